@@ -1,0 +1,78 @@
+"""What an avatar is once prepared: frames with their landmarks, and how good they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats, Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AvatarFrame:
+    """One picture of the person. A clip's pictures stay JPEG-encoded until they are asked for."""
+
+    source: Image | bytes
+    landmarks: Floats | None  # (468, 2) pixels in this picture; None where no face was found
+    shot: int = 0  # frames of one shot belong together; a scene cut starts the next shot
+
+    @property
+    def pixels(self) -> Image:
+        """(height, width, 3) uint8 RGB; read-only where it is not a fresh copy."""
+        if not isinstance(self.source, bytes):
+            return self.source
+        import cv2
+        import numpy as np
+
+        decoded = cv2.imdecode(np.frombuffer(self.source, np.uint8), cv2.IMREAD_COLOR)
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityReport:
+    """How suitable a picture or clip is; lengths in pixels of the prepared picture."""
+
+    width: int
+    height: int
+    frames: int
+    faces_found: int  # frames with a measured face
+    faces_filled: int  # frames whose face was interpolated over a short gap
+    faces_lost: int  # frames shown as they are, because no face was found
+    shots: int
+    people: int  # faces in the picture; the largest is animated
+    eye_distance: float  # between the outer eye corners, median
+    face_height: float  # forehead to chin as a share of the picture's height, median
+    mouth_width: float  # median
+    mouth_open: float  # gap between the lips as a share of the mouth width, median
+    roll: float  # degrees, clockwise positive, median
+    yaw: float  # nose offset between the eye corners as a share of their distance, median
+    jitter: float  # second difference of the landmarks as a share of the eye distance, median
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Avatar:
+    """A prepared person. Compared and hashed by identity; `digest` names the content."""
+
+    frames: tuple[AvatarFrame, ...]
+    moving: bool  # made from a clip
+    digest: str  # SHA-256 of the source file and of what decides how it is prepared, hex
+    report: QualityReport = field(repr=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of every picture."""
+        return self.report.width, self.report.height
+
+    def at(self, index: int) -> AvatarFrame:
+        """The picture shown at frame `index` of a stream."""
+        return self.frames[ping_pong(index, len(self.frames))]
+
+
+def ping_pong(index: int, length: int) -> int:
+    """Forth and back through `length` frames without showing either end twice in a row."""
+    if length == 1:
+        return 0
+    position = index % (2 * length - 2)
+    return min(position, 2 * length - 2 - position)

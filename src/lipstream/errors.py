@@ -1,0 +1,52 @@
+"""Every error lipstream raises on purpose.
+
+    LipstreamError
+    ├── OptionError      the call was wrong: an option or argument has an impossible value (exit 2)
+    ├── InputError       a file that was given cannot be used
+    │   ├── AudioError       no audio in it, cut short, not finite, ...
+    │   ├── PictureError     a picture or a clip that cannot be read, is too large, ...
+    │   ├── FaceError        no face, face too small, turned away, ...
+    │   └── ArchiveError     a prepared avatar folder that is damaged or of another version
+    ├── OutputError      the result cannot be written: folder, permission, disk full
+    └── MissingError     a model file or an optional package is not installed
+
+The message is one sentence that names the file, option or field and says what to do.
+"""
+
+from __future__ import annotations
+
+
+class LipstreamError(Exception):
+    """Base of all errors; `str(error)` is meant for the user."""
+
+
+class OptionError(LipstreamError):
+    """An option or argument has a value that can never work."""
+
+
+class InputError(LipstreamError):
+    """A file that was given cannot be used."""
+
+
+class AudioError(InputError):
+    """Audio that cannot be read or holds no usable sound."""
+
+
+class PictureError(InputError):
+    """A picture or video clip that cannot be read."""
+
+
+class FaceError(InputError):
+    """A picture or clip whose face cannot be animated."""
+
+
+class ArchiveError(InputError):
+    """A prepared avatar folder that is damaged or of another version."""
+
+
+class OutputError(LipstreamError):
+    """The result cannot be written."""
+
+
+class MissingError(LipstreamError):
+    """Something lipstream needs is not installed."""

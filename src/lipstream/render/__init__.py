@@ -1,0 +1,1 @@
+"""Renderers: conditioning in, pictures of the talking face out."""

@@ -1,0 +1,1 @@
+"""The puppet: moves a photo by two layers of dense flow, on any CPU."""

@@ -1,0 +1,46 @@
+"""What every speech encoder offers to the stream and to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a stream is cut into segments. Cuts depend on the frame index, never on arrival."""
+
+    past: int  # samples at 16 kHz that a segment sees before its first frame
+    step: int  # frames in a segment
+    future: int  # samples at 16 kHz that a segment sees after its last frame: the look-ahead
+
+
+class Ear(Protocol):
+    """All the state that speech leaves behind in one stream."""
+
+    def hear(self, samples: Floats, frames: range) -> Floats:
+        """Take the next samples of the stream and return the context of `frames`.
+
+        `samples` (16 kHz mono, float32 in -1..1) continue where the last call ended and reach to
+        the end of the last frame plus `Plan.future`. Calls come in frame order.
+        """
+        ...
+
+
+class SpeechEncoder(Protocol):
+    """Speech -> one conditioning per frame. Shared by all streams, holds no state of any."""
+
+    plan: Plan
+
+    def open(self, fps: Fraction) -> Ear:
+        """A fresh ear for one stream of `fps` frames per second."""
+        ...
+
+    def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
+        """Contexts of some segments -> their conditionings, (frames, ...) each."""
+        ...

@@ -1,0 +1,35 @@
+"""Time, in integers: frame index <-> sample position <-> milliseconds.
+
+Every time constant of the project is derived here. A frame rate is an exact `Fraction`; positions
+are floors of exact rationals, so nothing drifts however long a stream runs.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+SAMPLE_RATE = 16_000  # Hz; what every speech encoder hears
+FPS = Fraction(25)  # frames per second unless the user asks for another rate
+FEATURE_RATE = 50  # speech features per second, in Whisper as in the articulation network
+FEATURE_STEP = SAMPLE_RATE // FEATURE_RATE  # 320 samples
+SAMPLES_PER_FRAME = SAMPLE_RATE // 25  # 640 samples at the standard rate
+
+
+def frame_count(samples: int, sample_rate: int, fps: Fraction = FPS) -> int:
+    """Frames that `samples` samples of audio last: floor(samples / sample_rate * fps).
+
+    Audio shorter than one frame still gives one frame, no audio gives none.
+    """
+    if samples <= 0:
+        return 0
+    return max(1, samples * fps.numerator // (sample_rate * fps.denominator))
+
+
+def frame_start(index: int, fps: Fraction = FPS, sample_rate: int = SAMPLE_RATE) -> int:
+    """First sample of frame `index`; frame `index` spans up to `frame_start(index + 1)`."""
+    return index * sample_rate * fps.denominator // fps.numerator
+
+
+def frame_ms(index: int, fps: Fraction = FPS) -> int:
+    """When frame `index` is due, in whole milliseconds from the start of the stream."""
+    return index * 1000 * fps.denominator // fps.numerator

@@ -1,0 +1,53 @@
+"""Values of the picture side: RGB uint8 arrays, boxes, frames with their time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image: TypeAlias = NDArray[np.uint8]  # (height, width, 3), RGB
+    Floats: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Pixels `left <= x < right`, `top <= y < bottom`."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the box in an image: rows, columns."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def clip(self, width: int, height: int) -> Box:
+        """The part of the box inside a `width` x `height` picture."""
+        return Box(
+            min(max(self.left, 0), width),
+            min(max(self.top, 0), height),
+            min(max(self.right, 0), width),
+            min(max(self.bottom, 0), height),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TimedFrame:
+    """One picture of the talking face and when it is due, counted from the start of the stream."""
+
+    frame: Image  # (height, width, 3) uint8 RGB
+    timestamp_ms: int
