@@ -1,0 +1,174 @@
+"""Where the mouth is: the face's own axes and the line between the lips.
+
+All flow of the puppet is defined on a *canonical* face: the face of the picture with its lips just
+touching along one seam. `Mouth.upper_gap` and `Mouth.lower_gap` say how far the lips of the
+picture itself stand from that seam, so a smile with open lips and a closed mouth move alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipstream.avatar import landmarks as lm
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats, Image
+
+COLUMNS = 200  # samples of the lip line from corner to corner
+OPEN_GAP = 0.07  # of the mouth width; the mesh reads up to 0.06 on closed lips
+UPPER_SHARE = 0.35  # of an open mouth's gap is closed by the upper lip, the rest by the lower
+SEAM_REACH = 0.07  # of the mouth width; how far the true lip line lies from the mesh's
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceAxes:
+    """Orthonormal axes of a face in the picture: x along the eyes, y down, origin at the lips."""
+
+    origin: NDArray[np.float64]  # (2,) picture pixels
+    rotation: NDArray[np.float64]  # (2, 2) picture -> face
+
+    def to_face(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(..., 2) picture pixels -> face axes."""
+        return np.asarray((points - self.origin) @ self.rotation.T, np.float64)
+
+    def to_picture(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(..., 2) face axes -> picture pixels."""
+        return np.asarray(points @ self.rotation + self.origin, np.float64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mouth:
+    """A measured mouth; lengths in picture pixels along the face axes unless said otherwise."""
+
+    axes: FaceAxes
+    width: float  # corner to corner
+    eye_distance: float
+    columns: NDArray[np.float64]  # (COLUMNS,) x from the picture's left inner corner to the right one
+    seam: NDArray[np.float64]  # (COLUMNS,) y where the closed lips touch
+    upper_gap: NDArray[np.float64]  # (COLUMNS,) from the seam up to the picture's upper lip, >= 0
+    lower_gap: NDArray[np.float64]  # (COLUMNS,) from the seam down to its lower lip, >= 0
+    chin: float  # below the origin, in mouth widths
+    smile: float  # 0 neutral .. 1 broad smile
+
+    @property
+    def is_open(self) -> bool:
+        """The picture shows the inside of the mouth."""
+        return bool(self.upper_gap.any() or self.lower_gap.any())
+
+    @property
+    def half_widths(self) -> tuple[float, float]:
+        """From the origin to the picture's left and right mouth corner: unequal when turned."""
+        return -float(self.columns[0]), float(self.columns[-1])
+
+
+def measure_mouth(image: Image, points: Floats) -> Mouth:
+    """Measure the mouth of a face with (468, 2) landmarks `points` in `image`."""
+    axes = _axes(points)
+    width = lm.mouth_width(points)
+    eye_distance = lm.eye_distance(points)
+    columns, upper, lower = _inner_contours(axes, points)
+    gap = lm.mouth_gap(points) / width
+    if gap <= OPEN_GAP:
+        seam = _snap_to_dark_line(image, axes, columns, (upper + lower) / 2, width)
+        upper_gap = lower_gap = np.zeros_like(seam)
+    else:
+        # The mesh's contours lie a little inside the lips' edges; step off the teeth.
+        upper, lower = upper - 0.004 * width, lower + 0.010 * width
+        opening = np.maximum(lower - upper, 0) * _corner_ease(columns, 0.06)
+        seam = upper + UPPER_SHARE * np.maximum(lower - upper, 0)
+        upper_gap, lower_gap = UPPER_SHARE * opening, (1 - UPPER_SHARE) * opening
+    chin = float(axes.to_face(points[lm.CHIN, :2])[1]) / width
+    # A neutral mouth is 0.55 of the distance between the outer eye corners, a broad smile 0.72.
+    smile = float(np.clip((width / eye_distance - 0.56) / 0.16, 0, 1))
+    return Mouth(
+        axes, width, eye_distance, columns, seam, upper_gap, lower_gap, max(chin, 0.5), smile
+    )
+
+
+def smoothstep(
+    low: float, high: float, x: NDArray[np.floating] | float
+) -> NDArray[np.float64]:
+    """0 below `low`, 1 above `high` (or reversed), with a smooth cubic between."""
+    t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t))
+
+
+def _axes(points: Floats) -> FaceAxes:
+    angle = lm.roll(points)
+    cos, sin = np.cos(angle), np.sin(angle)
+    origin = points[[lm.UPPER_LIP_CENTRE, lm.LOWER_LIP_CENTRE], :2].astype(np.float64).mean(0)
+    return FaceAxes(origin, np.array([[cos, sin], [-sin, cos]]))
+
+
+def _inner_contours(
+    axes: FaceAxes, points: Floats
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Columns from corner to corner and the inner edges of both lips at them."""
+    curves = []
+    for contour in (lm.INNER_UPPER_LIP, lm.INNER_LOWER_LIP):
+        curve = axes.to_face(points[list(contour), :2])
+        curves.append(curve[np.argsort(curve[:, 0])])
+    left = min(curve[0, 0] for curve in curves)
+    right = max(curve[-1, 0] for curve in curves)
+    columns = np.linspace(left, right, COLUMNS)
+    upper, lower = (np.interp(columns, curve[:, 0], curve[:, 1]) for curve in curves)
+    return columns, upper, lower
+
+
+def _corner_ease(columns: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """0 at both corners, 1 further inside than `share` of the width."""
+    span = columns[-1] - columns[0]
+    inward = np.minimum(columns - columns[0], columns[-1] - columns) / span
+    return smoothstep(0, share, inward)
+
+
+def _snap_to_dark_line(
+    image: Image,
+    axes: FaceAxes,
+    columns: NDArray[np.float64],
+    middle: NDArray[np.float64],
+    width: float,
+) -> NDArray[np.float64]:
+    """The darkest smooth path near the mesh's lip line, by dynamic programming.
+
+    Closed lips meet in a dark crease that the mesh misses by a few pixels; cutting anywhere else
+    shows a double lip. The path is pinned to the mesh at both corners.
+    """
+    offsets = np.linspace(-SEAM_REACH, SEAM_REACH, 25) * width
+    grid = np.stack(
+        [np.repeat(columns[:, None], len(offsets), 1), middle[:, None] + offsets], -1
+    )
+    where = axes.to_picture(grid).astype(np.float32)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    corner = np.floor(where.min((0, 1))).astype(int) - 8
+    x, y = np.maximum(corner, 0)
+    right, bottom = np.ceil(where.max((0, 1))).astype(int) + 9
+    crop = cv2.GaussianBlur(grey[y:bottom, x:right], (0, 0), max(0.6, 0.008 * width))
+    shade = cv2.remap(crop, where - np.array([x, y], np.float32), None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
+    strayed = np.abs(offsets) / width
+    ease = _corner_ease(columns, 0.12)[:, None]
+    cost = (shade + 120 * strayed) * ease + 2000 * strayed * (1 - ease)
+    path = _cheapest_path(cost, step_cost=3.0)
+    snapped = offsets[path].astype(np.float32)[None]
+    return middle + cv2.GaussianBlur(snapped, (0, 0), 4).ravel()
+
+
+def _cheapest_path(cost: NDArray[np.floating], step_cost: float) -> NDArray[np.int64]:
+    """Left to right through (columns, levels), at most one level up or down per column."""
+    total = cost[0].astype(np.float64)
+    came_from = np.zeros(cost.shape, np.int64)
+    for column in range(1, len(cost)):
+        padded = np.pad(total, 1, constant_values=np.inf)
+        arrivals = np.stack([padded[:-2] + step_cost, total, padded[2:] + step_cost])
+        move = arrivals.argmin(0)
+        came_from[column] = np.arange(cost.shape[1]) + move - 1
+        total = cost[column] + arrivals.min(0)
+    path = [int(total.argmin())]
+    for column in range(len(cost) - 1, 0, -1):
+        path.append(int(came_from[column][path[-1]]))
+    return np.array(path[::-1])

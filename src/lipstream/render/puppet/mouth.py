@@ -1,0 +1,290 @@
+"""What is seen between the lips: cavity, lower teeth, tongue, upper teeth, and their shadow.
+
+Teeth are painted once in anatomical proportions (a central incisor is 8.5 mm wide where the outer
+eye corners are 90 mm apart) unless the picture itself shows some: an open smile keeps its own. The
+upper teeth stay with the skull, the lower ones and the tongue ride on the jaw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lipstream.avatar import landmarks as lm
+from lipstream.render.puppet.anatomy import Mouth, smoothstep
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats, Image
+
+DETAIL = 3  # sprites are painted so many times larger, then shrunk: smooth edges
+SMALLEST = 110  # pixels; a smaller mouth gets sprites of this width, shrunk when drawn
+JAW_TRAVEL = 0.27  # mouth widths by which the lower teeth drop at full jaw opening
+
+# Visible widths of the teeth from the middle outwards, in eye distances; foreshortened sidewards.
+UPPER_TEETH = (0.092, 0.070, 0.066, 0.050, 0.042, 0.034)
+LOWER_TEETH = (0.058, 0.060, 0.058, 0.050, 0.040, 0.032)
+UPPER_HEIGHTS = (0.105, 0.090, 0.100, 0.082, 0.074, 0.066)
+UPPER_EDGE = 0.032  # eye distances below the seam: 3 mm of tooth show when lips part
+LOWER_EDGE = -0.006  # the lower edges bite just behind it
+
+Field = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sprite:
+    """A painted part of the mouth: straight (not premultiplied) alpha in the fourth channel."""
+
+    pixels: NDArray[np.uint8]  # (height, width, 4) RGBA
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MouthInterior:
+    """The parts of one mouth, in a sprite frame that `to_canonical` places on the face."""
+
+    cavity: Image
+    lower_teeth: Sprite
+    tongue: Sprite
+    upper_teeth: Sprite
+    to_canonical: NDArray[np.float64]  # (2, 3) sprite pixels -> canonical picture pixels
+    unit: float  # sprite pixels per mouth width
+    own_teeth: bool  # the upper teeth are the picture's own
+
+    def paint(
+        self, jaw: float, rounding: float, tongue: float, placement: Floats, size: tuple[int, int]
+    ) -> Image:
+        """The interior as seen through the lips: (height, width, 3) for `size` (width, height).
+
+        `jaw`, `rounding` and `tongue` are 0 to 1; `placement` (2, 3) takes canonical picture
+        pixels to pixels of the result.
+        """
+        drop = jaw * JAW_TRAVEL * self.unit
+        scene = _place(self.cavity, placement, self.to_canonical, 0, size, cv2.BORDER_REPLICATE)
+        lift = tongue * min(0.10, 0.5 * jaw + 0.04) * self.unit
+        # Round lips hide the teeth: they lie further back in the shade.
+        shown = 1.0 - (0.75 if self.own_teeth else 0.45) * rounding
+        for sprite, shift, strength in (
+            (self.lower_teeth, drop, 0.92),
+            (self.tongue, drop - lift, 0.75 + 0.25 * tongue),
+            (self.upper_teeth, -0.030 * rounding * self.unit, shown),
+        ):
+            layer = _place(
+                sprite.pixels, placement, self.to_canonical, shift, size, cv2.BORDER_CONSTANT
+            )
+            weight = layer[..., 3].astype(np.float32) * np.float32(strength / 255)
+            scene = cv2.blendLinear(
+                np.ascontiguousarray(layer[..., :3]), scene, weight, 1 - weight
+            )
+        return scene
+
+
+def paint_mouth(image: Image, points: Floats, mouth: Mouth) -> MouthInterior:
+    """Paint the inside of `mouth` in the colours of the face in `image`."""
+    canvas = _Canvas.of(mouth)
+    colours = _Colours.of(image, points)
+    upper = _own_teeth(image, mouth, canvas) if mouth.is_open else None
+    return MouthInterior(
+        canvas.shrink(_cavity(canvas, colours)),
+        Sprite(canvas.shrink(_lower_teeth(canvas, colours))),
+        Sprite(canvas.shrink(_tongue(canvas, colours))),
+        Sprite(canvas.shrink(_upper_teeth(canvas, colours)) if upper is None else upper),
+        canvas.to_canonical,
+        canvas.unit,
+        upper is not None,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Canvas:
+    """The sprite frame: x across and y down from the seam's middle, in units of the face."""
+
+    x: Field  # eye distances, supersampled
+    y: Field
+    eye: float  # eye distances per mouth width
+    unit: float  # final sprite pixels per mouth width
+    to_canonical: NDArray[np.float64]
+
+    @staticmethod
+    def of(mouth: Mouth) -> _Canvas:
+        unit = float(max(mouth.width, SMALLEST))
+        width, height, above = int(1.3 * unit), int(1.05 * unit), int(0.32 * unit)
+        scale = mouth.width / unit
+        middle = float(np.interp(0, mouth.columns, mouth.seam))
+        axis = mouth.axes.rotation  # rows: the face's x and y in picture pixels
+        origin = mouth.axes.to_picture(np.array([0.0, middle]))
+        matrix = np.stack([axis[0] * scale, axis[1] * scale], 1)
+        offset = origin - matrix @ np.array([width / 2, above])
+        eye = mouth.width / mouth.eye_distance
+        columns = (np.arange(width * DETAIL) + 0.5) / DETAIL - width / 2
+        rows = (np.arange(height * DETAIL) + 0.5) / DETAIL - above
+        x, y = np.meshgrid(columns / unit * eye, rows / unit * eye)
+        return _Canvas(x, y, eye, unit, np.hstack([matrix, offset[:, None]]))
+
+    def edge(self, distance: Field) -> Field:
+        """Coverage of a shape from the signed distance inside it (eye distances)."""
+        softness = 0.8 * self.eye / self.unit
+        return np.clip(distance / softness + 0.5, 0, 1)
+
+    def shrink(self, painted: Field) -> NDArray[np.uint8]:
+        height, width = painted.shape[0] // DETAIL, painted.shape[1] // DETAIL
+        small = cv2.resize(painted, (width, height), interpolation=cv2.INTER_AREA)
+        return np.asarray(np.clip(small + 0.5, 0, 255), np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Colours:
+    """RGB 0 to 255 as floats, matched to the light on the face."""
+
+    tooth: Field
+    cavity: Field
+    gum: Field
+    tongue: Field
+
+    @staticmethod
+    def of(image: Image, points: Floats) -> _Colours:
+        skin = np.median([_pixel(image, points[i]) for i in (50, 280, 205, 425, 151, 101, 330)], 0)
+        lip = np.median([_pixel(image, points[i]) for i in (0, 17, 40, 270, 91, 321)], 0)
+        light = float(skin @ (0.299, 0.587, 0.114))
+        # Teeth are about as bright as light skin and brighter than dark skin, with little colour.
+        brightness = min(0.36 * 255 + 0.60 * light, 2.2 * light)
+        tint = 0.80 * np.array([1.0, 0.965, 0.885]) + 0.20 * skin / max(skin.max(), 1.0)
+        dim = light / 255
+        return _Colours(
+            tooth=np.clip(brightness * tint, 0, 250),
+            cavity=lip * (0.20, 0.12, 0.12) + np.array([10.0, 3.0, 4.0]) * dim,
+            gum=0.62 * lip + 0.20 * np.array([200.0, 110.0, 110.0]) * dim,
+            tongue=0.55 * lip * (1.0, 0.82, 0.84) + 0.30 * np.array([190.0, 95.0, 95.0]) * dim,
+        )
+
+
+def _pixel(image: Image, point: Floats) -> Field:
+    x, y = int(round(float(point[0]))), int(round(float(point[1])))
+    height, width = image.shape[:2]
+    patch = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+    if patch.size == 0:
+        patch = image[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
+    return np.asarray(patch, np.float64).reshape(-1, 3).mean(0)
+
+
+def _cavity(canvas: _Canvas, colours: _Colours) -> Field:
+    depth = np.exp(-((canvas.y - 0.06) / 0.10) ** 2 - (canvas.x / 0.30) ** 2)
+    return np.asarray(colours.cavity * (1.15 - 0.55 * depth)[..., None])
+
+
+def _teeth_row(
+    canvas: _Canvas, widths: tuple[float, ...]
+) -> tuple[NDArray[np.int64], Field, Field, Field]:
+    """For every pixel: which tooth, position on it -1 to 1, its half width, inside the row."""
+    x = np.abs(canvas.x)
+    borders = np.cumsum((0.0, *widths))
+    which = np.clip(np.searchsorted(borders, x, side="right") - 1, 0, len(widths) - 1)
+    half = np.asarray(widths)[which] / 2
+    middle = borders[which] + half
+    return which, (x - middle) / half, half, (borders[-1] - x).astype(np.float64)
+
+
+def _upper_teeth(canvas: _Canvas, colours: _Colours) -> Field:
+    which, across, half, row_end = _teeth_row(canvas, UPPER_TEETH)
+    far = np.abs(canvas.x)
+    # The biting edges follow the smile curve and each tooth has round corners.
+    bite = UPPER_EDGE - 0.16 * far**2 - np.array([0, 0.006, 0.002, 0.008, 0.010, 0.012])[which]
+    corner = (0.010 + 0.004 * (which == 1)) * np.abs(across) ** 4
+    pointed = 0.010 * (which == 2) * np.abs(across) ** 1.5
+    bottom = bite - corner - pointed
+    gum_line = bite - np.asarray(UPPER_HEIGHTS)[which] + 0.014 * (across**2)
+    below_gum = np.clip((canvas.y - gum_line) / 0.01, 0, 1)
+    along = np.clip((canvas.y - gum_line) / (bottom - gum_line), 0, 1)  # 0 gum .. 1 edge
+    enamel = _enamel(across, half, along) * np.exp(-((far / 0.30) ** 4) * 0.75)
+    colour = colours.tooth * enamel[..., None] * _warmth(along)
+    colour = colour * below_gum[..., None] + colours.gum * (1 - below_gum)[..., None]
+    alpha = canvas.edge(bottom - canvas.y) * canvas.edge(row_end)
+    return np.dstack([colour, 255 * alpha])
+
+
+def _lower_teeth(canvas: _Canvas, colours: _Colours) -> Field:
+    which, across, half, row_end = _teeth_row(canvas, LOWER_TEETH)
+    far = np.abs(canvas.x)
+    top = LOWER_EDGE + 0.05 * far**2 + 0.005 * np.abs(across) ** 4
+    along = np.clip(1 - (canvas.y - top) / 0.085, 0, 1)
+    enamel = 0.80 * _enamel(across, half, along) * np.exp(-((far / 0.22) ** 4) * 0.9)
+    gum = np.clip((canvas.y - top - 0.085) / 0.012, 0, 1)[..., None]
+    colour = colours.tooth * enamel[..., None] * _warmth(along) * (1 - gum) + 0.7 * colours.gum * gum
+    alpha = canvas.edge(canvas.y - top) * canvas.edge(row_end) * (1 - smoothstep(0.10, 0.16, canvas.y))
+    return np.dstack([colour, 255 * alpha])
+
+
+def _enamel(across: Field, half: Field, along: Field) -> Field:
+    """Brightness of a tooth: rounded sideways, a soft line between neighbours, a lit middle."""
+    rounding = 1 - 0.10 * np.abs(across) ** 3
+    line = np.exp(-(((1 - np.abs(across)) * half / 0.0035) ** 2))
+    lit = 1 + 0.06 * np.exp(-((across + 0.25) / 0.35) ** 2 - ((along - 0.55) / 0.25) ** 2)
+    return np.asarray(rounding * (1 - 0.24 * line * (0.5 + 0.5 * along)) * lit)
+
+
+def _warmth(along: Field) -> Field:
+    """Colour along a tooth: yellower and darker at the gum, a little grey at the very edge."""
+    gum = np.clip(1 - along / 0.6, 0, 1)[..., None]
+    tip = np.clip((along - 0.88) / 0.12, 0, 1)[..., None]
+    return 1 - gum * np.array([0.12, 0.16, 0.24]) - tip * np.array([0.06, 0.05, 0.03])
+
+
+def _tongue(canvas: _Canvas, colours: _Colours) -> Field:
+    x, y = canvas.x / 0.235, (canvas.y - 0.155) / 0.135
+    inside = 1 - np.sqrt(x**2 + y**2)
+    dome = np.clip(1 - x**2 * 0.7 - (y + 0.45) ** 2 * 0.6, 0.25, 1)
+    groove = 1 - 0.16 * np.exp(-((canvas.x / 0.018) ** 2)) * np.clip(0.8 - y, 0, 1)
+    gloss = 0.16 * np.exp(-((np.abs(canvas.x) - 0.06) / 0.045) ** 2 - ((y + 0.62) / 0.16) ** 2)
+    colour = colours.tongue * (dome * groove + gloss)[..., None]
+    return np.dstack([colour, 255 * np.clip(inside * 5, 0, 1)])
+
+
+def _own_teeth(image: Image, mouth: Mouth, canvas: _Canvas) -> NDArray[np.uint8]:
+    """The teeth that the picture shows, cut out between its lips: (height, width, 4) uint8.
+
+    The row is continued upwards, since the closed canonical lips lie over part of it.
+    """
+    height, width = (side // DETAIL for side in canvas.x.shape)
+    forward = canvas.to_canonical
+    columns, rows = np.meshgrid(np.arange(width) + 0.0, np.arange(height) + 0.0)
+    picture = np.stack([columns, rows], -1) @ forward[:, :2].T + forward[:, 2]
+    face = mouth.axes.to_face(picture)
+    across, down = face[..., 0], face[..., 1]
+    upper = np.interp(across, mouth.columns, mouth.seam - mouth.upper_gap)
+    lower = np.interp(across, mouth.columns, mouth.seam + mouth.lower_gap)
+    kept = np.maximum(down, upper + 0.03 * mouth.width)
+    where = mouth.axes.to_picture(np.stack([across, kept], -1)).astype(np.float32)
+    teeth = cv2.remap(  # type: ignore[call-overload]
+        image, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    soft = max(0.02 * mouth.width, 1.0)
+    inside = np.clip((lower - 0.03 * mouth.width - down) / soft + 0.5, 0, 1)
+    span = np.minimum(across - mouth.columns[0], mouth.columns[-1] - across)
+    alpha = inside * np.clip(span / soft, 0, 1)
+    return np.dstack([teeth, np.asarray(255 * alpha, np.uint8)])
+
+
+def _place(
+    sprite: NDArray[np.uint8],
+    placement: Floats,
+    to_canonical: NDArray[np.float64],
+    shift: float,
+    size: tuple[int, int],
+    border: int,
+) -> NDArray[np.uint8]:
+    """`sprite`, moved down by `shift` sprite pixels, drawn where it belongs in the result."""
+    lowered = to_canonical[:, 2] + to_canonical[:, 1] * shift
+    matrix = placement[:, :2] @ to_canonical[:, :2]
+    offset = placement[:, :2] @ lowered + placement[:, 2]
+    return np.asarray(
+        cv2.warpAffine(
+            sprite,
+            np.hstack([matrix, offset[:, None]]),
+            size,
+            flags=cv2.INTER_LINEAR,
+            borderMode=border,
+        ),
+        np.uint8,
+    )

@@ -1,0 +1,32 @@
+"""What every renderer offers to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from lipstream.avatar.avatar import Avatar
+    from lipstream.video import Floats, Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameRequest:
+    """One frame to render."""
+
+    avatar: Avatar
+    index: int  # of the frame in its stream: it selects the idle motion
+    conditioning: Floats  # what the speech encoder says of this frame
+
+
+class Renderer(Protocol):
+    """Conditioning -> pictures. Shared by all streams, holds no state of any."""
+
+    def prepare(self, avatar: Avatar) -> None:
+        """Do the work that an avatar needs once; `render` would do it on first sight."""
+        ...
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        """One (height, width, 3) uint8 RGB picture of the avatar's size per request."""
+        ...
