@@ -97,7 +97,8 @@ def _clipped(samples: NDArray[Any]) -> Floats:
             f"float audio must lie in -1..1 but reaches {peak:g}; "
             "divide 16-bit values by 32768 or give them as int16."
         )
-    return np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
+    clipped: Floats = np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
+    return clipped
 
 
 class Resampler:

@@ -1,0 +1,298 @@
+"""Frames and sound into an mp4 file that appears only when it is complete."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import queue
+import tempfile
+import threading
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+import soxr
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
+
+from lipstream.audio import AudioChunk
+from lipstream.config import MovieConfig
+from lipstream.errors import MissingError, OptionError, OutputError
+from lipstream.timeline import FPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from lipstream.video import Floats, Image
+
+TITLE = "AI-generated video"
+COMMENT = "AI-generated video: the lip movements were synthesised from speech by lipstream."
+
+# What every AAC player plays. Other rates are brought to the next one up, at most to 48 kHz.
+AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+BT709, LIMITED = 1, 1  # ITU-T H.273 codes, for picture players and for libavcodec alike
+QUEUED = 16  # frames and chunks between the caller and the encoder; a full queue makes it wait
+
+
+class MovieWriter:
+    """Writes one mp4 (H.264, AAC) as a context manager.
+
+    Picture and sound both start at time 0; frame i is shown at i / fps. Encoding runs in a thread
+    of its own, so an encoder or disk error may surface on a later call, at the latest on exit.
+    The target appears, whole, when the block ends without an exception; else nothing changes.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        size: tuple[int, int],
+        fps: Fraction = FPS,
+        audio: tuple[int, int] | None = None,
+        config: MovieConfig | None = None,
+    ) -> None:
+        """`size` is (width, height); `audio` is (sample rate, 1 or 2 channels), None for no sound.
+
+        Raises OutputError at once when the file can never be written.
+        """
+        if min(size) < 1 or fps <= 0:
+            raise OptionError(f"a movie of {size[0]}x{size[1]} at {fps} fps cannot be written.")
+        if audio and audio[1] not in (1, 2):
+            raise OptionError(f"a movie has 1 or 2 sound channels, not {audio[1]}.")
+        self.path = Path(path)
+        self.size, self.audio = size, audio
+        self._fps, self._config = Fraction(fps), config or MovieConfig()
+        self._target = checked_target(self.path)
+        name = f".{self._target.stem[:60]}.{os.getpid()}.{id(self):x}.part"
+        self._part = self._target.with_name(name)
+        self._queue: queue.Queue[Image | AudioChunk | None] = queue.Queue(QUEUED)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="movie-writer", daemon=True)
+
+    def __enter__(self) -> MovieWriter:
+        self._thread.start()
+        return self
+
+    def write_frame(self, frame: Image) -> None:
+        """Append (height, width, 3) uint8 RGB; copied, so the caller may reuse it."""
+        width, height = self.size
+        if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
+            raise OptionError(
+                f"a frame of {self.path} must be {width}x{height} RGB uint8, "
+                f"not {frame.shape} {frame.dtype}."
+            )
+        # H.264 at 4:2:0 has even sides only: an odd one repeats its last row or column.
+        self._put(np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
+
+    def write_audio(self, chunk: AudioChunk) -> None:
+        """Append sound of the rate and channels given to the constructor."""
+        if (chunk.sample_rate, chunk.channels) != self.audio:
+            raise OptionError(
+                f"sound of {chunk.sample_rate} Hz with {chunk.channels} channels does not fit "
+                f"{self.path}, which was opened for {self.audio}."
+            )
+        if len(chunk):
+            self._put(AudioChunk(chunk.samples.copy(), chunk.sample_rate))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._failure = self._failure or error
+        try:
+            self._queue.put(None)
+            self._thread.join()
+            if error is None:
+                self._raise_failure()
+                with sentences(self.path):
+                    os.replace(self._part, self._target)
+        finally:
+            # Also the way out of an interrupted join: the thread then stops by itself.
+            self._failure = self._failure or InterruptedError()
+            self._part.unlink(missing_ok=True)
+
+    def _put(self, item: Image | AudioChunk) -> None:
+        self._raise_failure()
+        self._queue.put(item)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _work(self) -> None:
+        """The encoder's thread. After a failure it only empties the queue, so no caller hangs."""
+        ended = False
+        try:
+            with sentences(self.path):
+                encoder = _Encoder(self._part, self.size, self._fps, self.audio, self._config)
+                with contextlib.closing(encoder):
+                    while self._failure is None and (item := self._queue.get()) is not None:
+                        encoder.write(item)
+                    ended = self._failure is None
+                    if ended:
+                        encoder.finish()
+                if ended:
+                    _flush_to_disk(self._part)
+        except BaseException as failure:  # every kind is the caller's, who raises it again
+            self._failure = self._failure or failure
+        while not ended:
+            ended = self._queue.get() is None
+
+
+class _Encoder:
+    """The container, its two streams and their positions."""
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: Fraction,
+        audio: tuple[int, int] | None,
+        config: MovieConfig,
+    ) -> None:
+        # Edit lists count in the movie's time scale: milliseconds would round the last sample off.
+        rate = aac_rate(audio[0]) if audio else 0
+        options = {"movflags": "+faststart", "movie_timescale": str(rate or fps.numerator)}
+        self._container = av.open(str(path), "w", format="mp4", options=options)
+        self._container.metadata.update(title=TITLE, comment=COMMENT)
+        self._video = self._video_stream(size, fps, config)
+        self._audio = self._audio_stream(rate, audio[1], config) if audio else None
+        self._resampler = None
+        if audio and audio[0] != rate:
+            self._resampler = soxr.ResampleStream(audio[0], rate, audio[1], quality="HQ")
+        self._reformatter = VideoReformatter()
+        self._frames = self._samples = 0
+
+    def _video_stream(
+        self, size: tuple[int, int], fps: Fraction, config: MovieConfig
+    ) -> VideoStream:
+        options = {"crf": str(config.crf), "preset": config.preset}
+        try:
+            stream = self._container.add_stream("libx264", rate=fps, options=options)
+        except ValueError as error:  # PyAV's UnknownCodecError: built without the encoder
+            raise MissingError(
+                "this PyAV has no H.264 encoder (libx264); install its wheel: "
+                "pip install --force-reinstall --only-binary av av."
+            ) from error
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = (side + side % 2 for side in size)
+        stream.pix_fmt = "yuv420p"
+        context = stream.codec_context
+        context.time_base = 1 / fps
+        context.color_primaries = context.color_trc = context.colorspace = BT709
+        context.color_range = LIMITED
+        return stream
+
+    def _audio_stream(self, rate: int, channels: int, config: MovieConfig) -> AudioStream:
+        stream = self._container.add_stream("aac", rate=rate)
+        assert isinstance(stream, AudioStream)
+        stream.layout = "mono" if channels == 1 else "stereo"
+        stream.bit_rate = config.audio_bitrate
+        stream.codec_context.time_base = Fraction(1, rate)
+        return stream
+
+    def write(self, item: Image | AudioChunk) -> None:
+        if not isinstance(item, AudioChunk):
+            self._write_frame(item)
+        elif self._resampler is None:
+            self._write_audio(item.samples)
+        else:
+            self._write_audio(self._resampler.resample_chunk(np.ascontiguousarray(item.samples)))
+
+    def _write_frame(self, pixels: Image) -> None:
+        frame = self._reformatter.reformat(
+            VideoFrame.from_ndarray(pixels, format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+            interpolation=Interpolation.AREA,
+        )
+        frame.pts, frame.time_base = self._frames, self._video.codec_context.time_base
+        self._frames += 1
+        self._container.mux(self._video.encode(frame))
+
+    def _write_audio(self, samples: Floats) -> None:
+        assert self._audio is not None
+        if not len(samples):
+            return
+        planes = np.ascontiguousarray(samples.T)
+        frame = AudioFrame.from_ndarray(planes, format="fltp", layout=self._audio.layout.name)
+        frame.sample_rate = self._audio.sample_rate
+        frame.pts, frame.time_base = self._samples, Fraction(1, frame.sample_rate)
+        self._samples += len(samples)
+        self._container.mux(self._audio.encode(frame))
+
+    def finish(self) -> None:
+        """Encode what is still inside and write the index."""
+        if not self._frames:
+            raise OutputError("no frame was written to the movie; give it audio of some length.")
+        if self._audio is not None:
+            if self._resampler is not None:
+                channels = self._audio.codec_context.channels
+                nothing = np.zeros((0, channels), np.float32)
+                self._write_audio(self._resampler.resample_chunk(nothing, last=True))
+            self._container.mux(self._audio.encode(None))
+        self._container.mux(self._video.encode(None))
+        self._container.close()
+
+    def close(self) -> None:
+        """Let go of the file. Before `finish` it is unusable, and whatever is wrong is known."""
+        with contextlib.suppress(av.FFmpegError, OSError):
+            self._container.close()
+
+
+def aac_rate(sample_rate: int) -> int:
+    """The rate the sound of a movie is stored in."""
+    return next((rate for rate in AAC_RATES if rate >= sample_rate), AAC_RATES[-1])
+
+
+def checked_target(path: Path) -> Path:
+    """Where a movie named `path` will lie, links resolved; OutputError when it never can."""
+    if path.suffix.lower() != ".mp4":
+        raise OutputError(f"{path}: only .mp4 files are written; name it {path.stem or 'out'}.mp4.")
+    with sentences(path):
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder; name a file in it, such as {path / 'out.mp4'}.")
+        target = Path(os.path.realpath(path))
+        if not target.parent.is_dir():
+            raise OutputError(
+                f"{path}: the folder {target.parent} does not exist; create it first."
+            )
+        if target.exists() and not os.access(target, os.W_OK):
+            raise OutputError(f"{path} is read-only; choose another name or make it writable.")
+        with tempfile.TemporaryFile(dir=target.parent):  # the one honest test of a folder
+            pass
+    return target
+
+
+@contextlib.contextmanager
+def sentences(path: Path) -> Iterator[None]:
+    """Turn what the system and FFmpeg say about writing `path` into an OutputError."""
+    try:
+        yield
+    except (av.FFmpegError, OSError) as error:
+        folder = Path(os.path.realpath(path)).parent
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = f"the disk is full; free some space in {folder} or write elsewhere."
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            reason = f"the folder {folder} is not writable; choose another one."
+        else:
+            reason = f"{(error.strerror or str(error)).lower()}; check the folder and the options."
+        raise OutputError(f"{path} cannot be written: {reason}") from error
+
+
+def _flush_to_disk(path: Path) -> None:
+    """Wait for the disk, so that the name never points at a file a power cut could empty."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
