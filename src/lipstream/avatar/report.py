@@ -1,0 +1,188 @@
+"""Judge how well a picture or clip will talk: figures, warnings, refusals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from lipstream.avatar.avatar import QualityReport
+from lipstream.avatar.landmarks import (
+    FACE_OVAL,
+    eye_distance,
+    face_height,
+    mouth_gap,
+    mouth_width,
+    roll,
+    yaw,
+)
+from lipstream.avatar.smoothing import jitter
+from lipstream.errors import FaceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lipstream.config import AvatarConfig
+    from lipstream.video import Floats, Image
+
+PROFILE = 0.35  # nose offset as a share of the eye distance; beyond, half of the mouth is hidden
+TURNED = 0.20  # visibly turned: the far half of the mouth moves less well
+OPEN = 0.09  # gap over mouth width; the mesh reads up to 0.05 where lips touch
+NEAR_EDGE = 0.08  # room around the face as a share of its height
+DARK = 60  # mean grey level of the face, 0 to 255
+SHARP_FACE = 96  # pixels of eye distance at which sharpness is judged
+BLURRED = 4.0  # standard deviation of the Laplacian of the face, in grey levels
+SHAKY = 0.010  # second difference over eye distance that is left after smoothing
+SHORT = 50  # frames, 2 seconds: the ping-pong of a shorter clip is noticed
+FEW_FACES = 0.9  # share of a clip's frames
+
+
+def survey(
+    size: tuple[int, int],
+    measured: Sequence[Floats | None],
+    track: Sequence[Floats | None],
+    shots: Sequence[int],
+    people: int,
+    portrait: Image | None,
+    config: AvatarConfig,
+) -> QualityReport:
+    """The report over all frames of a picture (one frame) or a clip.
+
+    `measured` is what was seen, `track` the same filled and smoothed; `portrait` is a picture that
+    shows the face, taken at the first frame of `measured` that has one.
+    """
+    faces = [points for points in track if points is not None]
+    found = sum(points is not None for points in measured)
+    report = QualityReport(
+        width=size[0],
+        height=size[1],
+        frames=len(track),
+        faces_found=found,
+        faces_filled=len(faces) - found,
+        faces_lost=len(track) - len(faces),
+        shots=len(set(shots)),
+        people=people,
+        eye_distance=_median(eye_distance, faces),
+        face_height=_median(face_height, faces) / size[1],
+        mouth_width=_median(mouth_width, faces),
+        mouth_open=_median(lambda points: mouth_gap(points) / max(mouth_width(points), 1.0), faces),
+        roll=math.degrees(_median(roll, faces)),
+        yaw=_median(yaw, faces),
+        jitter=jitter(track, shots),
+    )
+    warnings = _shape_warnings(report, config) + _clip_warnings(report)
+    if faces:
+        warnings += _edge_warnings(size, faces)
+    if portrait is not None:
+        first = next(points for points in measured if points is not None)
+        warnings += _light_warnings(portrait, first)
+    return replace(report, warnings=tuple(warnings))
+
+
+def refuse_unusable(path: Path, report: QualityReport, config: AvatarConfig) -> None:
+    """`FaceError` when no convincing talking face can come of it."""
+    usable = report.frames - report.faces_lost
+    if report.faces_found == 0:
+        raise FaceError(
+            f"No face was found in {path}: give a picture or clip that shows one face from the "
+            "front, evenly lit."
+        )
+    if usable * 2 < report.frames:
+        raise FaceError(
+            f"{path} shows a face in only {usable} of {report.frames} frames: cut the clip to the "
+            "part in which the person faces the camera."
+        )
+    if report.eye_distance < config.min_eye_distance:
+        raise FaceError(
+            f"The face in {path} is too small: {report.eye_distance:.0f} pixels between the eyes' "
+            f"outer corners where {config.min_eye_distance:.0f} are needed and "
+            f"{config.good_eye_distance:.0f} look good; crop closer or give a larger picture."
+        )
+    if abs(report.yaw) > PROFILE:
+        raise FaceError(
+            f"The face in {path} is turned too far to the side: give one that looks towards the "
+            "camera."
+        )
+
+
+def _shape_warnings(report: QualityReport, config: AvatarConfig) -> list[str]:
+    found = []
+    if report.eye_distance < config.good_eye_distance:
+        found.append(
+            f"The face is small ({report.eye_distance:.0f} pixels between the eyes' outer "
+            f"corners, {config.good_eye_distance:.0f} or more look good): the mouth will be soft."
+        )
+    if report.people > 1:
+        found.append(f"{report.people} faces were found: the largest is animated.")
+    if abs(report.yaw) > TURNED:
+        found.append("The head is turned to the side: a frontal face moves better.")
+    if report.mouth_open > OPEN:
+        found.append("The mouth is open: that works, but a closed mouth looks better.")
+    return found
+
+
+def _clip_warnings(report: QualityReport) -> list[str]:
+    if report.frames == 1:
+        return []
+    found = []
+    if report.frames < SHORT:
+        found.append(
+            f"The clip has only {report.frames} frames: its repetition will be noticed, "
+            "5 to 20 seconds are good."
+        )
+    if report.faces_found < FEW_FACES * report.frames:
+        found.append(
+            f"A face was seen in only {report.faces_found} of {report.frames} frames "
+            f"({report.faces_filled} more were filled in): the mouth rests in the others."
+        )
+    if report.shots > 1:
+        found.append(
+            f"The clip is cut into {report.shots} shots: the picture will jump between them."
+        )
+    if report.jitter > SHAKY:
+        found.append("The face is tracked unsteadily: a sharper or calmer clip looks better.")
+    return found
+
+
+def _edge_warnings(size: tuple[int, int], faces: Sequence[Floats]) -> list[str]:
+    """Over all frames, as a head may wander out of the picture."""
+    outlines = np.stack([points[list(FACE_OVAL), :2] for points in faces])
+    height = _median(face_height, faces)
+    room = min(float(outlines.min()), float((np.asarray(size) - outlines).min())) / max(height, 1.0)
+    if room < 0:
+        return ["The face is cut off by the edge of the picture: leave room around it."]
+    if room < NEAR_EDGE:
+        return ["The face is close to the edge of the picture: leave more room around it."]
+    return []
+
+
+def _light_warnings(portrait: Image, points: Floats) -> list[str]:
+    grey = np.asarray(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY), np.uint8)
+    scale = min(1.0, SHARP_FACE / max(eye_distance(points), 1.0))
+    if scale < 1:
+        # Judged at one size of face, or every large picture would seem blurred.
+        grey = np.asarray(
+            cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    mask = np.zeros(grey.shape, np.uint8)
+    outline = np.round(points[list(FACE_OVAL), :2] * scale).astype(np.int32)
+    cv2.fillConvexPoly(mask, outline, (255,))
+    inside = mask > 0
+    if not inside.any():
+        return []
+    found = []
+    if float(grey[inside].mean()) < DARK:
+        found.append("The face is dark: more light looks better.")
+    contrast = max(float(grey[inside].std()), 1.0) / 40  # of a normally lit face
+    detail = float(cv2.Laplacian(grey, cv2.CV_32F)[inside].std()) / min(contrast, 1.0)
+    if detail < BLURRED:
+        found.append("The face is blurred: a sharper picture looks better.")
+    return found
+
+
+def _median(measure: Callable[[Floats], float], faces: Sequence[Floats]) -> float:
+    return float(np.median([measure(points) for points in faces])) if faces else 0.0
