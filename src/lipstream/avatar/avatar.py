@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lipstream.errors import ArchiveError
+
 if TYPE_CHECKING:
     from lipstream.video import Floats, Image
 
@@ -26,7 +28,9 @@ class AvatarFrame:
         import numpy as np
 
         decoded = cv2.imdecode(np.frombuffer(self.source, np.uint8), cv2.IMREAD_COLOR)
-        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+        if decoded is None:
+            raise ArchiveError("A frame of the avatar cannot be decoded: prepare it again.")
+        return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
