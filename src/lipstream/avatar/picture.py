@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lipstream.video import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # Pillow's names
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what is called so should be a picture
 NAMES = "png, jpg, webp or bmp"
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError)  # by any of these Pillow reports it
 METADATA_DAMAGE = (KeyError, TypeError, ValueError, SyntaxError, struct.error)

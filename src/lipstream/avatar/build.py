@@ -1,0 +1,154 @@
+"""From a picture or a video clip to an avatar that is ready to talk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from lipstream.avatar.archive import load_avatar
+from lipstream.avatar.avatar import Avatar, AvatarFrame
+from lipstream.avatar.clip import Follower
+from lipstream.avatar.face import FaceFinder
+from lipstream.avatar.picture import SUFFIXES, check_file, is_picture, read_picture
+from lipstream.avatar.report import refuse_unusable, survey
+from lipstream.avatar.smoothing import fill_gaps, smooth
+from lipstream.config import AvatarConfig
+from lipstream.errors import PictureError
+from lipstream.timeline import FPS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lipstream.video import Floats, Image
+
+# Called with the frames done and their total, None while it is unknown.
+Progress = Callable[[int, "int | None"], None]
+
+PREPARATION = 1  # raise it when the same file and settings would give another avatar
+DECISIVE = ("max_side", "background", "good_eye_distance")  # settings that change the result
+# At 97 without colour subsampling a clip's pictures are visually lossless and a twentieth the size.
+JPEG = (
+    *(cv2.IMWRITE_JPEG_QUALITY, 97),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+)
+
+
+def open_avatar(path: Path, config: AvatarConfig, progress: Progress | None = None) -> Avatar:
+    """A prepared avatar's folder is loaded, a picture or a clip is prepared."""
+    return load_avatar(path) if path.is_dir() else build_avatar(path, config, progress)
+
+
+def build_avatar(path: Path, config: AvatarConfig, progress: Progress | None = None) -> Avatar:
+    """Prepare a picture or a video clip; its content decides which it is.
+
+    `PictureError` when the file cannot be read, `FaceError` when it shows no face that can talk.
+    """
+    check_file(path)
+    if is_picture(path) or path.suffix.lower() in SUFFIXES:
+        avatar = _from_picture(path, read_picture(path, config), config)
+        if progress is not None:
+            progress(1, 1)
+        return avatar
+    return _from_clip(path, config, progress)
+
+
+def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
+    faces = FaceFinder().find(image)
+    points = _flat(faces[0].landmarks) if faces else None
+    size = (image.shape[1], image.shape[0])
+    portrait = image if faces else None
+    report = survey(size, [points], [points], [0], len(faces), portrait, config)
+    refuse_unusable(path, report, config)
+    image.flags.writeable = False
+    return Avatar((AvatarFrame(image, points),), False, digest(path, config), report)
+
+
+def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> Avatar:
+    from lipstream.container import read_clip
+
+    images = read_clip(
+        path,
+        FPS,
+        max_side=config.max_side,
+        max_seconds=config.max_seconds,
+        max_pixels=config.max_pixels,
+    )
+    frames, people, portrait = _measure(path, images, config, progress)
+    if len(frames) == 1:
+        # A film of one picture has no motion of its own.
+        return _from_picture(path, np.array(frames[0].pixels), config)
+    shots = [frame.shot for frame in frames]
+    measured = [frame.landmarks for frame in frames]
+    track = smooth(fill_gaps(measured, shots), shots)
+    first = frames[0].pixels
+    size = (first.shape[1], first.shape[0])
+    report = survey(size, measured, track, shots, people, portrait, config)
+    refuse_unusable(path, report, config)
+    quiet = tuple(
+        AvatarFrame(frame.source, _frozen(points), frame.shot)
+        for frame, points in zip(frames, track, strict=True)
+    )
+    return Avatar(quiet, True, digest(path, config), report)
+
+
+def _measure(
+    path: Path, images: Iterable[Image], config: AvatarConfig, progress: Progress | None
+) -> tuple[list[AvatarFrame], int, Image | None]:
+    """Frames with landmarks as they were seen, the people at the start, a picture of the face.
+
+    One decoded picture is held at a time.
+    """
+    finder = FaceFinder()
+    follower = Follower(finder, config.min_eye_distance)
+    frames: list[AvatarFrame] = []
+    people, portrait = 0, None
+    shape: tuple[int, ...] = ()
+    for image in images:
+        if frames and image.shape != shape:
+            raise PictureError(f"{path} changes its picture size midway: convert it to one size.")
+        shape = image.shape
+        face = follower.follow(image)
+        if face is not None and portrait is None:
+            portrait, people = image, len(finder.find(image, config.min_eye_distance))
+        points = None if face is None else _flat(face.landmarks)
+        frames.append(AvatarFrame(_encode(image), points, follower.shot))
+        if progress is not None:
+            progress(len(frames), None)
+    if not frames:
+        raise PictureError(f"{path} holds no picture: give a picture or a video clip.")
+    return frames, people, portrait
+
+
+def _encode(image: Image) -> bytes:
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), JPEG)
+    assert done
+    return data.tobytes()
+
+
+def digest(path: Path, config: AvatarConfig) -> str:
+    """SHA-256, hex, of a file's content and of the settings that decide what comes of it."""
+    settings = {name: value for name, value in asdict(config).items() if name in DECISIVE}
+    settings["preparation"] = PREPARATION
+    state = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            state.update(block)
+    return state.hexdigest()
+
+
+def _flat(landmarks: Floats) -> Floats:
+    """(468, 3) -> (468, 2), read-only."""
+    points: Floats = np.ascontiguousarray(landmarks[:, :2], np.float32)
+    points.flags.writeable = False
+    return points
+
+
+def _frozen(points: Floats | None) -> Floats | None:
+    return None if points is None else _flat(points)
