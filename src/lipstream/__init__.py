@@ -1,5 +1,90 @@
-"""lipstream: speech in, a talking face out."""
+"""lipstream: speech in, a talking face out.
+
+Public names load on first use, so that importing the package costs next to nothing:
+
+    import lipstream
+
+    lipstream.render(avatar="face.png", audio="speech.wav", out="talk.mp4")
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lipstream.audio import AudioChunk as AudioChunk
+    from lipstream.avatar.archive import load_avatar as load_avatar
+    from lipstream.avatar.archive import save_avatar as save_avatar
+    from lipstream.avatar.avatar import Avatar as Avatar
+    from lipstream.avatar.build import build_avatar as build_avatar
+    from lipstream.avatar.build import open_avatar as open_avatar
+    from lipstream.config import AvatarConfig as AvatarConfig
+    from lipstream.config import MotionConfig as MotionConfig
+    from lipstream.config import MovieConfig as MovieConfig
+    from lipstream.engine import Engine as Engine
+    from lipstream.engine import open_engine as open_engine
+    from lipstream.errors import LipstreamError as LipstreamError
+    from lipstream.offline import render_file as render
+    from lipstream.offline import render_file as render_file
+    from lipstream.offline import render_stream as render_stream
+    from lipstream.rendering.backends import open_backend as open_backend
+    from lipstream.stream import LipSyncStream as LipSyncStream
+    from lipstream.video import TimedFrame as TimedFrame
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "AudioChunk": "lipstream.audio",
+    "Avatar": "lipstream.avatar.avatar",
+    "AvatarConfig": "lipstream.config",
+    "Engine": "lipstream.engine",
+    "LipSyncStream": "lipstream.stream",
+    "LipstreamError": "lipstream.errors",
+    "MotionConfig": "lipstream.config",
+    "MovieConfig": "lipstream.config",
+    "TimedFrame": "lipstream.video",
+    "build_avatar": "lipstream.avatar.build",
+    "load_avatar": "lipstream.avatar.archive",
+    "open_avatar": "lipstream.avatar.build",
+    "open_backend": "lipstream.rendering.backends",
+    "open_engine": "lipstream.engine",
+    "render": "lipstream.offline",
+    "render_file": "lipstream.offline",
+    "render_stream": "lipstream.offline",
+    "save_avatar": "lipstream.avatar.archive",
+}
+
+__all__ = [
+    "AudioChunk",
+    "Avatar",
+    "AvatarConfig",
+    "Engine",
+    "LipSyncStream",
+    "LipstreamError",
+    "MotionConfig",
+    "MovieConfig",
+    "TimedFrame",
+    "build_avatar",
+    "load_avatar",
+    "open_avatar",
+    "open_backend",
+    "open_engine",
+    "render",
+    "render_file",
+    "render_stream",
+    "save_avatar",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lipstream' has no attribute {name!r}")
+    home = import_module(_HOMES[name])
+    value = getattr(home, "render_file" if name == "render" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -35,6 +35,15 @@ class Box:
         """Index of the box in an image: rows, columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def within(self, frame: Box) -> Box:
+        """The same pixels counted from the corner of `frame`."""
+        return Box(
+            self.left - frame.left,
+            self.top - frame.top,
+            self.right - frame.left,
+            self.bottom - frame.top,
+        )
+
     def clip(self, width: int, height: int) -> Box:
         """The part of the box inside a `width` x `height` picture."""
         return Box(

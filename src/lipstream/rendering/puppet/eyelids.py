@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from lipstream.avatar import landmarks as lm
-from lipstream.render.puppet.anatomy import FaceAxes, smoothstep
+from lipstream.rendering.puppet.anatomy import FaceAxes, smoothstep
 from lipstream.video import Box
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
-from lipstream.render.puppet.anatomy import Mouth, smoothstep
+from lipstream.rendering.puppet.anatomy import Mouth, smoothstep
 
 if TYPE_CHECKING:
     from lipstream.video import Floats, Image

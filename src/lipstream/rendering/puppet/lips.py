@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.render.puppet.anatomy import Mouth, measure_mouth
-from lipstream.render.puppet.flow import MouthFlow, build_flow, sample
-from lipstream.render.puppet.mouth import MouthInterior, paint_mouth
-from lipstream.render.puppet.pose import Pose
+from lipstream.rendering.puppet.anatomy import Mouth, measure_mouth
+from lipstream.rendering.puppet.flow import MouthFlow, build_flow
+from lipstream.rendering.puppet.mouth import MouthInterior, paint_mouth
+from lipstream.rendering.puppet.pose import Pose
+from lipstream.rendering.puppet.warp import enlarge, sample
 from lipstream.video import Box
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Lips:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layers:
-    """Both layers of one pose on the canonical grid: (rows, columns, 4) float32 each.
+    """Both layers of one pose, (rows, columns, 4) float32 each, on a grid or on pixels.
 
     Channels: displacement to the source in pixels (x, y), distance inside the layer in pixels,
     brightness factor.
@@ -43,17 +44,29 @@ class Layers:
     upper: Floats
     lower: Floats
 
+    def read(self, where: Floats, step: int, size: tuple[int, int]) -> Layers:
+        """The layers at grid coordinates (rows, columns, 2), enlarged to `size` pixels."""
+        return Layers(
+            enlarge(sample(self.upper, where), step, size),
+            enlarge(sample(self.lower, where), step, size),
+        )
+
 
 def prepare_lips(image: Image, points: Floats) -> Lips:
     """Measure, flow and paint for the face with (468, 2) landmarks `points`."""
-    height, width = image.shape[:2]
     mouth = measure_mouth(image, points)
+    return assemble_lips(image, points, mouth, mouth)
+
+
+def assemble_lips(image: Image, points: Floats, mouth: Mouth, moving: Mouth) -> Lips:
+    """The lips of `mouth` as the picture shows it, with the flow of `moving`."""
+    height, width = image.shape[:2]
     left, right = mouth.columns[0] - 0.05 * mouth.width, mouth.columns[-1] + 0.05 * mouth.width
     top, bottom = mouth.seam.min() - 0.18 * mouth.width, mouth.seam.max() + 0.45 * mouth.width
     corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
     return Lips(
         mouth,
-        build_flow(mouth, points, (width, height)),
+        build_flow(moving, points, (width, height)),
         paint_mouth(image, points, mouth),
         mouth.axes.to_picture(corners).astype(np.float32),
         max(0.8, 0.008 * mouth.width),
@@ -76,21 +89,17 @@ def layers_of(lips: Lips, pose: Pose, opening: float) -> Layers:
     return Layers(*result)
 
 
-def blend_mouth(
-    upper: Image,
-    lower: Image,
-    edges: tuple[Floats, Floats],
-    lips: Lips,
-    pose: Pose,
-    placement: Floats,
+def draw_mouth(
+    upper: Image, lower: Image, layers: Layers, lips: Lips, pose: Pose, placement: Floats
 ) -> Image:
-    """Upper over lower over interior: (height, width, 3), all inputs of that size.
+    """Upper over lower over interior, shaded: (height, width, 3), all inputs of that size.
 
-    `edges` are the distances inside the layers in pixels; `placement` (2, 3) takes canonical
-    picture pixels to pixels of the result.
+    `upper` and `lower` are the warped pictures, `layers` the layers enlarged to them; `placement`
+    (2, 3) takes canonical picture pixels to pixels of the result. Draws into `lower`.
     """
     upper_alpha, lower_alpha = (
-        np.clip(edge * np.float32(1 / lips.feather) + np.float32(0.5), 0, 1) for edge in edges
+        np.clip(layer[..., 2] * np.float32(1 / lips.feather) + np.float32(0.5), 0, 1)
+        for layer in (layers.upper, layers.lower)
     )
     height, width = upper_alpha.shape
     corners = lips.inner_box @ placement[:, :2].T + placement[:, 2]
@@ -98,7 +107,12 @@ def blend_mouth(
     inner = Box(int(x0), int(y0), int(x1) + 1, int(y1) + 1).clip(width, height)
     if inner.width > 0 and inner.height > 0:
         _fill_interior(lower, upper_alpha, lower_alpha, inner, lips, pose, placement)
-    return cv2.blendLinear(upper, lower, upper_alpha, 1 - upper_alpha)  # type: ignore[return-value]
+    drawn = cv2.blendLinear(upper, lower, upper_alpha, 1 - upper_alpha)
+    if pose.is_rest:
+        return np.asarray(drawn)
+    light = np.where(upper_alpha > 0.5, layers.upper[..., 3], layers.lower[..., 3])
+    factor = cv2.convertScaleAbs(light, alpha=128)
+    return np.asarray(cv2.multiply(drawn, cv2.merge([factor] * 3), scale=1 / 128))
 
 
 def _fill_interior(

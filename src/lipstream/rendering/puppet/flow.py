@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
-from lipstream.render.puppet.anatomy import Mouth, smoothstep
+from lipstream.rendering.puppet.anatomy import Mouth, smoothstep
+from lipstream.rendering.puppet.warp import sample
 from lipstream.video import Box
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class MouthFlow:
     opening: Floats  # (2, rows, columns, 2): canonical lips -> the picture's own lips, pixels
     edges: Floats  # (rows, columns, 2): distance inside the upper and the lower layer, pixels
     shades: Floats  # (len(SHADES), rows * columns): change of brightness at full gesture
+    near: Floats  # (rows, columns, 2): 1 around the mouth fading to 0, and u times that
 
     def to_grid(self, points: Floats) -> Floats:
         """(..., 2) pixels of the canonical picture -> grid coordinates."""
@@ -69,13 +71,6 @@ class MouthFlow:
         strengths = np.array([weights[GESTURES.index(name)] for name in SHADES], np.float32)
         rows, columns = self.grid.shape[:2]
         return 1 + (strengths @ self.shades).reshape(rows, columns)
-
-
-def sample(field: Floats, where: Floats) -> Floats:
-    """`field` (rows, columns[, 2]) read at (..., 2) grid coordinates, bilinear, edges held."""
-    return cv2.remap(  # type: ignore[call-overload,no-any-return]
-        field, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
 
 
 def build_flow(mouth: Mouth, points: Floats, size: tuple[int, int]) -> MouthFlow:
@@ -102,6 +97,7 @@ def build_flow(mouth: Mouth, points: Floats, size: tuple[int, int]) -> MouthFlow
         np.stack(_opening(place)).astype(np.float32),
         _edges(place).astype(np.float32),
         np.stack([shades[name].ravel() for name in SHADES]).astype(np.float32),
+        _near(place).astype(np.float32),
     )
 
 
@@ -261,6 +257,16 @@ def _shades(place: _Place) -> dict[str, Field]:
         + 0.04 * spot(0, -0.10, 0.45, 0.04),
         "wide": -0.08 * spot(1.30, -0.10, 0.16, 0.30) + 0.03 * spot(1.8, -0.35, 0.35, 0.25),
     }
+
+
+def _near(place: _Place) -> Field:
+    """Where a clip's mouth takes the skin along as it wanders over the face."""
+    u, v = place.u, place.v
+    beside = np.exp(-((np.clip(np.abs(u) - 1.2, 0, 9) / 0.8) ** 2))
+    above = np.exp(-((np.clip(-v - 0.2, 0, 9) / 0.35) ** 2))
+    below = np.exp(-((np.clip(v - place.mouth.chin, 0, 9) / 0.40) ** 2))
+    weight = beside * above * below
+    return np.stack([weight, weight * np.clip(u, -1.2, 1.2)], -1)
 
 
 def _to_picture(mouth: Mouth, pair: Pair, scale: int) -> Field:

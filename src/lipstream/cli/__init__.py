@@ -1,0 +1,3 @@
+"""The command line: `lipstream render`, `prepare`, `doctor`."""
+
+from lipstream.cli.main import main as main

@@ -1,0 +1,69 @@
+"""`lipstream prepare`: measure a picture or clip once, report its quality, keep the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lipstream.cli.options import (
+    avatar_config,
+    backend_option,
+    background_option,
+    option,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from lipstream.avatar.avatar import QualityReport
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="AVATAR_DIR",
+    help="The folder to write; give it to --avatar later.",
+)
+@backend_option
+@background_option
+def prepare(
+    source: Path, out: Path, backend: str, background: tuple[int, int, int]
+) -> None:
+    """Prepare the picture or clip SOURCE and print a quality report."""
+    from lipstream.avatar.archive import save_avatar
+    from lipstream.avatar.build import build_avatar
+    from lipstream.rendering.backends import open_backend
+
+    chosen = open_backend(backend)
+    with progress_bar("preparing") as progress:
+        avatar = build_avatar(source, avatar_config(background), progress)
+        chosen.renderer.prepare(avatar)
+        save_avatar(avatar, out)
+    for line in _lines(avatar.report):
+        click.echo(line)
+    click.echo(f"{out}: ready for --avatar")
+
+
+def _lines(report: QualityReport) -> Iterator[str]:
+    """The report as a person reads it."""
+    yield f"picture       {report.width}x{report.height}, {report.frames} frame(s)"
+    if report.frames > 1:
+        yield (
+            f"face          seen in {report.faces_found} frames, "
+            f"{report.faces_filled} filled, {report.faces_lost} lost"
+        )
+        yield f"shots         {report.shots}"
+        yield f"jitter        {100 * report.jitter:.2f} % of the eye distance"
+    yield f"people        {report.people}"
+    yield f"eye distance  {report.eye_distance:.0f} px"
+    yield f"face height   {100 * report.face_height:.0f} % of the picture"
+    yield f"mouth         {report.mouth_width:.0f} px wide, {100 * report.mouth_open:.0f} % open"
+    yield f"turned        {report.roll:+.0f} degrees roll, {report.yaw:+.2f} yaw"
+    for warning in report.warnings:
+        yield f"warning       {warning}"

@@ -1,0 +1,82 @@
+"""`lipstream render`: files in, a file out."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import click
+
+from lipstream.cli.options import (
+    FrameRate,
+    avatar_config,
+    backend_option,
+    background_option,
+    motion_options,
+    option,
+    progress_bar,
+)
+from lipstream.config import MotionConfig
+
+EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk.mp4"
+
+
+@click.command(epilog=EPILOG)
+@option(
+    "--avatar",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A portrait (png, jpg, webp, bmp), a clip of a person, or a prepared folder.",
+)
+@option(
+    "--audio",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Speech: any audio file, or a video with sound.",
+)
+@option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The mp4 to write; it appears only when it is complete.",
+)
+@backend_option
+@option(
+    "--fps",
+    type=FrameRate(),
+    default="25",
+    show_default=True,
+    help="Frames per second: 25, 29.97 or 30000/1001.",
+)
+@background_option
+@motion_options
+def render(
+    avatar: Path,
+    audio: Path,
+    out: Path,
+    backend: str,
+    fps: Fraction,
+    background: tuple[int, int, int],
+    blink: bool,
+    sway: bool,
+    seed: int,
+) -> None:
+    """Write a video in which AVATAR says AUDIO."""
+    from lipstream.engine import Engine
+    from lipstream.offline import render_file
+    from lipstream.rendering.backends import open_backend
+
+    chosen = open_backend(backend, fps=fps, motion=MotionConfig(blink, sway, seed))
+    click.echo(f"backend: {chosen.name} ({chosen.reason})", err=True)
+    with progress_bar("preparing") as preparing, progress_bar("rendering") as rendering:
+        done = render_file(
+            avatar,
+            audio,
+            out,
+            engine=Engine(chosen),
+            avatar_config=avatar_config(background),
+            on_avatar=preparing,
+            on_frame=rendering,
+        )
+    click.echo(f"{done.path}: {done.frames} frames, {done.samples / done.sample_rate:.2f} s")

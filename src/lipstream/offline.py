@@ -1,0 +1,110 @@
+"""Files in, a file out: the live path without a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lipstream.audio import AudioChunk
+from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.build import open_avatar
+from lipstream.config import AvatarConfig, MovieConfig
+from lipstream.container import MovieWriter, open_audio
+from lipstream.container.movie import checked_target
+from lipstream.engine import Engine, open_engine
+from lipstream.errors import OptionError
+from lipstream.stream import Segment
+from lipstream.timeline import frame_count
+from lipstream.video import TimedFrame
+
+# Called with the frames rendered so far and, where the file tells its length, those to come.
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What was written."""
+
+    path: Path
+    frames: int
+    samples: int  # of the audio, per channel, at its own rate
+    sample_rate: int
+
+
+def render_file(
+    avatar: Avatar | str | Path,
+    audio: str | Path,
+    out: str | Path,
+    *,
+    engine: Engine | None = None,
+    avatar_config: AvatarConfig | None = None,
+    movie_config: MovieConfig | None = None,
+    on_avatar: Progress | None = None,
+    on_frame: Progress | None = None,
+) -> Rendering:
+    """Write `out` (mp4): the person of `avatar` says `audio`.
+
+    `avatar` is a picture, a clip, a prepared folder or an `Avatar`; `audio` any file with sound.
+    The video has exactly floor(seconds * fps) frames and the whole sound; memory does not grow
+    with its length. `out` appears only when it is complete. Raises a `LipstreamError`.
+    """
+    audio, target = Path(audio), checked_target(Path(out))
+    _refuse_overwriting(target, audio, avatar)
+    with open_audio(audio) as sound:
+        if not isinstance(avatar, Avatar):
+            avatar = open_avatar(Path(avatar), avatar_config or AvatarConfig(), on_avatar)
+        engine = engine or open_engine()
+        engine.backend.renderer.prepare(avatar)
+        expected = None
+        if sound.duration_hint is not None:
+            rate = sound.sample_rate
+            expected = frame_count(round(sound.duration_hint * rate), rate, engine.fps)
+        sounds = (sound.sample_rate, sound.channels)
+        config = movie_config or MovieConfig()
+        with MovieWriter(target, avatar.size, engine.fps, sounds, config) as movie:
+            samples = 0
+
+            def heard() -> Iterator[AudioChunk]:
+                nonlocal samples
+                for chunk in sound:
+                    samples += len(chunk)
+                    movie.write_audio(chunk)
+                    yield chunk
+
+            frames = 0
+            for frame in render_stream(engine, avatar, heard()):
+                movie.write_frame(frame.frame)
+                frames += 1
+                if on_frame is not None:
+                    on_frame(frames, expected)
+    return Rendering(target, frames, samples, sound.sample_rate)
+
+
+def render_stream(
+    engine: Engine, avatar: Avatar, chunks: Iterable[AudioChunk]
+) -> Iterator[TimedFrame]:
+    """The frames of one utterance as its chunks come: the engine at work, without a clock."""
+    stream = engine.open_stream(avatar)
+    for chunk in chunks:
+        yield from _render_batched(engine, stream.push(chunk))
+    yield from _render_batched(engine, stream.end())
+
+
+def _render_batched(engine: Engine, segments: list[Segment]) -> Iterator[TimedFrame]:
+    """Render in batches of about the size the backend likes; memory holds one batch."""
+    batch: list[Segment] = []
+    for segment in segments:
+        batch.append(segment)
+        if sum(waiting.frame_count for waiting in batch) >= engine.backend.batch:
+            yield from engine.render(batch)
+            batch = []
+    if batch:
+        yield from engine.render(batch)
+
+
+def _refuse_overwriting(target: Path, audio: Path, avatar: Avatar | str | Path) -> None:
+    sources = [audio] if isinstance(avatar, Avatar) else [audio, Path(avatar)]
+    for source in sources:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise OptionError(f"{target} is also an input; give the output another name.")

@@ -1,0 +1,175 @@
+"""A clip that talks: the mouth of one reference picture a shot, moved over every frame.
+
+Flow is computed once per shot, on the frame whose mouth is most closed, and carried to the others
+by the head's similarity plus the wandering of the mouth over the face. The speaker's own lips are
+first closed and then moved, so what they said in the clip does not show. The clip brings its own
+blinks and sway.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipstream.avatar import landmarks as lm
+from lipstream.avatar.avatar import Avatar, AvatarFrame
+from lipstream.rendering.composite import paste
+from lipstream.rendering.puppet.anatomy import UPPER_SHARE, Mouth, measure_mouth
+from lipstream.rendering.puppet.lips import Lips, assemble_lips, draw_mouth, layers_of
+from lipstream.rendering.puppet.pose import Pose
+from lipstream.rendering.puppet.warp import sample, similarity, warp
+from lipstream.timeline import FPS
+from lipstream.video import Box
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats, Image
+
+SEEN_OPEN = 0.02  # mouth widths; smaller gaps are noise of the mesh
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """Where the canonical mouth of a shot lies in one of its frames."""
+
+    head: NDArray[np.float64]  # (2, 3) canonical pixels -> pixels of the frame
+    wander: NDArray[np.float64]  # (2,) canonical pixels by which the mouth has left its place
+    spread: NDArray[np.float64]  # (2,) the same per half mouth width sidewards
+    opening: float  # how much of `MouthFlow.opening` the frame's own lips stand apart
+
+    def mouth(self, mouth: Mouth) -> Floats:
+        """(2, 3) canonical pixels -> pixels of the frame, for what moves with the mouth."""
+        across = mouth.axes.rotation[0] / (mouth.width / 2)
+        turn = np.eye(2) + np.outer(self.spread, across)
+        shift = self.wander - np.outer(self.spread, across) @ mouth.axes.origin
+        linear = self.head[:, :2] @ turn
+        offset = self.head[:, :2] @ shift + self.head[:, 2]
+        return np.hstack([linear, offset[:, None]]).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """A clip with the lips of each shot and their place in each frame."""
+
+    avatar: Avatar
+    shots: dict[int, Lips]
+    placements: dict[int, Placement]  # by the identity of an avatar frame
+
+    def render(self, index: int, fps: Fraction, pose: Pose) -> Image:
+        """The picture at frame `index` of a stream, a fresh array."""
+        # The clip's frames are FPS apart whatever the stream's rate.
+        frame = self.avatar.at(int(index * FPS / fps))
+        placement = self.placements.get(id(frame))
+        picture = frame.pixels
+        if placement is None or (pose.is_rest and not placement.opening):
+            return picture.copy()
+        return _draw(picture, self.shots[frame.shot], placement, pose)
+
+
+def prepare_clip(avatar: Avatar) -> Clip:
+    """Compute what the clip `avatar` needs to talk."""
+    shots: dict[int, Lips] = {}
+    placements: dict[int, Placement] = {}
+    for shot in sorted({frame.shot for frame in avatar.frames}):
+        faces = [f for f in avatar.frames if f.shot == shot and f.landmarks is not None]
+        if not faces:
+            continue
+        reference = min(faces, key=_restlessness)
+        lips, unit = _reference_lips(reference)
+        shots[shot] = lips
+        for frame in faces:
+            placements[id(frame)] = _place(frame, reference, lips.mouth, unit)
+    return Clip(avatar, shots, placements)
+
+
+def _points(frame: AvatarFrame) -> Floats:
+    assert frame.landmarks is not None
+    return frame.landmarks
+
+
+def _restlessness(frame: AvatarFrame) -> float:
+    """Low for a frame whose mouth is closed and whose head looks ahead."""
+    points = _points(frame)
+    return lm.mouth_gap(points) / lm.mouth_width(points) + 0.3 * abs(lm.yaw(points))
+
+
+def _reference_lips(reference: AvatarFrame) -> tuple[Lips, float]:
+    """The lips of a shot, and the gap in pixels that its whole `MouthFlow.opening` stands for."""
+    image, points = reference.pixels, _points(reference)
+    mouth = measure_mouth(image, points)
+    moving, unit = mouth, lm.mouth_gap(points)
+    if not mouth.is_open:
+        # Other frames of the shot may be open: prepare to close an opening of one mouth width.
+        unit = mouth.width
+        span = (mouth.columns - mouth.columns[0]) / (mouth.columns[-1] - mouth.columns[0])
+        profile = unit * np.clip(1 - (2 * span - 1) ** 2, 0, 1) ** 0.6
+        moving = replace(
+            mouth, upper_gap=UPPER_SHARE * profile, lower_gap=(1 - UPPER_SHARE) * profile
+        )
+    return assemble_lips(image, points, mouth, moving), unit
+
+
+def _place(
+    frame: AvatarFrame, reference: AvatarFrame, mouth: Mouth, unit: float
+) -> Placement:
+    home, points = _points(reference)[:, :2], _points(frame)[:, :2]
+    rigid = list(lm.RIGID)
+    head = similarity(home[rigid], points[rigid])
+    back = (points - head[:, 2]) @ np.linalg.inv(head[:, :2]).T
+    stray = [_lip_line(back)[i] - _lip_line(home)[i] for i in range(3)]
+    gap = lm.mouth_gap(back)
+    closed = 0.0 if mouth.is_open else lm.mouth_gap(home)
+    opening = max(gap - closed, 0.0)
+    return Placement(
+        head,
+        (stray[0] + 2 * stray[1] + stray[2]) / 4,
+        (stray[2] - stray[0]) / 2,
+        opening / unit if opening > SEEN_OPEN * mouth.width else 0.0,
+    )
+
+
+def _lip_line(points: Floats) -> list[NDArray[np.float64]]:
+    """Picture-left corner, where the closed lips would meet, and picture-right corner."""
+    upper, lower = points[lm.UPPER_LIP_CENTRE], points[lm.LOWER_LIP_CENTRE]
+    meet = upper + UPPER_SHARE * (lower - upper)
+    return [np.asarray(p, np.float64) for p in (points[lm.MOUTH_RIGHT], meet, points[lm.MOUTH_LEFT])]
+
+
+def _draw(picture: Image, lips: Lips, placement: Placement, pose: Pose) -> Image:
+    flow, head = lips.flow, placement.head
+    box = _covered(flow.box, head, picture)
+    if box.width < 2 or box.height < 2:
+        return picture.copy()
+    step = flow.scale
+    x, y = np.meshgrid(
+        np.arange(box.left, box.right, step) + (step - 1) / 2,
+        np.arange(box.top, box.bottom, step) + (step - 1) / 2,
+    )
+    pixels = np.stack([x, y], -1)
+    home = ((pixels - head[:, 2]) @ np.linalg.inv(head[:, :2]).T).astype(np.float32)
+    near = sample(flow.near, flow.to_grid(home))
+    home -= near[..., :1] * placement.wander.astype(np.float32)
+    home -= near[..., 1:] * placement.spread.astype(np.float32)
+    size = (box.width, box.height)
+    layers = layers_of(lips, pose, placement.opening).read(flow.to_grid(home), step, size)
+    turn = head[:, :2].T.astype(np.float32)
+    columns, rows = np.meshgrid(np.arange(box.left, box.right), np.arange(box.top, box.bottom))
+    here = np.stack([columns, rows], -1).astype(np.float32)
+    upper, lower = (
+        warp(picture, here + layer[..., :2] @ turn) for layer in (layers.upper, layers.lower)
+    )
+    local = placement.mouth(lips.mouth)
+    local[:, 2] -= (box.left, box.top)
+    return paste(picture, draw_mouth(upper, lower, layers, lips, pose, local), box)
+
+
+def _covered(box: Box, head: NDArray[np.float64], picture: Image) -> Box:
+    """Where a canonical box lies in a frame."""
+    corners = np.array([[x, y] for x in (box.left, box.right) for y in (box.top, box.bottom)])
+    there = corners @ head[:, :2].T + head[:, 2]
+    (x0, y0), (x1, y1) = np.floor(there.min(0)), np.ceil(there.max(0))
+    height, width = picture.shape[:2]
+    return Box(int(x0), int(y0), int(x1), int(y1)).clip(width, height)

@@ -1,0 +1,64 @@
+"""The puppet renderer: articulation in, pictures out, for portraits and clips."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from lipstream.avatar.avatar import Avatar
+from lipstream.config import MotionConfig
+from lipstream.errors import FaceError
+from lipstream.rendering.puppet.clip import Clip, prepare_clip
+from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
+from lipstream.rendering.puppet.pose import pose_of
+from lipstream.rendering.renderer import FrameRequest
+
+if TYPE_CHECKING:
+    from lipstream.video import Image
+
+
+class PuppetRenderer:
+    """Moves photos by dense flow. Safe to share between threads and streams.
+
+    What it computes once per avatar is kept as long as the avatar itself.
+    """
+
+    def __init__(self, fps: Fraction, motion: MotionConfig) -> None:
+        self._fps = fps
+        self._motion = motion
+        self._prepared: WeakKeyDictionary[Avatar, Portrait | Clip] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def prepare(self, avatar: Avatar) -> None:
+        """Measure the mouth and compute the flow of `avatar`, if not done before."""
+        self._puppet(avatar)
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        """One picture per request, of the avatar's own size."""
+        return [self._draw(request) for request in requests]
+
+    def _draw(self, request: FrameRequest) -> Image:
+        puppet = self._puppet(request.avatar)
+        pose = pose_of(request.conditioning)
+        if isinstance(puppet, Portrait):
+            return puppet.render(request.index, self._fps, pose, self._motion)
+        return puppet.render(request.index, self._fps, pose)
+
+    def _puppet(self, avatar: Avatar) -> Portrait | Clip:
+        with self._lock:
+            puppet = self._prepared.get(avatar)
+            if puppet is None:
+                puppet = self._prepared[avatar] = _prepare(avatar)
+            return puppet
+
+
+def _prepare(avatar: Avatar) -> Portrait | Clip:
+    if avatar.moving:
+        return prepare_clip(avatar)
+    frame = avatar.frames[0]
+    if frame.landmarks is None:
+        raise FaceError("the avatar's picture has no face; prepare it again from a portrait.")
+    return prepare_portrait(frame.pixels, frame.landmarks)
