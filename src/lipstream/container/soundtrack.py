@@ -1,0 +1,168 @@
+"""The sound of an audio or video file, as a stream of chunks."""
+
+from __future__ import annotations
+
+import contextlib
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from lipstream.audio import AudioChunk
+from lipstream.container.source import MOV, decoded_audio, open_media
+from lipstream.errors import AudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.audio.frame import AudioFrame
+    from av.audio.layout import AudioLayout
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+    from lipstream.video import Floats
+
+CHUNKS_PER_SECOND = 4
+GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled with silence
+LONGEST_GAP = 3600  # seconds; a larger jump is a wrong clock, not a pause
+MISSING = Fraction(1, 4)  # seconds a sound track may lack of what its header promises
+COUNTED = ("wav", "w64", "aiff", "au", "caf", "flac")  # say how long they are and have no gaps
+
+HALF_POWER = 0.5**0.5
+# What a loudspeaker gives to the left and to the right (ITU-R BS.775); others give half to each.
+SPEAKERS = {
+    "FL": (1.0, 0.0),
+    "FR": (0.0, 1.0),
+    "FC": (HALF_POWER, HALF_POWER),
+    "LFE": (0.0, 0.0),
+    "BL": (HALF_POWER, 0.0),
+    "BR": (0.0, HALF_POWER),
+    "SL": (HALF_POWER, 0.0),
+    "SR": (0.0, HALF_POWER),
+}
+
+
+@contextlib.contextmanager
+def open_audio(path: str | Path) -> Iterator[AudioFile]:
+    """The sound of an audio or video file at its own rate, in one or two channels.
+
+    Raises AudioError when the file is missing, is no media file, has no sound, or is cut short.
+    """
+    path = Path(path)
+    with open_media(path, AudioError) as container:
+        stream = next(iter(container.streams.audio), None)
+        if stream is None:
+            raise AudioError(f"{path} has no sound track; choose a file with sound.")
+        yield AudioFile(path, container, stream)
+
+
+class AudioFile:
+    """The sound track of an open file; iterating it, once, decodes it.
+
+    Sample 0 is where the sound starts: an encoder's delay and padding are gone, and pauses in the
+    time stamps are filled with silence. Damage on the way ends the iteration with AudioError.
+    """
+
+    def __init__(self, path: Path, container: InputContainer, stream: AudioStream) -> None:
+        if stream.codec_context is None:
+            raise AudioError(f"the sound of {path} has an unknown codec; export it as wav or m4a.")
+        self._path, self._format = path, container.format.name
+        self._frames = decoded_audio(path, container, stream, AudioError)
+        self._first = next(self._frames, None)
+        if self._first is None:
+            raise AudioError(f"{path} holds no sound at all; choose another file.")
+        # Only a decoded frame tells the truth: HE-AAC doubles the rate its header names.
+        self.sample_rate = self._first.sample_rate
+        self.channels = min(self._first.layout.nb_channels, 2)
+        ticks, unit = stream.duration, stream.time_base
+        self._promised = ticks * unit if ticks and unit else None
+        seconds = self._promised or Fraction(container.duration or 0, av.time_base)
+        self.duration_hint = float(seconds) or None  # seconds, by the header; for progress only
+
+    def __iter__(self) -> Iterator[AudioChunk]:
+        """Chunks of about a quarter of a second; none is empty."""
+        waiting: list[Floats] = []
+        length = total = 0
+        for samples in self._samples():
+            waiting.append(samples)
+            length += len(samples)
+            if length * CHUNKS_PER_SECOND >= self.sample_rate:
+                yield AudioChunk(np.concatenate(waiting), self.sample_rate)
+                waiting, total, length = [], total + length, 0
+        if length:
+            yield AudioChunk(np.concatenate(waiting), self.sample_rate)
+        self._check_length(total + length)
+
+    def _samples(self) -> Iterator[Floats]:
+        """(n, channels) of each frame, and silence where the time stamps leave a gap."""
+        end: Fraction | None = None
+        for frame in self._all_frames():
+            if frame.sample_rate != self.sample_rate:
+                raise AudioError(
+                    f"{self._path} changes its sample rate from {self.sample_rate} to "
+                    f"{frame.sample_rate} Hz on the way; export it again at one rate."
+                )
+            start = None
+            if frame.pts is not None and frame.time_base is not None:
+                start = frame.pts * frame.time_base
+                if end is not None and self._format not in COUNTED:
+                    yield from self._silence(start - end)
+            yield self._converted(frame)
+            end = None if start is None else start + Fraction(frame.samples, frame.sample_rate)
+
+    def _all_frames(self) -> Iterator[AudioFrame]:
+        if self._first is None:
+            raise RuntimeError("an AudioFile can be read only once; open it again")
+        first, self._first = self._first, None
+        yield first
+        yield from self._frames
+
+    def _silence(self, seconds: Fraction) -> Iterator[Floats]:
+        if not GAP < seconds < LONGEST_GAP:
+            return
+        left = round(seconds * self.sample_rate)
+        while left > 0:
+            length = min(left, self.sample_rate // CHUNKS_PER_SECOND)
+            yield np.zeros((length, self.channels), np.float32)
+            left -= length
+
+    def _converted(self, frame: AudioFrame) -> Floats:
+        """(n, channels) float32 of one decoded frame."""
+        pcm = frame.to_ndarray()
+        pcm = pcm.T if frame.format.is_planar else pcm.reshape(-1, frame.layout.nb_channels)
+        # The last frame of an mp4 is filled up by the encoder; its duration says how much counts.
+        duration = getattr(frame, "duration", 0)
+        if duration and frame.time_base == Fraction(1, frame.sample_rate):
+            pcm = pcm[:duration]
+        try:
+            samples = AudioChunk.from_pcm(pcm, self.sample_rate).samples
+        except AudioError as error:
+            raise AudioError(f"{self._path}: {error}") from error
+        return mixed(samples, frame.layout, self.channels)
+
+    def _check_length(self, samples: int) -> None:
+        """A header that promises more sound than was decoded belongs to half a file."""
+        if self._promised is None or self._format not in (*COUNTED, MOV):
+            return
+        found = Fraction(samples, self.sample_rate)
+        if found < self._promised - MISSING:
+            raise AudioError(
+                f"{self._path} is cut short: it promises {float(self._promised):.1f} s of sound "
+                f"but holds {float(found):.1f} s; copy or export it again."
+            )
+
+
+def mixed(samples: Floats, layout: AudioLayout, channels: int) -> Floats:
+    """(n, any) -> (n, channels): surround folded to stereo, mono doubled, never over full scale."""
+    if samples.shape[1] == channels:
+        return samples
+    if channels == 1:
+        return np.asarray(samples.mean(axis=1, keepdims=True), np.float32)
+    if samples.shape[1] == 1:
+        return np.repeat(samples, channels, axis=1)
+    shares = [SPEAKERS.get(speaker.name, (0.5, 0.5)) for speaker in layout.channels]
+    matrix = np.array(shares, np.float32)
+    stereo: Floats = samples @ (matrix / max(1.0, float(matrix.sum(axis=0).max())))
+    return stereo
