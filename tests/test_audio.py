@@ -1,0 +1,143 @@
+"""PCM of every kind is taken right, and resampling never depends on how the sound was cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lipstream.audio import AudioChunk, Resampler
+from lipstream.errors import AudioError
+from lipstream.timeline import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats
+
+RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000)
+
+
+def noise(samples: int) -> Floats:
+    values = np.random.default_rng(5).standard_normal(samples)
+    return np.clip(values * 0.2, -1, 1).astype(np.float32)
+
+
+def resampled(samples: Floats, rate: int, cuts: list[int]) -> Floats:
+    resampler = Resampler(rate)
+    pieces = [resampler.push(piece) for piece in np.split(samples, sorted(cuts))]
+    return np.concatenate([*pieces, resampler.flush()])
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([-128, 0, 64], np.int8),
+        ([0, 128, 192], np.uint8),
+        ([-32768, 0, 16384], np.int16),
+        ([-(2**31), 0, 2**30], np.int32),
+        ([-1.0, 0.0, 0.5], np.float32),
+        ([-1.0, 0.0, 0.5], np.float64),
+    ],
+)
+def test_every_pcm_type_is_scaled_to_full_scale(values: list[float], kind: type) -> None:
+    chunk = AudioChunk.from_pcm(np.array(values, kind), 16_000)
+    assert chunk.samples.dtype == np.float32
+    assert chunk.samples.shape == (3, 1)
+    assert chunk.mono().tolist() == [-1.0, 0.0, 0.5]
+
+
+def test_channels_are_averaged() -> None:
+    chunk = AudioChunk.from_pcm(np.array([[0.5, 0.25], [1.0, -1.0]]), 48_000)
+    assert chunk.channels == 2 and len(chunk) == 2
+    assert chunk.mono().tolist() == [0.375, 0.0]
+
+
+def test_a_little_overshoot_is_clipped() -> None:
+    chunk = AudioChunk.from_pcm(np.array([1.2, -1.5], np.float32), 16_000)
+    assert chunk.mono().tolist() == [1.0, -1.0]
+
+
+def test_no_samples_are_a_chunk_of_none() -> None:
+    assert len(AudioChunk.from_pcm(np.zeros(0, np.int16), 16_000).mono()) == 0
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_sound_are_refused(bad: float) -> None:
+    with pytest.raises(AudioError, match="NaN or infinite"):
+        AudioChunk.from_pcm(np.array([0.0, bad]), 16_000)
+
+
+def test_integers_stored_as_floats_are_refused_with_the_remedy() -> None:
+    with pytest.raises(AudioError, match="divide 16-bit values by 32768"):
+        AudioChunk.from_pcm(np.array([0.0, 12_000.0]), 16_000)
+
+
+@pytest.mark.parametrize("rate", [0, -16_000, 999, 768_001, 44_100.5])
+def test_absurd_rates_are_refused(rate: int) -> None:
+    with pytest.raises(AudioError, match="sample rate"):
+        AudioChunk.from_pcm(np.zeros(4, np.int16), rate)
+    with pytest.raises(AudioError, match="sample rate"):
+        Resampler(rate)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int64, np.complex64, bool])
+def test_other_types_are_refused_by_name(kind: type) -> None:
+    with pytest.raises(AudioError, match=np.dtype(kind).name):
+        AudioChunk.from_pcm(np.zeros(4, kind), 16_000)
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3, 4), (2, 16_000), (5, 0)])
+def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(AudioError, match="shape"):
+        AudioChunk.from_pcm(np.zeros(shape, np.float32), 16_000)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rate=st.sampled_from(RATES), samples=st.integers(0, 30_000), data=st.data())
+def test_any_cutting_gives_the_same_bits(rate: int, samples: int, data: st.DataObject) -> None:
+    cuts = data.draw(st.lists(st.integers(0, samples), max_size=12))
+    sound = noise(samples)
+    whole, pieces = resampled(sound, rate, []), resampled(sound, rate, cuts)
+    assert np.array_equal(whole, pieces)
+    assert abs(len(whole) - samples * SAMPLE_RATE / rate) <= 1
+
+
+def test_single_samples_give_the_same_bits() -> None:
+    sound = noise(3_000)
+    singles = resampled(sound, 44_100, list(range(1, 3_000)))
+    assert np.array_equal(resampled(sound, 44_100, []), singles)
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_sound_stays_where_it_was(rate: int) -> None:
+    """A 1 kHz sine and a click come out at the same time they went in."""
+    times = np.arange(rate) / rate
+    sine = resampled(np.sin(2000 * np.pi * times).astype(np.float32), rate, [])
+    expected = np.sin(2000 * np.pi * np.arange(len(sine)) / SAMPLE_RATE)
+    middle = slice(1_000, -1_000)  # the filter rings where the sine begins and ends
+    assert np.abs(sine - expected)[middle].max() < 1e-4
+    click = np.zeros(rate, np.float32)
+    click[rate // 2] = 1.0
+    assert abs(int(resampled(click, rate, []).argmax()) - rate // 2 * SAMPLE_RATE / rate) <= 1
+
+
+def test_the_models_own_rate_is_untouched() -> None:
+    sound = noise(1_000)
+    assert np.array_equal(resampled(sound, SAMPLE_RATE, [1, 500]), sound)
+
+
+def test_a_flushed_resampler_is_as_new() -> None:
+    sound, resampler = noise(5_000), Resampler(24_000)
+    first = np.concatenate([resampler.push(sound), resampler.flush()])
+    second = np.concatenate([resampler.push(sound), resampler.flush()])
+    assert np.array_equal(first, second)
+
+
+def test_sound_comes_out_while_it_goes_in() -> None:
+    """The filter holds back no more than its documented delay."""
+    resampler, out = Resampler(48_000), 0
+    for block in range(1, 101):
+        out += len(resampler.push(np.zeros(480, np.float32)))
+        assert block * 10 - out * 1000 / SAMPLE_RATE <= 40
