@@ -19,7 +19,7 @@ from lipstream.avatar import landmarks as lm
 from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.rendering.composite import paste
 from lipstream.rendering.puppet.anatomy import UPPER_SHARE, Mouth, measure_mouth
-from lipstream.rendering.puppet.lips import Lips, assemble_lips, draw_mouth, layers_of
+from lipstream.rendering.puppet.lips import Lips, assemble_lips, join_layers, layers_of, shade
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import sample, similarity, warp
 from lipstream.timeline import FPS
@@ -158,12 +158,11 @@ def _draw(picture: Image, lips: Lips, placement: Placement, pose: Pose) -> Image
     turn = head[:, :2].T.astype(np.float32)
     columns, rows = np.meshgrid(np.arange(box.left, box.right), np.arange(box.top, box.bottom))
     here = np.stack([columns, rows], -1).astype(np.float32)
-    upper, lower = (
-        warp(picture, here + layer[..., :2] @ turn) for layer in (layers.upper, layers.lower)
-    )
-    local = placement.mouth(lips.mouth)
-    local[:, 2] -= (box.left, box.top)
-    return paste(picture, draw_mouth(upper, lower, layers, lips, pose, local), box)
+    upper, lower = (warp(picture, here + shift @ turn) for shift in layers.shifts)
+    there = placement.mouth(lips.mouth)
+    there[:, 2] -= (box.left, box.top)
+    mouth = join_layers(upper, lower, layers.edges, lips, pose, there)
+    return paste(picture, mouth if pose.is_rest else shade(mouth, layers.light), box)
 
 
 def _covered(box: Box, head: NDArray[np.float64], picture: Image) -> Box:

@@ -46,7 +46,7 @@ class MouthFlow:
     grid: Floats  # (rows, columns, 2) grid coordinates of the grid itself
     gestures: Floats  # (2, len(GESTURES), rows * columns * 2): upper and lower layer, grid steps
     opening: Floats  # (2, rows, columns, 2): canonical lips -> the picture's own lips, pixels
-    edges: Floats  # (rows, columns, 2): distance inside the upper and the lower layer, pixels
+    edges: Floats  # (2, rows, columns): distance inside the upper and the lower layer, pixels
     shades: Floats  # (len(SHADES), rows * columns): change of brightness at full gesture
     near: Floats  # (rows, columns, 2): 1 around the mouth fading to 0, and u times that
 
@@ -167,8 +167,8 @@ def _gestures(place: _Place) -> dict[str, tuple[Pair, Pair]]:
 
     # A smiling source keeps its corners wide and high; speech must bring them in and down, or
     # every /a/ is a grin and every /o/ shows the teeth.
-    jaw_in, jaw_drop = 0.08 + 0.14 * smile, 0.045 * smile
-    round_in, round_drop = 0.25 + 0.07 * smile, 0.05 * smile
+    jaw_in, jaw_drop = 0.09 + 0.18 * smile, 0.075 * smile
+    round_in, round_drop = 0.27 + 0.09 * smile, 0.07 * smile
     fuller_up = 0.030 * smoothstep(0, 0.16, -v)  # lips pushed forward look thicker
     fuller_down = 0.035 * smoothstep(0, 0.20, v)
     return {
@@ -233,13 +233,13 @@ def _opening(place: _Place) -> list[Field]:
 
 
 def _edges(place: _Place) -> Field:
-    """Signed distance inside the upper and lower layer: (rows, columns, 2) pixels.
+    """Signed distance inside the upper and lower layer: (2, rows, columns) pixels.
 
     Distances are smooth, so they can be moved and enlarged on the coarse grid and still give a
     sharp edge. Beside the mouth the lower layer is solid: nothing may shine through there.
     """
     v, beside = place.v, np.clip(np.abs(place.u) - 0.97, 0, 9)
-    return np.stack([-v, v + 6.0 * beside], -1) * place.mouth.width
+    return np.stack([-v, v + 6.0 * beside]) * place.mouth.width
 
 
 def _shades(place: _Place) -> dict[str, Field]:

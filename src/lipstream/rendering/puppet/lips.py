@@ -31,25 +31,29 @@ class Lips:
     interior: MouthInterior
     inner_box: NDArray[np.float32]  # (4, 2) canonical corners of where the interior can show
     feather: float  # pixels over which a layer's edge fades
+    cut: tuple[int, int]  # rows of the flow's box between which either layer may be seen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layers:
-    """Both layers of one pose, (rows, columns, 4) float32 each, on a grid or on pixels.
+    """Both layers of one pose, on the canonical grid or on pixels."""
 
-    Channels: displacement to the source in pixels (x, y), distance inside the layer in pixels,
-    brightness factor.
-    """
-
-    upper: Floats
-    lower: Floats
+    shifts: tuple[Floats, Floats]  # (rows, columns, 2) to the source, pixels
+    edges: tuple[Floats, Floats]  # (rows, columns) distance inside the layer, pixels
+    light: Floats  # (rows, columns) factor on the brightness of the skin
 
     def read(self, where: Floats, step: int, size: tuple[int, int]) -> Layers:
         """The layers at grid coordinates (rows, columns, 2), enlarged to `size` pixels."""
-        return Layers(
-            enlarge(sample(self.upper, where), step, size),
-            enlarge(sample(self.lower, where), step, size),
+        upper, lower = (
+            sample(np.dstack([shift, edge, self.light]), where)
+            for shift, edge in zip(self.shifts, self.edges, strict=True)
         )
+        light = np.where(upper[..., 2] > 0, upper[..., 3], lower[..., 3])
+        pixels = [
+            enlarge(np.ascontiguousarray(field), step, size)
+            for field in (upper[..., :2], lower[..., :2], upper[..., 2], lower[..., 2], light)
+        ]
+        return Layers((pixels[0], pixels[1]), (pixels[2], pixels[3]), pixels[4])
 
 
 def prepare_lips(image: Image, points: Floats) -> Lips:
@@ -64,55 +68,75 @@ def assemble_lips(image: Image, points: Floats, mouth: Mouth, moving: Mouth) -> 
     left, right = mouth.columns[0] - 0.05 * mouth.width, mouth.columns[-1] + 0.05 * mouth.width
     top, bottom = mouth.seam.min() - 0.18 * mouth.width, mouth.seam.max() + 0.45 * mouth.width
     corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
+    flow = build_flow(moving, points, (width, height))
     return Lips(
         mouth,
-        build_flow(moving, points, (width, height)),
+        flow,
         paint_mouth(image, points, mouth),
         mouth.axes.to_picture(corners).astype(np.float32),
         max(0.8, 0.008 * mouth.width),
+        _cut(mouth, flow.box),
     )
+
+
+def _cut(mouth: Mouth, box: Box) -> tuple[int, int]:
+    """Rows that the line between the layers stays within, whatever the pose and the sway.
+
+    The line runs on beyond the corners of the mouth to the sides of the box.
+    """
+    left, right = mouth.half_widths
+    ends = [mouth.seam[0], mouth.seam[-1]]
+    line = np.array([[-3.2 * left, ends[0]], [3.2 * right, ends[1]]])
+    seam = np.stack([mouth.columns, mouth.seam], -1)
+    rows = mouth.axes.to_picture(np.concatenate([line, seam]))[:, 1] - box.top
+    top = int(rows.min() - 0.30 * mouth.width)
+    bottom = int(rows.max() + 0.45 * mouth.width)
+    return max(top, 0), min(max(bottom, 0), box.height)
 
 
 def layers_of(lips: Lips, pose: Pose, opening: float) -> Layers:
     """The layers of `pose`; `opening` scales how far the source's own lips stand apart."""
     flow = lips.flow
-    shade = flow.brightness(pose.gestures)
-    result = []
+    shifts, edges = [], []
     for layer in (UPPER, LOWER):
         back = flow.inverse(pose.gestures, layer)
         before = flow.grid - back
-        moved = back * np.float32(-flow.scale)
+        shift = back * np.float32(-flow.scale)
         if opening:
-            moved += np.float32(opening) * sample(flow.opening[layer], before)
-        edge = sample(np.ascontiguousarray(flow.edges[..., layer]), before)
-        result.append(np.dstack([moved, edge, sample(shade, before)]))
-    return Layers(*result)
+            shift += np.float32(opening) * sample(flow.opening[layer], before)
+        shifts.append(shift)
+        edges.append(sample(flow.edges[layer], before))
+    return Layers(
+        (shifts[UPPER], shifts[LOWER]),
+        (edges[UPPER], edges[LOWER]),
+        flow.brightness(pose.gestures),
+    )
 
 
-def draw_mouth(
-    upper: Image, lower: Image, layers: Layers, lips: Lips, pose: Pose, placement: Floats
+def join_layers(
+    upper: Image, lower: Image, edges: tuple[Floats, Floats], lips: Lips, pose: Pose, there: Floats
 ) -> Image:
-    """Upper over lower over interior, shaded: (height, width, 3), all inputs of that size.
+    """Upper over lower over interior: (height, width, 3), all inputs of that size.
 
-    `upper` and `lower` are the warped pictures, `layers` the layers enlarged to them; `placement`
-    (2, 3) takes canonical picture pixels to pixels of the result. Draws into `lower`.
+    `upper` and `lower` are the warped pictures, `edges` the distances inside their layers;
+    `there` (2, 3) takes canonical picture pixels to pixels of the result. Draws into `lower`.
     """
     upper_alpha, lower_alpha = (
-        np.clip(layer[..., 2] * np.float32(1 / lips.feather) + np.float32(0.5), 0, 1)
-        for layer in (layers.upper, layers.lower)
+        np.clip(edge * np.float32(1 / lips.feather) + np.float32(0.5), 0, 1) for edge in edges
     )
     height, width = upper_alpha.shape
-    corners = lips.inner_box @ placement[:, :2].T + placement[:, 2]
+    corners = lips.inner_box @ there[:, :2].T + there[:, 2]
     (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
     inner = Box(int(x0), int(y0), int(x1) + 1, int(y1) + 1).clip(width, height)
     if inner.width > 0 and inner.height > 0:
-        _fill_interior(lower, upper_alpha, lower_alpha, inner, lips, pose, placement)
-    drawn = cv2.blendLinear(upper, lower, upper_alpha, 1 - upper_alpha)
-    if pose.is_rest:
-        return np.asarray(drawn)
-    light = np.where(upper_alpha > 0.5, layers.upper[..., 3], layers.lower[..., 3])
+        _fill_interior(lower, upper_alpha, lower_alpha, inner, lips, pose, there)
+    return np.asarray(cv2.blendLinear(upper, lower, upper_alpha, 1 - upper_alpha))
+
+
+def shade(image: Image, light: Floats) -> Image:
+    """`image` with its brightness multiplied by `light` (height, width)."""
     factor = cv2.convertScaleAbs(light, alpha=128)
-    return np.asarray(cv2.multiply(drawn, cv2.merge([factor] * 3), scale=1 / 128))
+    return np.asarray(cv2.multiply(image, cv2.merge([factor] * 3), scale=1 / 128))
 
 
 def _fill_interior(
@@ -122,14 +146,14 @@ def _fill_interior(
     inner: Box,
     lips: Lips,
     pose: Pose,
-    placement: Floats,
+    there: Floats,
 ) -> None:
     """Show the inside of the mouth where neither lip covers it."""
     cover = np.ascontiguousarray(lower_alpha[inner.slices])
     seen = (1 - cover) * (1 - upper_alpha[inner.slices])
     if float(seen.max(initial=0)) < 0.02:
         return
-    local = placement.copy()
+    local = there.copy()
     local[:, 2] -= (inner.left, inner.top)
     scene = lips.interior.paint(
         pose.jaw, pose.rounding, pose.tongue, local, (inner.width, inner.height)
@@ -137,7 +161,7 @@ def _fill_interior(
     # Lips shade what lies behind them, the upper lip most: light comes from above.
     reach = max(3, int(0.11 * lips.mouth.width) | 1)
     above = cv2.blur(seen, (reach, reach), anchor=(reach // 2, reach - 1 - reach // 4))
-    light = np.clip(0.62 + 0.55 * above, 0, 1)
+    light = np.clip(0.74 + 0.45 * above, 0, 1)
     lit = (scene * light[..., None]).astype(np.uint8)
     lower[inner.slices] = cv2.blendLinear(
         np.ascontiguousarray(lower[inner.slices]), lit, cover, 1 - cover

@@ -28,8 +28,8 @@ JAW_TRAVEL = 0.27  # mouth widths by which the lower teeth drop at full jaw open
 UPPER_TEETH = (0.092, 0.070, 0.066, 0.050, 0.042, 0.034)
 LOWER_TEETH = (0.058, 0.060, 0.058, 0.050, 0.040, 0.032)
 UPPER_HEIGHTS = (0.105, 0.090, 0.100, 0.082, 0.074, 0.066)
-UPPER_EDGE = 0.032  # eye distances below the seam: 3 mm of tooth show when lips part
-LOWER_EDGE = -0.006  # the lower edges bite just behind it
+UPPER_EDGE = 0.042  # eye distances below the seam: 4 mm of tooth show when lips part
+LOWER_EDGE = -0.016  # the lower edges bite behind it and stand above the lower lip
 
 Field = NDArray[np.float64]
 
@@ -64,17 +64,17 @@ class MouthInterior:
         drop = jaw * JAW_TRAVEL * self.unit
         scene = _place(self.cavity, placement, self.to_canonical, 0, size, cv2.BORDER_REPLICATE)
         lift = tongue * min(0.10, 0.5 * jaw + 0.04) * self.unit
-        # Round lips hide the teeth: they lie further back in the shade.
-        shown = 1.0 - (0.75 if self.own_teeth else 0.45) * rounding
-        for sprite, shift, strength in (
-            (self.lower_teeth, drop, 0.92),
-            (self.tongue, drop - lift, 0.75 + 0.25 * tongue),
-            (self.upper_teeth, -0.030 * rounding * self.unit, shown),
+        # Pushing the lips forward draws them down over the teeth.
+        hidden = (0.18 if self.own_teeth else 0.13) * rounding * self.unit
+        for sprite, shift in (
+            (self.tongue, drop - lift),
+            (self.lower_teeth, drop + 0.3 * hidden),
+            (self.upper_teeth, -hidden),
         ):
             layer = _place(
                 sprite.pixels, placement, self.to_canonical, shift, size, cv2.BORDER_CONSTANT
             )
-            weight = layer[..., 3].astype(np.float32) * np.float32(strength / 255)
+            weight = layer[..., 3].astype(np.float32) * np.float32(1 / 255)
             scene = cv2.blendLinear(
                 np.ascontiguousarray(layer[..., :3]), scene, weight, 1 - weight
             )
@@ -105,6 +105,7 @@ class _Canvas:
     y: Field
     eye: float  # eye distances per mouth width
     unit: float  # final sprite pixels per mouth width
+    finesse: float  # 0 where the picture is too small to show lines between teeth .. 1
     to_canonical: NDArray[np.float64]
 
     @staticmethod
@@ -121,7 +122,8 @@ class _Canvas:
         columns = (np.arange(width * DETAIL) + 0.5) / DETAIL - width / 2
         rows = (np.arange(height * DETAIL) + 0.5) / DETAIL - above
         x, y = np.meshgrid(columns / unit * eye, rows / unit * eye)
-        return _Canvas(x, y, eye, unit, np.hstack([matrix, offset[:, None]]))
+        finesse = float(np.clip((mouth.eye_distance - 50) / 200, 0.15, 1))
+        return _Canvas(x, y, eye, unit, finesse, np.hstack([matrix, offset[:, None]]))
 
     def edge(self, distance: Field) -> Field:
         """Coverage of a shape from the signed distance inside it (eye distances)."""
@@ -149,12 +151,12 @@ class _Colours:
         lip = np.median([_pixel(image, points[i]) for i in (0, 17, 40, 270, 91, 321)], 0)
         light = float(skin @ (0.299, 0.587, 0.114))
         # Teeth are about as bright as light skin and brighter than dark skin, with little colour.
-        brightness = min(0.36 * 255 + 0.60 * light, 2.2 * light)
-        tint = 0.80 * np.array([1.0, 0.965, 0.885]) + 0.20 * skin / max(skin.max(), 1.0)
+        brightness = min(0.42 * 255 + 0.60 * light, 2.2 * light)
+        tint = 0.85 * np.array([1.0, 0.965, 0.905]) + 0.15 * skin / max(skin.max(), 1.0)
         dim = light / 255
         return _Colours(
             tooth=np.clip(brightness * tint, 0, 250),
-            cavity=lip * (0.20, 0.12, 0.12) + np.array([10.0, 3.0, 4.0]) * dim,
+            cavity=lip * (0.30, 0.17, 0.17) + np.array([16.0, 5.0, 6.0]) * dim,
             gum=0.62 * lip + 0.20 * np.array([200.0, 110.0, 110.0]) * dim,
             tongue=0.55 * lip * (1.0, 0.82, 0.84) + 0.30 * np.array([190.0, 95.0, 95.0]) * dim,
         )
@@ -197,7 +199,7 @@ def _upper_teeth(canvas: _Canvas, colours: _Colours) -> Field:
     gum_line = bite - np.asarray(UPPER_HEIGHTS)[which] + 0.014 * (across**2)
     below_gum = np.clip((canvas.y - gum_line) / 0.01, 0, 1)
     along = np.clip((canvas.y - gum_line) / (bottom - gum_line), 0, 1)  # 0 gum .. 1 edge
-    enamel = _enamel(across, half, along) * np.exp(-((far / 0.30) ** 4) * 0.75)
+    enamel = _enamel(across, half, along, canvas.finesse) * np.exp(-0.8 * (far / 0.27) ** 6)
     colour = colours.tooth * enamel[..., None] * _warmth(along)
     colour = colour * below_gum[..., None] + colours.gum * (1 - below_gum)[..., None]
     alpha = canvas.edge(bottom - canvas.y) * canvas.edge(row_end)
@@ -209,30 +211,31 @@ def _lower_teeth(canvas: _Canvas, colours: _Colours) -> Field:
     far = np.abs(canvas.x)
     top = LOWER_EDGE + 0.05 * far**2 + 0.005 * np.abs(across) ** 4
     along = np.clip(1 - (canvas.y - top) / 0.085, 0, 1)
-    enamel = 0.80 * _enamel(across, half, along) * np.exp(-((far / 0.22) ** 4) * 0.9)
+    shade = 0.84 * np.exp(-0.8 * (far / 0.20) ** 4)
+    enamel = shade * _enamel(across, half, along, canvas.finesse)
     gum = np.clip((canvas.y - top - 0.085) / 0.012, 0, 1)[..., None]
     colour = colours.tooth * enamel[..., None] * _warmth(along) * (1 - gum) + 0.7 * colours.gum * gum
     alpha = canvas.edge(canvas.y - top) * canvas.edge(row_end) * (1 - smoothstep(0.10, 0.16, canvas.y))
     return np.dstack([colour, 255 * alpha])
 
 
-def _enamel(across: Field, half: Field, along: Field) -> Field:
+def _enamel(across: Field, half: Field, along: Field, finesse: float) -> Field:
     """Brightness of a tooth: rounded sideways, a soft line between neighbours, a lit middle."""
-    rounding = 1 - 0.10 * np.abs(across) ** 3
+    rounding = 1 - 0.12 * finesse * np.abs(across) ** 3
     line = np.exp(-(((1 - np.abs(across)) * half / 0.0035) ** 2))
     lit = 1 + 0.06 * np.exp(-((across + 0.25) / 0.35) ** 2 - ((along - 0.55) / 0.25) ** 2)
-    return np.asarray(rounding * (1 - 0.24 * line * (0.5 + 0.5 * along)) * lit)
+    return np.asarray(rounding * (1 - 0.26 * finesse * line * (0.5 + 0.5 * along)) * lit)
 
 
 def _warmth(along: Field) -> Field:
     """Colour along a tooth: yellower and darker at the gum, a little grey at the very edge."""
     gum = np.clip(1 - along / 0.6, 0, 1)[..., None]
     tip = np.clip((along - 0.88) / 0.12, 0, 1)[..., None]
-    return 1 - gum * np.array([0.12, 0.16, 0.24]) - tip * np.array([0.06, 0.05, 0.03])
+    return 1 - gum * np.array([0.08, 0.11, 0.17]) - tip * np.array([0.05, 0.04, 0.02])
 
 
 def _tongue(canvas: _Canvas, colours: _Colours) -> Field:
-    x, y = canvas.x / 0.235, (canvas.y - 0.155) / 0.135
+    x, y = canvas.x / 0.225, (canvas.y - 0.075) / 0.135
     inside = 1 - np.sqrt(x**2 + y**2)
     dome = np.clip(1 - x**2 * 0.7 - (y + 0.45) ** 2 * 0.6, 0.25, 1)
     groove = 1 - 0.16 * np.exp(-((canvas.x / 0.018) ** 2)) * np.clip(0.8 - y, 0, 1)

@@ -14,9 +14,9 @@ from lipstream.rendering.composite import paste
 from lipstream.rendering.puppet.eyelids import close_eyes
 from lipstream.rendering.puppet.head import HeadFlow, build_head, head_box
 from lipstream.rendering.puppet.life import BLINK_CURVE, lid_position, sway
-from lipstream.rendering.puppet.lips import Lips, draw_mouth, layers_of, prepare_lips
+from lipstream.rendering.puppet.lips import Lips, join_layers, layers_of, prepare_lips, shade
 from lipstream.rendering.puppet.pose import Pose
-from lipstream.rendering.puppet.warp import similarity, warp
+from lipstream.rendering.puppet.warp import doubled, similarity, warp_doubled
 from lipstream.video import Box
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Portrait:
 
     image: Image
     region: Box  # the part of the picture that is redrawn
-    lids: dict[float, Image]  # the region with the eyes closed so far
+    lids: dict[float, Image]  # the region with the eyes closed so far, doubled
     lips: Lips
     head: HeadFlow
     pixels: Floats  # (region height, region width, 2) coordinates within the region
@@ -55,17 +55,21 @@ class Portrait:
         )
         grid = flow.grid - shift * np.float32(1 / step)
         layers = layers_of(lips, pose, opening=1.0).read(grid, step, (box.width, box.height))
-        under = warp(source, where[box.slices] + layers.lower[..., :2])
-        where[box.slices] += layers.upper[..., :2]
-        result = warp(source, where)
-        result[box.slices] = draw_mouth(
-            np.ascontiguousarray(result[box.slices]),
-            under,
-            layers,
-            lips,
-            pose,
-            self._placement(moved, box),
-        )
+        upper, lower = layers.shifts
+        top, bottom = lips.cut
+        face = where[box.slices]
+        under = warp_doubled(source, face[top:bottom] + lower[top:bottom])
+        face[:bottom] += upper[:bottom]
+        face[bottom:] += lower[bottom:]
+        result = warp_doubled(source, where)
+        mouth = result[box.slices]
+        there = self._placement(moved, box)
+        there[1, 2] -= top
+        edges = (layers.edges[0][top:bottom], layers.edges[1][top:bottom])
+        over = np.ascontiguousarray(mouth[top:bottom])
+        mouth[top:bottom] = join_layers(over, under, edges, lips, pose, there)
+        if not pose.is_rest:
+            mouth[:] = shade(np.ascontiguousarray(mouth), layers.light)
         return result
 
     def _placement(self, moved: Floats, box: Box) -> Floats:
@@ -93,9 +97,7 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
         max(head.bottom, mouth.bottom),
     )
     lids = {
-        amount: np.ascontiguousarray(
-            close_eyes(image, points, lips.mouth.axes, amount)[region.slices]
-        )
+        amount: doubled(close_eyes(image, points, lips.mouth.axes, amount)[region.slices])
         for amount in {0.0, *BLINK_CURVE}
     }
     x, y = np.meshgrid(np.arange(region.width), np.arange(region.height))

@@ -19,13 +19,35 @@ def sample(field: Floats, where: Floats) -> Floats:
 
 
 def warp(source: Image, where: Floats) -> Image:
-    """`source` read at (height, width, 2) pixel coordinates.
-
-    Bicubic: bilinear would soften the picture with every sub-pixel of motion.
-    """
+    """`source` read at (height, width, 2) pixel coordinates, bicubic."""
     return cv2.remap(  # type: ignore[call-overload,no-any-return]
         source, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def doubled(image: Image) -> Image:
+    """`image` at twice the resolution; pixel (x, y) is (2x, 2y) and keeps its exact value.
+
+    Read bilinearly, it gives about the sharpness of a bicubic warp of `image` in a third of the
+    time. Plain bilinear would soften the picture with every sub-pixel of motion.
+    """
+    height, width = image.shape[:2]
+    scale = np.array([[0.5, 0, 0], [0, 0.5, 0]])
+    return np.asarray(
+        cv2.warpAffine(
+            image,
+            scale,
+            (2 * width, 2 * height),
+            flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        ),
+        np.uint8,
+    )
+
+
+def warp_doubled(source: Image, where: Floats) -> Image:
+    """A `doubled` picture read at (height, width, 2) coordinates of the original."""
+    return sample(source, where * np.float32(2))  # type: ignore[arg-type,return-value]
 
 
 def enlarge(field: Floats, step: int, size: tuple[int, int]) -> Floats:
