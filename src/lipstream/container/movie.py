@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import queue
 import tempfile
@@ -29,6 +30,8 @@ from lipstream.timeline import FPS
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
+
+    from typing_extensions import Buffer
 
     from lipstream.video import Floats, Image
 
@@ -139,8 +142,6 @@ class MovieWriter:
                     ended = self._failure is None
                     if ended:
                         encoder.finish()
-                if ended:
-                    _flush_to_disk(self._part)
         except BaseException as failure:  # every kind is the caller's, who raises it again
             self._failure = self._failure or failure
         while not ended:
@@ -161,7 +162,8 @@ class _Encoder:
         # Edit lists count in the movie's time scale: milliseconds would round the last sample off.
         rate = aac_rate(audio[0]) if audio else 0
         options = {"movflags": "+faststart", "movie_timescale": str(rate or fps.numerator)}
-        self._container = av.open(str(path), "w", format="mp4", options=options)
+        self._file = _PartFile(path, "w")
+        self._container = av.open(self._file, "w", format="mp4", options=options)
         self._container.metadata.update(title=TITLE, comment=COMMENT)
         self._video = self._video_stream(size, fps, config)
         self._audio = self._audio_stream(rate, audio[1], config) if audio else None
@@ -242,11 +244,26 @@ class _Encoder:
             self._container.mux(self._audio.encode(None))
         self._container.mux(self._video.encode(None))
         self._container.close()
+        # Wait for the disk, so that the name never points at a file a power cut could empty.
+        os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Let go of the file. Before `finish` it is unusable, and whatever is wrong is known."""
-        with contextlib.suppress(av.FFmpegError, OSError):
+        self._file.close()
+        with contextlib.suppress(av.FFmpegError, OSError, ValueError):
             self._container.close()
+
+
+class _PartFile(io.FileIO):
+    """The unfinished file, ours and not FFmpeg's, so that it is closed whatever goes wrong."""
+
+    def write(self, data: Buffer, /) -> int:
+        """All of `data`: FFmpeg would take a short write, as on a full disk, for a whole one."""
+        view = memoryview(data)
+        done = 0
+        while done < len(view):
+            done += super().write(view[done:])
+        return done
 
 
 def aac_rate(sample_rate: int) -> int:
@@ -287,12 +304,3 @@ def sentences(path: Path) -> Iterator[None]:
         else:
             reason = f"{(error.strerror or str(error)).lower()}; check the folder and the options."
         raise OutputError(f"{path} cannot be written: {reason}") from error
-
-
-def _flush_to_disk(path: Path) -> None:
-    """Wait for the disk, so that the name never points at a file a power cut could empty."""
-    handle = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
