@@ -1,0 +1,89 @@
+"""Samples -> what the articulation network hears: causal log-mel bands, relative to the level.
+
+One step is 20 ms. Its two windows end at 10 ms and 20 ms of the step and reach back 25 ms, so the
+features of a step need no sample after it. A level tracker takes the loudness of the talker out of
+the bands and hands it to the network as one number more per window.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats
+
+HOP = FEATURE_STEP // 2  # 160 samples: two windows per step
+WINDOW = 400  # samples, 25 ms
+FFT = 512
+BANDS = 40
+LOWEST, HIGHEST = 60.0, 7800.0  # Hz
+FEATURES = 2 * (BANDS + 1)  # two windows of 40 bands and a level
+
+_TAIL = WINDOW - HOP  # samples before the step that its first window reaches back to
+_FLOOR = 1e-7  # added to the band power before the logarithm; below 16 bit rounding noise
+_LEVEL_START = -1.5  # log10 of band power: quiet speech
+_LEVEL_LOWEST = -3.2  # the tracker never follows deeper, so that silence stays visible as silence
+_ATTACK = 0.25  # share of the way to a louder window, per window
+_DECAY = 0.004  # log10 per window: 4 dB per second
+_BAND_LOWEST = -3.5  # normalised bands are cut here
+
+
+def _mel(hertz: float) -> float:
+    return float(2595.0 * np.log10(1.0 + hertz / 700.0))
+
+
+def _filterbank() -> Floats:
+    """Triangles of unit area on the mel scale: (FFT / 2 + 1, BANDS)."""
+    mels = np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2)
+    edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0) / SAMPLE_RATE * FFT
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    bins = np.arange(FFT // 2 + 1)
+    triangles = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre))
+    triangles = np.maximum(triangles, 0.0)
+    triangles /= np.maximum(triangles.sum(axis=1, keepdims=True), 1e-3)
+    return np.ascontiguousarray(triangles.T, dtype=np.float32)
+
+
+_FILTERBANK = _filterbank()
+_HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+
+
+@dataclass(slots=True)
+class LogMel:
+    """The log-mel front end of one stream: the last samples and the level of the talker."""
+
+    tail: Floats = field(default_factory=lambda: np.zeros(_TAIL, np.float32))
+    level: float = _LEVEL_START  # log10 of the loudest band, fast up, slow down
+
+    def step(self, samples: Floats) -> tuple[Floats, float]:
+        """Take the next 20 ms, (320,) float32; return (82,) features and the loudness in dB.
+
+        The loudness is the mean over the mel bands of both windows, so that mains hum, which fills
+        one band only, weighs little. Digital silence is -70 dB, full-scale white noise about +20.
+        """
+        assert samples.shape == (FEATURE_STEP,), samples.shape
+        heard = np.concatenate((self.tail, samples))
+        self.tail = heard[-_TAIL:]
+        windows = np.stack((heard[:WINDOW], heard[HOP : HOP + WINDOW])) * _HANN
+        spectrum = np.fft.rfft(windows, FFT)
+        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _FILTERBANK
+        bands = np.log10(power + _FLOOR)
+        features = np.empty((2, BANDS + 1), np.float32)
+        for window in (0, 1):
+            level = self._track(float(bands[window].max()))
+            features[window, :BANDS] = np.maximum((bands[window] - level + 1.5) / 1.5, _BAND_LOWEST)
+            features[window, BANDS] = level / 2.0 + 0.5
+        loudness = 10.0 * float(np.log10(power.mean() + _FLOOR))
+        return features.reshape(FEATURES), loudness
+
+    def _track(self, loudest: float) -> float:
+        if loudest > self.level:
+            self.level += (loudest - self.level) * _ATTACK
+        else:
+            self.level = max(self.level - _DECAY, _LEVEL_LOWEST)
+        return self.level
