@@ -1,0 +1,173 @@
+"""The network that reads the mouth from the sound: 82 features per 20 ms -> 7 mouth parameters.
+
+A dense layer, two gated recurrent layers and a dense layer, about 180 thousand weights, stepped in
+plain numpy. Its answer about a step comes `look_ahead` steps later, when it has heard what follows:
+lips move before the sound they make. Made by `training/`; the figures are in `training/REPORT.md`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipstream.errors import MissingError
+from lipstream.speech.logmel import FEATURES
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats
+
+PARAMETERS = ("jaw", "round", "wide", "close", "tuck", "teeth", "tongue")
+JAW, ROUND, WIDE, CLOSE, TUCK, TEETH, TONGUE = range(7)
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """Sizes of the network."""
+
+    features: int = FEATURES
+    inner: int = 64  # width of the first dense layer
+    hidden: int = 128  # width of each recurrent layer
+    outputs: int = len(PARAMETERS) + 1  # the mouth, and whether somebody speaks
+    look_ahead: int = 4  # steps of 20 ms that the answer lags behind the sound
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every array of `Weights`. Gates are stacked as reset, update, new."""
+        gates = 3 * self.hidden
+        return {
+            "enter": (self.inner, self.features),
+            "enter_bias": (self.inner,),
+            "lower_input": (gates, self.inner),
+            "lower_input_bias": (gates,),
+            "lower_state": (gates, self.hidden),
+            "lower_state_bias": (gates,),
+            "upper_input": (gates, self.hidden),
+            "upper_input_bias": (gates,),
+            "upper_state": (gates, self.hidden),
+            "upper_state_bias": (gates,),
+            "leave": (self.outputs, self.hidden),
+            "leave_bias": (self.outputs,),
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights:
+    """Read-only float32 arrays, shared by all streams; shapes in `Dimensions.shapes`."""
+
+    enter: Floats
+    enter_bias: Floats
+    lower_input: Floats
+    lower_input_bias: Floats
+    lower_state: Floats
+    lower_state_bias: Floats
+    upper_input: Floats
+    upper_input_bias: Floats
+    upper_state: Floats
+    upper_state_bias: Floats
+    leave: Floats
+    leave_bias: Floats
+
+
+@dataclass(slots=True)
+class State:
+    """What the network remembers of one stream: (hidden,) float32 each."""
+
+    lower: Floats
+    upper: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Articulation:
+    """The network: immutable, one for all streams. Streams bring their own `State`."""
+
+    dimensions: Dimensions
+    weights: Weights
+
+    def begin(self) -> State:
+        """The memory of a stream that has heard nothing."""
+        hidden = self.dimensions.hidden
+        return State(np.zeros(hidden, np.float32), np.zeros(hidden, np.float32))
+
+    def step(self, state: State, features: Floats) -> Floats:
+        """Hear one step, (82,); return (8,) in 0..1: the mouth and the presence of speech.
+
+        The answer is about the step heard `dimensions.look_ahead` steps before this one.
+        """
+        w = self.weights
+        x = np.maximum(w.enter @ features + w.enter_bias, 0.0)
+        state.lower = _gated(
+            state.lower,
+            w.lower_input @ x + w.lower_input_bias,
+            w.lower_state @ state.lower + w.lower_state_bias,
+        )
+        state.upper = _gated(
+            state.upper,
+            w.upper_input @ state.lower + w.upper_input_bias,
+            w.upper_state @ state.upper + w.upper_state_bias,
+        )
+        return _sigmoid(w.leave @ state.upper + w.leave_bias)
+
+
+def load(path: Path | None = None) -> Articulation:
+    """The network in `path`, an npz archive of float16 arrays; without it, the one that ships.
+
+    Raises MissingError when the file is absent, damaged or of another shape.
+    """
+    source = files("lipstream.speech") / "articulation.npz" if path is None else path
+    try:
+        with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise MissingError(f"{source} is missing; reinstall lipstream") from None
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise MissingError(f"{source} is damaged ({error}); reinstall lipstream") from error
+    return assemble(arrays, str(source))
+
+
+def assemble(arrays: dict[str, NDArray[Any]], source: str) -> Articulation:
+    """A network of named arrays; `source` names them in errors. Raises MissingError."""
+    names = {field.name for field in fields(Weights)} | {"look_ahead"}
+    if missing := sorted(names - set(arrays)):
+        raise MissingError(
+            f"{source} lacks {', '.join(missing)}; it is not an articulation network"
+        )
+    dimensions = Dimensions(
+        features=arrays["enter"].shape[-1],
+        inner=arrays["enter"].shape[0],
+        hidden=arrays["lower_state"].shape[-1],
+        outputs=arrays["leave"].shape[0],
+        look_ahead=int(arrays["look_ahead"]),
+    )
+    for name, shape in dimensions.shapes.items():
+        if arrays[name].shape != shape:
+            raise MissingError(f"{source}: {name} is {arrays[name].shape}, expected {shape}")
+    if (dimensions.features, dimensions.outputs) != (FEATURES, len(PARAMETERS) + 1):
+        raise MissingError(f"{source} hears or says something else than this version of lipstream")
+    return Articulation(
+        dimensions, Weights(**{name: _frozen(arrays[name]) for name in dimensions.shapes})
+    )
+
+
+def _gated(state: Floats, given: Floats, kept: Floats) -> Floats:
+    """One gated recurrent step; `given` and `kept` hold reset, update and new, stacked."""
+    size = len(state)
+    gates = _sigmoid(given[: 2 * size] + kept[: 2 * size])
+    reset, update = gates[:size], gates[size:]
+    new = np.tanh(given[2 * size :] + reset * kept[2 * size :])
+    return np.asarray(new + update * (state - new), np.float32)
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-x)), np.float32)
+
+
+def _frozen(array: NDArray[Any]) -> Floats:
+    values = np.ascontiguousarray(array, dtype=np.float32)
+    values.flags.writeable = False
+    return values
