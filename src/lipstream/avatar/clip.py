@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from lipstream.avatar.face import Face, FaceFinder
     from lipstream.video import Floats, Image
 
-# A cut changes both the layout and the colours. Within a shot the first stays near 0.02 (a person
-# talking) to 0.06 (a panning camera) and the second below 0.1; between shots they exceed 0.12
-# and 0.3. Similar shots differ less, so a smaller change counts too where all was calm before.
-LAYOUT_CUT, COLOUR_CUT = 0.12, 0.30
-LAYOUT_STEP, COLOUR_STEP, CALM_FACTOR = 0.05, 0.12, 6.0
-CALM_FRAMES = 12
+# A cut changes most of the picture, its colours too, and far more than the frames before it did. A
+# hand before the face changes only a part; a panning camera changes all but keeps the colours.
+# What two shots of one room have in common may hide a cut from this; the jump of the head tells.
+CHANGED = 0.06  # of the full range: a cell of the thumbnail differs
+CHANGED_SHARE = 0.55
+RECOLOURED_SHARE = 0.15
+SUDDEN, AT_LEAST = 4.0, 0.03  # mean change against the usual one, and in any case
+USUAL_FRAMES = 12
 THUMBNAIL = (48, 27)  # pixels
+FLAT, USUAL_CONTRAST = 12.0, 0.25  # of 255: noise is not amplified; of 1: what thresholds mean
 BINS = 4  # per colour
 
 # A head that jumps so far between two frames, beyond its motion before, was cut. In eye
@@ -38,7 +41,7 @@ class CutWatch:
     def __init__(self) -> None:
         self._layout: Floats | None = None
         self._colours: Floats | None = None
-        self._calm: deque[float] = deque(maxlen=CALM_FRAMES)
+        self._usual: deque[float] = deque(maxlen=USUAL_FRAMES)
 
     def begins_shot(self, image: Image) -> bool:
         """Whether a cut lies between the previous picture and this one; never for the first."""
@@ -47,18 +50,18 @@ class CutWatch:
         self._layout, self._colours = layout, colours
         if before is None or before_colours is None:
             return False
-        # Exposure moves all pixels alike and is no cut.
-        difference = layout - before
-        moved = float(np.abs(difference - np.median(difference)).mean())
-        recoloured = float(np.abs(colours - before_colours).sum() / 2)
-        usual = float(np.median(self._calm)) if self._calm else moved
-        cut = (moved > LAYOUT_CUT and recoloured > COLOUR_CUT) or (
-            moved > usual * CALM_FACTOR + LAYOUT_STEP and recoloured > COLOUR_STEP
+        difference = np.abs(layout - before)
+        moved = float(difference.mean())
+        usual = float(np.median(self._usual)) if self._usual else 0.0
+        cut = (
+            moved > usual * SUDDEN + AT_LEAST
+            and float((difference.max(axis=2) > CHANGED).mean()) > CHANGED_SHARE
+            and float(np.abs(colours - before_colours).sum() / 2) > RECOLOURED_SHARE
         )
         if cut:
-            self._calm.clear()
+            self._usual.clear()
         else:
-            self._calm.append(moved)
+            self._usual.append(moved)
         return cut
 
 
@@ -122,8 +125,10 @@ class Follower:
 
 
 def _layout(image: Image) -> Floats:
-    small = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32) / np.float32(255)
+    """A thumbnail of fixed mean and contrast: a flash or a changed exposure is no cut."""
+    small = np.asarray(cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+    contrast = max(float(small.std()), FLAT)
+    return np.asarray((small - small.mean()) * (USUAL_CONTRAST / contrast), np.float32)
 
 
 def _colours(image: Image) -> Floats:
