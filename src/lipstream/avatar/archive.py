@@ -38,12 +38,12 @@ INDEX_LIMIT = 4 << 20  # bytes; a real one has about 100 per frame
 AGAIN = "prepare the avatar again with 'lipstream prepare'"
 
 
-def save_avatar(avatar: Avatar, folder: Path) -> None:
+def save_avatar(avatar: Avatar, folder: str | Path) -> None:
     """Write the avatar; an older avatar in `folder` is replaced once the new one is complete.
 
     `OutputError` when `folder` is something else than an avatar or cannot be written.
     """
-    folder = folder.absolute()
+    folder = Path(folder).absolute()
     if folder.exists() and not _replaceable(folder):
         raise OutputError(
             f"{folder} exists and is not a prepared avatar: choose another folder or remove it."
@@ -60,8 +60,9 @@ def save_avatar(avatar: Avatar, folder: Path) -> None:
         raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
 
 
-def load_avatar(folder: Path) -> Avatar:
+def load_avatar(folder: str | Path) -> Avatar:
     """Read what `save_avatar` wrote; `ArchiveError` unless every byte is as it was."""
+    folder = Path(folder)
     try:
         return _read(folder)
     except FileNotFoundError as error:
