@@ -1,0 +1,72 @@
+"""Pictures and clips made of the one test portrait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from lipstream.video import Image
+
+
+def placed(portrait: Image, x: float = 0, y: float = 0, angle: float = 0, size: float = 1) -> Image:
+    """The portrait shifted in pixels, turned clockwise in degrees and scaled about its middle."""
+    height, width = portrait.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -angle, size)
+    matrix = matrix + np.array([[0, 0, x], [0, 0, y]])
+    warped = cv2.warpAffine(
+        portrait, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(warped, np.uint8)
+
+
+def pasted(portrait: Image, size: tuple[int, int], left: int, top: int, side: int) -> Image:
+    """A grey picture of `size` (width, height) with the portrait `side` pixels large in it."""
+    scene = np.full((size[1], size[0], 3), 90, np.uint8)
+    small = cv2.resize(portrait, (side, side), interpolation=cv2.INTER_AREA)
+    scene[top : top + side, left : left + side] = small
+    return scene
+
+
+def faceless(side: int = 256) -> Image:
+    """A calm texture in the portrait's colours, without a face."""
+    noise = np.random.default_rng(3).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    soft = cv2.GaussianBlur(noise, (0, 0), 12).astype(np.float32)
+    return np.asarray(np.clip((soft - 127) * 6 + 140, 0, 255), np.uint8)
+
+
+def covered(portrait: Image) -> Image:
+    """The portrait with a brown card held before the face; the surroundings stay."""
+    hidden = portrait.copy()
+    hidden[75:235, 65:190] = (150, 110, 80)
+    return hidden
+
+
+def swaying(portrait: Image, count: int) -> list[Image]:
+    """The head swings slowly from side to side; every frame carries fresh camera noise."""
+    random = np.random.default_rng(9)
+    frames = []
+    for index in range(count):
+        frame = placed(portrait, x=6 * np.sin(index / 15), y=2 * np.cos(index / 12))
+        noisy = frame + random.normal(0, 5, frame.shape)
+        frames.append(np.asarray(np.clip(noisy, 0, 255), np.uint8))
+    return frames
+
+
+def write_clip(path: Path, frames: Sequence[Image], fps: int = 25) -> Path:
+    """A nearly lossless mp4."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "8", "preset": "fast"})
+        stream.pix_fmt = "yuv444p"
+        stream.height, stream.width = frames[0].shape[:2]
+        for frame in frames:
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path

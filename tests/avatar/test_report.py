@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+from tests.avatar.scenes import pasted
+
+from lipstream.avatar.landmarks import NOSE_TIP
+from lipstream.avatar.report import refuse_unusable, survey
+from lipstream.config import AvatarConfig
+from lipstream.errors import FaceError
+
+if TYPE_CHECKING:
+    from lipstream.avatar.avatar import QualityReport
+    from lipstream.avatar.face import Face, FaceFinder
+    from lipstream.video import Image
+
+CONFIG = AvatarConfig()
+PATH = Path("anna.png")
+
+
+def judged(image: Image, finder: FaceFinder) -> QualityReport:
+    found = finder.find(image)
+    points = found[0].landmarks[:, :2]
+    size = (image.shape[1], image.shape[0])
+    return survey(size, [points], [points], [0], len(found), image, CONFIG)
+
+
+@pytest.fixture(scope="module")
+def good(portrait: Image, face: Face) -> QualityReport:
+    points = face.landmarks[:, :2]
+    return survey((256, 256), [points], [points], [0], 1, portrait, CONFIG)
+
+
+def test_figures_of_the_portrait(good: QualityReport) -> None:
+    assert (good.width, good.height, good.frames) == (256, 256, 1)
+    assert (good.faces_found, good.faces_filled, good.faces_lost, good.people) == (1, 0, 0, 1)
+    assert good.eye_distance == pytest.approx(75, abs=2)
+    assert 0.4 < good.face_height < 0.6
+    assert 0.12 < good.mouth_open < 0.2
+    assert good.roll == pytest.approx(3, abs=1)
+    assert good.jitter == 0
+
+
+def test_an_open_mouth_is_the_only_remark_on_a_good_portrait(good: QualityReport) -> None:
+    assert len(good.warnings) == 1
+    assert "mouth is open" in good.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "remark"),
+    [
+        (lambda image: pasted(image, (640, 480), 200, 100, 150), "face is small"),
+        (lambda image: (image * 0.25).astype(np.uint8), "dark"),
+        (lambda image: cv2.GaussianBlur(image, (0, 0), 2.5), "blurred"),
+        (lambda image: image[:190].copy(), "cut off"),
+        (lambda image: image[:216].copy(), "close to the edge"),
+        (lambda image: np.concatenate([image, image[:, ::-1]], axis=1), "2 faces"),
+    ],
+    ids=["small", "dark", "blurred", "cut off", "edge", "two"],
+)
+def test_each_weakness_is_remarked(
+    portrait: Image, finder: FaceFinder, change: object, remark: str
+) -> None:
+    assert callable(change)
+    warnings = judged(change(portrait), finder).warnings
+    assert any(remark in warning for warning in warnings), warnings
+
+
+def test_a_large_sharp_picture_is_not_called_blurred(portrait: Image, finder: FaceFinder) -> None:
+    large = cv2.resize(portrait, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    assert not any("blurred" in text for text in judged(np.asarray(large), finder).warnings)
+
+
+def test_clip_remarks(face: Face) -> None:
+    points = face.landmarks[:, :2]
+    shaking = [points + np.float32(2 * (index % 2)) for index in range(20)]
+    measured = [*shaking, None, None, None]
+    report = survey((256, 256), measured, measured, [0] * 10 + [1] * 13, 1, None, CONFIG)
+    said = " ".join(report.warnings)
+    for remark in ("only 23 frames", "in only 20 of 23", "2 shots", "unsteadily"):
+        assert remark in said
+    assert (report.faces_found, report.faces_lost) == (20, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"faces_found": 0, "faces_lost": 1}, "No face was found in anna.png"),
+        ({"frames": 100, "faces_lost": 51}, "only 49 of 100 frames"),
+        ({"eye_distance": 23.4}, "too small: 23 pixels"),
+        ({"yaw": -0.36}, "turned too far"),
+    ],
+)
+def test_the_unusable_is_refused(
+    good: QualityReport, changes: dict[str, float], reason: str
+) -> None:
+    with pytest.raises(FaceError, match=reason) as caught:
+        refuse_unusable(PATH, replace(good, **changes), CONFIG)  # type: ignore[arg-type]
+    assert "anna.png" in str(caught.value)
+
+
+def test_the_passable_is_not_refused(good: QualityReport) -> None:
+    refuse_unusable(PATH, replace(good, eye_distance=24.0, yaw=0.34), CONFIG)
+    refuse_unusable(PATH, replace(good, frames=100, faces_lost=50), CONFIG)
+
+
+def test_a_turned_head_is_remarked(face: Face, portrait: Image) -> None:
+    points = face.landmarks[:, :2].copy()
+    points[NOSE_TIP, 0] += 18
+    report = survey((256, 256), [points], [points], [0], 1, portrait, CONFIG)
+    assert 0.2 < report.yaw < 0.35
+    assert any("turned to the side" in warning for warning in report.warnings)
