@@ -161,7 +161,7 @@ def _fill_interior(
     # Lips shade what lies behind them, the upper lip most: light comes from above.
     reach = max(3, int(0.11 * lips.mouth.width) | 1)
     above = cv2.blur(seen, (reach, reach), anchor=(reach // 2, reach - 1 - reach // 4))
-    light = np.clip(0.74 + 0.45 * above, 0, 1)
+    light = np.clip(0.60 + 0.66 * above, 0, 1)
     lit = (scene * light[..., None]).astype(np.uint8)
     lower[inner.slices] = cv2.blendLinear(
         np.ascontiguousarray(lower[inner.slices]), lit, cover, 1 - cover

@@ -103,6 +103,7 @@ class _Canvas:
 
     x: Field  # eye distances, supersampled
     y: Field
+    seam: Field  # y of the closed lips at each pixel: 0 in the middle
     eye: float  # eye distances per mouth width
     unit: float  # final sprite pixels per mouth width
     finesse: float  # 0 where the picture is too small to show lines between teeth .. 1
@@ -122,8 +123,17 @@ class _Canvas:
         columns = (np.arange(width * DETAIL) + 0.5) / DETAIL - width / 2
         rows = (np.arange(height * DETAIL) + 0.5) / DETAIL - above
         x, y = np.meshgrid(columns / unit * eye, rows / unit * eye)
+        seam = np.interp(x * mouth.eye_distance, mouth.columns, mouth.seam) - middle
         finesse = float(np.clip((mouth.eye_distance - 50) / 200, 0.15, 1))
-        return _Canvas(x, y, eye, unit, finesse, np.hstack([matrix, offset[:, None]]))
+        return _Canvas(
+            x,
+            y,
+            seam / mouth.eye_distance,
+            eye,
+            unit,
+            finesse,
+            np.hstack([matrix, offset[:, None]]),
+        )
 
     def edge(self, distance: Field) -> Field:
         """Coverage of a shape from the signed distance inside it (eye distances)."""
@@ -191,8 +201,8 @@ def _teeth_row(
 def _upper_teeth(canvas: _Canvas, colours: _Colours) -> Field:
     which, across, half, row_end = _teeth_row(canvas, UPPER_TEETH)
     far = np.abs(canvas.x)
-    # The biting edges follow the smile curve and each tooth has round corners.
-    bite = UPPER_EDGE - 0.16 * far**2 - np.array([0, 0.006, 0.002, 0.008, 0.010, 0.012])[which]
+    # The biting edges follow the lips, a little flatter, and each tooth has round corners.
+    bite = UPPER_EDGE + 0.9 * canvas.seam - 0.10 * far**2 - np.array([0, 0.006, 0.002, 0.008, 0.010, 0.012])[which]
     corner = (0.010 + 0.004 * (which == 1)) * np.abs(across) ** 4
     pointed = 0.010 * (which == 2) * np.abs(across) ** 1.5
     bottom = bite - corner - pointed
@@ -209,13 +219,13 @@ def _upper_teeth(canvas: _Canvas, colours: _Colours) -> Field:
 def _lower_teeth(canvas: _Canvas, colours: _Colours) -> Field:
     which, across, half, row_end = _teeth_row(canvas, LOWER_TEETH)
     far = np.abs(canvas.x)
-    top = LOWER_EDGE + 0.05 * far**2 + 0.005 * np.abs(across) ** 4
+    top = LOWER_EDGE + 0.8 * canvas.seam + 0.05 * far**2 + 0.005 * np.abs(across) ** 4
     along = np.clip(1 - (canvas.y - top) / 0.085, 0, 1)
     shade = 0.84 * np.exp(-0.8 * (far / 0.20) ** 4)
     enamel = shade * _enamel(across, half, along, canvas.finesse)
     gum = np.clip((canvas.y - top - 0.085) / 0.012, 0, 1)[..., None]
     colour = colours.tooth * enamel[..., None] * _warmth(along) * (1 - gum) + 0.7 * colours.gum * gum
-    alpha = canvas.edge(canvas.y - top) * canvas.edge(row_end) * (1 - smoothstep(0.10, 0.16, canvas.y))
+    alpha = canvas.edge(canvas.y - top) * canvas.edge(row_end) * (1 - smoothstep(0.10, 0.16, canvas.y - canvas.seam))
     return np.dstack([colour, 255 * alpha])
 
 

@@ -1,0 +1,89 @@
+"""Fakes that make time visible: what was heard and which frame it is can be read from the pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
+from lipstream.rendering.backends import Backend
+from lipstream.rendering.renderer import FrameRequest
+from lipstream.speech.encoder import Plan
+from lipstream.timeline import FPS, frame_start
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats, Image
+
+
+class StripeEar:
+    """Remembers all it heard; a frame's context is (samples heard, their sum, the frame's sum)."""
+
+    def __init__(self, fps: Fraction) -> None:
+        self._fps = fps
+        self._heard = np.zeros(0, np.float32)
+
+    def hear(self, samples: Floats, frames: range) -> Floats:
+        self._heard = np.concatenate([self._heard, samples])
+        rows = []
+        for frame in frames:
+            span = self._heard[frame_start(frame, self._fps) : frame_start(frame + 1, self._fps)]
+            rows.append([len(self._heard), self._heard.sum(dtype=np.float64), span.sum()])
+        return np.array(rows, np.float32)
+
+
+class StripeEncoder:
+    """Hears nothing but positions; its plan is whatever a test wants to try."""
+
+    def __init__(self, plan: Plan | None = None) -> None:
+        self.plan = plan or Plan(past=0, step=1, future=960)
+
+    def open(self, fps: Fraction) -> StripeEar:
+        return StripeEar(fps)
+
+    def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
+        return list(contexts)
+
+
+class StripeRenderer:
+    """Paints the frame's index and how many samples were heard: two 16-bit numbers as pixels."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def prepare(self, avatar: Avatar) -> None:
+        pass
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        self.batches.append(len(requests))
+        return [self._paint(request) for request in requests]
+
+    def _paint(self, request: FrameRequest) -> Image:
+        width, height = request.avatar.size
+        picture = np.zeros((height, width, 3), np.uint8)
+        for column, number in enumerate((request.index, int(request.conditioning[0]))):
+            picture[0, column] = (number >> 16 & 255, number >> 8 & 255, number & 255)
+        return picture
+
+
+def read_stripes(picture: Image) -> tuple[int, int]:
+    """The frame index and the samples heard that `StripeRenderer` painted."""
+    pixels = picture[0, :2].astype(int)
+    index, heard = (int(r) << 16 | int(g) << 8 | int(b) for r, g, b in pixels)
+    return index, heard
+
+
+def stripe_backend(plan: Plan | None = None, fps: Fraction = FPS, batch: int = 1) -> Backend:
+    """A backend of fakes."""
+    return Backend("stripes", StripeEncoder(plan), StripeRenderer(), fps, batch, "a test")
+
+
+def blank_avatar(width: int = 16, height: int = 16, frames: int = 1) -> Avatar:
+    """An avatar without a face, for tests of everything but drawing."""
+    pictures = [np.full((height, width, 3), shade, np.uint8) for shade in range(frames)]
+    report = QualityReport(
+        width, height, frames, 0, 0, frames, 1, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    )
+    return Avatar(tuple(AvatarFrame(p, None) for p in pictures), frames > 1, "blank", report)

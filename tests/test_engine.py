@@ -1,0 +1,49 @@
+"""The engine renders segments of any stream in any batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lipstream.audio import AudioChunk
+from lipstream.engine import Engine
+from lipstream.speech.encoder import Plan
+from lipstream.stream import Segment
+from tests.fakes import StripeRenderer, blank_avatar, read_stripes, stripe_backend
+
+AVATAR = blank_avatar()
+
+
+def segments_of(engine: Engine, samples: int, first_frame: int = 0) -> list[Segment]:
+    stream = engine.open_stream(AVATAR, first_frame=first_frame)
+    pcm = np.linspace(-1, 1, samples, dtype=np.float32)
+    return stream.push(AudioChunk.from_pcm(pcm, 16_000)) + stream.end()
+
+
+def test_frames_come_in_order_with_their_time() -> None:
+    engine = Engine(stripe_backend(Plan(0, 3, 320)))
+    frames = engine.render(segments_of(engine, 16_000))
+    assert [read_stripes(frame.frame)[0] for frame in frames] == list(range(25))
+    assert [frame.timestamp_ms for frame in frames] == [40 * index for index in range(25)]
+
+
+def test_batch_equals_single() -> None:
+    engine = Engine(stripe_backend(Plan(0, 2, 320)))
+    segments = segments_of(engine, 9000) + segments_of(engine, 5000, first_frame=400)
+    together = engine.render(segments)
+    alone = [frame for segment in segments for frame in engine.render([segment])]
+    assert len(together) == len(alone) == 14 + 7
+    for one, other in zip(together, alone, strict=True):
+        assert one.timestamp_ms == other.timestamp_ms
+        assert np.array_equal(one.frame, other.frame)
+
+
+def test_a_batch_of_several_streams_is_one_call_of_the_renderer() -> None:
+    backend = stripe_backend()
+    engine = Engine(backend)
+    engine.render(segments_of(engine, 1280) + segments_of(engine, 640))
+    assert isinstance(backend.renderer, StripeRenderer)
+    assert backend.renderer.batches == [3]
+
+
+def test_nothing_to_render_gives_nothing() -> None:
+    assert Engine(stripe_backend()).render([]) == []
