@@ -1,10 +1,9 @@
-"""The targets of the training are also the yardstick of the quality benchmark: they may not move."""
+"""The targets of the training are the yardstick of the quality benchmark too: they may not move."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from training.phonemes import ARPABET, POSES, Kind, Segment, aperture, gestures, letters, targets
 
 MAMA = [
