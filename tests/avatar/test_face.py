@@ -83,8 +83,8 @@ def test_tracking_agrees_with_finding(finder: FaceFinder, portrait: Image, face:
     moved = placed(portrait, x=5, y=-3)
     tracked, found = finder.track(moved, face), finder.find(moved)[0]
     assert tracked is not None
-    distance = np.linalg.norm(tracked.landmarks - found.landmarks, axis=1).mean()
-    assert distance < 0.01 * eye_distance(found.landmarks)
+    apart = np.linalg.norm((tracked.landmarks - found.landmarks)[:, :2], axis=1)
+    assert apart.mean() < 0.02 * eye_distance(found.landmarks)
 
 
 def test_tracking_ends_where_the_face_has_gone(finder: FaceFinder, face: Face) -> None:
