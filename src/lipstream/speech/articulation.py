@@ -100,7 +100,7 @@ class Articulation:
         The answer is about the step heard `dimensions.look_ahead` steps before this one.
         """
         w = self.weights
-        x = np.maximum(w.enter @ features + w.enter_bias, 0.0)
+        x = np.maximum(w.enter @ features + w.enter_bias, np.float32(0))
         state.lower = _gated(
             state.lower,
             w.lower_input @ x + w.lower_input_bias,
@@ -160,11 +160,14 @@ def _gated(state: Floats, given: Floats, kept: Floats) -> Floats:
     gates = _sigmoid(given[: 2 * size] + kept[: 2 * size])
     reset, update = gates[:size], gates[size:]
     new = np.tanh(given[2 * size :] + reset * kept[2 * size :])
-    return np.asarray(new + update * (state - new), np.float32)
+    blended: Floats = new + update * (state - new)
+    return blended
 
 
 def _sigmoid(x: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)), np.float32)
+    half = np.float32(0.5)
+    curve: Floats = np.tanh(x * half) * half + half  # cannot overflow, unlike exp
+    return curve
 
 
 def _frozen(array: NDArray[Any]) -> Floats:

@@ -48,6 +48,7 @@ _FALL = np.full(len(PARAMETERS), np.inf)
 _FALL[[JAW, ROUND, WIDE]] = 0.45, 0.35, 0.35
 _SLEW_RATE = 25  # the limits above are per frame at this frame rate
 
+_ZERO, _ONE = np.float32(0), np.float32(1)
 _BRIEF = [CLOSE, TUCK]  # gestures that a mean over the frame would lose: take their peak
 
 
@@ -99,13 +100,14 @@ class ArticulationEar:
         count = frame_start(frame + 1, self._fps) // FEATURE_STEP - self._used
         assert count <= len(self._answers), f"frame {frame} needs {count} steps more than used"
         if count > 0:
-            steps = np.stack(self._answers[:count])
+            steps = np.array(self._answers[:count])
             del self._answers[:count]
             self._used += count
-            self._mouth = steps.mean(axis=0)
-            self._mouth[_BRIEF] = steps[:, _BRIEF].max(axis=0)
-        pose = np.clip((self._mouth - _OFFSET) * _STRETCH, 0.0, 1.0)
-        self._pose = np.clip(pose, self._pose - self._fall, self._pose + self._rise)
+            self._mouth = steps.sum(axis=0) / np.float32(count)
+            self._mouth[_BRIEF] = steps.max(axis=0)[_BRIEF]
+        pose = np.minimum(np.maximum((self._mouth - _OFFSET) * _STRETCH, _ZERO), _ONE)
+        slowest, fastest = self._pose - self._fall, self._pose + self._rise
+        self._pose = np.minimum(np.maximum(pose, slowest), fastest)
         return self._pose
 
 

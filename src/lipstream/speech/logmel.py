@@ -8,6 +8,7 @@ the bands and hands it to the network as one number more per window.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import log10
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,16 +70,19 @@ class LogMel:
         assert samples.shape == (FEATURE_STEP,), samples.shape
         heard = np.concatenate((self.tail, samples))
         self.tail = heard[-_TAIL:]
-        windows = np.stack((heard[:WINDOW], heard[HOP : HOP + WINDOW])) * _HANN
-        spectrum = np.fft.rfft(windows, FFT)
-        power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _FILTERBANK
-        bands = np.log10(power + _FLOOR)
+        windows = np.zeros((2, FFT), np.float32)
+        np.multiply(heard[:WINDOW], _HANN, out=windows[0, :WINDOW])
+        np.multiply(heard[HOP : HOP + WINDOW], _HANN, out=windows[1, :WINDOW])
+        spectrum = np.fft.rfft(windows)
+        power = (spectrum.real**2 + spectrum.imag**2) @ _FILTERBANK
+        bands = np.log10(power + np.float32(_FLOOR))
+        first, second = bands.max(axis=1).tolist()
+        levels = np.array([[self._track(first)], [self._track(second)]], np.float32)
         features = np.empty((2, BANDS + 1), np.float32)
-        for window in (0, 1):
-            level = self._track(float(bands[window].max()))
-            features[window, :BANDS] = np.maximum((bands[window] - level + 1.5) / 1.5, _BAND_LOWEST)
-            features[window, BANDS] = level / 2.0 + 0.5
-        loudness = 10.0 * float(np.log10(power.mean() + _FLOOR))
+        relative = (bands - levels) / np.float32(1.5) + np.float32(1.0)
+        np.maximum(relative, np.float32(_BAND_LOWEST), out=features[:, :BANDS])
+        features[:, BANDS:] = levels / 2 + np.float32(0.5)
+        loudness = 10.0 * log10(float(power.sum()) / power.size + _FLOOR)
         return features.reshape(FEATURES), loudness
 
     def _track(self, loudest: float) -> float:
