@@ -1,4 +1,4 @@
-"""Fakes that make time visible: what was heard and which frame it is can be read from the pixels."""
+"""Fakes that make time visible: what was heard and which frame it is stand in the pixels."""
 
 from __future__ import annotations
 

@@ -94,9 +94,7 @@ def test_stereo_is_heard_as_its_mean() -> None:
     left, right = noise(16_000, 16_000, 1).samples, noise(16_000, 16_000, 2).samples
     both = AudioChunk(np.hstack([left, right]), 16_000)
     mean = AudioChunk(np.asarray((left + right) / 2, np.float32), 16_000)
-    for one, other in zip(
-        run(both, [], Plan(0, 1, 0)), run(mean, [], Plan(0, 1, 0)), strict=True
-    ):
+    for one, other in zip(run(both, [], Plan(0, 1, 0)), run(mean, [], Plan(0, 1, 0)), strict=True):
         assert np.array_equal(one.context, other.context)
 
 

@@ -120,7 +120,7 @@ def _settings(path: Path) -> dict[str, Any]:
         if command is None or not isinstance(table, dict):
             known = ", ".join(f"[{known}]" for known in cli.commands)
             raise OptionError(f"--config {path}: {name} is not a table of a command; use {known}.")
-        options = {(parameter.name or "").replace("_", "-"): parameter for parameter in command.params}
+        options = {(parameter.name or "").replace("_", "-") for parameter in command.params}
         for key in table:
             if key.replace("_", "-") not in options:
                 raise OptionError(f"--config {path}: [{name}] has no option {key!r}.")

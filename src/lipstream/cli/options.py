@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -46,7 +45,7 @@ def motion_options(command: Command) -> Command:
     return command
 
 
-class Colour(click.ParamType):
+class Colour(click.ParamType[tuple[int, int, int]]):
     """#RRGGBB"""
 
     name = "#RRGGBB"
@@ -66,7 +65,7 @@ class Colour(click.ParamType):
         return red, green, blue
 
 
-class FrameRate(click.ParamType):
+class FrameRate(click.ParamType[Fraction]):
     """A number of frames per second, exact: 25, 29.97 or 30000/1001."""
 
     name = "fps"
@@ -104,8 +103,13 @@ def progress_bar(label: str) -> Iterator[Progress]:
         yield lambda done, total: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 )
 @backend_option
 @background_option
-def prepare(
-    source: Path, out: Path, backend: str, background: tuple[int, int, int]
-) -> None:
+def prepare(source: Path, out: Path, backend: str, background: tuple[int, int, int]) -> None:
     """Prepare the picture or clip SOURCE and print a quality report."""
     from lipstream.avatar.archive import save_avatar
     from lipstream.avatar.build import build_avatar

@@ -25,9 +25,7 @@ def lids(seed: int, frames: int = 5 * MINUTE, fps: Fraction = FPS) -> list[float
 @given(st.integers(0, 10_000))
 def test_a_face_blinks_as_often_as_people_do(seed: int) -> None:
     positions = lids(seed)
-    starts = [
-        i for i in range(1, len(positions)) if positions[i] > 0 and positions[i - 1] == 0
-    ]
+    starts = [i for i in range(1, len(positions)) if positions[i] > 0 and positions[i - 1] == 0]
     gaps = np.diff(starts) / 25
     assert 8 <= len(starts) / 5 <= 30
     assert 1.9 <= gaps.min() and gaps.max() <= 5.3

@@ -48,7 +48,7 @@ class Mouth:
     axes: FaceAxes
     width: float  # corner to corner
     eye_distance: float
-    columns: NDArray[np.float64]  # (COLUMNS,) x from the picture's left inner corner to the right one
+    columns: NDArray[np.float64]  # (COLUMNS,) x from corner to corner, left to right
     seam: NDArray[np.float64]  # (COLUMNS,) y where the closed lips touch
     upper_gap: NDArray[np.float64]  # (COLUMNS,) from the seam up to the picture's upper lip, >= 0
     lower_gap: NDArray[np.float64]  # (COLUMNS,) from the seam down to its lower lip, >= 0
@@ -90,9 +90,7 @@ def measure_mouth(image: Image, points: Floats) -> Mouth:
     )
 
 
-def smoothstep(
-    low: float, high: float, x: NDArray[np.floating] | float
-) -> NDArray[np.float64]:
+def smoothstep(low: float, high: float, x: NDArray[np.floating] | float) -> NDArray[np.float64]:
     """0 below `low`, 1 above `high` (or reversed), with a smooth cubic between."""
     t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
@@ -140,9 +138,7 @@ def _snap_to_dark_line(
     shows a double lip. The path is pinned to the mesh at both corners.
     """
     offsets = np.linspace(-SEAM_REACH, SEAM_REACH, 25) * width
-    grid = np.stack(
-        [np.repeat(columns[:, None], len(offsets), 1), middle[:, None] + offsets], -1
-    )
+    grid = np.stack([np.repeat(columns[:, None], len(offsets), 1), middle[:, None] + offsets], -1)
     where = axes.to_picture(grid).astype(np.float32)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     corner = np.floor(where.min((0, 1))).astype(int) - 8

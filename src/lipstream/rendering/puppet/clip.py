@@ -112,9 +112,7 @@ def _reference_lips(reference: AvatarFrame) -> tuple[Lips, float]:
     return assemble_lips(image, points, mouth, moving), unit
 
 
-def _place(
-    frame: AvatarFrame, reference: AvatarFrame, mouth: Mouth, unit: float
-) -> Placement:
+def _place(frame: AvatarFrame, reference: AvatarFrame, mouth: Mouth, unit: float) -> Placement:
     home, points = _points(reference)[:, :2], _points(frame)[:, :2]
     rigid = list(lm.RIGID)
     head = similarity(home[rigid], points[rigid])
@@ -135,7 +133,8 @@ def _lip_line(points: Floats) -> list[NDArray[np.float64]]:
     """Picture-left corner, where the closed lips would meet, and picture-right corner."""
     upper, lower = points[lm.UPPER_LIP_CENTRE], points[lm.LOWER_LIP_CENTRE]
     meet = upper + UPPER_SHARE * (lower - upper)
-    return [np.asarray(p, np.float64) for p in (points[lm.MOUTH_RIGHT], meet, points[lm.MOUTH_LEFT])]
+    line = (points[lm.MOUTH_RIGHT], meet, points[lm.MOUTH_LEFT])
+    return [np.asarray(point, np.float64) for point in line]
 
 
 def _draw(picture: Image, lips: Lips, placement: Placement, pose: Pose) -> Image:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
 from lipstream.rendering.puppet.anatomy import FaceAxes, smoothstep
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from lipstream.video import Floats, Image
 
 TRAVEL = 0.96  # of the eye's opening; lids meet a little above the lower rim
-STRETCH = 0.42  # eye widths of skin above the lid that stretch
+STRETCH, LEAST_STRETCH = 0.42, 0.14  # eye widths of skin above the lid that stretch
+DARK = 0.62  # of the skin's brightness: a brow or the rim of spectacles, which must stay still
 RIM = 0.10  # eye widths along the lid that stay rigid: lashes must not smear
 
 
@@ -49,9 +51,10 @@ def _close_eye(
     gap *= (across > upper[0, 0]) & (across < upper[-1, 0])
     travel = amount * TRAVEL * gap
     edge = open_edge + travel
-    top = open_edge - STRETCH * width
-    stretched = top + STRETCH * width * np.clip((down - top) / np.maximum(edge - top, 1e-3), 0, 1)
-    rigid = smoothstep(3 * RIM * width, 0, edge - down)
+    height = _free_skin(image, axes, upper, width) * width
+    top = open_edge - height
+    stretched = top + height * np.clip((down - top) / np.maximum(edge - top, 1e-3), 0, 1)
+    rigid = smoothstep(min(3 * RIM * width, 0.9 * height), 0, edge - down)
     shift = (stretched - down) * (1 - rigid) - travel * rigid
     shift = np.where((down > top) & (gap > 0), shift, 0)
     source = np.stack([x, y], -1) + shift[..., None] * axes.rotation[1]
@@ -63,6 +66,24 @@ def _close_eye(
     image[box.slices] = cv2.blendLinear(
         moved, np.ascontiguousarray(image[box.slices]), weight, 1 - weight
     )
+
+
+def _free_skin(image: Image, axes: FaceAxes, upper: NDArray[np.float64], width: float) -> float:
+    """Eye widths of bare skin above the lid that may stretch, up to a brow or a spectacle rim."""
+    heights = np.arange(LEAST_STRETCH, STRETCH + 0.12, 0.02)
+    across = np.linspace(upper[1, 0], upper[-2, 0], 24)
+    lid = np.interp(across, upper[:, 0], upper[:, 1])
+    rows = lid - heights[:, None] * width
+    where = axes.to_picture(np.stack([np.broadcast_to(across, rows.shape), rows], -1))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    read = cv2.remap(  # type: ignore[call-overload]
+        grey, where.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    brightness = np.median(read, axis=1)
+    blocked = np.flatnonzero(brightness < DARK * np.median(read))
+    if len(blocked) == 0:
+        return STRETCH
+    return float(np.clip(heights[blocked[0]] - 0.06, LEAST_STRETCH, STRETCH))
 
 
 def _eye_box(contour: Floats, width: float, image: Image) -> Box:

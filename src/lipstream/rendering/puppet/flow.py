@@ -60,7 +60,7 @@ class MouthFlow:
 
         `weights` (len(GESTURES),) are the strengths of the gestures, about 0 to 1.
         """
-        forward = (weights @ self.gestures[layer]).reshape(self.grid.shape)
+        forward: Floats = (weights @ self.gestures[layer]).reshape(self.grid.shape)
         back = forward
         for _ in range(INVERSION_STEPS):
             back = sample(forward, self.grid - back)
@@ -112,6 +112,7 @@ class _Place:
     upper_gap: Field  # of the picture's own mouth, mouth widths
     lower_gap: Field
     skin: Field  # 1 on the face, fading to 0 outside its outline
+    below_eyes: Field  # 0 at the eyes, 1 well below: speech must never pull at them
 
     @staticmethod
     def of(mouth: Mouth, points: Floats, picture: Field) -> _Place:
@@ -122,17 +123,21 @@ class _Place:
         columns = mouth.columns
         seam = np.interp(x, columns, mouth.seam)
         inside = (x > columns[0]) & (x < columns[-1])
-        gaps = [
+        upper_gap, lower_gap = (
             np.where(inside, np.interp(x, columns, gap), 0) / mouth.width
             for gap in (mouth.upper_gap, mouth.lower_gap)
-        ]
+        )
         outline = cv2.convexHull(points[list(lm.FACE_OVAL), :2].astype(np.float32))
-        corner, step = picture[0, 0], picture[0, 1, 0] - picture[0, 0, 0]
+        corner, step = picture[0, 0], float(picture[0, 1, 0] - picture[0, 0, 0])
         mask = np.zeros(x.shape, np.uint8)
         cv2.fillConvexPoly(mask, np.round((outline - corner) / step).astype(np.int32), 1)
         outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3) * step / mouth.width
         skin = np.exp(-((outside / 0.30) ** 2)).astype(np.float64)
-        return _Place(mouth, x / half, (y - seam) / mouth.width, half / mouth.width, *gaps, skin)
+        lids = mouth.axes.to_face(points[list(lm.RIGHT_LOWER_LID + lm.LEFT_LOWER_LID), :2])[:, 1]
+        below_eyes = smoothstep(lids.max(), lids.max() + 0.35 * mouth.width, y)
+        v = (y - seam) / mouth.width
+        half_share = half / mouth.width
+        return _Place(mouth, x / half, v, half_share, upper_gap, lower_gap, skin, below_eyes)
 
 
 def _active_box(mouth: Mouth, size: tuple[int, int]) -> Box:
@@ -155,7 +160,9 @@ def _gestures(place: _Place) -> dict[str, tuple[Pair, Pair]]:
     # Bands along the lips move rigidly, then fade: otherwise lips look like rubber.
     upper_lip = np.exp(-((np.clip(-v - 0.16, 0, 9) / 0.22) ** 2))
     lower_lip = np.exp(-((np.clip(v - 0.20, 0, 9) / 0.25) ** 2))
-    around = np.exp(-((np.clip(far - 0.9, 0, 9) / 0.75) ** 2)) * np.exp(-((v / 0.62) ** 2))
+    # Upwards the pull ends below the eyes, downwards it may reach the chin.
+    height = np.where(v < 0, 0.42, 0.62)
+    around = np.exp(-((np.clip(far - 0.9, 0, 9) / 0.75) ** 2)) * np.exp(-((v / height) ** 2))
     # Sideways pull, steep in the middle so that the lips' centre shortens too.
     pull = np.tanh(1.1 * u) / np.tanh(1.1) * half * around
     corners = around * np.clip(far, 0, 1) ** 2
@@ -163,6 +170,7 @@ def _gestures(place: _Place) -> dict[str, tuple[Pair, Pair]]:
     upper_jaw, lower_jaw = _jaw(place)
 
     def both(side: Field, up: Field, down: Field) -> tuple[Pair, Pair]:
+        side, up, down = (part * place.below_eyes for part in (side, up, down))
         return (side, up), (side, down)
 
     # A smiling source keeps its corners wide and high; speech must bring them in and down, or
@@ -203,7 +211,7 @@ def _jaw(place: _Place) -> tuple[Field, Field]:
     far = np.abs(u)
     arc = np.clip(1 - u**2, 0, 1)
     dip = 0.30  # the corners follow the jaw by so much
-    beside = np.exp(-((far - 1) / 0.9) ** 2)
+    beside = np.exp(-(((far - 1) / 0.9) ** 2))
     along_seam = np.where(far < 1, dip + (1 - dip) * arc**0.75, dip * beside)
     to_chin = smoothstep(0, 0.75 * chin, v)
     cheek = np.exp(-((far / 2.3) ** 4)) * place.skin

@@ -27,22 +27,22 @@ HALF_WIDTH, HALF_HEIGHT = 0.62, 0.80  # of the ellipse, in face heights
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadFlow:
-    """The displacement fields of one head, sampled on a coarse grid over `box`."""
+    """The displacement fields of one head, on a coarse grid one cell wider than `box` all round."""
 
     box: Box
+    still: Floats  # (rows, columns, 2) the coarse grid's own pixels, counted from the box's corner
     fields: Floats  # (len(MOTIONS), rows * columns * 2) pixels at unit motion
-    shape: tuple[int, int, int]  # rows, columns, 2
 
-    def displacement(self, motion: Floats) -> Floats:
-        """(box height, box width, 2) pixels by which each point of the picture has moved.
+    def origins(self, motion: Floats, zoom: int) -> Floats:
+        """(box height, box width, 2): where each pixel comes from, counted from the box's corner.
 
         `motion` is (len(MOTIONS),): right and down in pixels, roll in radians, turn and nod in
-        pixels of the nose against the ears.
+        pixels of the nose against the ears. Coordinates are of a picture `zoom` times as large.
         """
-        coarse = (motion @ self.fields).reshape(self.shape)
-        rows, columns = self.shape[:2]
+        coarse = (self.still - (motion @ self.fields).reshape(self.still.shape)) * np.float32(zoom)
+        rows, columns = coarse.shape[:2]
         fine = cv2.resize(coarse, (columns * SCALE, rows * SCALE), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(fine[: self.box.height, : self.box.width])
+        return np.asarray(fine[SCALE : SCALE + self.box.height, SCALE : SCALE + self.box.width])
 
 
 def head_box(points: Floats, size: tuple[int, int]) -> Box:
@@ -62,7 +62,8 @@ def build_head(points: Floats, box: Box, size: tuple[int, int]) -> HeadFlow:
     # Pixel centres of the coarse grid as cv2.resize places them.
     shift = (SCALE - 1) / 2
     x, y = np.meshgrid(
-        np.arange(box.left, box.right, SCALE) + shift, np.arange(box.top, box.bottom, SCALE) + shift
+        np.arange(box.left - SCALE, box.right + SCALE, SCALE) + shift,
+        np.arange(box.top - SCALE, box.bottom + SCALE, SCALE) + shift,
     )
     angle = lm.roll(points)
     cos, sin = np.cos(angle), np.sin(angle)
@@ -72,7 +73,8 @@ def build_head(points: Floats, box: Box, size: tuple[int, int]) -> HeadFlow:
     margin = np.minimum(np.minimum(x, size[0] - 1 - x), np.minimum(y, size[1] - 1 - y))
     mask = smoothstep(STILL, FREE, radius) * smoothstep(0, 0.12 * height, margin)
     pivot = points[lm.CHIN, :2] + 0.1 * height * np.array([-sin, cos])
-    depth = np.sqrt(np.clip(1 - (along / (0.42 * height)) ** 2 - (below / (0.6 * height)) ** 2, 0, 1))
+    bulge = 1 - (along / (0.42 * height)) ** 2 - (below / (0.6 * height)) ** 2
+    depth = np.sqrt(np.clip(bulge, 0, 1))
     zero = np.zeros_like(mask)
     fields = [
         (mask, zero),
@@ -82,7 +84,8 @@ def build_head(points: Floats, box: Box, size: tuple[int, int]) -> HeadFlow:
         (-sin * depth * mask, cos * depth * mask),
     ]
     flat = [np.stack(pair, -1).ravel() for pair in fields]
-    return HeadFlow(box, np.stack(flat).astype(np.float32), (*mask.shape, 2))
+    still = np.stack([x - box.left, y - box.top], -1)
+    return HeadFlow(box, still.astype(np.float32), np.stack(flat).astype(np.float32))
 
 
 def _ellipse(points: Floats) -> tuple[np.ndarray, float]:

@@ -26,7 +26,13 @@ BLINK_SPREAD_MS = 1600  # at a moment drawn from its first part: 2.0 to 5.2 s ap
 
 # Sway: standard deviations; right and down and nose in mouth widths, roll in radians.
 SWAY = (0.012, 0.010, math.radians(0.30), 0.016, 0.013)
-SWAY_PERIODS_S = ((11.3, 5.9, 3.1), (9.7, 4.7, 2.9), (13.1, 6.7, 3.7), (8.9, 4.3, 2.7), (10.1, 5.3, 3.3))
+SWAY_PERIODS_S = (
+    (11.3, 5.9, 3.1),
+    (9.7, 4.7, 2.9),
+    (13.1, 6.7, 3.7),
+    (8.9, 4.3, 2.7),
+    (10.1, 5.3, 3.3),
+)
 SWAY_SHARES = (0.75, 0.55, 0.36)  # amplitudes of the three sines; their squares sum to 1
 
 

@@ -94,16 +94,19 @@ def _cut(mouth: Mouth, box: Box) -> tuple[int, int]:
     return max(top, 0), min(max(bottom, 0), box.height)
 
 
-def layers_of(lips: Lips, pose: Pose, opening: float) -> Layers:
-    """The layers of `pose`; `opening` scales how far the source's own lips stand apart."""
+def layers_of(lips: Lips, pose: Pose, opening: float, zoom: int = 1) -> Layers:
+    """The layers of `pose`; `opening` scales how far the source's own lips stand apart.
+
+    Shifts are in pixels of a source picture `zoom` times as large as the one measured.
+    """
     flow = lips.flow
     shifts, edges = [], []
     for layer in (UPPER, LOWER):
         back = flow.inverse(pose.gestures, layer)
         before = flow.grid - back
-        shift = back * np.float32(-flow.scale)
+        shift = back * np.float32(-flow.scale * zoom)
         if opening:
-            shift += np.float32(opening) * sample(flow.opening[layer], before)
+            shift += np.float32(opening * zoom) * sample(flow.opening[layer], before)
         shifts.append(shift)
         edges.append(sample(flow.edges[layer], before))
     return Layers(
@@ -121,8 +124,11 @@ def join_layers(
     `upper` and `lower` are the warped pictures, `edges` the distances inside their layers;
     `there` (2, 3) takes canonical picture pixels to pixels of the result. Draws into `lower`.
     """
+    # The lower layer reaches a little under the upper one, or touching lips would let a line of
+    # the inside through.
     upper_alpha, lower_alpha = (
-        np.clip(edge * np.float32(1 / lips.feather) + np.float32(0.5), 0, 1) for edge in edges
+        np.clip(edge * np.float32(1 / lips.feather) + np.float32(reach), 0, 1)
+        for edge, reach in zip(edges, (0.5, 1.5), strict=True)
     )
     height, width = upper_alpha.shape
     corners = lips.inner_box @ there[:, :2].T + there[:, 2]

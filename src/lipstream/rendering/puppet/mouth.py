@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.avatar import landmarks as lm
 from lipstream.rendering.puppet.anatomy import Mouth, smoothstep
 
 if TYPE_CHECKING:
@@ -75,9 +74,8 @@ class MouthInterior:
                 sprite.pixels, placement, self.to_canonical, shift, size, cv2.BORDER_CONSTANT
             )
             weight = layer[..., 3].astype(np.float32) * np.float32(1 / 255)
-            scene = cv2.blendLinear(
-                np.ascontiguousarray(layer[..., :3]), scene, weight, 1 - weight
-            )
+            paint = np.ascontiguousarray(layer[..., :3])
+            scene = np.asarray(cv2.blendLinear(paint, scene, weight, 1 - weight), np.uint8)
         return scene
 
 
@@ -178,11 +176,11 @@ def _pixel(image: Image, point: Floats) -> Field:
     patch = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
     if patch.size == 0:
         patch = image[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
-    return np.asarray(patch, np.float64).reshape(-1, 3).mean(0)
+    return np.asarray(patch.reshape(-1, 3).mean(0), np.float64)
 
 
 def _cavity(canvas: _Canvas, colours: _Colours) -> Field:
-    depth = np.exp(-((canvas.y - 0.06) / 0.10) ** 2 - (canvas.x / 0.30) ** 2)
+    depth = np.exp(-(((canvas.y - 0.06) / 0.10) ** 2) - (canvas.x / 0.30) ** 2)
     return np.asarray(colours.cavity * (1.15 - 0.55 * depth)[..., None])
 
 
@@ -202,7 +200,8 @@ def _upper_teeth(canvas: _Canvas, colours: _Colours) -> Field:
     which, across, half, row_end = _teeth_row(canvas, UPPER_TEETH)
     far = np.abs(canvas.x)
     # The biting edges follow the lips, a little flatter, and each tooth has round corners.
-    bite = UPPER_EDGE + 0.9 * canvas.seam - 0.10 * far**2 - np.array([0, 0.006, 0.002, 0.008, 0.010, 0.012])[which]
+    shorter = np.array([0, 0.006, 0.002, 0.008, 0.010, 0.012])[which]
+    bite = UPPER_EDGE + 0.9 * canvas.seam - 0.10 * far**2 - shorter
     corner = (0.010 + 0.004 * (which == 1)) * np.abs(across) ** 4
     pointed = 0.010 * (which == 2) * np.abs(across) ** 1.5
     bottom = bite - corner - pointed
@@ -224,8 +223,10 @@ def _lower_teeth(canvas: _Canvas, colours: _Colours) -> Field:
     shade = 0.84 * np.exp(-0.8 * (far / 0.20) ** 4)
     enamel = shade * _enamel(across, half, along, canvas.finesse)
     gum = np.clip((canvas.y - top - 0.085) / 0.012, 0, 1)[..., None]
-    colour = colours.tooth * enamel[..., None] * _warmth(along) * (1 - gum) + 0.7 * colours.gum * gum
-    alpha = canvas.edge(canvas.y - top) * canvas.edge(row_end) * (1 - smoothstep(0.10, 0.16, canvas.y - canvas.seam))
+    tooth = colours.tooth * enamel[..., None] * _warmth(along)
+    colour = tooth * (1 - gum) + 0.7 * colours.gum * gum
+    fade = 1 - smoothstep(0.10, 0.16, canvas.y - canvas.seam)
+    alpha = canvas.edge(canvas.y - top) * canvas.edge(row_end) * fade
     return np.dstack([colour, 255 * alpha])
 
 
@@ -233,7 +234,7 @@ def _enamel(across: Field, half: Field, along: Field, finesse: float) -> Field:
     """Brightness of a tooth: rounded sideways, a soft line between neighbours, a lit middle."""
     rounding = 1 - 0.12 * finesse * np.abs(across) ** 3
     line = np.exp(-(((1 - np.abs(across)) * half / 0.0035) ** 2))
-    lit = 1 + 0.06 * np.exp(-((across + 0.25) / 0.35) ** 2 - ((along - 0.55) / 0.25) ** 2)
+    lit = 1 + 0.06 * np.exp(-(((across + 0.25) / 0.35) ** 2) - ((along - 0.55) / 0.25) ** 2)
     return np.asarray(rounding * (1 - 0.26 * finesse * line * (0.5 + 0.5 * along)) * lit)
 
 
@@ -241,7 +242,7 @@ def _warmth(along: Field) -> Field:
     """Colour along a tooth: yellower and darker at the gum, a little grey at the very edge."""
     gum = np.clip(1 - along / 0.6, 0, 1)[..., None]
     tip = np.clip((along - 0.88) / 0.12, 0, 1)[..., None]
-    return 1 - gum * np.array([0.08, 0.11, 0.17]) - tip * np.array([0.05, 0.04, 0.02])
+    return np.asarray(1 - gum * (0.08, 0.11, 0.17) - tip * (0.05, 0.04, 0.02))
 
 
 def _tongue(canvas: _Canvas, colours: _Colours) -> Field:
@@ -249,7 +250,7 @@ def _tongue(canvas: _Canvas, colours: _Colours) -> Field:
     inside = 1 - np.sqrt(x**2 + y**2)
     dome = np.clip(1 - x**2 * 0.7 - (y + 0.45) ** 2 * 0.6, 0.25, 1)
     groove = 1 - 0.16 * np.exp(-((canvas.x / 0.018) ** 2)) * np.clip(0.8 - y, 0, 1)
-    gloss = 0.16 * np.exp(-((np.abs(canvas.x) - 0.06) / 0.045) ** 2 - ((y + 0.62) / 0.16) ** 2)
+    gloss = 0.16 * np.exp(-(((np.abs(canvas.x) - 0.06) / 0.045) ** 2) - ((y + 0.62) / 0.16) ** 2)
     colour = colours.tongue * (dome * groove + gloss)[..., None]
     return np.dstack([colour, 255 * np.clip(inside * 5, 0, 1)])
 

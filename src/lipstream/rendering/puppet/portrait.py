@@ -16,11 +16,14 @@ from lipstream.rendering.puppet.head import HeadFlow, build_head, head_box
 from lipstream.rendering.puppet.life import BLINK_CURVE, lid_position, sway
 from lipstream.rendering.puppet.lips import Lips, join_layers, layers_of, prepare_lips, shade
 from lipstream.rendering.puppet.pose import Pose
-from lipstream.rendering.puppet.warp import doubled, similarity, warp_doubled
+from lipstream.rendering.puppet.warp import doubled, similarity, warp
 from lipstream.video import Box
 
 if TYPE_CHECKING:
     from lipstream.video import Floats, Image
+
+
+ZOOM = 2  # the source is kept `doubled`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,41 +32,33 @@ class Portrait:
 
     image: Image
     region: Box  # the part of the picture that is redrawn
-    lids: dict[float, Image]  # the region with the eyes closed so far, doubled
+    lids: dict[float, Image]  # the region, doubled, with the eyes closed so far
     lips: Lips
     head: HeadFlow
-    pixels: Floats  # (region height, region width, 2) coordinates within the region
 
     def render(self, index: int, fps: Fraction, pose: Pose, config: MotionConfig) -> Image:
         """The picture at frame `index` of a stream, a fresh array."""
         source = self.lids[lid_position(index, fps, config)]
         motion = sway(index, fps, config, self.lips.mouth.width)
-        moved = self.head.displacement(motion) if motion.any() else np.zeros_like(self.pixels)
-        region = self._draw(source, self.pixels - moved, moved, pose)
+        region = self._draw(source, self.head.origins(motion, ZOOM), pose)
         return paste(self.image, region, self.region)
 
-    def _draw(self, source: Image, where: Floats, moved: Floats, pose: Pose) -> Image:
-        """The region with head motion (`where` each pixel comes from) and mouth."""
-        lips, flow = self.lips, self.lips.flow
-        box = flow.box.within(self.region)
-        rows, columns = flow.grid.shape[:2]
-        step, half = flow.scale, flow.scale // 2
-        # The face's own grid moves with the head: read it where each pixel comes from.
-        shift = moved[box.slices][half::step, half::step]
-        shift = cv2.copyMakeBorder(
-            shift, 0, rows - shift.shape[0], 0, columns - shift.shape[1], cv2.BORDER_REPLICATE
-        )
-        grid = flow.grid - shift * np.float32(1 / step)
-        layers = layers_of(lips, pose, opening=1.0).read(grid, step, (box.width, box.height))
-        upper, lower = layers.shifts
-        top, bottom = lips.cut
+    def _draw(self, source: Image, where: Floats, pose: Pose) -> Image:
+        """The region, its pixels coming from `where` in `source`, with the mouth on top."""
+        lips, box = self.lips, self.lips.flow.box.within(self.region)
         face = where[box.slices]
-        under = warp_doubled(source, face[top:bottom] + lower[top:bottom])
+        there = self._placement(face, box)
+        layers = layers_of(lips, pose, opening=1.0, zoom=ZOOM).read(
+            self._face_grid(face, box), lips.flow.scale, (box.width, box.height)
+        )
+        upper, lower = layers.shifts
+        # Both layers are drawn only near the line between them.
+        top, bottom = lips.cut
+        under = warp(source, face[top:bottom] + lower[top:bottom], cv2.INTER_LINEAR)
         face[:bottom] += upper[:bottom]
         face[bottom:] += lower[bottom:]
-        result = warp_doubled(source, where)
+        result = warp(source, where, cv2.INTER_LINEAR)
         mouth = result[box.slices]
-        there = self._placement(moved, box)
         there[1, 2] -= top
         edges = (layers.edges[0][top:bottom], layers.edges[1][top:bottom])
         over = np.ascontiguousarray(mouth[top:bottom])
@@ -72,16 +67,26 @@ class Portrait:
             mouth[:] = shade(np.ascontiguousarray(mouth), layers.light)
         return result
 
-    def _placement(self, moved: Floats, box: Box) -> Floats:
+    def _face_grid(self, face: Floats, box: Box) -> Floats:
+        """Grid coordinates of the flow for each of its cells: the face moves with the head."""
+        flow = self.lips.flow
+        step, half = flow.scale, flow.scale // 2
+        rows, columns = flow.grid.shape[:2]
+        origin = face[half::step, half::step] / np.float32(ZOOM) - (box.left, box.top)
+        # The last cells may lie half outside the box.
+        missing = ((0, rows - origin.shape[0]), (0, columns - origin.shape[1]), (0, 0))
+        origin = np.pad(origin.astype(np.float32), missing, mode="edge")
+        return (origin - np.float32(half)) / np.float32(step)
+
+    def _placement(self, face: Floats, box: Box) -> Floats:
         """(2, 3): canonical picture pixels -> pixels of the mouth's box, head motion included."""
-        corners = self.lips.mouth.axes.to_picture(
-            np.array([[self.lips.mouth.columns[0], 0], [self.lips.mouth.columns[-1], 0]])
-        )
-        offset = np.array([self.region.left, self.region.top])
-        height, width = moved.shape[:2]
-        inside = np.clip(np.round(corners - offset), 0, (width - 1, height - 1)).astype(int)
-        there = corners + moved[inside[:, 1], inside[:, 0]] - offset - (box.left, box.top)
-        return similarity(corners, there)
+        mouth = self.lips.mouth
+        ends = mouth.axes.to_picture(np.array([[mouth.columns[i], 0.0] for i in (0, -1)]))
+        corners = ends - (self.lips.flow.box.left, self.lips.flow.box.top)
+        x, y = np.clip(np.round(corners), 0, (box.width - 1, box.height - 1)).astype(int).T
+        origin = face[y, x] / ZOOM - (box.left, box.top)
+        moved = corners + (np.stack([x, y], -1) - origin)
+        return similarity(ends, moved).astype(np.float32)
 
 
 def prepare_portrait(image: Image, points: Floats) -> Portrait:
@@ -100,6 +105,4 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
         amount: doubled(close_eyes(image, points, lips.mouth.axes, amount)[region.slices])
         for amount in {0.0, *BLINK_CURVE}
     }
-    x, y = np.meshgrid(np.arange(region.width), np.arange(region.height))
-    pixels = np.stack([x, y], -1).astype(np.float32)
-    return Portrait(image, region, lids, lips, build_head(points, region, size), pixels)
+    return Portrait(image, region, lids, lips, build_head(points, region, size))

@@ -8,7 +8,11 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lipstream.video import Floats, Image
+
+    Points = NDArray[np.floating]
 
 
 def sample(field: Floats, where: Floats) -> Floats:
@@ -18,10 +22,10 @@ def sample(field: Floats, where: Floats) -> Floats:
     )
 
 
-def warp(source: Image, where: Floats) -> Image:
-    """`source` read at (height, width, 2) pixel coordinates, bicubic."""
+def warp(source: Image, where: Floats, interpolation: int = cv2.INTER_CUBIC) -> Image:
+    """`source` read at (height, width, 2) pixel coordinates, edges held."""
     return cv2.remap(  # type: ignore[call-overload,no-any-return]
-        source, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        source, where, None, interpolation, borderMode=cv2.BORDER_REPLICATE
     )
 
 
@@ -45,11 +49,6 @@ def doubled(image: Image) -> Image:
     )
 
 
-def warp_doubled(source: Image, where: Floats) -> Image:
-    """A `doubled` picture read at (height, width, 2) coordinates of the original."""
-    return sample(source, where * np.float32(2))  # type: ignore[arg-type,return-value]
-
-
 def enlarge(field: Floats, step: int, size: tuple[int, int]) -> Floats:
     """A grid of one point per `step` pixels -> `size` (width, height) pixels, bilinear."""
     rows, columns = field.shape[:2]
@@ -57,7 +56,7 @@ def enlarge(field: Floats, step: int, size: tuple[int, int]) -> Floats:
     return np.asarray(fine[: size[1], : size[0]])
 
 
-def similarity(source: Floats, target: Floats) -> Floats:
+def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     """(2, 3) rotation, scale and shift taking (n, 2) points nearest to (n, 2) others.
 
     Least squares with points as complex numbers; n >= 2, not all equal.
