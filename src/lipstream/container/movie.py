@@ -74,7 +74,7 @@ class MovieWriter:
         self._target = checked_target(self.path)
         name = f".{self._target.stem[:60]}.{os.getpid()}.{id(self):x}.part"
         self._part = self._target.with_name(name)
-        self._queue: queue.Queue[Image | AudioChunk | None] = queue.Queue(QUEUED)
+        self._queue: queue.Queue[VideoFrame | AudioChunk | None] = queue.Queue(QUEUED)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="movie-writer", daemon=True)
 
@@ -90,8 +90,9 @@ class MovieWriter:
                 f"a frame of {self.path} must be {width}x{height} RGB uint8, "
                 f"not {frame.shape} {frame.dtype}."
             )
-        # H.264 at 4:2:0 has even sides only: an odd one repeats its last row or column.
-        self._put(np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge"))
+        if width % 2 or height % 2:  # H.264 at 4:2:0 has even sides: the last row or column twice
+            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+        self._put(VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
 
     def write_audio(self, chunk: AudioChunk) -> None:
         """Append sound of the rate and channels given to the constructor."""
@@ -122,7 +123,7 @@ class MovieWriter:
             self._failure = self._failure or InterruptedError()
             self._part.unlink(missing_ok=True)
 
-    def _put(self, item: Image | AudioChunk) -> None:
+    def _put(self, item: VideoFrame | AudioChunk) -> None:
         self._raise_failure()
         self._queue.put(item)
 
@@ -132,20 +133,21 @@ class MovieWriter:
 
     def _work(self) -> None:
         """The encoder's thread. After a failure it only empties the queue, so no caller hangs."""
-        ended = False
+        # An iterator stays at its end once None has come, wherever it was taken.
+        items: Iterator[VideoFrame | AudioChunk] = iter(self._queue.get, None)
         try:
             with sentences(self.path):
                 encoder = _Encoder(self._part, self.size, self._fps, self.audio, self._config)
                 with contextlib.closing(encoder):
-                    while self._failure is None and (item := self._queue.get()) is not None:
-                        encoder.write(item)
-                    ended = self._failure is None
-                    if ended:
+                    for item in items:
+                        if self._failure is None:
+                            encoder.write(item)
+                    if self._failure is None:
                         encoder.finish()
         except BaseException as failure:  # every kind is the caller's, who raises it again
             self._failure = self._failure or failure
-        while not ended:
-            ended = self._queue.get() is None
+        for _ in items:
+            pass
 
 
 class _Encoder:
@@ -194,24 +196,25 @@ class _Encoder:
         return stream
 
     def _audio_stream(self, rate: int, channels: int, config: MovieConfig) -> AudioStream:
-        stream = self._container.add_stream("aac", rate=rate)
+        # The fast coder takes half the time, and at this bit rate it is also the more exact one.
+        stream = self._container.add_stream("aac", rate=rate, options={"aac_coder": "fast"})
         assert isinstance(stream, AudioStream)
         stream.layout = "mono" if channels == 1 else "stereo"
         stream.bit_rate = config.audio_bitrate
         stream.codec_context.time_base = Fraction(1, rate)
         return stream
 
-    def write(self, item: Image | AudioChunk) -> None:
-        if not isinstance(item, AudioChunk):
+    def write(self, item: VideoFrame | AudioChunk) -> None:
+        if isinstance(item, VideoFrame):
             self._write_frame(item)
         elif self._resampler is None:
             self._write_audio(item.samples)
         else:
             self._write_audio(self._resampler.resample_chunk(np.ascontiguousarray(item.samples)))
 
-    def _write_frame(self, pixels: Image) -> None:
+    def _write_frame(self, picture: VideoFrame) -> None:
         frame = self._reformatter.reformat(
-            VideoFrame.from_ndarray(pixels, format="rgb24"),
+            picture,
             format="yuv420p",
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
