@@ -40,6 +40,10 @@ class Square:
         """The same square `factor` times as large."""
         return Square(self.x, self.y, self.side * factor, self.angle)
 
+    def turned(self, angle: float) -> Square:
+        """The same square turned clockwise by another `angle` radians."""
+        return Square(self.x, self.y, self.side, self.angle + angle)
+
     def points(self, unit: Floats) -> Floats:
         """Positions in the picture of (n, 2) positions given in units of the square, 0 to 1."""
         turned = (unit - 0.5) * self.side @ _rotation(self.angle).T

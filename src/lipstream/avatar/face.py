@@ -7,6 +7,7 @@ has the last word. Its score is near 0 on everything that is no face, which remo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ MODEL = "face_landmark.tflite"
 MESH_SIDE = 192  # pixels the mesh network sees
 MESH_MARGIN = 1.5  # its crop is so many times the face's box
 MESH_GATE = 0.5  # a mesh score below is no face
+SURE = 0.99  # true faces score more, faces taken upside down rarely do
 TILES = (1.0, 1 / 2, 1 / 4, 1 / 8)  # window sides of the scan as shares of the longer side
 TILE_SEES = 0.12  # a window shows eye distances from this share of its side
 THOROUGH = 2  # so many tile sizes are scanned even when a face was found already
@@ -93,13 +95,22 @@ class FaceFinder:
         return apart[:PER_SCALE]
 
     def _confirm(self, image: Image, candidate: Detection) -> Face | None:
-        """Detect again in a crop around the candidate, then fit the mesh twice."""
+        """Detect again in a crop around the candidate, then fit the mesh twice, either way up."""
         around = candidate.square.scaled(SECOND_LOOK)
         window = Square(around.x, around.y, around.side)  # upright, as the detector likes it
         again = self._detector.detect(image, window, CONFIRMED)
         if not again:
             return None
-        first = self._measure(image, again[0].square.scaled(MESH_MARGIN))
+        square = again[0].square.scaled(MESH_MARGIN)
+        upright = self._settle(image, square)
+        # The detector takes faces upside down for upright ones; the mesh is surer of the truth.
+        turned = self._settle(image, square.turned(math.pi))
+        if turned is not None and turned.score > max(SURE, upright.score if upright else 0.0):
+            return self.track(image, turned)
+        return upright
+
+    def _settle(self, image: Image, square: Square) -> Face | None:
+        first = self._measure(image, square)
         return None if first is None else self.track(image, first)
 
     def _measure(self, image: Image, square: Square) -> Face | None:
