@@ -17,6 +17,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 from pocketsphinx import Decoder, get_model_path
+
 from training.phonemes import Segment
 
 _FRAME = 0.01  # seconds

@@ -161,8 +161,18 @@ def _compressed(sound: Sound, chance: Generator) -> Sound:
     return np.asarray(sound / envelope ** chance.uniform(0.3, 0.7), np.float32)
 
 
+def coloured(count: int, poles: list[float], chance: Generator) -> Sound:
+    """White noise of unit power through an all-pole filter."""
+    sound = lfilter([1], poles, chance.standard_normal(count))
+    return np.asarray(sound / _rms(sound), np.float32)
+
+
 def _band(sound: Wave, low: float, high: float, chance: Generator) -> Sound:
-    order = int(chance.integers(1, 5))
+    return band(sound, low, high, int(chance.integers(1, 5)))
+
+
+def band(sound: Wave, low: float, high: float, order: int) -> Sound:
+    """What is left between `low` and `high` Hz."""
     sections = butter(order, [low, high], "band", fs=SAMPLE_RATE, output="sos")
     return np.asarray(sosfilt(sections, sound), np.float32)
 

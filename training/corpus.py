@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
+
+from lipstream.speech.logmel import FEATURES, LogMel
+from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 from training import augment, flite
 from training.espeak import espeak
 from training.festival import VOICES, Festival
 from training.phonemes import Segment, Utterance, gestures, targets
 from training.texts import sentence
-
-from lipstream.speech.logmel import FEATURES, LogMel
-from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
 HELD_LANGUAGES = ("de", "ja")
 HELD_VARIANTS = ("f4", "m7", "klatt3", "anika", "Gene")

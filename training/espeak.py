@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+
 from training.phonemes import Segment, Utterance
 
 _LIBRARY = "libespeak-ng.so.1"

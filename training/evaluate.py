@@ -21,12 +21,12 @@ import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
-from training.phonemes import ARPABET, POSES, Kind, Segment, aperture, targets
 
 from lipstream.speech.articulation import PARAMETERS
 from lipstream.speech.ear import ArticulationEncoder
 from lipstream.speech.logmel import LogMel
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE, frame_count
+from training.phonemes import ARPABET, POSES, Kind, Segment, aperture, targets
 
 Array = NDArray[np.float32]
 Mouth = Callable[[Array], Array]  # samples at 16 kHz -> (frames, 7)
@@ -162,7 +162,10 @@ def total(scores: Iterable[Score]) -> Score:
         closures=(sum(s.closures[0] for s in every), sum(s.closures[1] for s in every)),
         vowels=(sum(s.vowels[0] for s in every), sum(s.vowels[1] for s in every)),
         silence=float(np.mean(silences)) if silences else float("nan"),
-        parameters=tuple(float(np.nanmean(column)) for column in parameters.T),
+        parameters=tuple(
+            float(np.nanmean(column)) if np.isfinite(column).any() else float("nan")
+            for column in parameters.T
+        ),
     )
 
 

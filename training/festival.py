@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import soundfile
+
 from training.phonemes import ARPABET, Segment, Utterance
 
 # fmt: off

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import soundfile
+
 from training.phonemes import ARPABET, Segment, Utterance
 
 

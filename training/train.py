@@ -31,6 +31,10 @@ _RARE = {CLOSE: 5.0, TUCK: 4.0}  # more weight where the target is 1
 _VELOCITY, _GAP, _PRESENCE = 2.0, 3.0, 0.03
 # The corpus has few seconds per language of espeak-ng, and Korean and Chinese only there.
 _EMPHASIS = {"espeak ko": 4.0, "espeak cmn": 4.0, "espeak": 1.6}
+# Forced alignments of real speech, which judge us, put phones some 7 ms before the labels of
+# recorded voices, and those of espeak-ng come some 8 ms after them (medians over 350 phones of each
+# of 12 voices). The targets of recorded voices are read this share of a step earlier: 8 ms.
+_LEAD = 0.4
 
 
 class Network(nn.Module):
@@ -85,7 +89,8 @@ class Examples:
                 kept = np.array([not str(v).startswith(without) for v in shard["voices"]])
                 rows = np.repeat(kept, shard["lengths"])
                 features.append(shard["features"][rows])
-                targets.append(shard["targets"][rows])
+                goals = _advanced(shard["targets"], shard["lengths"], shard["voices"])
+                targets.append(goals[rows])
                 lengths.append(shard["lengths"][kept])
                 voices.append(shard["voices"][kept])
         every = np.concatenate(lengths)
@@ -108,6 +113,18 @@ class Examples:
             targets[row, :count] = self.targets[first : first + count]
         features += chance.normal(0, 0.08, (_BATCH, 1, 1)).astype(np.float32)
         return torch.from_numpy(features), torch.from_numpy(targets)
+
+
+def _advanced(
+    targets: NDArray[np.float16], lengths: NDArray[np.int64], voices: NDArray[np.str_]
+) -> NDArray[np.float16]:
+    """Targets of recorded voices, a little earlier."""
+    espeak = np.repeat(np.char.startswith(voices, "espeak"), lengths)
+    last = np.zeros(len(targets), bool)
+    last[np.cumsum(lengths) - 1] = True
+    share = np.where(espeak | last, 0.0, _LEAD)[:, None].astype(np.float32)
+    following = np.roll(targets, -1, axis=0)
+    return (targets * (1 - share) + following * share).astype(np.float16)
 
 
 def _emphasis(voice: str) -> float:
@@ -173,7 +190,7 @@ def train(examples: Examples, out: Path, minutes: float, dimensions: Dimensions,
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=60.0)

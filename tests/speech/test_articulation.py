@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.speech.networks import SMALL, small, small_arrays
 
 from lipstream.errors import MissingError
 from lipstream.speech.articulation import PARAMETERS, assemble, load
+from tests.speech.networks import SMALL, small, small_arrays
 
 
 def test_dimensions_are_read_from_the_arrays() -> None:

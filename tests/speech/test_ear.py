@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.speech.networks import noise, small, syllables
 
 from lipstream.speech.articulation import CLOSE, JAW, PARAMETERS, ROUND, TUCK, WIDE
 from lipstream.speech.ear import ArticulationEncoder
 from lipstream.timeline import SAMPLE_RATE, frame_count, frame_start
+from tests.speech.networks import noise, small, syllables
 
 FPS = Fraction(25)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from training.phonemes import ARPABET, POSES, Kind, Segment, aperture, gestures, letters, targets
 
 MAMA = [
