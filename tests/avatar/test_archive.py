@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from tests.avatar.scenes import covered, write_clip
 
 from lipstream.avatar import archive
 from lipstream.avatar.archive import load_avatar, save_avatar
 from lipstream.avatar.build import build_avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import ArchiveError, OutputError
+from tests.avatar.scenes import covered, write_clip
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar

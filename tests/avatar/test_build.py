@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image as Pillow
-from tests.avatar.scenes import covered, faceless, pasted, placed, swaying, write_clip
 
 from lipstream.avatar.archive import save_avatar
 from lipstream.avatar.build import build_avatar, digest, open_avatar
@@ -14,6 +13,7 @@ from lipstream.avatar.landmarks import LIPS
 from lipstream.avatar.smoothing import jitter
 from lipstream.config import AvatarConfig
 from lipstream.errors import ArchiveError, FaceError, PictureError
+from tests.avatar.scenes import covered, faceless, pasted, placed, swaying, write_clip
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar

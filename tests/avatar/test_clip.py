@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tests.avatar.scenes import covered, faceless, placed
 
 from lipstream.avatar.clip import CutWatch, Follower
 from lipstream.avatar.landmarks import NOSE_TIP
+from tests.avatar.scenes import covered, faceless, placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

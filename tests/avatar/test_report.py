@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import pytest
-from tests.avatar.scenes import pasted
 
 from lipstream.avatar.landmarks import NOSE_TIP
 from lipstream.avatar.report import refuse_unusable, survey
 from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
+from tests.avatar.scenes import pasted
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import QualityReport

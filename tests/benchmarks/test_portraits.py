@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from benchmarks.portraits import PORTRAITS, TILT, closed
 
+from benchmarks.portraits import PORTRAITS, TILT, closed
 from lipstream.avatar.face import FaceFinder
 from lipstream.avatar.landmarks import LIPS, eye_distance, roll
 
