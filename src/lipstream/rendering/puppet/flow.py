@@ -55,6 +55,11 @@ class MouthFlow:
         first = np.array([self.box.left, self.box.top], np.float32) + (self.scale - 1) / 2
         return np.asarray((points - first) / self.scale, np.float32)
 
+    def to_picture(self, grid: Floats) -> Floats:
+        """(..., 2) grid coordinates -> pixels of the canonical picture."""
+        first = np.array([self.box.left, self.box.top], np.float32) + (self.scale - 1) / 2
+        return np.asarray(grid * self.scale + first, np.float32)
+
     def inverse(self, weights: Floats, layer: int) -> Floats:
         """Where each grid point of the moved layer came from: (rows, columns, 2) grid steps back.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
 from lipstream.rendering.puppet.anatomy import smoothstep
@@ -19,15 +20,77 @@ from lipstream.video import Box
 if TYPE_CHECKING:
     from lipstream.video import Floats
 
+Field = NDArray[np.float64]
+
 MOTIONS = ("right", "down", "roll", "turn", "nod")
 SCALE = 4  # the fields are smooth: one point per 4 pixels
-STILL, FREE = 1.55, 0.85  # radii of the ellipse where motion ends and where it is full
+STILL, FREE = 1.30, 0.75  # radii of the ellipse where motion ends and where it is full
 HALF_WIDTH, HALF_HEIGHT = 0.62, 0.80  # of the ellipse, in face heights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """One head in a picture: how far each point of the picture moves with it."""
+
+    points: Floats  # (468, 2) landmarks
+    size: tuple[int, int]  # (width, height) of the picture
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """(2,) pixels."""
+        ends = self.points[[lm.FOREHEAD, lm.CHIN], :2]
+        return np.asarray(ends.mean(0), np.float64)
+
+    @property
+    def height(self) -> float:
+        """Forehead to chin, pixels."""
+        return lm.face_height(self.points)
+
+    @property
+    def box(self) -> Box:
+        """The part of the picture that a sway may move."""
+        reach = STILL * np.array([HALF_WIDTH, HALF_HEIGHT]) * self.height
+        # A tilted head needs room on both axes.
+        reach = reach + (reach.max() - reach) * abs(np.sin(lm.roll(self.points)))
+        (x0, y0), (x1, y1) = np.floor(self.centre - reach), np.ceil(self.centre + reach)
+        return Box(int(x0), int(y0), int(x1), int(y1)).clip(*self.size)
+
+    def fields(self, where: NDArray[np.floating]) -> Floats:
+        """(len(MOTIONS), n * 2): how (n, 2) points move per unit of each motion, pixels.
+
+        Units: right and down in pixels, roll in radians, turn and nod in pixels of the nose
+        against the ears.
+        """
+        x, y = np.asarray(where, np.float64).reshape(-1, 2).T
+        angle = lm.roll(self.points)
+        cos, sin = np.cos(angle), np.sin(angle)
+        right, down = x - self.centre[0], y - self.centre[1]
+        along, below = cos * right + sin * down, cos * down - sin * right
+        mask = self._mask(x, y, along, below)
+        pivot = self.points[lm.CHIN, :2] + 0.1 * self.height * np.array([-sin, cos])
+        bulge = 1 - (along / (0.42 * self.height)) ** 2 - (below / (0.6 * self.height)) ** 2
+        depth = np.sqrt(np.clip(bulge, 0, 1)) * mask
+        zero = np.zeros_like(mask)
+        fields = [
+            (mask, zero),
+            (zero, mask),
+            (-(y - pivot[1]) * mask, (x - pivot[0]) * mask),
+            (cos * depth, sin * depth),
+            (-sin * depth, cos * depth),
+        ]
+        return np.stack([np.stack(pair, -1).ravel() for pair in fields]).astype(np.float32)
+
+    def _mask(self, x: Field, y: Field, along: Field, below: Field) -> Field:
+        """1 on the head, 0 on shoulders and background and at the picture's edge."""
+        height, (width, rows) = self.height, self.size
+        radius = np.hypot(along / (HALF_WIDTH * height), below / (HALF_HEIGHT * height))
+        margin = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, rows - 1 - y))
+        return smoothstep(STILL, FREE, radius) * smoothstep(0, 0.12 * height, margin)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class HeadFlow:
-    """The displacement fields of one head, on a coarse grid one cell wider than `box` all round."""
+    """The motion of every pixel of `box`, on a coarse grid one cell wider than it all round."""
 
     box: Box
     still: Floats  # (rows, columns, 2) the coarse grid's own pixels, counted from the box's corner
@@ -36,8 +99,7 @@ class HeadFlow:
     def origins(self, motion: Floats, zoom: int) -> Floats:
         """(box height, box width, 2): where each pixel comes from, counted from the box's corner.
 
-        `motion` is (len(MOTIONS),): right and down in pixels, roll in radians, turn and nod in
-        pixels of the nose against the ears. Coordinates are of a picture `zoom` times as large.
+        Coordinates are of a picture `zoom` times as large.
         """
         coarse = (self.still - (motion @ self.fields).reshape(self.still.shape)) * np.float32(zoom)
         rows, columns = coarse.shape[:2]
@@ -45,50 +107,14 @@ class HeadFlow:
         return np.asarray(fine[SCALE : SCALE + self.box.height, SCALE : SCALE + self.box.width])
 
 
-def head_box(points: Floats, size: tuple[int, int]) -> Box:
-    """The part of a picture of `size` (width, height) that a sway may move."""
-    centre, height = _ellipse(points)
-    reach = STILL * np.array([HALF_WIDTH, HALF_HEIGHT]) * height
-    # A tilted head needs room on both axes.
-    tilt = abs(np.sin(lm.roll(points)))
-    reach = reach + (reach.max() - reach) * tilt
-    (x0, y0), (x1, y1) = np.floor(centre - reach), np.ceil(centre + reach)
-    return Box(int(x0), int(y0), int(x1), int(y1)).clip(*size)
-
-
-def build_head(points: Floats, box: Box, size: tuple[int, int]) -> HeadFlow:
-    """The flow of a head with (468, 2) landmarks in a picture of `size` (width, height)."""
-    centre, height = _ellipse(points)
+def build_head_flow(head: Head, box: Box) -> HeadFlow:
+    """The flow of `head` over the pixels of `box`."""
     # Pixel centres of the coarse grid as cv2.resize places them.
     shift = (SCALE - 1) / 2
     x, y = np.meshgrid(
         np.arange(box.left - SCALE, box.right + SCALE, SCALE) + shift,
         np.arange(box.top - SCALE, box.bottom + SCALE, SCALE) + shift,
     )
-    angle = lm.roll(points)
-    cos, sin = np.cos(angle), np.sin(angle)
-    right, down = x - centre[0], y - centre[1]
-    along, below = cos * right + sin * down, cos * down - sin * right
-    radius = np.hypot(along / (HALF_WIDTH * height), below / (HALF_HEIGHT * height))
-    margin = np.minimum(np.minimum(x, size[0] - 1 - x), np.minimum(y, size[1] - 1 - y))
-    mask = smoothstep(STILL, FREE, radius) * smoothstep(0, 0.12 * height, margin)
-    pivot = points[lm.CHIN, :2] + 0.1 * height * np.array([-sin, cos])
-    bulge = 1 - (along / (0.42 * height)) ** 2 - (below / (0.6 * height)) ** 2
-    depth = np.sqrt(np.clip(bulge, 0, 1))
-    zero = np.zeros_like(mask)
-    fields = [
-        (mask, zero),
-        (zero, mask),
-        (-(y - pivot[1]) * mask, (x - pivot[0]) * mask),
-        (cos * depth * mask, sin * depth * mask),
-        (-sin * depth * mask, cos * depth * mask),
-    ]
-    flat = [np.stack(pair, -1).ravel() for pair in fields]
-    still = np.stack([x - box.left, y - box.top], -1)
-    return HeadFlow(box, still.astype(np.float32), np.stack(flat).astype(np.float32))
-
-
-def _ellipse(points: Floats) -> tuple[np.ndarray, float]:
-    """Centre and height of the face, pixels."""
-    ends = points[[lm.FOREHEAD, lm.CHIN], :2].astype(np.float64)
-    return ends.mean(0), float(np.linalg.norm(ends[1] - ends[0]))
+    grid = np.stack([x, y], -1)
+    still = (grid - (box.left, box.top)).astype(np.float32)
+    return HeadFlow(box, still, head.fields(grid))

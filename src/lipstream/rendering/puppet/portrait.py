@@ -12,7 +12,7 @@ import numpy as np
 from lipstream.config import MotionConfig
 from lipstream.rendering.composite import paste
 from lipstream.rendering.puppet.eyelids import close_eyes
-from lipstream.rendering.puppet.head import HeadFlow, build_head, head_box
+from lipstream.rendering.puppet.head import Head, HeadFlow, build_head_flow
 from lipstream.rendering.puppet.life import BLINK_CURVE, lid_position, sway
 from lipstream.rendering.puppet.lips import Lips, join_layers, layers_of, prepare_lips, shade
 from lipstream.rendering.puppet.pose import Pose
@@ -35,23 +35,28 @@ class Portrait:
     lids: dict[float, Image]  # the region, doubled, with the eyes closed so far
     lips: Lips
     head: HeadFlow
+    face_motion: Floats  # (motions, grid points * 2) how the head moves the flow's grid, grid steps
+    mouth_ends: Floats  # (2, 2) the corners of the mouth, canonical pixels
+    ends_motion: Floats  # (motions, 4) how the head moves them, pixels
 
     def render(self, index: int, fps: Fraction, pose: Pose, config: MotionConfig) -> Image:
         """The picture at frame `index` of a stream, a fresh array."""
         source = self.lids[lid_position(index, fps, config)]
         motion = sway(index, fps, config, self.lips.mouth.width)
-        region = self._draw(source, self.head.origins(motion, ZOOM), pose)
+        region = self._draw(source, motion, pose)
         return paste(self.image, region, self.region)
 
-    def _draw(self, source: Image, where: Floats, pose: Pose) -> Image:
-        """The region, its pixels coming from `where` in `source`, with the mouth on top."""
-        lips, box = self.lips, self.lips.flow.box.within(self.region)
-        face = where[box.slices]
-        there = self._placement(face, box)
-        layers = layers_of(lips, pose, opening=1.0, zoom=ZOOM).read(
-            self._face_grid(face, box), lips.flow.scale, (box.width, box.height)
-        )
+    def _draw(self, source: Image, motion: Floats, pose: Pose) -> Image:
+        """The region, moved by the head, with the mouth on top."""
+        lips, flow = self.lips, self.lips.flow
+        box = flow.box.within(self.region)
+        # The face's own grid moves with the head.
+        grid = flow.grid - (motion @ self.face_motion).reshape(flow.grid.shape)
+        layers = layers_of(lips, pose, opening=1.0, zoom=ZOOM)
+        layers = layers.read(grid, flow.scale, (box.width, box.height))
         upper, lower = layers.shifts
+        where = self.head.origins(motion, ZOOM)
+        face = where[box.slices]
         # Both layers are drawn only near the line between them.
         top, bottom = lips.cut
         under = warp(source, face[top:bottom] + lower[top:bottom], cv2.INTER_LINEAR)
@@ -59,6 +64,7 @@ class Portrait:
         face[bottom:] += lower[bottom:]
         result = warp(source, where, cv2.INTER_LINEAR)
         mouth = result[box.slices]
+        there = self._placement(motion)
         there[1, 2] -= top
         edges = (layers.edges[0][top:bottom], layers.edges[1][top:bottom])
         over = np.ascontiguousarray(mouth[top:bottom])
@@ -67,26 +73,11 @@ class Portrait:
             mouth[:] = shade(np.ascontiguousarray(mouth), layers.light)
         return result
 
-    def _face_grid(self, face: Floats, box: Box) -> Floats:
-        """Grid coordinates of the flow for each of its cells: the face moves with the head."""
-        flow = self.lips.flow
-        step, half = flow.scale, flow.scale // 2
-        rows, columns = flow.grid.shape[:2]
-        origin = face[half::step, half::step] / np.float32(ZOOM) - (box.left, box.top)
-        # The last cells may lie half outside the box.
-        missing = ((0, rows - origin.shape[0]), (0, columns - origin.shape[1]), (0, 0))
-        origin = np.pad(origin.astype(np.float32), missing, mode="edge")
-        return (origin - np.float32(half)) / np.float32(step)
-
-    def _placement(self, face: Floats, box: Box) -> Floats:
+    def _placement(self, motion: Floats) -> Floats:
         """(2, 3): canonical picture pixels -> pixels of the mouth's box, head motion included."""
-        mouth = self.lips.mouth
-        ends = mouth.axes.to_picture(np.array([[mouth.columns[i], 0.0] for i in (0, -1)]))
-        corners = ends - (self.lips.flow.box.left, self.lips.flow.box.top)
-        x, y = np.clip(np.round(corners), 0, (box.width - 1, box.height - 1)).astype(int).T
-        origin = face[y, x] / ZOOM - (box.left, box.top)
-        moved = corners + (np.stack([x, y], -1) - origin)
-        return similarity(ends, moved).astype(np.float32)
+        box = self.lips.flow.box
+        moved = self.mouth_ends + (motion @ self.ends_motion).reshape(2, 2) - (box.left, box.top)
+        return similarity(self.mouth_ends, moved).astype(np.float32)
 
 
 def prepare_portrait(image: Image, points: Floats) -> Portrait:
@@ -94,15 +85,26 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
     height, width = image.shape[:2]
     size = (width, height)
     lips = prepare_lips(image, points)
-    head, mouth = head_box(points, size), lips.flow.box
+    head, flow = Head(points, size), lips.flow
+    ends = lips.mouth.axes.to_picture(np.array([[lips.mouth.columns[i], 0.0] for i in (0, -1)]))
+    around, mouth = head.box, flow.box
     region = Box(
-        min(head.left, mouth.left),
-        min(head.top, mouth.top),
-        max(head.right, mouth.right),
-        max(head.bottom, mouth.bottom),
+        min(around.left, mouth.left),
+        min(around.top, mouth.top),
+        max(around.right, mouth.right),
+        max(around.bottom, mouth.bottom),
     )
     lids = {
         amount: doubled(close_eyes(image, points, lips.mouth.axes, amount)[region.slices])
         for amount in {0.0, *BLINK_CURVE}
     }
-    return Portrait(image, region, lids, lips, build_head(points, region, size))
+    return Portrait(
+        image,
+        region,
+        lids,
+        lips,
+        build_head_flow(head, region),
+        head.fields(flow.to_picture(flow.grid)) / np.float32(flow.scale),
+        ends.astype(np.float32),
+        head.fields(ends),
+    )
