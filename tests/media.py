@@ -31,7 +31,7 @@ def write_wav(
     path: Path, pcm: NDArray[Any], sample_rate: int, announced: int | None = None
 ) -> Path:
     """PCM as it is, (n,) or (n, channels); `announced` is the data size the header claims."""
-    pcm = pcm.reshape(len(pcm), -1)
+    pcm = pcm[:, np.newaxis] if pcm.ndim == 1 else pcm
     data = pcm.astype(pcm.dtype.newbyteorder("<")).tobytes()
     return write_wav_bytes(path, data, sample_rate, pcm.dtype.name, pcm.shape[1], announced)
 

@@ -88,7 +88,10 @@ def _timed(
     path: Path, container: InputContainer, stream: VideoStream, max_seconds: float
 ) -> Iterator[tuple[Fraction, Fraction, VideoFrame]]:
     """(start, end, picture) in seconds from the first picture, in order."""
-    usual = 1 / (stream.average_rate or FPS)
+    rate = stream.average_rate or FPS
+    # The last picture is shown as long as the average one: what mp4 says of it is its place in
+    # the order of decoding. A rate no camera has is the tick of the container's clock.
+    usual = 1 / (rate if 1 <= rate <= 240 else FPS)
     first: Fraction | None = None
     previous, end = Fraction(-1), Fraction(0)
     for frame in decoded_video(path, container, stream, PictureError):
@@ -99,8 +102,7 @@ def _timed(
             start = time - first
         if start <= previous:
             continue  # two pictures for one moment: the first stands
-        lasts = getattr(frame, "duration", 0) * (frame.time_base or 0)
-        previous, end = start, start + (lasts or usual)
+        previous, end = start, start + usual
         _check_length(path, start, max_seconds)
         yield start, end, frame
     if previous < 0:

@@ -162,7 +162,10 @@ def mixed(samples: Floats, layout: AudioLayout, channels: int) -> Floats:
         return np.asarray(samples.mean(axis=1, keepdims=True), np.float32)
     if samples.shape[1] == 1:
         return np.repeat(samples, channels, axis=1)
-    shares = [SPEAKERS.get(speaker.name, (0.5, 0.5)) for speaker in layout.channels]
+    names = [speaker.name for speaker in layout.channels]
+    if "FL" not in names and len(names) in (6, 8):  # a header without places: 5.1 and 7.1 in order
+        names = list(SPEAKERS)[: len(names)]
+    shares = [SPEAKERS.get(name, (0.5, 0.5)) for name in names]
     matrix = np.array(shares, np.float32)
     stereo: Floats = samples @ (matrix / max(1.0, float(matrix.sum(axis=0).max())))
     return stereo

@@ -1,0 +1,116 @@
+"""A clip of any rate, turn, shape and size becomes upright pictures at 25 per second."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lipstream.container import read_clip
+from lipstream.errors import PictureError
+from tests.media import grey_levels, numbers, tone, write_sound, write_video
+
+
+def at(rate: Fraction, count: int) -> list[Fraction]:
+    return [index / rate for index in range(count)]
+
+
+def refusal(path: Path, **limits: int) -> str:
+    with pytest.raises(PictureError) as caught:
+        list(read_clip(path, **limits))  # type: ignore[arg-type]
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [Fraction(25), Fraction(30_000, 1001), Fraction(24_000, 1001), Fraction(60), Fraction(25, 2)],
+)
+def test_any_rate_keeps_its_speed(tmp_path: Path, rate: Fraction) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_levels(48), at(rate, 48))
+    shown = numbers(read_clip(path))
+    assert abs(len(shown) - 48 / rate * 25) <= 1
+    for index, number in enumerate(shown):
+        assert abs(Fraction(index, 25) - number / rate) <= 1 / rate / 2 + Fraction(1, 10_000)
+
+
+def test_variable_rate_keeps_its_speed(tmp_path: Path) -> None:
+    """A phone's clip: a picture held for half a second, then quick ones."""
+    times = [Fraction(milliseconds, 1_000) for milliseconds in (0, 40, 80, 580, 600, 620, 640)]
+    path = write_video(tmp_path / "a.mp4", grey_levels(7, step=20), times)
+    shown = numbers(read_clip(path), step=20)
+    assert shown[:17] == [0, 1] + [2] * 7 + [3] * 6 + [4, 6]
+    assert set(shown[17:]) <= {6} and len(shown) <= 20
+
+
+def test_jitter_of_the_clock_repeats_no_picture(tmp_path: Path) -> None:
+    times = [Fraction(40 * index + (index % 3) * 5, 1_000) for index in range(20)]
+    path = write_video(tmp_path / "a.mp4", grey_levels(20), times)
+    assert numbers(read_clip(path)) == list(range(20))
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_turned_phone_gives_an_upright_picture(tmp_path: Path, degrees: int) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24, :32] = 255  # the upper left quarter
+    path = write_video(tmp_path / "a.mp4", [picture] * 3, at(Fraction(25), 3), degrees=degrees)
+    image = next(iter(read_clip(path)))
+    expected = np.rot90(picture, degrees // 90)
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("codec", "pixels"),
+    [("libx264", "yuv420p10le"), ("libx264", "yuv444p"), ("mjpeg", "yuvj422p"), ("ffv1", "bgr0")],
+)
+def test_any_pixel_format_keeps_its_colours(tmp_path: Path, codec: str, pixels: str) -> None:
+    picture = np.full((48, 64, 3), (200, 120, 90), np.uint8)
+    path = write_video(tmp_path / "a.mkv", [picture] * 2, at(Fraction(25), 2), codec, pixels)
+    for image in read_clip(path):
+        assert np.abs(image.astype(int) - (200, 120, 90)).max() <= 4
+
+
+def test_odd_sizes_stay_as_they_are(tmp_path: Path) -> None:
+    picture = np.full((47, 63, 3), 100, np.uint8)
+    path = write_video(tmp_path / "a.mkv", [picture], at(Fraction(25), 1), "ffv1", "yuv444p")
+    assert [image.shape for image in read_clip(path)] == [(47, 63, 3)]
+
+
+def test_large_pictures_are_shrunk_without_aliasing(tmp_path: Path) -> None:
+    picture = np.zeros((240, 320, 3), np.uint8)
+    picture[:, ::2] = 254  # lines of one pixel: half grey once shrunk, stripes if only skipped
+    path = write_video(tmp_path / "a.mkv", [picture], at(Fraction(25), 1), "ffv1", "bgr0")
+    (image,) = read_clip(path, max_side=80)
+    assert image.shape == (60, 80, 3)
+    assert np.abs(image.astype(int) - 127).max() <= 8
+
+
+def test_what_is_no_clip_is_refused(tmp_path: Path) -> None:
+    text = tmp_path / "text.mp4"
+    text.write_text("Dear diary, today I was renamed.\n" * 50)
+    (tmp_path / "empty.mp4").touch()
+    assert "no audio or video file" in refusal(text)
+    assert "is empty" in refusal(tmp_path / "empty.mp4")
+    assert "does not exist" in refusal(tmp_path / "missing.mp4")
+    assert "is a folder" in refusal(tmp_path)
+    song = write_sound(tmp_path / "song.mp3", tone(0.5, 24_000), 24_000, "mp3")
+    assert "no video track" in refusal(song)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_half_a_clip_is_refused(tmp_path: Path, name: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), np.uint8)
+    path = write_video(tmp_path / name, list(noise), at(Fraction(25), 60))
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert "cut short" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.ts"])
+def test_long_and_large_clips_are_refused(tmp_path: Path, name: str) -> None:
+    path = write_video(tmp_path / name, grey_levels(50), at(Fraction(25), 50))
+    assert "too long: more than 1 s" in refusal(path, max_seconds=1)
+    assert "too large: 64x48" in refusal(path, max_pixels=3_000)
