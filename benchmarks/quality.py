@@ -1,0 +1,175 @@
+"""How well the mouth says what is heard, measured in the finished frames.
+
+    python benchmarks/quality.py [--clips FOLDER ...] [--portraits NAME ...] [--out FILE] [--quick]
+
+Every portrait speaks every clip through the real path; our own tracker watches the frames. Exits
+with 1 when a gate fails, or when a control, which is wrong on purpose, passes all of them. What the
+figures mean is in `README.md` beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import metrics, report, scores
+from benchmarks.clips import Clip, Sound, load_clips, shut_sounds
+from benchmarks.drivers import Driver, Take, loud, spelled, still
+from benchmarks.picture import Fidelity, judge
+from benchmarks.portraits import PORTRAITS
+from benchmarks.scores import Score, Shut
+from benchmarks.stage import LIVELY, STILL, Performance, Stage, avatar_of
+from lipstream.avatar.avatar import Avatar
+from lipstream.config import AvatarConfig
+from lipstream.errors import MissingError
+from lipstream.speech.ear import ArticulationEncoder
+
+ROOT = Path(__file__).resolve().parents[1]
+IDLE_SECONDS = 24  # of silence in which blinks are counted
+CONTROL_PORTRAIT = "closed"
+QUICK_CLIPS = ("librivox_0880", "librivox_0930", "tts_en_flite_slt", "tts_zh_espeak")
+QUICK_PORTRAITS = ("closed", "smiling")
+
+
+def main() -> None:
+    options = _options()
+    began = time.perf_counter()
+    driver = Driver(_network(options.driver, options.weights))
+    clips = load_clips(options.clips)
+    names = options.portraits or (QUICK_PORTRAITS if options.quick else tuple(PORTRAITS))
+    if options.quick:
+        clips = [clip for clip in clips if clip.name in QUICK_CLIPS]
+    avatars = {name: _avatar(name) for name in names}
+    stage = Stage(STILL)
+
+    spoken, pictures, rests, shuts = [], {}, {}, []
+    for name, avatar in avatars.items():
+        seen = {clip.name: stage.perform(avatar, driver.real(clip)) for clip in clips}
+        spoken += [scores.score(name, clip, seen[clip.name]) for clip in clips]
+        pictures[name] = _fidelity(avatar, seen.values())
+        scale = metrics.Scale.of(np.concatenate([one.openings for one in seen.values()]))
+        rest = float(stage.perform(avatar, still(clips[0])).openings[0])
+        rests[name] = (rest - scale.level) / scale.range
+        shuts += _shut(stage, name, avatar, driver, rest, scale)
+        report.note(f"{name}: {time.perf_counter() - began:.0f} s")
+    control = CONTROL_PORTRAIT if CONTROL_PORTRAIT in avatars else names[0]
+    variants = _controls(stage, control, avatars[control], driver, clips)
+    report.note(f"controls: {time.perf_counter() - began:.0f} s")
+    variants["lively"], blinks = _lively(control, avatars[control], driver, clips)
+
+    outcome = report.Outcome(
+        driver=driver.name,
+        scores=spoken,
+        variants=variants,
+        pictures=pictures,
+        rests=rests,
+        shuts=shuts,
+        blinks=blinks,
+        seconds=time.perf_counter() - began,
+    )
+    print(report.text(outcome))
+    if options.out:
+        report.write(outcome, options.out, ROOT)
+    sys.exit(0 if outcome.passed else 1)
+
+
+def _controls(
+    stage: Stage, name: str, avatar: Avatar, driver: Driver, clips: list[Clip]
+) -> dict[str, list[Score]]:
+    """The same clips moved by the phonemes themselves, and by four things that are wrong."""
+    others = {clip.name: clips[(i + 1) % len(clips)] for i, clip in enumerate(clips)}
+
+    def energy(clip: Clip) -> Take:
+        return loud(clip, stage.poses(avatar, driver.real(clip)))
+
+    makers: dict[str, Callable[[Clip], Take]] = {
+        "oracle": spelled,
+        "late 120 ms": driver.late,
+        "wrong audio": lambda clip: driver.wrong(clip, others[clip.name]),
+        "loudness": energy,
+        "still": still,
+    }
+    return {
+        variant: [scores.score(name, clip, stage.perform(avatar, make(clip))) for clip in clips]
+        for variant, make in makers.items()
+    }
+
+
+def _lively(
+    name: str, avatar: Avatar, driver: Driver, clips: list[Clip]
+) -> tuple[list[Score], float]:
+    """The clips with sway and blinks on, and the blinks per minute in a long silence."""
+    stage = Stage(LIVELY)
+    spoken = [scores.score(name, clip, stage.perform(avatar, driver.real(clip))) for clip in clips]
+    silence = Sound("silence", np.zeros(IDLE_SECONDS * 16_000, np.float32), 16_000)
+    seen = stage.perform(avatar, driver.sound(silence))
+    return spoken, metrics.blinks(seen.eyes) * 60 / IDLE_SECONDS
+
+
+def _shut(
+    stage: Stage, name: str, avatar: Avatar, driver: Driver, rest: float, scale: metrics.Scale
+) -> list[Shut]:
+    """Sounds that are no speech; pointless where nobody listens."""
+    if driver.network is None:
+        return []
+    return [
+        scores.shut(
+            name, sound.name, stage.perform(avatar, driver.sound(sound)).openings, rest, scale
+        )
+        for sound in shut_sounds()
+    ]
+
+
+def _fidelity(avatar: Avatar, seen: Iterable[Performance]) -> Fidelity:
+    frame = avatar.frames[0]
+    assert frame.landmarks is not None
+    return judge(frame.pixels, frame.landmarks, [image for one in seen for image in one.kept])
+
+
+def _avatar(name: str) -> Avatar:
+    """A portrait by name, or any picture file."""
+    if name in PORTRAITS:
+        return avatar_of(PORTRAITS[name]())
+    from lipstream.avatar.build import open_avatar
+
+    return open_avatar(Path(name), AvatarConfig())
+
+
+def _network(driver: str, weights: Path | None) -> ArticulationEncoder | None:
+    if driver == "oracle":
+        return None
+    try:
+        return ArticulationEncoder.from_file(weights)
+    except MissingError as error:
+        sys.exit(f"{error}, or measure the renderer alone with --driver oracle")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--clips", type=Path, nargs="+", default=[], help="folders of further clips"
+    )
+    parser.add_argument(
+        "--portraits", nargs="+", help=f"of {', '.join(PORTRAITS)}, or picture files; default all"
+    )
+    parser.add_argument("--out", type=Path, help="write all figures here as JSON")
+    parser.add_argument("--quick", action="store_true", help="two portraits, four clips")
+    parser.add_argument("--weights", type=Path, help="measure these instead of those that ship")
+    parser.add_argument(
+        "--driver",
+        choices=("network", "oracle"),
+        default="network",
+        help="oracle: the phonemes themselves move the mouth, which measures the renderer alone",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
