@@ -272,4 +272,4 @@ def test_a_full_disk_is_named_and_nothing_is_lost(small_disk: Path, share: float
     assert left_in(small_disk) == ["ballast", "out.mp4"]
     ballast.unlink()
     write_noise(path)
-    assert path.read_bytes() == whole.read_bytes()
+    assert len(list(read_clip(path))) == len(noise)

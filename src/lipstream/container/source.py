@@ -60,15 +60,18 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[InputContainer]:
 def opened(path: Path, error: type[InputError]) -> Iterator[IO[bytes]]:
     """The bytes of a file that is there, readable and not empty."""
     try:
+        # Opening a pipe would wait for whoever writes to it, and media are read to and fro.
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise error(f"{path} is a pipe or a device; save its content as a file first.")
         handle = path.open("rb")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise error(f"{path} does not exist; check the name.") from None
     except IsADirectoryError:
         raise error(f"{path} is a folder; name a file in it.") from None
     except PermissionError:
         raise error(f"{path} may not be read; change its permissions.") from None
-    except OSError as failure:
-        reason = (failure.strerror or str(failure)).lower()
+    except (OSError, ValueError) as failure:
+        reason = (getattr(failure, "strerror", None) or str(failure)).lower()
         raise error(f"{path} cannot be opened: {reason}; check the name.") from failure
     with handle:
         if not handle.read(1):
