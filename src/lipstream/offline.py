@@ -30,6 +30,7 @@ class Rendering:
     frames: int
     samples: int  # of the audio, per channel, at its own rate
     sample_rate: int
+    warnings: tuple[str, ...]  # what could be better about the avatar, one sentence each
 
 
 def render_file(
@@ -53,7 +54,7 @@ def render_file(
     _refuse_overwriting(target, audio, avatar)
     with open_audio(audio) as sound:
         if not isinstance(avatar, Avatar):
-            avatar = open_avatar(Path(avatar), avatar_config or AvatarConfig(), on_avatar)
+            avatar = open_avatar(avatar, avatar_config, on_avatar)
         engine = engine or open_engine()
         engine.backend.renderer.prepare(avatar)
         expected = None
@@ -78,7 +79,7 @@ def render_file(
                 frames += 1
                 if on_frame is not None:
                     on_frame(frames, expected)
-    return Rendering(target, frames, samples, sound.sample_rate)
+    return Rendering(target, frames, samples, sound.sample_rate, avatar.report.warnings)
 
 
 def render_stream(
@@ -106,5 +107,13 @@ def _render_batched(engine: Engine, segments: list[Segment]) -> Iterator[TimedFr
 def _refuse_overwriting(target: Path, audio: Path, avatar: Avatar | str | Path) -> None:
     sources = [audio] if isinstance(avatar, Avatar) else [audio, Path(avatar)]
     for source in sources:
-        if target.exists() and source.exists() and target.samefile(source):
+        if _same_file(target, source):
             raise OptionError(f"{target} is also an input; give the output another name.")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """False too where one of them is not there, or has a name that cannot be."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False

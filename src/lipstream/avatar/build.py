@@ -40,20 +40,22 @@ JPEG = (
 )
 
 
-def open_avatar(path: str | Path, config: AvatarConfig, progress: Progress | None = None) -> Avatar:
+def open_avatar(
+    path: str | Path, config: AvatarConfig | None = None, progress: Progress | None = None
+) -> Avatar:
     """A prepared avatar's folder is loaded, a picture or a clip is prepared."""
     path = Path(path)
     return load_avatar(path) if path.is_dir() else build_avatar(path, config, progress)
 
 
 def build_avatar(
-    path: str | Path, config: AvatarConfig, progress: Progress | None = None
+    path: str | Path, config: AvatarConfig | None = None, progress: Progress | None = None
 ) -> Avatar:
     """Prepare a picture or a video clip; its content decides which it is.
 
     `PictureError` when the file cannot be read, `FaceError` when it shows no face that can talk.
     """
-    path = Path(path)
+    path, config = Path(path), config or AvatarConfig()
     check_file(path)
     if is_picture(path) or path.suffix.lower() in SUFFIXES:
         avatar = _from_picture(path, read_picture(path, config), config)

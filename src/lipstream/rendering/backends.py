@@ -9,9 +9,7 @@ from lipstream.config import MotionConfig
 from lipstream.errors import OptionError
 from lipstream.rendering.renderer import Renderer
 from lipstream.speech.encoder import SpeechEncoder
-from lipstream.timeline import FPS
-
-SLOWEST, FASTEST = Fraction(1), Fraction(60)  # frames per second
+from lipstream.timeline import FASTEST, FPS, SLOWEST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
