@@ -79,10 +79,36 @@ def test_an_older_avatar_survives_a_failure(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(archive, "_store", full)
-    with pytest.raises(OutputError, match="No space left on device"):
+    with pytest.raises(OutputError, match="disk is full"):
         save_avatar(still, saved)
     assert load_avatar(saved).digest == moving.digest
     assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_an_older_avatar_survives_an_interrupt_between_the_renames(
+    saved: Path, still: Avatar, moving: Avatar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def interrupted(path: Path, target: Path) -> Path:
+        if path.name == "new":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_avatar(still, saved)
+    assert load_avatar(saved).digest == moving.digest
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+def test_a_folder_is_checked_before_the_work_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    for folder, reason in ((tmp_path, "not a prepared"), (tmp_path / "notes.txt" / "a", "not a d")):
+        with pytest.raises(OutputError, match=reason):
+            archive.check_folder(folder)
+    archive.check_folder(tmp_path / "people" / "anna")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
 
 
 def test_a_foreign_folder_is_never_replaced(still: Avatar, tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ Nothing in the folder is executed: the arrays are read without pickle.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import io
 import json
+import os
 import shutil
 import tempfile
 import zipfile
@@ -29,6 +32,8 @@ from lipstream.avatar.landmarks import POINTS
 from lipstream.errors import ArchiveError, OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from lipstream.video import Floats, Image
 
 FORMAT = "lipstream avatar"
@@ -44,11 +49,8 @@ def save_avatar(avatar: Avatar, folder: str | Path) -> None:
     `OutputError` when `folder` is something else than an avatar or cannot be written.
     """
     folder = Path(folder).absolute()
-    if folder.exists() and not _replaceable(folder):
-        raise OutputError(
-            f"{folder} exists and is not a prepared avatar: choose another folder or remove it."
-        )
-    try:
+    check_folder(folder)
+    with _sentences(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
         try:
@@ -56,8 +58,19 @@ def save_avatar(avatar: Avatar, folder: str | Path) -> None:
             _swap(part, folder)
         finally:
             shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be written: {error.strerror or error}.") from error
+
+
+def check_folder(folder: str | Path) -> None:
+    """`OutputError` when an avatar can never be saved in `folder`; changes nothing."""
+    folder = Path(folder).absolute()
+    with _sentences(folder):
+        if os.path.lexists(folder) and not _replaceable(folder):
+            raise OutputError(
+                f"{folder} exists and is not a prepared avatar: choose another folder or remove it."
+            )
+        above = next(parent for parent in folder.parents if os.path.lexists(parent))
+        with tempfile.TemporaryFile(dir=above):  # the one honest test of a folder
+            pass
 
 
 def load_avatar(folder: str | Path) -> Avatar:
@@ -122,14 +135,26 @@ def _content(frame: AvatarFrame, moving: bool) -> bytes:
 
 def _swap(part: Path, folder: Path) -> None:
     """Two renames: whoever looks sees the old avatar, for an instant none, or the new one."""
-    if folder.exists():
-        folder.rename(part / "old")
     try:
+        if folder.exists():
+            folder.rename(part / "old")
         (part / "new").rename(folder)
-    except OSError:
-        if (part / "old").exists():
+    finally:  # an interrupt may come between the two
+        if (part / "old").exists() and not folder.exists():
             (part / "old").rename(folder)
-        raise
+
+
+@contextlib.contextmanager
+def _sentences(folder: Path) -> Iterator[None]:
+    """Turn what the system says about writing `folder` into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            reason = "the disk is full; free some space or write elsewhere."
+        else:
+            reason = f"{(error.strerror or str(error)).lower()}; choose another folder."
+        raise OutputError(f"{folder} cannot be written: {reason}") from error
 
 
 def _replaceable(folder: Path) -> bool:
