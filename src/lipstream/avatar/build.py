@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -45,7 +46,7 @@ def open_avatar(
 ) -> Avatar:
     """A prepared avatar's folder is loaded, a picture or a clip is prepared."""
     path = Path(path)
-    return load_avatar(path) if path.is_dir() else build_avatar(path, config, progress)
+    return load_avatar(path) if os.path.isdir(path) else build_avatar(path, config, progress)
 
 
 def build_avatar(

@@ -33,15 +33,18 @@ _warning_filters = threading.Lock()  # they belong to the process
 
 def check_file(path: Path) -> None:
     """`PictureError` when `path` is missing, a folder, empty or not allowed to be read."""
-    if not path.exists():
-        raise PictureError(f"{path} does not exist: check the path.")
-    if not path.is_file():
-        raise PictureError(f"{path} is not a file: give a picture or a video clip.")
     try:
+        path.stat()
+        # A pipe is neither: opening one would wait for whoever writes to it.
+        if not path.is_file():
+            raise PictureError(f"{path} is not a file: give a picture or a video clip.")
         with path.open("rb") as file:
             empty = not file.read(1)
-    except OSError as error:
-        raise PictureError(f"{path} cannot be opened: {error.strerror}.") from error
+    except (FileNotFoundError, NotADirectoryError):
+        raise PictureError(f"{path} does not exist: check the path.") from None
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise PictureError(f"{path} cannot be opened: {reason}; check the path.") from error
     if empty:
         raise PictureError(f"{path} is empty: give a picture or a video clip.")
 
