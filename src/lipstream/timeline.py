@@ -10,6 +10,7 @@ from fractions import Fraction
 
 SAMPLE_RATE = 16_000  # Hz; what every speech encoder hears
 FPS = Fraction(25)  # frames per second unless the user asks for another rate
+SLOWEST, FASTEST = Fraction(1), Fraction(60)  # frames per second
 FEATURE_RATE = 50  # speech features per second, in Whisper as in the articulation network
 FEATURE_STEP = SAMPLE_RATE // FEATURE_RATE  # 320 samples
 SAMPLES_PER_FRAME = SAMPLE_RATE // 25  # 640 samples at the standard rate

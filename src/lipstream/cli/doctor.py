@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from lipstream.cli.options import option
 from lipstream.errors import LipstreamError
 
 PACKAGES = ("numpy", "opencv-python-headless", "av", "soxr", "pillow")
@@ -24,7 +25,7 @@ class Finding:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Check the installation; exit 1 if something is missing."""

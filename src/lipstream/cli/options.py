@@ -1,24 +1,34 @@
-"""Options that several commands share, and the progress bar."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, TypeVar
 
 import click
 
 from lipstream.config import AvatarConfig, MotionConfig
+from lipstream.timeline import FASTEST, SLOWEST
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-Progress = Callable[[int, int | None], None]
+
+BACKENDS = ("auto", "puppet")
+PLANNED = ("musetalk",)  # named in the documentation, not yet in the program
+RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?(/[0-9]{1,9})?")
+FINEST = 1_000_000  # the denominator of a frame rate; video files keep no finer one
 
 
-def option(flag: str, *names: str, **settings: Any) -> Callable[[Command], Command]:
-    """A click option that can also be set by its `LIPSTREAM_...` environment variable."""
-    variable = "LIPSTREAM_" + flag.lstrip("-").split("/")[0].replace("-", "_").upper()
+def option(
+    flag: str, *names: str, variable: str | None = None, **settings: Any
+) -> Callable[[Command], Command]:
+    """A click option that can also be set by an environment variable.
+
+    It is called `LIPSTREAM_` and the option's name, unless `variable` gives another name.
+    """
+    name = flag.lstrip("-").split("/")[0].replace("-", "_").upper()
+    variable = f"LIPSTREAM_{variable or name}"
     return click.option(flag, *names, envvar=variable, show_envvar=True, **settings)
 
 
@@ -28,16 +38,33 @@ def backend_option(command: Command) -> Command:
         "--backend",
         default="auto",
         show_default=True,
-        metavar="auto|puppet",
+        metavar="|".join(BACKENDS),
+        callback=_backend,
         help="What draws the face. auto takes the best this machine can run and says which.",
     )(command)
+
+
+def _backend(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if value in PLANNED:
+        wrong = f"{value} is not part of this version of lipstream; use puppet or auto"
+        raise click.BadParameter(wrong, context, parameter)
+    if value not in BACKENDS:
+        wrong = f"there is no backend {value!r}; use {' or '.join(BACKENDS)}"
+        raise click.BadParameter(wrong, context, parameter)
+    return value
 
 
 def motion_options(command: Command) -> Command:
     """--blink, --sway and --seed: how lively a still portrait is."""
     defaults = MotionConfig()
     for decorate in (
-        option("--seed", default=defaults.seed, show_default=True, help="Other blinks and sway."),
+        option(
+            "--seed",
+            type=int,
+            default=defaults.seed,
+            show_default=True,
+            help="Any number; another one blinks and sways at other moments.",
+        ),
         option("--sway/--no-sway", default=defaults.sway, help="Let a still head sway a little."),
         option("--blink/--no-blink", default=defaults.blink, help="Let a still face blink."),
     ):
@@ -45,83 +72,55 @@ def motion_options(command: Command) -> Command:
     return command
 
 
-class Colour(click.ParamType[tuple[int, int, int]]):
-    """#RRGGBB"""
-
-    name = "#RRGGBB"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int, int]:
-        if isinstance(value, tuple):
-            return value
-        digits = str(value).lstrip("#")
-        try:
-            if len(digits) != 6:
-                raise ValueError
-            red, green, blue = bytes.fromhex(digits)
-        except ValueError:
-            self.fail(f"{value!r} is no colour; write it as #RRGGBB", param, ctx)
-        return red, green, blue
+def fps_option(command: Command) -> Command:
+    """--fps"""
+    return option(
+        "--fps",
+        default="25",
+        show_default=True,
+        metavar="FPS",
+        callback=_frame_rate,
+        help="Frames per second: 25, 29.97 or 30000/1001.",
+    )(command)
 
 
-class FrameRate(click.ParamType[Fraction]):
-    """A number of frames per second, exact: 25, 29.97 or 30000/1001."""
-
-    name = "fps"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Fraction:
-        try:
-            rate = Fraction(str(value))
-        except (ValueError, ZeroDivisionError):
-            self.fail(f"{value!r} is no frame rate; write 25, 29.97 or 30000/1001", param, ctx)
-        return rate
-
-
-def avatar_config(background: tuple[int, int, int]) -> AvatarConfig:
-    """The avatar settings that the command line offers."""
-    return AvatarConfig(background=background)
+def _frame_rate(context: click.Context, parameter: click.Parameter, value: str) -> Fraction:
+    """An exact rate. Fraction alone would take 1e999999999 and never come back."""
+    try:
+        rate = Fraction(value if RATE.fullmatch(value) else "none")
+    except (ValueError, ZeroDivisionError):
+        wrong = f"{value!r} is no frame rate; write 25, 29.97 or 30000/1001"
+        raise click.BadParameter(wrong, context, parameter) from None
+    if not SLOWEST <= rate <= FASTEST:
+        wrong = f"{value} frames per second are not possible; write {SLOWEST} to {FASTEST}"
+        raise click.BadParameter(wrong, context, parameter)
+    if rate.denominator > FINEST:
+        wrong = f"{value!r} has too many digits; write fewer, or a fraction such as 30000/1001"
+        raise click.BadParameter(wrong, context, parameter)
+    return rate
 
 
 def background_option(command: Command) -> Command:
     """--background"""
     return option(
         "--background",
-        type=Colour(),
         default="#FFFFFF",
         show_default=True,
+        metavar="#RRGGBB",
+        callback=_colour,
         help="Colour behind a transparent picture.",
     )(command)
 
 
-@contextmanager
-def progress_bar(label: str) -> Iterator[Progress]:
-    """A callback that draws a bar on a terminal and does nothing in a pipe."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+def _colour(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int, int]:
+    digits = value.removeprefix("#")
+    if not re.fullmatch("[0-9a-fA-F]{6}", digits):
+        wrong = f"{value!r} is no colour; write #RRGGBB, such as #00B140, in quotes"
+        raise click.BadParameter(wrong, context, parameter)
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
 
-        def show(done: int, total: int | None) -> None:
-            # A hint of the length may be short; the bar must not run over its end.
-            bar.update(task, completed=done, total=None if total is None else max(total, done))
-
-        yield show
+def avatar_config(background: tuple[int, int, int]) -> AvatarConfig:
+    """The avatar settings that the command line offers."""
+    return AvatarConfig(background=background)

@@ -13,8 +13,8 @@ from lipstream.cli.options import (
     backend_option,
     background_option,
     option,
-    progress_bar,
 )
+from lipstream.cli.progress import progress_bars
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import QualityReport
@@ -28,24 +28,26 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     required=True,
     metavar="AVATAR_DIR",
+    variable="AVATAR_DIR",
     help="The folder to write; give it to --avatar later.",
 )
 @backend_option
 @background_option
 def prepare(source: Path, out: Path, backend: str, background: tuple[int, int, int]) -> None:
     """Prepare the picture or clip SOURCE and print a quality report."""
-    from lipstream.avatar.archive import save_avatar
+    from lipstream.avatar.archive import check_folder, save_avatar
     from lipstream.avatar.build import build_avatar
     from lipstream.rendering.backends import open_backend
 
+    check_folder(out)
     chosen = open_backend(backend)
-    with progress_bar("preparing") as progress:
-        avatar = build_avatar(source, avatar_config(background), progress)
+    with progress_bars() as new_bar:
+        avatar = build_avatar(source, avatar_config(background), new_bar("preparing"))
         chosen.renderer.prepare(avatar)
         save_avatar(avatar, out)
     for line in _lines(avatar.report):
         click.echo(line)
-    click.echo(f"{out}: ready for --avatar")
+    click.echo(f"{click.format_filename(out)}: ready for --avatar")
 
 
 def _lines(report: QualityReport) -> Iterator[str]:

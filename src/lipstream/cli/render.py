@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 
 from lipstream.cli.options import (
-    FrameRate,
     avatar_config,
     backend_option,
     background_option,
+    fps_option,
     motion_options,
     option,
-    progress_bar,
 )
+from lipstream.cli.progress import progress_bars
 from lipstream.config import MotionConfig
 
 EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk.mp4"
@@ -42,13 +42,7 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
     help="The mp4 to write; it appears only when it is complete.",
 )
 @backend_option
-@option(
-    "--fps",
-    type=FrameRate(),
-    default="25",
-    show_default=True,
-    help="Frames per second: 25, 29.97 or 30000/1001.",
-)
+@fps_option
 @background_option
 @motion_options
 def render(
@@ -68,15 +62,18 @@ def render(
     from lipstream.rendering.backends import open_backend
 
     chosen = open_backend(backend, fps=fps, motion=MotionConfig(blink, sway, seed))
-    click.echo(f"backend: {chosen.name} ({chosen.reason})", err=True)
-    with progress_bar("preparing") as preparing, progress_bar("rendering") as rendering:
+    with progress_bars() as new_bar:
         done = render_file(
             avatar,
             audio,
             out,
             engine=Engine(chosen),
             avatar_config=avatar_config(background),
-            on_avatar=preparing,
-            on_frame=rendering,
+            on_avatar=new_bar("preparing"),
+            on_frame=new_bar(f"rendering ({chosen.name})"),
         )
-    click.echo(f"{done.path}: {done.frames} frames, {done.samples / done.sample_rate:.2f} s")
+    for warning in done.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"backend: {chosen.name} ({chosen.reason})", err=True)
+    name, seconds = click.format_filename(done.path), done.samples / done.sample_rate
+    click.echo(f"{name}: {done.frames} frames, {seconds:.2f} s")

@@ -1,0 +1,46 @@
+"""Progress bars on a terminal, silence in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# Called with what is done and, where it is known, what there is in all.
+Progress = Callable[[int, int | None], None]
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str], Progress]]:
+    """Gives a function that makes one more bar with a label; each appears on its first call.
+
+    The bars go away at the end, so that a result or an error stands alone.
+    """
+    if not sys.stderr.isatty():
+        yield lambda label: lambda done, total: None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def new_bar(label: str) -> Progress:
+            task: progress.TaskID | None = None
+
+            def show(done: int, total: int | None) -> None:
+                nonlocal task
+                if task is None:
+                    task = bars.add_task(label, total=None)
+                # A hint of the length may be short; the bar must not run over its end.
+                known = None if total is None else max(total, done)
+                bars.update(task, completed=done, total=known)
+
+            return show
+
+        yield new_bar

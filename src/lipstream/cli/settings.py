@@ -1,0 +1,91 @@
+"""The file given by `--config`: a table per command, a key per option.
+
+debug = true
+
+[render]
+avatar = "face.png"
+fps = 30
+sway = false
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lipstream.cli.usage import key
+from lipstream.errors import OptionError
+
+
+def read_settings(path: Path, commands: Mapping[str, click.Command]) -> dict[str, Any]:
+    """The file as click's default map, {command: {option: value}}, and "debug" if it is set.
+
+    Raises OptionError, which names the file and the key, for anything that no option takes.
+    """
+    settings: dict[str, Any] = {}
+    for name, value in _parsed(path).items():
+        if name == "debug":
+            if not isinstance(value, bool):
+                raise _refused(path, f"debug is {value!r}; write true or false")
+            settings[name] = value
+        elif name in commands and isinstance(value, dict):
+            settings[name] = _table(path, commands[name], value)
+        else:
+            tables = ", ".join(f"[{command}]" for command in commands)
+            raise _refused(path, f"{name!r} is no table of a command; use {tables}")
+    return settings
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError):
+            reason = (error.strerror or str(error)).lower()
+            raise _refused(path, f"the file cannot be read: {reason}; check its name") from error
+        raise _refused(path, f"the file is no valid TOML: {error}; correct it there") from error
+
+
+def _table(path: Path, command: click.Command, table: dict[str, Any]) -> dict[str, Any]:
+    options = {
+        key(parameter): parameter
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+    }
+    values = {}
+    for name, value in table.items():
+        option = options.get(name.replace("_", "-"))
+        if option is None:
+            known = ", ".join(options)
+            raise _refused(path, f"[{command.name}] has no option {name!r}; use {known}")
+        kinds, wanted = _expected(option)
+        # A bool is an int to Python, and no name of a file holds a zero byte.
+        odd = "\0" in value if isinstance(value, str) else isinstance(value, bool)
+        if not isinstance(value, kinds) or (odd and not option.is_flag):
+            raise _refused(path, f"{name} in [{command.name}] is {value!r}; write {wanted}")
+        values[str(option.name)] = value
+    return values
+
+
+def _expected(option: click.Option) -> tuple[tuple[type, ...], str]:
+    """The TOML types an option takes, and how to say so."""
+    if option.is_flag:
+        return (bool,), "true or false"
+    if isinstance(option.type, click.types.IntParamType):
+        return (int,), "a whole number"
+    if isinstance(option.type, click.Path):
+        return (str,), "a path in quotes"
+    return (str, int, float), "a text in quotes or a number"
+
+
+def _refused(path: Path, reason: str) -> OptionError:
+    return OptionError(f"--config {click.format_filename(path)}: {reason}.")
