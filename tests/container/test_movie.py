@@ -118,7 +118,8 @@ def test_colours_are_tagged_and_kept(tmp_path: Path) -> None:
         movie.write_frame(np.full((64, 64, 3), colour, np.uint8))
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
-        tags = (frame.color_primaries, frame.color_trc, frame.colorspace, frame.color_range)
+        context = container.streams.video[0].codec_context
+        tags = (context.color_primaries, context.color_trc, frame.colorspace, frame.color_range)
         assert tags == (1, 1, 1, 1)  # BT.709, limited range
     (image,) = read_clip(path)
     assert np.abs(image.astype(int) - colour).max() <= 3

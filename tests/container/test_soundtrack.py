@@ -154,6 +154,7 @@ def test_half_a_file_is_refused(tmp_path: Path, name: str, codec: str) -> None:
     assert "cut short" in refusal(path)
 
 
+@pytest.mark.skipif(not hasattr(av.stream.Stream, "index_entries"), reason="needs PyAV 17")
 def test_half_an_mp4_whose_index_stands_first_is_refused_at_once(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:

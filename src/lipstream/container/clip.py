@@ -146,6 +146,8 @@ class _Conversion:
             *self._size,
             format="rgb24",
             src_colorspace=source,
+            # RGB has none, but up to PyAV 16 the source is heeded only where the two differ.
+            dst_colorspace=Colorspace.DEFAULT,
             interpolation=int(kernel) | FULL_CHROMA | ACCURATE,
         )
         return upright(np.asarray(rgb.to_ndarray(), np.uint8), frame)
