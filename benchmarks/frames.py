@@ -1,0 +1,119 @@
+"""The time of single frames: hearing, drawing, and where drawing spends it."""
+
+from __future__ import annotations
+
+import cProfile
+import pstats
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.clips import load_clips
+from benchmarks.drivers import Driver, Take
+from benchmarks.stage import LIVELY, chunks
+from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.build import open_avatar
+from lipstream.config import AvatarConfig
+from lipstream.engine import Engine
+from lipstream.rendering.backends import Backend
+from lipstream.rendering.puppet.puppet import PuppetRenderer
+from lipstream.speech.ear import ArticulationEncoder
+from lipstream.stream import Segment
+from lipstream.timeline import FPS
+
+CLIP = "tts_en_flite_slt"
+WARM_UP = 20  # frames
+# Functions of the renderer by the stage they belong to; a stage's time includes what they call.
+STAGES = {
+    "layers_of": "flow",
+    "read": "enlarge",
+    "origins": "head",
+    "warp": "warp",
+    "_fill_interior": "interior",
+    "join_layers": "join",
+    "shade": "shade",
+    "paste": "paste",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTimes:
+    """Milliseconds."""
+
+    name: str
+    median: float  # to render one frame, wall
+    best: float  # 5th percentile: what the machine does when it is left alone
+    p95: float
+    cpu: float  # of all threads, mean
+    ear: float  # to hear one frame's sound, mean
+    open: float  # to read the source and find the face, or measure the clip
+    prepare: float  # the renderer's set-up
+    stages: dict[str, float]  # mean CPU time per frame, all threads
+
+    def record(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def time_frames(name: str, source: Path) -> FrameTimes:
+    """Open `source`, let it speak, and time every frame of it."""
+    began = time.perf_counter()
+    avatar = open_avatar(source, AvatarConfig())
+    opened = time.perf_counter()
+    renderer = PuppetRenderer(FPS, LIVELY)
+    renderer.prepare(avatar)
+    prepared = time.perf_counter()
+    take = _take()
+    engine = Engine(Backend("puppet", take.encoder, renderer, FPS, 1, "benchmark"))
+    segments, ear = _hear(engine, avatar, take)
+    for segment in segments[:WARM_UP]:
+        engine.render([segment])
+    walls, cpu = [], time.process_time()
+    for segment in segments:
+        start = time.perf_counter()
+        engine.render([segment])
+        walls.append(1000 * (time.perf_counter() - start))
+    cpu = time.process_time() - cpu
+    return FrameTimes(
+        name,
+        float(np.median(walls)),
+        float(np.percentile(walls, 5)),
+        float(np.percentile(walls, 95)),
+        1000 * cpu / len(segments),
+        ear,
+        1000 * (opened - began),
+        1000 * (prepared - opened),
+        _stages(engine, segments),
+    )
+
+
+def _take() -> Take:
+    clip = next(clip for clip in load_clips([]) if clip.name == CLIP)
+    return Driver(ArticulationEncoder.from_file()).real(clip)
+
+
+def _hear(engine: Engine, avatar: Avatar, take: Take) -> tuple[list[Segment], float]:
+    """All segments of the take, and the milliseconds that hearing one frame took."""
+    stream = engine.open_stream(avatar)
+    sound = list(chunks(take))
+    began = time.perf_counter()
+    segments = [segment for chunk in sound for segment in stream.push(chunk)] + stream.end()
+    return segments, 1000 * (time.perf_counter() - began) / len(segments)
+
+
+def _stages(engine: Engine, segments: list[Segment]) -> dict[str, float]:
+    """Where the time goes, by a profile of the whole clip; its own cost lies in `other`."""
+    profile = cProfile.Profile(time.process_time)
+    profile.enable()
+    for segment in segments:
+        engine.render([segment])
+    profile.disable()
+    stats = pstats.Stats(profile)
+    found = dict.fromkeys(STAGES.values(), 0.0)
+    for (file, _, function), (_, _, _, cumulative, _) in stats.stats.items():  # type: ignore[attr-defined]
+        if "rendering" in file and function in STAGES:
+            found[STAGES[function]] += 1000 * cumulative / len(segments)
+    found["join"] = max(found["join"] - found["interior"], 0.0)  # one calls the other
+    total = 1000 * float(stats.total_tt) / len(segments)  # type: ignore[attr-defined]
+    return found | {"other": total - sum(found.values())}

@@ -1,0 +1,116 @@
+"""How fast talking faces are made, and in how much memory.
+
+    python benchmarks/render.py [--sizes NAME ...] [--runs N] [--hour] [--out FILE]
+
+Prints milliseconds per frame by stage for several sizes of picture, then whole runs of
+`lipstream render`: times real time, import time, peak memory. Figures stand next to their targets;
+nothing fails. One process; OpenCV uses the cores it finds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.frames import FrameTimes, time_frames
+from benchmarks.machine import describe
+from benchmarks.runs import FileTimes, import_ms, time_file, write_speech
+from benchmarks.scenes import SCENES, Scene
+
+ROOT = Path(__file__).resolve().parents[1]
+FILE_SCENES = ("512x512", "1280x720 bust")
+TIMES_REAL_TIME, PEAK_MB = 5.0, 400.0  # targets
+SECONDS = 30  # of speech in a whole run
+HOUR = 3600
+
+
+def main() -> None:
+    options = _options()
+    scenes = [scene for scene in SCENES if not options.sizes or scene.name in options.sizes]
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        frames = [time_frames(scene.name, scene.write(folder)) for scene in scenes]
+        print(_frame_table(frames, scenes))
+        imports = import_ms(options.runs)
+        print(f"\nimport lipstream {imports['lipstream']:.0f} ms")
+        print(f"import lipstream.offline {imports['lipstream.offline']:.0f} ms\n")
+        files = []
+        for scene in scenes:
+            if scene.name in FILE_SCENES:
+                speech = write_speech(folder / "speech.wav", SECONDS)
+                files.append(
+                    time_file(scene.name, scene.write(folder), speech, folder, options.runs)
+                )
+        if options.hour:
+            speech = write_speech(folder / "hour.wav", HOUR)
+            files.append(time_file("512x512", SCENES[0].write(folder), speech, folder, 1))
+        print(_file_table(files))
+    if options.out:
+        _write(options.out, frames, imports, files)
+
+
+def _frame_table(found: list[FrameTimes], scenes: list[Scene]) -> str:
+    """Wall and CPU time of a frame, then where it goes."""
+    lines = [
+        f"{'ms per frame':<22}{'best':>8}{'median':>8}{'p95':>8}{'CPU':>8}{'target':>8}{'ear':>8}"
+        f"{'open':>8}{'prepare':>9}"
+    ]
+    for times, scene in zip(found, scenes, strict=True):
+        target = f"{scene.target_ms:g}" if scene.target_ms else ""
+        lines.append(
+            f"{times.name:<22}{times.best:8.2f}{times.median:8.2f}{times.p95:8.2f}{times.cpu:8.2f}{target:>8}"
+            f"{times.ear:8.2f}{times.open:8.0f}{times.prepare:9.0f}"
+        )
+    stages = list(dict.fromkeys(stage for times in found for stage in times.stages))
+    lines += ["", f"{'CPU by stage':<22}" + "".join(f"{stage:>12}" for stage in stages)]
+    for times in found:
+        cells = (f"{times.stages.get(stage, 0):12.2f}" for stage in stages)
+        lines.append(f"{times.name:<22}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def _file_table(found: list[FileTimes]) -> str:
+    lines = [
+        f"{'lipstream render':<22}{'speech s':>9}{'wall s':>8}{'CPU s':>8}{'x real':>8}"
+        f"{'target':>8}{'peak MB':>9}{'target':>8}"
+    ]
+    for times in found:
+        lines.append(
+            f"{times.name:<22}{times.seconds:9.0f}{times.wall:8.2f}{times.cpu:8.2f}"
+            f"{times.speed:8.1f}{TIMES_REAL_TIME:8.0f}{times.peak_mb:9.0f}{PEAK_MB:8.0f}"
+        )
+    return "\n".join(lines)
+
+
+def _write(
+    path: Path, frames: list[FrameTimes], imports: dict[str, float], files: list[FileTimes]
+) -> None:
+    record = {
+        "made_by": describe(ROOT),
+        "targets": {"times_real_time": TIMES_REAL_TIME, "peak_mb": PEAK_MB}
+        | {scene.name: scene.target_ms for scene in SCENES if scene.target_ms},
+        "frames": [times.record() for times in frames],
+        "import_ms": imports,
+        "files": [times.record() for times in files],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [scene.name for scene in SCENES]
+    parser.add_argument("--sizes", nargs="+", choices=names, help="default all")
+    parser.add_argument("--runs", type=int, default=3, help="whole runs, of which the median")
+    parser.add_argument("--hour", action="store_true", help="also an hour of speech; slow")
+    parser.add_argument("--out", type=Path, help="write all figures here as JSON")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

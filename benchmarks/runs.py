@@ -1,0 +1,99 @@
+"""Whole runs of the command line in processes of their own: time, speed, memory."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+import wave
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.clips import SYNTHESISED, load_clips
+
+RATE = 16_000
+
+# The peak is asked of the process's own memory map: the resource usage of a child also counts what
+# its parent held when it was started.
+RENDER = """
+import runpy, sys, time
+sys.argv[0] = "lipstream"
+try:
+    runpy.run_module("lipstream", run_name="__main__")
+finally:
+    status = open("/proc/self/status").read() if sys.platform == "linux" else ""
+    peak = status.partition("VmHWM:")[2].split()
+    print(peak[0] if peak else 0, time.process_time())
+"""
+IMPORT = "import time; t = time.perf_counter(); import {}; print(1000 * (time.perf_counter() - t))"
+
+
+@dataclass(frozen=True, slots=True)
+class FileTimes:
+    """Medians over runs of one `lipstream render`, start of the process and set-up included."""
+
+    name: str
+    seconds: float  # of speech
+    wall: float  # seconds
+    cpu: float  # seconds, all threads
+    peak_mb: float  # resident memory; 0 where the system does not tell
+    fastest: float  # seconds, the best run: less of it is other people's work
+
+    @property
+    def speed(self) -> float:
+        """Times real time."""
+        return self.seconds / self.wall
+
+    def record(self) -> dict[str, object]:
+        return asdict(self) | {"times_real_time": self.speed}
+
+
+def write_speech(path: Path, seconds: int) -> Path:
+    """The synthesised clips one after the other, over and over: a 16 kHz wav."""
+    clips = [clip for clip in load_clips([]) if clip.name in SYNTHESISED]
+    speech = np.concatenate([clip.samples for clip in clips if clip.sample_rate == RATE])
+    pcm = (np.clip(speech, -1, 1) * 32767).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        left = seconds * RATE
+        while left > 0:
+            file.writeframes(pcm[:left].tobytes())
+            left -= len(pcm)
+    return path
+
+
+def time_file(name: str, avatar: Path, speech: Path, folder: Path, runs: int) -> FileTimes:
+    """Render `speech` with `avatar` through the command line `runs` times."""
+    words = ["render", "--avatar", str(avatar), "--audio", str(speech)]
+    walls, peaks, cpus = [], [], []
+    for _ in range(runs):
+        began = time.perf_counter()
+        peak, cpu = _child(RENDER, *words, "-o", str(folder / "out.mp4"))
+        walls.append(time.perf_counter() - began)
+        peaks.append(peak / 1024)
+        cpus.append(cpu)
+    with wave.open(str(speech)) as file:
+        seconds = file.getnframes() / file.getframerate()
+    middle = statistics.median
+    return FileTimes(name, seconds, middle(walls), middle(cpus), middle(peaks), min(walls))
+
+
+def import_ms(runs: int) -> dict[str, float]:
+    """Milliseconds to import the package and its offline part, the median of `runs`."""
+    return {
+        name: statistics.median(_child(IMPORT.format(name))[0] for _ in range(runs))
+        for name in ("lipstream", "lipstream.offline")
+    }
+
+
+def _child(program: str, *words: str) -> list[float]:
+    """The numbers on the last line that `program` prints."""
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"a child process failed: {done.stderr.strip()}")
+    return [float(number) for number in done.stdout.splitlines()[-1].split()]
