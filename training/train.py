@@ -156,8 +156,16 @@ def loss(answer: Tensor, target: Tensor) -> Tensor:
     return place + _VELOCITY * velocity + _GAP / 7 * lips + _PRESENCE * presence
 
 
-def train(examples: Examples, out: Path, minutes: float, dimensions: Dimensions, seed: int) -> None:
-    """Learn for `minutes`; write `out` now and then and at the end."""
+def train(
+    examples: Examples,
+    out: Path,
+    dimensions: Dimensions,
+    *,
+    minutes: float,
+    updates: int | None = None,
+    seed: int = 0,
+) -> None:
+    """Learn for `minutes`, or for so many `updates`; write `out` now and then and at the end."""
     torch.manual_seed(seed)
     chance = np.random.default_rng(seed)
     network = Network(dimensions)
@@ -165,9 +173,10 @@ def train(examples: Examples, out: Path, minutes: float, dimensions: Dimensions,
     optimiser = torch.optim.AdamW(network.parameters(), _RATE, weight_decay=1e-4)
     ahead = dimensions.look_ahead
     begun = saved = time.monotonic()
-    running, updates, past = 0.0, 0, 0.0
+    running, done, past = 0.0, 0, 0.0
     while past < 1.0:
-        past = (time.monotonic() - begun) / (60 * minutes)
+        spent = (time.monotonic() - begun) / 60
+        past = done / updates if updates else spent / minutes
         share = min(1.0, past * 30 + 0.01) * max(0.01, 0.5 + 0.5 * np.cos(np.pi * min(past, 1.0)))
         for group in optimiser.param_groups:
             group["lr"] = _RATE * share
@@ -177,13 +186,13 @@ def train(examples: Examples, out: Path, minutes: float, dimensions: Dimensions,
         error.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        updates += 1
-        memory = min(_MEMORY, updates / (updates + 10))
+        done += 1
+        memory = min(_MEMORY, done / (done + 10))
         for name, value in network.state_dict().items():
             mean[name].lerp_(value, 1 - memory)
-        running += (error.item() - running) * max(0.01, 1 / updates)
-        if updates % 200 == 0:
-            print(f"{updates} updates, {past * minutes:.1f} min, loss {running:.5f}", flush=True)
+        running += (error.item() - running) * max(0.01, 1 / done)
+        if done % 200 == 0:
+            print(f"{done} updates, {spent:.1f} min, loss {running:.5f}", flush=True)
         if time.monotonic() - saved > 300 or past >= 1.0:
             saved = time.monotonic()
             np.savez_compressed(out, allow_pickle=False, **arrays(network, mean))
@@ -194,6 +203,7 @@ if __name__ == "__main__":
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--updates", type=int, help="stop after so many instead")
     parser.add_argument("--look-ahead", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--without", nargs="*", default=[], help="voices to leave out, by prefix")
@@ -204,4 +214,11 @@ if __name__ == "__main__":
     corpus = Examples.read(options.folder, tuple(options.without))
     print(f"{len(corpus.features) / 50 / 3600:.1f} h in {len(corpus.lengths)} items", flush=True)
     sizes = Dimensions(look_ahead=options.look_ahead, hidden=options.hidden)
-    train(corpus, options.out, options.minutes, sizes, options.seed)
+    train(
+        corpus,
+        options.out,
+        sizes,
+        minutes=options.minutes,
+        updates=options.updates,
+        seed=options.seed,
+    )
