@@ -64,10 +64,13 @@ def check_folder(folder: str | Path) -> None:
     """`OutputError` when an avatar can never be saved in `folder`; changes nothing."""
     folder = Path(folder).absolute()
     with _sentences(folder):
-        if os.path.lexists(folder) and not _replaceable(folder):
-            raise OutputError(
-                f"{folder} exists and is not a prepared avatar: choose another folder or remove it."
-            )
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            folder.lstat()
+            if not _replaceable(folder):
+                raise OutputError(
+                    f"{folder} exists and is not a prepared avatar: "
+                    "choose another folder or remove it."
+                )
         above = next(parent for parent in folder.parents if os.path.lexists(parent))
         with tempfile.TemporaryFile(dir=above):  # the one honest test of a folder
             pass

@@ -90,18 +90,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _ended_like_ctrl_c():
             status = cli.main(arguments, "lipstream", standalone_mode=False, obj=state)
         return status if isinstance(status, int) else 0
-    except click.ClickException as error:
-        status, told = MISUSED, sentence(error)
-    except OptionError as error:
-        status, told = MISUSED, str(error)
-    except LipstreamError as error:
-        status, told = FAILED, str(error)
     except Exception as error:
-        status, told = FAILED, _unexpected(error)
-    if state["debug"]:
-        traceback.print_exc()
-    click.echo(f"lipstream: {' '.join(told.split())}", err=True)
-    return status
+        if state["debug"]:
+            traceback.print_exc()
+        status, told = _judged(error)
+        told = " ".join(told.split())
+        click.echo(f"lipstream: {told if told.endswith(('.', '?')) else told + '.'}", err=True)
+        return status
+
+
+def _judged(error: Exception) -> tuple[int, str]:
+    """The exit code and the sentence."""
+    if isinstance(error, click.ClickException):
+        return MISUSED, sentence(error)
+    if isinstance(error, OptionError):
+        return MISUSED, str(error)
+    if isinstance(error, LipstreamError):
+        return FAILED, str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        # Files have their own sentences: this was what we print. Python would try again on exit.
+        sys.stdout = io.StringIO()
+        return FAILED, (
+            "the disk that standard output goes to is full; free some space or write elsewhere."
+        )
+    return FAILED, (
+        f"this is a bug in lipstream ({type(error).__name__}: {error}); "
+        "run again with --debug and report what it prints."
+    )
 
 
 @contextmanager
@@ -120,15 +135,3 @@ def _ended_like_ctrl_c() -> Iterator[None]:
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _unexpected(error: Exception) -> str:
-    """The sentence for what no part of the program has one for."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-        # Files have their own sentences: this was what we print. Python would try again on exit.
-        sys.stdout = io.StringIO()
-        return "the disk that standard output goes to is full; free some space or write elsewhere."
-    return (
-        f"this is a bug in lipstream ({type(error).__name__}: {error}); "
-        "run again with --debug and report what it prints."
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -19,12 +20,13 @@ def sentence(error: click.ClickException) -> str:
         if isinstance(error, click.MissingParameter):
             return f"{_missing(error.param)}, or {see}"
         origin = _origin(error.param, context)
-        if error.param.type is click.BOOL:
+        if isinstance(error.param.type, click.types.BoolParamType):
             return f"{origin} is neither true nor false; write 1 or 0."
         message = f"{origin}: {error.message.rstrip('.')}"
         # Our own types say what to write instead; click's only say what is wrong.
         return f"{message}." if "; " in message else f"{message}; {see}"
-    message = error.format_message().rstrip(".").replace(". Did you", "; did you")
+    message = error.format_message().rstrip(".")
+    message = re.sub(r"\. \(?Did you (.*\?)\)?$", r"; did you \1", message)
     message = message[:1].lower() + message[1:]
     return message if message.endswith("?") else f"{message}; {see}"
 

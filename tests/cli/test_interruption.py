@@ -1,0 +1,148 @@
+"""Ctrl-C, a kill and a closed terminal end the work at once and leave nothing half done."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.program import COMMAND, Program, contents
+from tests.media import tone, write_wav
+
+pty = pytest.importorskip("pty", reason="needs a system with terminals")
+
+Bars = Callable[[], "Iterator[Callable[[str], Callable[[int, int | None], None]]]"]
+
+
+def ringing(number: signal.Signals, label: str, count: int) -> Bars:
+    """Progress bars of which the one labelled `label` sends a signal at `count`."""
+
+    @contextmanager
+    def bars() -> Iterator[Callable[[str], Callable[[int, int | None], None]]]:
+        def new_bar(name: str) -> Callable[[int, int | None], None]:
+            def show(done: int, total: int | None) -> None:
+                if name.startswith(label) and done == count:
+                    signal.raise_signal(number)
+
+            return show
+
+        yield new_bar
+
+    return bars  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("number", "label", "count"),
+    [
+        (signal.SIGINT, "preparing", 4),
+        (signal.SIGINT, "rendering", 2),
+        (signal.SIGTERM, "rendering", 4),
+        (signal.SIGHUP, "rendering", 3),
+    ],
+)
+def test_an_interrupted_render_changes_nothing(
+    program: Program,
+    clip: Path,
+    speech: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    label: str,
+    count: int,
+) -> None:
+    monkeypatch.setattr("lipstream.cli.render.progress_bars", ringing(number, label, count))
+    assert program.refused_render(clip, speech) == "interrupted; nothing was written."
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_preparation_changes_nothing(
+    program: Program,
+    portrait: Path,
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+) -> None:
+    program.done("prepare", portrait, "-o", "anna")
+    monkeypatch.setattr("lipstream.cli.prepare.progress_bars", ringing(number, "preparing", 4))
+    for folder in ("anna", "berta"):
+        told = program.refused("prepare", clip, "-o", folder)
+        assert told == "interrupted; nothing was written."
+
+
+def test_what_is_ignored_stays_ignored(
+    program: Program, portrait: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under nohup the work goes on when the terminal is closed."""
+    bars = ringing(signal.SIGHUP, "rendering", 2)
+    monkeypatch.setattr("lipstream.cli.render.progress_bars", bars)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        program.done("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def until(terminal: int, wanted: str) -> str:
+    """What a terminal shows up to and including `wanted`, or up to its end."""
+    seen = ""
+    while wanted not in seen:
+        try:
+            block = os.read(terminal, 4096)
+        except OSError:  # how Linux says that the other side is gone
+            block = b""
+        if not block:
+            break
+        seen += block.decode()
+    return seen
+
+
+def plain(shown: str) -> str:
+    """Without colours and cursor movements."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_at_a_terminal(program: Program, portrait: Path, number: signal.Signals) -> None:
+    """A minute of sound, interrupted when the bar shows that the work goes on."""
+    write_wav(Path("long.wav"), np.asarray(tone(60, 8000) * 32767, np.int16), 8000)
+    Path("out.mp4").write_bytes(b"precious")
+    before = contents(program.folder)
+    ours, theirs = pty.openpty()
+    call = ["render", "--avatar", str(portrait), "--audio", "long.wav", "-o", "out.mp4"]
+    with subprocess.Popen([*COMMAND, *call], stderr=theirs, stdout=subprocess.PIPE) as child:
+        os.close(theirs)
+        shown = until(ours, "rendering (puppet)")
+        assert "rendering (puppet)" in shown
+        child.send_signal(number)
+        rest = plain(until(ours, "no such text"))
+        os.close(ours)
+        assert child.wait() == 1
+        assert child.stdout is not None and child.stdout.read() == b""
+    assert rest.strip().splitlines()[-1] == "lipstream: interrupted; nothing was written."
+    assert "Traceback" not in rest
+    assert contents(program.folder) == before
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_bars_and_then_the_result(
+    program: Program, portrait: Path, speech: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    call = ["render", "--avatar", str(portrait), "--audio", str(speech), "-o", "out.mp4"]
+    with subprocess.Popen([*COMMAND, *call], stderr=theirs, stdout=subprocess.PIPE) as child:
+        os.close(theirs)
+        shown = until(ours, "no such text")
+        os.close(ours)
+        assert child.wait() == 0
+        assert child.stdout is not None and b"out.mp4: 5 frames" in child.stdout.read()
+    assert "preparing" in shown and "1/1" in plain(shown)
+    assert "rendering (puppet)" in shown and "5/5" in plain(shown)
+    assert plain(shown).splitlines()[-1] == "backend: puppet (it runs on any CPU)"

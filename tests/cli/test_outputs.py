@@ -1,0 +1,104 @@
+"""Where nothing can be written, one sentence says so, and what was there stays."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Mount
+from tests.cli.program import COMMAND, Program, contents, told
+
+PAGE = 4096  # bytes; what a disk in memory counts in
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("out.avi", r"out\.avi: only \.mp4 files are written; name it out\.mp4"),
+        ("out", r"out: only \.mp4 files are written; name it out\.mp4"),
+        ("", r"only \.mp4 files are written; name it out\.mp4"),
+        ("/dev/full", r"only \.mp4 files are written; name it full\.mp4"),
+        ("folder.mp4", r"folder\.mp4 is a folder; name a file in it"),
+        ("file/out.mp4", r"the folder .*/file does not exist; create it"),
+        ("missing/out.mp4", r"the folder .*/missing does not exist; create it"),
+        ("/proc/out.mp4", r"/proc/out\.mp4 cannot be written: .*; check the folder"),
+        ("x" * 300 + ".mp4", r"cannot be written: file name too long; check"),
+    ],
+)
+def test_an_impossible_output_is_refused(
+    program: Program, portrait: Path, speech: Path, name: str, reason: str
+) -> None:
+    Path("folder.mp4").mkdir()
+    Path("file").touch()
+    sentence = program.refused("render", "--avatar", portrait, "--audio", speech, "-o", name)
+    assert re.search(reason, sentence), sentence
+
+
+def test_the_output_is_checked_before_the_inputs(program: Program) -> None:
+    """Or minutes of work on a clip would be lost."""
+    call = ("render", "--avatar", "nobody.png", "--audio", "nothing.wav", "-o", "out.avi")
+    assert "only .mp4" in program.refused(*call)
+
+
+@pytest.mark.parametrize("same", ["avatar", "audio", "link"])
+def test_an_output_that_is_an_input_is_refused(
+    program: Program, portrait: Path, speech: Path, same: str
+) -> None:
+    shutil.copy(portrait, "avatar.mp4")
+    shutil.copy(speech, "audio.mp4")
+    Path("link.mp4").symlink_to("audio.mp4")
+    call = ("render", "--avatar", "avatar.mp4", "--audio", "audio.mp4", "-o", f"{same}.mp4")
+    assert "is also an input; give the output another name" in program.refused(*call, status=2)
+
+
+def test_a_read_only_disk_is_named(
+    program: Program, portrait: Path, speech: Path, mount: Mount
+) -> None:
+    disk = mount("ro")
+    call = ("render", "--avatar", portrait, "--audio", speech, "-o", disk / "out.mp4")
+    sentence = program.refused(*call)
+    assert sentence.endswith(f"the folder {disk} is not writable; choose another one.")
+    sentence = program.refused("prepare", portrait, "-o", disk / "anna")
+    assert re.search(f"{disk}/anna cannot be written: .*; choose another folder", sentence)
+
+
+@pytest.mark.parametrize("pages", [0, 2])
+def test_a_full_disk_is_named_and_nothing_is_lost(
+    program: Program, portrait: Path, speech: Path, mount: Mount, pages: int
+) -> None:
+    disk = mount(f"size={16 * PAGE}")
+    (disk / "out.mp4").write_bytes(b"precious")
+    (disk / "ballast").write_bytes(bytes((15 - pages) * PAGE))
+    before = contents(disk)
+    call = ("render", "--avatar", portrait, "--audio", speech, "-o", disk / "out.mp4")
+    sentence = program.refused(*call)
+    assert sentence.endswith(f"the disk is full; free some space in {disk} or write elsewhere.")
+    assert contents(disk) == before
+
+
+def test_a_disk_that_fills_up_in_the_very_end_is_named(
+    program: Program, portrait: Path, speech: Path, mount: Mount
+) -> None:
+    """All pictures fit, and the index that is moved before them does not."""
+    call = ("render", "--avatar", portrait, "--audio", speech, "--fps", "60", "-o")
+    program.done(*call, "whole.mp4")
+    whole = Path("whole.mp4").read_bytes()
+    index = int.from_bytes(whole[whole.index(b"moov") - 4 :][:4], "big")
+    disk = mount(f"size={PAGE * 64}")
+    free = -(-(len(whole) - index) // PAGE)
+    assert free * PAGE < len(whole)
+    (disk / "ballast").write_bytes(bytes((64 - free) * PAGE))
+    sentence = program.refused(*call, disk / "out.mp4")
+    assert "the disk is full" in sentence
+    assert list(contents(disk)) == ["ballast"]
+
+
+def test_a_full_disk_behind_standard_output_is_named() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, "doctor"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "standard output goes to is full; free some space" in told(done.stderr)
