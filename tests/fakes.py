@@ -25,13 +25,18 @@ class StripeEar:
         self._fps = fps
         self._heard = np.zeros(0, np.float32)
 
-    def hear(self, samples: Floats, frames: range) -> Floats:
+    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         self._heard = np.concatenate([self._heard, samples])
         rows = []
         for frame in frames:
             span = self._heard[frame_start(frame, self._fps) : frame_start(frame + 1, self._fps)]
             rows.append([len(self._heard), self._heard.sum(dtype=np.float64), span.sum()])
         return np.array(rows, np.float32)
+
+    def fork(self) -> StripeEar:
+        other = StripeEar(self._fps)
+        other._heard = self._heard
+        return other
 
 
 class StripeEncoder:

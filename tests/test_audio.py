@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lipstream.audio import AudioChunk, Resampler
 from lipstream.errors import AudioError
 from lipstream.timeline import SAMPLE_RATE
+from tests.media import tone
 
 if TYPE_CHECKING:
     from lipstream.video import Floats
@@ -141,3 +142,15 @@ def test_sound_comes_out_while_it_goes_in() -> None:
     for block in range(1, 101):
         out += len(resampler.push(np.zeros(480, np.float32)))
         assert block * 10 - out * 1000 / SAMPLE_RATE <= 40
+
+
+@pytest.mark.parametrize("rate", [8000, 24_000, 44_100, 96_000])
+def test_peeking_shows_what_flushing_would_give(rate: int) -> None:
+    sound = tone(3.21, rate, hertz=300.0)
+    resampler = Resampler(rate)
+    given = resampler.push(sound)
+    seen, rest = resampler.peek(), resampler.flush()
+    assert abs(len(seen) - len(rest)) <= 1
+    count = min(len(seen), len(rest))
+    assert np.allclose(seen[:count], rest[:count], atol=1e-4)
+    assert len(given) + len(rest) == pytest.approx(3.21 * 16_000, abs=2)

@@ -38,11 +38,22 @@ def test_batch_equals_single() -> None:
 
 
 def test_a_batch_of_several_streams_is_one_call_of_the_renderer() -> None:
-    backend = stripe_backend()
+    backend = stripe_backend(batch=8)
     engine = Engine(backend)
     engine.render(segments_of(engine, 1280) + segments_of(engine, 640))
     assert isinstance(backend.renderer, StripeRenderer)
     assert backend.renderer.batches == [3]
+
+
+def test_a_long_segment_is_drawn_in_batches_as_they_are_asked_for() -> None:
+    backend = stripe_backend(Plan(0, 100, 0), batch=4)
+    engine = Engine(backend)
+    frames = engine.frames(segments_of(engine, 10 * 640))
+    assert isinstance(backend.renderer, StripeRenderer)
+    assert read_stripes(next(frames).frame)[0] == 0
+    assert backend.renderer.batches == [4]
+    assert len(list(frames)) == 9
+    assert backend.renderer.batches == [4, 4, 2]
 
 
 def test_nothing_to_render_gives_nothing() -> None:

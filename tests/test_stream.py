@@ -81,6 +81,38 @@ def test_a_hundred_milliseconds_give_two_or_three_frames_and_lose_none() -> None
     assert stream.end() == []
 
 
+@pytest.mark.parametrize("rate", [16_000, 24_000, 44_100])
+@pytest.mark.parametrize("step", [1, 2, 5])
+def test_push_now_gives_the_chunks_own_span_at_once(rate: int, step: int) -> None:
+    stream = LipSyncStream(AVATAR, StripeEncoder(Plan(0, step, 1280)))
+    audio, seen, counts = noise(rate, rate), [], []
+    for start in range(0, rate, rate // 10):
+        chunk = AudioChunk(audio.samples[start : start + rate // 10], rate)
+        segments = stream.push_now(chunk)
+        seen += [s.first_frame + k for s in segments for k in range(s.frame_count)]
+        counts.append(sum(s.frame_count for s in segments))
+    assert counts == [2, 3] * 5
+    assert seen == list(range(25))
+    assert stream.end() == []
+
+
+def test_push_now_hears_what_push_hears_but_silence_instead_of_the_future() -> None:
+    plan = Plan(0, 1, 1280)
+    audio = noise(8000, 24_000)
+    now = LipSyncStream(AVATAR, StripeEncoder(plan)).push_now(audio)
+    later = run(audio, [], plan)
+    rows = np.concatenate([segment.context for segment in now])
+    patient = np.concatenate([segment.context for segment in later])
+    # Column 2 is the sum of the frame's own samples: all of them are there already.
+    assert np.allclose(rows[:, 2], patient[: len(rows), 2], atol=1e-3)
+
+
+def test_a_stream_shorter_than_a_frame_has_one_with_push_now_too() -> None:
+    stream = LipSyncStream(AVATAR, StripeEncoder())
+    assert stream.push_now(noise(100, 16_000)) == []
+    assert [s.frame_count for s in stream.end()] == [1]
+
+
 def test_segments_carry_their_place_time_and_generation() -> None:
     stream = LipSyncStream(AVATAR, StripeEncoder(Plan(0, 2, 0)), first_frame=100, generation=7)
     segments = stream.push(noise(16_000, 16_000)) + stream.end()

@@ -112,14 +112,25 @@ class Resampler:
 
     def __init__(self, sample_rate: int) -> None:
         self.sample_rate = checked_rate(sample_rate)
-        self._filter = self._new_filter()
+        self._reset()
 
     def push(self, samples: Floats) -> Floats:
         """(n,) float32 at `sample_rate` -> (m,) float32 at 16 kHz; n and m may be 0."""
         if self._filter is None:
             return samples
         output: Floats = self._filter.resample_chunk(np.ascontiguousarray(samples, np.float32))
+        self._given += len(output)
+        self._remember(samples)
         return output
+
+    def peek(self) -> Floats:
+        """What `flush` would give now, without ending the stream; exact but for rounding."""
+        if self._filter is None:
+            return np.zeros(0, np.float32)
+        again = self._new_filter()
+        assert again is not None
+        output: Floats = again.resample_chunk(self._recent, last=True)
+        return output[self._given - self._recent_start * SAMPLE_RATE :]
 
     def flush(self) -> Floats:
         """The rest of the sound; the resampler is then as new.
@@ -129,8 +140,21 @@ class Resampler:
         if self._filter is None:
             return np.zeros(0, np.float32)
         tail: Floats = self._filter.resample_chunk(np.zeros(0, np.float32), last=True)
-        self._filter = self._new_filter()
+        self._reset()
         return tail
+
+    def _reset(self) -> None:
+        self._filter = self._new_filter()
+        self._given = 0  # samples at 16 kHz
+        self._recent = np.zeros(0, np.float32)  # the last one to two seconds that came in
+        self._recent_start = 0  # seconds, where they begin: whole, so at an output sample
+
+    def _remember(self, samples: Floats) -> None:
+        self._recent = np.concatenate([self._recent, samples])
+        old = len(self._recent) // self.sample_rate - 1
+        if old > 0:
+            self._recent = self._recent[old * self.sample_rate :]
+            self._recent_start += old
 
     def _new_filter(self) -> soxr.ResampleStream | None:
         if self.sample_rate == SAMPLE_RATE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from lipstream.avatar.avatar import Avatar
@@ -38,17 +38,24 @@ class Engine:
 
     def render(self, segments: Sequence[Segment]) -> list[TimedFrame]:
         """The frames of all `segments`, in their order, `frame_count` for each."""
+        return list(self.frames(segments))
+
+    def frames(self, segments: Sequence[Segment]) -> Iterator[TimedFrame]:
+        """The same one by one: speech is encoded at once, pictures `backend.batch` at a time.
+
+        However long the segments, no more pictures than that are held.
+        """
         conditionings = self.backend.encoder.encode([segment.context for segment in segments])
         requests = [
             FrameRequest(segment.avatar, segment.first_frame + offset, rows[offset])
             for segment, rows in zip(segments, conditionings, strict=True)
             for offset in range(segment.frame_count)
         ]
-        pictures = self.backend.renderer.render(requests)
-        return [
-            TimedFrame(picture, frame_ms(request.index, self.fps))
-            for request, picture in zip(requests, pictures, strict=True)
-        ]
+        for start in range(0, len(requests), self.backend.batch):
+            batch = requests[start : start + self.backend.batch]
+            pictures = self.backend.renderer.render(batch)
+            for request, picture in zip(batch, pictures, strict=True):
+                yield TimedFrame(picture, frame_ms(request.index, self.fps))
 
 
 def open_engine(backend: Backend | None = None) -> Engine:

@@ -98,10 +98,10 @@ def _render_batched(engine: Engine, segments: list[Segment]) -> Iterator[TimedFr
     for segment in segments:
         batch.append(segment)
         if sum(waiting.frame_count for waiting in batch) >= engine.backend.batch:
-            yield from engine.render(batch)
+            yield from engine.frames(batch)
             batch = []
     if batch:
-        yield from engine.render(batch)
+        yield from engine.frames(batch)
 
 
 def _refuse_overwriting(target: Path, audio: Path, avatar: Avatar | str | Path) -> None:

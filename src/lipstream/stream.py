@@ -17,7 +17,7 @@ import numpy as np
 from lipstream.audio import AudioChunk, Resampler
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import AudioError, OptionError
-from lipstream.speech.encoder import SpeechEncoder
+from lipstream.speech.encoder import Context, Ear, SpeechEncoder
 from lipstream.timeline import FPS, frame_count, frame_ms, frame_start
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Segment:
     avatar: Avatar
     first_frame: int  # on the avatar's timeline
     frame_count: int
-    context: Floats  # what the speech encoder wants to know
+    context: Context  # what the speech encoder wants to know
     due: int  # when the first frame shall be shown, ms from the start of the timeline
     generation: int  # work of an older generation than its stream's is stale
 
@@ -63,13 +63,14 @@ class LipSyncStream:
         self._received = 0  # samples at the rate they came
         self._waiting = np.zeros(0, np.float32)  # 16 kHz, not yet heard
         self._heard = 0  # samples at 16 kHz
+        self._end: int | None = None  # samples at 16 kHz in all, once the stream has ended
         self._frames = 0  # cut so far
-        self._ended = False
+        self._shown = 0  # given out so far: ahead of those cut when `push_now` is used
 
     @property
-    def frames_cut(self) -> int:
+    def frames_out(self) -> int:
         """Frames in all segments given out so far."""
-        return self._frames
+        return self._shown
 
     def push(self, chunk: AudioChunk) -> list[Segment]:
         """Take the next piece of speech; give the segments whose look-ahead it completes.
@@ -77,7 +78,43 @@ class LipSyncStream:
         Raises AudioError when the sample rate differs from the first chunk's, OptionError after
         `end`.
         """
-        if self._ended:
+        self._take(chunk)
+        segments = list(self._cut(self._whole_frames()))
+        self._shown = self._frames
+        return segments
+
+    def push_now(self, chunk: AudioChunk) -> list[Segment]:
+        """Take the next piece and give at once exactly the frames that have become due with it.
+
+        Nothing waits for look-ahead: silence stands in for what has not been said yet, as at the
+        end of a clip. Use either this or `push` for a whole stream. Raises as `push` does.
+        """
+        self._take(chunk)
+        segments = self._preview(self._lasted())
+        # The stream's own ear hears on with true look-ahead; what it says comes too late.
+        for _ in self._cut(self._whole_frames()):
+            pass
+        return segments
+
+    def end(self) -> list[Segment]:
+        """No more audio: silence stands in for the missing look-ahead, the rest is cut."""
+        if self._end is not None or self._resampler is None:
+            self._end = self._end or 0
+            return []
+        total = frame_count(self._received, self._resampler.sample_rate, self.fps)
+        if self._shown > self._frames:
+            segments = self._preview(total)
+            self._end = self._heard + len(self._waiting)
+            return segments
+        self._append(self._resampler.flush())
+        self._end = self._heard + len(self._waiting)
+        self._append(np.zeros(max(self._reach(total) - self._end, 0), np.float32))
+        segments = list(self._cut(total))
+        self._shown = total
+        return segments
+
+    def _take(self, chunk: AudioChunk) -> None:
+        if self._end is not None:
             raise OptionError("this stream has ended; open a new one for the next utterance.")
         if self._resampler is None:
             self._resampler = Resampler(chunk.sample_rate)
@@ -88,26 +125,17 @@ class LipSyncStream:
             )
         self._received += len(chunk)
         self._append(self._resampler.push(chunk.mono()))
-        return list(self._cut(self._whole_frames()))
 
-    def end(self) -> list[Segment]:
-        """No more audio: silence stands in for the missing look-ahead, the rest is cut."""
-        if self._ended or self._resampler is None:
-            self._ended = True
-            return []
-        self._ended = True
-        self._append(self._resampler.flush())
-        total = frame_count(self._received, self._resampler.sample_rate, self.fps)
-        missing = self._reach(total) - self._heard - len(self._waiting)
-        self._append(np.zeros(max(missing, 0), np.float32))
-        return list(self._cut(total))
+    def _lasted(self) -> int:
+        """Frames whose whole time has been received."""
+        assert self._resampler is not None
+        rate = self._resampler.sample_rate
+        return self._received * self.fps.numerator // (rate * self.fps.denominator)
 
     def _whole_frames(self) -> int:
-        """Frames that are due already and fill whole segments."""
-        assert self._resampler is not None
-        step, rate = self._plan.step, self._resampler.sample_rate
-        lasted = self._received * self.fps.numerator // (rate * self.fps.denominator)
-        return lasted - (lasted - self._frames) % step
+        """Frames received that fill whole segments."""
+        lasted = self._lasted()
+        return lasted - (lasted - self._frames) % self._plan.step
 
     def _cut(self, until: int) -> Iterator[Segment]:
         """Segments up to frame `until`, as far as the sound reaches."""
@@ -118,18 +146,32 @@ class LipSyncStream:
                 return
             samples, self._waiting = self._waiting[:take], self._waiting[take:]
             frames = range(self._frames, stop)
-            context = self._ear.hear(samples, frames)
-            first = self.first_frame + frames.start
             self._heard += take
             self._frames = stop
-            yield Segment(
-                self.avatar,
-                first,
-                len(frames),
-                context,
-                frame_ms(first, self.fps),
-                self.generation,
-            )
+            yield self._segment(self._ear, samples, frames, self._end)
+
+    def _preview(self, until: int) -> list[Segment]:
+        """What has not been shown before frame `until`, with silence for what is not there yet."""
+        if until <= self._shown:
+            return []
+        assert self._resampler is not None
+        known = np.concatenate([self._waiting, self._resampler.peek()])
+        end = self._heard + len(known)
+        sound = np.pad(known, (0, max(self._reach(until) - end, 0)))
+        ear, heard = self._ear.fork(), self._heard
+        if self._shown > self._frames:
+            again = self._reach(self._shown) - heard
+            ear.hear(sound[:again], range(self._frames, self._shown), end)
+            sound, heard = sound[again:], heard + again
+        frames = range(self._shown, until)
+        self._shown = until
+        return [self._segment(ear, sound[: self._reach(until) - heard], frames, end)]
+
+    def _segment(self, ear: Ear, samples: Floats, frames: range, end: int | None) -> Segment:
+        context = ear.hear(samples, frames, end)
+        first = self.first_frame + frames.start
+        due = frame_ms(first, self.fps)
+        return Segment(self.avatar, first, len(frames), context, due, self.generation)
 
     def _reach(self, stop: int) -> int:
         """Samples at 16 kHz that must be there to render the frames before `stop`."""

@@ -9,6 +9,7 @@ within its span; at 25 frames per second these are two, centred on the frame.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -71,7 +72,7 @@ class ArticulationEar:
         self._rise = (_RISE * scale).astype(np.float32)
         self._fall = (_FALL * scale).astype(np.float32)
 
-    def hear(self, samples: Floats, frames: range) -> Floats:
+    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         """Take the next samples, return the poses of `frames`: (len(frames), 7) in 0..1."""
         self._listen(samples)
         poses = np.empty((len(frames), len(PARAMETERS)), np.float32)
@@ -80,6 +81,11 @@ class ArticulationEar:
             poses[row] = self._frame(frame)
             self._next += 1
         return poses
+
+    def fork(self) -> ArticulationEar:
+        """An ear that has heard the same and from now on goes its own way."""
+        # The network is shared by all ears and must not be copied with them.
+        return copy.deepcopy(self, {id(self._network): self._network})
 
     def _listen(self, samples: Floats) -> None:
         """Step the network through all whole steps."""

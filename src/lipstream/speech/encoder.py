@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from lipstream.video import Floats
+
+
+# What an ear returns and its own encoder's `encode` takes; nobody else looks inside.
+Context: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,17 @@ class Plan:
 class Ear(Protocol):
     """All the state that speech leaves behind in one stream."""
 
-    def hear(self, samples: Floats, frames: range) -> Floats:
+    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Context:
         """Take the next samples of the stream and return the context of `frames`.
 
         `samples` (16 kHz mono, float32 in -1..1) continue where the last call ended and reach to
-        the end of the last frame plus `Plan.future`. Calls come in frame order.
+        the end of the last frame plus `Plan.future`. Calls come in frame order. `end` is where
+        the stream ends, once that is known: all samples beyond it are padding.
         """
+        ...
+
+    def fork(self) -> Ear:
+        """An ear that has heard the same and from now on goes its own way."""
         ...
 
 
@@ -41,6 +50,6 @@ class SpeechEncoder(Protocol):
         """A fresh ear for one stream of `fps` frames per second."""
         ...
 
-    def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
+    def encode(self, contexts: Sequence[Context]) -> list[Floats]:
         """Contexts of some segments -> their conditionings, (frames, ...) each."""
         ...

@@ -1,0 +1,1 @@
+"""Speech -> conditionings: the encoders, one file each, and the protocol they share."""
