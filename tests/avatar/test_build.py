@@ -131,7 +131,7 @@ def test_a_clip_counts_its_frames_at_25_per_second(portrait: Image, tmp_path: Pa
 
 
 def test_faceless_files_are_refused(portrait: Image, tmp_path: Path) -> None:
-    with pytest.raises(FaceError, match="No face was found in .*empty.png"):
+    with pytest.raises(FaceError, match="no face was found in .*empty.png"):
         build_avatar(write_png(tmp_path / "empty.png", faceless()), CONFIG)
     frames = [*[portrait] * 4, *[faceless()] * 8]
     with pytest.raises(FaceError, match="a face in only 4 of 12 frames"):

@@ -90,7 +90,7 @@ def test_clip_remarks(face: Face) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"faces_found": 0, "faces_lost": 1}, "No face was found in anna.png"),
+        ({"faces_found": 0, "faces_lost": 1}, "no face was found in anna.png"),
         ({"frames": 100, "faces_lost": 51}, "only 49 of 100 frames"),
         ({"eye_distance": 23.4}, "too small: 23 pixels"),
         ({"yaw": -0.36}, "turned too far"),

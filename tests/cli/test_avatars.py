@@ -97,7 +97,7 @@ def bad_files(program: Program, image: Image, portrait: Path, clip: Path) -> Non
         ("half.jpg", "half.jpg is damaged or cut short .*: save"),
         ("half.mp4", "half.mp4 .* cut short; .*export"),
         ("dot.png", "dot.png is only 1x1 pixels: give"),
-        ("wall.png", "o face was found in wall.png: give"),
+        ("wall.png", "no face was found in wall.png: give"),
         ("far.png", "far.png is too small: .* pixels .* crop"),
     ],
 )
@@ -142,6 +142,7 @@ def test_every_warning_is_one_line(program: Program, speech: Path, image: Image)
     assert chosen.startswith("backend: puppet (")
 
 
+@pytest.mark.slow
 def test_a_vast_picture_is_refused_without_being_decoded(program: Program, speech: Path) -> None:
     """Decoded it would be 1.2 GB."""
     write_vast_png(program.folder / "vast.png", 20_000)

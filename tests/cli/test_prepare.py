@@ -58,7 +58,7 @@ def test_settings_come_from_the_file_and_variables(
         ("folder", "folder is not a file: give"),
         ("empty.png", "empty.png is empty: give"),
         ("text.png", "text.png is not a picture that can be read: give"),
-        ("wall.mp4", "o face was found in wall.mp4: give"),
+        ("wall.mp4", "no face was found in wall.mp4: give"),
     ],
 )
 def test_a_bad_source_is_refused(program: Program, source: str, reason: str) -> None:

@@ -66,3 +66,15 @@ def test_a_pipe_gets_lines_and_no_bars(program: Program, portrait: Path, speech:
     assert done.returncode == 0
     assert done.stdout == f"{program.folder / 'out.mp4'}: 5 frames, 0.20 s\n"
     assert all(line.startswith(("warning: ", "backend: ")) for line in done.stderr.splitlines())
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_closed_streams_are_no_fault(
+    program: Program, portrait: Path, speech: Path, closed: str
+) -> None:
+    """As some schedulers start their jobs."""
+    call = ["render", "--avatar", str(portrait), "--audio", str(speech), "-o", "out.mp4"]
+    shell = ["sh", "-c", f'exec "$@" {closed}>&-', "sh", *COMMAND, *call]
+    done = subprocess.run(shell, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert Path("out.mp4").is_file()

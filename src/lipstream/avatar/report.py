@@ -88,7 +88,7 @@ def refuse_unusable(path: Path, report: QualityReport, config: AvatarConfig) -> 
     usable = report.frames - report.faces_lost
     if report.faces_found == 0:
         raise FaceError(
-            f"No face was found in {path}: give a picture or clip that shows one face from the "
+            f"no face was found in {path}: give a picture or clip that shows one face from the "
             "front, evenly lit."
         )
     if usable * 2 < report.frames:
@@ -98,13 +98,13 @@ def refuse_unusable(path: Path, report: QualityReport, config: AvatarConfig) -> 
         )
     if report.eye_distance < config.min_eye_distance:
         raise FaceError(
-            f"The face in {path} is too small: {report.eye_distance:.0f} pixels between the eyes' "
+            f"the face in {path} is too small: {report.eye_distance:.0f} pixels between the eyes' "
             f"outer corners where {config.min_eye_distance:.0f} are needed and "
             f"{config.good_eye_distance:.0f} look good; crop closer or give a larger picture."
         )
     if abs(report.yaw) > PROFILE:
         raise FaceError(
-            f"The face in {path} is turned too far to the side: give one that looks towards the "
+            f"the face in {path} is turned too far to the side: give one that looks towards the "
             "camera."
         )
 

@@ -29,6 +29,7 @@ from lipstream.cli.usage import sentence
 from lipstream.errors import LipstreamError, OptionError
 
 FAILED, MISUSED = 1, 2
+INTERRUPTED = "interrupted; nothing was written."
 ENDINGS = ("SIGTERM", "SIGHUP")  # end the work as Ctrl-C does, where the system has them
 
 
@@ -45,9 +46,9 @@ class Program(click.Group):
                 error.ctx = click.Context(command, ctx, info_name=command.name)
             raise
         except KeyboardInterrupt as error:
-            if sys.stderr.isatty():
+            if sys.stderr is not None and sys.stderr.isatty():
                 click.echo(err=True)  # after the terminal's own ^C
-            raise LipstreamError("interrupted; nothing was written.") from error
+            raise LipstreamError(INTERRUPTED) from error
 
 
 @click.group(
@@ -107,6 +108,8 @@ def _judged(error: Exception) -> tuple[int, str]:
         return MISUSED, str(error)
     if isinstance(error, LipstreamError):
         return FAILED, str(error)
+    if isinstance(error, click.Abort):  # before any command had begun
+        return FAILED, INTERRUPTED
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
         # Files have their own sentences: this was what we print. Python would try again on exit.
         sys.stdout = io.StringIO()

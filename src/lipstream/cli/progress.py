@@ -16,7 +16,7 @@ def progress_bars() -> Iterator[Callable[[str], Progress]]:
 
     The bars go away at the end, so that a result or an error stands alone.
     """
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():  # None: closed by the caller
         yield lambda label: lambda done, total: None
         return
     from rich import progress
