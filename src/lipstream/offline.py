@@ -11,7 +11,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import open_avatar
 from lipstream.config import AvatarConfig, MovieConfig
 from lipstream.container import MovieWriter, open_audio
-from lipstream.container.movie import checked_target
+from lipstream.container.target import checked_target
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
 from lipstream.stream import Segment

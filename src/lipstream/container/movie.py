@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import queue
-import tempfile
 import threading
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +22,7 @@ from av.video.stream import VideoStream
 
 from lipstream.audio import AudioChunk
 from lipstream.config import MovieConfig
+from lipstream.container.target import checked_target, sentences
 from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.timeline import FPS
 
@@ -272,38 +271,3 @@ class _PartFile(io.FileIO):
 def aac_rate(sample_rate: int) -> int:
     """The rate the sound of a movie is stored in."""
     return next((rate for rate in AAC_RATES if rate >= sample_rate), AAC_RATES[-1])
-
-
-def checked_target(path: Path) -> Path:
-    """Where a movie named `path` will lie, links resolved; OutputError when it never can."""
-    if path.suffix.lower() != ".mp4":
-        raise OutputError(f"{path}: only .mp4 files are written; name it {path.stem or 'out'}.mp4.")
-    with sentences(path):
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder; name a file in it, such as {path / 'out.mp4'}.")
-        target = Path(os.path.realpath(path))
-        if not target.parent.is_dir():
-            raise OutputError(
-                f"{path}: the folder {target.parent} does not exist; create it first."
-            )
-        if target.exists() and not os.access(target, os.W_OK):
-            raise OutputError(f"{path} is read-only; choose another name or make it writable.")
-        with tempfile.TemporaryFile(dir=target.parent):  # the one honest test of a folder
-            pass
-    return target
-
-
-@contextlib.contextmanager
-def sentences(path: Path) -> Iterator[None]:
-    """Turn what the system and FFmpeg say about writing `path` into an OutputError."""
-    try:
-        yield
-    except (av.FFmpegError, OSError) as error:
-        folder = Path(os.path.realpath(path)).parent
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = f"the disk is full; free some space in {folder} or write elsewhere."
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            reason = f"the folder {folder} is not writable; choose another one."
-        else:
-            reason = f"{(error.strerror or str(error)).lower()}; check the folder and the options."
-        raise OutputError(f"{path} cannot be written: {reason}") from error
