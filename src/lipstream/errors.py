@@ -6,7 +6,8 @@
     │   ├── AudioError       no audio in it, cut short, not finite, ...
     │   ├── PictureError     a picture or a clip that cannot be read, is too large, ...
     │   ├── FaceError        no face, face too small, turned away, ...
-    │   └── ArchiveError     a prepared avatar folder that is damaged or of another version
+    │   ├── ArchiveError     a prepared avatar folder that is damaged or of another version
+    │   └── CheckpointError  a network's weights that are damaged or not what they should be
     ├── OutputError      the result cannot be written: folder, permission, disk full
     └── MissingError     a model file or an optional package is not installed
 
@@ -42,6 +43,10 @@ class FaceError(InputError):
 
 class ArchiveError(InputError):
     """A prepared avatar folder that is damaged or of another version."""
+
+
+class CheckpointError(InputError):
+    """A network's weights that are damaged or not what they should be."""
 
 
 class OutputError(LipstreamError):

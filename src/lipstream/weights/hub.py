@@ -1,0 +1,223 @@
+"""Files of the Hugging Face hub; `huggingface_hub` speaks to it and honours the HF_ variables.
+
+The transfer is ours to call file by file: `hf_hub_download` throws away what it has when it is
+interrupted, and weights of gigabytes must go on where they stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from lipstream.errors import LipstreamError, MissingError
+from lipstream.weights.catalogue import Source
+from lipstream.weights.folder import BLOCK, Progress, writing
+
+COMMIT = re.compile("[0-9a-f]{40}")
+TOKEN = "set HF_TOKEN to a token that may read it"
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A file as the hub announces it."""
+
+    source: Source  # what was asked for
+    name: str
+    commit: str
+    size: int | None
+    etag: str | None  # SHA-256 of a large file, git's blob hash of a small one, or a mirror's own
+
+    @property
+    def sha256(self) -> str | None:
+        return self.etag if self.etag and re.fullmatch("[0-9a-f]{64}", self.etag) else None
+
+    def is_content(self, path: Path, sha256: str) -> bool:
+        """Whether the file at `path`, whose hash is known, is what was announced."""
+        if self.size not in (None, path.stat().st_size):
+            return False
+        if self.sha256 is not None:
+            return self.sha256 == sha256
+        if self.etag and re.fullmatch("[0-9a-f]{40}", self.etag):
+            return self.etag == _git_hash(path)
+        return True
+
+
+def look(source: Source, name: str) -> Remote:
+    """What the hub says of a file; MissingError if it cannot be had."""
+    hub = _library()
+    with _refusals(source, name):
+        found = hub.get_hf_file_metadata(
+            _address(source, name), token=hub.get_token(), endpoint=_endpoint()
+        )
+    return Remote(source, name, found.commit_hash or source.revision, found.size, found.etag)
+
+
+def fetch(remote: Remote, part: Path, progress: Progress) -> None:
+    """Complete the file `part`, which may already hold a beginning of the remote file."""
+    hub = _library()
+    from huggingface_hub.file_download import http_get
+
+    have = part.stat().st_size if part.exists() else 0
+    if remote.size is not None and have > remote.size:
+        part.unlink()
+        have = 0
+    source = Source(remote.source.repository, remote.commit)
+    with writing(part), part.open("ab" if have else "wb") as file:
+        with _refusals(source, remote.name), _quiet():
+            http_get(
+                _address(source, remote.name),
+                cast(BinaryIO, _Counted(file, have, remote.size, progress)),
+                resume_size=have,
+                headers=hub.utils.build_hf_headers(token=hub.get_token()),
+                expected_size=remote.size,
+            )
+
+
+def in_cache(source: Source, name: str) -> tuple[Path, str] | None:
+    """The file and its commit in the cache that HF_HOME places, if a program left it there."""
+    found = _library().try_to_load_from_cache(source.repository, name, revision=source.revision)
+    if not isinstance(found, str):
+        return None
+    commit = Path(found).parts[-1 - len(Path(name).parts)]  # .../snapshots/<commit>/<name>
+    return (Path(found).resolve(), commit) if COMMIT.fullmatch(commit) else None
+
+
+def offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids to use the network."""
+    _library()
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+class _Counted:
+    """A file that tells how far it has grown; the hub's own bars know no pipes."""
+
+    def __init__(self, file: BinaryIO, have: int, size: int | None, progress: Progress) -> None:
+        self._file, self._done, self._size, self._progress = file, have, size, progress
+
+    def write(self, block: bytes) -> int:
+        self._done += len(block)
+        self._progress(self._done, self._size)
+        return self._file.write(block)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int) -> int:
+        return self._file.seek(offset)
+
+    def truncate(self) -> int:
+        self._done = self._file.tell()
+        return self._file.truncate()
+
+
+def require() -> None:
+    """MissingError unless the package that speaks to the hub is installed."""
+    _library()
+
+
+def _library() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise MissingError(
+            "pulling weights needs the package huggingface_hub: "
+            "run pip install 'lipstream[musetalk]'."
+        ) from error
+    return huggingface_hub
+
+
+def _endpoint() -> str | None:
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+def _address(source: Source, name: str) -> str:
+    url: str = _library().hf_hub_url(
+        source.repository, name, revision=source.revision, endpoint=_endpoint()
+    )
+    return url
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's bars and its remarks about a connection that it opens again."""
+    from huggingface_hub import utils
+
+    level, shown = utils.logging.get_verbosity(), not utils.are_progress_bars_disabled()
+    utils.logging.set_verbosity_error()
+    utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.logging.set_verbosity(level)
+        if shown:
+            utils.enable_progress_bars()
+
+
+@contextmanager
+def _refusals(source: Source, name: str) -> Iterator[None]:
+    """Turn what the library raises into a sentence. What the disk says passes through."""
+    from huggingface_hub import errors
+
+    # The base of all its HTTP library's errors, whichever library that is in this version.
+    transport = errors.HfHubHTTPError.__mro__[1]
+    try:
+        yield
+    except (transport, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise _refusal(error, source, name) from error
+
+
+def _refusal(error: BaseException, source: Source, name: str) -> LipstreamError:
+    from huggingface_hub import errors
+
+    where = f"{source.repository} at {source.revision}"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        reason = "HF_HUB_OFFLINE forbids it; unset it, or put the file in its place yourself"
+        return MissingError(f"{name} of {where} cannot be pulled: {reason}.")
+    if isinstance(error, errors.GatedRepoError):
+        return MissingError(f"{where} is gated: accept its terms on the hub's page and {TOKEN}.")
+    if isinstance(error, errors.RevisionNotFoundError):
+        return MissingError(
+            f"{source.repository} has no revision {source.revision}: choose another by --revision."
+        )
+    if isinstance(error, errors.EntryNotFoundError):
+        return MissingError(
+            f"{where} has no file {name}: choose another repository by --repo or another revision "
+            "by --revision."
+        )
+    if status in (401, 403):
+        return MissingError(
+            f"the hub refuses {where} ({status}): it does not exist or is not public; check its "
+            f"name, or {TOKEN}."
+        )
+    if status == 404:
+        return MissingError(f"{where} does not exist: choose another repository by --repo.")
+    if status is not None:
+        return MissingError(
+            f"the hub answered {status} for {name} of {where}: try again later, or set HF_ENDPOINT "
+            "to a mirror."
+        )
+    said = " ".join(str(error).split()) or type(error).__name__
+    return MissingError(
+        f"{name} of {where} could not be pulled ({said}): check the connection and HF_ENDPOINT and "
+        "pull again, it goes on where it stopped."
+    )
+
+
+def _git_hash(path: Path) -> str:
+    """Git's name of a file's content, which the hub sends for small files."""
+    digest: Any = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return str(digest.hexdigest())
