@@ -1,0 +1,80 @@
+"""Where MuseTalk looks at a face: the box whose middle is the nose and whose bottom is the chin.
+
+The lower half of the box is what the network paints, so its middle decides what it may move. The
+rule is that of the published code, from 68 landmarks in the order of iBUG 300-W (point 29 is the
+lower bridge of the nose): the box reaches as far above point 29 as the lowest point lies below.
+Landmarks are truncated towards zero first, so that boxes agree to the pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lipstream.avatar.landmarks import POINTS
+from lipstream.video import Box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lipstream.video import Floats
+
+# The points of the built-in mesh nearest to the 68 of iBUG, the usual correspondence. 168 (between
+# the eyes), 197, 5 and the tip are evenly spaced, as 27 to 30 are.
+IBUG_JAW = (162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389)
+IBUG_BROWS = (71, 63, 105, 66, 107, 336, 296, 334, 293, 301)
+IBUG_NOSE = (168, 197, 5, 4, 75, 97, 2, 326, 305)
+IBUG_EYES = (33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380)
+IBUG_OUTER_LIPS = (61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181)
+IBUG_INNER_LIPS = (78, 82, 13, 312, 308, 317, 14, 87)
+IBUG = (
+    *(IBUG_JAW + IBUG_BROWS + IBUG_NOSE),
+    *(IBUG_EYES + IBUG_OUTER_LIPS + IBUG_INNER_LIPS),
+)
+BRIDGE, MIDDLE, TIP = 28, 29, 30  # going down the nose
+
+
+def landmarks_68(points: Floats) -> Floats:
+    """The (68, 2) points of iBUG among the (468, 2) or (468, 3) points of the mesh, pixels."""
+    assert points.shape[0] == POINTS, points.shape
+    return np.ascontiguousarray(points[list(IBUG), :2], np.float32)
+
+
+def face_box(landmarks: Floats, detected: Box | None = None, shift: int = 0) -> Box | None:
+    """The box of a face with (68, 2) `landmarks`, in pixels; it may reach beyond the picture.
+
+    `shift` moves the middle down by pixels (up when negative): MuseTalk 1 opens the mouth wider
+    with a positive one. The published code falls back to the detector's box when the landmarks
+    give none or reach beyond the left edge; `detected` asks for that. Without it a box beyond the
+    left edge stays where the face is, as beyond the other edges: a clip's box does not jump when
+    a face leaves the picture, and `crop_face` fills what is missing. None for an empty box.
+    """
+    points = landmarks.astype(np.int32)
+    points[MIDDLE, 1] += shift  # in place: a large shift may make it the lowest point
+    left, right = int(points[:, 0].min()), int(points[:, 0].max())
+    middle, bottom = int(points[MIDDLE, 1]), int(points[:, 1].max())
+    box = Box(left, max(0, 2 * middle - bottom), right, bottom)
+    if box.width <= 0 or box.height <= 0 or (detected is not None and left < 0):
+        return detected
+    return box
+
+
+def with_margin(box: Box, margin: int, height: int) -> Box:
+    """MuseTalk 1.5 takes `margin` more pixels below the chin, within a picture of `height`."""
+    return Box(box.left, box.top, box.right, min(box.bottom + margin, height))
+
+
+def shift_range(faces: Sequence[Floats]) -> tuple[int, int] | None:
+    """How far `shift` may move the middle up and down before it leaves the bridge of the nose.
+
+    `faces` are the (68, 2) landmarks of a clip's faces; both numbers are pixels and usually
+    positive. None without a face, where the published code divides by zero.
+    """
+    if not faces:
+        return None
+    heights: NDArray[np.int32] = np.stack(faces).astype(np.int32)[:, :, 1]
+    up = int((heights[:, TIP] - heights[:, MIDDLE]).sum() / len(faces))
+    down = int((heights[:, MIDDLE] - heights[:, BRIDGE]).sum() / len(faces))
+    return up, down

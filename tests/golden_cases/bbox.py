@@ -1,0 +1,101 @@
+"""Face boxes from 68 landmarks and the detector's answer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from lipstream.rendering.musetalk.boxes import face_box, shift_range, with_margin
+from lipstream.video import Box
+from tests.golden_cases.comparing import (
+    Case,
+    box_of,
+    corners,
+    label,
+    near,
+    not_compared,
+    read_case,
+)
+from tests.golden_cases.outcome import Outcome
+
+INPUTS = {"landmarks", "detector_bbox", "detector_found", "frame_wh", "bbox_shift", "label"}
+NO_FACE = "no face in any frame: upstream divides by zero, ours says so (FaceError)"
+
+
+def check(path: Path) -> list[Outcome]:
+    """Compare every array of one recording."""
+    name, case = label(path), read_case(path)
+    found = faces_found(case)
+    boxes = our_boxes(case, found)
+    seen = [
+        near(f"{name} bbox[{row}] {title(case, row)}".rstrip(), corners(box), case["bbox"][row])
+        for row, box in enumerate(boxes)
+    ]
+    known = INPUTS | {"bbox", "is_placeholder", "error_single_frame", "range_text"}
+    for key in case:
+        if margin := re.fullmatch(r"y2_v15_margin(\d+)", key):
+            lowest = [
+                0 if box is None else with_margin(box, int(margin[1]), int(height)).bottom
+                for box, height in zip(boxes, case["frame_wh"][:, 1], strict=True)
+            ]
+            seen.append(near(f"{name} {key}", lowest, case[key]))
+            known |= {key}
+    if "is_placeholder" in case:
+        seen.append(
+            near(f"{name} is_placeholder", [box is None for box in boxes], case["is_placeholder"])
+        )
+    if "error_single_frame" in case:
+        seen += check_errors(name, case, found)
+    if "range_text" in case:
+        seen.append(near(f"{name} range_text", range_text(case, found), case["range_text"]))
+    return seen + not_compared(path, case, known)
+
+
+def faces_found(case: Case) -> list[bool]:
+    if "detector_found" in case:
+        return [bool(found) for found in case["detector_found"]]
+    return [int(row[0]) >= 0 for row in case["detector_bbox"]]
+
+
+def our_boxes(case: Case, found: list[bool]) -> list[Box | None]:
+    """Our box per row, None where the detector saw no face."""
+    points = case["landmarks"].astype(np.float32)
+    shifts = np.broadcast_to(case["bbox_shift"], len(points))
+    return [
+        face_box(points[row], box_of(case["detector_bbox"][row]), int(shifts[row]))
+        if found[row]
+        else None
+        for row in range(len(points))
+    ]
+
+
+def check_errors(name: str, case: Case, found: list[bool]) -> list[Outcome]:
+    """Where upstream crashes on a frame alone: exactly where there is no face to measure."""
+    errors = [str(error) for error in case["error_single_frame"]]
+    ours = [
+        shift_range([points.astype(np.float32)] if there else []) is None
+        for points, there in zip(case["landmarks"], found, strict=True)
+    ]
+    seen = [near(f"{name} error_single_frame", ours, [bool(error) for error in errors])]
+    for row, error in enumerate(errors):
+        if error:
+            intended = NO_FACE if ours[row] else ""
+            seen.append(Outcome(f"{name} error_single_frame[{row}] {error}", 1, 0, intended))
+    return seen
+
+
+def range_text(case: Case, found: list[bool]) -> str:
+    """The published hint on the shift, made from our numbers."""
+    points = case["landmarks"].astype(np.float32)
+    reach = shift_range([face for face, there in zip(points, found, strict=True) if there])
+    up, down = reach if reach is not None else (0, 0)
+    return (
+        f"Total frame:「{len(points)}」 Manually adjust range : [ -{up}~{down} ] , "
+        f"the current value: {int(case['bbox_shift'])}"
+    )
+
+
+def title(case: Case, row: int) -> str:
+    return f"({case['label'][row]})" if "label" in case else ""
