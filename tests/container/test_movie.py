@@ -7,7 +7,7 @@ import subprocess
 import threading
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -16,7 +16,7 @@ import pytest
 from lipstream.audio import AudioChunk
 from lipstream.config import MovieConfig
 from lipstream.container import MovieWriter, open_audio, read_clip
-from lipstream.container.movie import aac_rate
+from lipstream.container.movie import _Encoder, aac_rate
 from lipstream.errors import OptionError, OutputError
 from tests.media import grey_levels, numbers
 
@@ -171,6 +171,76 @@ def test_the_target_appears_only_at_the_end(tmp_path: Path) -> None:
         movie.write_frame(grey_levels(1)[0])
         assert not path.exists()
     assert left_in(tmp_path) == ["out.mp4"]
+
+
+@pytest.mark.parametrize("name", ["\N{GRINNING FACE}" * 60 + ".mp4", "x" * 251 + ".mp4"])
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path, name: str) -> None:
+    """Which counts bytes."""
+    write(tmp_path / name, click(1_600, 5), 16_000)
+    assert left_in(tmp_path) == [name]
+
+
+def test_a_part_that_cannot_be_removed_hides_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(ZeroDivisionError), MovieWriter(tmp_path / "out.mp4", (64, 48)):
+        raise ZeroDivisionError
+
+
+def test_an_interrupt_before_the_work_begins_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(thread: threading.Thread) -> None:
+        raise Interruption
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(Interruption), MovieWriter(tmp_path / "out.mp4", (64, 48)):
+        pass
+    assert left_in(tmp_path) == []
+
+
+def test_an_interrupt_while_the_encoder_starts_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is still about to open its container when the caller is gone."""
+    goes_on = threading.Event()
+
+    def late(*arguments: Any) -> _Encoder:
+        goes_on.wait()
+        return _Encoder(*arguments)
+
+    def interrupted(thread: threading.Thread) -> None:
+        raise Interruption
+
+    monkeypatch.setattr("lipstream.container.movie._Encoder", late)
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(threading.Thread, "join", interrupted)
+        with MovieWriter(tmp_path / "out.mp4", (64, 48)) as writer:
+            writer.write_frame(grey_levels(1)[0])
+    goes_on.set()
+    writer._thread.join()
+    assert left_in(tmp_path) == []
+
+
+def test_an_interrupt_while_the_queue_is_full_ends_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end could not be announced, so it is announced again on the way out."""
+    writer = MovieWriter(tmp_path / "out.mp4", (64, 48))
+    put = writer._queue.put
+
+    def interrupted(item: object) -> None:
+        monkeypatch.setattr(writer._queue, "put", put)
+        raise Interruption
+
+    with pytest.raises(Interruption), writer:
+        monkeypatch.setattr(writer._queue, "put", interrupted)
+    writer._thread.join()
+    assert left_in(tmp_path) == []
 
 
 def test_a_link_keeps_pointing_at_the_file_it_names(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from lipstream.audio import AudioChunk
 from lipstream.config import MovieConfig
-from lipstream.container.target import checked_target, sentences
+from lipstream.container.target import checked_target, part_of, sentences
 from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.timeline import FPS
 
@@ -71,14 +71,23 @@ class MovieWriter:
         self.size, self.audio = size, audio
         self._fps, self._config = Fraction(fps), config or MovieConfig()
         self._target = checked_target(self.path)
-        name = f".{self._target.stem[:60]}.{os.getpid()}.{id(self):x}.part"
-        self._part = self._target.with_name(name)
+        self._part = part_of(self._target)
         self._queue: queue.Queue[VideoFrame | AudioChunk | None] = queue.Queue(QUEUED)
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="movie-writer", daemon=True)
+        self._thread: threading.Thread
 
     def __enter__(self) -> MovieWriter:
-        self._thread.start()
+        # The file is made here, as the thread could make it after an interrupt had cleaned up.
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._remove_part)
+            with sentences(self.path):
+                part = undo.enter_context(_PartFile(self._part, "x"))
+            self._thread = threading.Thread(
+                target=self._work, args=(part,), name="movie-writer", daemon=True
+            )
+            undo.callback(self._queue.put, None)  # the interrupt may come when it has started
+            self._thread.start()
+            undo.pop_all()
         return self
 
     def write_frame(self, frame: Image) -> None:
@@ -109,8 +118,8 @@ class MovieWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._failure = self._failure or error
         try:
+            self._failure = self._failure or error
             self._queue.put(None)
             self._thread.join()
             if error is None:
@@ -118,9 +127,11 @@ class MovieWriter:
                 with sentences(self.path):
                     os.replace(self._part, self._target)
         finally:
-            # Also the way out of an interrupted join: the thread then stops by itself.
+            # Also the way out of an interrupt, after which the thread must still come to its end.
             self._failure = self._failure or InterruptedError()
-            self._part.unlink(missing_ok=True)
+            self._remove_part()
+            if self._thread.is_alive():
+                self._queue.put(None)
 
     def _put(self, item: VideoFrame | AudioChunk) -> None:
         self._raise_failure()
@@ -130,13 +141,18 @@ class MovieWriter:
         if self._failure is not None:
             raise self._failure
 
-    def _work(self) -> None:
+    def _remove_part(self) -> None:
+        """Quietly: whatever led here is what the caller should hear of."""
+        with contextlib.suppress(OSError):
+            self._part.unlink(missing_ok=True)
+
+    def _work(self, part: _PartFile) -> None:
         """The encoder's thread. After a failure it only empties the queue, so no caller hangs."""
         # An iterator stays at its end once None has come, wherever it was taken.
         items: Iterator[VideoFrame | AudioChunk] = iter(self._queue.get, None)
         try:
-            with sentences(self.path):
-                encoder = _Encoder(self._part, self.size, self._fps, self.audio, self._config)
+            with sentences(self.path), part:
+                encoder = _Encoder(part, self.size, self._fps, self.audio, self._config)
                 with contextlib.closing(encoder):
                     for item in items:
                         if self._failure is None:
@@ -154,7 +170,7 @@ class _Encoder:
 
     def __init__(
         self,
-        path: Path,
+        file: _PartFile,
         size: tuple[int, int],
         fps: Fraction,
         audio: tuple[int, int] | None,
@@ -163,8 +179,8 @@ class _Encoder:
         # Edit lists count in the movie's time scale: milliseconds would round the last sample off.
         rate = aac_rate(audio[0]) if audio else 0
         options = {"movflags": "+faststart", "movie_timescale": str(rate or fps.numerator)}
-        self._file = _PartFile(path, "w")
-        self._container = av.open(self._file, "w", format="mp4", options=options)
+        self._file = file
+        self._container = av.open(file, "w", format="mp4", options=options)
         self._container.metadata.update(title=TITLE, comment=COMMENT)
         self._video = self._video_stream(size, fps, config)
         self._audio = self._audio_stream(rate, audio[1], config) if audio else None

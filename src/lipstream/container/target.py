@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,11 @@ def checked_target(path: Path) -> Path:
         with tempfile.TemporaryFile(dir=target.parent):  # the one honest test of a folder
             pass
     return target
+
+
+def part_of(target: Path) -> Path:
+    """A new hidden name beside `target`, short enough wherever the target's own name is."""
+    return target.with_name(f".lipstream-{uuid.uuid4().hex[:16]}.part")
 
 
 @contextlib.contextmanager
