@@ -43,7 +43,8 @@ def test_mixing_rounds_exactly() -> None:
     below, above, mask = (part.reshape(-1, 1) for part in grid)
     exact = (2 * (below * (255 - mask) + above * mask) + 255) // 510
     one, other, weight = (part.astype(np.uint8) for part in (below, above, mask))
-    assert (mix(one[..., None], other[..., None], weight)[..., 0] == exact).all()
+    mixed = mix(one[..., None].repeat(3, 2), other[..., None].repeat(3, 2), weight)
+    assert (mixed == exact[..., None]).all()
 
 
 BOXES = [
