@@ -20,9 +20,25 @@ PAGE = 4096  # bytes; what a disk in memory counts in
     [
         ("out.avi", r"out\.avi: only \.mp4 files are written; name it out\.mp4"),
         ("out", r"out: only \.mp4 files are written; name it out\.mp4"),
-        ("", r"only \.mp4 files are written; name it out\.mp4"),
+        ("", r"\. is a folder; name a file in it, such as out\.mp4"),
         ("/dev/full", r"only \.mp4 files are written; name it full\.mp4"),
+        ("folder", r"folder is a folder; name a file in it, such as folder/out\.mp4"),
         ("folder.mp4", r"folder\.mp4 is a folder; name a file in it"),
+    ],
+)
+def test_an_output_that_names_no_movie_is_a_wrong_call(
+    program: Program, portrait: Path, speech: Path, name: str, reason: str
+) -> None:
+    Path("folder").mkdir()
+    Path("folder.mp4").mkdir()
+    call = ("render", "--avatar", portrait, "--audio", speech, "-o", name)
+    sentence = program.refused(*call, status=2)
+    assert re.search(reason, sentence), sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
         ("file/out.mp4", r"the folder .*/file does not exist; create it"),
         ("missing/out.mp4", r"the folder .*/missing does not exist; create it"),
         ("/proc/out.mp4", r"/proc/out\.mp4 cannot be written: .*; check the folder"),
@@ -32,7 +48,6 @@ PAGE = 4096  # bytes; what a disk in memory counts in
 def test_an_impossible_output_is_refused(
     program: Program, portrait: Path, speech: Path, name: str, reason: str
 ) -> None:
-    Path("folder.mp4").mkdir()
     Path("file").touch()
     sentence = program.refused("render", "--avatar", portrait, "--audio", speech, "-o", name)
     assert re.search(reason, sentence), sentence
@@ -41,7 +56,9 @@ def test_an_impossible_output_is_refused(
 def test_the_output_is_checked_before_the_inputs(program: Program) -> None:
     """Or minutes of work on a clip would be lost."""
     call = ("render", "--avatar", "nobody.png", "--audio", "nothing.wav", "-o", "out.avi")
-    assert "only .mp4" in program.refused(*call)
+    assert "only .mp4" in program.refused(*call, status=2)
+    call = (*call[:-1], "missing/out.mp4")
+    assert "does not exist; create it" in program.refused(*call)
 
 
 @pytest.mark.parametrize("same", ["avatar", "audio", "link"])

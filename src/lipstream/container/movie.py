@@ -61,7 +61,7 @@ class MovieWriter:
     ) -> None:
         """`size` is (width, height); `audio` is (sample rate, 1 or 2 channels), None for no sound.
 
-        Raises OutputError at once when the file can never be written.
+        Raises OptionError or OutputError at once when the file can never be written.
         """
         if min(size) < 1 or fps <= 0:
             raise OptionError(f"a movie of {size[0]}x{size[1]} at {fps} fps cannot be written.")

@@ -12,19 +12,23 @@ from typing import TYPE_CHECKING
 
 import av
 
-from lipstream.errors import OutputError
+from lipstream.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 def checked_target(path: Path) -> Path:
-    """Where a movie named `path` will lie, links resolved; OutputError when it never can."""
-    if path.suffix.lower() != ".mp4":
-        raise OutputError(f"{path}: only .mp4 files are written; name it {path.stem or 'out'}.mp4.")
+    """Where a movie named `path` will lie, links resolved.
+
+    OptionError when `path` names no mp4 file, OutputError when it cannot be written there.
+    """
     with sentences(path):
         if path.is_dir():
-            raise OutputError(f"{path} is a folder; name a file in it, such as {path / 'out.mp4'}.")
+            raise OptionError(f"{path} is a folder; name a file in it, such as {path / 'out.mp4'}.")
+        if path.suffix.lower() != ".mp4":
+            name = f"{path.stem or 'out'}.mp4"
+            raise OptionError(f"{path}: only .mp4 files are written; name it {name}.")
         target = Path(os.path.realpath(path))
         if not target.parent.is_dir():
             raise OutputError(
