@@ -38,11 +38,14 @@ class Script:
         assert fps == FPS
         return self
 
-    def hear(self, samples: Floats, frames: range) -> Floats:
+    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         rows = np.zeros((len(frames), len(PARAMETERS)), np.float32)
         known = self.poses[frames.start : frames.stop]
         rows[: len(known)] = known
         return rows
+
+    def fork(self) -> Ear:
+        return self
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
         return list(contexts)

@@ -31,19 +31,25 @@ class Fidelity:
 
     psnr: float  # dB, outside the zone that speech may move
     border: float  # gradient over the border of the redrawn region over the portrait's, worst frame
-    sharpness: float  # detail of the mouth over the portrait's, mean
+    sharpness: float  # detail of the closed, moving mouth over the portrait's, mean
     redrawn: Box | None  # the pixels that changed in any frame
 
 
-def judge(source: Image, points: Floats, frames: Sequence[Image]) -> Fidelity:
-    """Compare `frames` with the portrait `source` whose face has landmarks `points`."""
+def judge(
+    source: Image, points: Floats, frames: Sequence[Image], shut: Sequence[Image]
+) -> Fidelity:
+    """Compare `frames` with the portrait `source` whose face has landmarks `points`.
+
+    `shut` are those that show the mouth closed: an open one has teeth and edges that the portrait
+    lacks, and would pass for sharp however blurred.
+    """
     still = outside_speech(source.shape[:2], points)
     box = redrawn(source, frames)
     around = mouth_box(points, source.shape[:2])
     return Fidelity(
         psnr=psnr(source, frames, still),
         border=1.0 if box is None else max(border_ratio(source, frame, box) for frame in frames),
-        sharpness=float(np.mean([sharpness(source, frame, around) for frame in frames])),
+        sharpness=float(np.mean([sharpness(source, frame, around) for frame in shut])),
         redrawn=box,
     )
 

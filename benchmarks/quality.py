@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,6 +31,9 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import MissingError
 from lipstream.speech.ear import ArticulationEncoder
+
+if TYPE_CHECKING:
+    from lipstream.video import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 IDLE_SECONDS = 24  # of silence in which blinks are counted
@@ -130,7 +134,13 @@ def _shut(
 def _fidelity(avatar: Avatar, seen: Iterable[Performance]) -> Fidelity:
     frame = avatar.frames[0]
     assert frame.landmarks is not None
-    return judge(frame.pixels, frame.landmarks, [image for one in seen for image in one.kept])
+    frames: list[Image] = []
+    shut: list[Image] = []
+    for one in seen:
+        frames += one.kept.values()
+        closed = metrics.Scale.of(one.openings).closed(one.openings) & one.poses.any(axis=1)
+        shut += [image for index, image in one.kept.items() if closed[index]]
+    return judge(frame.pixels, frame.landmarks, frames, shut or frames)
 
 
 def _avatar(name: str) -> Avatar:

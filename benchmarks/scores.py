@@ -32,7 +32,8 @@ class Score:
     range: float
     silence: float  # mean opening in pauses over the range; nan without pauses
     silence_std: float  # eye distances
-    driving: float  # correlation with the gap that the renderer was asked for
+    heard: float  # correlation of the gap that the renderer was asked for with the target
+    driving: float  # correlation of the opening with the gap that the renderer was asked for
     jitter: float  # of points that speech does not move, eye distances
     jerk: float
     lost: int  # frames without a face
@@ -70,7 +71,7 @@ class Check:
     def __str__(self) -> str:
         sign = ">=" if self.least else "<="
         verdict = "ok" if self.passed else "FAILED"
-        return f"{self.name:<34} {self.value:8.3f}  {sign} {self.limit:<6g} {verdict}"
+        return f"{self.name:<36} {self.value:8.3f}  {sign} {self.limit:<6g} {verdict}"
 
 
 def score(portrait: str, clip: Clip, seen: Performance) -> Score:
@@ -78,6 +79,7 @@ def score(portrait: str, clip: Clip, seen: Performance) -> Score:
     openings, scale, target = seen.openings, Scale.of(seen.openings), clip.target()
     wanted = target.at(metrics.centres(len(openings)))
     seconds, peak = metrics.offset(openings, target)
+    asked = aperture(seen.poses).astype(np.float64)
     resting = openings[metrics.pauses(len(openings), clip.segments)]
     return Score(
         portrait,
@@ -92,7 +94,8 @@ def score(portrait: str, clip: Clip, seen: Performance) -> Score:
         range=scale.range,
         silence=float(scale.relative(resting).mean()) if len(resting) else math.nan,
         silence_std=float(resting.std()) if len(resting) else math.nan,
-        driving=metrics.correlation(openings, aperture(seen.poses).astype(np.float64)),
+        heard=metrics.correlation(asked, wanted),
+        driving=metrics.correlation(openings, asked),
         jitter=metrics.jitter(seen.rigid),
         jerk=metrics.jerk(openings, scale),
         lost=seen.lost,
@@ -117,7 +120,7 @@ def lip_checks(scores: Sequence[Score]) -> list[Check]:
         found.append(Check("correlation, synthesised clips", _mean(synthesised), 0.80, True))
     return [
         *found,
-        Check(f"worst offset, ms ({worst.clip})"[:34], abs(worst.offset), 40, False),
+        Check(f"worst offset, ms ({worst.clip})", abs(worst.offset), 40, False),
         Check("closures seen", total(score.closures for score in scores).share, 0.90, True),
         Check("vowels shut", total(score.shut_vowels for score in scores).share, 0.35, False),
         Check("range of the lips, eye distances", _mean([s.range for s in scores]), 0.06, True),
@@ -127,10 +130,10 @@ def lip_checks(scores: Sequence[Score]) -> list[Check]:
 def shut_checks(rests: Sequence[float], shuts: Sequence[Shut]) -> list[Check]:
     """The gates of silence and noise: the worst portrait counts.
 
-    `rests` are the readings at rest on the scale of speech; they must count as closed.
+    `rests` are the readings at rest on the scale of speech, where pressed lips are 0.
     """
     sounds = dict.fromkeys(entry.sound for entry in shuts)
-    at_rest = Check("rest above the closed level", max(rests), metrics.CLOSED_BELOW, False)
+    at_rest = Check("rest above the closed level", max(rests), 0.30, False)
     return [at_rest] + [
         Check(f"open at {sound}", max(s.mean for s in shuts if s.sound == sound), 0.05, False)
         for sound in sounds

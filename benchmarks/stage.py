@@ -47,7 +47,7 @@ class Performance:
     eyes: Curve  # (frames,) height over width
     rigid: Floats  # (frames, n, 2) points that speech does not move, eye distances
     poses: Floats  # (frames, 7) what the renderer was asked to show
-    kept: tuple[Image, ...]  # every `KEEP_EVERY`th frame
+    kept: dict[int, Image]  # every `KEEP_EVERY`th frame, by its index
     lost: int  # frames in which the tracker saw no face; the last values stand in
 
 
@@ -63,17 +63,17 @@ class Stage:
         recorder = Recorder(self._renderer)
         engine = Engine(Backend("puppet", take.encoder, recorder, FPS, 1, "benchmark"))
         watcher = Watcher(self._finder, avatar.frames[0].pixels)
-        kept = []
+        kept = {}
         for index, frame in enumerate(render_stream(engine, avatar, chunks(take))):
             watcher.see(frame.frame)
             if index % KEEP_EVERY == KEEP_EVERY // 2:
-                kept.append(frame.frame)
+                kept[index] = frame.frame
         return Performance(
             np.array(watcher.openings),
             np.array(watcher.eyes),
             np.stack(watcher.rigid),
             np.stack(recorder.poses),
-            tuple(kept),
+            kept,
             watcher.lost,
         )
 
