@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pytest
 
 from lipstream.avatar import archive
 from lipstream.avatar.archive import load_avatar, save_avatar
+from lipstream.avatar.avatar import join_ragged
 from lipstream.avatar.build import build_avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import ArchiveError, OutputError
@@ -63,6 +65,50 @@ def test_what_is_loaded_is_what_was_saved(
             assert np.array_equal(before.landmarks, after.landmarks)
             assert not after.landmarks.flags.writeable
     assert list((tmp_path / "people").iterdir()) == [tmp_path / "people" / "anna"]
+
+
+EXTRA = {
+    "face_latent": np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4),
+    **join_ragged("mask", [np.full((2, 3), 7, np.uint8), np.full((4, 1), 9, np.uint8)]),
+    "settings": np.array("{}"),
+}
+
+
+def test_what_a_backend_prepared_is_kept(still: Avatar, tmp_path: Path) -> None:
+    save_avatar(replace(still, extras={"musetalk": EXTRA}), tmp_path / "anna")
+    again = load_avatar(tmp_path / "anna")
+    assert set(again.extras) == {"musetalk"} and set(again.extras["musetalk"]) == set(EXTRA)
+    for name, array in EXTRA.items():
+        stored = again.extras["musetalk"][name]
+        assert np.array_equal(stored, array) and stored.dtype == array.dtype
+        assert not stored.flags.writeable
+    assert np.array_equal(np.asarray(again["face_latent"]), EXTRA["face_latent"])
+    first, second = again["mask"]
+    assert (first == np.full((2, 3), 7)).all() and (second == np.full((4, 1), 9)).all()
+
+
+@pytest.mark.parametrize("damage", ["half", "gone", "elsewhere", "pickle"])
+def test_damage_to_what_a_backend_prepared_is_told(
+    still: Avatar, tmp_path: Path, damage: str
+) -> None:
+    folder = tmp_path / "anna"
+    save_avatar(replace(still, extras={"musetalk": EXTRA}), folder)
+    if damage == "half":
+        shortened("extras/musetalk.npz", 300)(folder)
+    elif damage == "gone":
+        (folder / "extras" / "musetalk.npz").unlink()
+    elif damage == "elsewhere":
+        edited(moved_extra, sealed=True)(folder)
+    else:
+        pickled(folder, "extras/musetalk.npz")
+    with pytest.raises(ArchiveError, match="is damaged: (musetalk.npz|extras/|avatar.json)"):
+        load_avatar(folder)
+
+
+def moved_extra(index: dict[str, object]) -> None:
+    files = index["files"]
+    assert isinstance(files, dict)
+    files["extras/../../secret.npz"] = files.pop("extras/musetalk.npz")
 
 
 def test_an_older_avatar_is_replaced_whole(saved: Path, still: Avatar) -> None:
@@ -155,16 +201,15 @@ def flipped(name: str) -> Callable[[Path], None]:
     return flip
 
 
-def pickled(folder: Path) -> None:
-    """A forged landmarks file that would run code if it were unpickled."""
-    np.savez(folder / "landmarks.npz", points=np.array([{"a": 1}], dtype=object))
-    content = (folder / "landmarks.npz").read_bytes()
-    digest = archive._store(folder / "landmarks.npz", content)
+def pickled(folder: Path, name: str = "landmarks.npz") -> None:
+    """A forged file of arrays that would run code if it were unpickled."""
+    np.savez(folder / name, points=np.array([{"a": 1}], dtype=object))
+    digest = archive._store(folder / name, (folder / name).read_bytes())
 
     def rehash(index: dict[str, object]) -> None:
         files = index["files"]
         assert isinstance(files, dict)
-        files["landmarks.npz"] = digest
+        files[name] = digest
 
     edited(rehash, sealed=True)(folder)
 

@@ -4,6 +4,7 @@
     landmarks.npz       points (frames, 468, 2) float32, NaN where no face was found
     frames/000000.png   a picture's frame, lossless
     frames/000000.jpg   a clip's frames, the very bytes the avatar holds
+    extras/NAME.npz     arrays that the backend NAME prepared beforehand; often none
 
 Nothing in the folder is executed: the arrays are read without pickle.
 """
@@ -16,6 +17,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -34,11 +36,13 @@ from lipstream.errors import ArchiveError, OutputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lipstream.avatar.avatar import Arrays
     from lipstream.video import Floats, Image
 
 FORMAT = "lipstream avatar"
 VERSION = 1
-INDEX, LANDMARKS, FRAMES = "avatar.json", "landmarks.npz", "frames"
+INDEX, LANDMARKS, FRAMES, EXTRAS = "avatar.json", "landmarks.npz", "frames", "extras"
+EXTRA = re.compile(EXTRAS + r"/([a-z][a-z0-9_]{0,31})\.npz")  # cannot lead out of the folder
 INDEX_LIMIT = 4 << 20  # bytes; a real one has about 100 per frame
 AGAIN = "prepare the avatar again with 'lipstream prepare'"
 
@@ -101,9 +105,12 @@ def _write(avatar: Avatar, folder: Path) -> None:
         hashes[name] = _store(folder / name, _content(frame, avatar.moving))
     absent = np.full((POINTS, 2), np.nan, np.float32)
     rows = [absent if frame.landmarks is None else frame.landmarks for frame in avatar.frames]
-    packed = io.BytesIO()
-    np.savez_compressed(packed, points=np.stack(rows))
-    hashes[LANDMARKS] = _store(folder / LANDMARKS, packed.getvalue())
+    hashes[LANDMARKS] = _store(folder / LANDMARKS, _packed({"points": np.stack(rows)}))
+    for name, arrays in avatar.extras.items():
+        path = f"{EXTRAS}/{name}.npz"
+        assert EXTRA.fullmatch(path), name
+        (folder / EXTRAS).mkdir(exist_ok=True)
+        hashes[path] = _store(folder / path, _packed(arrays))
     contents: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
@@ -114,6 +121,13 @@ def _write(avatar: Avatar, folder: Path) -> None:
         "files": hashes,
     }
     _store(folder / INDEX, json.dumps({**contents, "seal": _seal(contents)}, indent=1).encode())
+
+
+def _packed(arrays: Arrays) -> bytes:
+    assert not any(array.dtype.hasobject for array in arrays.values()), "would be pickled"
+    packed, named = io.BytesIO(), dict[str, Any](arrays)
+    np.savez_compressed(packed, **named)
+    return packed.getvalue()
 
 
 def _seal(index: dict[str, Any]) -> str:
@@ -175,8 +189,9 @@ def _read(folder: Path) -> Avatar:
         sound = (
             isinstance(moving, bool)
             and isinstance(identity, str)
+            and isinstance(hashes, dict)
             and all(type(shot) is int for shot in shots)
-            and set(hashes) == {LANDMARKS, *names}
+            and {LANDMARKS, *names} == {name for name in hashes if not EXTRA.fullmatch(name)}
             and report.frames == len(shots) > 0
             and (moving or len(shots) == 1)
         )
@@ -184,7 +199,7 @@ def _read(folder: Path) -> Avatar:
         raise _damaged(folder, INDEX) from error
     if not sound:
         raise _damaged(folder, INDEX)
-    # File names are derived, never taken from the index, so they cannot lead out of the folder.
+    # File names are derived or match EXTRA, so they cannot lead out of the folder.
     points = _read_points(folder, hashes[LANDMARKS], len(shots))
     frames = []
     for name, shot, landmarks in zip(names, shots, points, strict=True):
@@ -193,7 +208,12 @@ def _read(folder: Path) -> Avatar:
             raise _damaged(folder, name)
         source = content if moving else _decoded(folder, name, content)
         frames.append(AvatarFrame(source, landmarks, shot))
-    return Avatar(tuple(frames), moving, identity, report)
+    extras = {
+        found[1]: _arrays(folder, name, hashes[name])
+        for name in hashes
+        if (found := EXTRA.fullmatch(name))
+    }
+    return Avatar(tuple(frames), moving, identity, report, extras)
 
 
 def _read_index(folder: Path) -> dict[str, Any]:
@@ -226,16 +246,23 @@ def _report(values: dict[str, Any]) -> QualityReport:
 
 
 def _read_points(folder: Path, expected: str, count: int) -> list[Floats | None]:
-    content = _checked(folder, LANDMARKS, expected)
+    points = _arrays(folder, LANDMARKS, expected).get("points")
+    if points is None or points.shape != (count, POINTS, 2) or points.dtype != np.float32:
+        raise _damaged(folder, LANDMARKS)
+    return [None if not np.isfinite(row).all() else row for row in points]
+
+
+def _arrays(folder: Path, name: str, expected: object) -> Arrays:
+    """Every array of one npz file, read-only."""
+    content = _checked(folder, name, expected)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            points = stored["points"]
+            arrays = {key: stored[key] for key in stored.files}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(folder, LANDMARKS) from error
-    if points.shape != (count, POINTS, 2) or points.dtype != np.float32:
-        raise _damaged(folder, LANDMARKS)
-    points.flags.writeable = False
-    return [None if not np.isfinite(row).all() else row for row in points]
+        raise _damaged(folder, name) from error
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
 
 
 def _checked(folder: Path, name: str, expected: object) -> bytes:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lipstream.errors import ArchiveError
+from lipstream.errors import ArchiveError, OptionError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lipstream.video import Floats, Image
+
+    Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +68,8 @@ class Avatar:
     moving: bool  # made from a clip
     digest: str  # SHA-256 of the source file and of what decides how it is prepared, hex
     report: QualityReport = field(repr=False)
+    # What a backend prepared beforehand, by the backend's name; kept in the avatar's folder.
+    extras: Mapping[str, Arrays] = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,6 +80,25 @@ class Avatar:
         """The picture shown at frame `index` of a stream."""
         return self.frames[ping_pong(index, len(self.frames))]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether some backend prepared the array `name`."""
+        return any(name in arrays for arrays in self.extras.values())
+
+    def __getitem__(self, name: str) -> NDArray[Any] | tuple[NDArray[Any], ...]:
+        """What a backend prepared: `face_latent` and `mask` after preparing for musetalk.
+
+        Arrays that differ in size from frame to frame come as a tuple, one per frame.
+        `OptionError` for anything that was not prepared.
+        """
+        for arrays in self.extras.values():
+            if name in arrays:
+                shapes = arrays.get(f"{name}_shapes")
+                return arrays[name] if shapes is None else split_ragged(arrays[name], shapes)
+        raise OptionError(
+            f"this avatar has no {name!r}: 'face_latent' and 'mask' are there once it is prepared "
+            "for the musetalk backend."
+        )
+
 
 def ping_pong(index: int, length: int) -> int:
     """Forth and back through `length` frames without showing either end twice in a row."""
@@ -80,3 +106,20 @@ def ping_pong(index: int, length: int) -> int:
         return 0
     position = index % (2 * length - 2)
     return min(position, 2 * length - 2 - position)
+
+
+def join_ragged(name: str, parts: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Arrays of one type and any two-dimensional sizes as two that numpy stores without pickle."""
+    import numpy as np
+
+    flat = np.concatenate([part.ravel() for part in parts])
+    return {name: flat, f"{name}_shapes": np.array([part.shape for part in parts], np.int64)}
+
+
+def split_ragged(flat: NDArray[Any], shapes: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """The arrays that `join_ragged` joined, as views."""
+    parts, start = [], 0
+    for height, width in shapes.tolist():
+        parts.append(flat[start : start + height * width].reshape(height, width))
+        start += height * width
+    return tuple(parts)
