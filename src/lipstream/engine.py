@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.rendering.backends import Backend
+from lipstream.rendering.backends import Backend, open_backend
 from lipstream.rendering.renderer import FrameRequest
 from lipstream.stream import LipSyncStream, Segment
-from lipstream.timeline import FPS, frame_ms
+from lipstream.timeline import frame_ms
 from lipstream.video import TimedFrame
 
 
@@ -61,7 +61,5 @@ class Engine:
 def open_engine(backend: Backend | None = None) -> Engine:
     """An engine on `backend`, or on the best one this machine has."""
     if backend is None:
-        from lipstream.rendering.backends import open_backend
-
-        backend = open_backend("auto", fps=FPS)
+        backend = open_backend()
     return Engine(backend)

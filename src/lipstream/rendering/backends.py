@@ -25,9 +25,10 @@ class Backend:
 
 
 def open_backend(
-    name: str = "auto", *, fps: Fraction = FPS, motion: MotionConfig | None = None
+    name: str = "auto", *, fps: Fraction | float = FPS, motion: MotionConfig | None = None
 ) -> Backend:
     """The backend called `name`: auto or puppet. Raises OptionError for any other."""
+    fps = Fraction(fps).limit_denominator(1_000_000)
     if not SLOWEST <= fps <= FASTEST:
         raise OptionError(f"fps must lie between {SLOWEST} and {FASTEST}, not {float(fps):g}.")
     if name == "auto":

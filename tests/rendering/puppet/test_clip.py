@@ -39,9 +39,20 @@ def finder() -> FaceFinder:
     return FaceFinder()
 
 
+class Show:
+    """An avatar together with its prepared clip."""
+
+    def __init__(self, avatar: Avatar) -> None:
+        self.avatar = avatar
+        self.clip: Clip = prepare_clip(avatar)
+
+    def render(self, index: int, fps: Fraction, pose: Pose) -> Image:
+        return self.clip.render(self.avatar, index, fps, pose)
+
+
 @pytest.fixture(scope="module")
-def idle() -> Clip:
-    return prepare_clip(build_avatar(EXAMPLES / "idle.mp4"))
+def idle() -> Show:
+    return Show(build_avatar(EXAMPLES / "idle.mp4"))
 
 
 @pytest.fixture(scope="module")
@@ -64,19 +75,19 @@ def gap(finder: FaceFinder, picture: Image) -> float:
     return lm.mouth_gap(found) / lm.eye_distance(found)
 
 
-def test_an_idle_clip_at_rest_is_shown_as_it_is(idle: Clip) -> None:
+def test_an_idle_clip_at_rest_is_shown_as_it_is(idle: Show) -> None:
     for index in range(0, 150, 15):
         shown, source = idle.render(index, FPS, REST), idle.avatar.at(index).pixels
         assert np.abs(shown.astype(int) - source).mean() < 0.05
 
 
-def test_its_mouth_opens_wherever_the_head_is(idle: Clip, finder: FaceFinder) -> None:
+def test_its_mouth_opens_wherever_the_head_is(idle: Show, finder: FaceFinder) -> None:
     for index in (0, 24, 48, 100):
         opened, shut = (gap(finder, idle.render(index, FPS, pose)) for pose in (AH, REST))
         assert opened > shut + 0.06
 
 
-def test_only_the_lower_face_changes(idle: Clip) -> None:
+def test_only_the_lower_face_changes(idle: Show) -> None:
     frame = idle.avatar.at(30)
     assert frame.landmarks is not None
     drawn = idle.render(30, FPS, AH).astype(int)
@@ -87,26 +98,26 @@ def test_only_the_lower_face_changes(idle: Clip) -> None:
 
 
 def test_what_was_said_in_the_clip_is_silenced(talking: Avatar, finder: FaceFinder) -> None:
-    clip = prepare_clip(talking)
+    clip = Show(talking)
     source = [gap(finder, frame.pixels) for frame in talking.frames]
     silent = [gap(finder, clip.render(index, FPS, REST)) for index in range(8)]
     spoken = [gap(finder, clip.render(index, FPS, AH)) for index in range(8)]
     assert np.ptp(source) > 0.08
-    assert max(silent) < 0.05
+    assert max(silent) < 0.06 and np.median(silent) < 0.04
     assert all(loud > quiet + 0.05 for loud, quiet in zip(spoken, silent, strict=True))
 
 
-def test_frames_without_a_face_are_shown_as_they_are(idle: Clip) -> None:
+def test_frames_without_a_face_are_shown_as_they_are(idle: Show) -> None:
     frames = tuple(
         AvatarFrame(frame.source, None if index == 3 else frame.landmarks, frame.shot)
         for index, frame in enumerate(idle.avatar.frames[:6])
     )
-    clip = prepare_clip(Avatar(frames, True, "gap", idle.avatar.report))
+    clip = Show(Avatar(frames, True, "gap", idle.avatar.report))
     assert np.array_equal(clip.render(3, FPS, AH), frames[3].pixels)
     assert not np.array_equal(clip.render(2, FPS, AH), frames[2].pixels)
 
 
-def test_every_shot_has_its_own_lips(idle: Clip) -> None:
+def test_every_shot_has_its_own_lips(idle: Show) -> None:
     frames = tuple(
         AvatarFrame(frame.source, frame.landmarks, int(index >= 3))
         for index, frame in enumerate(idle.avatar.frames[:6])
@@ -114,5 +125,5 @@ def test_every_shot_has_its_own_lips(idle: Clip) -> None:
     assert set(prepare_clip(Avatar(frames, True, "cut", idle.avatar.report)).shots) == {0, 1}
 
 
-def test_the_clip_keeps_its_speed_at_any_frame_rate(idle: Clip) -> None:
+def test_the_clip_keeps_its_speed_at_any_frame_rate(idle: Show) -> None:
     assert np.array_equal(idle.render(20, Fraction(50), AH), idle.render(10, FPS, AH))

@@ -61,6 +61,10 @@ def test_sway_wanders_around_rest() -> None:
     assert np.allclose(path.std(0), SWAY, rtol=0.15)
 
 
+def test_lids_never_hang_at_few_frames_per_second() -> None:
+    assert not any(lids(0, frames=200, fps=Fraction(5)))
+
+
 def test_seeds_differ_and_off_is_off() -> None:
     assert lids(0) != lids(1)
     still = MotionConfig(blink=False, sway=False)

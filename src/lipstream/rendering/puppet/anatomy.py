@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
+from lipstream.rendering.puppet.warp import sample
 
 if TYPE_CHECKING:
     from lipstream.video import Floats, Image
@@ -141,11 +142,12 @@ def _snap_to_dark_line(
     grid = np.stack([np.repeat(columns[:, None], len(offsets), 1), middle[:, None] + offsets], -1)
     where = axes.to_picture(grid).astype(np.float32)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    corner = np.floor(where.min((0, 1))).astype(int) - 8
-    x, y = np.maximum(corner, 0)
-    right, bottom = np.ceil(where.max((0, 1))).astype(int) + 9
+    # Some of the mouth may lie outside the picture; the nearest pixels stand in for it.
+    last = (grey.shape[1] - 1, grey.shape[0] - 1)
+    x, y = np.clip(np.floor(where.min((0, 1))).astype(int) - 8, 0, last)
+    right, bottom = np.clip(np.ceil(where.max((0, 1))).astype(int) + 9, (x + 1, y + 1), None)
     crop = cv2.GaussianBlur(grey[y:bottom, x:right], (0, 0), max(0.6, 0.008 * width))
-    shade = cv2.remap(crop, where - np.array([x, y], np.float32), None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
+    shade = sample(np.asarray(crop, np.float32), where - np.array([x, y], np.float32))
     strayed = np.abs(offsets) / width
     ease = _corner_ease(columns, 0.12)[:, None]
     cost = (shade + 120 * strayed) * ease + 2000 * strayed * (1 - ease)

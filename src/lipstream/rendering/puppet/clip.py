@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
-from lipstream.avatar.avatar import Avatar, AvatarFrame
+from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
 from lipstream.avatar.face import Face, FaceFinder
 from lipstream.rendering.composite import paste
 from lipstream.rendering.puppet.anatomy import UPPER_SHARE, Mouth, measure_mouth
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NOISE = 0.02  # mouth widths; gaps up to here are noise of the mesh
 # How much further than the mesh says a mouth stands open; it reads rounded or wide ones short.
-GAINS = (1.0, 1.3, 1.6, 2.0, 2.4)
+GAINS = (1.0, 1.3, 1.6, 2.0, 2.4, 2.8)
 TRIALS = 6  # frames on which the gain of a shot is tried
 
 
@@ -57,17 +57,19 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """A clip with the lips of each shot and their place in each frame."""
+    """The lips of each shot and their place in each frame.
 
-    avatar: Avatar
+    Holds no avatar: what is computed for one must not keep it alive.
+    """
+
     shots: dict[int, Lips]
-    placements: dict[int, Placement]  # by the identity of an avatar frame
+    placements: tuple[Placement | None, ...]  # one per frame of the avatar; None without a face
 
-    def render(self, index: int, fps: Fraction, pose: Pose) -> Image:
-        """The picture at frame `index` of a stream, a fresh array."""
+    def render(self, avatar: Avatar, index: int, fps: Fraction, pose: Pose) -> Image:
+        """The picture of `avatar` at frame `index` of a stream, a fresh array."""
         # The clip's frames are FPS apart whatever the stream's rate.
-        frame = self.avatar.at(int(index * FPS / fps))
-        placement = self.placements.get(id(frame))
+        position = ping_pong(int(index * FPS / fps), len(avatar.frames))
+        frame, placement = avatar.frames[position], self.placements[position]
         picture = frame.pixels
         if placement is None or (pose.is_rest and not placement.opening):
             return picture.copy()
@@ -77,39 +79,58 @@ class Clip:
 def prepare_clip(avatar: Avatar) -> Clip:
     """Compute what the clip `avatar` needs to talk."""
     shots: dict[int, Lips] = {}
-    placements: dict[int, Placement] = {}
+    placements: list[Placement | None] = [None] * len(avatar.frames)
+    finder = FaceFinder()
     for shot in sorted({frame.shot for frame in avatar.frames}):
-        faces = [f for f in avatar.frames if f.shot == shot and f.landmarks is not None]
-        if not faces:
+        where = [
+            position
+            for position, frame in enumerate(avatar.frames)
+            if frame.shot == shot and frame.landmarks is not None
+        ]
+        if not where:
             continue
+        faces = [avatar.frames[position] for position in where]
         reference = min(faces, key=_restlessness)
         lips, unit = _reference_lips(reference)
         shots[shot] = lips
-        placed = {id(f): _place(f, reference, lips.mouth, unit) for f in faces}
-        gain = _opening_gain(faces, placed, lips)
-        for key, placement in placed.items():
-            placements[key] = replace(placement, opening=gain * placement.opening)
-    return Clip(avatar, shots, placements)
+        placed = [_place(frame, reference, lips.mouth, unit) for frame in faces]
+        gains = _opening_gains(finder, faces, placed, lips)
+        for position, placement, gain in zip(where, placed, gains, strict=True):
+            placements[position] = replace(placement, opening=gain * placement.opening)
+    return Clip(shots, tuple(placements))
 
 
-def _opening_gain(faces: list[AvatarFrame], placed: dict[int, Placement], lips: Lips) -> float:
-    """The least of `GAINS` by which the most open mouths of a shot read as closed when shut."""
-    widest = sorted(faces, key=lambda frame: placed[id(frame)].opening)[-TRIALS:]
-    trials = [frame for frame in widest if placed[id(frame)].opening > 0]
-    if not trials:
-        return 1.0
-    finder, rest = FaceFinder(), pose_of(np.zeros(len(PARAMETERS), np.float32))
+def _opening_gains(
+    finder: FaceFinder, faces: list[AvatarFrame], placed: list[Placement], lips: Lips
+) -> list[float]:
+    """How much further than the mesh says each mouth of a shot stands open.
+
+    Tried on a few frames from the least to the most open, and interpolated for the others.
+    """
+    by_opening = sorted(range(len(faces)), key=lambda i: placed[i].opening)
+    opened = [i for i in by_opening if placed[i].opening > 0]
+    if not opened:
+        return [1.0] * len(faces)
     shut = NOISE * lips.mouth.width + min(lm.mouth_gap(_points(frame)) for frame in faces)
+    steps = np.linspace(0, len(opened) - 1, min(TRIALS, len(opened))).round().astype(int)
+    trials = [opened[step] for step in steps]
+    gains = [_least_gain(finder, faces[i], placed[i], lips, shut) for i in trials]
+    known = [placed[i].opening for i in trials]
+    # A wider mouth is never read better than a narrower one.
+    rising = np.maximum.accumulate(gains)
+    return [float(np.interp(placement.opening, known, rising)) for placement in placed]
+
+
+def _least_gain(
+    finder: FaceFinder, frame: AvatarFrame, placement: Placement, lips: Lips, shut: float
+) -> float:
+    """The least of `GAINS` by which the mouth of `frame` reads as shut when it is closed."""
+    rest = pose_of(np.zeros(len(PARAMETERS), np.float32))
     left = []
     for gain in GAINS:
-        gaps = []
-        for frame in trials:
-            placement = placed[id(frame)]
-            tried = replace(placement, opening=gain * placement.opening)
-            seen = finder.track(_draw(frame.pixels, lips, tried, rest), Face(_points(frame), 1.0))
-            if seen is not None:
-                gaps.append(lm.mouth_gap(seen.landmarks))
-        left.append(float(np.mean(gaps)) if gaps else np.inf)
+        tried = replace(placement, opening=gain * placement.opening)
+        seen = finder.track(_draw(frame.pixels, lips, tried, rest), Face(_points(frame), 1.0))
+        left.append(np.inf if seen is None else lm.mouth_gap(seen.landmarks))
         if left[-1] <= shut:
             break
     return GAINS[int(np.argmin(left))]

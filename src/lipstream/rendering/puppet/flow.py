@@ -7,7 +7,7 @@ with rigid bands along the lips keep the edges sharp.
 
 Lengths are mouth widths (`v`, downwards from the seam) and half mouth widths (`u`, sidewards, the
 two halves measured separately so that a turned head moves right). The constants were tuned by eye
-on contact sheets, starting from 15 mm of opening on a 50 mm mouth.
+on contact sheets, starting from 18 mm of opening on a 50 mm mouth.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 GESTURES = ("jaw", "round", "wide", "close", "tuck", "teeth")
 SHADES = ("jaw", "round", "wide")  # gestures that also change how the light falls
 GRID_SIDE = 200  # flow is computed on at most so many points per side, then interpolated
-GAP = 0.31  # mouth widths between the lips at full jaw opening
+GAP = 0.36  # mouth widths between the lips at full jaw opening
+JAW_TRAVEL = GAP - 0.04  # of it the lower jaw's share; the upper lip rises by the rest
 INVERSION_STEPS = 2  # of the fixed point g(x) = F(x - g(x)); fields are smooth, two suffice
 
 Field = NDArray[np.float64]  # (height, width)
@@ -86,7 +87,7 @@ def build_flow(mouth: Mouth, points: Floats, size: tuple[int, int]) -> MouthFlow
     x = np.arange(box.left, box.right, scale) + (scale - 1) / 2
     y = np.arange(box.top, box.bottom, scale) + (scale - 1) / 2
     picture = np.stack(np.meshgrid(x, y), -1)
-    place = _Place.of(mouth, points, picture)
+    place = _Place.of(mouth, points, picture, scale)
     gestures = _gestures(place)
     layers = [
         np.stack([_to_picture(mouth, gestures[name][layer], scale).ravel() for name in GESTURES])
@@ -120,7 +121,7 @@ class _Place:
     below_eyes: Field  # 0 at the eyes, 1 well below: speech must never pull at them
 
     @staticmethod
-    def of(mouth: Mouth, points: Floats, picture: Field) -> _Place:
+    def of(mouth: Mouth, points: Floats, picture: Field, step: int) -> _Place:
         face = mouth.axes.to_face(picture)
         x, y = face[..., 0], face[..., 1]
         left, right = mouth.half_widths
@@ -133,7 +134,7 @@ class _Place:
             for gap in (mouth.upper_gap, mouth.lower_gap)
         )
         outline = cv2.convexHull(points[list(lm.FACE_OVAL), :2].astype(np.float32))
-        corner, step = picture[0, 0], float(picture[0, 1, 0] - picture[0, 0, 0])
+        corner = picture[0, 0]
         mask = np.zeros(x.shape, np.uint8)
         cv2.fillConvexPoly(mask, np.round((outline - corner) / step).astype(np.int32), 1)
         outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3) * step / mouth.width
@@ -188,7 +189,7 @@ def _gestures(place: _Place) -> dict[str, tuple[Pair, Pair]]:
         "jaw": both(
             -jaw_in * pull,
             0.20 * upper_jaw - 0.035 * arc * upper_lip + jaw_drop * corners,
-            (GAP - 0.04) * lower_jaw + jaw_drop * corners,
+            JAW_TRAVEL * lower_jaw + jaw_drop * corners,
         ),
         "round": both(
             -round_in * pull,
@@ -251,7 +252,7 @@ def _edges(place: _Place) -> Field:
     Distances are smooth, so they can be moved and enlarged on the coarse grid and still give a
     sharp edge. Beside the mouth the lower layer is solid: nothing may shine through there.
     """
-    v, beside = place.v, np.clip(np.abs(place.u) - 0.97, 0, 9)
+    v, beside = place.v, np.clip(np.abs(place.u) - 1.03, 0, 9)
     return np.stack([-v, v + 6.0 * beside]) * place.mouth.width
 
 

@@ -84,6 +84,8 @@ def _cut(mouth: Mouth, box: Box) -> tuple[int, int]:
 
     The line runs on beyond the corners of the mouth to the sides of the box.
     """
+    if mouth.axes.rotation[0, 0] < 0.5:
+        return 0, box.height  # tilted by over 60 degrees: rows do not tell above from below
     left, right = mouth.half_widths
     ends = [mouth.seam[0], mouth.seam[-1]]
     line = np.array([[-3.2 * left, ends[0]], [3.2 * right, ends[1]]])
@@ -91,7 +93,7 @@ def _cut(mouth: Mouth, box: Box) -> tuple[int, int]:
     rows = mouth.axes.to_picture(np.concatenate([line, seam]))[:, 1] - box.top
     top = int(rows.min() - 0.30 * mouth.width)
     bottom = int(rows.max() + 0.45 * mouth.width)
-    return max(top, 0), min(max(bottom, 0), box.height)
+    return min(max(top, 0), box.height), min(max(bottom, 0), box.height)
 
 
 def layers_of(lips: Lips, pose: Pose, opening: float, zoom: int = 1) -> Layers:
@@ -166,7 +168,8 @@ def _fill_interior(
     )
     # Lips shade what lies behind them, the upper lip most: light comes from above.
     reach = max(3, int(0.11 * lips.mouth.width) | 1)
-    above = cv2.blur(seen, (reach, reach), anchor=(reach // 2, reach - 1 - reach // 4))
+    right, down = reach // 2 + lips.mouth.axes.rotation[1] * (reach // 4)
+    above = cv2.blur(seen, (reach, reach), anchor=(round(right), round(down)))
     light = np.clip(0.60 + 0.66 * above, 0, 1)
     lit = (scene * light[..., None]).astype(np.uint8)
     lower[inner.slices] = cv2.blendLinear(

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from lipstream.video import Image
 
 
+class _Slot:
+    """Room for what is computed once for one avatar."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.puppet: Portrait | Clip | None = None
+
+
 class PuppetRenderer:
     """Moves photos by dense flow. Safe to share between threads and streams.
 
@@ -29,7 +37,7 @@ class PuppetRenderer:
     def __init__(self, fps: Fraction, motion: MotionConfig) -> None:
         self._fps = fps
         self._motion = motion
-        self._prepared: WeakKeyDictionary[Avatar, Portrait | Clip] = WeakKeyDictionary()
+        self._prepared: WeakKeyDictionary[Avatar, _Slot] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def prepare(self, avatar: Avatar) -> None:
@@ -45,14 +53,16 @@ class PuppetRenderer:
         pose = pose_of(request.conditioning)
         if isinstance(puppet, Portrait):
             return puppet.render(request.index, self._fps, pose, self._motion)
-        return puppet.render(request.index, self._fps, pose)
+        return puppet.render(request.avatar, request.index, self._fps, pose)
 
     def _puppet(self, avatar: Avatar) -> Portrait | Clip:
         with self._lock:
-            puppet = self._prepared.get(avatar)
-            if puppet is None:
-                puppet = self._prepared[avatar] = _prepare(avatar)
-            return puppet
+            slot = self._prepared.setdefault(avatar, _Slot())
+        # Preparing takes a second for a clip: only those who want the same avatar wait.
+        with slot.lock:
+            if slot.puppet is None:
+                slot.puppet = _prepare(avatar)
+            return slot.puppet
 
 
 def _prepare(avatar: Avatar) -> Portrait | Clip:

@@ -1,0 +1,73 @@
+"""Small networks with synthetic weights, and what it takes to compare them with others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
+from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
+from tests.golden_cases.filling import config_of, fill_module
+
+TINY_UNET: dict[str, Any] = {
+    "act_fn": "silu",
+    "attention_head_dim": 4,
+    "block_out_channels": [8, 16, 16],
+    "center_input_sample": False,
+    "cross_attention_dim": 24,
+    "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+    "downsample_padding": 1,
+    "flip_sin_to_cos": True,
+    "freq_shift": 0,
+    "in_channels": 8,
+    "layers_per_block": 2,
+    "mid_block_scale_factor": 1,
+    "norm_eps": 1e-05,
+    "norm_num_groups": 4,
+    "out_channels": 4,
+    "sample_size": 64,
+    "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
+}
+TINY_VAE: dict[str, Any] = {
+    "act_fn": "silu",
+    "block_out_channels": [8, 16, 16, 16],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "in_channels": 3,
+    "out_channels": 3,
+    "latent_channels": 4,
+    "layers_per_block": 1,
+    "norm_num_groups": 4,
+    "sample_size": 256,
+}
+
+
+def unet(config: dict[str, Any] = TINY_UNET) -> UNet:
+    network = UNet(UNetDimensions.from_config(config))
+    fill_module(network)
+    return network
+
+
+def vae(config: dict[str, Any] = TINY_VAE) -> Vae:
+    network = Vae(VaeDimensions.from_config(config))
+    fill_module(network)
+    return network
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def share_weights(one: nn.Module, other: nn.Module) -> None:
+    """Make `other` use the tensors of `one`; every key must fit."""
+    other.load_state_dict(one.state_dict(), strict=True, assign=True)
+    other.train(False)
+
+
+def published(name: str) -> tuple[Path, dict[str, object]]:
+    """Manifest and config of a network of the published size."""
+    manifest = Path(__file__).parents[2] / "golden" / "manifests" / f"{name}.json"
+    return manifest, config_of(manifest)

@@ -1,0 +1,116 @@
+"""The puppet renderer: shared by threads and streams, keeps nothing alive, takes any face."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lipstream.avatar.avatar import Avatar, AvatarFrame
+from lipstream.avatar.build import build_avatar
+from lipstream.config import MotionConfig
+from lipstream.errors import FaceError, OptionError
+from lipstream.rendering.backends import open_backend
+from lipstream.rendering.puppet.puppet import PuppetRenderer
+from lipstream.rendering.renderer import FrameRequest
+from lipstream.speech.articulation import PARAMETERS
+from tests.fakes import blank_avatar
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+AH = np.array([{"jaw": 0.95, "wide": 0.3}.get(name, 0.0) for name in PARAMETERS], np.float32)
+
+
+@pytest.fixture(scope="module")
+def portrait() -> Avatar:
+    return build_avatar(EXAMPLES / "portrait_closed.png")
+
+
+def renderer() -> PuppetRenderer:
+    return PuppetRenderer(Fraction(25), MotionConfig())
+
+
+def turned(avatar: Avatar, matrix: np.ndarray, size: tuple[int, int]) -> Avatar:
+    """The same face elsewhere: picture and landmarks moved by one (2, 3) matrix."""
+    frame = avatar.frames[0]
+    assert frame.landmarks is not None
+    picture = cv2.warpAffine(
+        frame.pixels, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    points = (frame.landmarks @ matrix[:, :2].T + matrix[:, 2]).astype(np.float32)
+    moved = AvatarFrame(np.asarray(picture, np.uint8), points)
+    return Avatar((moved,), False, "turned", avatar.report)
+
+
+def test_threads_and_streams_share_one_renderer(portrait: Avatar) -> None:
+    clip = build_avatar(EXAMPLES / "idle.mp4")
+    requests = [FrameRequest((portrait, clip)[i % 2], i, AH) for i in range(12)]
+    alone = renderer().render(requests)
+    shared = renderer()
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda request: shared.render([request])[0], requests))
+    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("name", ["portrait_closed.png", "idle.mp4"])
+def test_what_is_computed_for_an_avatar_goes_with_it(name: str) -> None:
+    avatar = build_avatar(EXAMPLES / name)
+    puppets = renderer()
+    puppets.render([FrameRequest(avatar, 0, AH)])
+    gone = weakref.ref(avatar)
+    del avatar
+    gc.collect()
+    assert gone() is None
+
+
+@pytest.mark.parametrize("degrees", [30, 90, 180, 270])
+def test_a_turned_face_talks_like_an_upright_one(portrait: Avatar, degrees: int) -> None:
+    still = PuppetRenderer(Fraction(25), MotionConfig(blink=False, sway=False))
+    upright = still.render([FrameRequest(portrait, 0, AH)])[0]
+    matrix = cv2.getRotationMatrix2D((255.5, 255.5), degrees, 1)
+    drawn = still.render([FrameRequest(turned(portrait, matrix, (512, 512)), 0, AH)])[0]
+    back = cv2.warpAffine(drawn, cv2.invertAffineTransform(matrix), (512, 512), flags=2)
+    face = (slice(100, 300), slice(150, 320))
+    difference = np.abs(back[face].astype(int) - upright[face]).max(-1)
+    assert (difference > 60).mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("right", "down"), [(-180, 0), (160, 0), (0, -110), (0, 230), (-180, -110)]
+)
+def test_a_face_at_the_edge_of_the_picture_talks(portrait: Avatar, right: int, down: int) -> None:
+    matrix = np.array([[1.0, 0, right], [0, 1.0, down]])
+    cut = turned(portrait, matrix, (512, 512))
+    for index in (0, 40, 77):
+        drawn = renderer().render([FrameRequest(cut, index, AH)])[0]
+        assert drawn.shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize("scale", [0.28, 2.5])
+def test_small_and_large_faces_talk(portrait: Avatar, scale: float) -> None:
+    side = round(512 * scale)
+    scaled = turned(portrait, np.array([[scale, 0, 0], [0, scale, 0]]), (side, side))
+    drawn = renderer().render([FrameRequest(scaled, 3, AH)])[0]
+    changed = np.abs(drawn.astype(int) - scaled.frames[0].pixels).max(-1) > 40
+    assert drawn.shape == (side, side, 3)
+    assert changed.sum() > 20
+
+
+def test_an_avatar_without_a_face_is_refused() -> None:
+    with pytest.raises(FaceError, match="no face"):
+        renderer().render([FrameRequest(blank_avatar(), 0, AH)])
+
+
+def test_backends_are_opened_by_name() -> None:
+    assert open_backend().name == "puppet"
+    assert open_backend("puppet", fps=29.97).fps == Fraction(2997, 100)
+    for fps in (0, -1, 61):
+        with pytest.raises(OptionError, match="fps"):
+            open_backend(fps=fps)
+    with pytest.raises(OptionError, match="no backend 'cinema'"):
+        open_backend("cinema")
