@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -75,12 +75,19 @@ def test_integers_stored_as_floats_are_refused_with_the_remedy() -> None:
         AudioChunk.from_pcm(np.array([0.0, 12_000.0]), 16_000)
 
 
-@pytest.mark.parametrize("rate", [0, -16_000, 999, 768_001, 44_100.5])
-def test_absurd_rates_are_refused(rate: int) -> None:
+@pytest.mark.parametrize(
+    "rate", [0, -16_000, 999, 768_001, 44_100.5, np.nan, np.inf, None, "16000"]
+)
+def test_absurd_rates_are_refused(rate: Any) -> None:
     with pytest.raises(AudioError, match="sample rate"):
         AudioChunk.from_pcm(np.zeros(4, np.int16), rate)
     with pytest.raises(AudioError, match="sample rate"):
         Resampler(rate)
+
+
+@pytest.mark.parametrize("rate", [16_000.0, np.int32(16_000), np.float32(16_000)])
+def test_a_rate_may_be_any_kind_of_whole_number(rate: Any) -> None:
+    assert type(AudioChunk.from_pcm(np.zeros(4, np.int16), rate).sample_rate) is int
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int64, np.complex64, bool])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,12 +66,13 @@ class AudioChunk:
 
 def checked_rate(sample_rate: int) -> int:
     """`sample_rate` as an int; AudioError when no sound has such a rate."""
-    if sample_rate != int(sample_rate) or not LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
-        raise AudioError(
-            f"a sample rate of {sample_rate} Hz cannot be used; "
-            f"give a whole number from {LOWEST_RATE} to {HIGHEST_RATE}."
-        )
-    return int(sample_rate)
+    with contextlib.suppress(TypeError, ValueError, OverflowError):  # None, NaN and infinity
+        if int(sample_rate) == sample_rate and LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+            return int(sample_rate)
+    raise AudioError(
+        f"a sample rate of {sample_rate!r} Hz cannot be used; "
+        f"give a whole number from {LOWEST_RATE} to {HIGHEST_RATE}."
+    )
 
 
 def _scaled(samples: NDArray[Any]) -> Floats:
