@@ -68,6 +68,7 @@ def test_the_digest_knows_content_and_settings(portrait_path: Path, tmp_path: Pa
     first = digest(portrait_path, CONFIG)
     assert first != digest(portrait_path, AvatarConfig(max_side=128))
     assert first != digest(portrait_path, AvatarConfig(background=(0, 0, 0)))
+    assert first != digest(portrait_path, AvatarConfig(min_eye_distance=40))
     assert first == digest(portrait_path, AvatarConfig(max_seconds=10))
     changed = tmp_path / "portrait.png"
     changed.write_bytes(portrait_path.read_bytes() + b"\0")

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int, "int | None"], None]
 
 PREPARATION = 1  # raise it when the same file and settings would give another avatar
-DECISIVE = ("max_side", "background", "good_eye_distance")  # settings that change the result
+# Settings that change the result: the least eye distance says which faces are looked for.
+DECISIVE = ("max_side", "background", "min_eye_distance", "good_eye_distance")
 # At 97 without colour subsampling a clip's pictures are visually lossless and a twentieth the size.
 JPEG = (
     *(cv2.IMWRITE_JPEG_QUALITY, 97),
