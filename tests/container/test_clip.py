@@ -79,6 +79,27 @@ def test_odd_sizes_stay_as_they_are(tmp_path: Path) -> None:
     assert [image.shape for image in read_clip(path)] == [(47, 63, 3)]
 
 
+@pytest.mark.parametrize(("size", "same"), [((128, 96), True), ((63, 48), True), ((48, 64), False)])
+def test_a_size_may_change_on_the_way_but_not_the_shape(
+    tmp_path: Path, size: tuple[int, int], same: bool
+) -> None:
+    """A bare stream of H.264, as two of them written one after the other are one."""
+    stream = b""
+    for width, height in ((64, 48), size):
+        part = write_video(
+            tmp_path / "a.h264",
+            grey_levels(3, width, height),
+            at(Fraction(25), 3),
+            pixels="yuv444p",
+        )
+        stream += part.read_bytes()
+    part.write_bytes(stream)
+    if same:
+        assert [image.shape for image in read_clip(part)] == [(48, 64, 3)] * 6
+    else:
+        assert "changes the shape of its picture on the way; cut out" in refusal(part)
+
+
 def test_large_pictures_are_shrunk_without_aliasing(tmp_path: Path) -> None:
     picture = np.zeros((240, 320, 3), np.uint8)
     picture[:, ::2] = 254  # lines of one pixel: half grey once shrunk, stripes if only skipped

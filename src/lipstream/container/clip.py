@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lipstream.video import Image
 
 UNSPECIFIED = 2  # ITU-T H.273: the file does not say which matrix made its YUV
+SQUEEZED = Fraction(2, 100)  # change of width over height within a clip that would be seen
 FULL_CHROMA, ACCURATE = 0x2000, 0x40000  # swscale: interpolate colour, round exactly
 
 
@@ -40,7 +41,8 @@ def read_clip(
     Frame i is the source picture whose time is nearest to i / fps, the earlier one of two as near,
     counted from the first picture: any source rate, variable ones too, keeps its speed. All frames
     have one size, shrunk so that no side is longer than `max_side`. Raises PictureError, also on
-    the way, when the file is no video, is damaged, or is longer or larger than allowed.
+    the way, when the file is no video, is damaged, changes its shape, or is longer or larger than
+    allowed.
     """
     path = Path(path)
     with open_media(path, PictureError) as container:
@@ -50,7 +52,7 @@ def read_clip(
             _check_length(path, stream.duration * stream.time_base, max_seconds)
         stream.thread_type = "AUTO"
         converted, shown = None, None
-        conversion = _Conversion(max_side)
+        conversion = _Conversion(path, max_side)
         for frame in _at_rate(_timed(path, container, stream, max_seconds), fps):
             if frame is not shown:
                 _check_size(path, frame.width, frame.height, max_pixels)
@@ -127,14 +129,22 @@ def _at_rate(
 
 
 class _Conversion:
-    """Decoded pictures to upright RGB of the first one's size."""
+    """Decoded pictures to upright RGB of the first one's size; PictureError for another shape."""
 
-    def __init__(self, max_side: int) -> None:
-        self._max_side = max_side
+    def __init__(self, path: Path, max_side: int) -> None:
+        self._path, self._max_side = path, max_side
+        self._shape: Fraction | None = None
         self._size: tuple[int, int] | None = None
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> Image:
+        width, height = _shown(frame)
+        self._shape = self._shape or width / height
+        if abs(width / height / self._shape - 1) > SQUEEZED:
+            raise PictureError(
+                f"{self._path} changes the shape of its picture on the way; "
+                "cut out a part of one shape or export it again."
+            )
         self._size = self._size or fitted(frame, self._max_side)
         shrinks = self._size != (frame.width, frame.height)
         kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
@@ -155,13 +165,18 @@ class _Conversion:
 
 def fitted(frame: VideoFrame, max_side: int) -> tuple[int, int]:
     """(width, height) of a stored picture shown with square pixels, no side over `max_side`."""
+    width, height = _shown(frame)
+    scale = min(Fraction(1), max_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _shown(frame: VideoFrame) -> tuple[Fraction, Fraction]:
+    """(width, height) of a stored picture in square pixels."""
     # PyAV keeps the pixel's shape with the codec; 4:1 and beyond is a wrong entry, not a film.
     shape = getattr(frame, "sample_aspect_ratio", None) or Fraction(1)
     if not Fraction(1, 4) <= shape <= 4:
         shape = Fraction(1)
-    width, height = frame.width * shape, Fraction(frame.height)
-    scale = min(Fraction(1), max_side / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    return frame.width * shape, Fraction(frame.height)
 
 
 def upright(image: Image, frame: VideoFrame) -> Image:
