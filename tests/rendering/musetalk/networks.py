@@ -67,6 +67,11 @@ def share_weights(one: nn.Module, other: nn.Module) -> None:
     other.train(False)
 
 
+def channels_last(network: Any) -> None:
+    """Lay out the weights as fast devices like them."""
+    network.to(memory_format=torch.channels_last)
+
+
 def published(name: str) -> tuple[Path, dict[str, object]]:
     """Manifest and config of a network of the published size."""
     manifest = Path(__file__).parents[2] / "golden" / "manifests" / f"{name}.json"
