@@ -10,6 +10,7 @@ from PIL import Image as Pillow
 from lipstream.avatar.archive import save_avatar
 from lipstream.avatar.build import build_avatar, digest, open_avatar
 from lipstream.avatar.landmarks import LIPS
+from lipstream.avatar.picture import read_picture
 from lipstream.avatar.smoothing import jitter
 from lipstream.config import AvatarConfig
 from lipstream.errors import ArchiveError, FaceError, PictureError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from lipstream.video import Image
 
 CONFIG = AvatarConfig()
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def write_png(path: Path, image: Image) -> Path:
@@ -137,6 +139,38 @@ def test_faceless_files_are_refused(portrait: Image, tmp_path: Path) -> None:
     frames = [*[portrait] * 4, *[faceless()] * 8]
     with pytest.raises(FaceError, match="a face in only 4 of 12 frames"):
         build_avatar(write_clip(tmp_path / "brief.mp4", frames), CONFIG)
+
+
+@pytest.mark.parametrize("height", [166, 191, 213])
+def test_a_picture_that_ends_above_the_mouth_is_refused(tmp_path: Path, height: int) -> None:
+    """The mesh goes on beyond the edge; its lips end at 214."""
+    image = read_picture(EXAMPLES / "portrait_closed.png", CONFIG)
+    with pytest.raises(FaceError, match=r"the mouth of the face in .*half.png is cut off"):
+        build_avatar(write_png(tmp_path / "half.png", image[:height]), CONFIG)
+    build_avatar(write_png(tmp_path / "whole.png", image[:222]), CONFIG)
+
+
+def test_of_two_faces_one_with_a_mouth_is_taken(portrait: Image, tmp_path: Path) -> None:
+    small = pasted(portrait, (256, 170), 40, 0, 170)
+    path = write_png(tmp_path / "two.png", np.concatenate([portrait[:170], small], axis=1))
+    points = build_avatar(path, CONFIG).at(0).landmarks
+    assert points is not None and points[:, 0].min() > 256
+
+
+def test_frames_of_a_clip_that_end_above_the_mouth_are_faceless(
+    portrait: Image, tmp_path: Path
+) -> None:
+    frames = [placed(portrait, y=y) for y in (*[0] * 8, *range(0, 90, 10), *[90] * 6)]
+    avatar = build_avatar(write_clip(tmp_path / "sinking.mp4", frames), CONFIG)
+    lips = [
+        None if frame.landmarks is None else float(frame.landmarks[list(LIPS), 1].max())
+        for frame in avatar.frames
+    ]
+    assert all(lip is not None and lip < 256 for lip in lips[:14])
+    assert all(lip is None for lip in lips[17:])
+    low = [placed(portrait, y=y) for y in (90, 91, 92, 92)]
+    with pytest.raises(FaceError, match=r"the mouth of the face in .*low.mp4 is cut off"):
+        build_avatar(write_clip(tmp_path / "low.mp4", low), CONFIG)
 
 
 def test_a_face_too_small_to_speak_is_refused(portrait: Image, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lipstream.avatar.landmarks import NOSE_TIP
-from lipstream.avatar.report import refuse_unusable, survey
+from lipstream.avatar.landmarks import LIPS, NOSE_TIP, eye_distance
+from lipstream.avatar.report import refuse_unusable, shows_mouth, survey
 from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
 from tests.avatar.scenes import pasted
@@ -102,6 +102,21 @@ def test_the_unusable_is_refused(
     with pytest.raises(FaceError, match=reason) as caught:
         refuse_unusable(PATH, replace(good, **changes), CONFIG)  # type: ignore[arg-type]
     assert "anna.png" in str(caught.value)
+
+
+def test_a_face_without_its_mouth_is_refused_as_that(good: QualityReport) -> None:
+    lost = replace(good, faces_found=0, faces_lost=1)
+    with pytest.raises(FaceError, match=r"the mouth of the face in anna.png is cut off"):
+        refuse_unusable(PATH, lost, CONFIG, cut_off=1)
+
+
+def test_a_mouth_is_shown_where_a_little_room_is_left_around_it(face: Face) -> None:
+    lips = face.landmarks[list(LIPS), :2]
+    right, bottom = np.ceil(lips.max(axis=0) + 0.02 * eye_distance(face.landmarks)).astype(int)
+    assert shows_mouth(face.landmarks, (right, bottom))
+    assert not shows_mouth(face.landmarks, (right - 2, bottom))
+    assert not shows_mouth(face.landmarks, (right, bottom - 2))
+    assert not shows_mouth(face.landmarks - np.array([right - 10, 0, 0], np.float32), (256, 256))
 
 
 def test_the_passable_is_not_refused(good: QualityReport) -> None:

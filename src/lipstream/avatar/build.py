@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.clip import Follower
 from lipstream.avatar.face import FaceFinder
 from lipstream.avatar.picture import SUFFIXES, check_file, is_picture, read_picture
-from lipstream.avatar.report import refuse_unusable, survey
+from lipstream.avatar.report import refuse_unusable, shows_mouth, survey
 from lipstream.avatar.smoothing import fill_gaps, smooth
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Called with the frames done and their total, None while it is unknown.
 Progress = Callable[[int, "int | None"], None]
 
-PREPARATION = 1  # raise it when the same file and settings would give another avatar
+PREPARATION = 2  # raise it when the same file and settings would give another avatar
 # Settings that change the result: the least eye distance says which faces are looked for.
 DECISIVE = ("max_side", "background", "min_eye_distance", "good_eye_distance")
 # At 97 without colour subsampling a clip's pictures are visually lossless and a twentieth the size.
@@ -69,11 +69,12 @@ def build_avatar(
 
 def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
     faces = FaceFinder().find(image)
-    points = _flat(faces[0].landmarks) if faces else None
     size = (image.shape[1], image.shape[0])
-    portrait = image if faces else None
+    whole = [face for face in faces if shows_mouth(face.landmarks, size)]
+    points = _flat(whole[0].landmarks) if whole else None
+    portrait = image if whole else None
     report = survey(size, [points], [points], [0], len(faces), portrait, config)
-    refuse_unusable(path, report, config)
+    refuse_unusable(path, report, config, cut_off=len(faces) - len(whole))
     image.flags.writeable = False
     return Avatar((AvatarFrame(image, points),), False, digest(path, config), report)
 
@@ -88,7 +89,8 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
         max_seconds=config.max_seconds,
         max_pixels=config.max_pixels,
     )
-    frames, people, portrait = _measure(path, images, config, progress)
+    seen = _measure(path, images, config, progress)
+    frames = seen.frames
     if len(frames) == 1:
         # A film of one picture has no motion of its own.
         return _from_picture(path, np.array(frames[0].pixels), config)
@@ -97,8 +99,8 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
     track = smooth(fill_gaps(measured, shots), shots)
     first = frames[0].pixels
     size = (first.shape[1], first.shape[0])
-    report = survey(size, measured, track, shots, people, portrait, config)
-    refuse_unusable(path, report, config)
+    report = survey(size, measured, track, shots, seen.people, seen.portrait, config)
+    refuse_unusable(path, report, config, seen.cut_off)
     quiet = tuple(
         AvatarFrame(frame.source, _frozen(points), frame.shot)
         for frame, points in zip(frames, track, strict=True)
@@ -106,32 +108,41 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
     return Avatar(quiet, True, digest(path, config), report)
 
 
+@dataclass
+class _Measured:
+    """A clip as it was seen, before its landmarks are made quiet."""
+
+    frames: list[AvatarFrame] = field(default_factory=list)
+    portrait: Image | None = None  # the first picture that shows the face
+    people: int = 0  # in that picture
+    cut_off: int = 0  # frames whose face ends above the mouth: they count as faceless
+
+
 def _measure(
     path: Path, images: Iterable[Image], config: AvatarConfig, progress: Progress | None
-) -> tuple[list[AvatarFrame], int, Image | None]:
-    """Frames with landmarks as they were seen, the people at the start, a picture of the face.
-
-    One decoded picture is held at a time.
-    """
+) -> _Measured:
+    """One decoded picture is held at a time."""
     finder = FaceFinder()
     follower = Follower(finder, config.min_eye_distance)
-    frames: list[AvatarFrame] = []
-    people, portrait = 0, None
+    seen = _Measured()
     shape: tuple[int, ...] = ()
     for image in images:
-        if frames and image.shape != shape:
+        if seen.frames and image.shape != shape:
             raise PictureError(f"{path} changes its picture size midway: convert it to one size.")
         shape = image.shape
         face = follower.follow(image)
-        if face is not None and portrait is None:
-            portrait, people = image, len(finder.find(image, config.min_eye_distance))
+        if face is not None and not shows_mouth(face.landmarks, (shape[1], shape[0])):
+            seen.cut_off += 1
+            face = None
+        if face is not None and seen.portrait is None:
+            seen.portrait, seen.people = image, len(finder.find(image, config.min_eye_distance))
         points = None if face is None else _flat(face.landmarks)
-        frames.append(AvatarFrame(_encode(image), points, follower.shot))
+        seen.frames.append(AvatarFrame(_encode(image), points, follower.shot))
         if progress is not None:
-            progress(len(frames), None)
-    if not frames:
+            progress(len(seen.frames), None)
+    if not seen.frames:
         raise PictureError(f"{path} holds no picture: give a picture or a video clip.")
-    return frames, people, portrait
+    return seen
 
 
 def _encode(image: Image) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 from lipstream.avatar.avatar import QualityReport
 from lipstream.avatar.landmarks import (
     FACE_OVAL,
+    LIPS,
     eye_distance,
     face_height,
     mouth_gap,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 PROFILE = 0.35  # nose offset as a share of the eye distance; beyond, half of the mouth is hidden
 TURNED = 0.20  # visibly turned: the far half of the mouth moves less well
 OPEN = 0.09  # gap over mouth width; the mesh reads up to 0.05 where lips touch
+MOUTH_ROOM = 0.02  # around the lips as a share of the eye distance; with less they are cut off
 NEAR_EDGE = 0.08  # room around the face as a share of its height
 DARK = 60  # mean grey level of the face, 0 to 255
 SHARP_FACE = 96  # pixels of eye distance at which sharpness is judged
@@ -83,9 +85,26 @@ def survey(
     return replace(report, warnings=tuple(warnings))
 
 
-def refuse_unusable(path: Path, report: QualityReport, config: AvatarConfig) -> None:
-    """`FaceError` when no convincing talking face can come of it."""
+def shows_mouth(points: Floats, size: tuple[int, int]) -> bool:
+    """Whether the lips of a face lie inside a picture of `size`; the mesh guesses what does not."""
+    lips = points[list(LIPS), :2]
+    room = min(float(lips.min()), float((np.asarray(size) - lips).min()))
+    return room >= MOUTH_ROOM * eye_distance(points)
+
+
+def refuse_unusable(
+    path: Path, report: QualityReport, config: AvatarConfig, cut_off: int = 0
+) -> None:
+    """`FaceError` when no convincing talking face can come of it.
+
+    `cut_off` frames were taken for faceless because their face ends above the mouth.
+    """
     usable = report.frames - report.faces_lost
+    if report.faces_found == 0 and cut_off:
+        raise FaceError(
+            f"the mouth of the face in {path} is cut off by the edge of the picture: give one that "
+            "shows the whole face."
+        )
     if report.faces_found == 0:
         raise FaceError(
             f"no face was found in {path}: give a picture or clip that shows one face from the "
