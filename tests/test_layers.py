@@ -21,6 +21,7 @@ SOURCE = Path(lipstream.__file__).parent
 LAYERS = {
     "errors": 0,
     "config": 0,
+    "progress": 0,
     "timeline": 0,
     "audio": 0,
     "video": 0,
@@ -43,7 +44,7 @@ LAYERS = {
 }
 HEAVY = {"torch", "cv2", "av", "PIL", "onnxruntime", "aiortc", "fastapi", "scipy"}
 VALUES = {"numpy", "soxr"}  # what the lowest layer may need besides the standard library
-PLAIN = {"errors", "config", "timeline"}  # need nothing at all
+PLAIN = {"errors", "config", "progress", "timeline"}  # need nothing at all
 
 MODULES = sorted(SOURCE.rglob("*.py"))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,10 +26,8 @@ from lipstream.timeline import FPS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lipstream.progress import Progress
     from lipstream.video import Floats, Image
-
-# Called with the frames done and their total, None while it is unknown.
-Progress = Callable[[int, "int | None"], None]
 
 PREPARATION = 2  # raise it when the same file and settings would give another avatar
 # Settings that change the result: the least eye distance says which faces are looked for.

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# Called with what is done and, where it is known, what there is in all.
-Progress = Callable[[int, int | None], None]
+from lipstream.progress import Progress
 
 
 @contextmanager
