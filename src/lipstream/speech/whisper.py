@@ -1,0 +1,237 @@
+"""The encoder of Whisper: 30 s of sound -> five vectors every 20 ms.
+
+Names of members are those of the published state dict after `encoder_state`; the decoder is never
+used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import log
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipstream.errors import InputError
+from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats
+
+HOP = FEATURE_STEP // 2  # 160 samples from one mel column to the next; two columns make a step
+FFT = 400  # samples in a window, 25 ms
+PIECE = 30 * SAMPLE_RATE  # samples that the published encoder hears, padded with zeros
+_BATCH = 16  # pieces computed at once; more gain nothing and cost memory
+
+
+@dataclass(frozen=True, slots=True)
+class WhisperDimensions:
+    """The sizes of one encoder; the defaults are those of whisper-tiny."""
+
+    mel_bins: int = 80
+    steps: int = 1500  # at most, of 20 ms
+    width: int = 384
+    heads: int = 6
+    layers: int = 4
+    inner: int = 1536  # between the two halves of a feed-forward layer
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, object], source: str = "The config of Whisper"
+    ) -> WhisperDimensions:
+        """Read a `config.json`. What it says of decoding and training does not matter here."""
+        for key, supported in (("model_type", "whisper"), ("activation_function", "gelu")):
+            if config.get(key, supported) != supported:
+                raise InputError(
+                    f"{source} sets {key} to {config[key]!r}, but lipstream supports only "
+                    f"{supported!r}."
+                )
+
+        def count(key: str, default: int) -> int:
+            value = config.get(key, default)
+            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+                return value
+            raise InputError(
+                f"{source} sets {key} to {value!r}; it must be a whole number above 0."
+            )
+
+        tiny = cls()
+        dimensions = cls(
+            mel_bins=count("num_mel_bins", tiny.mel_bins),
+            steps=count("max_source_positions", tiny.steps),
+            width=count("d_model", tiny.width),
+            heads=count("encoder_attention_heads", tiny.heads),
+            layers=count("encoder_layers", tiny.layers),
+            inner=count("encoder_ffn_dim", tiny.inner),
+        )
+        if dimensions.width % dimensions.heads:
+            raise InputError(
+                f"{source} sets d_model to {dimensions.width}, which must be a multiple of "
+                f"encoder_attention_heads, {dimensions.heads}."
+            )
+        return dimensions
+
+
+class _Attention(nn.Module):
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width, bias=False)
+        self.v_proj = nn.Linear(width, width)
+        self.out_proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, steps, width) -> the same"""
+        query, key, value = (
+            made.reshape(*made.shape[:2], self.heads, -1).transpose(1, 2)
+            for made in (self.q_proj(x), self.k_proj(x), self.v_proj(x))
+        )  # (b, heads, steps, width / heads)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        attended: Tensor = self.out_proj(mixed)
+        return attended
+
+
+class _Layer(nn.Module):
+    def __init__(self, dimensions: WhisperDimensions) -> None:
+        super().__init__()
+        width = dimensions.width
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.self_attn = _Attention(width, dimensions.heads)
+        self.final_layer_norm = nn.LayerNorm(width)
+        self.fc1 = nn.Linear(width, dimensions.inner)
+        self.fc2 = nn.Linear(dimensions.inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, steps, width) -> the same"""
+        x = x + self.self_attn(self.self_attn_layer_norm(x))
+        x = x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
+        return x
+
+
+class _Stack(nn.Module):
+    """All layers, and what lies before and after them."""
+
+    def __init__(self, dimensions: WhisperDimensions) -> None:
+        super().__init__()
+        width = dimensions.width
+        self.conv1 = nn.Conv1d(dimensions.mel_bins, width, 3, padding=1)
+        self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.embed_positions = nn.Embedding(dimensions.steps, width)
+        self.layers = nn.ModuleList([_Layer(dimensions) for _ in range(dimensions.layers)])
+        self.layer_norm = nn.LayerNorm(width)
+
+    def forward(self, mel: Tensor) -> list[Tensor]:
+        """(b, mel_bins, 2 * steps) -> the embedding and each layer's result, (b, steps, width)."""
+        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
+        x = x + self.embed_positions.weight[: x.shape[1]]
+        states = [x]
+        for layer in self.layers:
+            states.append(layer(states[-1]))
+        states[-1] = self.layer_norm(states[-1])  # as published: the last one only
+        return states
+
+
+class WhisperEncoder(nn.Module):
+    """Log-mel columns -> the hidden states of every 20 ms."""
+
+    def __init__(self, dimensions: WhisperDimensions) -> None:
+        super().__init__()
+        self.dimensions = dimensions
+        self.encoder = _Stack(dimensions)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """(b, mel_bins, 2 * steps) -> (b, steps, layers + 1, width).
+
+        Fewer steps than the network was trained on are allowed; they take the first positions.
+        """
+        assert mel.shape[2] <= 2 * self.dimensions.steps, mel.shape
+        return torch.stack(self.encoder(mel), dim=2)
+
+
+class WhisperSpeech:
+    """Whisper as a `SpeechNetwork`, on the device and in the precision of its encoder."""
+
+    def __init__(self, encoder: WhisperEncoder) -> None:
+        self.encoder = encoder.eval()
+
+    @property
+    def layers(self) -> int:
+        return self.encoder.dimensions.layers + 1
+
+    @property
+    def width(self) -> int:
+        return self.encoder.dimensions.width
+
+    def features(self, samples: Sequence[Floats]) -> list[Floats]:
+        """See `SpeechNetwork`; every piece is padded to 30 s and encoded alone."""
+        batches = (samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH))
+        return [features for batch in batches for features in self._batch(batch)]
+
+    @torch.inference_mode()
+    def _batch(self, samples: Sequence[Floats]) -> list[Floats]:
+        dimensions, weight = self.encoder.dimensions, self.encoder.encoder.conv1.weight
+        length = dimensions.steps * FEATURE_STEP
+        padded = np.zeros((len(samples), length), np.float32)
+        for row, piece in zip(padded, samples, strict=True):
+            row[: len(piece)] = piece
+        mel = log_mel(torch.from_numpy(padded).to(weight.device), dimensions.mel_bins, length)
+        heard: Floats = self.encoder(mel.to(weight.dtype)).float().cpu().numpy()
+        return [
+            features[: len(piece) // FEATURE_STEP]
+            for features, piece in zip(heard, samples, strict=True)
+        ]
+
+
+def log_mel(samples: Tensor, bins: int = 80, length: int = PIECE) -> Tensor:
+    """(..., n) float32 at 16 kHz -> (..., bins, length / 160), one column per 10 ms.
+
+    The sound is padded with zeros to `length` samples. A column's values depend on the loudest band
+    of the whole piece.
+    """
+    assert samples.shape[-1] <= length, samples.shape
+    padded = F.pad(samples.float(), (0, length - samples.shape[-1]))
+    window = torch.hann_window(FFT, device=samples.device)
+    waves = torch.stft(padded, FFT, HOP, window=window, return_complex=True)[..., :-1]
+    power = waves.real.square() + waves.imag.square()  # (..., FFT / 2 + 1, columns)
+    filters = torch.from_numpy(_filterbank(bins)).to(samples.device)
+    bands = (filters @ power).clamp(min=1e-10).log10()
+    loudest = bands.amax(dim=(-2, -1), keepdim=True)
+    mel: Tensor = (torch.maximum(bands, loudest - 8.0) + 4.0) / 4.0
+    return mel
+
+
+@lru_cache(maxsize=4)
+def _filterbank(bins: int) -> Floats:
+    """Triangles on Slaney's mel scale, of equal area: (bins, FFT / 2 + 1)."""
+    edges = _hertz(np.linspace(0.0, _mel(SAMPLE_RATE / 2), bins + 2))
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    heard = np.linspace(0.0, SAMPLE_RATE / 2, FFT // 2 + 1)
+    triangles = np.minimum((heard - low) / (centre - low), (high - heard) / (high - centre))
+    return np.asarray(np.maximum(triangles, 0.0) * 2.0 / (high - low), np.float32)
+
+
+# Slaney's scale: straight up to 1000 Hz, 15 mel; above, 27 mel for each factor of 6.4.
+_BEND, _BEND_MEL, _PER_MEL = 1000.0, 15.0, log(6.4) / 27.0
+
+
+def _mel(hertz: float) -> float:
+    """Of a frequency above the bend."""
+    return _BEND_MEL + log(hertz / _BEND) / _PER_MEL
+
+
+def _hertz(mels: NDArray[np.float64]) -> NDArray[np.float64]:
+    straight = mels * (_BEND / _BEND_MEL)
+    return np.where(mels < _BEND_MEL, straight, _BEND * np.exp((mels - _BEND_MEL) * _PER_MEL))
+
+
+def encoder_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder's part of a published state dict, under the names of `WhisperEncoder`."""
+    named = {key.removeprefix("model."): tensor for key, tensor in state.items()}
+    return {key: tensor for key, tensor in named.items() if key.startswith("encoder.")}
