@@ -1,0 +1,131 @@
+"""HuBERT, for checkpoints of MuseTalk that listen to its 768 numbers every 20 ms.
+
+The network itself is that of the package transformers, read from a local folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipstream.errors import InputError, MissingError
+from lipstream.timeline import FEATURE_STEP
+
+if TYPE_CHECKING:
+    from transformers import HubertConfig, HubertModel
+
+    from lipstream.video import Floats
+
+_QUIET = 1e-7  # added to the variance of a piece, as the network was trained
+_UNUSED = {"masked_spec_embed"}  # only learning needs it
+
+
+class HubertSpeech(nn.Module):
+    """HuBERT as a `SpeechNetwork`: one vector per step, the last layer's."""
+
+    layers = 1
+
+    def __init__(self, model: HubertModel, normalise: bool = True) -> None:
+        """`normalise`: does the network expect sound of zero mean and unit variance?"""
+        super().__init__()
+        self.model = model.train(False)
+        self.normalise = normalise
+        reach, step = _reach(model.config)
+        if step != FEATURE_STEP:
+            raise InputError(
+                f"This HuBERT makes a step every {step} samples, but MuseTalk needs one every "
+                f"{FEATURE_STEP}: choose another checkpoint."
+            )
+        self._margin = (reach - step) // 2, reach - step - (reach - step) // 2
+
+    @classmethod
+    def load(cls, folder: Path) -> HubertSpeech:
+        """Read `config.json` and the weights from `folder`; nothing is fetched."""
+        try:
+            from transformers import HubertModel
+        except ImportError as error:
+            raise MissingError(
+                "HuBERT needs the package transformers; install it with "
+                "pip install 'lipstream[hubert]'."
+            ) from error
+        if not (folder / "config.json").is_file():
+            raise MissingError(f"{folder} has no config.json; put the files of HuBERT there.")
+        try:
+            found: Any = HubertModel.from_pretrained(
+                folder, local_files_only=True, output_loading_info=True
+            )
+        except (OSError, ValueError, RuntimeError) as error:
+            raise InputError(f"{folder} cannot be read as HuBERT: {_first_line(error)}") from error
+        model, report = found
+        lacking = sorted(set(report["missing_keys"]) - _UNUSED)
+        if lacking:
+            raise InputError(f"The weights in {folder} lack {lacking[0]}; they are of no HuBERT.")
+        return cls(model, _normalises(folder))
+
+    @property
+    def width(self) -> int:
+        return int(self.model.config.hidden_size)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(b, n) at 16 kHz -> (b, floor(n / 320), 1, width).
+
+        Zeros around the sound put each step in the middle of what it hears.
+        """
+        if self.normalise:
+            centred = samples - samples.mean(dim=1, keepdim=True)
+            spread = samples.var(dim=1, keepdim=True, correction=0) + _QUIET
+            samples = centred / spread.sqrt()
+        samples = F.pad(samples, self._margin).to(next(self.model.parameters()).dtype)
+        heard: Tensor = self.model(samples).last_hidden_state[:, :, None]
+        return heard
+
+    def features(self, samples: Sequence[Floats]) -> list[Floats]:
+        """See `SpeechNetwork`. Pieces of equal length are computed together.
+
+        Others are not: the network's first norm runs over time, so padding would be heard.
+        """
+        heard: dict[int, Floats] = {}
+        for length in {len(piece) for piece in samples}:
+            places = [place for place, piece in enumerate(samples) if len(piece) == length]
+            together = self._batch(np.stack([samples[place] for place in places]))
+            heard.update(zip(places, together, strict=True))
+        return [heard[place] for place in range(len(samples))]
+
+    @torch.inference_mode()
+    def _batch(self, samples: Floats) -> Floats:
+        """(b, n) -> (b, floor(n / 320), 1, width)"""
+        if samples.shape[1] < FEATURE_STEP:
+            return np.zeros((len(samples), 0, self.layers, self.width), np.float32)
+        device = next(self.model.parameters()).device
+        heard: Floats = self(torch.from_numpy(samples).to(device)).float().cpu().numpy()
+        return heard
+
+
+def _reach(config: HubertConfig) -> tuple[int, int]:
+    """Samples that one step hears, and from one step to the next."""
+    reach = step = 1
+    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+        reach += (kernel - 1) * step
+        step *= stride
+    return reach, step
+
+
+def _normalises(folder: Path) -> bool:
+    """What the checkpoint says of its input; most were trained on normalised sound."""
+    path = folder / "preprocessor_config.json"
+    try:
+        said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except ValueError as error:
+        raise InputError(f"{path} is no valid JSON; fetch it again.") from error
+    return bool(said.get("do_normalize", True))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
