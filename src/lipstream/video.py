@@ -44,6 +44,20 @@ class Box:
             self.bottom - frame.top,
         )
 
+    def clip_to(self, frame: Box) -> Box:
+        """The part of the box inside `frame`."""
+        inside = self.within(frame).clip(frame.width, frame.height)
+        return Box(
+            inside.left + frame.left,
+            inside.top + frame.top,
+            inside.right + frame.left,
+            inside.bottom + frame.top,
+        )
+
+    def scaled(self, factor: int) -> Box:
+        """The same pixels of a picture `factor` times as large."""
+        return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
+
     def clip(self, width: int, height: int) -> Box:
         """The part of the box inside a `width` x `height` picture."""
         return Box(

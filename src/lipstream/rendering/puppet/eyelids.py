@@ -30,6 +30,11 @@ def close_eyes(image: Image, points: Floats, axes: FaceAxes, amount: float) -> I
     return closed
 
 
+def eye_boxes(points: Floats, image: Image) -> list[Box]:
+    """The pixels that closing each eye may change."""
+    return [_eye_box(points[[*upper, *lower], :2], image) for upper, lower in lm.EYES]
+
+
 def _close_eye(
     image: Image,
     points: Floats,
@@ -40,7 +45,7 @@ def _close_eye(
     upper, lower = (axes.to_face(points[list(lid), :2]) for lid in lids)
     upper, lower = (lid[np.argsort(lid[:, 0])] for lid in (upper, lower))
     width = float(upper[-1, 0] - upper[0, 0])
-    box = _eye_box(points[[*lids[0], *lids[1]], :2], width, image)
+    box = _eye_box(points[[*lids[0], *lids[1]], :2], image)
     if min(box.width, box.height) < 2 or width < 2:
         return
     x, y = np.meshgrid(np.arange(box.left, box.right), np.arange(box.top, box.bottom))
@@ -86,8 +91,9 @@ def _free_skin(image: Image, axes: FaceAxes, upper: NDArray[np.float64], width: 
     return float(np.clip(heights[blocked[0]] - 0.06, LEAST_STRETCH, STRETCH))
 
 
-def _eye_box(contour: Floats, width: float, image: Image) -> Box:
+def _eye_box(contour: Floats, image: Image) -> Box:
     (x0, y0), (x1, y1) = contour.min(0), contour.max(0)
+    width = float(max(x1 - x0, y1 - y0))
     height, picture_width = image.shape[:2]
     return Box(
         int(x0 - 0.35 * width),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 GESTURES = ("jaw", "round", "wide", "close", "tuck", "teeth")
 SHADES = ("jaw", "round", "wide")  # gestures that also change how the light falls
-GRID_SIDE = 200  # flow is computed on at most so many points per side, then interpolated
+GRID_SIDE = 110  # flow is computed on at most so many points per side, then interpolated
 GAP = 0.36  # mouth widths between the lips at full jaw opening
 JAW_TRAVEL = GAP - 0.04  # of it the lower jaw's share; the upper lip rises by the rest
 INVERSION_STEPS = 2  # of the fixed point g(x) = F(x - g(x)); fields are smooth, two suffice
@@ -207,7 +207,7 @@ def _gestures(place: _Place) -> dict[str, tuple[Pair, Pair]]:
             -(0.022 + 0.018 * smoothstep(0, 0.20, v)) * arc * lower_lip,
         ),
         "tuck": both(zero, -0.050 * arc * upper_lip, -0.045 * arc * lower_lip),
-        "teeth": both(zero, -0.012 * arc * upper_lip, 0.025 * arc * lower_lip),
+        "teeth": both(zero, -0.005 * arc * upper_lip, 0.010 * arc * lower_lip),
     }
 
 

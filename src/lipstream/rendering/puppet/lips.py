@@ -42,18 +42,28 @@ class Layers:
     edges: tuple[Floats, Floats]  # (rows, columns) distance inside the layer, pixels
     light: Floats  # (rows, columns) factor on the brightness of the skin
 
-    def read(self, where: Floats, step: int, size: tuple[int, int]) -> Layers:
-        """The layers at grid coordinates (rows, columns, 2), enlarged to `size` pixels."""
-        upper, lower = (
-            sample(np.dstack([shift, edge, self.light]), where)
-            for shift, edge in zip(self.shifts, self.edges, strict=True)
-        )
-        light = np.where(upper[..., 2] > 0, upper[..., 3], lower[..., 3])
-        pixels = [
-            enlarge(np.ascontiguousarray(field), step, size)
-            for field in (upper[..., :2], lower[..., :2], upper[..., 2], lower[..., 2], light)
+    def read(
+        self, where: Floats, step: int, size: tuple[int, int], rows: tuple[int, int]
+    ) -> Layers:
+        """The layers at grid coordinates (rows, columns, 2), enlarged to `size` pixels.
+
+        Edges are wanted between the pixel `rows` alone.
+        """
+        upper = sample(np.dstack([self.shifts[0], self.edges[0]]), where)
+        lower = sample(np.dstack([self.shifts[1], self.edges[1], self.light]), where)
+        shifts = [
+            enlarge(np.ascontiguousarray(layer[..., :2]), step, size) for layer in (upper, lower)
         ]
-        return Layers((pixels[0], pixels[1]), (pixels[2], pixels[3]), pixels[4])
+        # One more row on either side: enlarging needs neighbours.
+        first, last = max(rows[0] // step - 1, 0), rows[1] // step + 2
+        edges = [
+            enlarge(np.ascontiguousarray(layer[first:last, :, 2]), step, (size[0], last * step))[
+                rows[0] - first * step : rows[1] - first * step
+            ]
+            for layer in (upper, lower)
+        ]
+        light = enlarge(np.ascontiguousarray(lower[..., 3]), step, size)
+        return Layers((shifts[0], shifts[1]), (edges[0], edges[1]), light)
 
 
 def prepare_lips(image: Image, points: Floats) -> Lips:
@@ -111,11 +121,9 @@ def layers_of(lips: Lips, pose: Pose, opening: float, zoom: int = 1) -> Layers:
             shift += np.float32(opening * zoom) * sample(flow.opening[layer], before)
         shifts.append(shift)
         edges.append(sample(flow.edges[layer], before))
-    return Layers(
-        (shifts[UPPER], shifts[LOWER]),
-        (edges[UPPER], edges[LOWER]),
-        flow.brightness(pose.gestures),
-    )
+    # The skin takes its shading along; what is shaded most belongs to the lower layer.
+    light = sample(flow.brightness(pose.gestures), before)
+    return Layers((shifts[UPPER], shifts[LOWER]), (edges[UPPER], edges[LOWER]), light)
 
 
 def join_layers(

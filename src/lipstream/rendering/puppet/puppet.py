@@ -17,6 +17,7 @@ from lipstream.rendering.puppet.pose import pose_of
 from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
+    from lipstream.progress import Progress
     from lipstream.video import Image
 
 
@@ -40,9 +41,10 @@ class PuppetRenderer:
         self._prepared: WeakKeyDictionary[Avatar, _Slot] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
-    def prepare(self, avatar: Avatar) -> None:
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """Measure the mouth and compute the flow of `avatar`, if not done before."""
         self._puppet(avatar)
+        return avatar
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
         """One picture per request, of the avatar's own size."""
