@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def faces_found(case: Case) -> list[bool]:
 
 def our_boxes(case: Case, found: list[bool]) -> list[Box | None]:
     """Our box per row, None where the detector saw no face."""
-    points = case["landmarks"].astype(np.float32)
+    points: Any = case["landmarks"]
     shifts = np.broadcast_to(case["bbox_shift"], len(points))
     return [
         face_box(points[row], box_of(case["detector_bbox"][row]), int(shifts[row]))
@@ -74,9 +75,10 @@ def our_boxes(case: Case, found: list[bool]) -> list[Box | None]:
 def check_errors(name: str, case: Case, found: list[bool]) -> list[Outcome]:
     """Where upstream crashes on a frame alone: exactly where there is no face to measure."""
     errors = [str(error) for error in case["error_single_frame"]]
+    landmarks: Any = case["landmarks"]
     ours = [
-        shift_range([points.astype(np.float32)] if there else []) is None
-        for points, there in zip(case["landmarks"], found, strict=True)
+        shift_range([points] if there else []) is None
+        for points, there in zip(landmarks, found, strict=True)
     ]
     seen = [near(f"{name} error_single_frame", ours, [bool(error) for error in errors])]
     for row, error in enumerate(errors):
@@ -88,7 +90,7 @@ def check_errors(name: str, case: Case, found: list[bool]) -> list[Outcome]:
 
 def range_text(case: Case, found: list[bool]) -> str:
     """The published hint on the shift, made from our numbers."""
-    points = case["landmarks"].astype(np.float32)
+    points: Any = case["landmarks"]
     reach = shift_range([face for face, there in zip(points, found, strict=True) if there])
     up, down = reach if reach is not None else (0, 0)
     return (

@@ -18,7 +18,7 @@ from tests.golden_cases.outcome import Outcome
 
 PLAIN = re.compile(r"src(?P<sources>\d+)_out(?P<frames>\d+)_batch(?P<batch>\d+)")
 MISSING = re.compile(
-    r"BUG_src(?P<sources>\d+)_missing_face_at_(?P<missing>[\d_]+)_out(?P<frames>\d+)"
+    r"(BUG_)?src(?P<sources>\d+)_missing_face_at_(?P<missing>[\d_]+)_out(?P<frames>\d+)"
 )
 ENDS = "upstream shows the first and the last picture twice in a row; ours shows each once"
 DESYNC = "upstream skips latents without a face, so mouths and pictures run apart; ours keep step"

@@ -79,10 +79,19 @@ def feathered_mask(mask: Mask, box: Box, square: Box, feather: float = FEATHER_R
     kept = np.zeros_like(resized)
     inside = box.within(square).clip(*size)
     middle = max(inside.top, int(square.height * KEPT_BELOW))
-    lower = Box(inside.left, middle, inside.right, inside.bottom).slices
-    kept[lower] = resized[lower]
+    lower = Box(inside.left, middle, inside.right, inside.bottom)
+    kept[lower.slices] = resized[lower.slices]
     kernel = blur_size(square.width, feather)
-    return np.asarray(cv2.GaussianBlur(kept, (kernel, kernel), 0), np.uint8)
+    # Further away than the kernel there is nothing to blur.
+    reached = Box(
+        lower.left - kernel,
+        lower.top - kernel,
+        lower.right + kernel,
+        lower.bottom + kernel,
+    ).clip(*size)
+    if reached.width > 0 and reached.height > 0:
+        kept[reached.slices] = cv2.GaussianBlur(kept[reached.slices], (kernel, kernel), 0)
+    return kept
 
 
 def plan_blend(mask: Mask, box: Box, square: Box, size: tuple[int, int]) -> BlendPlan:
