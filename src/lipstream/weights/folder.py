@@ -7,17 +7,15 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from lipstream.errors import OutputError
+from lipstream.progress import Progress
 
 VARIABLE = "LIPSTREAM_MODELS"
 BLOCK = 1 << 22  # bytes read at a time
-
-# Called with the bytes that are done and, where it is known, with all there are.
-Progress = Callable[[int, int | None], None]
 
 
 def models_folder(given: str | Path | None = None) -> Path:
@@ -44,7 +42,7 @@ def free_space(folder: Path) -> int:
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
-    """The file's SHA-256 in hexadecimal."""
+    """The file's SHA-256 in hexadecimal. Progress is told in bytes."""
     digest, done, size = hashlib.sha256(), 0, path.stat().st_size
     with path.open("rb") as file:
         while block := file.read(BLOCK):

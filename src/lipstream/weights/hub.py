@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from lipstream.errors import LipstreamError, MissingError
+from lipstream.progress import Progress
 from lipstream.weights.catalogue import Source
-from lipstream.weights.folder import BLOCK, Progress, writing
+from lipstream.weights.folder import BLOCK, writing
 
 COMMIT = re.compile("[0-9a-f]{40}")
 TOKEN = "set HF_TOKEN to a token that may read it"
@@ -59,14 +60,28 @@ def look(source: Source, name: str) -> Remote:
 
 
 def fetch(remote: Remote, part: Path, progress: Progress) -> None:
-    """Complete the file `part`, which may already hold a beginning of the remote file."""
-    hub = _library()
-    from huggingface_hub.file_download import http_get
+    """Complete the file `part`, which may already hold a beginning of the remote file.
 
+    A connection that breaks is opened again for as long as each attempt brings something.
+    """
     have = part.stat().st_size if part.exists() else 0
     if remote.size is not None and have > remote.size:
         part.unlink()
         have = 0
+    while True:
+        try:
+            return _transfer(remote, part, have, progress)
+        except MissingError:
+            before, have = have, part.stat().st_size
+            if have <= before:
+                raise
+
+
+def _transfer(remote: Remote, part: Path, have: int, progress: Progress) -> None:
+    """One attempt to bring what follows the first `have` bytes."""
+    hub = _library()
+    from huggingface_hub.file_download import http_get
+
     source = Source(remote.source.repository, remote.commit)
     with writing(part), part.open("ab" if have else "wb") as file:
         with _refusals(source, remote.name), _quiet():

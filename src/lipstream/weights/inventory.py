@@ -8,8 +8,9 @@ from enum import Enum
 from pathlib import Path
 
 from lipstream.errors import CheckpointError
+from lipstream.progress import Progress
 from lipstream.weights.catalogue import Bundle, WeightFile
-from lipstream.weights.folder import Progress, sha256_of
+from lipstream.weights.folder import sha256_of
 from lipstream.weights.manifest import Manifest, Record
 
 

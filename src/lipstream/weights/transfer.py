@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipstream.errors import CheckpointError, OutputError
+from lipstream.progress import Progress
 from lipstream.weights import hub
 from lipstream.weights.catalogue import Bundle, Source, WeightFile
-from lipstream.weights.folder import Progress, free_space, sha256_of, writing
+from lipstream.weights.folder import free_space, sha256_of, writing
 from lipstream.weights.hub import Remote
 from lipstream.weights.manifest import Manifest, Record
 
