@@ -1,0 +1,130 @@
+"""Where the files of MuseTalk lie in a folder of weights. Needs no torch.
+
+musetalkV15/  musetalk.json  unet.pth              v1.5, preferred
+musetalk/     musetalk.json  pytorch_model.bin     v1
+sd-vae-ft-mse/ or sd-vae/    config.json  diffusion_pytorch_model.{safetensors,bin}
+whisper/      config.json  {model.safetensors,pytorch_model.bin}
+hubert/       the same, for a UNet that listens to 768 numbers
+face-parse-bisenet/ or face-parse-bisent/    79999_iter.pth or model.pth    optional
+dwpose/       dw-ll_ucoco_384.onnx                                          optional
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from lipstream.errors import CheckpointError, MissingError, OptionError
+
+UNETS = {"v15": ("musetalkV15", "unet.pth"), "v1": ("musetalk", "pytorch_model.bin")}
+VERSIONS = tuple(UNETS)  # the preferred one first
+VAES = ("sd-vae-ft-mse", "sd-vae")
+VAE_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+SPEECH_FILES = ("model.safetensors", "pytorch_model.bin")
+PARSERS = ("face-parse-bisenet", "face-parse-bisent")
+PARSER_FILES = ("79999_iter.pth", "model.pth")
+LANDMARKS = "dwpose/dw-ll_ucoco_384.onnx"
+HUBERT_WIDTH = 768
+CONFIG_LIMIT = 1 << 20  # bytes; real ones have 2000
+PULL = "run 'lipstream models pull musetalk'"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFiles:
+    """What one network is made from."""
+
+    config: Path
+    weights: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The files of one version of MuseTalk; all of them exist."""
+
+    version: str  # "v1" or "v15"
+    unet: NetworkFiles
+    vae: NetworkFiles
+    speech: NetworkFiles
+    listener: str  # "whisper" or "hubert"
+
+
+def find_layout(models: str | Path, version: str | None = None) -> Layout:
+    """The files of `version`, by default of v1.5 and else of v1.
+
+    OptionError for a version there is not, MissingError that names the first file that is missing.
+    """
+    models = Path(models)
+    if version is not None and version not in VERSIONS:
+        raise OptionError(f"there is no MuseTalk {version!r}; use {' or '.join(VERSIONS)}.")
+    chosen = version or next(iter(_versions(models)), VERSIONS[0])
+    folder, name = UNETS[chosen]
+    unet = _network(models, (folder,), "musetalk.json", (name,))
+    vae = _network(models, VAES, "config.json", VAE_FILES)
+    hears = read_config(unet.config).get("cross_attention_dim")
+    listener = "hubert" if hears == HUBERT_WIDTH else "whisper"
+    speech = _network(models, (listener,), "config.json", SPEECH_FILES)
+    return Layout(chosen, unet, vae, speech, listener)
+
+
+def find_layouts(models: str | Path) -> list[Layout]:
+    """The layout of every version that is there; MissingError when there is none."""
+    found = _versions(Path(models))
+    return [find_layout(models, version) for version in found or VERSIONS[:1]]
+
+
+def find_parser(models: str | Path) -> Path | None:
+    """The weights of the optional face parser, under either spelling of its folder."""
+    places = (Path(models) / folder / name for folder, name in product(PARSERS, PARSER_FILES))
+    return next((path for path in places if path.exists()), None)
+
+
+def find_landmarks(models: str | Path) -> Path | None:
+    """The optional landmark network that MuseTalk was published with."""
+    path = Path(models) / LANDMARKS
+    return path if path.exists() else None
+
+
+def read_config(path: Path) -> Mapping[str, Any]:
+    """A network's JSON object; CheckpointError that names the file otherwise."""
+    try:
+        if path.stat().st_size > CONFIG_LIMIT:
+            raise ValueError("too long")
+        config = json.loads(path.read_bytes())
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is no valid JSON: delete it and {PULL}.") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path} holds no JSON object: delete it and {PULL}.")
+    return config
+
+
+def unreadable(path: Path, error: OSError) -> CheckpointError | MissingError:
+    """The sentence for a file that the system does not give."""
+    if isinstance(error, FileNotFoundError):
+        return MissingError(f"{path} is missing: {PULL}.")
+    if isinstance(error, IsADirectoryError):
+        return CheckpointError(f"{path} is a folder, not a file: move it away and {PULL}.")
+    reason = (error.strerror or str(error)).lower()
+    return CheckpointError(f"{path} cannot be read: {reason}; check its rights.")
+
+
+def _versions(models: Path) -> list[str]:
+    return [key for key, (folder, name) in UNETS.items() if (models / folder / name).exists()]
+
+
+def _network(
+    models: Path, folders: tuple[str, ...], config: str, names: tuple[str, ...]
+) -> NetworkFiles:
+    """The first of the spellings whose weights are there."""
+    for folder, name in product(folders, names):
+        path = models / folder / name
+        if path.exists():
+            if not path.with_name(config).exists():
+                raise MissingError(f"{path.with_name(config)} is missing: {PULL}.")
+            return NetworkFiles(path.with_name(config), path)
+    raise MissingError(f"{models / folders[0] / names[0]} is missing: {PULL}.")

@@ -1,0 +1,111 @@
+"""A complete folder of weights with tiny networks, for tests that need MuseTalk to run on a CPU.
+
+Weights follow the rule of the golden recordings: the same on every machine, and no noise but no
+sense either. What such a network paints is not a mouth.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
+from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
+from lipstream.speech.whisper import WhisperDimensions, WhisperEncoder
+from tests.golden_cases.fill import fill_array
+
+WIDTH = 64  # of what is heard; the published networks have 384
+
+UNET = {
+    "_class_name": "UNet2DConditionModel",
+    "act_fn": "silu",
+    "attention_head_dim": 8,
+    "block_out_channels": [32, 64, 64, 64],
+    "cross_attention_dim": WIDTH,
+    "down_block_types": [*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"],
+    "flip_sin_to_cos": True,
+    "in_channels": 8,
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "out_channels": 4,
+    "sample_size": 64,
+    "up_block_types": ["UpBlock2D", *["CrossAttnUpBlock2D"] * 3],
+}
+VAE = {
+    "_class_name": "AutoencoderKL",
+    "act_fn": "silu",
+    "block_out_channels": [16, 32, 32, 32],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "in_channels": 3,
+    "latent_channels": 4,
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "out_channels": 3,
+    "sample_size": 256,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+}
+WHISPER = {
+    "model_type": "whisper",
+    "d_model": WIDTH,
+    "encoder_attention_heads": 2,
+    "encoder_ffn_dim": 2 * WIDTH,
+    "encoder_layers": 4,  # five states of ten steps are the 50 tokens of a frame
+    "max_source_positions": 1500,
+    "num_mel_bins": 80,
+}
+
+
+def write_models(folder: Path, version: str = "v15", safetensors: bool = True) -> Path:
+    """The folder, with `version` of MuseTalk. `safetensors`: as pulled, else torch's own format."""
+    unet, name = {"v15": ("musetalkV15", "unet.pth"), "v1": ("musetalk", "pytorch_model.bin")}[
+        version
+    ]
+    _write(folder / unet, "musetalk.json", UNET)
+    torch.save(unet_state(), folder / unet / name)
+    _write(folder / "sd-vae-ft-mse", "config.json", VAE)
+    _write(folder / "whisper", "config.json", WHISPER)
+    if safetensors:
+        save_file(vae_state(), folder / "sd-vae-ft-mse" / "diffusion_pytorch_model.safetensors")
+        save_file(whisper_state(), folder / "whisper" / "model.safetensors")
+    else:
+        torch.save(vae_state(), folder / "sd-vae-ft-mse" / "diffusion_pytorch_model.bin")
+        torch.save(whisper_state(), folder / "whisper" / "pytorch_model.bin")
+    return folder
+
+
+@cache
+def unet_state() -> dict[str, Tensor]:
+    return _filled(UNet(UNetDimensions.from_config(UNET)))
+
+
+@cache
+def vae_state() -> dict[str, Tensor]:
+    """Under the names of today."""
+    return _filled(Vae(VaeDimensions.from_config(VAE)))
+
+
+@cache
+def whisper_state() -> dict[str, Tensor]:
+    """As published: every name begins with `model.`, and there is a decoder."""
+    encoder = _filled(WhisperEncoder(WhisperDimensions.from_config(WHISPER)))
+    decoder = {"model.decoder.layer_norm.weight": torch.ones(WIDTH)}
+    return {f"model.{name}": tensor for name, tensor in encoder.items()} | decoder
+
+
+def _filled(network: nn.Module) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(fill_array(name, tensor.shape))
+        for name, tensor in network.state_dict().items()
+    }
+
+
+def _write(folder: Path, name: str, config: Mapping[str, Any]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(config))
