@@ -21,6 +21,7 @@ import click
 
 from lipstream import __version__
 from lipstream.cli.doctor import doctor
+from lipstream.cli.models import models
 from lipstream.cli.options import option
 from lipstream.cli.prepare import prepare
 from lipstream.cli.render import render
@@ -78,6 +79,7 @@ def cli(context: click.Context, config: Path | None, debug: bool) -> None:
 
 cli.add_command(render)
 cli.add_command(prepare)
+cli.add_command(models)
 cli.add_command(doctor)
 
 

@@ -1,0 +1,206 @@
+"""`lipstream models` lists, pulls and verifies; every wrong file ends in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lipstream.weights import BUNDLES
+from tests.cli.program import Program, contents, spawn
+from tests.hub import FakeHub, FakeRepository, serving
+from tests.tiny_models import unet_state, write_models
+
+UNET = Path("models/musetalkV15/unet.pth")
+PARSER = b"not really a network" * 9
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FakeRepository]:
+    """Every repository of the catalogue, with tiny networks."""
+    folder = tmp_path_factory.mktemp("published")
+    write_models(folder)
+    write_models(folder, "v1")
+    held: dict[str, FakeRepository] = {}
+    for file in BUNDLES["musetalk"].files:
+        path = folder / file.target
+        repository = held.setdefault(file.source.repository, FakeRepository({}))
+        repository.files[file.name] = path.read_bytes() if path.exists() else PARSER
+    return held
+
+
+@pytest.fixture
+def hub(
+    published: dict[str, FakeRepository], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[FakeHub]:
+    copies = {
+        name: FakeRepository(dict(repository.files)) for name, repository in published.items()
+    }
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no token"))
+    with serving(FakeHub(copies)) as fake:
+        monkeypatch.setenv("HF_ENDPOINT", fake.url)
+        yield fake
+
+
+@pytest.fixture
+def models(program: Program, published: dict[str, FakeRepository]) -> Path:
+    """./models, put there by hand."""
+    return write_models(program.folder / "models")
+
+
+def test_weights_are_listed_pulled_and_verified(program: Program, hub: FakeHub) -> None:
+    Path("models").mkdir()
+    before = program.done("models", "list").out.splitlines()
+    assert before[0].startswith("musetalk: ")
+    assert "  v15        missing      MuseTalk 1.5" in before[1]
+    assert "TMElyralab/MuseTalk, licence: creativeml-openrail-m" in before[1]
+    pulled = program.done("models", "pull", "musetalk")
+    assert pulled.err == ""
+    assert f"{UNET}: pulled from TMElyralab/MuseTalk at c0ffee000000" in pulled.out
+    assert Path("models/musetalk/pytorch_model.bin").is_file()
+    assert not Path("models/face-parse-bisent").exists()
+    assert "  v15        pulled " in program.done("models", "list").out
+    verified = program.done("models", "verify", "musetalk").out.splitlines()
+    assert f"{UNET}: as it was pulled" in verified
+    assert verified[-1] == "musetalk: the networks take the weights"
+    asked = len(hub.gets)
+    again = program.done("models", "pull", "musetalk").out
+    assert again.count(": is there, from ") == len(pulled.out.splitlines())
+    assert len(hub.gets) == asked
+
+
+def test_parts_are_chosen(program: Program, hub: FakeHub) -> None:
+    call = ("models", "pull", "musetalk", "--models", "here", "--without", "v1")
+    done = program.done(*call, "--with", "face-parse")
+    assert "note: face-parse was trained on CelebAMask-HQ" in done.err
+    assert Path("here/face-parse-bisent/79999_iter.pth").read_bytes() == PARSER
+    assert not Path("here/musetalk").exists() and not Path("here/dwpose").exists()
+
+
+def test_another_source_is_named_by_part(program: Program, hub: FakeHub) -> None:
+    hub.repositories["me/vae"] = hub.repositories.pop("stabilityai/sd-vae-ft-mse")
+    call = ("models", "pull", "musetalk", "--models", "m", "--without", "v1")
+    done = program.done(*call, "--repo", "vae=me/vae", "--revision", f"vae=c0ffee{34 * '0'}")
+    assert "pulled from me/vae at c0ffee000000" in done.out
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["--with", "x"], "--with: musetalk has no part 'x'; use v15, v1, vae, "),
+        (["--without", "x"], "--without: musetalk has no part 'x'"),
+        (["--repo", "me/vae"], "--repo: 'me/vae' names no part; write PART=VALUE"),
+        (["--repo", "vae=me"], "--repo: 'me' is no repository; write OWNER/NAME"),
+        (["--revision", "x=1"], "--revision: musetalk has no part 'x'"),
+    ],
+)
+def test_wrong_calls_are_told(program: Program, flags: list[str], told: str) -> None:
+    assert told in program.refused("models", "pull", "musetalk", *flags, status=2)
+
+
+def test_without_a_command_there_is_help(program: Program) -> None:
+    outcome = program.call("models")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err.startswith("Usage: lipstream models [OPTIONS] COMMAND")
+    assert "no such command 'x'; see `lipstream models --help`" in program.refused(
+        "models", "x", status=2
+    )
+
+
+def test_other_names_are_told(program: Program) -> None:
+    told = "there are no weights called 'x'; use musetalk."
+    assert program.refused("models", "pull", "x", status=2) == told
+    assert program.refused("models", "verify", "x", status=2) == told
+
+
+def test_the_folder_comes_from_every_place(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def listed(*arguments: str) -> str:
+        return program.done(*arguments).out.splitlines()[0].rpartition("; ")[2]
+
+    Path("settings.toml").write_text('[models]\nmodels = "filed"\n')
+    assert listed("--config", "settings.toml", "models", "list") == "filed"
+    monkeypatch.setenv("LIPSTREAM_MODELS", "set")
+    assert listed("models", "list") == "set"
+    assert listed("models", "list", "--models", "flagged") == "flagged"
+
+
+def test_a_refusing_hub_is_told(program: Program, hub: FakeHub) -> None:
+    hub.status = 401
+    call = ("models", "pull", "musetalk", "--models", "m")
+    outcome = program.call(*call)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err == (
+        "lipstream: the hub refuses TMElyralab/MuseTalk at main (401): it does not exist or is not "
+        "public; check its name, or set HF_TOKEN to a token that may read it.\n"
+    )
+
+
+def test_an_interrupt_says_how_to_go_on(
+    program: Program, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lipstream.weights.hub.fetch", interrupt)
+    outcome = program.call("models", "pull", "musetalk", "--models", "m")
+    assert (outcome.status, outcome.err) == (
+        1,
+        "lipstream: interrupted; run 'lipstream models pull musetalk' again to go on from there.\n",
+    )
+
+
+def test_offline_is_told(program: Program, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    outcome = spawn("models", "pull", "musetalk", "--models", "m")
+    assert outcome.status == 1
+    assert "HF_HUB_OFFLINE forbids it; unset it, or put the file in its place" in outcome.err
+    assert hub.gets == []
+
+
+def test_files_put_there_by_hand_are_verified(program: Program, models: Path) -> None:
+    lines = program.done("models", "verify").out.splitlines()
+    assert f"{UNET}: there; no hash on record" in lines
+    assert lines[-1] == "musetalk: the networks take the weights"
+
+
+def verify_fails(program: Program) -> str:
+    """The sentence of a failing `verify`; what was fine before may have been said."""
+    before = contents(program.folder)
+    outcome = program.call("models", "verify", "musetalk")
+    assert (outcome.status, contents(program.folder)) == (1, before)
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("lipstream: ") and line.endswith(".") and "bug" not in line
+    return line.removeprefix("lipstream: ")
+
+
+def test_wrong_weights_are_told(program: Program, models: Path) -> None:
+    content = UNET.read_bytes()
+    torch.save({**unet_state(), "conv_in.bias": torch.zeros(3)}, UNET)
+    assert f"{UNET}: conv_in.bias has the shape (3,), expected (32,);" in verify_fails(program)
+    UNET.write_bytes(content[:-500])
+    assert f"{UNET} is damaged or cut short" in verify_fails(program)
+    UNET.with_name("musetalk.json").write_text("{")
+    assert "musetalk.json is no valid JSON" in verify_fails(program)
+    UNET.unlink()
+    assert f"{UNET} is missing: run 'lipstream models pull musetalk'." == verify_fails(program)
+
+
+def test_what_changed_since_it_was_pulled_is_told(program: Program, hub: FakeHub) -> None:
+    Path("models").mkdir()
+    program.done("models", "pull", "musetalk", "--without", "v1")
+    content = bytearray(UNET.read_bytes())
+    content[len(content) // 2] ^= 1  # it still loads
+    UNET.write_bytes(content)
+    assert f"{UNET} is not the file that was pulled (its SHA-256 is " in verify_fails(program)
+
+
+def test_nothing_at_all_is_told(program: Program) -> None:
+    Path("models").mkdir()
+    assert f"{UNET} is missing" in verify_fails(program)
