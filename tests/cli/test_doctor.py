@@ -11,20 +11,74 @@ import pytest
 from lipstream.avatar import network
 from lipstream.cli import doctor
 from tests.cli.program import Program
+from tests.tiny_models import write_models
 
 NAMES = [*doctor.PACKAGES, "face models", "articulation network", "video encoder"]
+OPTIONAL = [*doctor.EXTRAS, "NVIDIA GPU", "musetalk weights"]
+
+
+@pytest.fixture(autouse=True)
+def no_weights(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor those that whoever runs the tests may have."""
+    monkeypatch.setenv("LIPSTREAM_MODELS", str(tmp_path / "no models"))
 
 
 def test_all_is_well_here(program: Program) -> None:
     done = program.done("doctor")
-    assert [line.split(":")[0] for line in done.out.splitlines()] == [f"ok  {n}" for n in NAMES]
+    lines = done.out.splitlines()
+    assert [line.split(":")[0] for line in lines[: len(NAMES)]] == [f"ok  {n}" for n in NAMES]
+    assert [line[4:].split(":")[0] for line in lines[len(NAMES) :]] == OPTIONAL
     assert done.err == ""
 
 
 def test_programs_can_read_the_findings(program: Program) -> None:
     findings = json.loads(program.done("doctor", "--json").out)
-    assert [finding["name"] for finding in findings] == NAMES
-    assert all(finding["works"] and finding["detail"] for finding in findings)
+    assert [finding["name"] for finding in findings] == [*NAMES, *OPTIONAL]
+    assert all(finding["works"] or finding["optional"] for finding in findings)
+    assert all(finding["detail"] for finding in findings)
+
+
+def test_what_is_optional_may_be_missing(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(package: str) -> str:
+        if package == "torch":
+            raise PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(doctor, "version", version)
+    lines = program.done("doctor").out.splitlines()
+    assert (
+        "--  torch: not installed (optional); for musetalk run "
+        "`pip install 'lipstream[musetalk]'`." in lines
+    )
+    path = tmp_path / "no models" / "musetalkV15" / "unet.pth"
+    assert lines[-1] == (
+        f"--  musetalk weights: not installed (optional); {path} is missing: "
+        "run 'lipstream models pull musetalk'."
+    )
+
+
+def test_weights_are_looked_into(program: Program, tmp_path: Path) -> None:
+    models = write_models(tmp_path / "models")
+    lines = program.done("doctor", "--models", models).out.splitlines()
+    assert lines[-1] == f"ok  musetalk weights: v15 in {models}"
+    unet = models / "musetalkV15" / "unet.pth"
+    unet.write_bytes(unet.read_bytes()[:-100])
+    outcome = program.call("doctor", "--models", models)
+    assert outcome.status == 1
+    assert f"NO  musetalk weights: {unet} is damaged or cut short: delete it" in outcome.out
+
+
+@pytest.mark.parametrize(("cuda", "told"), [(None, "built without CUDA"), ("12.8", "nvidia-smi")])
+def test_a_missing_gpu_is_told(
+    program: Program, monkeypatch: pytest.MonkeyPatch, cuda: str | None, told: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.version.cuda", cuda)
+    out = program.done("doctor").out
+    (line,) = [line for line in out.splitlines() if "NVIDIA GPU" in line]
+    assert line.startswith("--  NVIDIA GPU: not found (optional); ") and told in line
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
@@ -36,10 +90,11 @@ def test_a_missing_face_model_is_found(
     assert (outcome.status, outcome.err) == (1, "")
     assert "face model" in outcome.out and "is missing: reinstall lipstream" in outcome.out
     if not flags:
-        (line,) = [line for line in outcome.out.splitlines() if not line.startswith("ok  ")]
+        (line,) = [line for line in outcome.out.splitlines() if line.startswith("NO")]
         assert line.startswith("NO  face models: ")
     else:
-        assert [f["name"] for f in json.loads(outcome.out) if not f["works"]] == ["face models"]
+        findings = json.loads(outcome.out)
+        assert [f["name"] for f in findings if not (f["works"] or f["optional"])] == ["face models"]
 
 
 def test_a_missing_network_is_found(

@@ -6,13 +6,18 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import click
 
+from lipstream.cli.models import models_option
 from lipstream.cli.options import option
-from lipstream.errors import LipstreamError
+from lipstream.errors import LipstreamError, MissingError
+from lipstream.weights import models_folder
 
 PACKAGES = ("numpy", "opencv-python-headless", "av", "soxr", "pillow")
+EXTRAS = ("torch", "safetensors", "huggingface_hub")  # of the musetalk backend
+INSTALL = "for musetalk run `pip install 'lipstream[musetalk]'`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +27,26 @@ class Finding:
     name: str
     works: bool
     detail: str  # what was found, or what to do
+    optional: bool = False  # the puppet backend works without it
+
+    @property
+    def mark(self) -> str:
+        return "ok " if self.works else "-- " if self.optional else "NO "
 
 
 @click.command()
 @option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@models_option
 @click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
-    """Check the installation; exit 1 if something is missing."""
-    findings = list(examine())
+def doctor(context: click.Context, as_json: bool, models: Path | None) -> None:
+    """Check the installation; exit 1 if something is missing that is not optional."""
+    findings = [*examine(), *examine_musetalk(models_folder(models))]
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            click.echo(f"{'ok ' if finding.works else 'NO '} {finding.name}: {finding.detail}")
-    if not all(finding.works for finding in findings):
+            click.echo(f"{finding.mark} {finding.name}: {finding.detail}")
+    if not all(finding.works or finding.optional for finding in findings):
         context.exit(1)
 
 
@@ -52,6 +63,54 @@ def examine() -> Iterator[Finding]:
         ("video encoder", _try_encoder),
     ):
         yield _try(name, attempt)
+
+
+def examine_musetalk(models: Path) -> Iterator[Finding]:
+    """What the musetalk backend needs. Nothing of it has to be there, but all of it must work."""
+    installed = True
+    for package in EXTRAS:
+        try:
+            yield Finding(package, True, version(package))
+        except PackageNotFoundError:
+            installed = False
+            yield Finding(package, False, f"not installed (optional); {INSTALL}.", optional=True)
+    if installed:
+        yield _try_gpu()
+    try:
+        yield Finding("musetalk weights", True, _try_weights(models, installed))
+    except MissingError as error:
+        yield Finding("musetalk weights", False, f"not installed (optional); {error}", True)
+    except LipstreamError as error:
+        yield Finding("musetalk weights", False, str(error))
+
+
+def _try_gpu() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        device = torch.cuda.get_device_properties(0)
+        size = device.total_memory / 1e9
+        return Finding("NVIDIA GPU", True, f"{device.name}, {size:.0f} GB", optional=True)
+    if torch.version.cuda is None:
+        reason = "this torch was built without CUDA; install another build to use one"
+    else:
+        reason = "none that torch can use; check its driver with `nvidia-smi`"
+    return Finding("NVIDIA GPU", False, f"not found (optional); {reason}.", optional=True)
+
+
+def _try_weights(models: Path, installed: bool) -> str:
+    """The versions there are; read as far as the packages allow."""
+    from lipstream.rendering.musetalk.layout import find_layouts
+
+    layouts = find_layouts(models)
+    found = f"{' and '.join(layout.version for layout in layouts)} in {models}"
+    if not installed:
+        return f"{found}, not read"
+    from lipstream.rendering.musetalk.checkpoint import check_checkpoint
+
+    for layout in layouts:
+        check_checkpoint(layout)
+    return found
 
 
 def _try(name: str, attempt: Callable[[], str]) -> Finding:
