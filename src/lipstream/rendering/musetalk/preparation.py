@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import Arrays, Avatar, AvatarFrame
+    from lipstream.progress import Progress
     from lipstream.rendering.musetalk.masks import Labels
     from lipstream.video import Floats, Image
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     Encode: TypeAlias = Callable[[Floats], Floats]
     Locate: TypeAlias = Callable[[Image], Floats]  # picture -> (68, 2) landmarks
     Parse: TypeAlias = Callable[[Image], Labels]  # square around the face -> (512, 512) labels
-    Progress: TypeAlias = Callable[[int, int | None], None]  # frames done and their total
 
 NAME = "musetalk"  # in `Avatar.extras` and in the avatar's folder
 SIDES = (256, 512)
