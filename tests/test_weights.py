@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Iterator
@@ -300,6 +301,21 @@ def test_a_full_disk_is_foreseen(
     (folder / "net/weights.bin").unlink()
     monkeypatch.setattr("lipstream.weights.transfer.free_space", lambda path: 1000)
     assert "has no room for 1 MB" in refused(OutputError, folder)
+
+
+def test_a_disk_that_fills_up_is_told_and_the_rest_comes_later(
+    hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pulled(folder)
+    (folder / "net/weights.bin").unlink()
+
+    def full(file: object, block: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lipstream.weights.hub._Counted.write", full)
+        assert "the disk is full; free some space" in refused(OutputError, folder)
+    assert [done.new for done in pulled(folder)] == [False, True]
 
 
 def test_two_pulls_do_not_meet(hub: FakeHub, folder: Path) -> None:

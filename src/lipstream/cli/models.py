@@ -112,6 +112,7 @@ def pull_command(
     for part in parts:
         if note := bundle.parts[part].note:
             click.echo(f"note: {note}", err=True)
+    results = []  # told when the bars are gone, which would catch them on their way to a file
     try:
         with progress_bars() as new_bar:
             for done in pull_files(
@@ -119,13 +120,16 @@ def pull_command(
             ):
                 origin = f"{done.record.repository} at {done.record.revision[:12]}"
                 said = f"pulled from {origin}" if done.new else f"is there, from {origin}"
-                click.echo(f"{click.format_filename(done.path)}: {said}")
+                results.append(f"{click.format_filename(done.path)}: {said}")
     except KeyboardInterrupt as error:
         if sys.stderr.isatty():
             click.echo(err=True)  # after the terminal's own ^C
         raise LipstreamError(
             f"interrupted; run 'lipstream models pull {bundle.name}' again to go on from there."
         ) from error
+    finally:
+        for line in results:
+            click.echo(line)
 
 
 @models.command("verify")
@@ -136,10 +140,13 @@ def verify_command(context: click.Context, name: str | None, models: Path | None
     """Check that the weights are those that were pulled, and that they load."""
     folder = _folder(context, models)
     for bundle in [find_bundle(name)] if name else BUNDLES.values():
+        results = []
         with progress_bars() as new_bar:
             for found in verify_files(bundle, folder, _mebibytes(new_bar)):
                 said = "as it was pulled" if found.record else "there; no hash on record"
-                click.echo(f"{click.format_filename(found.path)}: {said}")
+                results.append(f"{click.format_filename(found.path)}: {said}")
+        for line in results:
+            click.echo(line)
         click.echo(_load(bundle, folder))
 
 
@@ -212,12 +219,15 @@ def _known(bundle: Bundle, flag: str, part: str) -> str:
 
 
 def _mebibytes(new_bar: Callable[[str], Progress]) -> Callable[[str], Progress]:
-    """Bars count in MiB, as a bar of bytes cannot be read."""
+    """Bars count in MiB, as a bar of bytes cannot be read; small files have none."""
 
     def scaled(label: str) -> Progress:
         show = new_bar(f"{label} (MiB)")
-        return lambda done, total: show(
-            done // MEBIBYTE, None if total is None else max(1, total // MEBIBYTE)
-        )
+
+        def tell(done: int, total: int | None) -> None:
+            if total is None or total >= MEBIBYTE:
+                show(done // MEBIBYTE, None if total is None else total // MEBIBYTE)
+
+        return tell
 
     return scaled
