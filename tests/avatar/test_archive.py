@@ -131,32 +131,6 @@ def test_an_older_avatar_survives_a_failure(
     assert list(saved.parent.iterdir()) == [saved]
 
 
-def test_an_older_avatar_survives_an_interrupt_between_the_renames(
-    saved: Path, still: Avatar, moving: Avatar, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rename = Path.rename
-
-    def interrupted(path: Path, target: Path) -> Path:
-        if path.name == "new":
-            raise KeyboardInterrupt
-        return rename(path, target)
-
-    monkeypatch.setattr(Path, "rename", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        save_avatar(still, saved)
-    assert load_avatar(saved).digest == moving.digest
-    assert list(saved.parent.iterdir()) == [saved]
-
-
-def test_a_folder_is_checked_before_the_work_and_left_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").touch()
-    for folder, reason in ((tmp_path, "not a prepared"), (tmp_path / "notes.txt" / "a", "not a d")):
-        with pytest.raises(OutputError, match=reason):
-            archive.check_folder(folder)
-    archive.check_folder(tmp_path / "people" / "anna")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["notes.txt"]
-
-
 def test_a_foreign_folder_is_never_replaced(still: Avatar, tmp_path: Path) -> None:
     (tmp_path / "holiday").mkdir()
     (tmp_path / "holiday" / "beach.jpg").write_bytes(b"dear to someone")

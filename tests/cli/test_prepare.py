@@ -92,6 +92,27 @@ def test_a_bad_target_is_refused_before_any_work(
     assert re.search(reason, told), told
 
 
+def test_the_folder_of_the_source_is_refused(program: Program, portrait: Path) -> None:
+    program.done("prepare", portrait, "-o", "anna")
+    source = "anna/frames/000000.png"
+    for target in ("anna", ".", "anna/frames"):
+        told = program.refused("prepare", source, "-o", target, status=2)
+        assert told.endswith(f" contains {source}: choose another folder.")
+    Path("anna/photo.png").write_bytes(portrait.read_bytes())
+    told = program.refused("prepare", portrait, "-o", "anna")
+    assert "anna holds photo.png besides a prepared avatar: choose another folder" in told
+
+
+def test_the_current_folder_is_filled(
+    program: Program, portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("anna").mkdir()
+    monkeypatch.chdir("anna")
+    for target in (".", "../anna", "x/.."):
+        program.done("prepare", portrait, "-o", target)
+        assert load_avatar(Path()).digest == load_avatar(program.folder / "anna").digest
+
+
 def test_a_failure_leaves_an_older_avatar(program: Program, portrait: Path, image: Image) -> None:
     program.done("prepare", portrait, "-o", "anna")
     before = contents(Path("anna"))

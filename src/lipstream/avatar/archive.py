@@ -11,15 +11,9 @@ Nothing in the folder is executed: the arrays are read without pickle.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
 import io
 import json
-import os
-import re
-import shutil
-import tempfile
 import zipfile
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -30,20 +24,24 @@ import numpy as np
 from PIL import Image as Pillow
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
+from lipstream.avatar.folder import (
+    EXTRA,
+    EXTRAS,
+    FORMAT,
+    FRAMES,
+    INDEX,
+    INDEX_LIMIT,
+    LANDMARKS,
+    replaced,
+)
 from lipstream.avatar.landmarks import POINTS
-from lipstream.errors import ArchiveError, OutputError
+from lipstream.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lipstream.avatar.avatar import Arrays
     from lipstream.video import Floats, Image
 
-FORMAT = "lipstream avatar"
 VERSION = 1
-INDEX, LANDMARKS, FRAMES, EXTRAS = "avatar.json", "landmarks.npz", "frames", "extras"
-EXTRA = re.compile(EXTRAS + r"/([a-z][a-z0-9_]{0,31})\.npz")  # cannot lead out of the folder
-INDEX_LIMIT = 4 << 20  # bytes; a real one has about 100 per frame
 AGAIN = "prepare the avatar again with 'lipstream prepare'"
 
 
@@ -52,32 +50,8 @@ def save_avatar(avatar: Avatar, folder: str | Path) -> None:
 
     `OutputError` when `folder` is something else than an avatar or cannot be written.
     """
-    folder = Path(folder).absolute()
-    check_folder(folder)
-    with _sentences(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            _write(avatar, part / "new")
-            _swap(part, folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-
-
-def check_folder(folder: str | Path) -> None:
-    """`OutputError` when an avatar can never be saved in `folder`; changes nothing."""
-    folder = Path(folder).absolute()
-    with _sentences(folder):
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            folder.lstat()
-            if not _replaceable(folder):
-                raise OutputError(
-                    f"{folder} exists and is not a prepared avatar: "
-                    "choose another folder or remove it."
-                )
-        above = next(parent for parent in folder.parents if os.path.lexists(parent))
-        with tempfile.TemporaryFile(dir=above):  # the one honest test of a folder
-            pass
+    with replaced(folder) as fresh:
+        _write(avatar, fresh)
 
 
 def load_avatar(folder: str | Path) -> Avatar:
@@ -98,7 +72,7 @@ def load_avatar(folder: str | Path) -> Avatar:
 
 
 def _write(avatar: Avatar, folder: Path) -> None:
-    (folder / FRAMES).mkdir(parents=True)
+    (folder / FRAMES).mkdir()
     hashes = {}
     for index, frame in enumerate(avatar.frames):
         name = _frame_name(index, avatar.moving)
@@ -148,36 +122,6 @@ def _content(frame: AvatarFrame, moving: bool) -> bytes:
     done, data = cv2.imencode(".png", cv2.cvtColor(frame.source, cv2.COLOR_RGB2BGR))
     assert done
     return data.tobytes()
-
-
-def _swap(part: Path, folder: Path) -> None:
-    """Two renames: whoever looks sees the old avatar, for an instant none, or the new one."""
-    try:
-        if folder.exists():
-            folder.rename(part / "old")
-        (part / "new").rename(folder)
-    finally:  # an interrupt may come between the two
-        if (part / "old").exists() and not folder.exists():
-            (part / "old").rename(folder)
-
-
-@contextlib.contextmanager
-def _sentences(folder: Path) -> Iterator[None]:
-    """Turn what the system says about writing `folder` into an OutputError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            reason = "the disk is full; free some space or write elsewhere."
-        else:
-            reason = f"{(error.strerror or str(error)).lower()}; choose another folder."
-        raise OutputError(f"{folder} cannot be written: {reason}") from error
-
-
-def _replaceable(folder: Path) -> bool:
-    if not folder.is_dir() or folder.is_symlink():
-        return False
-    return not any(folder.iterdir()) or (folder / INDEX).is_file()
 
 
 def _read(folder: Path) -> Avatar:

@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 @background_option
 def prepare(source: Path, out: Path, backend: str, background: tuple[int, int, int]) -> None:
     """Prepare the picture or clip SOURCE and print a quality report."""
-    from lipstream.avatar.archive import check_folder, save_avatar
+    from lipstream.avatar.archive import save_avatar
     from lipstream.avatar.build import build_avatar
+    from lipstream.avatar.folder import check_folder
     from lipstream.rendering.backends import open_backend
 
-    check_folder(out)
+    check_folder(out, source)
     chosen = open_backend(backend)
     with progress_bars() as new_bar:
         avatar = build_avatar(source, avatar_config(background), new_bar("preparing"))
