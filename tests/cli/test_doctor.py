@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import cv2
 import pytest
 
 from lipstream.avatar import network
@@ -26,8 +28,8 @@ def no_weights(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_all_is_well_here(program: Program) -> None:
     done = program.done("doctor")
     lines = done.out.splitlines()
-    assert [line.split(":")[0] for line in lines[: len(NAMES)]] == [f"ok  {n}" for n in NAMES]
-    assert [line[4:].split(":")[0] for line in lines[len(NAMES) :]] == OPTIONAL
+    assert [line.split(":")[0] for line in lines[: len(NAMES)]] == [f"ok      {n}" for n in NAMES]
+    assert [line[8:].split(":")[0] for line in lines[len(NAMES) :]] == OPTIONAL
     assert done.err == ""
 
 
@@ -41,20 +43,15 @@ def test_programs_can_read_the_findings(program: Program) -> None:
 def test_what_is_optional_may_be_missing(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def version(package: str) -> str:
-        if package == "torch":
-            raise PackageNotFoundError(package)
-        return "1"
-
-    monkeypatch.setattr(doctor, "version", version)
+    monkeypatch.setitem(sys.modules, "torch", None)
     lines = program.done("doctor").out.splitlines()
     assert (
-        "--  torch: not installed (optional); for musetalk run "
+        "--      torch: not installed (optional); for musetalk run "
         "`pip install 'lipstream[musetalk]'`." in lines
     )
     path = tmp_path / "no models" / "musetalkV15" / "unet.pth"
     assert lines[-1] == (
-        f"--  musetalk weights: not installed (optional); {path} is missing: "
+        f"--      musetalk weights: not installed (optional); {path} is missing: "
         "run 'lipstream models pull musetalk'."
     )
 
@@ -62,12 +59,12 @@ def test_what_is_optional_may_be_missing(
 def test_weights_are_looked_into(program: Program, tmp_path: Path) -> None:
     models = write_models(tmp_path / "models")
     lines = program.done("doctor", "--models", models).out.splitlines()
-    assert lines[-1] == f"ok  musetalk weights: v15 in {models}"
+    assert lines[-1] == f"ok      musetalk weights: v15 in {models}"
     unet = models / "musetalkV15" / "unet.pth"
     unet.write_bytes(unet.read_bytes()[:-100])
     outcome = program.call("doctor", "--models", models)
     assert outcome.status == 1
-    assert f"NO  musetalk weights: {unet} is damaged or cut short: delete it" in outcome.out
+    assert f"missing musetalk weights: {unet} is damaged or cut short: delete it" in outcome.out
 
 
 @pytest.mark.parametrize(("cuda", "told"), [(None, "built without CUDA"), ("12.8", "nvidia-smi")])
@@ -78,7 +75,7 @@ def test_a_missing_gpu_is_told(
     monkeypatch.setattr("torch.version.cuda", cuda)
     out = program.done("doctor").out
     (line,) = [line for line in out.splitlines() if "NVIDIA GPU" in line]
-    assert line.startswith("--  NVIDIA GPU: not found (optional); ") and told in line
+    assert line.startswith("--      NVIDIA GPU: not found (optional); ") and told in line
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
@@ -90,8 +87,8 @@ def test_a_missing_face_model_is_found(
     assert (outcome.status, outcome.err) == (1, "")
     assert "face model" in outcome.out and "is missing: reinstall lipstream" in outcome.out
     if not flags:
-        (line,) = [line for line in outcome.out.splitlines() if line.startswith("NO")]
-        assert line.startswith("NO  face models: ")
+        (line,) = [line for line in outcome.out.splitlines() if line.startswith("missing")]
+        assert line.startswith("missing face models: ")
     else:
         findings = json.loads(outcome.out)
         assert [f["name"] for f in findings if not (f["works"] or f["optional"])] == ["face models"]
@@ -103,26 +100,64 @@ def test_a_missing_network_is_found(
     monkeypatch.setattr("lipstream.speech.articulation.files", lambda package: tmp_path)
     outcome = program.call("doctor")
     assert outcome.status == 1
-    assert "NO  articulation network: " in outcome.out and "articulation.npz" in outcome.out
+    assert "missing articulation network: " in outcome.out and "articulation.npz" in outcome.out
 
 
 def test_a_missing_encoder_is_found(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("av.codecs_available", {"aac"})
     outcome = program.call("doctor")
     assert outcome.status == 1
-    assert "NO  video encoder: this build of PyAV has no libx264; install" in outcome.out
+    assert "missing video encoder: this build of PyAV has no libx264; install" in outcome.out
 
 
-def test_a_missing_package_is_found(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    def version(package: str) -> str:
-        if package == "soxr":
-            raise PackageNotFoundError(package)
-        return "1"
-
-    monkeypatch.setattr(doctor, "version", version)
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        ("soxr", "soxr: not installed; run `pip install soxr`."),
+        ("cv2", "OpenCV: not installed; run `pip install opencv-python-headless`."),
+    ],
+)
+def test_a_missing_package_is_found(
+    program: Program, monkeypatch: pytest.MonkeyPatch, module: str, told: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
     outcome = program.call("doctor")
     assert outcome.status == 1
-    assert "NO  soxr: not installed; run `pip install soxr`.\n" in outcome.out
+    assert f"missing {told}\n" in outcome.out
+
+
+def test_any_distribution_of_opencv_will_do(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", version, raising=False)
+    assert f"ok      OpenCV: {cv2.__version__}\n" in program.done("doctor").out
+
+
+def test_a_package_that_cannot_be_loaded_is_found(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As OpenCV where the system has no libGL."""
+    (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: cannot open shared object')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cv2")
+    outcome = program.call("doctor")
+    assert outcome.status == 1
+    told = "does not work here (ImportError: libGL.so.1: cannot open shared object); install it"
+    assert f"missing OpenCV: {told} again.\n" in outcome.out
+
+
+def test_a_broken_model_is_found(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise cv2.error("OpenCV(5.0.0) net.cpp:1:\n  error: (-215) Assertion failed\n")
+
+    monkeypatch.setattr(network.Network, "run", broken)
+    outcome = program.call("doctor")
+    assert (outcome.status, outcome.err) == (1, "")
+    told = "OpenCV(5.0.0) net.cpp:1: error: (-215) Assertion failed"
+    assert f"missing face models: does not work here (error: {told}); install" in outcome.out
 
 
 def test_a_missing_face_model_stops_a_render_in_words(

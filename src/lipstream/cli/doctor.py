@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -15,7 +15,9 @@ from lipstream.cli.options import option
 from lipstream.errors import LipstreamError, MissingError
 from lipstream.weights import models_folder
 
-PACKAGES = ("numpy", "opencv-python-headless", "av", "soxr", "pillow")
+# Modules, as more than one distribution may bring the same: OpenCV comes in four.
+PACKAGES = {"numpy": "numpy", "OpenCV": "cv2", "av": "av", "soxr": "soxr", "pillow": "PIL"}
+INSTALLED_AS = {"OpenCV": "opencv-python-headless"}
 EXTRAS = ("torch", "safetensors", "huggingface_hub")  # of the musetalk backend
 INSTALL = "for musetalk run `pip install 'lipstream[musetalk]'`"
 
@@ -31,7 +33,7 @@ class Finding:
 
     @property
     def mark(self) -> str:
-        return "ok " if self.works else "-- " if self.optional else "NO "
+        return "ok" if self.works else "--" if self.optional else "missing"
 
 
 @click.command()
@@ -45,18 +47,16 @@ def doctor(context: click.Context, as_json: bool, models: Path | None) -> None:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
-            click.echo(f"{finding.mark} {finding.name}: {finding.detail}")
+            click.echo(f"{finding.mark:<7} {finding.name}: {finding.detail}")
     if not all(finding.works or finding.optional for finding in findings):
         context.exit(1)
 
 
 def examine() -> Iterator[Finding]:
     """Everything the puppet backend needs, tried for real."""
-    for package in PACKAGES:
-        try:
-            yield Finding(package, True, version(package))
-        except PackageNotFoundError:
-            yield Finding(package, False, f"not installed; run `pip install {package}`.")
+    for name, module in PACKAGES.items():
+        installed = INSTALLED_AS.get(name, name)
+        yield _try_package(name, module, f"run `pip install {installed}`", optional=False)
     for name, attempt in (
         ("face models", _try_face_models),
         ("articulation network", _try_articulation),
@@ -67,13 +67,9 @@ def examine() -> Iterator[Finding]:
 
 def examine_musetalk(models: Path) -> Iterator[Finding]:
     """What the musetalk backend needs. Nothing of it has to be there, but all of it must work."""
-    installed = True
-    for package in EXTRAS:
-        try:
-            yield Finding(package, True, version(package))
-        except PackageNotFoundError:
-            installed = False
-            yield Finding(package, False, f"not installed (optional); {INSTALL}.", optional=True)
+    packages = [_try_package(name, name, INSTALL, optional=True) for name in EXTRAS]
+    yield from packages
+    installed = all(package.works for package in packages)
     if installed:
         yield _try_gpu()
     try:
@@ -82,6 +78,26 @@ def examine_musetalk(models: Path) -> Iterator[Finding]:
         yield Finding("musetalk weights", False, f"not installed (optional); {error}", True)
     except LipstreamError as error:
         yield Finding("musetalk weights", False, str(error))
+
+
+def _try_package(name: str, module: str, remedy: str, optional: bool) -> Finding:
+    """Loaded for real: a distribution may be there and lack what it needs of the system."""
+    aside = " (optional)" if optional else ""
+    try:
+        loaded = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            return Finding(name, False, f"not installed{aside}; {remedy}.", optional)
+        return Finding(name, False, _failed(error), optional)
+    except (ImportError, OSError) as error:
+        return Finding(name, False, _failed(error), optional)
+    return Finding(name, True, str(getattr(loaded, "__version__", "there")), optional)
+
+
+def _failed(error: Exception) -> str:
+    """On one line, which OpenCV's own words are not."""
+    told = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+    return f"does not work here ({told}); install it again."
 
 
 def _try_gpu() -> Finding:
@@ -116,8 +132,10 @@ def _try_weights(models: Path, installed: bool) -> str:
 def _try(name: str, attempt: Callable[[], str]) -> Finding:
     try:
         return Finding(name, True, attempt())
-    except (LipstreamError, ImportError) as error:
+    except LipstreamError as error:
         return Finding(name, False, str(error))
+    except Exception as error:  # whatever fails here is what the user wants to know
+        return Finding(name, False, _failed(error))
 
 
 def _try_face_models() -> str:
