@@ -181,6 +181,11 @@ def verify_fails(program: Program) -> str:
 
 
 def test_wrong_weights_are_told(program: Program, models: Path) -> None:
+    parser = Path("models/face-parse-bisenet/model.pth")
+    parser.parent.mkdir()
+    parser.write_bytes(PARSER)
+    assert f"{parser} is damaged or cut short" in verify_fails(program)
+    parser.unlink()
     content = UNET.read_bytes()
     torch.save({**unet_state(), "conv_in.bias": torch.zeros(3)}, UNET)
     assert f"{UNET}: conv_in.bias has the shape (3,), expected (32,);" in verify_fails(program)

@@ -156,7 +156,7 @@ def _load(bundle: Bundle, folder: Path) -> str:
 
     layouts = find_layouts(folder)
     try:
-        from lipstream.rendering.musetalk.checkpoint import check_checkpoint
+        from lipstream.rendering.musetalk.checkpoint import check_checkpoint, load_parser
     except ImportError as error:
         if (error.name or "").split(".")[0] == "lipstream":
             raise
@@ -166,6 +166,7 @@ def _load(bundle: Bundle, folder: Path) -> str:
         )
     for layout in layouts:
         check_checkpoint(layout)
+    load_parser(folder)
     return f"{bundle.name}: the networks take the weights"
 
 
