@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,7 @@ def test_an_interrupted_render_changes_nothing(
     count: int,
 ) -> None:
     monkeypatch.setattr("lipstream.cli.render.progress_bars", ringing(number, label, count))
-    assert program.refused_render(clip, speech) == "interrupted; nothing was written."
+    assert program.refused_render(clip, speech) == "interrupted."
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
@@ -73,7 +74,49 @@ def test_an_interrupted_preparation_changes_nothing(
     monkeypatch.setattr("lipstream.cli.prepare.progress_bars", ringing(number, "preparing", 4))
     for folder in ("anna", "berta"):
         told = program.refused("prepare", clip, "-o", folder)
-        assert told == "interrupted; nothing was written."
+        assert told == "interrupted."
+
+
+INTERRUPTING = """
+import signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "click":
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from lipstream.cli import main
+sys.exit(main(["doctor"]))
+"""
+
+
+def test_an_interrupt_while_the_program_loads_is_told_in_words() -> None:
+    command = [sys.executable, "-c", INTERRUPTING]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "lipstream: interrupted.\n")
+
+
+def test_an_interrupt_while_the_call_is_read_is_told_in_words(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "click.Path.convert", lambda *_: signal.raise_signal(signal.SIGINT), raising=True
+    )
+    assert program.refused("--config", "settings.toml", "doctor") == "interrupted."
+    assert program.refused("render", "--avatar", "anna.png") == "interrupted."
+
+
+def test_an_interrupt_when_all_is_done_is_told_in_words(
+    program: Program, portrait: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The movie is there, so nothing may be said of that."""
+    monkeypatch.setattr("click.format_filename", lambda *_: signal.raise_signal(signal.SIGINT))
+    call = ("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
+    outcome = program.call(*call)
+    assert (outcome.status, outcome.out) == (1, "")
+    assert outcome.err.splitlines()[-1] == "lipstream: interrupted."
+    assert Path("out.mp4").is_file()
 
 
 def test_what_is_ignored_stays_ignored(
@@ -126,7 +169,7 @@ def test_ctrl_c_at_a_terminal(program: Program, portrait: Path, number: signal.S
         os.close(ours)
         assert child.wait() == 1
         assert child.stdout is not None and child.stdout.read() == b""
-    assert rest.strip().splitlines()[-1] == "lipstream: interrupted; nothing was written."
+    assert rest.strip().splitlines()[-1] == "lipstream: interrupted."
     assert "Traceback" not in rest
     assert contents(program.folder) == before
 

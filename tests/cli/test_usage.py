@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lipstream.cli.main import cli
+from lipstream.cli.program import cli
 from tests.cli.program import Program
 
 NAMES = ("render", "--avatar", "a.png", "--audio", "a.wav", "-o", "out.mp4")

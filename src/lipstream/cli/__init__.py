@@ -1,3 +1,22 @@
-"""The command line: `lipstream render`, `prepare`, `doctor`."""
+"""The command line: `lipstream render`, `prepare`, `models`, `doctor`."""
 
-from lipstream.cli.main import main as main
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code. Never raises for what a user can cause."""
+    try:
+        from lipstream.cli.program import run  # takes long enough for a Ctrl-C
+
+        return run(arguments)
+    except KeyboardInterrupt:
+        if sys.stderr is not None:
+            start = "\n" if sys.stderr.isatty() else ""  # after the terminal's own ^C
+            print(f"{start}lipstream: interrupted.", file=sys.stderr)
+        return 1

@@ -1,4 +1,4 @@
-"""The command line's entry: settings, exit codes, one sentence for every failure.
+"""The command line as a whole: settings, exit codes, one sentence for every failure.
 
 Exit codes: 0 done, 1 the work failed, 2 the call was wrong. A flag wins over its `LIPSTREAM_...`
 environment variable, which wins over the file given by `--config`.
@@ -30,26 +30,38 @@ from lipstream.cli.usage import sentence
 from lipstream.errors import LipstreamError, OptionError
 
 FAILED, MISUSED = 1, 2
-INTERRUPTED = "interrupted; nothing was written."
+INTERRUPTED = "interrupted."
 ENDINGS = ("SIGTERM", "SIGHUP")  # end the work as Ctrl-C does, where the system has them
 
 
 class Program(click.Group):
     """The group of all commands."""
 
+    def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
+        with _told_in_words():
+            return super().make_context(*arguments, **settings)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _told_in_words():
+                return super().invoke(ctx)
         except click.UsageError as error:
             command = self.commands.get(ctx.invoked_subcommand or "")
             if error.ctx is None and command is not None:
                 # click forgot which command it was parsing
                 error.ctx = click.Context(command, ctx, info_name=command.name)
             raise
-        except KeyboardInterrupt as error:
-            if sys.stderr is not None and sys.stderr.isatty():
-                click.echo(err=True)  # after the terminal's own ^C
-            raise LipstreamError(INTERRUPTED) from error
+
+
+@contextmanager
+def _told_in_words() -> Iterator[None]:
+    """An interrupt as an error like others; click would write an empty line to a pipe too."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if sys.stderr is not None and sys.stderr.isatty():
+            click.echo(err=True)  # after the terminal's own ^C
+        raise LipstreamError(INTERRUPTED) from error
 
 
 @click.group(
@@ -83,8 +95,8 @@ cli.add_command(models)
 cli.add_command(doctor)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code. Never raises for what a user can cause."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """See `lipstream.cli.main`; a KeyboardInterrupt may come through at the very ends."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # `--debug` belongs to the whole program, so it is welcome after the command's name too.
     state = {"debug": "--debug" in arguments}
@@ -110,7 +122,7 @@ def _judged(error: Exception) -> tuple[int, str]:
         return MISUSED, str(error)
     if isinstance(error, LipstreamError):
         return FAILED, str(error)
-    if isinstance(error, click.Abort):  # before any command had begun
+    if isinstance(error, click.Abort):  # between the two that tell it in words
         return FAILED, INTERRUPTED
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
         # Files have their own sentences: this was what we print. Python would try again on exit.
