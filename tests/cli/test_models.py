@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from lipstream.weights import BUNDLES
-from tests.cli.program import Program, contents, spawn
+from tests.cli.program import Program, contents, spawn, told
 from tests.hub import FakeHub, FakeRepository, serving
 from tests.tiny_models import unet_state, write_models
 
@@ -90,7 +92,7 @@ def test_another_source_is_named_by_part(program: Program, hub: FakeHub) -> None
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "sentence"),
     [
         (["--with", "x"], "--with: musetalk has no part 'x'; use v15, v1, vae, "),
         (["--without", "x"], "--without: musetalk has no part 'x'"),
@@ -99,8 +101,8 @@ def test_another_source_is_named_by_part(program: Program, hub: FakeHub) -> None
         (["--revision", "x=1"], "--revision: musetalk has no part 'x'"),
     ],
 )
-def test_wrong_calls_are_told(program: Program, flags: list[str], told: str) -> None:
-    assert told in program.refused("models", "pull", "musetalk", *flags, status=2)
+def test_wrong_calls_are_told(program: Program, flags: list[str], sentence: str) -> None:
+    assert sentence in program.refused("models", "pull", "musetalk", *flags, status=2)
 
 
 def test_without_a_command_there_is_help(program: Program) -> None:
@@ -113,9 +115,9 @@ def test_without_a_command_there_is_help(program: Program) -> None:
 
 
 def test_other_names_are_told(program: Program) -> None:
-    told = "there are no weights called 'x'; use musetalk."
-    assert program.refused("models", "pull", "x", status=2) == told
-    assert program.refused("models", "verify", "x", status=2) == told
+    sentence = "there are no weights called 'x'; use musetalk."
+    assert program.refused("models", "pull", "x", status=2) == sentence
+    assert program.refused("models", "verify", "x", status=2) == sentence
 
 
 def test_the_folder_comes_from_every_place(
@@ -133,8 +135,7 @@ def test_the_folder_comes_from_every_place(
 
 def test_a_refusing_hub_is_told(program: Program, hub: FakeHub) -> None:
     hub.status = 401
-    call = ("models", "pull", "musetalk", "--models", "m")
-    outcome = program.call(*call)
+    outcome = program.call("models", "pull", "musetalk", "--models", "m")
     assert (outcome.status, outcome.out) == (1, "")
     assert outcome.err == (
         "lipstream: the hub refuses TMElyralab/MuseTalk at main (401): it does not exist or is not "
@@ -204,6 +205,30 @@ def test_what_changed_since_it_was_pulled_is_told(program: Program, hub: FakeHub
     content[len(content) // 2] ^= 1  # it still loads
     UNET.write_bytes(content)
     assert f"{UNET} is not the file that was pulled (its SHA-256 is " in verify_fails(program)
+
+
+def test_without_the_extra_packages_there_are_sentences(program: Program, models: Path) -> None:
+    def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+        blocked = "torch", "safetensors", "huggingface_hub"
+        script = (
+            f"import sys; sys.modules.update(dict.fromkeys({blocked})); "
+            f"from lipstream.cli import main; sys.exit(main({arguments}))"
+        )
+        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    listed = call("models", "list")
+    assert (listed.returncode, listed.stderr) == (0, "")
+    verified = call("models", "verify")
+    assert (verified.returncode, verified.stderr) == (0, "")
+    assert "install 'lipstream[musetalk]' to check that they load" in verified.stdout
+    pulled = call("models", "pull", "musetalk")
+    assert (pulled.returncode, pulled.stdout) == (1, "")
+    assert told(pulled.stderr) == (
+        "pulling weights needs the package huggingface_hub: run pip install 'lipstream[musetalk]'."
+    )
+    examined = call("doctor")
+    assert (examined.returncode, examined.stderr) == (0, "")
+    assert examined.stdout.splitlines()[-1].endswith("musetalk weights: v15 in models, not read")
 
 
 def test_nothing_at_all_is_told(program: Program) -> None:
