@@ -15,6 +15,7 @@ from lipstream.speech.encoder import Plan
 from lipstream.timeline import FPS, frame_start
 
 if TYPE_CHECKING:
+    from lipstream.progress import Progress
     from lipstream.video import Floats, Image
 
 
@@ -58,8 +59,8 @@ class StripeRenderer:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def prepare(self, avatar: Avatar) -> None:
-        pass
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        return avatar
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
         self.batches.append(len(requests))

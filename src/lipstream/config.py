@@ -27,6 +27,21 @@ class MotionConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MuseTalkConfig:
+    """How the MuseTalk backend runs."""
+
+    models: str | None = None  # folder of weights; None looks where `lipstream models` puts them
+    version: str | None = None  # v1 or v15; None takes v15 where it is there
+    device: str | None = None  # cuda, cuda:1, cpu; None takes a GPU where there is one
+    precision: str | None = None  # float32, float16, bfloat16; None fits the device
+    live: bool = False  # hear only what a live stream can know, not whole pieces of 30 s
+    batch: int = 8  # frames through the networks at once
+    side: int = 256  # pixels of the face that the network paints: 256 or 512
+    shift: int = 0  # v1 only: pixels by which the middle of the face's box moves down
+    optimized: bool = False  # compile the networks and keep their memory in one layout
+
+
+@dataclass(frozen=True, slots=True)
 class MovieConfig:
     """How an mp4 is encoded."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,10 @@ from lipstream.container import MovieWriter, open_audio
 from lipstream.container.target import checked_target
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
+from lipstream.progress import Progress
 from lipstream.stream import Segment
 from lipstream.timeline import frame_count
 from lipstream.video import TimedFrame
-
-# Called with the frames rendered so far and, where the file tells its length, those to come.
-Progress = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ def render_file(
         if not isinstance(avatar, Avatar):
             avatar = open_avatar(avatar, avatar_config, on_avatar)
         engine = engine or open_engine()
-        engine.backend.renderer.prepare(avatar)
+        avatar = engine.backend.renderer.prepare(avatar, on_avatar)
         expected = None
         if sound.duration_hint is not None:
             rate = sound.sample_rate
@@ -112,7 +110,7 @@ def _refuse_overwriting(target: Path, audio: Path, avatar: Avatar | str | Path) 
 
 
 def _same_file(one: Path, other: Path) -> bool:
-    """False too where one of them is not there, or has a name that cannot be."""
+    """False too where one of them is not there or has an impossible name."""
     try:
         return one.samefile(other)
     except (OSError, ValueError):

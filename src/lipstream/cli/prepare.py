@@ -43,8 +43,8 @@ def prepare(source: Path, out: Path, backend: str, background: tuple[int, int, i
     check_folder(out, source)
     chosen = open_backend(backend)
     with progress_bars() as new_bar:
-        avatar = build_avatar(source, avatar_config(background), new_bar("preparing"))
-        chosen.renderer.prepare(avatar)
+        avatar = build_avatar(source, avatar_config(background), new_bar("measuring"))
+        avatar = chosen.renderer.prepare(avatar, new_bar(f"preparing ({chosen.name})"))
         save_avatar(avatar, out)
     for line in _lines(avatar.report):
         click.echo(line)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.util import find_spec
 
-from lipstream.config import MotionConfig
-from lipstream.errors import OptionError
+from lipstream.config import MotionConfig, MuseTalkConfig
+from lipstream.errors import MissingError, OptionError
 from lipstream.rendering.renderer import Renderer
 from lipstream.speech.encoder import SpeechEncoder
 from lipstream.timeline import FASTEST, FPS, SLOWEST
@@ -25,17 +26,59 @@ class Backend:
 
 
 def open_backend(
-    name: str = "auto", *, fps: Fraction | float = FPS, motion: MotionConfig | None = None
+    name: str = "auto",
+    *,
+    fps: Fraction | float = FPS,
+    motion: MotionConfig | None = None,
+    muse: MuseTalkConfig | None = None,
 ) -> Backend:
-    """The backend called `name`: auto or puppet. Raises OptionError for any other."""
+    """The backend called `name`: auto, puppet or musetalk. Raises OptionError for any other.
+
+    auto is musetalk where its weights and a GPU are there, else puppet. MissingError or
+    CheckpointError when musetalk is asked for and cannot be had.
+    """
     fps = Fraction(fps).limit_denominator(1_000_000)
     if not SLOWEST <= fps <= FASTEST:
         raise OptionError(f"fps must lie between {SLOWEST} and {FASTEST}, not {float(fps):g}.")
+    motion, muse = motion or MotionConfig(), muse or MuseTalkConfig()
+    reason = "it was asked for"
     if name == "auto":
-        return _open_puppet(fps, motion or MotionConfig(), "it runs on any CPU")
+        name, reason = _choose(muse)
     if name == "puppet":
-        return _open_puppet(fps, motion or MotionConfig(), "it was asked for")
-    raise OptionError(f"there is no backend {name!r}; use auto or puppet.")
+        return _open_puppet(fps, motion, reason)
+    if name == "musetalk":
+        return _open_musetalk(fps, muse, reason)
+    raise OptionError(f"there is no backend {name!r}; use auto, puppet or musetalk.")
+
+
+def _choose(muse: MuseTalkConfig) -> tuple[str, str]:
+    """The best backend this machine can run in real time, and why it was taken."""
+    if find_spec("torch") is None:
+        return "puppet", "PyTorch is not installed, which musetalk needs"
+    from lipstream.rendering.musetalk.layout import find_layout
+    from lipstream.weights import models_folder
+
+    folder = models_folder(muse.models)
+    try:
+        find_layout(folder, muse.version)
+    except MissingError:
+        return "puppet", f"there are no musetalk weights in {folder}"
+    import torch
+
+    if muse.device == "cpu" or not torch.cuda.is_available():
+        return "puppet", "musetalk needs an NVIDIA GPU to keep up with speech"
+    return "musetalk", f"its weights and {torch.cuda.get_device_name()} are there"
+
+
+def _open_musetalk(fps: Fraction, muse: MuseTalkConfig, reason: str) -> Backend:
+    if find_spec("torch") is None:
+        raise MissingError(
+            "the musetalk backend needs PyTorch; run `pip install 'lipstream[musetalk]'`."
+        )
+    from lipstream.rendering.musetalk.opening import open_musetalk
+
+    encoder, renderer = open_musetalk(fps, muse)
+    return Backend("musetalk", encoder, renderer, fps, muse.batch, reason)
 
 
 def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str) -> Backend:

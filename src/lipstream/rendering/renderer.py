@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.progress import Progress
     from lipstream.video import Floats, Image
 
 
@@ -23,8 +24,12 @@ class FrameRequest:
 class Renderer(Protocol):
     """Conditioning -> pictures. Shared by all streams, holds no state of any."""
 
-    def prepare(self, avatar: Avatar) -> None:
-        """Do the work that an avatar needs once; `render` would do it on first sight."""
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        """Do the work that an avatar needs once; `render` would do it on first sight.
+
+        Returns the avatar to use from now on: the same, or one that carries what was prepared and
+        is saved with it. `progress` is told the frames done and their total.
+        """
         ...
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:

@@ -1,0 +1,62 @@
+"""Which speech features a frame of MuseTalk sees: ten steps of 20 ms around it.
+
+The network was trained on windows of five frames' steps, two frames before and two after. At 25
+frames per second frame i begins with step 2i and sees steps 2i-4 to 2i+5. Here the same window lies
+around the frame at any rate; positions are exact integers.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lipstream.timeline import FEATURE_RATE
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats
+
+# Of a frame's first step: the window is [first - before, first + after).
+STEPS_BEFORE, STEPS_AFTER = 4, 6
+
+
+def first_step(frame: int, fps: Fraction) -> int:
+    """The feature step in which `frame` begins."""
+    return frame * FEATURE_RATE * fps.denominator // fps.numerator
+
+
+def needed_steps(frames: range, fps: Fraction) -> range:
+    """All steps that `frames` see, some perhaps before the stream or after it."""
+    return range(
+        first_step(frames.start, fps) - STEPS_BEFORE,
+        first_step(frames.stop - 1, fps) + STEPS_AFTER,
+    )
+
+
+def window_steps(
+    frames: range, fps: Fraction, before: int = STEPS_BEFORE, after: int = STEPS_AFTER
+) -> NDArray[np.int64]:
+    """The steps that each of `frames` sees: (len(frames), before + after)."""
+    firsts = np.array([first_step(frame, fps) for frame in frames], np.int64)
+    return firsts[:, None] + np.arange(-before, after)
+
+
+def windows(features: Floats, start: int, frames: range, fps: Fraction) -> Floats:
+    """The tokens of `frames`: (len(frames), 10 * layers, width).
+
+    `features` (steps, layers, width) begin with step `start` of the stream. Steps outside them are
+    zero vectors. Tokens run over time first and over layers inside a step.
+    """
+    return tokens(features, window_steps(frames, fps) - start)
+
+
+def tokens(features: Floats, wanted: NDArray[np.int64]) -> Floats:
+    """(steps, layers, width) read at (frames, window) steps, zero vectors where there are none."""
+    steps, layers, width = features.shape
+    frames, window = wanted.shape
+    result = np.zeros((frames, window, layers, width), np.float32)
+    there = (wanted >= 0) & (wanted < steps)
+    result[there] = features[wanted[there]]
+    return result.reshape(frames, window * layers, width)

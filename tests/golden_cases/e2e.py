@@ -1,0 +1,289 @@
+"""The published scripts from pictures and sound to finished frames, through our real path.
+
+The recordings show pictures forth and back with both ends twice; ours shows each end once. So the
+pictures are given to our path in the recorded order, as an avatar that is as long as the clip: then
+every frame must agree, and only the order is ours alone (see `cycle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lipstream.audio import AudioChunk
+from lipstream.avatar.avatar import Avatar, AvatarFrame
+from lipstream.engine import Engine
+from lipstream.offline import render_stream
+from lipstream.rendering.backends import Backend
+from lipstream.rendering.composite import paste
+from lipstream.rendering.musetalk.blending import (
+    FEATHER_OFFLINE,
+    FEATHER_REALTIME,
+    blend,
+    feathered_mask,
+    plan_blend,
+)
+from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.masks import repaint_mask
+from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
+from lipstream.rendering.musetalk.preparation import (
+    FaceSettings,
+    MuseFaces,
+    attach,
+    prepare_faces,
+    settled_box,
+    stored_faces,
+)
+from lipstream.rendering.musetalk.unet import add_positions
+from lipstream.speech.excerpt import ExcerptEncoder
+from lipstream.speech.whisper import WhisperSpeech
+from lipstream.timeline import SAMPLE_RATE
+from lipstream.video import Box
+from tests.fakes import blank_avatar
+from tests.golden_cases import unet, vae, whisper
+from tests.golden_cases.comparing import Case, box_of, corners, label, near, not_compared, read_case
+from tests.golden_cases.outcome import Outcome
+
+if TYPE_CHECKING:
+    from lipstream.video import Image
+
+LATENTS = 1e-4
+PAINTED_LATENTS = 5e-4
+PAINTED = 1.0, 0.001  # largest difference of a painted face, and how many values may differ
+FINAL = 2.0, 0.005  # the same of finished frames
+SMALL = 2.0  # of a block's rounded mean
+BLOCK = 8  # pixels of a side of a block of the `_small` arrays
+
+INPUTS = {
+    *("source_frames_bgr", "waveform_i16", "fps", "version", "bbox_shift_used", "landmarks"),
+    *("detector_bbox", "parse_labels512", "parsing_mode", "cheek_width", "extra_margin", "roi"),
+    *("source_index_per_output", "sel", "recon_sel_idx", "final_sel", "final_realtime_sel"),
+    "realtime_mask_shapes",
+}
+COMPARED = {
+    *("coords", "coords_realtime", "mask_boxes", "realtime_masks_concat", "latents_mode"),
+    *("n_frames_offline", "n_frames_realtime", "pred_latents_sel", "recon_sel"),
+    *("final_offline_roi", "final_realtime_roi"),
+    *("final_offline_all_small", "final_realtime_all_small"),
+}
+ONE_LESS = "upstream's live script stops one frame before the end; ours renders every frame"
+
+
+class _Recorder(MuseTalkRenderer):
+    """Keeps what the networks painted, so that it can be put back in the offline script's way."""
+
+    painted: list[Image]
+
+    def _paint(self, requests, shown):  # type: ignore[no-untyped-def]
+        painted = super()._paint(requests, shown)
+        self.painted = [*getattr(self, "painted", []), *painted]
+        return painted
+
+
+def check(path: Path) -> list[Outcome]:
+    """Compare every array of one recording."""
+    case = read_case(path)
+    clip = _Clip(path, case)
+    return [
+        *clip.boxes(),
+        *clip.masks(),
+        *clip.latents(),
+        *clip.frames(),
+        *not_compared(path, case, INPUTS | COMPARED),
+    ]
+
+
+class _Clip:
+    """One recording, its inputs in our types, and our answer."""
+
+    def __init__(self, path: Path, case: Case) -> None:
+        self.case, self.name = case, label(path)
+        self.sources = [np.ascontiguousarray(bgr[..., ::-1]) for bgr in case["source_frames_bgr"]]
+        self.landmarks = np.asarray(case["landmarks"], np.float32)
+        self.detected = [box_of(row) for row in case["detector_bbox"]]
+        self.labels = np.asarray(case["parse_labels512"], np.uint8)
+        self.order = [int(index) for index in case["source_index_per_output"]]
+        cheeks = (int(case["cheek_width"]),) * 2
+        self.settings = replace(
+            FaceSettings.published(str(case["version"]), int(case["bbox_shift_used"])),
+            margin=int(case["extra_margin"]) if str(case["version"]) != "v1" else 0,
+            mask=str(case["parsing_mode"]),
+            cheeks=cheeks,
+            landmarks="dwpose",
+            labels="bisenet",
+            checkpoint="recorded",
+        )
+        self.networks = _networks(path, str(case["version"]))
+
+    def box(self, source: int, margin: bool = True) -> Box:
+        settings = self.settings if margin else replace(self.settings, margin=0)
+        height = self.sources[source].shape[0]
+        found = settled_box(self.landmarks[source], settings, height, self.detected[source])
+        assert found is not None
+        return found
+
+    def boxes(self) -> list[Outcome]:
+        """Where the faces are, before and after the margin."""
+        cycle = [*range(len(self.sources)), *reversed(range(len(self.sources)))]
+        plain = [corners(self.box(source, margin=False)) for source in range(len(self.sources))]
+        final = [corners(self.box(source)) for source in cycle]
+        return [
+            near(f"{self.name} coords", plain, self.case["coords"]),
+            near(f"{self.name} coords_realtime", final, self.case["coords_realtime"]),
+        ]
+
+    def masks(self) -> list[Outcome]:
+        """The squares that masks are drawn on, and the masks of the live script."""
+        faces = self.prepared([0, *range(1, len(self.sources))])
+        squares = [square for square in faces.squares if square is not None]
+        mask = repaint_mask(self.labels, self.settings.mask, self.settings.cheeks)
+        drawn = [
+            feathered_mask(mask, self.box(source), square, FEATHER_REALTIME)
+            for source, square in enumerate(squares)
+        ]
+        flat = np.concatenate([part.ravel() for part in drawn])
+        return [
+            near(f"{self.name} mask_boxes", [corners(s) for s in squares], self.case["mask_boxes"]),
+            near(f"{self.name} realtime_masks", flat, self.case["realtime_masks_concat"], 1),
+            near(f"{self.name} latents_mode", faces.latents, self.case["latents_mode"], LATENTS),
+        ]
+
+    def prepared(self, order: Sequence[int]) -> MuseFaces:
+        """The faces of the pictures in `order`, by the recording's landmarks and labels."""
+        return prepare_faces(
+            self.avatar(order),
+            self._encode,
+            self.settings,
+            locate=self._locate,
+            parse=lambda square: self.labels,
+            scaling=self.networks.vae.dimensions.scaling,
+        )
+
+    def avatar(self, order: Sequence[int]) -> Avatar:
+        """The pictures in `order`, each with a face somewhere."""
+        somewhere = np.zeros((468, 2), np.float32)
+        frames = tuple(AvatarFrame(self.sources[source], somewhere) for source in order)
+        height, width = self.sources[0].shape[:2]
+        return Avatar(frames, True, "golden", blank_avatar(width, height, len(frames)).report)
+
+    def latents(self) -> list[Outcome]:
+        """What the UNet paints, in latents, at the recorded frames."""
+        chosen = [int(index) for index in self.case["sel"]]
+        faces, heard = self.prepared(range(len(self.sources))), self.heard()
+        pictures = np.stack([faces.latents[self.order[index]] for index in chosen])
+        with torch.inference_mode():
+            audio = add_positions(torch.from_numpy(np.stack([heard[index] for index in chosen])))
+            painted = self.networks.unet(torch.from_numpy(pictures), audio).numpy()
+        recorded = self.case["pred_latents_sel"]
+        return [near(f"{self.name} pred_latents_sel", painted, recorded, PAINTED_LATENTS)]
+
+    def heard(self) -> NDArray[np.float32]:
+        """One conditioning per frame, through the stream."""
+        engine = Engine(self._backend(_Recorder(self.networks, settings=self.settings)))
+        stream = engine.open_stream(blank_avatar())
+        segments = stream.push(self.sound()) + stream.end()
+        rows = engine.backend.encoder.encode([segment.context for segment in segments])
+        return np.concatenate(rows)
+
+    def sound(self) -> AudioChunk:
+        return AudioChunk.from_pcm(np.asarray(self.case["waveform_i16"], np.int16), SAMPLE_RATE)
+
+    def frames(self) -> list[Outcome]:
+        """Finished pictures: the live script's through our engine, then the offline script's."""
+        avatar = attach(self.avatar(self.order), self.prepared(self.order))
+        renderer = _Recorder(self.networks, settings=self.settings)
+        engine = Engine(self._backend(renderer))
+        live = [f.frame for f in render_stream(engine, avatar, [self.sound()])]
+        faces = stored_faces(avatar, self.settings)
+        assert faces is not None
+        offline = [
+            self._offline(index, painted, faces) for index, painted in enumerate(renderer.painted)
+        ]
+        shown = [int(index) for index in self.case["recon_sel_idx"]]
+        recon = np.stack([renderer.painted[index][..., ::-1] for index in shown])
+        return [
+            near(f"{self.name} n_frames_offline", len(offline), self.case["n_frames_offline"]),
+            self._one_less(len(live)),
+            *self._pictures("recon_sel", recon, self.case["recon_sel"], PAINTED),
+            *self._finals("offline", offline, "final_sel"),
+            *self._finals("realtime", live, "final_realtime_sel"),
+        ]
+
+    def _one_less(self, frames: int) -> Outcome:
+        different = near(f"{self.name} n_frames_realtime", frames, self.case["n_frames_realtime"])
+        return Outcome(different.name, different.error, 0, ONE_LESS if different.error == 1 else "")
+
+    def _offline(self, index: int, painted: Image, faces: MuseFaces) -> Image:
+        """A painted face put back as the offline script does: with half the feather."""
+        picture, square = self.sources[self.order[index]], faces.squares[index]
+        assert square is not None
+        mask = repaint_mask(self.labels, self.settings.mask, self.settings.cheeks)
+        box = self.box(self.order[index])
+        soft = feathered_mask(mask, box, square, FEATHER_OFFLINE)
+        plan = plan_blend(soft, box, square, (picture.shape[1], picture.shape[0]))
+        return paste(picture, *blend(picture, painted, plan))
+
+    def _finals(self, script: str, ours: list[Image], chosen: str) -> list[Outcome]:
+        where = [int(index) for index in self.case[chosen]]
+        roi = box_of(self.case["roi"]).slices
+        regions = np.stack([ours[index][roi][..., ::-1] for index in where])
+        small = self.case[f"final_{script}_all_small"]
+        means = np.stack([_small(picture[..., ::-1]) for picture in ours[: len(small)]])
+        return [
+            *self._pictures(f"final_{script}", regions, self.case[f"final_{script}_roi"], FINAL),
+            near(f"{self.name} final_{script}_all_small", means, small, SMALL),
+        ]
+
+    def _pictures(
+        self,
+        name: str,
+        ours: NDArray[np.uint8],
+        recorded: NDArray[np.generic],
+        limits: tuple[float, float],
+    ) -> list[Outcome]:
+        """Largest difference and share of differing values."""
+        largest = near(f"{self.name} {name}", ours, recorded, limits[0])
+        if np.isinf(largest.error):
+            return [largest]
+        share = float((ours != recorded).mean())
+        return [largest, Outcome(f"{self.name} {name}, share that differs", share, limits[1])]
+
+    def _backend(self, renderer: MuseTalkRenderer) -> Backend:
+        fps = renderer._fps
+        encoder = ExcerptEncoder(self.networks.speech)
+        return Backend("musetalk", encoder, renderer, fps, 8, "a recording")
+
+    def _encode(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.asarray(self.networks.vae.encode(torch.from_numpy(images)).numpy())
+
+    def _locate(self, picture: Image) -> NDArray[np.float32]:
+        """The recorded landmarks of the picture that is this one."""
+        same = [np.array_equal(picture, source) for source in self.sources]
+        return np.asarray(self.landmarks[same.index(True)], np.float32)
+
+
+def _small(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Each block's rounded mean."""
+    height, width = (side // BLOCK for side in picture.shape[:2])
+    blocks = picture[: height * BLOCK, : width * BLOCK].reshape(height, BLOCK, width, BLOCK, 3)
+    return np.asarray(np.round(blocks.astype(np.float64).mean((1, 3))))
+
+
+def _networks(path: Path, version: str) -> MuseTalkNetworks:
+    """The small networks that the recordings of whole clips were made with."""
+    manifests = path.parents[1] / "manifests"
+    return MuseTalkNetworks(
+        version,
+        unet.filled(manifests / "unet_tiny.json", 1.0),
+        vae.filled(manifests / "vae_tiny.json", 1.0),
+        WhisperSpeech(whisper.filled(path, 1.0)),
+        torch.device("cpu"),
+        torch.float32,
+    )
