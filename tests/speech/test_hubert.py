@@ -14,7 +14,7 @@ pytest.importorskip("transformers", reason="HuBERT needs transformers, an extra:
 import torch
 from transformers import HubertConfig, HubertModel
 
-from lipstream.errors import InputError, MissingError
+from lipstream.errors import CheckpointError, MissingError
 from lipstream.speech.hubert import HubertSpeech
 from lipstream.speech.network import SpeechNetwork
 from tests.golden_cases.filling import fill_module
@@ -58,7 +58,7 @@ def test_what_the_checkpoint_says_of_its_input_is_followed(folder: Path) -> None
     said.write_text(json.dumps({"do_normalize": False}), encoding="utf-8")
     assert not HubertSpeech.load(folder).normalise
     said.write_text("{", encoding="utf-8")
-    with pytest.raises(InputError, match="preprocessor_config.json"):
+    with pytest.raises(CheckpointError, match="preprocessor_config.json"):
         HubertSpeech.load(folder)
 
 
@@ -66,7 +66,7 @@ def test_a_folder_without_the_network_is_named(tmp_path: Path, folder: Path) -> 
     with pytest.raises(MissingError, match=r"none has no config\.json"):
         HubertSpeech.load(tmp_path / "none")
     (folder / "model.safetensors").unlink()
-    with pytest.raises(InputError, match="cannot be read as HuBERT"):
+    with pytest.raises(CheckpointError, match="cannot be read as HuBERT"):
         HubertSpeech.load(folder)
 
 
@@ -76,7 +76,7 @@ def test_weights_of_another_network_are_refused(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     del weights["encoder.layers.1.attention.k_proj.weight"]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(InputError, match="encoder.layers.1.attention.k_proj.weight"):
+    with pytest.raises(CheckpointError, match="encoder.layers.1.attention.k_proj.weight"):
         HubertSpeech.load(folder)
 
 
@@ -87,7 +87,7 @@ def test_a_missing_package_is_one_sentence(folder: Path, monkeypatch: pytest.Mon
 
 
 def test_another_rate_of_steps_is_refused() -> None:
-    with pytest.raises(InputError, match="every 160 samples"):
+    with pytest.raises(CheckpointError, match="every 160 samples"):
         HubertSpeech(model(conv_stride=(5, 2, 2, 2, 2, 2, 1)))
 
 

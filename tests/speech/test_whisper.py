@@ -11,7 +11,7 @@ pytest.importorskip("torch", reason="Whisper needs torch")
 
 import torch
 
-from lipstream.errors import InputError
+from lipstream.errors import CheckpointError
 from lipstream.speech.network import SpeechNetwork
 from lipstream.speech.whisper import (
     PIECE,
@@ -96,7 +96,7 @@ def test_the_decoder_and_prefixes_are_dropped() -> None:
     ids=str,
 )
 def test_what_cannot_be_honoured_is_refused_by_name(value: dict[str, Any], named: str) -> None:
-    with pytest.raises(InputError, match=f"whisper/config.json sets {named} to "):
+    with pytest.raises(CheckpointError, match=f"whisper/config.json sets {named} to "):
         WhisperDimensions.from_config(value, "models/whisper/config.json")
 
 

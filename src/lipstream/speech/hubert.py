@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipstream.errors import InputError, MissingError
+from lipstream.errors import CheckpointError, MissingError
 from lipstream.timeline import FEATURE_STEP
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class HubertSpeech(nn.Module):
         self.normalise = normalise
         reach, step = _reach(model.config)
         if step != FEATURE_STEP:
-            raise InputError(
+            raise CheckpointError(
                 f"This HuBERT makes a step every {step} samples, but MuseTalk needs one every "
                 f"{FEATURE_STEP}: choose another checkpoint."
             )
@@ -62,11 +62,15 @@ class HubertSpeech(nn.Module):
                 folder, local_files_only=True, output_loading_info=True
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise InputError(f"{folder} cannot be read as HuBERT: {_first_line(error)}") from error
+            raise CheckpointError(
+                f"{folder} cannot be read as HuBERT: {_first_line(error)}"
+            ) from error
         model, report = found
         lacking = sorted(set(report["missing_keys"]) - _UNUSED)
         if lacking:
-            raise InputError(f"The weights in {folder} lack {lacking[0]}; they are of no HuBERT.")
+            raise CheckpointError(
+                f"The weights in {folder} lack {lacking[0]}; they are of no HuBERT."
+            )
         return cls(model, _normalises(folder))
 
     @property
@@ -123,7 +127,7 @@ def _normalises(folder: Path) -> bool:
     try:
         said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
-        raise InputError(f"{path} is no valid JSON; fetch it again.") from error
+        raise CheckpointError(f"{path} is no valid JSON; fetch it again.") from error
     return bool(said.get("do_normalize", True))
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipstream.errors import InputError
+from lipstream.errors import CheckpointError
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class WhisperDimensions:
         """Read a `config.json`. What it says of decoding and training does not matter here."""
         for key, supported in (("model_type", "whisper"), ("activation_function", "gelu")):
             if config.get(key, supported) != supported:
-                raise InputError(
+                raise CheckpointError(
                     f"{source} sets {key} to {config[key]!r}, but lipstream supports only "
                     f"{supported!r}."
                 )
@@ -57,7 +57,7 @@ class WhisperDimensions:
             value = config.get(key, default)
             if isinstance(value, int) and not isinstance(value, bool) and value > 0:
                 return value
-            raise InputError(
+            raise CheckpointError(
                 f"{source} sets {key} to {value!r}; it must be a whole number above 0."
             )
 
@@ -71,7 +71,7 @@ class WhisperDimensions:
             inner=count("encoder_ffn_dim", tiny.inner),
         )
         if dimensions.width % dimensions.heads:
-            raise InputError(
+            raise CheckpointError(
                 f"{source} sets d_model to {dimensions.width}, which must be a multiple of "
                 f"encoder_attention_heads, {dimensions.heads}."
             )

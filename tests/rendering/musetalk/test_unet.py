@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 
 import torch
 
-from lipstream.errors import InputError
+from lipstream.errors import CheckpointError
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
 from tests.golden_cases.filling import load_filled
 from tests.rendering.musetalk.networks import (
@@ -108,14 +108,14 @@ def test_every_value_of_the_config_is_honoured(variant: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("variant", "named"), REFUSED, ids=str)
 def test_what_cannot_be_honoured_is_refused_by_name(variant: dict[str, Any], named: str) -> None:
-    with pytest.raises(InputError, match=named) as refused:
+    with pytest.raises(CheckpointError, match=named) as refused:
         UNetDimensions.from_config(TINY_UNET | variant, "models/musetalk.json")
     assert str(refused.value).startswith("models/musetalk.json ")
     assert "\n" not in str(refused.value)
 
 
 def test_a_config_that_is_no_object_is_refused() -> None:
-    with pytest.raises(InputError, match="no JSON object"):
+    with pytest.raises(CheckpointError, match="no JSON object"):
         UNetDimensions.from_config([])  # type: ignore[arg-type]
 
 
@@ -165,10 +165,13 @@ def test_the_memory_format_does_not_matter() -> None:
 def test_folding_the_time_changes_nothing() -> None:
     network = unet()
     expected, keys = network(LATENTS, AUDIO), len(network.state_dict())
+    other = UNet(network.dimensions)
+    share_weights(network, other)
     network.fold_time()
     network.fold_time()
     torch.testing.assert_close(network(LATENTS, AUDIO), expected, rtol=0, atol=1e-5)
     assert len(network.state_dict()) < keys
+    torch.testing.assert_close(other(LATENTS, AUDIO), expected, rtol=0, atol=0)
 
 
 @torch.inference_mode()

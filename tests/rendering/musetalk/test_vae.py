@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 
 import torch
 
-from lipstream.errors import InputError
+from lipstream.errors import CheckpointError
 from lipstream.rendering.musetalk.vae import (
     Vae,
     VaeDimensions,
@@ -82,7 +82,7 @@ def test_every_value_of_the_config_is_honoured(variant: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("variant", "named"), REFUSED, ids=str)
 def test_what_cannot_be_honoured_is_refused_by_name(variant: dict[str, Any], named: str) -> None:
-    with pytest.raises(InputError, match=named):
+    with pytest.raises(CheckpointError, match=named):
         VaeDimensions.from_config(TINY_VAE | variant)
 
 

@@ -77,7 +77,9 @@ class ResnetBlock(nn.Module):
     def fold_time(self, time: Tensor) -> None:
         """Put what the constant `time` adds into the bias before it."""
         if self.time_emb_proj is not None and self.conv1.bias is not None:
-            self.conv1.bias += self.time_emb_proj(time)[0]
+            # A new tensor: the old one may be shared, or mapped from its file.
+            bias = self.conv1.bias + self.time_emb_proj(time)[0]
+            self.conv1.bias = nn.Parameter(bias, requires_grad=False)
             self.time_emb_proj = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NoReturn, TypeVar
 
-from lipstream.errors import InputError
+from lipstream.errors import CheckpointError
 
 _Value = TypeVar("_Value")
 
@@ -20,10 +20,10 @@ class Settings:
     def __init__(self, config: Mapping[str, object], source: str, kind: str) -> None:
         self._source = source  # file or network, as the user would look for it
         if not isinstance(config, Mapping):
-            raise InputError(f"{source} holds no JSON object; it should describe one {kind}.")
+            raise CheckpointError(f"{source} holds no JSON object; it should describe one {kind}.")
         found = config.get("_class_name", kind)
         if found != kind:
-            raise InputError(f"{source} describes {found!r}, but this must be one {kind}.")
+            raise CheckpointError(f"{source} describes {found!r}, but this must be one {kind}.")
         # Keys with an underscore say who wrote the file, not what the network is.
         self._left = {key: value for key, value in config.items() if not key.startswith("_")}
 
@@ -111,13 +111,13 @@ class Settings:
         """Refuse what nobody took, unless it switches something off."""
         for key, value in self._left.items():
             if value is not None and value is not False:
-                raise InputError(
+                raise CheckpointError(
                     f"{self._source} sets {key} to {value!r}, which lipstream does not know; "
                     "remove the key if the network does not need it."
                 )
 
     def _refuse(self, key: str, value: object, expected: str) -> NoReturn:
-        raise InputError(
+        raise CheckpointError(
             f"{self._source} sets {key} to {value!r}, but lipstream supports only {expected}."
         )
 
