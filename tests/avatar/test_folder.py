@@ -128,7 +128,7 @@ def test_a_folder_with_the_source_is_not_replaced(tmp_path: Path) -> None:
     folder = fill(tmp_path / "anna", OLD)
     (tmp_path / "link.png").symlink_to(folder / "frames/000000.png")
     for source in (folder / "frames/000000.png", tmp_path / "link.png"):
-        with pytest.raises(OptionError, match=rf"anna contains .*{source.name}: choose another"):
+        with pytest.raises(OptionError, match=rf"anna contains .*{source.name}; choose another"):
             check_folder(folder, source)
     (tmp_path / "photo.png").touch()
     with pytest.raises(OptionError, match="contains"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,7 +69,9 @@ def told(stderr: str) -> str:
     assert line.startswith("lipstream: ")
     assert line.endswith((".", "?"))
     assert "Traceback" not in line and "bug in lipstream" not in line
-    return line.removeprefix("lipstream: ")
+    sentence = line.removeprefix("lipstream: ")
+    assert not re.match("[A-Z][a-z]* ", sentence), "goes on after a colon"
+    return sentence
 
 
 def contents(folder: Path) -> dict[str, bytes]:

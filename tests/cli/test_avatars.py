@@ -85,19 +85,19 @@ def bad_files(program: Program, image: Image, portrait: Path, clip: Path) -> Non
         ("x" * 300, "xxx cannot be opened: file name too long; check"),
         ("", "is not a prepared avatar"),
         ("folder", "folder is not a prepared avatar"),
-        ("pipe", "pipe is not a file: give"),
+        ("pipe", "pipe is not a file; give"),
         ("empty.png", "empty.png is empty"),
         ("empty.mp4", "empty.mp4 is empty"),
-        ("text.png", "text.png is not a picture that can be read: give"),
-        ("text.mp4", "text.mp4 is no audio or video file"),
-        ("text", "text is no audio or video file"),
-        ("text.xyz", "text.xyz is no audio or video file"),
+        ("text.png", "text.png is not a picture that can be read; give"),
+        ("text.mp4", "text.mp4 cannot be read as audio or video"),
+        ("text", "text cannot be read as audio or video"),
+        ("text.xyz", "text.xyz cannot be read as audio or video"),
         ("sound.wav", "sound.wav has no video track; choose"),
-        ("half.png", "half.png is damaged or cut short .*: save"),
-        ("half.jpg", "half.jpg is damaged or cut short .*: save"),
+        ("half.png", "half.png is damaged or cut short .*; save"),
+        ("half.jpg", "half.jpg is damaged or cut short .*; save"),
         ("half.mp4", "half.mp4 .* cut short; .*export"),
-        ("dot.png", "dot.png is only 1x1 pixels: give"),
-        ("wall.png", "no face was found in wall.png: give"),
+        ("dot.png", "dot.png is only 1x1 pixels; give"),
+        ("wall.png", "no face was found in wall.png; give"),
         ("far.png", "far.png is too small: .* pixels .* crop"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_profile_is_refused(
     monkeypatch.setattr(report, "PROFILE", 0.2)
     write_png("aside.png", squeezed(image))
     sentence = program.refused_render("aside.png", speech)
-    assert "face in aside.png is turned too far to the side: give one" in sentence
+    assert "face in aside.png is turned too far to the side; give one" in sentence
 
 
 def test_of_two_faces_the_largest_is_taken_and_that_is_said(

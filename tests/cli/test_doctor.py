@@ -85,7 +85,7 @@ def test_a_missing_face_model_is_found(
     monkeypatch.setattr(network, "FOLDER", tmp_path)
     outcome = program.call("doctor", *flags)
     assert (outcome.status, outcome.err) == (1, "")
-    assert "face model" in outcome.out and "is missing: reinstall lipstream" in outcome.out
+    assert "face model" in outcome.out and "is missing; reinstall lipstream" in outcome.out
     if not flags:
         (line,) = [line for line in outcome.out.splitlines() if line.startswith("missing")]
         assert line.startswith("missing face models: ")
@@ -168,4 +168,4 @@ def test_a_missing_face_model_stops_a_render_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(network, "FOLDER", tmp_path)
-    assert "is missing: reinstall lipstream" in program.refused_render(portrait, speech)
+    assert "is missing; reinstall lipstream" in program.refused_render(portrait, speech)

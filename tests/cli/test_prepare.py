@@ -54,11 +54,11 @@ def test_settings_come_from_the_file_and_variables(
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("nobody.png", "nobody.png does not exist: check"),
-        ("folder", "folder is not a file: give"),
-        ("empty.png", "empty.png is empty: give"),
-        ("text.png", "text.png is not a picture that can be read: give"),
-        ("wall.mp4", "no face was found in wall.mp4: give"),
+        ("nobody.png", "nobody.png does not exist; check"),
+        ("folder", "folder is not a file; give"),
+        ("empty.png", "empty.png is empty; give"),
+        ("text.png", "text.png is not a picture that can be read; give"),
+        ("wall.mp4", "no face was found in wall.mp4; give"),
     ],
 )
 def test_a_bad_source_is_refused(program: Program, source: str, reason: str) -> None:
@@ -72,9 +72,9 @@ def test_a_bad_source_is_refused(program: Program, source: str, reason: str) -> 
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        ("foreign", "foreign exists and is not a prepared avatar: choose another folder"),
-        ("link", "link exists and is not a prepared avatar: choose another folder"),
-        ("file", "file exists and is not a prepared avatar: choose another folder"),
+        ("foreign", "foreign exists and is not a prepared avatar; choose another folder"),
+        ("link", "link exists and is not a prepared avatar; choose another folder"),
+        ("file", "file exists and is not a prepared avatar; choose another folder"),
         ("file/anna", "file/anna cannot be written: not a directory; choose another folder"),
         ("/proc/anna", "/proc/anna cannot be written: no such file or dir.*; choose another"),
         ("x" * 300, "x cannot be written: file name too long; choose another folder"),
@@ -97,10 +97,10 @@ def test_the_folder_of_the_source_is_refused(program: Program, portrait: Path) -
     source = "anna/frames/000000.png"
     for target in ("anna", ".", "anna/frames"):
         told = program.refused("prepare", source, "-o", target, status=2)
-        assert told.endswith(f" contains {source}: choose another folder.")
+        assert told.endswith(f" contains {source}; choose another folder.")
     Path("anna/photo.png").write_bytes(portrait.read_bytes())
     told = program.refused("prepare", portrait, "-o", "anna")
-    assert "anna holds photo.png besides a prepared avatar: choose another folder" in told
+    assert "anna holds photo.png besides a prepared avatar; choose another folder" in told
 
 
 def test_the_current_folder_is_filled(

@@ -113,7 +113,7 @@ def test_what_is_no_clip_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("Dear diary, today I was renamed.\n" * 50)
     (tmp_path / "empty.mp4").touch()
-    assert "no audio or video file" in refusal(text)
+    assert "cannot be read as audio or video" in refusal(text)
     assert "is empty" in refusal(tmp_path / "empty.mp4")
     assert "does not exist" in refusal(tmp_path / "missing.mp4")
     assert "is a folder" in refusal(tmp_path)

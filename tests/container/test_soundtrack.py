@@ -130,7 +130,7 @@ def test_what_is_no_sound_file_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.wav"
     text.write_text("Dear diary, today I was renamed.\n" * 50)
     (tmp_path / "empty.wav").touch()
-    assert "no audio or video file" in refusal(text)
+    assert "cannot be read as audio or video" in refusal(text)
     assert "is empty" in refusal(tmp_path / "empty.wav")
     assert "does not exist" in refusal(tmp_path / "missing.wav")
     assert "is a folder" in refusal(tmp_path)
@@ -198,8 +198,8 @@ def test_a_playlist_opens_nothing_else(tmp_path: Path) -> None:
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:3,\n{wav}\n#EXT-X-ENDLIST\n")
     concat = tmp_path / "list.wav"
     concat.write_text("ffconcat version 1.0\nfile secret.wav\n")
-    assert "no audio or video file" in refusal(playlist)
-    assert "no audio or video file" in refusal(concat)
+    assert "cannot be read as audio or video" in refusal(playlist)
+    assert "cannot be read as audio or video" in refusal(concat)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

@@ -63,7 +63,7 @@ def load_avatar(folder: str | Path) -> Avatar:
         missing = Path(error.filename).name
         if missing == INDEX:
             raise ArchiveError(
-                f"{folder} is not a prepared avatar (it has no {INDEX}): give a picture, a clip "
+                f"{folder} is not a prepared avatar (it has no {INDEX}); give a picture, a clip "
                 "or a folder made by 'lipstream prepare'."
             ) from error
         raise ArchiveError(f"{folder} is damaged: {missing} is missing; {AGAIN}.") from error

@@ -34,7 +34,7 @@ class AvatarFrame:
 
         decoded = cv2.imdecode(np.frombuffer(self.source, np.uint8), cv2.IMREAD_COLOR)
         if decoded is None:
-            raise ArchiveError("A frame of the avatar cannot be decoded: prepare it again.")
+            raise ArchiveError("a frame of the avatar cannot be decoded; prepare it again.")
         return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 

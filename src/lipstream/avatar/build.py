@@ -125,7 +125,7 @@ def _measure(
     shape: tuple[int, ...] = ()
     for image in images:
         if seen.frames and image.shape != shape:
-            raise PictureError(f"{path} changes its picture size midway: convert it to one size.")
+            raise PictureError(f"{path} changes its picture size midway; convert it to one size.")
         shape = image.shape
         face = follower.follow(image)
         if face is not None and not shows_mouth(face.landmarks, (shape[1], shape[0])):
@@ -138,7 +138,7 @@ def _measure(
         if progress is not None:
             progress(len(seen.frames), None)
     if not seen.frames:
-        raise PictureError(f"{path} holds no picture: give a picture or a video clip.")
+        raise PictureError(f"{path} holds no picture; give a picture or a video clip.")
     return seen
 
 

@@ -38,7 +38,7 @@ def check_folder(folder: str | Path, source: str | Path | None = None) -> None:
     with _sentences(folder):
         folder = _place(folder)
         if source is not None and _contains(folder, source):
-            raise OptionError(f"{folder} contains {source}: choose another folder.")
+            raise OptionError(f"{folder} contains {source}; choose another folder.")
         if _is_there(folder):
             _check_entries(folder)
         there = next(path for path in (folder, *folder.parents) if _is_there(path))
@@ -102,13 +102,13 @@ def _check_entries(folder: Path) -> None:
     names = sorted(entry.name for entry in folder.iterdir()) if owned else []
     if not owned or (names and not _is_index(folder / INDEX)):
         raise OutputError(
-            f"{folder} exists and is not a prepared avatar: choose another folder or remove it."
+            f"{folder} exists and is not a prepared avatar; choose another folder or remove it."
         )
     for name in names:
         foreign = _foreign(folder, name)
         if foreign:
             raise OutputError(
-                f"{folder} holds {foreign} besides a prepared avatar: choose another folder or "
+                f"{folder} holds {foreign} besides a prepared avatar; choose another folder or "
                 f"move {Path(foreign).name} elsewhere."
             )
 

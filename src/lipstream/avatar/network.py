@@ -27,7 +27,7 @@ class Network:
         path = FOLDER / name
         if not path.is_file():
             raise MissingError(
-                f"the face model {path} is missing: reinstall lipstream, for example with "
+                f"the face model {path} is missing; reinstall lipstream, for example with "
                 "'pip install --force-reinstall --no-deps lipstream'."
             )
         # A net keeps its buffers between calls, so two threads must not run it at once.
@@ -40,7 +40,7 @@ class Network:
             self._net = cv2.dnn.readNetFromTFLite(str(path), *engine)
         except cv2.error as error:
             raise MissingError(
-                f"the face model {path} is damaged: reinstall lipstream, for example with "
+                f"the face model {path} is damaged; reinstall lipstream, for example with "
                 "'pip install --force-reinstall --no-deps lipstream'."
             ) from error
 

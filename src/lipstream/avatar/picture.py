@@ -37,16 +37,16 @@ def check_file(path: Path) -> None:
         path.stat()
         # A pipe is neither: opening one would wait for whoever writes to it.
         if not path.is_file():
-            raise PictureError(f"{path} is not a file: give a picture or a video clip.")
+            raise PictureError(f"{path} is not a file; give a picture or a video clip.")
         with path.open("rb") as file:
             empty = not file.read(1)
     except (FileNotFoundError, NotADirectoryError):
-        raise PictureError(f"{path} does not exist: check the path.") from None
+        raise PictureError(f"{path} does not exist; check the path.") from None
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise PictureError(f"{path} cannot be opened: {reason}; check the path.") from error
     if empty:
-        raise PictureError(f"{path} is empty: give a picture or a video clip.")
+        raise PictureError(f"{path} is empty; give a picture or a video clip.")
 
 
 def is_picture(path: Path) -> bool:
@@ -74,13 +74,13 @@ def read_picture(path: Path, config: AvatarConfig) -> Image:
             flat = _flatten(_upright(opened), config.background)
     except UnidentifiedImageError as error:
         raise PictureError(
-            f"{path} is not a picture that can be read: give a {NAMES} file."
+            f"{path} is not a picture that can be read; give a {NAMES} file."
         ) from error
     except Pillow.DecompressionBombError as error:
         raise _too_large(path, config) from error
     except DAMAGE as error:
         raise PictureError(
-            f"{path} is damaged or cut short ({error}): save the picture again."
+            f"{path} is damaged or cut short ({error}); save the picture again."
         ) from error
     longer = max(flat.size)
     if longer > config.max_side:
@@ -103,7 +103,7 @@ def _check_size(path: Path, size: tuple[int, int], config: AvatarConfig) -> None
         raise _too_large(path, config, size)
     if min(size) < SMALLEST_SIDE:
         raise PictureError(
-            f"{path} is only {size[0]}x{size[1]} pixels: give a picture whose face can be seen."
+            f"{path} is only {size[0]}x{size[1]} pixels; give a picture whose face can be seen."
         )
 
 
@@ -112,7 +112,7 @@ def _too_large(
 ) -> PictureError:
     found = f"{size[0]}x{size[1]} = {size[0] * size[1]:,} pixels" if size else "too many pixels"
     return PictureError(
-        f"{path} has {found}, more than the {config.max_pixels:,} allowed: shrink it first."
+        f"{path} has {found}, more than the {config.max_pixels:,} allowed; shrink it first."
     )
 
 

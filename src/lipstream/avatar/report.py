@@ -102,17 +102,17 @@ def refuse_unusable(
     usable = report.frames - report.faces_lost
     if report.faces_found == 0 and cut_off:
         raise FaceError(
-            f"the mouth of the face in {path} is cut off by the edge of the picture: give one that "
+            f"the mouth of the face in {path} is cut off by the edge of the picture; give one that "
             "shows the whole face."
         )
     if report.faces_found == 0:
         raise FaceError(
-            f"no face was found in {path}: give a picture or clip that shows one face from the "
+            f"no face was found in {path}; give a picture or clip that shows one face from the "
             "front, evenly lit."
         )
     if usable * 2 < report.frames:
         raise FaceError(
-            f"{path} shows a face in only {usable} of {report.frames} frames: cut the clip to the "
+            f"{path} shows a face in only {usable} of {report.frames} frames; cut the clip to the "
             "part in which the person faces the camera."
         )
     if report.eye_distance < config.min_eye_distance:
@@ -123,7 +123,7 @@ def refuse_unusable(
         )
     if abs(report.yaw) > PROFILE:
         raise FaceError(
-            f"the face in {path} is turned too far to the side: give one that looks towards the "
+            f"the face in {path} is turned too far to the side; give one that looks towards the "
             "camera."
         )
 

@@ -253,7 +253,7 @@ class _Encoder:
     def finish(self) -> None:
         """Encode what is still inside and write the index."""
         if not self._frames:
-            raise OutputError("no frame was written to the movie; give it audio of some length.")
+            raise OutputError("no frame was written, as the audio was empty; choose another file.")
         if self._audio is not None:
             if self._resampler is not None:
                 channels = self._audio.codec_context.channels

@@ -42,7 +42,7 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[InputContainer]:
             container = av.open(handle, "r", options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError) as failure:
             raise error(
-                f"{path} is no audio or video file that can be read, or it is cut short; "
+                f"{path} cannot be read as audio or video, or it is cut short; "
                 "check it or export it again."
             ) from failure
         with container:
@@ -60,7 +60,7 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[InputContainer]:
 def opened(path: Path, error: type[InputError]) -> Iterator[IO[bytes]]:
     """The bytes of a file that is there, readable and not empty."""
     try:
-        # Opening a pipe would wait for whoever writes to it, and media are read to and fro.
+        # Opening a pipe would wait for whoever writes to it, and media are read back and forth.
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise error(f"{path} is a pipe or a device; save its content as a file first.")
         handle = path.open("rb")

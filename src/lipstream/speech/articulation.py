@@ -124,9 +124,9 @@ def load(path: Path | None = None) -> Articulation:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise MissingError(f"{source} is missing; reinstall lipstream") from None
+        raise MissingError(f"{source} is missing; reinstall lipstream.") from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise MissingError(f"{source} is damaged ({error}); reinstall lipstream") from error
+        raise MissingError(f"{source} is damaged ({error}); reinstall lipstream.") from error
     return assemble(arrays, str(source))
 
 
@@ -135,7 +135,7 @@ def assemble(arrays: dict[str, NDArray[Any]], source: str) -> Articulation:
     names = {field.name for field in fields(Weights)} | {"look_ahead"}
     if missing := sorted(names - set(arrays)):
         raise MissingError(
-            f"{source} lacks {', '.join(missing)}; it is not an articulation network"
+            f"{source} lacks {', '.join(missing)}; it is not an articulation network."
         )
     dimensions = Dimensions(
         features=arrays["enter"].shape[-1],
@@ -146,9 +146,9 @@ def assemble(arrays: dict[str, NDArray[Any]], source: str) -> Articulation:
     )
     for name, shape in dimensions.shapes.items():
         if arrays[name].shape != shape:
-            raise MissingError(f"{source}: {name} is {arrays[name].shape}, expected {shape}")
+            raise MissingError(f"{source}: {name} is {arrays[name].shape}, expected {shape}.")
     if (dimensions.features, dimensions.outputs) != (FEATURES, len(PARAMETERS) + 1):
-        raise MissingError(f"{source} hears or says something else than this version of lipstream")
+        raise MissingError(f"{source} hears or says something else than this version of lipstream.")
     return Articulation(
         dimensions, Weights(**{name: _frozen(arrays[name]) for name in dimensions.shapes})
     )
