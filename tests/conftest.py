@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
 # Machines differ in speed; a test judges results, never time.
 settings.register_profile("lipstream", deadline=None, derandomize=True)
 settings.load_profile("lipstream")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete folder of tiny MuseTalk weights."""
+    pytest.importorskip("torch")
+    from tests.tiny_models import write_models
+
+    return write_models(tmp_path_factory.mktemp("models"))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.golden_cases.outcome import Outcome  # noqa: E402
+from tests.golden_cases.outcome import Outcome
 
 KINDS = ("pe", "whisper", "unet", "vae", "parsing", "blending", "bbox", "cycle", "e2e")
 NO_CASES = {"manifests"}

@@ -36,6 +36,7 @@ LAYERS = {
     "batcher": 2,
     "session": 3,
     "offline": 3,
+    "inference": 3,
     "realtime": 3,
     "server": 4,
     "cli": 4,

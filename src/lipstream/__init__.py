@@ -22,12 +22,18 @@ if TYPE_CHECKING:
     from lipstream.config import AvatarConfig as AvatarConfig
     from lipstream.config import MotionConfig as MotionConfig
     from lipstream.config import MovieConfig as MovieConfig
+    from lipstream.config import MuseTalkConfig as MuseTalkConfig
     from lipstream.engine import Engine as Engine
     from lipstream.engine import open_engine as open_engine
     from lipstream.errors import LipstreamError as LipstreamError
+    from lipstream.inference import BatchLipSyncProcessor as BatchLipSyncProcessor
+    from lipstream.inference import MuseTalkInference as MuseTalkInference
     from lipstream.offline import render_file as render
     from lipstream.offline import render_file as render_file
     from lipstream.offline import render_stream as render_stream
+    from lipstream.playout import FrameBuffer as FrameBuffer
+    from lipstream.realtime import OptimizedLipSyncEngine as OptimizedLipSyncEngine
+    from lipstream.realtime import RealtimeLipSyncEngine as RealtimeLipSyncEngine
     from lipstream.rendering.backends import open_backend as open_backend
     from lipstream.stream import LipSyncStream as LipSyncStream
     from lipstream.video import TimedFrame as TimedFrame
@@ -38,11 +44,17 @@ _HOMES = {
     "AudioChunk": "lipstream.audio",
     "Avatar": "lipstream.avatar.avatar",
     "AvatarConfig": "lipstream.config",
+    "BatchLipSyncProcessor": "lipstream.inference",
     "Engine": "lipstream.engine",
+    "FrameBuffer": "lipstream.playout",
     "LipSyncStream": "lipstream.stream",
     "LipstreamError": "lipstream.errors",
     "MotionConfig": "lipstream.config",
     "MovieConfig": "lipstream.config",
+    "MuseTalkConfig": "lipstream.config",
+    "MuseTalkInference": "lipstream.inference",
+    "OptimizedLipSyncEngine": "lipstream.realtime",
+    "RealtimeLipSyncEngine": "lipstream.realtime",
     "TimedFrame": "lipstream.video",
     "build_avatar": "lipstream.avatar.build",
     "load_avatar": "lipstream.avatar.archive",
@@ -59,11 +71,17 @@ __all__ = [
     "AudioChunk",
     "Avatar",
     "AvatarConfig",
+    "BatchLipSyncProcessor",
     "Engine",
+    "FrameBuffer",
     "LipSyncStream",
     "LipstreamError",
     "MotionConfig",
     "MovieConfig",
+    "MuseTalkConfig",
+    "MuseTalkInference",
+    "OptimizedLipSyncEngine",
+    "RealtimeLipSyncEngine",
     "TimedFrame",
     "build_avatar",
     "load_avatar",

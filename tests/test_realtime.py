@@ -1,0 +1,149 @@
+"""The original live interface, on both backends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from lipstream.audio import AudioChunk
+from lipstream.avatar.archive import save_avatar
+from lipstream.errors import AudioError, OptionError
+from lipstream.offline import render_stream
+from lipstream.realtime import MOST_AVATARS, OptimizedLipSyncEngine, RealtimeLipSyncEngine
+from tests.media import tone
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats, Image
+
+DATA = Path(__file__).parent / "data"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+PORTRAIT = DATA / "portrait.png"  # 256x256
+
+
+@pytest.fixture(scope="module")
+def puppet() -> RealtimeLipSyncEngine:
+    return RealtimeLipSyncEngine(backend="puppet")
+
+
+@pytest.fixture(scope="module")
+def muse(models: Path) -> RealtimeLipSyncEngine:
+    return RealtimeLipSyncEngine(models, device="cpu", buffer_size=4)
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+def warble(seconds: float, rate: int = 16_000) -> Floats:
+    """Something that rises and falls like speech."""
+    times = np.arange(round(seconds * rate)) / rate
+    return np.asarray(tone(seconds, rate, 220.0) * np.abs(np.sin(9 * times)), np.float32)
+
+
+async def stream(
+    engine: RealtimeLipSyncEngine, chunks: list[Any], avatar: Any = PORTRAIT, rate: int = 16_000
+) -> list[Image]:
+    queue: asyncio.Queue[Any] = asyncio.Queue()
+    for chunk in [*chunks, None]:
+        queue.put_nowait(chunk)
+    return [frame async for frame in engine.stream_lipsync(avatar, queue, rate)]
+
+
+def test_a_hundred_milliseconds_give_two_or_three_frames(puppet: RealtimeLipSyncEngine) -> None:
+    avatar, sound = puppet.preprocess_avatar(PORTRAIT), warble(1.0)
+
+    async def speak() -> list[int]:
+        counts = []
+        for start in range(0, 16_000, 1600):
+            frames = await puppet.process_audio_chunk(avatar, sound[start : start + 1600])
+            assert {frame.shape for frame in frames} == {(256, 256, 3)}
+            counts.append(len(frames))
+        return counts
+
+    assert run(speak()) == [2, 3] * 5
+    puppet.finish(avatar)
+
+
+@pytest.mark.parametrize("rate", [16_000, 24_000])
+def test_streamed_frames_equal_offline_ones(puppet: RealtimeLipSyncEngine, rate: int) -> None:
+    sound = warble(0.7, rate)
+    chunks = [sound[start : start + rate // 10] for start in range(0, len(sound), rate // 10)]
+    streamed = run(stream(puppet, chunks, rate=rate))
+    avatar = puppet.preprocess_avatar(PORTRAIT)
+    offline = list(render_stream(puppet.engine, avatar, [AudioChunk.from_pcm(sound, rate)]))
+    assert len(streamed) == len(offline) == 17
+    for one, other in zip(streamed, offline, strict=True):
+        assert np.array_equal(one, other.frame)
+
+
+def test_musetalk_streams_what_it_renders_offline(muse: RealtimeLipSyncEngine) -> None:
+    sound = warble(0.28)
+    streamed = run(stream(muse, [sound[:1000], sound[1000:1001], sound[1001:]]))
+    avatar = muse.preprocess_avatar(PORTRAIT)
+    offline = list(render_stream(muse.engine, avatar, [AudioChunk.from_pcm(sound, 16_000)]))
+    assert len(streamed) == len(offline) == 7
+    for one, other in zip(streamed, offline, strict=True):
+        # How many share a batch moves float sums a little, and so a rounded value now and then.
+        assert np.abs(one.astype(int) - other.frame).max() <= 1
+
+
+def test_musetalk_answers_a_chunk_at_once(muse: RealtimeLipSyncEngine) -> None:
+    avatar, sound = muse.preprocess_avatar(PORTRAIT), warble(0.2)
+
+    async def speak() -> list[int]:
+        return [
+            len(await muse.process_audio_chunk(avatar, sound[start : start + 1600]))
+            for start in (0, 1600)
+        ]
+
+    assert run(speak()) == [2, 3]
+    muse.finish(avatar)
+
+
+def test_the_optimized_engine_paints_the_same(models: Path, muse: RealtimeLipSyncEngine) -> None:
+    fast = OptimizedLipSyncEngine(models, device="cpu", buffer_size=4)
+    sound = warble(0.12)
+    plain, faster = (run(stream(engine, [sound])) for engine in (muse, fast))
+    assert len(plain) == len(faster) == 3
+    for one, other in zip(plain, faster, strict=True):
+        assert np.abs(one.astype(int) - other).max() <= 2
+
+
+def test_the_same_content_is_prepared_once_wherever_it_lies(
+    puppet: RealtimeLipSyncEngine, tmp_path: Path
+) -> None:
+    copy = tmp_path / "other name.png"
+    copy.write_bytes(PORTRAIT.read_bytes())
+    avatar = puppet.preprocess_avatar(PORTRAIT)
+    assert puppet.preprocess_avatar(copy) is avatar
+    save_avatar(avatar, tmp_path / "kept")
+    assert puppet.preprocess_avatar(tmp_path / "kept") is avatar
+    copy.write_bytes((EXAMPLES / "portrait_closed.png").read_bytes())
+    assert puppet.preprocess_avatar(copy) is not avatar
+
+
+def test_kept_avatars_are_bounded(puppet: RealtimeLipSyncEngine, tmp_path: Path) -> None:
+    first = puppet.preprocess_avatar(PORTRAIT)
+    for index in range(MOST_AVATARS):
+        picture = tmp_path / f"{index}.png"
+        # Bytes after the end of a PNG are not read but make it another file.
+        picture.write_bytes(PORTRAIT.read_bytes() + bytes([index]))
+        puppet.preprocess_avatar(picture)
+    assert puppet.preprocess_avatar(PORTRAIT) is not first
+
+
+def test_an_empty_utterance_has_no_frames(puppet: RealtimeLipSyncEngine) -> None:
+    assert run(stream(puppet, [])) == []
+
+
+def test_bad_sound_is_refused_in_words(puppet: RealtimeLipSyncEngine) -> None:
+    avatar = puppet.preprocess_avatar(PORTRAIT)
+    with pytest.raises(AudioError, match="NaN"):
+        run(puppet.process_audio_chunk(avatar, np.full(1600, np.nan, np.float32)))
+    with pytest.raises(OptionError, match="buffer_size"):
+        RealtimeLipSyncEngine(backend="puppet", buffer_size=0)
