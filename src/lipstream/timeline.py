@@ -13,7 +13,6 @@ FPS = Fraction(25)  # frames per second unless the user asks for another rate
 SLOWEST, FASTEST = Fraction(1), Fraction(60)  # frames per second
 FEATURE_RATE = 50  # speech features per second, in Whisper as in the articulation network
 FEATURE_STEP = SAMPLE_RATE // FEATURE_RATE  # 320 samples
-SAMPLES_PER_FRAME = SAMPLE_RATE // 25  # 640 samples at the standard rate
 
 
 def frame_count(samples: int, sample_rate: int, fps: Fraction = FPS) -> int:

@@ -38,11 +38,9 @@ LEFT_UPPER_LID = (362, 398, 384, 385, 386, 387, 388, 466, 263)
 LEFT_LOWER_LID = (362, 382, 381, 380, 374, 373, 390, 249, 263)
 EYES = ((RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_UPPER_LID, LEFT_LOWER_LID))
 RIGHT_BROW = (70, 63, 105, 66, 107)  # upper edge, outer end first
-LEFT_BROW = (336, 296, 334, 293, 300)  # upper edge, inner end first
 
 # Nose, forehead, chin, outline.
-NOSE_TIP, NOSE_BASE, NOSE_ROOT = 1, 2, 168
-NOSE_BRIDGE = (168, 6, 197, 195, 5, 4, 1)
+NOSE_TIP, NOSE_BASE = 1, 2
 NOSE_WINGS = (98, 97, 2, 326, 327)
 FOREHEAD, CHIN = 10, 152
 RIGHT_EDGE, LEFT_EDGE = 234, 454  # where the outline passes the ears
