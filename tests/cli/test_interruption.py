@@ -71,7 +71,7 @@ def test_an_interrupted_preparation_changes_nothing(
     number: signal.Signals,
 ) -> None:
     program.done("prepare", portrait, "-o", "anna")
-    monkeypatch.setattr("lipstream.cli.prepare.progress_bars", ringing(number, "preparing", 4))
+    monkeypatch.setattr("lipstream.cli.prepare.progress_bars", ringing(number, "measuring", 4))
     for folder in ("anna", "berta"):
         told = program.refused("prepare", clip, "-o", folder)
         assert told == "interrupted."
@@ -188,4 +188,4 @@ def test_a_terminal_shows_bars_and_then_the_result(
         assert child.stdout is not None and b"out.mp4: 5 frames" in child.stdout.read()
     assert "preparing" in shown and "1/1" in plain(shown)
     assert "rendering (puppet)" in shown and "5/5" in plain(shown)
-    assert plain(shown).splitlines()[-1] == "backend: puppet (it runs on any CPU)"
+    assert plain(shown).splitlines()[-1].startswith("backend: puppet (")
