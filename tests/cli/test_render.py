@@ -40,7 +40,7 @@ def test_whatever_shows_a_face_talks(
     done = program.done("render", "--avatar", avatar, "--audio", speech, "-o", "out.mp4")
     target = program.folder / "out.mp4"
     assert done.out == f"{target}: 5 frames, 0.20 s\n"
-    assert done.err.splitlines()[-1] == "backend: puppet (it runs on any CPU)"
+    assert done.err.splitlines()[-1].startswith("backend: puppet (")
     assert "\r" not in done.err and "%" not in done.err
     assert first_picture("out.mp4").shape == (256, 256, 3)
     assert [path.name for path in program.folder.glob("*.mp4")] == ["out.mp4"]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from lipstream.config import AvatarConfig, MotionConfig
+from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
 from lipstream.timeline import FASTEST, SLOWEST
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-BACKENDS = ("auto", "puppet")
-PLANNED = ("musetalk",)  # named in the documentation, not yet in the program
+BACKENDS = ("auto", "puppet", "musetalk")
 RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?(/[0-9]{1,9})?")
 FINEST = 1_000_000  # the denominator of a frame rate; video files keep no finer one
 
@@ -45,13 +46,73 @@ def backend_option(command: Command) -> Command:
 
 
 def _backend(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if value in PLANNED:
-        wrong = f"{value} is not part of this version of lipstream; use puppet or auto"
-        raise click.BadParameter(wrong, context, parameter)
     if value not in BACKENDS:
-        wrong = f"there is no backend {value!r}; use {' or '.join(BACKENDS)}"
+        wrong = f"there is no backend {value!r}; use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
         raise click.BadParameter(wrong, context, parameter)
     return value
+
+
+def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How the musetalk backend runs; the command gets one `muse: MuseTalkConfig`."""
+    defaults = MuseTalkConfig()
+
+    @functools.wraps(command)
+    def collected(
+        *positional: Any,
+        models: Path | None,
+        model_version: str | None,
+        device: str | None,
+        precision: str | None,
+        face_size: str,
+        bbox_shift: int,
+        **others: Any,
+    ) -> Any:
+        muse = MuseTalkConfig(
+            models=None if models is None else str(models),
+            version=model_version,
+            device=device,
+            precision=precision,
+            side=int(face_size),
+            shift=bbox_shift,
+        )
+        return command(*positional, muse=muse, **others)
+
+    result: Callable[..., Any] = collected
+    for decorate in (
+        option(
+            "--bbox-shift",
+            type=int,
+            default=defaults.shift,
+            show_default=True,
+            help="musetalk v1: pixels by which the face's box moves down; opens the mouth more.",
+        ),
+        option(
+            "--face-size",
+            type=click.Choice(["256", "512"]),
+            default=str(defaults.side),
+            show_default=True,
+            help="musetalk: pixels of the face that the network paints.",
+        ),
+        option(
+            "--precision",
+            type=click.Choice(["float32", "float16", "bfloat16"]),
+            help="musetalk: default float16 on a GPU, float32 elsewhere.",
+        ),
+        option("--device", help="musetalk: cuda, cuda:1 or cpu; default a GPU where there is one."),
+        option(
+            "--model-version",
+            type=click.Choice(["v1", "v15"]),
+            help="musetalk: default v15 where its weights are there.",
+        ),
+        option(
+            "--models",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="musetalk: folder of weights, as `lipstream models pull` lays it out.",
+        ),
+    ):
+        result = decorate(result)
+    return result
 
 
 def motion_options(command: Command) -> Command:

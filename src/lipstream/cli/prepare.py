@@ -12,9 +12,11 @@ from lipstream.cli.options import (
     avatar_config,
     backend_option,
     background_option,
+    muse_options,
     option,
 )
 from lipstream.cli.progress import progress_bars
+from lipstream.config import MuseTalkConfig
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import QualityReport
@@ -32,8 +34,15 @@ if TYPE_CHECKING:
     help="The folder to write; give it to --avatar later.",
 )
 @backend_option
+@muse_options
 @background_option
-def prepare(source: Path, out: Path, backend: str, background: tuple[int, int, int]) -> None:
+def prepare(
+    source: Path,
+    out: Path,
+    backend: str,
+    muse: MuseTalkConfig,
+    background: tuple[int, int, int],
+) -> None:
     """Prepare the picture or clip SOURCE and print a quality report."""
     from lipstream.avatar.archive import save_avatar
     from lipstream.avatar.build import build_avatar
@@ -41,7 +50,7 @@ def prepare(source: Path, out: Path, backend: str, background: tuple[int, int, i
     from lipstream.rendering.backends import open_backend
 
     check_folder(out, source)
-    chosen = open_backend(backend)
+    chosen = open_backend(backend, muse=muse)
     with progress_bars() as new_bar:
         avatar = build_avatar(source, avatar_config(background), new_bar("measuring"))
         avatar = chosen.renderer.prepare(avatar, new_bar(f"preparing ({chosen.name})"))

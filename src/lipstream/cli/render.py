@@ -13,10 +13,11 @@ from lipstream.cli.options import (
     background_option,
     fps_option,
     motion_options,
+    muse_options,
     option,
 )
 from lipstream.cli.progress import progress_bars
-from lipstream.config import MotionConfig
+from lipstream.config import MotionConfig, MuseTalkConfig
 
 EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk.mp4"
 
@@ -42,6 +43,7 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
     help="The mp4 to write; it appears only when it is complete.",
 )
 @backend_option
+@muse_options
 @fps_option
 @background_option
 @motion_options
@@ -50,6 +52,7 @@ def render(
     audio: Path,
     out: Path,
     backend: str,
+    muse: MuseTalkConfig,
     fps: Fraction,
     background: tuple[int, int, int],
     blink: bool,
@@ -61,7 +64,7 @@ def render(
     from lipstream.offline import render_file
     from lipstream.rendering.backends import open_backend
 
-    chosen = open_backend(backend, fps=fps, motion=MotionConfig(blink, sway, seed))
+    chosen = open_backend(backend, fps=fps, motion=MotionConfig(blink, sway, seed), muse=muse)
     with progress_bars() as new_bar:
         done = render_file(
             avatar,
