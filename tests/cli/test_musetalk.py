@@ -1,4 +1,4 @@
-"""`--backend musetalk`: from a folder of weights to a movie, and every way the weights can be wrong."""
+"""`--backend musetalk`: from weights to a movie, and every way the weights can be wrong."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNET = "musetalkV15/unet.pth"
 
 def call(
     models: Path, portrait: Path | str, speech: Path, out: str = "out.mp4"
-) -> tuple[object, ...]:
+) -> tuple[str | Path, ...]:
     return (
         *("render", "--avatar", portrait, "--audio", speech, "-o", out),
         *("--backend", "musetalk", "--models", models, "--device", "cpu"),

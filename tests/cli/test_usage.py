@@ -134,7 +134,7 @@ def test_a_wrong_file_of_settings_is_refused(program: Program, content: str, wro
         ("fps = 100", "fps in [render]: 100 frames per second are not possible; write 1 to 60."),
         ("fps = nan", "fps in [render]: 'nan' is no frame rate; write 25, 29.97 or 30000/1001."),
         ("background = 7", "background in [render]: '7' is no colour; write #RRGGBB, such as"),
-        ("backend = 'x'", "backend in [render]: there is no backend 'x'; use auto or puppet."),
+        ("backend = 'x'", "backend in [render]: there is no backend 'x'; use auto, puppet or"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_file(program: Program, content: str, wrong: str) -> None:
