@@ -28,6 +28,7 @@ from lipstream.stream import LipSyncStream
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
+    from lipstream.progress import Progress
     from lipstream.video import Floats, Image
 
 STILL = MotionConfig(blink=False, sway=False)
@@ -127,8 +128,8 @@ class Recorder:
         self._renderer = renderer
         self.poses: list[Floats] = []
 
-    def prepare(self, avatar: Avatar) -> None:
-        self._renderer.prepare(avatar)
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        return self._renderer.prepare(avatar, progress)
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
         self.poses += [request.conditioning for request in requests]
