@@ -78,7 +78,9 @@ def read(timing: Path, wav: Path) -> Clip:
 
 
 def audiobook() -> list[Clip]:
-    """The five sentences of Debian's pocketsphinx-testdata."""
+    """The five sentences of Debian's pocketsphinx-testdata. Raises FileNotFoundError."""
+    if not AUDIOBOOK.exists():
+        raise FileNotFoundError(f"{AUDIOBOOK} is missing; apt-get install pocketsphinx-testdata")
     clips = []
     for timing in sorted(ALIGNMENTS.glob("librivox_*.json")):
         number = timing.stem.removeprefix("librivox_")
