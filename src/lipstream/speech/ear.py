@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lipstream.video import Floats
 
 # The network learnt by squared error and is shy: it moves less than it should.
-# Offset and stretch per parameter; tuned on recordings that were not trained on (training/REPORT.md).
+# Offset and stretch per parameter, tuned on recordings not trained on; see training/REPORT.md.
 _OFFSET = np.zeros(len(PARAMETERS), np.float32)
 _STRETCH = np.ones(len(PARAMETERS), np.float32)
 _OFFSET[JAW], _STRETCH[JAW] = 0.08, 1.4
