@@ -10,6 +10,8 @@ import torch
 from lipstream.config import MuseTalkConfig
 from lipstream.errors import OptionError
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks, load_checkpoint, load_parser
+from lipstream.rendering.musetalk.dwpose import DwPose
+from lipstream.rendering.musetalk.layout import find_landmarks
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
 from lipstream.rendering.musetalk.parsing import FaceParser
 from lipstream.rendering.musetalk.preparation import FaceSettings
@@ -40,10 +42,12 @@ def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder
     networks = load_checkpoint(models, config.version, device, precision)
     if config.optimized:
         networks = optimized(networks)
-    parser = load_parser(models, device)
+    # The published landmarks and masks are used where the user has pulled them.
+    parser, landmarks = load_parser(models, device), find_landmarks(models)
     settings = replace(
         FaceSettings.published(networks.version, config.shift),
         side=config.side,
+        landmarks="mesh" if landmarks is None else "dwpose",
         labels="mesh" if parser is None else "bisenet",
     )
     renderer = MuseTalkRenderer(
@@ -51,6 +55,7 @@ def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder
         fps,
         settings=settings,
         parse=None if parser is None else FaceParser(parser, device),
+        locate=None if landmarks is None else DwPose.from_file(landmarks),
     )
     plan = recent(fps) if config.live else WHOLE_PIECES
     return ExcerptEncoder(networks.speech, plan), renderer
