@@ -2,8 +2,8 @@
 
     python benchmarks/benchmark_lipsync.py [--backend puppet|musetalk] [--device cuda] [--runs 100]
 
-Prints the total time, the milliseconds per second of audio and how many times faster than real time
-that is. Opening the backend, preparing the avatar and the first, warming run are not counted; `--tiny`
+Prints the total time, the milliseconds per second of audio and how many times faster than real
+time that is. Opening the backend, preparing the avatar and the first run are not counted. `--tiny`
 takes networks of test size, which says nothing about speed but runs anywhere.
 """
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lipstream.errors import OutputError
+from lipstream.progress import Progress as Progress
 from lipstream.progress import Progress
 
 VARIABLE = "LIPSTREAM_MODELS"
