@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lipstream.errors import OutputError
-from lipstream.progress import Progress as Progress
 from lipstream.progress import Progress
 
 VARIABLE = "LIPSTREAM_MODELS"
