@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import describe
+from lipstream.rendering.musetalk.packed import pack
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, to_pictures
 
@@ -125,6 +126,10 @@ def _contestants(device: str, tiny: bool) -> dict[str, Paint]:
     for dtype in fast:
         name = f"ours, {str(dtype).removeprefix('torch.')}, channels_last"
         contestants[name] = _ours(_converted(unet, dtype), _converted(vae, dtype))
+    if device == "cpu":
+        packed = _converted(unet, torch.bfloat16), _converted(vae, torch.bfloat16)
+        if all([pack(network) for network in packed]):
+            contestants["ours, bfloat16, packed weights"] = _ours(*packed)
     return contestants
 
 
@@ -172,7 +177,7 @@ def _converted(network: Any, dtype: torch.dtype) -> Any:
 
 
 def _ours(unet: UNet, vae: Vae) -> Paint:
-    dtype = unet.conv_in.weight.dtype
+    dtype = next(unet.parameters()).dtype
 
     def paint(latents: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
         latents = latents.to(dtype)
