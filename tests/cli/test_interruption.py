@@ -22,6 +22,14 @@ pty = pytest.importorskip("pty", reason="needs a system with terminals")
 Bars = Callable[[], "Iterator[Callable[[str], Callable[[int, int | None], None]]]"]
 
 
+@pytest.fixture(autouse=True)
+def hangups_count() -> Iterator[None]:
+    """Whoever starts the tests may ignore hangups, as nohup does; here they shall be heard."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 def ringing(number: signal.Signals, label: str, count: int) -> Bars:
     """Progress bars of which the one labelled `label` sends a signal at `count`."""
 
