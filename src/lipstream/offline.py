@@ -15,6 +15,7 @@ from lipstream.container.target import checked_target
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
 from lipstream.progress import Progress
+from lipstream.rendering.threads import one_thread_per_picture
 from lipstream.stream import Segment
 from lipstream.timeline import frame_count
 from lipstream.video import TimedFrame
@@ -61,7 +62,10 @@ def render_file(
             expected = frame_count(round(sound.duration_hint * rate), rate, engine.fps)
         sounds = (sound.sample_rate, sound.channels)
         config = movie_config or MovieConfig()
-        with MovieWriter(target, avatar.size, engine.fps, sounds, config) as movie:
+        with (
+            one_thread_per_picture(),
+            MovieWriter(target, avatar.size, engine.fps, sounds, config) as movie,
+        ):
             samples = 0
 
             def heard() -> Iterator[AudioChunk]:

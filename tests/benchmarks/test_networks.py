@@ -10,6 +10,7 @@ pytest.importorskip("diffusers", reason="comparing needs diffusers, an extra: de
 from benchmarks import networks
 
 
+@pytest.mark.slow
 def test_the_race_of_small_networks_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

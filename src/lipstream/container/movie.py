@@ -17,11 +17,11 @@ import soxr
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from lipstream.audio import AudioChunk
 from lipstream.config import MovieConfig
+from lipstream.container.colour import to_i420
 from lipstream.container.target import checked_target, part_of, sentences
 from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.timeline import FPS
@@ -72,7 +72,7 @@ class MovieWriter:
         self._fps, self._config = Fraction(fps), config or MovieConfig()
         self._target = checked_target(self.path)
         self._part = part_of(self._target)
-        self._queue: queue.Queue[VideoFrame | AudioChunk | None] = queue.Queue(QUEUED)
+        self._queue: queue.Queue[Image | AudioChunk | None] = queue.Queue(QUEUED)
         self._failure: BaseException | None = None
         self._thread: threading.Thread
 
@@ -100,7 +100,7 @@ class MovieWriter:
             )
         if width % 2 or height % 2:  # H.264 at 4:2:0 has even sides: the last row or column twice
             frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-        self._put(VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24"))
+        self._put(frame.copy())
 
     def write_audio(self, chunk: AudioChunk) -> None:
         """Append sound of the rate and channels given to the constructor."""
@@ -133,7 +133,7 @@ class MovieWriter:
             if self._thread.is_alive():
                 self._queue.put(None)
 
-    def _put(self, item: VideoFrame | AudioChunk) -> None:
+    def _put(self, item: Image | AudioChunk) -> None:
         self._raise_failure()
         self._queue.put(item)
 
@@ -146,10 +146,14 @@ class MovieWriter:
         with contextlib.suppress(OSError):
             self._part.unlink(missing_ok=True)
 
+    def _items(self) -> Iterator[Image | AudioChunk]:
+        """What the queue brings, up to None; at its end it stays there."""
+        while (item := self._queue.get()) is not None:
+            yield item
+
     def _work(self, part: _PartFile) -> None:
         """The encoder's thread. After a failure it only empties the queue, so no caller hangs."""
-        # An iterator stays at its end once None has come, wherever it was taken.
-        items: Iterator[VideoFrame | AudioChunk] = iter(self._queue.get, None)
+        items = self._items()
         try:
             with sentences(self.path), part:
                 encoder = _Encoder(part, self.size, self._fps, self.audio, self._config)
@@ -187,7 +191,6 @@ class _Encoder:
         self._resampler = None
         if audio and audio[0] != rate:
             self._resampler = soxr.ResampleStream(audio[0], rate, audio[1], quality="HQ")
-        self._reformatter = VideoReformatter()
         self._frames = self._samples = 0
 
     def _video_stream(
@@ -219,22 +222,17 @@ class _Encoder:
         stream.codec_context.time_base = Fraction(1, rate)
         return stream
 
-    def write(self, item: VideoFrame | AudioChunk) -> None:
-        if isinstance(item, VideoFrame):
+    def write(self, item: Image | AudioChunk) -> None:
+        if not isinstance(item, AudioChunk):
             self._write_frame(item)
         elif self._resampler is None:
             self._write_audio(item.samples)
         else:
             self._write_audio(self._resampler.resample_chunk(np.ascontiguousarray(item.samples)))
 
-    def _write_frame(self, picture: VideoFrame) -> None:
-        frame = self._reformatter.reformat(
-            picture,
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=Interpolation.AREA,
-        )
+    def _write_frame(self, picture: Image) -> None:
+        frame = VideoFrame.from_ndarray(to_i420(picture), format="yuv420p")
+        frame.colorspace, frame.color_range = BT709, LIMITED
         frame.pts, frame.time_base = self._frames, self._video.codec_context.time_base
         self._frames += 1
         self._container.mux(self._video.encode(frame))
