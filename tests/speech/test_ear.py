@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from fractions import Fraction
 
 import numpy as np
@@ -163,11 +162,3 @@ def test_the_gate_spares_speech_in_noise(encoder: ArticulationEncoder) -> None:
     clean, heard = gap(poses(encoder, speech)), gap(poses(encoder, noisy))
     assert np.corrcoef(clean, heard)[0, 1] > 0.7
     assert np.percentile(heard, 95) > 0.6 * np.percentile(clean, 95)
-
-
-@pytest.mark.slow
-def test_a_second_of_sound_costs_a_few_milliseconds(encoder: ArticulationEncoder) -> None:
-    samples = syllables(10.0)
-    begun = time.process_time()
-    poses(encoder, samples)
-    assert (time.process_time() - begun) / 10 < 0.05  # 8 ms on a free core; room for busy ones
