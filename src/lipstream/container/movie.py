@@ -40,6 +40,7 @@ COMMENT = "AI-generated video: the lip movements were synthesised from speech by
 # What every AAC player plays. Other rates are brought to the next one up, at most to 48 kHz.
 AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 BT709, LIMITED = 1, 1  # ITU-T H.273 codes, for picture players and for libavcodec alike
+ONE_THREAD = 640 * 640  # pixels of the largest picture that one thread encodes
 QUEUED = 16  # frames and chunks between the caller and the encoder; a full queue makes it wait
 
 
@@ -209,6 +210,8 @@ class _Encoder:
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
         context.time_base = 1 / fps
+        # Small pictures are encoded as fast by one thread, which leaves a core to draw the next.
+        context.thread_count = 1 if size[0] * size[1] <= ONE_THREAD else 0
         context.color_primaries = context.color_trc = context.colorspace = BT709
         context.color_range = LIMITED
         return stream
