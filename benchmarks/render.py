@@ -25,7 +25,7 @@ from benchmarks.scenes import SCENES, Scene
 ROOT = Path(__file__).resolve().parents[1]
 FILE_SCENES = ("512x512", "1280x720 bust")
 TIMES_REAL_TIME, PEAK_MB = 5.0, 400.0  # targets
-SECONDS = 30  # of speech in a whole run
+SECONDS = 120  # of speech in a whole run: the start of the program is in it too
 HOUR = 3600
 
 
