@@ -46,8 +46,8 @@ def render_file(
     """Write `out` (mp4): the person of `avatar` says `audio`.
 
     `avatar` is a picture, a clip, a prepared folder or an `Avatar`; `audio` any file with sound.
-    The video has exactly floor(seconds * fps) frames, at least one, and the whole sound; memory does
-    not grow with its length. `out` appears only when it is complete. Raises a `LipstreamError`.
+    The video has exactly floor(seconds * fps) frames, at least one, and the whole sound. Memory
+    does not grow with its length. `out` appears only when it is complete. Raises `LipstreamError`s.
     """
     audio, target = Path(audio), checked_target(Path(out))
     _refuse_overwriting(target, audio, avatar)
