@@ -1,0 +1,174 @@
+// The page: joins the shelf, the avatar, the buttons and the messages.
+
+import './lipstream-avatar.js';
+import { Api } from './api.js';
+import { Shelf } from './avatars.js';
+import { catchDrops } from './drops.js';
+import { Notices } from './notices.js';
+
+const TOKEN = 'lipstream-token'; // key in this tab's storage
+const at = (id) => document.getElementById(id);
+
+const avatar = at('avatar');
+const notices = new Notices();
+const api = new Api(new URL('.', import.meta.url), sessionStorage.getItem(TOKEN) ?? '');
+const shelf = new Shelf(api);
+
+const STATES = {
+  idle: '',
+  connecting: 'Connecting…',
+  live: 'Live',
+  reconnecting: 'Connection lost, trying again…',
+};
+
+async function open() {
+  at('token-form').hidden = true;
+  try {
+    const config = await api.config();
+    at('server').textContent = config.backend;
+    at('server').title = `lipstream ${config.version}: ${config.backend}, because ${config.reason}.`;
+    if (config.auth && !api.token) {
+      askToken();
+      return;
+    }
+    await shelf.load();
+    at('people').hidden = false;
+  } catch (error) {
+    refuse(error);
+  }
+}
+
+function askToken() {
+  avatar.stop();
+  at('people').hidden = true;
+  at('token-form').hidden = false;
+  at('token').focus();
+}
+
+function refuse(error) {
+  if (error.name === 'AbortError') return; // somebody pressed stop
+  if (error.status === 401) {
+    if (api.token) notices.refuse(new Error('That token was not accepted. Type it again.'));
+    sessionStorage.removeItem(TOKEN);
+    api.token = '';
+    askToken();
+  } else {
+    notices.refuse(error);
+  }
+}
+
+/** Does what a button asks for and shows the reason when it is refused. */
+async function attempt(action) {
+  try {
+    await action();
+  } catch (error) {
+    refuse(error);
+  }
+}
+
+function start() {
+  notices.clear();
+  return attempt(() => avatar.start());
+}
+
+async function speak(file) {
+  if (avatar.state !== 'live') {
+    notices.tell('Press start first, then drop the sound again.');
+    return;
+  }
+  await attempt(async () => {
+    notices.tell(`Sending ${file.name}…`);
+    await avatar.speak(file);
+    notices.clear();
+  });
+}
+
+function showState() {
+  const { state } = avatar;
+  const live = state === 'live';
+  document.body.dataset.state = state;
+  at('pill').textContent = STATES[state];
+  at('toggle').textContent = state === 'idle' ? 'Start' : 'Stop';
+  at('toggle').disabled = state === 'idle' && !shelf.chosen;
+  for (const id of ['microphone', 'sound', 'interrupt']) at(id).disabled = !live;
+  if (!live) for (const id of ['fps', 'offset', 'latency', 'dropped']) figure(id, null);
+}
+
+function figure(id, value, unit = '') {
+  const known = value !== null && Number.isFinite(value);
+  at(`figure-${id}`).textContent = known ? `${Math.round(value)}${unit}` : '–';
+}
+
+function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, dropped }) {
+  figure('fps', fps);
+  figure('offset', offset, ' ms');
+  if (offset > 0) at('figure-offset').prepend('+');
+  figure('latency', latency, ' ms');
+  figure('dropped', dropped);
+}
+
+function showSpeech({ type, message }) {
+  if (type === 'started') at('pill').textContent = 'Speaking';
+  if (type === 'ended' || type === 'interrupted') at('pill').textContent = STATES[avatar.state];
+  if (type === 'error') notices.refuse(new Error(message));
+}
+
+function showMicrophone(on) {
+  at('microphone').setAttribute('aria-pressed', on);
+  const show = () => {
+    const level = Math.round(100 * avatar.level);
+    at('level').setAttribute('aria-valuenow', level);
+    at('level').firstElementChild.style.transform = `scaleX(${level / 100})`;
+    if (at('microphone').getAttribute('aria-pressed') === 'true') requestAnimationFrame(show);
+  };
+  if (on) requestAnimationFrame(show);
+}
+
+function choose(id) {
+  at('nobody').hidden = id !== null;
+  avatar.toggleAttribute('hidden', id === null);
+  if (api.token) avatar.setAttribute('token', api.token);
+  if (id === null) avatar.stop();
+  else avatar.setAttribute('avatar', id);
+  if (id !== null && avatar.state !== 'idle') start();
+  showState();
+}
+
+shelf.addEventListener('choose', ({ detail }) => choose(detail));
+shelf.addEventListener('refused', ({ detail }) => refuse(detail));
+avatar.addEventListener('state', showState);
+avatar.addEventListener('figures', ({ detail }) => showFigures(detail));
+avatar.addEventListener('speech', ({ detail }) => showSpeech(detail));
+avatar.addEventListener('microphone', ({ detail }) => showMicrophone(detail));
+avatar.addEventListener('failed', ({ detail }) => refuse(detail));
+
+at('toggle').onclick = () => (avatar.state === 'idle' ? start() : avatar.stop());
+at('interrupt').onclick = () => attempt(() => avatar.interrupt());
+at('sound').onclick = () => at('sound-file').click();
+at('sound-file').onchange = ({ target }) => {
+  if (target.files.length) speak(target.files[0]);
+  target.value = '';
+};
+at('microphone').onclick = () => {
+  const on = at('microphone').getAttribute('aria-pressed') === 'true';
+  attempt(() => avatar.microphone(!on));
+};
+at('token-form').onsubmit = (event) => {
+  event.preventDefault();
+  notices.clear();
+  api.token = at('token').value.trim();
+  sessionStorage.setItem(TOKEN, api.token);
+  at('token').value = '';
+  open();
+};
+addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && avatar.state === 'live') at('interrupt').click();
+});
+catchDrops(at('drop'), {
+  face: (file) => shelf.add(file),
+  sound: speak,
+  other: (file) => notices.tell(`${file.name} is neither a picture, a clip nor a sound.`),
+});
+
+showState();
+open();

@@ -1,0 +1,191 @@
+// One session from start to stop: HTTP, WebRTC and the speech socket kept together and repaired.
+
+import { ApiError } from './api.js';
+import { FigureMeter } from './figures.js';
+import { SpeechSocket } from './speech.js';
+import { WhepConnection } from './whep.js';
+
+const RATE = 24_000; // Hz of the speech socket until somebody speaks at another rate
+const TICK = 1_000; // ms between readings of the figures
+const POST_EVERY = 5; // readings
+const SILENT_TICKS = 3; // readings without one packet until the connection counts as lost
+const RETRIES = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000]; // ms before each try to reconnect
+
+/**
+ * Fires `state` (detail: idle, connecting, live, reconnecting), `speech` (what the server tells of
+ * it), `figures` once a second, and `failed` (detail: an ApiError) when it had to give up.
+ */
+export class Player extends EventTarget {
+  #run = null; // an AbortController while a session is wanted
+  #api = null;
+  #session = null;
+  #connection = null;
+  #socket = null;
+  #meter = null;
+  #timer = null;
+  #track = null; // the microphone's
+  state = 'idle';
+  stream = null; // the MediaStream to show; replaced at every connection
+
+  get session() {
+    return this.#session;
+  }
+
+  get connection() {
+    return this.#connection;
+  }
+
+  /** Opens a session with an avatar; resolves when media flows. ApiError when that fails. */
+  async start(api, avatar) {
+    this.#end();
+    const run = new AbortController();
+    this.#run = run;
+    this.#api = api;
+    this.#become('connecting');
+    try {
+      await this.#open(avatar, run.signal);
+    } catch (error) {
+      if (this.#run === run) this.stop();
+      throw error;
+    }
+  }
+
+  /** Ends everything, also while the page is being left. Does nothing when nothing runs. */
+  stop() {
+    this.#end();
+    this.#become('idle');
+  }
+
+  /** Speaks a sound file (Blob), or PCM at `rate`; resolves when all of it is on its way. */
+  async speak(sound, rate = RATE) {
+    if (!this.#session) throw new ApiError(0, 'stopped', 'Press start before there is speech.');
+    if (sound instanceof Blob) return this.#api.speakFile(this.#session, sound);
+    if (!this.#socket?.usable || this.#socket.rate !== rate) this.#listen(rate);
+    return this.#socket.speak(sound);
+  }
+
+  async interrupt() {
+    if (!this.#session) return;
+    if (this.#socket?.open) this.#socket.interrupt();
+    else await this.#api.interrupt(this.#session.id);
+  }
+
+  /** The microphone's track, or null to switch it off; kept over reconnections. */
+  async send(track) {
+    this.#track = track;
+    await this.#connection?.send(track);
+  }
+
+  #end() {
+    this.#run?.abort();
+    this.#run = null;
+    this.#disconnect();
+    this.#socket?.close();
+    if (this.#session) this.#api.closeSession(this.#session.id).catch(() => {});
+    this.#socket = this.#session = null;
+  }
+
+  async #open(avatar, signal) {
+    const session = await this.#api.openSession(avatar, signal);
+    if (signal.aborted) {
+      this.#api.closeSession(session.id).catch(() => {});
+      signal.throwIfAborted();
+    }
+    this.#session = { ...session, avatar };
+    this.#listen(RATE);
+    await this.#connect(signal);
+  }
+
+  async #connect(signal) {
+    this.#disconnect();
+    this.stream = new MediaStream();
+    const connection = new WhepConnection(this.#api, this.#session.ice_servers ?? [], this.stream);
+    this.#connection = connection;
+    connection.addEventListener('lost', () => this.#reconnect(signal));
+    if (this.#track) await connection.send(this.#track);
+    await connection.open(this.#session.whep_url, signal);
+    signal.throwIfAborted();
+    this.#meter = new FigureMeter(this.#session.look_ahead_ms ?? 0);
+    this.#measure(connection, signal);
+    this.#become('live');
+  }
+
+  #disconnect() {
+    clearInterval(this.#timer);
+    this.#connection?.close();
+    this.#connection = this.#timer = null;
+  }
+
+  #listen(rate) {
+    this.#socket?.close();
+    const socket = new SpeechSocket(this.#api, this.#session.audio_url, rate);
+    this.#socket = socket;
+    socket.addEventListener('message', ({ detail }) => {
+      if (socket === this.#socket) this.dispatchEvent(new CustomEvent('speech', { detail }));
+    });
+  }
+
+  /** Tries again and again, first with the session there was: speech that waits in it is kept. */
+  async #reconnect(signal) {
+    if (signal.aborted || this.state !== 'live') return;
+    this.#disconnect();
+    this.#become('reconnecting');
+    let reason = new ApiError(0, 'connection_lost', 'The connection was lost. Press start again.');
+    for (const wait of RETRIES) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      if (signal.aborted) return;
+      try {
+        await this.#again(signal);
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if ([401, 403].includes(error.status)) {
+          reason = error;
+          break;
+        }
+      }
+    }
+    this.stop();
+    this.dispatchEvent(new CustomEvent('failed', { detail: reason }));
+  }
+
+  async #again(signal) {
+    try {
+      await this.#connect(signal);
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      // The server knows this session no more: it was restarted, or we were away for too long.
+      this.#disconnect();
+      await this.#open(this.#session.avatar, signal);
+      return;
+    }
+    if (!this.#socket.usable) this.#listen(this.#socket.rate);
+  }
+
+  #measure(connection, signal) {
+    let ticks = 0;
+    let received = 0;
+    let silent = 0;
+    this.#timer = setInterval(async () => {
+      const figures = this.#meter.read(await connection.stats());
+      if (signal.aborted || connection !== this.#connection) return;
+      this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
+      // Sound is always sent, silence too: without it the server is gone.
+      silent = figures.received > received ? 0 : silent + 1;
+      received = figures.received;
+      if (silent === SILENT_TICKS) this.#reconnect(signal);
+      else if (++ticks % POST_EVERY === 0) this.#post(figures);
+    }, TICK);
+  }
+
+  #post({ received, ...figures }) {
+    // Telemetry only: when it cannot be delivered the next reading follows anyway.
+    this.#api.sendStats(this.#session.id, figures).catch(() => {});
+  }
+
+  #become(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.dispatchEvent(new CustomEvent('state', { detail: state }));
+  }
+}

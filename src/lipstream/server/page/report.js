@@ -1,0 +1,60 @@
+// The quality report of an avatar in plain words.
+
+const FPS = 25;
+const GOOD_EYES = 60; // pixels between the outer eye corners from which the mouth is crisp
+const TURNED = 0.2; // nose offset over eye distance from which a head looks turned
+
+/** Fills `place` with what is known of `avatar`, or empties it. */
+export function showReport(place, avatar) {
+  place.replaceChildren();
+  if (!avatar?.report) return;
+  const { report } = avatar;
+  const warnings = report.warnings ?? [];
+  place.append(
+    element('h3', warnings.length ? 'Good to know' : 'Ready to talk'),
+    warnings.length
+      ? list(warnings)
+      : element('p', `This ${kind(report)} suits well: nothing stands in the way of the mouth.`),
+    facts(report),
+  );
+}
+
+function facts(report) {
+  const rows = [
+    ['Source', report.frames > 1 ? `clip of ${seconds(report.frames)}` : 'still picture'],
+    ['Size', `${report.width} × ${report.height}`],
+    ['Face', `${size(report)}, ${direction(report)}`],
+  ];
+  if (report.frames > 1) rows.push(['Face seen', `in ${report.faces_found} of ${report.frames} frames`]);
+  const place = element('dl');
+  for (const [name, value] of rows) place.append(element('dt', name), element('dd', value));
+  return place;
+}
+
+function kind(report) {
+  return report.frames > 1 ? 'clip' : 'picture';
+}
+
+function seconds(frames) {
+  return `${(frames / FPS).toFixed(1)} s`;
+}
+
+function size(report) {
+  return report.eye_distance >= GOOD_EYES ? 'large enough' : 'rather small';
+}
+
+function direction(report) {
+  return Math.abs(report.yaw) > TURNED ? 'turned to the side' : 'looks at the camera';
+}
+
+function list(sentences) {
+  const place = element('ul');
+  place.append(...sentences.map((sentence) => element('li', sentence)));
+  return place;
+}
+
+function element(name, text) {
+  const made = document.createElement(name);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}

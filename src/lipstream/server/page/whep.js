@@ -1,0 +1,154 @@
+// One WebRTC connection made by WHEP: an offer by POST, candidates by PATCH, DELETE at the end.
+
+import { ApiError } from './api.js';
+
+const CONNECT_WITHIN = 12_000; // ms
+const DISCONNECTED_FOR = 2_500; // ms until a connection that does not answer counts as lost
+const COLLECT = 20; // ms over which candidates are gathered into one PATCH
+
+/** Fires `lost` once when a connection that stood has gone. */
+export class WhepConnection extends EventTarget {
+  #api;
+  #pc;
+  #sender;
+  #resource = null;
+  #etag = null;
+  #candidates = [];
+  #patching = null;
+  #over = false;
+
+  /** `iceServers` as RTCPeerConnection takes them; `stream` receives the tracks. */
+  constructor(api, iceServers, stream) {
+    super();
+    this.#api = api;
+    this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
+    // The microphone's line is there from the start, so switching it on needs no new offer.
+    this.#sender = this.#pc.addTransceiver('audio', { direction: 'sendrecv' }).sender;
+    this.#pc.addTransceiver('video', { direction: 'recvonly' });
+    this.#pc.ontrack = ({ track }) => stream.addTrack(track);
+    this.#pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
+  }
+
+  /** Resolves when media can flow. ApiError when refused or not connected in time. */
+  async open(url, signal) {
+    const connected = this.#connected(signal);
+    connected.catch(() => {}); // whoever fails first is reported below
+    try {
+      await this.#pc.setLocalDescription();
+      const response = await this.#api.call('POST', url, {
+        headers: { 'Content-Type': 'application/sdp' },
+        body: this.#pc.localDescription.sdp,
+        signal,
+      });
+      this.#resource = new URL(response.headers.get('Location') ?? '', response.url).href;
+      this.#etag = response.headers.get('ETag');
+      await this.#pc.setRemoteDescription({ type: 'answer', sdp: await response.text() });
+      this.#flush();
+      await connected;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#watch();
+  }
+
+  /** Sends the microphone's track, or nothing with null. */
+  send(track) {
+    return this.#sender.replaceTrack(track);
+  }
+
+  stats() {
+    return this.#pc.getStats();
+  }
+
+  /** Ends the connection and tells the server, also while the page is being left. */
+  close() {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#patching);
+    this.#pc.close();
+    if (this.#resource) {
+      this.#api.call('DELETE', this.#resource, { keepalive: true }).catch(() => {});
+    }
+  }
+
+  #connected(signal) {
+    return new Promise((resolve, reject) => {
+      const failed = () =>
+        reject(new ApiError(0, 'no_media', 'No connection for sound and picture could be made.'));
+      const timer = setTimeout(failed, CONNECT_WITHIN);
+      signal?.addEventListener('abort', () => {
+        clearTimeout(timer);
+        reject(new DOMException('stopped', 'AbortError'));
+      });
+      this.#pc.onconnectionstatechange = () => {
+        if (this.#pc.connectionState === 'connected') {
+          clearTimeout(timer);
+          resolve();
+        } else if (this.#pc.connectionState === 'failed') {
+          clearTimeout(timer);
+          failed();
+        }
+      };
+    });
+  }
+
+  #watch() {
+    let timer = null;
+    this.#pc.onconnectionstatechange = () => {
+      clearTimeout(timer);
+      const state = this.#pc.connectionState;
+      if (state === 'failed' || state === 'closed') this.#lose();
+      else if (state === 'disconnected') timer = setTimeout(() => this.#lose(), DISCONNECTED_FOR);
+    };
+  }
+
+  #lose() {
+    if (!this.#over) this.dispatchEvent(new Event('lost'));
+  }
+
+  #collect(candidate) {
+    this.#candidates.push(candidate); // null: there will be no more
+    if (this.#resource) this.#flush();
+  }
+
+  #flush() {
+    this.#patching ??= setTimeout(() => {
+      this.#patching = null;
+      const candidates = this.#candidates.splice(0);
+      if (candidates.length && !this.#over) this.#patch(candidates);
+    }, COLLECT);
+  }
+
+  async #patch(candidates) {
+    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag' };
+    if (this.#etag) headers['If-Match'] = this.#etag;
+    try {
+      const body = fragment(this.#pc.localDescription.sdp, candidates);
+      await this.#api.call('PATCH', this.#resource, { headers, body });
+    } catch (error) {
+      // The server's own candidates usually suffice; whether they did shows in the connection state.
+      console.debug('lipstream: candidates were refused:', error.message);
+    }
+  }
+}
+
+/** Candidates as application/trickle-ice-sdpfrag (RFC 8840); null means there are no more. */
+export function fragment(sdp, candidates) {
+  const lines = sdp.split('\r\n');
+  const first = (prefix) => lines.find((line) => line.startsWith(prefix));
+  const out = [first('a=ice-ufrag:'), first('a=ice-pwd:')];
+  const known = candidates.filter((candidate) => candidate?.candidate);
+  const mids = new Set(known.map((candidate) => candidate.sdpMid));
+  const done = known.length < candidates.length;
+  if (done && mids.size === 0) mids.add(first('a=mid:').slice('a=mid:'.length));
+  for (const mid of mids) {
+    const position = lines.indexOf(`a=mid:${mid}`);
+    out.push(lines.slice(0, position).findLast((line) => line.startsWith('m=')), `a=mid:${mid}`);
+    for (const candidate of known) {
+      if (candidate.sdpMid === mid) out.push(`a=${candidate.candidate}`);
+    }
+    if (done) out.push('a=end-of-candidates');
+  }
+  return `${out.join('\r\n')}\r\n`;
+}
