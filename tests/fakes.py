@@ -54,7 +54,8 @@ class StripeEncoder:
 
 
 class StripeRenderer:
-    """Paints the frame's index and how many samples were heard: two 16-bit numbers as pixels."""
+    """Paints three 24-bit numbers as pixels: the frame's index, how many samples were heard (0 at
+    rest) and the strength of speech in thousandths."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -69,7 +70,9 @@ class StripeRenderer:
     def _paint(self, request: FrameRequest) -> Image:
         width, height = request.avatar.size
         picture = np.zeros((height, width, 3), np.uint8)
-        for column, number in enumerate((request.index, int(request.conditioning[0]))):
+        heard = 0 if request.conditioning is None else int(request.conditioning[0])
+        strength = 0 if request.conditioning is None else round(1000 * request.strength)
+        for column, number in enumerate((request.index, heard, strength)):
             picture[0, column] = (number >> 16 & 255, number >> 8 & 255, number & 255)
         return picture
 
@@ -79,6 +82,12 @@ def read_stripes(picture: Image) -> tuple[int, int]:
     pixels = picture[0, :2].astype(int)
     index, heard = (int(r) << 16 | int(g) << 8 | int(b) for r, g, b in pixels)
     return index, heard
+
+
+def read_strength(picture: Image) -> float:
+    """How strongly the frame speaks: 0 at rest, 1 in speech."""
+    r, g, b = picture[0, 2].astype(int)
+    return int(r << 16 | g << 8 | b) / 1000
 
 
 def stripe_backend(plan: Plan | None = None, fps: Fraction = FPS, batch: int = 1) -> Backend:

@@ -8,6 +8,7 @@
     │   ├── FaceError        no face, face too small, turned away, ...
     │   ├── ArchiveError     a prepared avatar folder that is damaged or of another version
     │   └── CheckpointError  a network's weights that are damaged or not what they should be
+    ├── BufferFullError  more speech than a session may hold; wait until some was played
     ├── OutputError      the result cannot be written: folder, permission, disk full
     └── MissingError     a model file or an optional package is not installed
 
@@ -47,6 +48,10 @@ class ArchiveError(InputError):
 
 class CheckpointError(InputError):
     """A network's weights that are damaged or not what they should be."""
+
+
+class BufferFullError(LipstreamError):
+    """More speech was pushed than a session may hold; wait until some of it was played."""
 
 
 class OutputError(LipstreamError):

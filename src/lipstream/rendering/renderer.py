@@ -18,7 +18,10 @@ class FrameRequest:
 
     avatar: Avatar
     index: int  # of the frame in its stream: it selects the idle motion
-    conditioning: Floats  # what the speech encoder says of this frame
+    # What the speech encoder says of this frame. None is rest: idle motion and no speech, drawn as
+    # cheaply as can be; no network is asked.
+    conditioning: Floats | None
+    strength: float = 1.0  # 0..1 between rest and all that is said
 
 
 class Renderer(Protocol):

@@ -108,26 +108,29 @@ def plan_blend(mask: Mask, box: Box, square: Box, size: tuple[int, int]) -> Blen
     return BlendPlan(box, region, np.ascontiguousarray(part[used.slices]))
 
 
-def blend(picture: Image, face: Image, plan: BlendPlan) -> tuple[Image, Box]:
+def blend(picture: Image, face: Image, plan: BlendPlan, strength: float = 1.0) -> tuple[Image, Box]:
     """The pixels that change and where they go; `picture` is left as it is.
 
     `face` is what the network painted, at any size; it is brought to the size of the plan's box.
+    `strength` scales the mask: at 0 the picture shows alone.
     """
     if face.shape[:2] != (plan.box.height, plan.box.width):
         face = resize_face(face, plan.box)
     if not plan.mask.size:
         return picture[plan.region.slices], plan.region
     painted = face[plan.region.within(plan.box).slices]
-    return mix(picture[plan.region.slices], painted, plan.mask), plan.region
+    return mix(picture[plan.region.slices], painted, plan.mask, strength), plan.region
 
 
-def mix(below: Image, above: Image, mask: Mask) -> Image:
+def mix(below: Image, above: Image, mask: Mask, strength: float = 1.0) -> Image:
     """round((below * (255 - mask) + above * mask) / 255), as Pillow does it in integers.
 
     OpenCV divides by 255.00001 in float32; no sum of two products lies near enough to a half for
     that to matter.
     """
     weight = mask.astype(np.float32)
+    if strength != 1:
+        weight *= np.float32(strength)
     return np.asarray(cv2.blendLinear(above, below, weight, 255 - weight), np.uint8)
 
 

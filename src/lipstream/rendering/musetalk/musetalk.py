@@ -73,7 +73,7 @@ class MuseTalkRenderer:
             return avatar
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
-        """One picture per request; all faces go through the networks in one batch."""
+        """One picture per request; all faces that speak go through the networks in one batch."""
         with self._lock:
             shown = [self._shown(request) for request in requests]
             painted = iter(self._paint(requests, shown))
@@ -83,11 +83,15 @@ class MuseTalkRenderer:
                 if plan is None:
                     pictures.append(picture.copy())
                 else:
-                    pictures.append(paste(picture, *blend(picture, next(painted), plan)))
+                    face = next(painted)
+                    pictures.append(paste(picture, *blend(picture, face, plan, request.strength)))
             return pictures
 
     def _shown(self, request: FrameRequest) -> tuple[int, Floats, BlendPlan | None]:
-        """Which frame of the avatar a request shows, its latents and how its face is put back."""
+        """Which frame of the avatar a request shows, its latents and how its face is put back.
+
+        No plan where nothing is put back: there is no face, or it is at rest.
+        """
         faces = self._faces.get(request.avatar)
         if faces is None:
             faces = stored_faces(request.avatar, self._settings)
@@ -95,7 +99,8 @@ class MuseTalkRenderer:
                 faces = self._prepare(request.avatar, None)
             self._faces[request.avatar] = faces
         position = ping_pong(int(request.index * FPS / self._fps), len(request.avatar.frames))
-        return position, faces.latents[position], faces.plans[position]
+        speaks = request.conditioning is not None and request.strength > 0
+        return position, faces.latents[position], faces.plans[position] if speaks else None
 
     @torch.inference_mode()
     def _paint(
@@ -107,7 +112,8 @@ class MuseTalkRenderer:
         rows = [index for index, (_, _, plan) in enumerate(shown) if plan is not None]
         if not rows:
             return []
-        heard = add_positions(self._tensor(np.stack([requests[i].conditioning for i in rows])))
+        said = [requests[i].conditioning for i in rows]
+        heard = add_positions(self._tensor(np.stack([one for one in said if one is not None])))
         latents = self._tensor(np.stack([shown[i][1] for i in rows]))
         networks = self.networks
         painted = networks.unet(latents, heard.to(networks.dtype))

@@ -31,6 +31,10 @@ class Pose:
         """Nothing moves: the lips simply touch."""
         return not self.gestures.any()
 
+    def scaled(self, strength: float) -> Pose:
+        """The pose on its way from rest (0) to all that it is (1)."""
+        return Pose(self.gestures * np.float32(strength), self.tongue * strength)
+
 
 def pose_of(articulation: Floats) -> Pose:
     """(7,) jaw, round, wide, close, tuck, teeth, tongue in 0..1 -> the pose that shows it.
@@ -54,3 +58,6 @@ def pose_of(articulation: Floats) -> Pose:
     )
     gestures[gestures < 1e-3] = 0
     return Pose(gestures, tongue)
+
+
+REST = Pose(np.zeros(6, np.float32), 0.0)

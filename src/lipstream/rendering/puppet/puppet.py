@@ -13,7 +13,7 @@ from lipstream.config import MotionConfig
 from lipstream.errors import FaceError
 from lipstream.rendering.puppet.clip import Clip, prepare_clip
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
-from lipstream.rendering.puppet.pose import pose_of
+from lipstream.rendering.puppet.pose import REST, Pose, pose_of
 from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class PuppetRenderer:
 
     def _draw(self, request: FrameRequest) -> Image:
         puppet = self._puppet(request.avatar)
-        pose = pose_of(request.conditioning)
+        pose = _pose(request)
         if isinstance(puppet, Portrait):
             return puppet.render(request.index, self._fps, pose, self._motion)
         return puppet.render(request.avatar, request.index, self._fps, pose)
@@ -65,6 +65,13 @@ class PuppetRenderer:
             if slot.puppet is None:
                 slot.puppet = _prepare(avatar)
             return slot.puppet
+
+
+def _pose(request: FrameRequest) -> Pose:
+    if request.conditioning is None:
+        return REST
+    pose = pose_of(request.conditioning)
+    return pose if request.strength == 1 else pose.scaled(request.strength)
 
 
 def _prepare(avatar: Avatar) -> Portrait | Clip:

@@ -3,41 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from fractions import Fraction
-from typing import Protocol
 
 from lipstream.errors import OptionError
+from lipstream.playout.clock import Clock, MonotonicClock
 from lipstream.timeline import frame_ms
 from lipstream.video import TimedFrame
-
-
-class Clock(Protocol):
-    """Where time comes from; tests move one by hand."""
-
-    def now_ms(self) -> int:
-        """Whole milliseconds since some fixed moment; never goes back."""
-        ...
-
-    async def sleep_until(self, moment_ms: int) -> None:
-        """Return when `now_ms` has reached `moment_ms`, at once when it has passed."""
-        ...
-
-
-class MonotonicClock:
-    """The machine's own clock that only goes forward."""
-
-    def now_ms(self) -> int:
-        """Whole milliseconds since the machine started."""
-        return time.monotonic_ns() // 1_000_000
-
-    async def sleep_until(self, moment_ms: int) -> None:
-        """Sleep to the deadline, never for a duration: errors must not add up."""
-        # One more millisecond: a loop may wake just before its deadline.
-        if (left := moment_ms - self.now_ms()) > 0:
-            await asyncio.sleep((left + 1) / 1000)
 
 
 class FrameBuffer:

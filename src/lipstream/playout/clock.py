@@ -1,0 +1,67 @@
+"""Where time comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where time comes from; tests move one by hand."""
+
+    def now_ms(self) -> int:
+        """Whole milliseconds since some fixed moment; never goes back."""
+        ...
+
+    async def sleep_until(self, moment_ms: int) -> None:
+        """Return when `now_ms` has reached `moment_ms`, at once when it has passed."""
+        ...
+
+
+class MonotonicClock:
+    """The machine's own clock that only goes forward."""
+
+    def now_ms(self) -> int:
+        """Whole milliseconds since the machine started."""
+        return time.monotonic_ns() // 1_000_000
+
+    async def sleep_until(self, moment_ms: int) -> None:
+        """Sleep to the deadline, never for a duration: errors must not add up."""
+        # One more millisecond: a loop may wake just before its deadline.
+        if (left := moment_ms - self.now_ms()) > 0:
+            await asyncio.sleep((left + 1) / 1000)
+
+
+class ManualClock:
+    """Stands still until it is moved by hand; then wakes its sleepers in the order of their times.
+
+    For tests and simulations in one event loop; `now_ms` may be read from any thread.
+    """
+
+    def __init__(self, now_ms: int = 0) -> None:
+        self._now = now_ms
+        self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    def now_ms(self) -> int:
+        """Where the hand stands."""
+        return self._now
+
+    def advance(self, ms: int) -> None:
+        """Move forward by `ms`. Sleepers run when the caller next gives way to the loop."""
+        self._now += ms
+        while self._sleepers and self._sleepers[0][0] <= self._now:
+            _, _, sleeper = heapq.heappop(self._sleepers)
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+    async def sleep_until(self, moment_ms: int) -> None:
+        """Sleep until the clock has been moved far enough."""
+        if moment_ms <= self._now:
+            return
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._sleepers, (moment_ms, self._count, sleeper))
+        await sleeper
