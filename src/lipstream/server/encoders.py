@@ -1,0 +1,278 @@
+"""Pictures and sound to RTP payloads: H.264, VP8 and Opus, set for a face that talks live.
+
+aiortc's own encoders throw the codec away at each change of the bit rate, which costs a key frame
+each time, and are several times as slow; these do neither. They are not thread-safe: one call at a
+time. The settings, and what they cost, were measured; see `docs/design.md`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import av
+import cv2
+import numpy as np
+from aiortc.codecs.h264 import H264Encoder as H264Packets
+from aiortc.codecs.vpx import Vp8Encoder as Vp8Packets
+from av.audio.codeccontext import AudioCodecContext
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
+
+from lipstream.timeline import FPS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiortc.codecs.base import Encoder as Packets
+    from numpy.typing import NDArray
+
+    from lipstream.video import Image
+
+VIDEO_CLOCK = 90_000  # Hz, of RTP timestamps
+AUDIO_CLOCK = 48_000
+VIDEO_TIME, AUDIO_TIME = Fraction(1, VIDEO_CLOCK), Fraction(1, AUDIO_CLOCK)
+FRAME_TICKS = int(VIDEO_CLOCK / FPS)  # 3600
+PACKET_SAMPLES = AUDIO_CLOCK // 50  # 20 ms: more in one call would give packets of equal time
+BT601, LIMITED = 6, 1  # ITU-T H.273; what browsers take live video for when nothing is said
+LEAST_BITRATE = 100_000
+KEY_INTERVAL = 250  # frames; receivers that miss one ask, this is for those that cannot
+MACROBLOCKS_31 = 3_600  # of the largest picture of H.264 level 3.1
+VP8_CHANGE, VP8_PATIENCE = 0.3, 125  # share and frames: a VP8 encoder that is rebuilt costs a key
+SPEECH_BITRATE = 40_000
+EXPECTED_LOSS = 5  # percent; Opus repeats a coarse copy of each packet in the next one
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPicture:
+    """One picture, ready to be sent."""
+
+    payloads: list[bytes]
+    key: bool
+
+
+class Canvas:
+    """RGB pictures as the planes that codecs take. A picture that is shown again is kept."""
+
+    def __init__(self) -> None:
+        self._picture: Image | None = None
+        self._planes = np.empty((0, 0), np.uint8)
+        self._frame: VideoFrame | None = None
+
+    def draw(self, picture: Image, pts: int) -> VideoFrame:
+        """(height, width, 3) uint8 RGB; odd sides get their last row or column twice."""
+        if self._frame is None or picture is not self._picture:
+            self._frame = self._converted(picture)
+            self._picture = picture
+        self._frame.pts, self._frame.time_base = pts, VIDEO_TIME
+        return self._frame
+
+    def _converted(self, picture: Image) -> VideoFrame:
+        height, width = picture.shape[:2]
+        if height % 2 or width % 2:
+            picture = _evened(picture)
+            height, width = picture.shape[:2]
+        if self._planes.shape != (height * 3 // 2, width):
+            self._planes = np.empty((height * 3 // 2, width), np.uint8)
+        cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420, self._planes)
+        frame = VideoFrame(width, height, "yuv420p")
+        flat, start = self._planes.reshape(-1), 0
+        for plane in frame.planes:
+            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[arg-type]
+            size = plane.width * plane.height
+            part = flat[start : start + size].reshape(plane.height, plane.width)
+            rows[: plane.height, : plane.width] = part
+            start += size
+        frame.colorspace, frame.color_range = BT601, LIMITED
+        return frame
+
+
+class VideoEncoder:
+    """What H.264 and VP8 have in common. `bitrate` may be set at any time, in bits per second."""
+
+    def __init__(self, packets: Packets, ceiling: int) -> None:
+        self.ceiling = ceiling
+        self.bitrate = ceiling
+        self._packets = packets  # only to cut what was encoded into payloads
+        self._canvas = Canvas()
+        self._codec: VideoCodecContext | None = None
+
+    def encode(self, picture: Image, pts: int, *, key: bool = False) -> EncodedPicture:
+        """`pts` counts 1/90000 s and must grow; `key` asks for a picture that needs no other."""
+        frame = self._canvas.draw(picture, pts)
+        codec = self._codec
+        if codec is None or (codec.width, codec.height) != (frame.width, frame.height):
+            codec = self._codec = self._open(frame.width, frame.height)
+        codec = self._adjusted(codec)
+        # A frame remembers its type, so it has to be told each time.
+        frame.pict_type = PictureType.I if key else PictureType.NONE
+        payloads: list[bytes] = []
+        made_key = False
+        for packet in codec.encode(frame):
+            payloads += self._packets.pack(packet)[0]
+            made_key = made_key or packet.is_keyframe
+        return EncodedPicture(payloads, made_key)
+
+    def _open(self, width: int, height: int) -> VideoCodecContext:
+        raise NotImplementedError
+
+    def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
+        """The codec at the bit rate that is wanted."""
+        raise NotImplementedError
+
+    def _wanted(self) -> int:
+        return max(LEAST_BITRATE, min(self.bitrate, self.ceiling))
+
+
+class H264Encoder(VideoEncoder):
+    """Constrained baseline by libx264, or by the GPU's own encoder."""
+
+    def __init__(self, ceiling: int, *, hardware: bool = False) -> None:
+        super().__init__(H264Packets(), ceiling)
+        self._hardware = hardware
+
+    def _open(self, width: int, height: int) -> VideoCodecContext:
+        codec = _video_codec("h264_nvenc" if self._hardware else "libx264", width, height)
+        codec.bit_rate = self._wanted()
+        # A buffer of a quarter second keeps key frames small: nothing paces them on the way out.
+        limits = {"maxrate": str(self.ceiling), "bufsize": str(self.ceiling // 4)}
+        codec.options = limits | (_NVENC if self._hardware else _X264)
+        blocks = -(-width // 16) * -(-height // 16)
+        if not self._hardware:
+            codec.options = codec.options | {"level": "31" if blocks <= MACROBLOCKS_31 else "40"}
+        codec.profile = "Baseline"
+        codec.colorspace, codec.color_range = BT601, LIMITED
+        codec.color_primaries = codec.color_trc = BT601
+        codec.open()
+        return codec
+
+    def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
+        wanted = self._wanted()
+        if codec.bit_rate != wanted:
+            codec.bit_rate = wanted  # x264 and NVENC take it in place
+        return codec
+
+
+_X264 = {
+    "preset": "superfast",
+    "tune": "zerolatency",
+    "forced-idr": "1",
+    "x264-params": "scenecut=0:sliced-threads=0",
+}
+_NVENC = {
+    "preset": "p2",
+    "tune": "ull",
+    "rc": "cbr",
+    "zerolatency": "1",
+    "delay": "0",
+    "forced-idr": "1",
+    "bf": "0",
+}
+
+
+class Vp8Encoder(VideoEncoder):
+    """libvpx in its fastest live mode. Its bit rate cannot be changed in place: rebuilt, rarely."""
+
+    def __init__(self, ceiling: int) -> None:
+        super().__init__(Vp8Packets(), ceiling)
+        self._age = 0  # frames since it was built
+
+    def _open(self, width: int, height: int) -> VideoCodecContext:
+        codec = _video_codec("libvpx", width, height)
+        rate = codec.bit_rate = self._wanted()
+        codec.qmin, codec.qmax = 2, 56
+        codec.options = {
+            "deadline": "realtime",
+            "cpu-used": "-12",
+            "lag-in-frames": "0",
+            "noise-sensitivity": "0",
+            "static-thresh": "1",
+            "minrate": str(rate),
+            "maxrate": str(rate),
+            "bufsize": str(rate // 2),
+            "undershoot-pct": "100",
+            "overshoot-pct": "15",
+        }
+        codec.open()
+        self._age = 0
+        return codec
+
+    def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
+        self._age += 1
+        change = abs(self._wanted() - codec.bit_rate)
+        if self._age > VP8_PATIENCE and change > VP8_CHANGE * codec.bit_rate:
+            codec = self._codec = self._open(codec.width, codec.height)
+        return codec
+
+
+class OpusEncoder:
+    """Mono speech for any receiver: stereo is negotiated always, and Opus tells in each packet."""
+
+    def __init__(self) -> None:
+        codec = av.CodecContext.create("libopus", "w")
+        assert isinstance(codec, AudioCodecContext)
+        codec.format, codec.layout, codec.sample_rate = "s16", "mono", AUDIO_CLOCK
+        codec.bit_rate, codec.time_base = SPEECH_BITRATE, AUDIO_TIME
+        codec.options = {
+            "application": "voip",
+            "frame_duration": "20",
+            "compression_level": "5",
+            "fec": "1",
+            "packet_loss": str(EXPECTED_LOSS),
+        }
+        codec.open()
+        self._codec = codec
+        self._samples = 0
+
+    def encode(self, samples: NDArray[np.int16]) -> list[bytes]:
+        """(n * 960,) int16 at 48 kHz to n packets of 20 ms."""
+        packets: list[bytes] = []
+        for part in samples.reshape(-1, 1, PACKET_SAMPLES):
+            frame = av.AudioFrame.from_ndarray(part, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = AUDIO_CLOCK, self._samples, AUDIO_TIME
+            self._samples += PACKET_SAMPLES
+            packets += [bytes(packet) for packet in self._codec.encode(frame)]
+        return packets
+
+
+def open_video_encoder(codec: str, ceiling: int, *, hardware: bool) -> VideoEncoder:
+    """An encoder for "H264" or "VP8" that never exceeds `ceiling` bits per second for long."""
+    if codec.upper() == "VP8":
+        return Vp8Encoder(ceiling)
+    return H264Encoder(ceiling, hardware=hardware)
+
+
+@functools.cache
+def nvenc_works() -> bool:
+    """Whether this machine's GPU encodes H.264. Data-centre GPUs such as H100 cannot."""
+    if not os.path.exists("/dev/nvidiactl") and os.name != "nt":
+        return False
+    picture = np.zeros((256, 256, 3), np.uint8)
+    try:
+        encoder = H264Encoder(1_000_000, hardware=True)
+        return any(encoder.encode(picture, turn * FRAME_TICKS).payloads for turn in range(3))
+    except (av.FFmpegError, ValueError):
+        return False
+
+
+def _video_codec(name: str, width: int, height: int) -> VideoCodecContext:
+    codec = av.CodecContext.create(name, "w")
+    assert isinstance(codec, VideoCodecContext)
+    codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
+    codec.framerate, codec.time_base = FPS, VIDEO_TIME
+    codec.gop_size, codec.thread_count = KEY_INTERVAL, 1
+    return codec
+
+
+def _evened(picture: Image) -> Image:
+    height, width = picture.shape[:2]
+    padded = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+    return np.asarray(padded, np.uint8)
+
+
+def payload_bytes(payloads: Sequence[bytes]) -> int:
+    """How much they carry."""
+    return sum(map(len, payloads))

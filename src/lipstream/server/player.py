@@ -1,0 +1,153 @@
+"""A session's units to a viewer: encoded off the event loop, and both released together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from lipstream.server.bitrate import BitrateTarget
+from lipstream.server.encoders import (
+    FRAME_TICKS,
+    LEAST_BITRATE,
+    PACKET_SAMPLES,
+    EncodedPicture,
+    OpusEncoder,
+    VideoEncoder,
+)
+from lipstream.server.sender import REPORT_S, MediaClock, RtpStream
+from lipstream.timeline import FPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lipstream.server.transport import Observer, Source, Unit
+
+UNIT_SAMPLES = 1920  # at 48 kHz
+PATIENCE_S = 0.03  # that sound waits for its picture; later pictures follow alone
+KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
+
+
+class MediaWorkers:
+    """The threads in which all viewers of a process have their media encoded.
+
+    Sound has a thread of its own and never waits behind pictures. Closing waits for what runs.
+    """
+
+    def __init__(self, video_threads: int = 2) -> None:
+        self.video = ThreadPoolExecutor(video_threads, "video-encoder")
+        self.audio = ThreadPoolExecutor(1, "audio-encoder")
+
+    def close(self) -> None:
+        """Let go of the threads. May be called twice."""
+        for pool in (self.video, self.audio):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Player:
+    """Plays one source to one viewer, and does what the viewer's reports ask for."""
+
+    def __init__(
+        self,
+        source: Source,
+        streams: tuple[RtpStream, RtpStream],
+        encoder: VideoEncoder,
+        clock: MediaClock,
+        workers: MediaWorkers,
+        observer: Observer,
+        *,
+        on_first: Callable[[], None],
+    ) -> None:
+        """`streams` are those of sound and of pictures."""
+        self._source, self._clock = source, clock
+        self._audio, self._video = streams
+        self._encoder, self._opus = encoder, OpusEncoder()
+        self._workers, self._observer, self._on_first = workers, observer, on_first
+        self.target = BitrateTarget(encoder.ceiling, LEAST_BITRATE)
+        self._drawing: asyncio.Future[tuple[EncodedPicture, float]] | None = None
+        self._following: asyncio.Task[None] | None = None  # shows a picture that was late
+        self._key_wanted = False
+        self._since_key = KEY_GAP  # frames
+        self._shown = False
+        self._reported = 0.0  # when
+
+    def picture_lost(self) -> None:
+        """The viewer needs a key frame; it gets one as soon as the last is old enough."""
+        self._key_wanted = True
+
+    async def play(self) -> None:
+        """Until the source ends."""
+        units = self._source.units()
+        try:
+            async for unit in units:
+                await self._release(unit)
+        finally:
+            if self._following is not None:
+                self._following.cancel()
+                await asyncio.gather(self._following, return_exceptions=True)
+            if isinstance(units, AsyncGenerator):
+                await units.aclose()
+
+    async def _release(self, unit: Unit) -> None:
+        """Encode both, and send them together unless the picture takes too long."""
+        late = self._clock.came(float(unit.index / FPS), time.monotonic())
+        self._observer.unit_late(1000 * late)
+        loop = asyncio.get_running_loop()
+        sound = loop.run_in_executor(self._workers.audio, self._encode_sound, unit)
+        drawing = self._draw(unit)
+        if drawing is not None:
+            await asyncio.wait((drawing,), timeout=PATIENCE_S)
+        packets, took = await sound
+        self._observer.encoded("audio", took, False)
+        for place, packet in enumerate(packets):
+            await self._audio.send([packet], unit.index * UNIT_SAMPLES + place * PACKET_SAMPLES)
+        if drawing is not None and drawing.done():
+            await self._show(drawing, unit.index)
+        elif drawing is not None:
+            self._following = asyncio.create_task(self._show(drawing, unit.index))
+        await self._report()
+
+    def _draw(self, unit: Unit) -> asyncio.Future[tuple[EncodedPicture, float]] | None:
+        """Begin to encode the picture; None while one before it is still on its way."""
+        if self._following is not None and not self._following.done():
+            self._observer.video_dropped()
+            return None
+        key = self._key_wanted and self._since_key >= KEY_GAP
+        if key:
+            self._key_wanted, self._since_key = False, 0
+        self._since_key += 1
+        self._encoder.bitrate = self.target.value
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._workers.video, self._encode_picture, unit, key)
+
+    async def _show(
+        self, drawing: asyncio.Future[tuple[EncodedPicture, float]], index: int
+    ) -> None:
+        picture, took = await drawing
+        self._observer.encoded("video", took, picture.key)
+        await self._video.send(picture.payloads, index * FRAME_TICKS)
+        if not self._shown:
+            self._shown = True
+            self._on_first()
+
+    async def _report(self) -> None:
+        """At once and then about every second: until the first one the viewer cannot align."""
+        now = time.monotonic()
+        if now - self._reported >= REPORT_S:
+            self._reported = now
+            await self._audio.report()
+            await self._video.report()
+
+    def _encode_picture(self, unit: Unit, key: bool) -> tuple[EncodedPicture, float]:
+        """In a thread."""
+        began = time.perf_counter()
+        picture = self._encoder.encode(unit.frame, unit.index * FRAME_TICKS, key=key)
+        return picture, 1000 * (time.perf_counter() - began)
+
+    def _encode_sound(self, unit: Unit) -> tuple[list[bytes], float]:
+        """In a thread."""
+        began = time.perf_counter()
+        packets = self._opus.encode(unit.samples)
+        return packets, 1000 * (time.perf_counter() - began)

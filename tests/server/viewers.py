@@ -1,0 +1,116 @@
+"""A viewer in the test's own process: aiortc's peer connection, and notes of all it received."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from aiortc import (
+    MediaStreamError,
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+
+from tests.server.sources import read_mark
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lipstream.server.transport import Transport
+
+
+@dataclass(slots=True)
+class Seen:
+    """One decoded picture."""
+
+    index: int  # what is painted in it
+    pts: int
+    arrived: float
+    size: tuple[int, int]
+
+
+@dataclass(slots=True)
+class Heard:
+    """One decoded piece of sound, as mono float."""
+
+    pts: int
+    arrived: float
+    samples: NDArray[np.float64]
+
+
+@dataclass
+class Viewer:
+    """Receives one session. `video` is the only codec it offers, or None for all."""
+
+    video: str | None = None
+    microphone: MediaStreamTrack | None = None
+    seen: list[Seen] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    pc: RTCPeerConnection = field(init=False)
+    answer: str = ""
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def offer(self) -> str:
+        """The SDP of a viewer of both picture and sound."""
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc.on("track", self._receive)
+        if self.microphone is None:
+            self.pc.addTransceiver("audio", direction="recvonly")
+        else:
+            self.pc.addTransceiver(self.microphone, direction="sendrecv")
+        line = self.pc.addTransceiver("video", direction="recvonly")
+        if self.video is not None:
+            known = RTCRtpReceiver.getCapabilities("video")
+            assert known is not None
+            wanted = (self.video, "rtx")
+            line.setCodecPreferences([c for c in known.codecs if c.name.lower() in wanted])
+        await self.pc.setLocalDescription(await self.pc.createOffer())
+        return self.pc.localDescription.sdp
+
+    async def take(self, answer: str) -> None:
+        self.answer = answer
+        await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def connect(self, transport: Transport) -> None:
+        """Offer, answer, and return: media comes when it comes."""
+        await self.take(await transport.accept(await self.offer()))
+
+    async def until(self, pictures: int, timeout: float = 15.0) -> None:
+        """Wait for so many decoded pictures."""
+        end = time.monotonic() + timeout
+        while len(self.seen) < pictures:
+            assert time.monotonic() < end, f"{len(self.seen)} of {pictures} pictures"
+            await asyncio.sleep(0.01)
+
+    async def close(self) -> None:
+        await self.pc.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _receive(self, track: MediaStreamTrack) -> None:
+        self._tasks.append(asyncio.ensure_future(self._note(track)))
+
+    async def _note(self, track: MediaStreamTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                now = time.monotonic()
+                assert frame.pts is not None
+                if isinstance(frame, VideoFrame):
+                    luma = frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
+                    size = (frame.width, frame.height)
+                    self.seen.append(Seen(read_mark(luma), frame.pts, now, size))
+                elif isinstance(frame, AudioFrame):
+                    channels = len(frame.layout.channels)
+                    samples = frame.to_ndarray().reshape(-1, channels).mean(axis=1) / 32768
+                    self.heard.append(Heard(frame.pts, now, samples))
