@@ -110,7 +110,9 @@ export class Shelf extends EventTarget {
     picture.alt = '';
     this.#poster(id, picture);
     label.append(input, picture, make('span', 'name', name));
-    card.append(label, this.#makeRemover(id, name));
+    card.append(label);
+    // Those given on the command line are called by their id, and stay.
+    if (id !== name) card.append(this.#makeRemover(id, name));
     return card;
   }
 

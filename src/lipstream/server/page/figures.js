@@ -4,8 +4,9 @@
 export class FigureMeter {
   #last = null;
 
+  /** `lookAhead`: ms that the server waits on purpose. */
   constructor(lookAhead) {
-    this.lookAhead = lookAhead; // ms that the server waits on purpose
+    this.lookAhead = lookAhead;
   }
 
   /** `report` is an RTCStatsReport. */
@@ -15,21 +16,19 @@ export class FigureMeter {
     this.#last = now;
     const { video, audio, pair } = now;
     const seconds = ((video?.timestamp ?? 0) - (before.video?.timestamp ?? 0)) / 1000;
-    const rtt = milliseconds(pair?.currentRoundTripTime);
-    const waited = { audio: buffered(audio, before.audio), video: buffered(video, before.video) };
+    const trip = milliseconds(pair?.currentRoundTripTime);
+    const waited = buffered(video, before.video);
     return {
       fps: seconds > 0 ? (video.framesDecoded - (before.video.framesDecoded ?? 0)) / seconds : null,
       av_offset_ms: difference(video?.estimatedPlayoutTimestamp, audio?.estimatedPlayoutTimestamp),
-      latency_ms:
-        waited.video === null || rtt === null ? null : this.lookAhead + rtt / 2 + waited.video,
-      rtt_ms: rtt,
-      jitter_audio_ms: waited.audio,
-      jitter_video_ms: waited.video,
-      dropped: video?.framesDropped ?? null,
+      latency_ms: waited === null || trip === null ? null : this.lookAhead + trip / 2 + waited,
+      jitter_buffer_ms: waited,
+      round_trip_ms: trip,
+      frames_decoded: video?.framesDecoded ?? null,
+      frames_dropped: video?.framesDropped ?? null,
       freezes: video?.freezeCount ?? null,
       packets_lost: (video?.packetsLost ?? 0) + (audio?.packetsLost ?? 0),
-      concealed_ms: audio ? (audio.concealedSamples ?? 0) / 48 : null,
-      received: audio?.packetsReceived ?? 0,
+      packets_received: audio?.packetsReceived ?? 0,
     };
   }
 }

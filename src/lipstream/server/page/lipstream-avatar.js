@@ -96,12 +96,22 @@ export class LipstreamAvatar extends HTMLElement {
     return this.#player.connection;
   }
 
+  /** ms from the last start to its first picture, null before. */
+  get firstFrame() {
+    return this.#player.firstFrame;
+  }
+
   get level() {
     return this.#microphone.level;
   }
 
   /** Connects and shows the avatar; call it from a click, or the browser keeps the sound off. */
   async start() {
+    const began = performance.now();
+    this.#player.firstFrame = null;
+    this.video.requestVideoFrameCallback?.((now) => {
+      this.#player.firstFrame = now - began;
+    });
     await this.#player.start(this.api, this.getAttribute('avatar') ?? '');
   }
 

@@ -99,7 +99,7 @@ function figure(id, value, unit = '') {
   at(`figure-${id}`).textContent = known ? `${Math.round(value)}${unit}` : '–';
 }
 
-function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, dropped }) {
+function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, frames_dropped: dropped }) {
   figure('fps', fps);
   figure('offset', offset, ' ms');
   if (offset > 0) at('figure-offset').prepend('+');

@@ -10,6 +10,8 @@ const TICK = 1_000; // ms between readings of the figures
 const POST_EVERY = 5; // readings
 const SILENT_TICKS = 3; // readings without one packet until the connection counts as lost
 const RETRIES = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000]; // ms before each try to reconnect
+const LOST = 'The connection was lost. Press start to try again.';
+const ENDED = 'The session has ended: nothing was said for long, or its time was over. Press start to go on.';
 
 /**
  * Fires `state` (detail: idle, connecting, live, reconnecting), `speech` (what the server tells of
@@ -24,8 +26,10 @@ export class Player extends EventTarget {
   #meter = null;
   #timer = null;
   #track = null; // the microphone's
+  #closing = null; // the end of the last session: its place is free only then
   state = 'idle';
   stream = null; // the MediaStream to show; replaced at every connection
+  firstFrame = null; // ms from start to the first picture, told by whoever shows it
 
   get session() {
     return this.#session;
@@ -43,6 +47,8 @@ export class Player extends EventTarget {
     this.#api = api;
     this.#become('connecting');
     try {
+      await this.#closing;
+      run.signal.throwIfAborted();
       await this.#open(avatar, run.signal);
     } catch (error) {
       if (this.#run === run) this.stop();
@@ -81,7 +87,7 @@ export class Player extends EventTarget {
     this.#run = null;
     this.#disconnect();
     this.#socket?.close();
-    if (this.#session) this.#api.closeSession(this.#session.id).catch(() => {});
+    if (this.#session) this.#closing = this.#api.closeSession(this.#session.id).catch(() => {});
     this.#socket = this.#session = null;
   }
 
@@ -123,6 +129,9 @@ export class Player extends EventTarget {
     socket.addEventListener('message', ({ detail }) => {
       if (socket === this.#socket) this.dispatchEvent(new CustomEvent('speech', { detail }));
     });
+    socket.addEventListener('over', () => {
+      if (socket === this.#socket && this.state === 'live') this.#giveUp(new ApiError(0, 'ended', ENDED));
+    });
   }
 
   /** Tries again and again, first with the session there was: speech that waits in it is kept. */
@@ -130,7 +139,7 @@ export class Player extends EventTarget {
     if (signal.aborted || this.state !== 'live') return;
     this.#disconnect();
     this.#become('reconnecting');
-    let reason = new ApiError(0, 'connection_lost', 'The connection was lost. Press start again.');
+    let reason = new ApiError(0, 'connection_lost', LOST);
     for (const wait of RETRIES) {
       await new Promise((resolve) => setTimeout(resolve, wait));
       if (signal.aborted) return;
@@ -145,6 +154,10 @@ export class Player extends EventTarget {
         }
       }
     }
+    this.#giveUp(reason);
+  }
+
+  #giveUp(reason) {
     this.stop();
     this.dispatchEvent(new CustomEvent('failed', { detail: reason }));
   }
@@ -171,16 +184,17 @@ export class Player extends EventTarget {
       if (signal.aborted || connection !== this.#connection) return;
       this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
       // Sound is always sent, silence too: without it the server is gone.
-      silent = figures.received > received ? 0 : silent + 1;
-      received = figures.received;
+      silent = figures.packets_received > received ? 0 : silent + 1;
+      received = figures.packets_received;
       if (silent === SILENT_TICKS) this.#reconnect(signal);
       else if (++ticks % POST_EVERY === 0) this.#post(figures);
     }, TICK);
   }
 
-  #post({ received, ...figures }) {
+  #post(figures) {
     // Telemetry only: when it cannot be delivered the next reading follows anyway.
-    this.#api.sendStats(this.#session.id, figures).catch(() => {});
+    const told = { ...figures, first_frame_ms: this.firstFrame };
+    this.#api.sendStats(this.#session.id, told).catch(() => {});
   }
 
   #become(state) {

@@ -1,11 +1,12 @@
 // PCM to the server by WebSocket, and what the server tells about it.
 
 const SLICE = 24_000; // bytes in a message: half a second at 24 kHz
+const GOING_AWAY = 1001; // the close code that says: this session has ended
 const WAITING = 512 * 1024; // bytes that may wait in the browser; the server reads no faster than it needs
 
 /**
  * The socket of one session. Fires `message` events whose `detail` is what the server said:
- * started, ended, interrupted, buffered, error.
+ * started, ended, interrupted, buffered, error; and `over` when the server has ended the session.
  */
 export class SpeechSocket extends EventTarget {
   #socket;
@@ -24,7 +25,10 @@ export class SpeechSocket extends EventTarget {
       this.dispatchEvent(new CustomEvent('message', { detail: JSON.parse(data) }));
     this.#ready = new Promise((resolve, reject) => {
       this.#socket.onopen = resolve;
-      this.#socket.onclose = () => reject(new Error('The way for speech to the server is closed.'));
+      this.#socket.onclose = ({ code }) => {
+        reject(new Error('The way for speech to the server is closed.'));
+        if (code === GOING_AWAY) this.dispatchEvent(new Event('over'));
+      };
     });
     this.#ready.catch(() => {}); // reported to whoever speaks
   }

@@ -1,0 +1,103 @@
+// Measures what a viewer sees and hears. All times are of this page's own clock, in milliseconds.
+
+const OPEN = 64; // brightness of the bar from which the mouth counts as open
+const BITS = 16;
+const RATE = 24_000; // Hz of the test's speech
+
+const canvas = new OffscreenCanvas(BITS, 2);
+const context = canvas.getContext('2d', { willReadFrequently: true });
+
+export const seen = { open: [], closed: [], counters: [], first: null };
+export const heard = { on: [], off: [] };
+const raw = { on: [], off: [] };
+let shift = Infinity; // from the audio context's clock to the page's
+let audio = null;
+let looking = false;
+
+/** Watches the element's picture and sound from now on; call it again after a reconnection. */
+export async function watch(avatar) {
+  if (!looking) look(avatar.video);
+  looking = true;
+  await listen(avatar.stream);
+}
+
+function look(video) {
+  let open = false;
+  const next = (now, { expectedDisplayTime: time }) => {
+    seen.first ??= now;
+    const width = video.videoWidth;
+    // One pixel of the bar, then one of each cell of the counter.
+    context.drawImage(video, width / 2 - 8, 16, 16, 32, 0, 0, 1, 1);
+    context.drawImage(video, 0, 72, width, 16, 0, 1, BITS, 1);
+    const { data } = context.getImageData(0, 0, BITS, 2);
+    const now_open = data[0] > OPEN;
+    if (now_open !== open) {
+      open = now_open;
+      (open ? seen.open : seen.closed).push(time);
+    }
+    let counter = 0;
+    for (let bit = 0; bit < BITS; bit += 1) {
+      if (data[4 * (BITS + bit)] > 128) counter += 2 ** bit;
+    }
+    seen.counters.push(counter);
+    video.requestVideoFrameCallback(next);
+  };
+  video.requestVideoFrameCallback(next);
+}
+
+async function listen(stream) {
+  await audio?.close();
+  audio = new AudioContext({ latencyHint: 'interactive', sampleRate: 48_000 });
+  await audio.audioWorklet.addModule(new URL('worklet.js', import.meta.url));
+  const node = new AudioWorkletNode(audio, 'edges', { numberOfOutputs: 0 });
+  shift = Infinity;
+  raw.on = [];
+  raw.off = [];
+  node.port.onmessage = ({ data }) => {
+    // A message can only come late: the smallest difference is the nearest to the truth.
+    shift = Math.min(shift, performance.now() - 1000 * data.now);
+    if (data.kind === 'tick') return;
+    raw[data.kind].push(1000 * data.time);
+    heard.on = raw.on.map((time) => time + shift);
+    heard.off = raw.off.map((time) => time + shift);
+  };
+  // A remote track is silent here unless a media element plays it too, which ours does.
+  audio.createMediaStreamSource(new MediaStream(stream.getAudioTracks())).connect(node);
+  await audio.resume();
+}
+
+/** Sends a tone as one utterance; gives the time at which it left. */
+export function beep(avatar, milliseconds) {
+  const tone = new Int16Array((RATE * milliseconds) / 1000);
+  tone.forEach((_, index) => {
+    tone[index] = 12_000 * Math.sin((2 * Math.PI * 1000 * index) / RATE);
+  });
+  const sent = performance.now();
+  avatar.speak(tone, RATE);
+  return sent;
+}
+
+/** Gives the time at which the interrupt left. */
+export function interrupt(avatar) {
+  const sent = performance.now();
+  avatar.interrupt();
+  return sent;
+}
+
+/** Breaks the connection without telling anybody; `peers` are kept by a script of the test. */
+export function cut() {
+  peers.at(-1).close();
+}
+
+/** Inbound statistics by kind. */
+export async function stats(avatar) {
+  const found = {};
+  for (const entry of (await avatar.connection.stats()).values()) {
+    if (entry.type === 'inbound-rtp') found[entry.kind] = entry;
+  }
+  return JSON.parse(JSON.stringify(found));
+}
+
+export function record() {
+  return { now: performance.now(), seen, heard };
+}

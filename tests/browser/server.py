@@ -1,0 +1,91 @@
+"""The real server with a fake backend, in a process of its own. Prints its port, then serves.
+
+    python -m tests.browser.server [--token TOKEN] [--origin ORIGIN] [--puppet] NAME=PATH ...
+
+`/probe/` is not part of the product: scripts that measure, and what the process holds now.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from lipstream.avatar.build import open_avatar
+from lipstream.config import AvatarConfig
+from lipstream.engine import open_engine
+from lipstream.rendering.backends import open_backend
+from lipstream.server.app import create_app
+from lipstream.server.settings import ServeSettings
+from tests.browser.bar import bar_backend
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+PROBE = Path(__file__).parent / "probe"
+
+
+async def holdings(request: Request) -> JSONResponse:
+    """Tasks and threads of this process by name, and how many UDP sockets it has."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    return JSONResponse(
+        {
+            "tasks": sorted(getattr(task.get_coro(), "__qualname__", "?") for task in tasks),
+            "threads": sorted(thread.name for thread in threading.enumerate()),
+            "udp": len(psutil.Process().net_connections("udp")),
+        }
+    )
+
+
+def with_probe(app: ASGIApp) -> ASGIApp:
+    """`app`, with the probe beside it."""
+    probe = Starlette(
+        routes=[Route("/probe/holdings", holdings), Mount("/probe", StaticFiles(directory=PROBE))]
+    )
+
+    async def either(scope: Scope, receive: Receive, send: Send) -> None:
+        beside = scope["type"] == "http" and scope["path"].startswith("/probe/")
+        await (probe if beside else app)(scope, receive, send)
+
+    return either
+
+
+def main() -> None:
+    options = _options()
+    settings = ServeSettings(
+        token=options.token, origins=tuple(options.origin), max_sessions=1, rate=0, codec="vp8"
+    )
+    engine = open_engine(open_backend("puppet") if options.puppet else bar_backend())
+    avatars = {
+        name: open_avatar(Path(path), AvatarConfig())
+        for name, _, path in (given.partition("=") for given in options.avatars)
+    }
+    app = with_probe(create_app(settings, engine, avatars))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        print(listening.getsockname()[1], flush=True)
+        server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", log_level="warning"))
+        server.run(sockets=[listening])
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--token")
+    parser.add_argument("--origin", action="append", default=[])
+    parser.add_argument("--puppet", action="store_true")
+    parser.add_argument("avatars", nargs="+")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
