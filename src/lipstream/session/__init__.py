@@ -1,0 +1,8 @@
+"""Live sessions: speech in as it comes, units of picture and sound out as they are due."""
+
+from __future__ import annotations
+
+from lipstream.session.session import Session
+from lipstream.session.values import Listener, SessionCounts, SessionEvent, SessionLimits, Unit
+
+__all__ = ["Listener", "Session", "SessionCounts", "SessionEvent", "SessionLimits", "Unit"]

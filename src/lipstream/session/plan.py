@@ -1,0 +1,164 @@
+"""What the next units will show: rest, speech, or the way from one to the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from lipstream.avatar.avatar import Avatar
+from lipstream.batcher import Drawing, Lane
+from lipstream.rendering.renderer import FrameRequest
+from lipstream.session.utterance import Utterance
+from lipstream.timeline import UNIT_MS
+
+if TYPE_CHECKING:
+    from lipstream.video import Floats
+
+LEVELS = 3  # steps of strength between rest and speech, one frame each
+LEAST_RESERVE_MS, MOST_RESERVE_MS = 10, 400  # from planning a beginning to its first unit
+
+
+class Slot(Drawing):
+    """One unit that is planned."""
+
+    __slots__ = ("beginning", "mouth", "spare", "utterance")
+
+    def __init__(self, request: FrameRequest, due: int, utterance: Utterance | None = None) -> None:
+        super().__init__(request, due)
+        self.utterance = utterance  # whose sound is heard; None for silence
+        self.mouth: Floats | None = None  # a frame of the utterance, not what follows it
+        self.beginning = False  # speech starts here, or goes on after a pause
+        self.spare: Slot | None = None  # the rest that was planned here before
+
+
+class Plan:
+    """The next units in order, the first of them due next; at most `ahead` of them.
+
+    One utterance at a time is in it; `speech` is the one, from when it is begun until it is over,
+    through all pauses.
+    """
+
+    def __init__(self, avatar: Avatar, lane: Lane, ahead: int) -> None:
+        self.slots: deque[Slot] = deque()
+        self.speech: Utterance | None = None
+        self.flowing = False  # units of `speech` are planned one after the other
+        self.shown: Slot | None = None  # the last unit given out that was not rest, if none since
+        self._avatar = avatar
+        self._lane = lane
+        self._ahead = ahead
+        self._start = 0  # index of the unit at which `speech` begins or goes on
+        self._spares: deque[Slot] = deque()  # rests that were planned from there on
+        self._level = 0  # of strength, of the last unit planned
+        self._mouth: Floats | None = None  # the last one planned
+        self._reserve = LEAST_RESERVE_MS
+
+    def begin(self, utterance: Utterance, next_index: int, origin: int, now_ms: int) -> None:
+        """Let `utterance` start, or go on, as soon as its first frame can be drawn."""
+        start = max(next_index, -(-(now_ms + self._reserve - origin) // UNIT_MS))
+        self._spares.clear()
+        while len(self.slots) > start - next_index and self._last_rests():
+            rest = self.slots.pop()
+            rest.wanted = False
+            self._spares.appendleft(rest)
+        self.speech, self.flowing = utterance, True
+        self._start = max(start, next_index + len(self.slots))
+
+    def delay(self) -> None:
+        """What was begun could not be drawn in time: take more time for it from now on."""
+        self._reserve = min(self._reserve + UNIT_MS, MOST_RESERVE_MS)
+
+    def fill(self, next_index: int, origin: int) -> None:
+        """Plan as far ahead as is allowed and known, and have it drawn.
+
+        `next_index` is the unit due next, `origin` the time of unit 0 in ms.
+        """
+        index, stop = next_index + len(self.slots), next_index + self._ahead
+        fresh: list[Slot] = []
+        while index < stop:
+            slot = self._slot(index, origin + UNIT_MS * index)
+            if slot is None:
+                break
+            fresh.append(slot)
+            index += 1
+        if fresh:
+            self.slots.extend(fresh)
+            self._lane.draw(fresh)
+
+    def unplan(self) -> None:
+        """Throw away all that is planned; what would have been said goes back to be planned again.
+
+        Speech pauses; the mouth closes from where it is.
+        """
+        while self.slots:
+            self._discard(self.slots.pop())
+        self.flowing = False
+        self._spares.clear()
+        self._level, self._mouth = 0, None
+        if self.shown is not None:
+            self._level = round(self.shown.request.strength * LEVELS)
+            self._mouth = self.shown.request.conditioning
+
+    def finish(self) -> None:
+        """All of the utterance was said."""
+        self.speech, self.flowing = None, False
+
+    def stop(self) -> None:
+        """Nothing more of the utterance will be said, whatever was planned."""
+        self.unplan()
+        self.speech = None
+
+    def skip(self, next_index: int) -> None:
+        """The timeline goes on at `next_index` after a stall.
+
+        Speech that is drawn is shown at once; all else is planned again.
+        """
+        said, begins = False, False
+        while self.slots and not (self.slots[-1].utterance and self.slots[-1].picture is not None):
+            slot = self.slots.pop()
+            said, begins = said or slot.utterance is not None, begins or slot.beginning
+            self._discard(slot)
+        while self.slots and self.slots[0].utterance is None:
+            self._discard(self.slots.popleft())
+        self._spares.clear()
+        self.flowing = (self.flowing or said) and not begins
+        self._start = min(self._start, next_index)
+
+    def _last_rests(self) -> bool:
+        return self.slots[-1].request.conditioning is None
+
+    @staticmethod
+    def _discard(slot: Slot) -> None:
+        slot.wanted = False
+        if slot.utterance is not None:
+            slot.utterance.put_back(slot.mouth)
+
+    def _slot(self, index: int, due: int) -> Slot | None:
+        """What unit `index` will be; None when that is not known yet."""
+        tail = None
+        if self.flowing and index >= self._start:
+            assert self.speech is not None
+            mouth = self.speech.next_mouth()
+            if mouth is not None:
+                return self._speech(index, due, mouth)
+            if not self.speech.complete:
+                return None
+            if self.speech.next_tail():
+                tail = self.speech
+            else:
+                self.flowing = False
+        if self._level > 1:
+            self._level -= 1
+            strength = self._level / LEVELS
+            return Slot(FrameRequest(self._avatar, index, self._mouth, strength), due, tail)
+        self._level, self._mouth = 0, None
+        return Slot(FrameRequest(self._avatar, index, None), due, tail)
+
+    def _speech(self, index: int, due: int, mouth: Floats) -> Slot:
+        self._level, self._mouth = min(index - self._start + 1, LEVELS), mouth
+        request = FrameRequest(self._avatar, index, mouth, self._level / LEVELS)
+        slot = Slot(request, due, self.speech)
+        slot.mouth = mouth
+        slot.beginning = index == self._start
+        if self._spares:
+            slot.spare = self._spares.popleft()
+        return slot
