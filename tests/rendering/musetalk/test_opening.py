@@ -1,0 +1,110 @@
+"""The whole backend from a folder of weights: speech in, pictures out."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the musetalk backend needs torch")
+
+import torch
+
+from lipstream.audio import AudioChunk
+from lipstream.avatar.build import open_avatar
+from lipstream.config import AvatarConfig, MuseTalkConfig
+from lipstream.engine import Engine
+from lipstream.offline import render_stream
+from lipstream.rendering.backends import open_backend
+from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
+from tests.golden_cases.filling import fill_module
+from tests.tiny_models import UNET, write_models
+
+if TYPE_CHECKING:
+    from lipstream.video import Image
+
+PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
+RATE = 24_000
+
+
+def sound(seconds: float, seed: int = 3) -> Any:
+    noise = np.random.default_rng(seed).normal(0, 0.1, int(RATE * seconds))
+    return noise.astype(np.float32)
+
+
+def frames(models: Path, cuts: list[int], seconds: float = 0.4, **settings: Any) -> list[Image]:
+    """What the backend paints when the speech comes in pieces that end at `cuts`."""
+    muse = MuseTalkConfig(models=str(models), device="cpu", **settings)
+    engine = Engine(open_backend("musetalk", muse=muse))
+    avatar = engine.backend.renderer.prepare(open_avatar(PORTRAIT, AvatarConfig()))
+    pieces = np.split(sound(seconds), cuts)
+    chunks = [AudioChunk.from_pcm(piece, RATE) for piece in pieces]
+    return [frame.frame for frame in render_stream(engine, avatar, chunks)]
+
+
+def assert_same(one: list[Image], other: list[Image]) -> None:
+    assert len(one) == len(other)
+    for first, second in zip(one, other, strict=True):
+        # How many share a batch moves float sums a little, and so a rounded value now and then.
+        difference = np.abs(first.astype(int) - second)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_neither_chunks_nor_batches_change_the_frames(models: Path, live: bool) -> None:
+    whole = frames(models, [], live=live, batch=8)
+    assert len(whole) == 10
+    for cuts, batch in (([1, 2, 777], 1), (list(range(480, 9600, 480)), 3)):
+        assert_same(whole, frames(models, cuts, live=live, batch=batch))
+    assert any(not np.array_equal(whole[0], other) for other in whole[1:]), "it hears nothing"
+
+
+@pytest.mark.slow
+def test_a_face_of_512_pixels_is_painted_in_the_same_place(models: Path) -> None:
+    small, large = (frames(models, [], 0.08, side=side, batch=2)[0] for side in (256, 512))
+    picture = open_avatar(PORTRAIT, AvatarConfig()).frames[0].pixels
+    touched = [np.argwhere((painted != picture).any(-1)) for painted in (small, large)]
+    for one, other in zip(touched[0].min(0), touched[1].min(0), strict=True):
+        assert abs(int(one) - int(other)) <= 3
+    for one, other in zip(touched[0].max(0), touched[1].max(0), strict=True):
+        assert abs(int(one) - int(other)) <= 3
+
+
+@pytest.mark.slow
+def test_a_checkpoint_768_wide_hears_through_hubert(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="HuBERT is an extra")
+    models = write_models(tmp_path)
+    wide = UNET | {"cross_attention_dim": 768}
+    (models / "musetalkV15" / "musetalk.json").write_text(json.dumps(wide))
+    unet = UNet(UNetDimensions.from_config(wide))
+    fill_module(unet)
+    torch.save(unet.state_dict(), models / "musetalkV15" / "unet.pth")
+    sizes: dict[str, Any] = {
+        "hidden_size": 768,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "conv_dim": (8,) * 7,
+        "num_conv_pos_embeddings": 8,
+        "num_conv_pos_embedding_groups": 2,
+    }
+    network = transformers.HubertModel(transformers.HubertConfig(**sizes))
+    fill_module(network)
+    network.save_pretrained(models / "hubert")
+    whole = frames(models, [], live=True, batch=2)
+    assert len(whole) == 10
+    assert_same(whole, frames(models, [5, 4000], live=True, batch=2))
+
+
+def test_other_frame_rates_have_their_frames(models: Path) -> None:
+    muse = MuseTalkConfig(models=str(models), device="cpu", batch=4)
+    backend = open_backend("musetalk", fps=Fraction(30_000, 1001), muse=muse)
+    engine = Engine(backend)
+    avatar = open_avatar(PORTRAIT, AvatarConfig())
+    painted = list(render_stream(engine, avatar, [AudioChunk.from_pcm(sound(0.3), RATE)]))
+    assert [frame.timestamp_ms for frame in painted] == [0, 33, 66, 100, 133, 166, 200, 233]
