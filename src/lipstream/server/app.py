@@ -1,0 +1,101 @@
+"""The server as one ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from lipstream import __version__
+from lipstream.playout import MonotonicClock
+from lipstream.server import refusals
+from lipstream.server.access import Access
+from lipstream.server.avatars import avatar_routes
+from lipstream.server.capacity import Capacity
+from lipstream.server.gate import Gate
+from lipstream.server.lobby import Lobby
+from lipstream.server.public import page_routes, public_paths, public_routes
+from lipstream.server.sessions import session_routes
+from lipstream.server.shelf import Shelf
+from lipstream.server.telemetry import Telemetry
+from lipstream.server.websocket import audio_routes
+from lipstream.server.whep import whep_routes
+
+if TYPE_CHECKING:
+    from lipstream.avatar.avatar import Avatar
+    from lipstream.engine import Engine
+    from lipstream.playout import Clock
+    from lipstream.server.settings import ServeSettings
+    from lipstream.server.stage import Stage
+
+DESCRIPTION = (
+    "Speech in, a talking face out: open a session, connect a viewer by WHEP, and send speech by "
+    "WebSocket, as a file or through the viewer's microphone. Where the server has a token, every "
+    "call but the public ones needs `Authorization: Bearer TOKEN`; a WebSocket may send it as the "
+    "subprotocol `bearer.TOKEN`."
+)
+
+
+def create_app(
+    settings: ServeSettings,
+    engine: Engine | None = None,
+    avatars: Mapping[str, Avatar] | None = None,
+    *,
+    stage: Stage | None = None,
+    clock: Clock | None = None,
+) -> FastAPI:
+    """The server for `engine`, which shows `avatars` by their ids and whatever users upload.
+
+    All that runs in the background lives from the application's startup to its shutdown.
+    `app.state.lobby` is the `Lobby`. Tests give a `stage` of their own instead of an engine.
+    """
+    if stage is None:
+        from lipstream.server.live import LiveStage
+
+        assert engine is not None, "an engine or a stage is needed"
+        stage = LiveStage(engine, settings)
+    clock = clock or MonotonicClock()
+    telemetry, capacity = Telemetry(), Capacity(settings.max_sessions)
+    lobby = Lobby(settings, stage, capacity, telemetry, clock)
+    shelf = Shelf(settings, stage, capacity, telemetry)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        stage.start()
+        watch = asyncio.create_task(lobby.watch(), name="lobby")
+        try:
+            await shelf.open(avatars or {})
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            await lobby.close_all("stopped")
+            await shelf.close()
+            await stage.close()
+
+    app = FastAPI(
+        title="lipstream",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.lobby = lobby
+    app.include_router(public_routes(settings, stage, capacity, lobby, telemetry))
+    app.include_router(avatar_routes(shelf))
+    app.include_router(session_routes(settings, lobby, shelf, stage, telemetry))
+    app.include_router(whep_routes(lobby, shelf, stage))
+    app.include_router(audio_routes(lobby))
+    app.include_router(page_routes(app.openapi))
+    refusals.install(app)
+    app.add_middleware(
+        Gate,
+        access=Access(settings, clock, public_paths()),
+        uploads={"/v1/avatars": settings.uploads.body, "/speech": settings.uploads.body},
+        refused=lambda code: telemetry.refusals.labels(code).inc(),
+    )
+    return app

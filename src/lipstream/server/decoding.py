@@ -1,0 +1,220 @@
+"""The child process that opens what users upload. `uploads.run_isolated` starts it.
+
+It is given an `Order` as JSON, runs in a folder with the file, under limits it sets itself, and
+prints lines of JSON: {"progress": [done, total]}, at last {"done": {...}} or {"error": [code,
+text]}. Nothing of a damaged or hostile file gets further than this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from lipstream.errors import FaceError, InputError, LipstreamError
+from lipstream.server.settings import UploadLimits
+
+SPOKEN_RATE = 48_000  # Hz: what listeners hear
+TELL_EVERY_S = 0.2
+OPEN_FILES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to do with the file `source` of the current folder."""
+
+    work: Literal["probe", "avatar", "speech"]
+    source: str
+    target: str  # what to write, in the same folder
+    limits: UploadLimits
+    max_side: int
+
+
+class TooLargeError(InputError):
+    """More than a user may upload."""
+
+
+def main(argument: str) -> int:
+    """Do what is ordered; 0 when it is done or refused in words."""
+    fields = json.loads(argument)
+    order = Order(**{**fields, "limits": UploadLimits(**fields["limits"])})
+    _confine(order)
+    try:
+        done = {"probe": probe, "avatar": make_avatar, "speech": make_speech}[order.work](order)
+    except MemoryError:
+        _tell(error=["too_large", f"{order.source} needs too much memory; send a smaller file."])
+    except LipstreamError as error:
+        kind = "too_large" if isinstance(error, TooLargeError) else "unusable"
+        _tell(error=["no_face" if isinstance(error, FaceError) else kind, str(error)])
+    else:
+        _tell(done={**done, "peak_bytes": _peak_bytes()})
+    return 0
+
+
+def ordered(order: Order) -> str:
+    """The order as `main` reads it."""
+    return json.dumps(asdict(order))
+
+
+def probe(order: Order) -> dict[str, Any]:
+    """Read the header only: {"kind": "image" or "video"}. TooLargeError beyond the limits."""
+    from lipstream.avatar.picture import is_picture
+
+    path, limits = Path(order.source), order.limits
+    if is_picture(path):
+        width, height = _picture_size(path)
+        if width * height > limits.picture_pixels:
+            raise TooLargeError(
+                f"{path} has {width}x{height} pixels, more than the "
+                f"{limits.picture_pixels // 1_000_000} million allowed; shrink it first."
+            )
+        return {"kind": "image"}
+    _probe_clip(path, limits)
+    return {"kind": "video"}
+
+
+def make_avatar(order: Order) -> dict[str, Any]:
+    """Measure the face of the picture or clip and write the prepared avatar as a folder."""
+    from lipstream.avatar.archive import save_avatar
+    from lipstream.avatar.build import build_avatar
+    from lipstream.config import AvatarConfig
+
+    kind = probe(order)["kind"]
+    limits = order.limits
+    pixels = limits.picture_pixels if kind == "image" else limits.clip_pixels
+    config = AvatarConfig(
+        max_side=order.max_side, max_pixels=pixels, max_seconds=limits.clip_seconds
+    )
+    avatar = build_avatar(Path(order.source), config, _Progress())
+    save_avatar(avatar, order.target)
+    return {"frames": len(avatar.frames)}
+
+
+def make_speech(order: Order) -> dict[str, Any]:
+    """Decode the sound to 16-bit mono samples of `SPOKEN_RATE`, counting as it goes."""
+    import numpy as np
+    import soxr
+
+    from lipstream.container import open_audio
+
+    limits, path = order.limits, Path(order.source)
+    written = samples = size = 0
+    with open_audio(path) as sound, open(order.target, "xb") as target:
+        rate = sound.sample_rate
+        resampler = soxr.ResampleStream(rate, SPOKEN_RATE, 1, quality="HQ")
+        for chunk in sound:
+            samples += len(chunk)
+            size += 4 * len(chunk) * chunk.channels
+            if samples > limits.audio_seconds * rate or size > limits.audio_bytes:
+                raise TooLargeError(
+                    f"{path} is longer than {limits.audio_seconds} s or than "
+                    f"{limits.audio_bytes >> 20} MiB decoded; send a part of it."
+                )
+            mono = resampler.resample_chunk(np.ascontiguousarray(chunk.mono()))
+            written += target.write(_pcm(mono))
+        tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+        written += target.write(_pcm(tail))
+    return {"samples": written // 2, "sample_rate": SPOKEN_RATE}
+
+
+def _pcm(samples: Any) -> bytes:
+    import numpy as np
+
+    data: bytes = np.clip(np.rint(samples * 32767), -32768, 32767).astype("<i2").tobytes()
+    return data
+
+
+def _picture_size(path: Path) -> tuple[int, int]:
+    """(width, height) by the header."""
+    import warnings
+
+    from PIL import Image as Pillow
+
+    from lipstream.avatar.picture import FORMATS
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Pillow.MAX_IMAGE_PIXELS = None  # our own limit decides
+        with Pillow.open(path, formats=FORMATS) as opened:
+            return opened.size
+
+
+def _probe_clip(path: Path, limits: UploadLimits) -> None:
+    from av.stream import Disposition
+
+    from lipstream.container.source import open_media
+    from lipstream.errors import PictureError
+
+    with open_media(path, PictureError) as container:
+        tracks = [
+            stream
+            for stream in container.streams.video
+            if not stream.disposition & Disposition.attached_pic
+        ]
+        if not tracks:
+            raise PictureError(f"{path} shows nothing; send a picture or a video clip.")
+        track = tracks[0]
+        if track.width * track.height > limits.clip_pixels:
+            raise TooLargeError(
+                f"{path} is {track.width}x{track.height}, more than 1920x1080; shrink it first."
+            )
+        if track.duration and track.time_base:
+            seconds = float(track.duration * track.time_base)
+            if seconds > limits.clip_seconds:
+                raise TooLargeError(
+                    f"{path} is longer than {limits.clip_seconds} s; cut out a part in which the "
+                    "face is seen well."
+                )
+
+
+def _confine(order: Order) -> None:
+    """Take away what this work does not need, where the system lets one."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        import resource
+    except ImportError:  # not on Windows: the parent's clock must do
+        return
+    limits = order.limits
+    cpu = limits.avatar_cpu_s if order.work == "avatar" else limits.audio_cpu_s
+    # Writable memory of this process; shared libraries do not count.
+    for what, most in (
+        (resource.RLIMIT_DATA, limits.memory),
+        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_FSIZE, 2 * limits.audio_bytes),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (allowed, allowed))
+
+
+def _peak_bytes() -> int:
+    """The most memory this process ever had in use; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _tell(**message: Any) -> None:
+    print(json.dumps(message), flush=True)
+
+
+class _Progress:
+    """Tells how far it is, a few times a second."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + TELL_EVERY_S
+            _tell(progress=[done, total])

@@ -1,0 +1,70 @@
+"""What the documentation says of every call: errors, bodies that are no JSON, and examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lipstream.server.messages import ErrorBody
+
+WORDS = {
+    400: "The request or its file cannot be used.",
+    401: "The token is missing or wrong.",
+    403: "The Host or the Origin is not allowed.",
+    404: "There is no such thing.",
+    408: "The body came too slowly.",
+    409: "Not in this state.",
+    413: "Too large.",
+    415: "Of the wrong type.",
+    422: "A field is missing or has an impossible value.",
+    429: "Too many requests.",
+    503: "No room now.",
+}
+ALWAYS = (401, 403, 429)
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+def refusals(*statuses: int) -> Responses:
+    """Documentation of these refusals and of those that any call may meet."""
+    documented: Responses = {
+        status: {"description": WORDS[status], "model": ErrorBody}
+        for status in sorted({*ALWAYS, *statuses})
+    }
+    for status in (429, 503):
+        if status in documented:
+            documented[status]["headers"] = {
+                "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
+            }
+    return documented
+
+
+def body(media_type: str, example: str) -> dict[str, Any]:
+    """`openapi_extra` of a call that takes text of `media_type`."""
+    schema = {"type": "string", "minLength": 1}
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {media_type: {"schema": schema, "example": example}},
+        }
+    }
+
+
+def file_form(what: str, **fields: str) -> dict[str, Any]:
+    """`openapi_extra` of a call that takes a file and text fields by multipart."""
+    properties: dict[str, Any] = {
+        "file": {"type": "string", "format": "binary", "description": what}
+    }
+    for name, description in fields.items():
+        properties[name] = {"type": "string", "description": description}
+    schema = {"type": "object", "properties": properties, "required": ["file"]}
+    return {
+        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
+    }
+
+
+def content(media_type: str, description: str, **schema: Any) -> dict[str, Any]:
+    """A response whose body is no JSON."""
+    return {
+        "description": description,
+        "content": {media_type: {"schema": {"type": "string", **schema}}},
+    }

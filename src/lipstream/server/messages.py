@@ -1,0 +1,156 @@
+"""What goes over the wire as JSON, with examples for the documentation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Message(BaseModel):
+    """What is sent holds these fields and no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ErrorDetail(Message):
+    code: str = Field(description="A word for programs.", examples=["not_found"])
+    message: str = Field(
+        description="A sentence for people.", examples=["there is no session 4f1c."]
+    )
+
+
+class ErrorBody(Message):
+    """The body of every refusal."""
+
+    error: ErrorDetail
+
+
+class Health(Message):
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(Message):
+    status: Literal["ready"] = "ready"
+
+
+class Config(Message):
+    """What a page needs to know before it knows the token."""
+
+    version: str = Field(examples=["0.1.0"])
+    backend: str = Field(examples=["puppet"])
+    reason: str = Field(description="Why this backend was chosen.")
+    max_sessions: int = Field(description="Sessions that this machine can hold.", examples=[8])
+    auth: bool = Field(description="Whether a token is needed.")
+
+
+class Report(Message):
+    """How suitable a picture or clip is; lengths in pixels of the prepared picture."""
+
+    width: int
+    height: int
+    frames: int
+    faces_found: int
+    faces_filled: int
+    faces_lost: int
+    shots: int
+    people: int
+    eye_distance: float
+    face_height: float
+    mouth_width: float
+    mouth_open: float
+    roll: float
+    yaw: float
+    jitter: float
+    warnings: list[str] = Field(description="What could be better, one sentence each.")
+
+
+class AvatarInfo(Message):
+    """An avatar and how far it is."""
+
+    id: str = Field(examples=["face"])
+    name: str = Field(examples=["face"])
+    status: Literal["preparing", "ready", "failed"]
+    progress: float | None = Field(
+        description="0 to 1 while preparing, where it is known.", ge=0, le=1
+    )
+    reason: str | None = Field(description="Why it failed, in one sentence.")
+    report: Report | None
+    width: int | None = Field(examples=[512])
+    height: int | None = Field(examples=[512])
+    picture_url: str | None = Field(examples=["/v1/avatars/face/picture"])
+
+
+class AvatarList(Message):
+    avatars: list[AvatarInfo]
+
+
+class IceServerInfo(Message):
+    urls: list[str] = Field(examples=[["turn:turn.example.org:3478"]])
+    username: str | None = None
+    credential: str | None = None
+
+
+class SessionRequest(Message):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    avatar: Annotated[str, Field(min_length=1, max_length=128, examples=["face"])]
+
+
+class SessionInfo(Message):
+    """A session that waits for its connection. Addresses are paths on this server."""
+
+    id: str = Field(examples=["8b3f0c4d7a1e4f5092d6c1a7b8e9f001"])
+    whep_url: str
+    audio_url: str = Field(description="A WebSocket; change http to ws.")
+    speech_url: str
+    expires_at: str = Field(
+        description="Unless connected by then, it is closed.", examples=["2026-01-01T12:00:15Z"]
+    )
+    ice_servers: list[IceServerInfo]
+    look_ahead_ms: int = Field(description="By how much the backend must hear ahead.")
+    width: int
+    height: int
+
+
+class SessionState(Message):
+    """How a session is doing."""
+
+    state: Literal["waiting", "connecting", "connected", "lost"]
+    speaking: bool
+    buffered_ms: int = Field(description="Speech that waits to be played.")
+    fps: float = Field(description="Units given out per second, lately.")
+    late: int
+    repeated: int
+    dropped: int
+    skipped: int
+    underruns: int
+
+
+class Spoken(Message):
+    duration_ms: int = Field(description="Of the speech that was taken.", examples=[2400])
+
+
+class Interrupted(Message):
+    played_ms: int = Field(description="How much of the utterance was played.", examples=[1320])
+
+
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Milliseconds = Annotated[float, Field(ge=0, le=3_600_000, allow_inf_nan=False)]
+
+
+class BrowserStats(Message):
+    """What a page measured lately; every field may be left out."""
+
+    model_config = ConfigDict(extra="ignore")  # pages may know more
+    fps: Annotated[float | None, Field(ge=0, le=1000, allow_inf_nan=False)] = None
+    av_offset_ms: Annotated[
+        float | None, Field(ge=-3_600_000, le=3_600_000, allow_inf_nan=False)
+    ] = None
+    latency_ms: Milliseconds | None = None
+    rtt_ms: Milliseconds | None = None
+    jitter_audio_ms: Milliseconds | None = None
+    jitter_video_ms: Milliseconds | None = None
+    concealed_ms: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
+    dropped: Count | None = None
+    freezes: Count | None = None
+    packets_lost: Annotated[int | None, Field(ge=-(2**53), le=2**53)] = None

@@ -1,0 +1,91 @@
+"""What `lipstream serve` can be told, as frozen values."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lipstream.errors import OptionError
+
+MEBIBYTE = 1 << 20
+TOKEN = re.compile(r"[A-Za-z0-9._~+-]{8,256}")  # fits a header and a WebSocket subprotocol
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLimits:
+    """What users may upload. Everything decoded is counted while it is decoded."""
+
+    body: int = 64 * MEBIBYTE  # bytes of a request with a file
+    picture_pixels: int = 50_000_000  # told by the header, before anything is decoded
+    clip_pixels: int = 1920 * 1080  # of each picture of a clip
+    clip_seconds: int = 60  # 1500 frames
+    audio_seconds: int = 600
+    audio_bytes: int = 256 * MEBIBYTE  # of decoded sound, as 32-bit samples
+    memory: int = 1024 * MEBIBYTE  # of the process that decodes
+    audio_cpu_s: int = 20  # processor time of the process that decodes sound
+    avatar_cpu_s: int = 300  # the same for an avatar: faces are measured in 1500 frames
+    waiting_s: int = 600  # by the clock on the wall, for either
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """How the server behaves. Raises OptionError for what is unsafe or impossible."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token: str | None = field(default=None, repr=False)
+    origins: tuple[str, ...] = ()  # of pages elsewhere that may use this server
+    max_sessions: int | None = None  # a cap on what was measured
+    max_side: int = 768  # pixels; larger uploads are shrunk once
+    max_avatars: int = 32  # uploaded ones
+    avatar_space: int = 1024 * MEBIBYTE  # bytes of uploaded avatars together
+    data: Path | None = None  # where uploaded avatars are kept; None: gone when the server ends
+    uploads: UploadLimits = UploadLimits()
+    connect_timeout_s: int = 15  # from POST /v1/sessions to the first picture
+    grace_s: int = 30  # a lost connection may come back
+    idle_timeout_s: int = 600  # without a word to say
+    max_duration_s: int = 4 * 3600
+    drain_timeout_s: int = 300
+    rate: float = 20  # changing requests per second and client; 0 for no limit
+    public_ip: str | None = None
+    stun_urls: tuple[str, ...] = ()
+    turn_urls: tuple[str, ...] = ()
+    turn_secret: str | None = field(default=None, repr=False)
+    private_peers: bool = True  # viewers may be in private networks
+    codec: str | None = None  # h264 or vp8; None takes the best both sides have
+
+    def __post_init__(self) -> None:
+        if self.token is not None and not TOKEN.fullmatch(self.token):
+            raise OptionError(
+                "the token must be 8 to 256 letters, digits or any of ._~+-; make one with "
+                "`python -c 'import secrets; print(secrets.token_urlsafe(24))'`."
+            )
+        if not self.loopback and self.token is None:
+            raise OptionError(
+                f"{self.host} can be reached from other machines, so a token is needed; give "
+                "--token or set LIPSTREAM_TOKEN, or use --host 127.0.0.1."
+            )
+        for origin in self.origins:
+            check_origin(origin)
+        if self.turn_urls and not self.turn_secret:
+            raise OptionError("--turn-url needs --turn-secret, which the TURN server knows too.")
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+def check_origin(text: str) -> None:
+    """OptionError unless `text` is an origin: scheme, host, perhaps a port, and nothing more."""
+    parts = urlsplit(text)
+    plain = f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme not in ("http", "https") or not parts.hostname or text.rstrip("/") != plain:
+        raise OptionError(f"--origin: {text!r} is no origin; write https://example.org.")

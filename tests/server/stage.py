@@ -1,0 +1,189 @@
+"""A stage without a backend and without WebRTC: it does what a test tells it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from lipstream.errors import BufferFullError
+from lipstream.server.capacity import Cost
+from lipstream.server.signalling import IceServer
+from lipstream.server.transport import RestartError, SignallingError
+
+if TYPE_CHECKING:
+    from lipstream.audio import AudioChunk
+    from lipstream.avatar.avatar import Avatar
+    from lipstream.progress import Progress
+    from lipstream.server.stage import Playing
+    from lipstream.server.transport import Hearer, Observer, Source, Transport
+    from lipstream.session import Unit
+
+MOST_MS = 60_000
+OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+ANSWER = "v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=answer\r\nt=0 0\r\n"
+CANDIDATES = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n"
+
+
+@dataclass
+class FakeCounts:
+    units: int = 0
+    late: int = 0
+    repeated: int = 0
+    dropped: int = 0
+    skipped: int = 0
+    underruns: int = 0
+    utterances: int = 0
+    interrupts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FakeEvent:
+    kind: Literal["started", "ended", "interrupted", "failed"]
+    utterance: int = 1
+    played_ms: int = 0
+
+
+class FakeSession:
+    """Takes speech and holds it; a test plays it by hand."""
+
+    look_ahead_ms = 60
+
+    def __init__(self, avatar: Avatar) -> None:
+        self.avatar = avatar
+        self.counts = FakeCounts()
+        self.closed = False
+        self.buffered_ms = 0
+        self.samples: list[int] = []
+        self.rates: list[int] = []
+        self.ends = 0
+        self.peak_ms = 0
+        self._listeners: list[Callable[[Any], None]] = []
+        self._changed = asyncio.Event()
+
+    def push(self, chunk: AudioChunk) -> None:
+        assert not self.closed
+        ms = len(chunk) * 1000 // chunk.sample_rate
+        if self.buffered_ms + ms > MOST_MS:
+            raise BufferFullError("60 s wait already; wait until some was played.")
+        self.buffered_ms += ms
+        self.peak_ms = max(self.peak_ms, self.buffered_ms)
+        self.samples += [round(value * 32768) for value in chunk.mono().tolist()]
+        self.rates.append(chunk.sample_rate)
+
+    async def room(self, ms: int) -> None:
+        while not self.closed and self.buffered_ms + ms > MOST_MS:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def end(self) -> None:
+        self.ends += 1
+
+    def interrupt(self) -> int:
+        self.counts.interrupts += 1
+        self.play(self.buffered_ms)
+        return 120
+
+    def play(self, ms: int) -> None:
+        """`ms` of what waits were heard."""
+        self.buffered_ms = max(0, self.buffered_ms - ms)
+        self._changed.set()
+
+    def tell(self, event: FakeEvent) -> None:
+        for listener in list(self._listeners):
+            listener(event)
+
+    def add_listener(self, listener: Callable[[Any], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    async def units(self) -> AsyncIterator[Unit]:
+        for _ in ():
+            yield _
+
+    def close(self) -> None:
+        self.closed = True
+        self._changed.set()
+
+
+class FakeLine:
+    """Answers any offer that begins like SDP."""
+
+    def __init__(self, observer: Observer, on_closed: Callable[[str], None]) -> None:
+        self.observer, self.on_closed = observer, on_closed
+        self.fragments: list[str] = []
+        self.closed = False
+
+    async def accept(self, offer: str) -> str:
+        if not offer.startswith("v=0"):
+            raise SignallingError("the offer is no SDP: it must begin with v=0.")
+        return ANSWER
+
+    async def add_candidates(self, fragment: str) -> None:
+        if "restart" in fragment:
+            raise RestartError("an ICE restart is not supported.")
+        if not fragment.startswith("a="):
+            raise SignallingError("the fragment is no trickle-ice-sdpfrag.")
+        self.fragments.append(fragment)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def show(self) -> None:
+        """The first picture left."""
+        self.observer.first_frame(80.0)
+
+    def vanish(self) -> None:
+        """The viewer is gone."""
+        self.closed = True
+        self.on_closed("the peer sent no report for 6 s")
+
+
+@dataclass
+class FakeStage:
+    """Remembers all sessions and lines it opened."""
+
+    backend: str = "fake"
+    reason: str = "a test"
+    cost: Cost = Cost(10.0, 2.0)
+    sessions: list[FakeSession] = field(default_factory=list)
+    lines: list[FakeLine] = field(default_factory=list)
+    started: bool = False
+    closed: bool = False
+
+    def start(self) -> None:
+        self.started = True
+
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        if progress is not None:
+            progress(1, 1)
+        return avatar
+
+    def measure(self, avatar: Avatar) -> Cost:
+        return self.cost
+
+    def open_session(self, avatar: Avatar) -> Playing:
+        session = FakeSession(avatar)
+        self.sessions.append(session)
+        return session
+
+    def open_line(
+        self,
+        source: Source,
+        hearer: Hearer,
+        observer: Observer,
+        on_closed: Callable[[str], None],
+    ) -> Transport:
+        line = FakeLine(observer, on_closed)
+        self.lines.append(line)
+        return line
+
+    def ice_servers(self, session_id: str) -> Sequence[IceServer]:
+        return [
+            IceServer(("stun:stun.example.org",)),
+            IceServer(("turn:turn.example.org",), f"1:{session_id}", "secret"),
+        ]
+
+    async def close(self) -> None:
+        self.closed = True
