@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ from lipstream.avatar import landmarks as lm
 from lipstream.avatar.face import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig, MotionConfig
-from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
+from lipstream.rendering.puppet.lips import layers_of
+from lipstream.rendering.puppet.portrait import ZOOM, Portrait, prepare_portrait
 from lipstream.rendering.puppet.pose import Pose, pose_of
 from lipstream.speech.articulation import PARAMETERS
 
@@ -43,6 +45,15 @@ def finder() -> FaceFinder:
 def portrait(request: pytest.FixtureRequest, finder: FaceFinder) -> Portrait:
     image = read_picture(EXAMPLES / request.param, AvatarConfig())
     return prepare_portrait(image, finder.find(image)[0].landmarks[:, :2])
+
+
+def test_rest_is_drawn_the_short_way_and_looks_the_same(portrait: Portrait) -> None:
+    """Lips that touch in the picture are left alone; for others the layers are kept."""
+    assert (portrait.rest is None) != portrait.lips.mouth.is_open
+    anew = replace(portrait, rest=layers_of(portrait.lips, REST, opening=1.0, zoom=ZOOM))
+    for index in (0, BLINK, 77, 200, 333):
+        short, long = (face.render(index, FPS, REST, LIVELY) for face in (portrait, anew))
+        assert np.array_equal(short, long)
 
 
 def points(finder: FaceFinder, picture: Image) -> Floats:

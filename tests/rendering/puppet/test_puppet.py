@@ -101,6 +101,28 @@ def test_small_and_large_faces_talk(portrait: Avatar, scale: float) -> None:
     assert changed.sum() > 20
 
 
+@pytest.mark.parametrize("name", ["portrait_closed.png", "portrait.png"])
+def test_rest_is_what_silence_shows(name: str) -> None:
+    avatar, puppets, silence = build_avatar(EXAMPLES / name), renderer(), np.zeros(7, np.float32)
+    for index in (0, 33, 41, 100):
+        rest, silent, faded = puppets.render(
+            [
+                FrameRequest(avatar, index, None),
+                FrameRequest(avatar, index, silence),
+                FrameRequest(avatar, index, AH, 0.0),
+            ]
+        )
+        assert np.array_equal(rest, silent) and np.array_equal(rest, faded)
+
+
+def test_strength_leads_from_rest_to_speech(portrait: Avatar) -> None:
+    requests = [FrameRequest(portrait, 5, AH, strength) for strength in (0.0, 0.33, 0.67, 1.0)]
+    rest, *rising, full = renderer().render(requests)
+    assert np.array_equal(full, renderer().render([FrameRequest(portrait, 5, AH)])[0])
+    away = [np.abs(frame.astype(int) - rest).sum() for frame in (*rising, full)]
+    assert 0 < away[0] < away[1] < away[2]
+
+
 def test_an_avatar_without_a_face_is_refused() -> None:
     with pytest.raises(FaceError, match="no face"):
         renderer().render([FrameRequest(blank_avatar(), 0, AH)])

@@ -14,8 +14,15 @@ from lipstream.rendering.composite import paste
 from lipstream.rendering.puppet.eyelids import close_eyes, eye_boxes
 from lipstream.rendering.puppet.head import Head, HeadFlow, build_head_flow
 from lipstream.rendering.puppet.life import BLINK_CURVE, lid_position, sway
-from lipstream.rendering.puppet.lips import Lips, join_layers, layers_of, prepare_lips, shade
-from lipstream.rendering.puppet.pose import Pose
+from lipstream.rendering.puppet.lips import (
+    Layers,
+    Lips,
+    join_layers,
+    layers_of,
+    prepare_lips,
+    shade,
+)
+from lipstream.rendering.puppet.pose import REST, Pose
 from lipstream.rendering.puppet.warp import doubled, similarity, warp
 from lipstream.video import Box
 
@@ -36,6 +43,7 @@ class Portrait:
     lips: Lips
     head: HeadFlow
     face_motion: Floats  # (motions, grid points * 2) how the head moves the flow's grid, grid steps
+    rest: Layers | None  # of the lips at rest; None where they are the picture's own
     mouth_ends: Floats  # (2, 2) the corners of the mouth, canonical pixels
     ends_motion: Floats  # (motions, 4) how the head moves them, pixels
 
@@ -48,11 +56,14 @@ class Portrait:
 
     def _draw(self, source: Image, motion: Floats, pose: Pose) -> Image:
         """The region, moved by the head, with the mouth on top."""
+        if pose.is_rest and self.rest is None:
+            return _read(source, self.head.origins(motion, ZOOM))
         lips, flow = self.lips, self.lips.flow
         box = flow.box.within(self.region)
         # The face's own grid moves with the head.
         grid = flow.grid - (motion @ self.face_motion).reshape(flow.grid.shape)
-        layers = layers_of(lips, pose, opening=1.0, zoom=ZOOM)
+        layers = self.rest if pose.is_rest else layers_of(lips, pose, opening=1.0, zoom=ZOOM)
+        assert layers is not None
         layers = layers.read(grid, flow.scale, (box.width, box.height), lips.cut)
         upper, lower = layers.shifts
         where = self.head.origins(motion, ZOOM)
@@ -101,6 +112,7 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
         lips,
         build_head_flow(head, region),
         head.fields(flow.to_picture(flow.grid)) / np.float32(flow.scale),
+        layers_of(lips, REST, opening=1.0, zoom=ZOOM) if lips.mouth.is_open else None,
         ends.astype(np.float32),
         head.fields(ends),
     )

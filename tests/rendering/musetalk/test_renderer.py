@@ -1,0 +1,73 @@
+"""The MuseTalk renderer at rest and on the way to speech; the networks are tiny ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.build import build_avatar
+from lipstream.config import MuseTalkConfig
+from lipstream.rendering.backends import open_backend
+from lipstream.rendering.renderer import FrameRequest
+
+if TYPE_CHECKING:
+    from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
+    from lipstream.video import Floats
+
+PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
+
+
+@pytest.fixture(scope="module")
+def muse(models: Path) -> MuseTalkRenderer:
+    backend = open_backend("musetalk", muse=MuseTalkConfig(str(models), device="cpu", live=True))
+    return backend.renderer  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="module")
+def avatar(muse: MuseTalkRenderer) -> Avatar:
+    return muse.prepare(build_avatar(PORTRAIT))
+
+
+@pytest.fixture(scope="module")
+def heard(models: Path) -> Floats:
+    backend = open_backend("musetalk", muse=MuseTalkConfig(str(models), device="cpu", live=True))
+    ear = backend.encoder.open(backend.fps)
+    sound = np.random.default_rng(3).uniform(-1, 1, 640 + backend.encoder.plan.future)
+    (rows,) = backend.encoder.encode([ear.hear(sound.astype(np.float32), range(1))])
+    row: Floats = rows[0]
+    return row
+
+
+def test_rest_is_the_source_picture_and_asks_no_network(
+    muse: MuseTalkRenderer, avatar: Avatar, heard: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(*_: Any) -> Any:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(muse.networks.unet, "forward", asked)
+    requests = [FrameRequest(avatar, 7, None), FrameRequest(avatar, 7, heard, 0.0)]
+    for picture in muse.render(requests):
+        assert np.array_equal(picture, avatar.frames[0].pixels)
+        assert picture is not avatar.frames[0].pixels
+
+
+def test_strength_leads_from_the_picture_to_the_painted_face(
+    muse: MuseTalkRenderer, avatar: Avatar, heard: Floats
+) -> None:
+    source = avatar.frames[0].pixels.astype(int)
+    strengths = (None, 0.25, 0.5, 1.0)
+    pictures = muse.render(
+        [
+            FrameRequest(avatar, 0, None if strength is None else heard, strength or 0.0)
+            for strength in strengths
+        ]
+    )
+    away = [np.abs(picture.astype(int) - source).sum() for picture in pictures]
+    assert away[0] == 0 < away[1] < away[2] < away[3]
+    # Half way is the mean of both ends, to within rounding.
+    mean = (source + pictures[3].astype(int)) / 2
+    assert np.abs(pictures[2] - mean).max() <= 2
