@@ -25,6 +25,7 @@ from lipstream.cli.models import models
 from lipstream.cli.options import option
 from lipstream.cli.prepare import prepare
 from lipstream.cli.render import render
+from lipstream.cli.serve import serve
 from lipstream.cli.settings import read_settings
 from lipstream.cli.usage import sentence
 from lipstream.errors import LipstreamError, OptionError
@@ -91,6 +92,7 @@ def cli(context: click.Context, config: Path | None, debug: bool) -> None:
 
 cli.add_command(render)
 cli.add_command(prepare)
+cli.add_command(serve)
 cli.add_command(models)
 cli.add_command(doctor)
 

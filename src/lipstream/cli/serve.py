@@ -1,0 +1,284 @@
+"""`lipstream serve`: live sessions in browsers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lipstream.cli.options import backend_option, motion_options, muse_options, option
+from lipstream.cli.progress import progress_bars
+from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
+from lipstream.errors import LipstreamError, MissingError, OptionError
+
+if TYPE_CHECKING:
+    from lipstream.avatar.avatar import Avatar
+    from lipstream.engine import Engine
+    from lipstream.server.settings import ServeSettings
+
+NEEDED = {  # modules, as find_spec knows them, and what brings them
+    "aiortc": "aiortc",
+    "fastapi": "fastapi",
+    "prometheus_client": "prometheus-client",
+    "python_multipart": "python-multipart",
+    "uvicorn": "uvicorn",
+    "websockets": "websockets",
+}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+MEBIBYTE = 1 << 20
+EPILOG = "Example: lipstream serve --avatar anna=anna.png --avatar ben=ben.mp4"
+
+
+class NamedPath(click.ParamType):  # type: ignore[type-arg]
+    """NAME=PATH, or a path whose stem is the name."""
+
+    name = "name=path"
+    envvar_list_splitter = ":"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        name, separator, path = str(value).partition("=")
+        if not separator:
+            name, path = Path(value).stem, value
+        if not NAME.fullmatch(name) or not path:
+            self.fail(
+                f"{value!r} names no avatar; write NAME=PATH with a name of letters, digits, "
+                "dots, dashes or underscores",
+                param,
+                ctx,
+            )
+        return name, Path(path)
+
+
+@click.command(epilog=EPILOG)
+@option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where to listen. Any address that other machines can reach needs --token.",
+)
+@option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="0 takes any free one.",
+)
+@option(
+    "--avatar",
+    "avatars",
+    multiple=True,
+    type=NamedPath(),
+    metavar="NAME=PATH",
+    variable="AVATARS",
+    help="A picture, a clip or a prepared folder to offer. Repeatable.",
+)
+@option("--token", help="What clients must send as `Authorization: Bearer TOKEN`.")
+@option(
+    "--max-sessions",
+    type=click.IntRange(1),
+    help="At most so many, however many this machine could hold.",
+)
+@option(
+    "--origin",
+    "origins",
+    multiple=True,
+    metavar="URL",
+    help="Pages of this origin may use the server too, or it is its own behind a proxy. "
+    "Repeatable.",
+)
+@option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep uploaded avatars here; without it they are gone when the server ends.",
+)
+@option(
+    "--upload-limit",
+    type=click.IntRange(1, 4096),
+    default=64,
+    show_default=True,
+    metavar="MIB",
+    help="The largest file that may be uploaded.",
+)
+@option(
+    "--max-avatars",
+    type=click.IntRange(0),
+    default=32,
+    show_default=True,
+    help="Uploaded avatars that are kept at most.",
+)
+@option(
+    "--max-side",
+    type=click.IntRange(64, 4096),
+    default=768,
+    show_default=True,
+    metavar="PIXELS",
+    help="Larger pictures are shrunk: what is drawn live costs by the pixel.",
+)
+@option(
+    "--idle-timeout",
+    type=click.IntRange(1),
+    default=600,
+    show_default=True,
+    metavar="SECONDS",
+    help="A session in which nothing is said for so long is closed.",
+)
+@option(
+    "--max-duration",
+    type=click.IntRange(1),
+    default=4 * 3600,
+    show_default=True,
+    metavar="SECONDS",
+    help="No session lasts longer.",
+)
+@option(
+    "--drain-timeout",
+    type=click.IntRange(0),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="After Ctrl-C or SIGTERM, speech may go on for so long. A second signal ends it.",
+)
+@option(
+    "--rate-limit",
+    type=click.FloatRange(0),
+    default=20,
+    show_default=True,
+    metavar="PER_SECOND",
+    help="Changing requests of one address; 0 for any number.",
+)
+@option("--public-ip", metavar="IP", help="This machine's address outside its NAT.")
+@option(
+    "--stun-url",
+    "stun_urls",
+    multiple=True,
+    metavar="URL",
+    help="Told to viewers, such as stun:stun.example.org. Repeatable.",
+)
+@option(
+    "--turn-url",
+    "turn_urls",
+    multiple=True,
+    metavar="URL",
+    help="Told to viewers with credentials that expire. Repeatable.",
+)
+@option("--turn-secret", help="The TURN server's static-auth-secret.")
+@option(
+    "--private-peers/--no-private-peers",
+    default=True,
+    help="Whether viewers may be in private networks.",
+)
+@option(
+    "--codec",
+    type=click.Choice(["h264", "vp8"]),
+    help="Of the video; default h264 where viewers can.",
+)
+@option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Events go to standard error, one a line.",
+)
+@backend_option
+@muse_options
+@motion_options
+def serve(
+    avatars: Sequence[tuple[str, Path]],
+    upload_limit: int,
+    rate_limit: float,
+    idle_timeout: int,
+    max_duration: int,
+    drain_timeout: int,
+    log_format: str,
+    backend: str,
+    muse: MuseTalkConfig,
+    blink: bool,
+    sway: bool,
+    seed: int,
+    **options: Any,
+) -> None:
+    """Serve a page in which avatars talk, and the API behind it."""
+    _check_installed()
+    from lipstream.server.app import create_app
+    from lipstream.server.logs import logging_to_stderr
+    from lipstream.server.serving import address_of, bind
+    from lipstream.server.serving import serve as serve_forever
+    from lipstream.server.settings import ServeSettings, UploadLimits
+
+    settings = ServeSettings(
+        uploads=UploadLimits(body=upload_limit * MEBIBYTE),
+        rate=rate_limit,
+        idle_timeout_s=idle_timeout,
+        max_duration_s=max_duration,
+        drain_timeout_s=drain_timeout,
+        **options,
+    )
+    _check_names(avatars)
+    _check_data(settings)
+    with bind(settings.host, settings.port) as bound:
+        engine = _open_engine(backend, muse, MotionConfig(blink, sway, seed))
+        given = _open_avatars(avatars, settings)
+        with logging_to_stderr(log_format):
+            app = create_app(settings, engine, given)
+            chosen = f"{engine.backend.name}: {engine.backend.reason}"
+            serve_forever(
+                app,
+                bound,
+                settings.drain_timeout_s,
+                lambda: click.echo(f"lipstream is at {address_of(bound)} ({chosen})"),
+            )
+
+
+def _check_installed() -> None:
+    for module, package in NEEDED.items():
+        if find_spec(module) is None:
+            raise MissingError(
+                f"the server needs {package}; run `pip install 'lipstream[server]'`."
+            )
+
+
+def _check_names(avatars: Sequence[tuple[str, Path]]) -> None:
+    names = [name for name, _ in avatars]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(f"--avatar: {name!r} is given twice; choose another name.")
+
+
+def _check_data(settings: ServeSettings) -> None:
+    if settings.data is None:
+        return
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LipstreamError(
+            f"--data {settings.data} cannot be used: {(error.strerror or str(error)).lower()}; "
+            "choose another folder."
+        ) from error
+
+
+def _open_engine(backend: str, muse: MuseTalkConfig, motion: MotionConfig) -> Engine:
+    from lipstream.engine import Engine
+    from lipstream.rendering.backends import open_backend
+
+    return Engine(open_backend(backend, motion=motion, muse=replace(muse, live=True)))
+
+
+def _open_avatars(
+    avatars: Sequence[tuple[str, Path]], settings: ServeSettings
+) -> dict[str, Avatar]:
+    """Prepared as far as every backend needs it; the server does the rest."""
+    from lipstream.avatar.build import open_avatar
+
+    config = AvatarConfig(max_side=settings.max_side)
+    with progress_bars() as new_bar:
+        return {
+            name: open_avatar(path, config, new_bar(f"preparing {name}")) for name, path in avatars
+        }
