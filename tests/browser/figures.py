@@ -34,7 +34,9 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def offsets(pictures: Sequence[float], sounds: Sequence[float]) -> list[float]:
     """Each picture's time minus that of the sound next to it."""
-    pairs = [(time, min(sounds, key=lambda sound: abs(sound - time))) for time in pictures if sounds]
+    pairs = [
+        (time, min(sounds, key=lambda sound: abs(sound - time))) for time in pictures if sounds
+    ]
     return [picture - sound for picture, sound in pairs if abs(picture - sound) < NEAR]
 
 

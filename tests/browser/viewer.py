@@ -59,8 +59,12 @@ class Viewer:
     async def start(self) -> None:
         """Press start and wait until media flows."""
         await self.page.click("#toggle")
-        await self.state("live")
-        await self.page.wait_for_function(f"{AVATAR}.firstFrame", timeout=PATIENCE)
+        settled = (
+            "() => document.body.dataset.state === 'live' || document.querySelector('.refused')"
+        )
+        await self.page.wait_for_function(settled, timeout=PATIENCE)
+        assert await self.page.inner_text("#notice") == ""
+        await self.page.wait_for_function(f"() => {AVATAR}.firstFrame", timeout=PATIENCE)
 
     async def state(self, state: str) -> None:
         """Wait until the element is in this state."""

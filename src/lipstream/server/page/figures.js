@@ -20,7 +20,8 @@ export class FigureMeter {
     const waited = buffered(video, before.video);
     return {
       fps: seconds > 0 ? (video.framesDecoded - (before.video.framesDecoded ?? 0)) / seconds : null,
-      av_offset_ms: difference(video?.estimatedPlayoutTimestamp, audio?.estimatedPlayoutTimestamp),
+      // What plays now was made then: sound that was made later is ahead of its picture.
+      av_offset_ms: difference(audio?.estimatedPlayoutTimestamp, video?.estimatedPlayoutTimestamp),
       latency_ms: waited === null || trip === null ? null : this.lookAhead + trip / 2 + waited,
       jitter_buffer_ms: waited,
       round_trip_ms: trip,

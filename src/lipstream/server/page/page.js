@@ -91,6 +91,8 @@ function showState() {
   at('toggle').textContent = state === 'idle' ? 'Start' : 'Stop';
   at('toggle').disabled = state === 'idle' && !shelf.chosen;
   for (const id of ['microphone', 'sound', 'interrupt']) at(id).disabled = !live;
+  at('session').hidden = !live;
+  at('session-id').textContent = avatar.session?.id ?? '';
   if (!live) for (const id of ['fps', 'offset', 'latency', 'dropped']) figure(id, null);
 }
 
@@ -144,6 +146,10 @@ avatar.addEventListener('failed', ({ detail }) => refuse(detail));
 
 at('toggle').onclick = () => (avatar.state === 'idle' ? start() : avatar.stop());
 at('interrupt').onclick = () => attempt(() => avatar.interrupt());
+at('copy').onclick = async () => {
+  await navigator.clipboard.writeText(avatar.session.id);
+  notices.tell('Copied.');
+};
 at('sound').onclick = () => at('sound-file').click();
 at('sound-file').onchange = ({ target }) => {
   if (target.files.length) speak(target.files[0]);
