@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST_FIELDS = 4
 FIELD_BYTES = 4096
 COPY_BYTES = 1 << 20
+EXIT_S = 2.0  # from a child's last word to its end
 STATUS = {"too_large": 413, "unusable": 400, "no_face": 400}
 ODD = re.compile(r"[^A-Za-z0-9._-]+")
 # Isolated from the current folder and from variables, which uploads or users may have named.
@@ -176,7 +177,11 @@ async def _outcome(child: asyncio.subprocess.Process, progress: Progress | None)
 
 
 async def _ended(child: asyncio.subprocess.Process) -> None:
-    """Wait until the child is gone; killed unless it ended by itself."""
+    """Wait until the child is gone; killed unless it has ended or is about to."""
+    assert child.stdout is not None
+    if child.stdout.at_eof():
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(child.wait(), EXIT_S)
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
