@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests.leaks import LeakGate
+
 # Machines differ in speed; a test judges results, never time.
 settings.register_profile("lipstream", deadline=None, derandomize=True)
 settings.load_profile("lipstream")
+
+
+@pytest.fixture(autouse=True)
+def leak_gate() -> Iterator[None]:
+    """Every test fails on a task, a thread or a file descriptor that it leaves behind."""
+    with LeakGate() as gate:
+        yield
+    left = gate.left()
+    assert not left, f"the test leaves behind: {'; '.join(left)}"
 
 
 @pytest.fixture(scope="session")

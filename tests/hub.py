@@ -16,6 +16,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import huggingface_hub
+
 STORE = "/store"
 LARGE = 64  # bytes; larger files have the SHA-256 as their tag, as in Git LFS
 
@@ -60,6 +62,8 @@ def serving(hub: FakeHub) -> Iterator[FakeHub]:
     try:
         yield hub
     finally:
+        # The client keeps its connections for the next question, and the server a thread for each.
+        huggingface_hub.close_session()
         server.shutdown()
         server.server_close()
         thread.join()
