@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,15 +56,26 @@ def sway(index: int, fps: Fraction, config: MotionConfig, mouth_width: float) ->
     if not config.sway:
         return np.zeros(len(SWAY), np.float32)
     seconds = index * fps.denominator / fps.numerator
-    motion = np.zeros(len(SWAY), np.float32)
-    for channel, (deviation, periods) in enumerate(zip(SWAY, SWAY_PERIODS_S, strict=True)):
+    motion = []
+    for channel, waves in enumerate(_waves(config.seed)):
         value = 0.0
-        for wave, (period, share) in enumerate(zip(periods, SWAY_SHARES, strict=True)):
-            phase = _draw(config.seed, 1000 + 10 * channel + wave) / 2**64
+        for period, share, phase in waves:
             value += share * math.sin(2 * math.pi * (seconds / period + phase))
         unit = 1.0 if channel == 2 else mouth_width
-        motion[channel] = math.sqrt(2) * deviation * unit * value
-    return motion
+        motion.append(math.sqrt(2) * SWAY[channel] * unit * value)
+    return np.array(motion, np.float32)
+
+
+@lru_cache(maxsize=64)
+def _waves(seed: int) -> tuple[tuple[tuple[float, float, float], ...], ...]:
+    """(period in seconds, share, phase in turns) of the sines of every channel of the sway."""
+    return tuple(
+        tuple(
+            (period, share, _draw(seed, 1000 + 10 * channel + wave) / 2**64)
+            for wave, (period, share) in enumerate(zip(periods, SWAY_SHARES, strict=True))
+        )
+        for channel, periods in enumerate(SWAY_PERIODS_S)
+    )
 
 
 def _draw(seed: int, key: int) -> int:

@@ -49,8 +49,8 @@ class Layers:
 
         Edges are wanted between the pixel `rows` alone.
         """
-        upper = sample(np.dstack([self.shifts[0], self.edges[0]]), where)
-        lower = sample(np.dstack([self.shifts[1], self.edges[1], self.light]), where)
+        upper = sample(cv2.merge([*cv2.split(self.shifts[0]), self.edges[0]]), where)
+        lower = sample(cv2.merge([*cv2.split(self.shifts[1]), self.edges[1], self.light]), where)
         shifts = [
             enlarge(np.ascontiguousarray(layer[..., :2]), step, size) for layer in (upper, lower)
         ]
