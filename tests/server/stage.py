@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from lipstream.errors import BufferFullError
 from lipstream.server.capacity import Cost
 from lipstream.server.signalling import IceServer
 from lipstream.server.transport import RestartError, SignallingError
+from lipstream.session import Unit
 
 if TYPE_CHECKING:
     from lipstream.audio import AudioChunk
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from lipstream.progress import Progress
     from lipstream.server.stage import Playing
     from lipstream.server.transport import Hearer, Observer, Source, Transport
-    from lipstream.session import Unit
 
 MOST_MS = 60_000
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -99,8 +101,8 @@ class FakeSession:
         return lambda: self._listeners.remove(listener)
 
     async def units(self) -> AsyncIterator[Unit]:
-        for _ in ():
-            yield _
+        frame = self.avatar.frames[0].pixels
+        yield Unit(0, frame, np.zeros(1920, np.int16), speaking=False, fresh=True)
 
     def close(self) -> None:
         self.closed = True

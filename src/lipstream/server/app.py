@@ -15,6 +15,7 @@ from lipstream.server import refusals
 from lipstream.server.access import Access
 from lipstream.server.avatars import avatar_routes
 from lipstream.server.capacity import Capacity
+from lipstream.server.documented import describe
 from lipstream.server.gate import Gate
 from lipstream.server.lobby import Lobby
 from lipstream.server.public import page_routes, public_paths, public_routes
@@ -85,6 +86,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.lobby = lobby
+    app.openapi = describe(app)  # type: ignore[method-assign]
     app.include_router(public_routes(settings, stage, capacity, lobby, telemetry))
     app.include_router(avatar_routes(shelf))
     app.include_router(session_routes(settings, lobby, shelf, stage, telemetry))

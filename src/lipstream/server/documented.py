@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from lipstream.server.messages import ErrorBody
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 WORDS = {
     400: "The request or its file cannot be used.",
@@ -21,13 +25,16 @@ WORDS = {
 }
 ALWAYS = (401, 403, 429)
 
+ERROR = {"schema": {"$ref": "#/components/schemas/ErrorBody"}}
+FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")  # which nobody ever sees here
+
 Responses = dict[int | str, dict[str, Any]]
 
 
 def refusals(*statuses: int) -> Responses:
     """Documentation of these refusals and of those that any call may meet."""
     documented: Responses = {
-        status: {"description": WORDS[status], "model": ErrorBody}
+        status: {"description": WORDS[status], "content": {"application/json": ERROR}}
         for status in sorted({*ALWAYS, *statuses})
     }
     for status in (429, 503):
@@ -68,3 +75,26 @@ def content(media_type: str, description: str, **schema: Any) -> dict[str, Any]:
         "description": description,
         "content": {media_type: {"schema": {"type": "string", **schema}}},
     }
+
+
+def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """`app.openapi` with our errors instead of FastAPI's."""
+    generated = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = generated()
+            schemas: dict[str, Any] = document["components"]["schemas"]
+            for name in FASTAPIS_OWN:
+                schemas.pop(name, None)
+            errors = ErrorBody.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(errors.pop("$defs"), ErrorBody=errors)
+            for operations in document["paths"].values():
+                for operation in operations.values():
+                    invalid = operation["responses"].get("422", {})
+                    if "HTTPValidationError" in str(invalid):  # of calls that take any text
+                        del operation["responses"]["422"]
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    return openapi

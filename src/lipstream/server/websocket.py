@@ -88,6 +88,7 @@ class Feed:
             waited: list[asyncio.Future[Any]] = [*tasks, self._over]
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._end(None)
             forget()
             if self._seat.hang_up == hang_up:
                 self._seat.hang_up = None
@@ -163,7 +164,7 @@ class Feed:
         """Send events, and every now and then how much waits, when that has changed."""
         loop = asyncio.get_running_loop()
         told_at = loop.time()
-        while True:
+        while not self._over.done():  # `wait_for` may swallow a cancellation
             with contextlib.suppress(asyncio.TimeoutError):
                 event = await asyncio.wait_for(self._events.get(), TELL_S)
                 if not await self._send(event):
