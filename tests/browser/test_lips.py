@@ -1,7 +1,8 @@
-"""The real puppet, seen through the browser: do the lips that arrive follow the sound that arrives?"""
+"""The real puppet in a real browser: the lips that arrive follow the sound that arrives."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from dataclasses import dataclass
@@ -74,8 +75,6 @@ def test_received_lips_follow_the_received_sound(stage: Stage, tmp_path: Path) -
 
 
 async def _record(stage: Stage, address: str, token: str, file: Path, seconds: float) -> Take:
-    import asyncio
-
     viewer = await Viewer.open(stage.browser, address, token)
     await viewer.start()
     await asyncio.sleep(SETTLE)

@@ -21,10 +21,12 @@ DROP = """
     const dataTransfer = new DataTransfer();
     dataTransfer.items.add(new File([bytes], name, { type }));
     for (const kind of ['dragenter', 'dragover', 'drop']) {
-      document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
+      const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+      document.body.dispatchEvent(event);
     }
   }
 """
+FOCUSED = "document.activeElement.id || document.activeElement.value"
 NO_MICROPHONE = """
   navigator.mediaDevices.getUserMedia = () =>
     Promise.reject(new DOMException('denied', 'NotAllowedError'));
@@ -32,8 +34,12 @@ NO_MICROPHONE = """
 
 
 async def drop(viewer: Viewer, file: Path, kind: str) -> None:
-    data = base64.b64encode(file.read_bytes()).decode()
+    data = base64.b64encode(read(file)).decode()
     await viewer.page.evaluate(DROP, {"name": file.name, "type": kind, "data": data})
+
+
+def read(file: Path) -> bytes:
+    return file.read_bytes()
 
 
 async def notice(viewer: Viewer, words: str) -> None:
@@ -196,11 +202,7 @@ def test_all_can_be_done_with_the_keyboard(stage: Stage, service: Service) -> No
         reached = []
         for _ in range(12):
             await viewer.page.keyboard.press("Tab")
-            reached.append(
-                await viewer.page.evaluate(
-                    "document.activeElement.id || document.activeElement.value || document.activeElement.className"
-                )
-            )
+            reached.append(await viewer.page.evaluate(FOCUSED))
         assert "toggle" in reached and "Eileen" in reached, reached
         await viewer.page.focus("#toggle")
         await viewer.page.keyboard.press("Enter")

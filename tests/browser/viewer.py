@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.async_api import Browser, BrowserContext, Page
+    from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
 PATIENCE = 15_000  # ms for anything that has to happen
 # Keeps the page's connections where a test can break them.
@@ -41,7 +41,7 @@ class Viewer:
         self.errors: list[str] = []  # of scripts, and what the content security policy refused
         self._context = context
         page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: said.type == "error" and self.errors.append(said.text))
+        page.on("console", self._said)
 
     @classmethod
     async def open(cls, browser: Browser, address: str, token: str = "", **context: Any) -> Viewer:
@@ -110,6 +110,10 @@ class Viewer:
     async def first_frame(self) -> float:
         """ms from start to the first picture."""
         return float(await self.page.evaluate(f"{AVATAR}.firstFrame"))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
 
     async def close(self) -> None:
         await self._context.close()

@@ -1,0 +1,141 @@
+"""The example programs against a real server with a backend that can be read from pixels."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import av
+import numpy as np
+import pytest
+
+from tests.browser.bar import BAR
+from tests.browser.service import Service, open_service
+from tests.media import tone, write_wav
+
+pytestmark = pytest.mark.alone
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+RATE = 24_000
+SECONDS = 1.5
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    with open_service("face=examples/portrait_closed.png") as opened:
+        yield opened
+
+
+def example(name: str) -> ModuleType:
+    """An example as a module."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def call(name: str, *arguments: str | Path, given: bytes | None = None) -> str:
+    """Run an example; what it printed."""
+    command = [sys.executable, EXAMPLES / f"{name}.py", *arguments]
+    done = subprocess.run(command, input=given, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode() + done.stderr.decode()
+
+
+def speech() -> np.ndarray:
+    return np.round(tone(SECONDS, RATE) * 32767).astype(np.int16)
+
+
+def test_a_spoken_file_is_saved_with_picture_and_sound_in_step(
+    service: Service, tmp_path: Path
+) -> None:
+    wav = write_wav(tmp_path / "tone.wav", speech(), RATE)
+    movie = tmp_path / "talk.mp4"
+    told = call("speak_wav", wav, movie, "--server", service.address, "--token", service.token)
+    assert "started" in told and "ended" in told
+    lit, loud = open_times(movie)
+    assert lit[1] - lit[0] == pytest.approx(SECONDS, abs=0.1)
+    assert loud[1] - loud[0] == pytest.approx(SECONDS, abs=0.1)
+    assert lit[0] == pytest.approx(loud[0], abs=0.1)
+
+
+def open_times(movie: Path) -> tuple[tuple[float, float], tuple[float, float]]:
+    """When the bar is lit and when there is sound, first and last, in seconds."""
+    lit, loud = [], []
+    with av.open(str(movie)) as container:
+        for frame in container.decode(container.streams.video[0], container.streams.audio[0]):
+            if isinstance(frame, av.VideoFrame):
+                if frame.to_ndarray(format="rgb24")[BAR].mean() > 64:
+                    lit.append(frame.time)
+            elif np.sqrt(np.mean(frame.to_ndarray() ** 2)) > 0.1:
+                loud.append(frame.time)
+    return (lit[0], lit[-1]), (loud[0], loud[-1])
+
+
+class Voice(BaseHTTPRequestHandler):
+    """A speech service: chunked PCM, cut within samples."""
+
+    protocol_version = "HTTP/1.1"
+    asked: list[dict[str, str]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append(json.loads(body))
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        data = speech().tobytes()
+        for start in range(0, len(data), 3333):
+            piece = data[start : start + 3333]
+            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def voice() -> Iterator[str]:
+    """The address of a speech service."""
+    with HTTPServer(("127.0.0.1", 0), Voice) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/audio/speech"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("way", ["service", "stdin"])
+def test_a_speech_stream_is_spoken_to_its_end(service: Service, voice: str, way: str) -> None:
+    client = example("speak_wav")
+
+    async def scene() -> str:
+        server = client.Server(service.address, service.token)
+        wanted = json.dumps({"avatar": "face"}).encode()
+        session = json.load(await server.call("POST", "v1/sessions", wanted, "application/json"))
+        connection = await client.watch(server, session)
+        given: list[str] = ["--session", session["id"], "--server", service.address]
+        given += ["--token", service.token]
+        if way == "service":
+            given += ["--text", "Hello.", "--speech-url", voice]
+        stdin = speech().tobytes() if way == "stdin" else None
+        try:
+            return await asyncio.to_thread(call, "speak_stream", *given, given=stdin)
+        finally:
+            await connection.close()
+            await server.call("DELETE", f"v1/sessions/{session['id']}")
+
+    told = asyncio.run(scene())
+    ended = [json.loads(line.replace("'", '"')) for line in told.splitlines() if "ended" in line]
+    assert ended[-1]["played_ms"] == pytest.approx(1000 * SECONDS, abs=50)
+    if way == "service":
+        assert Voice.asked[-1]["response_format"] == "pcm"
