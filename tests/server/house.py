@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -216,6 +216,6 @@ class Socket:
             await asyncio.gather(closing, return_exceptions=True)
         await self._task
 
-    async def _take(self, message: dict[str, Any]) -> None:
+    async def _take(self, message: MutableMapping[str, Any]) -> None:
         await self._read.wait()
-        await self._from_app.put(message)
+        await self._from_app.put(dict(message))

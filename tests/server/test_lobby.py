@@ -45,7 +45,7 @@ def test_one_too_many_is_told_to_come_back() -> None:
             ("/v1/sessions", {"json": {"avatar": "face"}}),
             ("/whep?avatar=face", {"content": OFFER, "headers": SDP}),
         ):
-            answer = await house.http.post(path, **request)  # type: ignore[arg-type]
+            answer = await house.http.post(path, **request)
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.json()["error"]["code"] == "full"
