@@ -79,6 +79,7 @@ class Session:
         self._asked: int | None = None  # when the first unit was asked for
         self._next = 0  # index of the next unit
         self._missed = 0  # units in a row without a picture of their own
+        self._troubled = False  # idle frames cannot be drawn, and the listeners know
         self._slips = 0  # times in a row that a beginning was put off
         self._caution = 0  # frames that holes have added to `limits.lead`
         self._listeners: list[Listener] = []
@@ -109,6 +110,8 @@ class Session:
         if not len(chunk):
             return
         length = len(chunk) * 1000 // chunk.sample_rate
+        if self._open is None:
+            length = max(length, UNIT_MS)
         if self.buffered_ms + length > self._most_ms:
             raise BufferFullError(
                 f"{self.buffered_ms} ms of speech wait already and {length} ms more would pass the "
@@ -191,7 +194,7 @@ class Session:
         if picture is None:
             picture = self._repeat(slot)
         else:
-            self._picture, self._missed = picture, 0
+            self._picture, self._missed, self._troubled = picture, 0, False
         self.counts.units += 1
         if self._utterances or 2 * len(slots) <= self.limits.ahead:
             self._prepare(now_ms)
@@ -291,7 +294,7 @@ class Session:
         if slot.utterance is None:
             plan.shown = None if slot.request.conditioning is None else slot
             return slot
-        if slot.beginning and self._slips < self.limits.patience and not self._lead_drawn(slot):
+        if slot.beginning and not self._may_begin(slot):
             self._slips += 1
             plan.delay()
             self._pause(slot, underrun=False)
@@ -300,17 +303,19 @@ class Session:
         if late and self._missed >= self.limits.patience:
             self._pause(slot)
             return None
-        if slot.error is not None and not slot.utterance.failed:
-            slot.utterance.failed = True
-            self._emit("failed", slot.utterance.number, slot.utterance.played_ms)
         self._slips = 0
         plan.shown = slot
         return slot
 
-    def _lead_drawn(self, slot: Slot) -> bool:
-        """The first frames of a beginning are there, or have failed."""
+    def _may_begin(self, slot: Slot) -> bool:
+        """The first frames are drawn, or have failed, or were waited for long enough.
+
+        While nothing at all is drawn, not even idle frames, there is no end to waiting.
+        """
         following = islice(self._plan.slots, self.limits.lead - 1)
-        return all(one.picture is not None or one.error is not None for one in (slot, *following))
+        if all(one.picture is not None or one.error is not None for one in (slot, *following)):
+            return True
+        return self._slips >= self.limits.patience > self._missed
 
     def _pause(self, slot: Slot | None, underrun: bool = True) -> None:
         """Speech waits at `slot` until enough of it is ready again."""
@@ -333,9 +338,21 @@ class Session:
         if slot is not None:
             slot.wanted = False
             self.counts.dropped += 1
+            if slot.error is not None:
+                self._tell_failure(slot.utterance)
         if self._picture is None:
             self._picture = self.avatar.at(self._next).pixels
         return self._picture
+
+    def _tell_failure(self, utterance: Utterance | None) -> None:
+        """A frame could not be drawn: told once an utterance, and once a time of rest."""
+        if utterance is None:
+            if not self._troubled:
+                self._troubled = True
+                self._emit("failed", 0, 0)
+        elif not utterance.failed:
+            utterance.failed = True
+            self._emit("failed", utterance.number, utterance.played_ms)
 
     # Preparing what comes
 

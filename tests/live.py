@@ -1,0 +1,128 @@
+"""Sessions on a clock moved by hand: what each of them plays, to the last sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lipstream.audio import AudioChunk, Resampler
+from lipstream.avatar.avatar import Avatar
+from lipstream.batcher import Batcher
+from lipstream.batcher.hearing import pcm16
+from lipstream.engine import Engine
+from lipstream.playout import ManualClock
+from lipstream.rendering.backends import Backend
+from lipstream.rendering.renderer import FrameRequest
+from lipstream.session import Session, SessionEvent, SessionLimits, Unit
+from lipstream.timeline import SOUND_RATE
+from tests.fakes import StripeRenderer, blank_avatar, read_strength, read_stripes, stripe_backend
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lipstream.video import Image
+
+TICK_MS = 10
+
+
+class Player:
+    """One session and all it has given out."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.units: list[Unit] = []
+        self.events: list[SessionEvent] = []
+        session.add_listener(self.events.append)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events]
+
+    @property
+    def spoken(self) -> list[Unit]:
+        """The units that carry speech."""
+        return [unit for unit in self.units if unit.speaking]
+
+    @property
+    def strengths(self) -> list[float]:
+        return [read_strength(unit.frame) for unit in self.units]
+
+    @property
+    def drawn(self) -> list[int]:
+        """The index that stands in each picture."""
+        return [read_stripes(unit.frame)[0] for unit in self.units]
+
+    def sound(self) -> NDArray[np.int16]:
+        """All speech that was given out, with the padding of its last unit."""
+        return np.concatenate([np.zeros(0, np.int16), *(unit.samples for unit in self.spoken)])
+
+
+class Stage:
+    """A batcher without a thread, sessions, and a clock that `run` moves.
+
+    `stalled` keeps the batcher from working.
+    """
+
+    def __init__(self, backend: Backend | None = None) -> None:
+        self.clock = ManualClock(1_000)
+        self.batcher = Batcher(Engine(backend or stripe_backend()), clock=self.clock)
+        self.players: list[Player] = []
+        self.stalled = False
+
+    def player(self, avatar: Avatar | None = None, limits: SessionLimits | None = None) -> Player:
+        session = Session(avatar or blank_avatar(), self.batcher, limits=limits)
+        self.players.append(Player(session))
+        return self.players[-1]
+
+    def run(self, ms: int, before_tick: Callable[[], None] | None = None) -> None:
+        """Let `ms` pass; every 10 ms the batcher works and the sessions are asked for units."""
+        for _ in range(ms // TICK_MS):
+            if before_tick is not None:
+                before_tick()
+            self.settle()
+            for player in self.players:
+                while (unit := player.session.take(self.clock.now_ms())) is not None:
+                    player.units.append(unit)
+            self.settle()
+            self.clock.advance(TICK_MS)
+
+    def settle(self) -> None:
+        """Let the batcher do all that waits."""
+        while not self.stalled and self.batcher.step():
+            pass
+
+
+class FussyRenderer(StripeRenderer):
+    """Refuses to draw what `refuses` says, as a broken avatar or a full graphics card would."""
+
+    def __init__(self, refuses: Callable[[FrameRequest], bool]) -> None:
+        super().__init__()
+        self.refuses = refuses
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        if any(self.refuses(request) for request in requests):
+            raise RuntimeError("this cannot be drawn")
+        return super().render(requests)
+
+
+def babble(samples: int, rate: int, seed: int = 0) -> AudioChunk:
+    """16-bit noise in which no two places are alike."""
+    pcm = np.random.default_rng(seed).integers(-20_000, 20_000, samples).astype(np.int16)
+    return AudioChunk.from_pcm(pcm, rate)
+
+
+def pieces(chunk: AudioChunk, lengths: Sequence[int]) -> list[AudioChunk]:
+    """`chunk` cut into pieces of these lengths and the rest."""
+    edges = [0, *np.minimum(np.cumsum(lengths, dtype=int), len(chunk)).tolist(), len(chunk)]
+    return [
+        AudioChunk(chunk.samples[start:stop], chunk.sample_rate)
+        for start, stop in zip(edges, edges[1:], strict=False)
+    ]
+
+
+def listener_hears(chunk: AudioChunk) -> NDArray[np.int16]:
+    """The whole utterance resampled once to 48 kHz."""
+    resampler = Resampler(chunk.sample_rate, SOUND_RATE)
+    return pcm16(np.concatenate([resampler.push(chunk.mono()), resampler.flush()]))
