@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.playout import Clock, MonotonicClock
+from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.video import Image
 
-UNIT_MS = 40
-UNIT_SAMPLES = 1920
 BITS = 16
 
 

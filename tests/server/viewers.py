@@ -92,10 +92,27 @@ class Viewer:
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:
+        connections = {r.transport.transport._connection for r in self.pc.getReceivers()}
         await self.pc.close()
-        for task in self._tasks:
+        # Closed while it connects, aiortc leaves a task that begins only now.
+        await asyncio.sleep(0.03)
+        late = {connection._query_consent_task for connection in connections} - {None}
+        tasks = [*self._tasks, *(task for task in late if task is not None)]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def insist(self) -> None:
+        """Ask for missing packets again and again, as browsers do; aiortc asks only when it
+        notices the next gap. Run as a task."""
+        receiver = next(r for r in self.pc.getReceivers() if r.track.kind == "video")
+        nacks = receiver._RTCRtpReceiver__nack_generator  # type: ignore[attr-defined]
+        while True:
+            await asyncio.sleep(0.04)
+            for stream in receiver._RTCRtpReceiver__remote_streams:  # type: ignore[attr-defined]
+                if nacks.missing:
+                    await receiver._send_rtcp_nack(stream, sorted(nacks.missing))
+                break
 
     def _receive(self, track: MediaStreamTrack) -> None:
         self._tasks.append(asyncio.ensure_future(self._note(track)))

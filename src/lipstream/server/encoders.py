@@ -178,11 +178,11 @@ class Vp8Encoder(VideoEncoder):
 
     def __init__(self, ceiling: int) -> None:
         super().__init__(Vp8Packets(), ceiling)
-        self._age = 0  # frames since it was built
+        self._age = self._rate = 0  # frames since it was built, and for which bit rate
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
         codec = _video_codec("libvpx", width, height)
-        rate = codec.bit_rate = self._wanted()
+        rate = codec.bit_rate = self._rate = self._wanted()
         codec.qmin, codec.qmax = 2, 56
         codec.options = {
             "deadline": "realtime",
@@ -202,8 +202,8 @@ class Vp8Encoder(VideoEncoder):
 
     def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
         self._age += 1
-        change = abs(self._wanted() - codec.bit_rate)
-        if self._age > VP8_PATIENCE and change > VP8_CHANGE * codec.bit_rate:
+        change = abs(self._wanted() - self._rate)
+        if self._age > VP8_PATIENCE and change > VP8_CHANGE * self._rate:
             codec = self._codec = self._open(codec.width, codec.height)
         return codec
 

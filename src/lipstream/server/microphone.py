@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from aiortc import MediaStreamError
@@ -33,7 +33,8 @@ MOST_SILENCE = 2 * RATE  # that a gap is filled with; more means that the peer p
 MARGIN = 10.0  # dB above the noise floor that begin an utterance
 HOLD_MARGIN = 6.0  # dB above it that go on with one
 QUIETEST = -55.0  # dB of full scale; what is below is never speech
-FALL, RISE = 0.3, 0.04  # of the way down, and dB up, per step, as in speech/silence.py
+NOTHING = -90.0  # dB: exact zeros of a muted microphone or a gap tell nothing of the room
+ROOM = 100  # steps whose quietest is the noise floor: in 2 s of speech there is a pause
 ONSET = 2  # loud steps that begin an utterance: 40 ms, longer than a click
 PRE_ROLL = 15  # steps before its onset that belong to it: 300 ms, for soft consonants
 PAUSE = 30  # quiet steps that end it: 600 ms
@@ -67,8 +68,8 @@ class Gaps:
 class Utterances:
     """Tells speech from the room's noise by its level. Give it sound, get steps and ends."""
 
-    floor: float | None = None  # dB, of what is there when nobody speaks
     speaking: bool = False
+    _room: deque[float] = field(default_factory=lambda: deque(maxlen=ROOM))  # dB
     _rest: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
     _before: deque[Floats] = field(default_factory=lambda: deque(maxlen=PRE_ROLL))
     _loud: int = 0  # steps in a row
@@ -92,7 +93,7 @@ class Utterances:
 
     def _step(self, step: Floats) -> list[Floats | None]:
         level = _level(step)
-        floor = self._track(level)
+        floor = self._floor(level)
         if not self.speaking:
             return self._wait(step, level > max(floor + MARGIN, QUIETEST))
         self._quiet = 0 if level > max(floor + HOLD_MARGIN, QUIETEST) else self._quiet + 1
@@ -114,15 +115,11 @@ class Utterances:
         self._before.clear()
         return beginning
 
-    def _track(self, level: float) -> float:
-        """The noise floor: falls fast, rises so slowly that no sentence lifts it to its level."""
-        if self.floor is None:
-            self.floor = min(level, QUIETEST)
-        elif level < self.floor:
-            self.floor += (level - self.floor) * FALL
-        else:
-            self.floor = min(self.floor + RISE, level)
-        return self.floor
+    def _floor(self, level: float) -> float:
+        """The level of what is there when nobody speaks: a steady noise counts after 2 s."""
+        if level > NOTHING:
+            self._room.append(level)
+        return min(self._room, default=QUIETEST)
 
 
 class Microphone:
@@ -163,5 +160,5 @@ def _level(step: Floats) -> float:
 
 def _mono(frame: AudioFrame) -> Floats:
     """(n,) float32 of an interleaved 16-bit frame, which is what aiortc decodes to."""
-    samples: NDArray[np.int16] = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
+    samples: NDArray[Any] = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
     return np.asarray(samples.mean(axis=1) / 32768, np.float32)

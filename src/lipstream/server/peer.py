@@ -10,6 +10,7 @@ What is used of aiortc beyond its documented interface is here and in `sender.py
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiortc import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from lipstream.server.signalling import Candidate
 
 LOOPBACK = ["127.0.0.1"]
-GATHER_S = 3  # for relays and reflectors that do not answer
+GATHER_S = 2  # for relays and reflectors that do not answer
 
 
 class Peer:
@@ -58,11 +59,12 @@ class Peer:
 
     async def gather(self) -> Sequence[RTCIceCandidate]:
         """Our own addresses; those of this machine alone when it has no network."""
-        await self._gatherer.gather()
         connection = self._gatherer._connection
+        every = connection.get_component_candidates
+        connection.get_component_candidates = partial(every, timeout=GATHER_S)  # type: ignore[method-assign]
+        await self._gatherer.gather()
         if not connection.local_candidates:
-            found = await connection.get_component_candidates(1, LOOPBACK, GATHER_S)
-            connection._local_candidates += found
+            connection._local_candidates += await every(1, LOOPBACK, GATHER_S)
         return self._gatherer.getLocalCandidates()
 
     @property
@@ -95,8 +97,10 @@ class Peer:
         track = receiver._track = RemoteStreamTrack(plan.line.kind)
         receiver._set_rtcp_ssrc(reporter)
         parameters = RTCRtpReceiveParameters(codecs=plan.codecs, muxId=plan.line.mid)
+        number = plan.codec.payloadType
+        assert number is not None
         parameters.encodings = [
-            RTCRtpDecodingParameters(ssrc=description.ssrc, payloadType=plan.codec.payloadType)
+            RTCRtpDecodingParameters(ssrc=description.ssrc, payloadType=number)
             for description in plan.parsed.ssrc[:1]
         ]
         await receiver.receive(parameters)

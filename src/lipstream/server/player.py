@@ -18,14 +18,13 @@ from lipstream.server.encoders import (
     VideoEncoder,
 )
 from lipstream.server.sender import REPORT_S, MediaClock, RtpStream
-from lipstream.timeline import FPS
+from lipstream.timeline import FPS, UNIT_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lipstream.server.transport import Observer, Source, Unit
 
-UNIT_SAMPLES = 1920  # at 48 kHz
 PATIENCE_S = 0.03  # that sound waits for its picture; later pictures follow alone
 KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
 
@@ -33,16 +32,18 @@ KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
 class MediaWorkers:
     """The threads in which all viewers of a process have their media encoded.
 
-    Sound has a thread of its own and never waits behind pictures. Closing waits for what runs.
+    Sound has a thread of its own and never waits behind pictures; neither waits for offers, whose
+    reading a stranger can make slow. Closing waits for what runs.
     """
 
     def __init__(self, video_threads: int = 2) -> None:
         self.video = ThreadPoolExecutor(video_threads, "video-encoder")
         self.audio = ThreadPoolExecutor(1, "audio-encoder")
+        self.offers = ThreadPoolExecutor(1, "offers")
 
     def close(self) -> None:
         """Let go of the threads. May be called twice."""
-        for pool in (self.video, self.audio):
+        for pool in (self.video, self.audio, self.offers):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -120,6 +120,7 @@ class RtpStream:
         self._number, self._rtx_number = _random(15), _random(15)
         self._origin = _random(32)
         self._history: list[_Sent | None] = [None] * HISTORY
+        self._resends = HISTORY  # how many packets may be sent again
         self._reports: deque[tuple[int, float]] = deque(maxlen=8)  # middle of NTP, when
         self._round_trip: float | None = None
 
@@ -131,13 +132,13 @@ class RtpStream:
     def start(self, dtls: RTCDtlsTransport) -> None:
         """Send over `dtls`, which is connected, and hear what comes back."""
         self._dtls = dtls
-        dtls._rtp_router.register_sender(self, ssrc=self._ssrc)  # type: ignore[arg-type]
+        dtls._rtp_router.register_sender(self, ssrc=self._ssrc)
 
     async def stop(self) -> None:
         """Say goodbye and hear no more."""
         dtls, self._dtls = self._dtls, None
         if dtls is not None:
-            dtls._rtp_router.unregister_sender(self)  # type: ignore[arg-type]
+            dtls._rtp_router.unregister_sender(self)
             await _send(dtls, bytes(RtcpByePacket(sources=[self._ssrc])))
 
     async def send(self, payloads: Sequence[bytes], ticks: int) -> None:
@@ -150,6 +151,7 @@ class RtpStream:
             self._history[number % HISTORY] = sent
             self.packets += 1
             self.octets += len(payload)
+            self._resends = min(self._resends + 1, HISTORY)
             await self._put(self._header(sent, self._payload_type, number, self._ssrc) + payload)
 
     async def report(self) -> None:
@@ -204,9 +206,10 @@ class RtpStream:
         sent, now = self._history[number % HISTORY], time.monotonic()
         if sent is None or sent.number != number:
             return
-        if now - sent.again < max(AGAIN_S, self._round_trip or 0.0):
-            return  # it is on its way already
+        if now - sent.again < max(AGAIN_S, self._round_trip or 0.0) or not self._resends:
+            return  # on its way already, or asked for by somebody who wants a flood
         sent.again = now
+        self._resends -= 1
         if self._rtx_type is None:
             header = self._header(sent, self._payload_type, number, self._ssrc)
             await self._put(header + sent.payload)

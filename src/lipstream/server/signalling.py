@@ -220,7 +220,7 @@ def _lines(text: str, what: str) -> list[str]:
 def _sections(lines: list[str]) -> tuple[list[str], tuple[MediaLine, ...]]:
     """The session's attributes and its media."""
     starts = [place for place, line in enumerate(lines) if line.startswith("m=")]
-    ends = [*starts[1:], len(lines)]
+    ends = [*starts, len(lines)][1:]
     session = lines[: starts[0]] if starts else lines
     media = tuple(
         _media_line(index, lines[start:end])

@@ -34,6 +34,7 @@ __all__ = ["MediaWorkers", "TransportSettings", "WebRTCTransport"]
 logger = logging.getLogger(__name__)
 
 CLOSING_S = 5  # for the network's part of closing
+AGAIN_S = 0.1  # after which a task that goes on is cancelled once more
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,9 @@ class WebRTCTransport:
         if self._agreement is not None:
             raise SignallingError("this connection has had its offer; open another one.")
         self._began = time.monotonic()
-        loop = asyncio.get_running_loop()
-        certificate = await loop.run_in_executor(
-            self._workers.audio, RTCCertificate.generateCertificate
+        certificate, agreement = await asyncio.get_running_loop().run_in_executor(
+            self._workers.offers, self._consider, offer
         )
-        agreement = agree(offer, self._settings.codec, self._microphone is not None)
         self._count(agreement.text.candidates)
         self._agreement = agreement
         peer = self._peer = Peer(certificate, self._servers(), self._lose)
@@ -162,6 +161,11 @@ class WebRTCTransport:
         round_trip_ms = None if round_trip_s is None else 1000 * round_trip_s
         self._observer.reported(kind, lost, round_trip_ms)
 
+    def _consider(self, offer: str) -> tuple[RTCCertificate, Agreement]:
+        """In a thread."""
+        agreement = agree(offer, self._settings.codec, self._microphone is not None)
+        return RTCCertificate.generateCertificate(), agreement
+
     async def _run(self, peer: Peer, player: Player, agreement: Agreement) -> None:
         """Connect and play to the end."""
         try:
@@ -204,13 +208,14 @@ class WebRTCTransport:
             self._closing = asyncio.create_task(self._close(reason))
 
     async def _close(self, reason: str | None = None) -> None:
-        peer, tasks = self._peer, list(self._tasks)
         try:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            if peer is not None:
-                await asyncio.wait_for(self._hang_up(peer), CLOSING_S)
+            while self._tasks:
+                for task in self._tasks:
+                    task.cancel()
+                # Before Python 3.12 `wait_for`, which aiortc uses, may swallow a cancellation.
+                await asyncio.wait(self._tasks, timeout=AGAIN_S)
+            if self._peer is not None:
+                await asyncio.wait_for(self._hang_up(self._peer), CLOSING_S)
         except asyncio.TimeoutError:
             logger.warning("a connection took more than %s s to close", CLOSING_S)
         finally:
