@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -100,10 +101,11 @@ class Batcher:
         """Hear what waits and draw one batch; whether there was anything to do."""
         with self._changed:
             pieces = self._pieces()
+            frames = [] if pieces else self._frames()
         if pieces:
             self._listen(pieces)
-        with self._changed:
-            frames = self._frames()
+            with self._changed:
+                frames = self._frames()
         if frames:
             self._draw(frames)
         return bool(pieces or frames)
@@ -155,14 +157,20 @@ class Batcher:
                 heads.append((lane.drawings[0].due - lane.credit, n))
         heapq.heapify(heads)
         taken: list[tuple[Lane, Drawing]] = []
-        while heads and len(taken) < self.engine.backend.batch:
-            _, n = heads[0]
+        room = self.engine.backend.batch
+        while heads and len(taken) < room:
+            _, n = heapq.heappop(heads)
             lane = self._lanes[n]
-            taken.append((lane, lane.drawings.popleft()))
-            if lane.drawings and self._drop(lane, ready_at):
-                heapq.heapreplace(heads, (lane.drawings[0].due - lane.credit, n))
-            else:
-                heapq.heappop(heads)
+            # One lane after the other would be as right, but most often it goes on with the same.
+            until = heads[0][0] + lane.credit if heads else math.inf
+            while True:
+                taken.append((lane, lane.drawings.popleft()))
+                if not lane.drawings or not self._drop(lane, ready_at):
+                    break
+                due = lane.drawings[0].due
+                if due > until or len(taken) >= room:
+                    heapq.heappush(heads, (due - lane.credit, n))
+                    break
         return taken
 
     def _drop(self, lane: Lane, ready_at: float) -> bool:
@@ -218,18 +226,24 @@ class Batcher:
         now = self.clock.now_ms()
         self._pace += (now - before - self._pace) / 8
         self.counts.batches += 1
+        drawn = 0
         for (lane, drawing), picture in zip(frames, pictures, strict=True):
             if isinstance(picture, Exception):
                 self._fail(lane, drawing, picture)
                 continue
             drawing.picture = picture
-            _finish(drawing)
+            drawing.done = True
+            if drawing.wake is not None:
+                drawing.wake()
             if drawing.wanted:
-                self.counts.drawn += 1
-                lane.settle()
+                drawn += 1
+                if lane.credit:
+                    lane.settle()
             elif drawing.due <= now:
                 self.counts.late += 1
                 lane.favour()
+
+        self.counts.drawn += drawn
 
     def _fail(self, lane: Lane, work: Drawing | Listening, error: Exception) -> None:
         self.counts.failed += 1

@@ -75,6 +75,9 @@ class Plan:
         index, stop = next_index + len(self.slots), next_index + self._ahead
         fresh: list[Slot] = []
         while index < stop:
+            if self._level <= 1 and not self.flowing:
+                fresh += [self._rest(one, origin + UNIT_MS * one) for one in range(index, stop)]
+                break
             slot = self._slot(index, origin + UNIT_MS * index)
             if slot is None:
                 break
@@ -150,6 +153,9 @@ class Plan:
             self._level -= 1
             strength = self._level / LEVELS
             return Slot(FrameRequest(self._avatar, index, self._mouth, strength), due, tail)
+        return self._rest(index, due, tail)
+
+    def _rest(self, index: int, due: int, tail: Utterance | None = None) -> Slot:
         self._level, self._mouth = 0, None
         return Slot(FrameRequest(self._avatar, index, None), due, tail)
 

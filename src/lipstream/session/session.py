@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,7 @@ class Session:
         self._speech_plan = batcher.engine.backend.encoder.plan
         self._lane = batcher.open()
         self._plan = Plan(avatar, self._lane, self.limits.ahead)
+        self._few = self.limits.ahead // 2  # units planned; at so few, more are
         self._utterances: deque[Utterance] = deque()  # pushed and not over; the first one plays
         self._open: Utterance | None = None  # the last one, as long as it has not ended
         self._fading: NDArray[np.int16] | None = None  # the sound after an interrupt
@@ -194,13 +195,15 @@ class Session:
         if picture is None:
             picture = self._repeat(slot)
         else:
-            self._picture, self._missed, self._troubled = picture, 0, False
+            self._picture = picture
+            if self._missed:
+                self._missed, self._troubled = 0, False
         self.counts.units += 1
-        if self._utterances or 2 * len(slots) <= self.limits.ahead:
+        if self._utterances or len(slots) <= self._few:
             self._prepare(now_ms)
         return Unit(index, picture, samples, speaking, fresh)
 
-    async def units(self) -> AsyncIterator[Unit]:
+    async def units(self) -> AsyncGenerator[Unit, None]:
         """The units as they become due, until `close`.
 
         May be called again, when its caller has gone: the timeline then goes on where it stopped,
