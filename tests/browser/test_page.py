@@ -61,7 +61,7 @@ def test_a_wrong_token_is_refused_and_can_be_typed_again(stage: Stage, service: 
         assert not await page.is_visible("#people")
         await page.fill("#token", "not-this-one")
         await page.keyboard.press("Enter")
-        await notice(viewer, "not accepted")
+        await viewer.page.wait_for_selector("#token-refused >> text=not accepted")
         await page.fill("#token", TOKEN)
         await page.keyboard.press("Enter")
         await page.wait_for_selector(".card img[src]", timeout=PATIENCE)

@@ -93,11 +93,10 @@ export class Api {
     });
   }
 
-  openSession(avatar, signal) {
+  openSession(avatar) {
     return this.#json('POST', 'v1/sessions', {
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ avatar }),
-      signal,
     });
   }
 

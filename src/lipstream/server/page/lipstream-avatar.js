@@ -151,7 +151,8 @@ export class LipstreamAvatar extends HTMLElement {
 
   #stateChanged(state) {
     if (state === 'live') this.#show();
-    if (state === 'idle' || state === 'connecting') {
+    else {
+      // Without a stream a video is black: the poster shows instead.
       this.video.classList.remove('seen');
       this.video.srcObject = null;
       this.#unmute.hidden = true;

@@ -22,7 +22,6 @@ const STATES = {
 };
 
 async function open() {
-  at('token-form').hidden = true;
   try {
     const config = await api.config();
     at('server').textContent = config.backend;
@@ -32,26 +31,30 @@ async function open() {
       return;
     }
     await shelf.load();
-    at('people').hidden = false;
+    showTokenForm(false);
   } catch (error) {
     refuse(error);
   }
 }
 
-function askToken() {
+function showTokenForm(shown) {
+  for (const id of ['talk', 'people']) at(id).hidden = shown;
+  at('token-form').hidden = !shown;
+}
+
+function askToken(refused = '') {
   avatar.stop();
-  at('people').hidden = true;
-  at('token-form').hidden = false;
+  showTokenForm(true);
+  at('token-refused').textContent = refused;
   at('token').focus();
 }
 
 function refuse(error) {
   if (error.name === 'AbortError') return; // somebody pressed stop
   if (error.status === 401) {
-    if (api.token) notices.refuse(new Error('That token was not accepted. Type it again.'));
+    askToken(api.token ? 'This token was not accepted. Type it again.' : '');
     sessionStorage.removeItem(TOKEN);
     api.token = '';
-    askToken();
   } else {
     notices.refuse(error);
   }
@@ -87,7 +90,7 @@ function showState() {
   const { state } = avatar;
   const live = state === 'live';
   document.body.dataset.state = state;
-  at('pill').textContent = STATES[state];
+  at('pill').textContent = at('status').textContent = STATES[state];
   at('toggle').textContent = state === 'idle' ? 'Start' : 'Stop';
   at('toggle').disabled = state === 'idle' && !shelf.chosen;
   for (const id of ['microphone', 'sound', 'interrupt']) at(id).disabled = !live;
@@ -98,7 +101,8 @@ function showState() {
 
 function figure(id, value, unit = '') {
   const known = value !== null && Number.isFinite(value);
-  at(`figure-${id}`).textContent = known ? `${Math.round(value)}${unit}` : '–';
+  const sign = Math.round(value) < 0 ? '−' : '';
+  at(`figure-${id}`).textContent = known ? `${sign}${Math.abs(Math.round(value))}${unit}` : '–';
 }
 
 function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, frames_dropped: dropped }) {
@@ -118,9 +122,7 @@ function showSpeech({ type, message }) {
 function showMicrophone(on) {
   at('microphone').setAttribute('aria-pressed', on);
   const show = () => {
-    const level = Math.round(100 * avatar.level);
-    at('level').setAttribute('aria-valuenow', level);
-    at('level').firstElementChild.style.transform = `scaleX(${level / 100})`;
+    at('level').firstElementChild.style.transform = `scaleX(${avatar.level})`;
     if (at('microphone').getAttribute('aria-pressed') === 'true') requestAnimationFrame(show);
   };
   if (on) requestAnimationFrame(show);
@@ -161,7 +163,6 @@ at('microphone').onclick = () => {
 };
 at('token-form').onsubmit = (event) => {
   event.preventDefault();
-  notices.clear();
   api.token = at('token').value.trim();
   sessionStorage.setItem(TOKEN, api.token);
   at('token').value = '';

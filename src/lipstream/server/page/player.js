@@ -26,7 +26,7 @@ export class Player extends EventTarget {
   #meter = null;
   #timer = null;
   #track = null; // the microphone's
-  #closing = null; // the end of the last session: its place is free only then
+  #ending = null; // resolves when the sessions before this one have left the server
   state = 'idle';
   stream = null; // the MediaStream to show; replaced at every connection
   firstFrame = null; // ms from start to the first picture, told by whoever shows it
@@ -46,10 +46,10 @@ export class Player extends EventTarget {
     this.#run = run;
     this.#api = api;
     this.#become('connecting');
+    const opening = this.#open(avatar, run.signal, this.#ending);
+    this.#ending = opening.catch(() => {}); // reported below
     try {
-      await this.#closing;
-      run.signal.throwIfAborted();
-      await this.#open(avatar, run.signal);
+      await opening;
     } catch (error) {
       if (this.#run === run) this.stop();
       throw error;
@@ -87,14 +87,22 @@ export class Player extends EventTarget {
     this.#run = null;
     this.#disconnect();
     this.#socket?.close();
-    if (this.#session) this.#closing = this.#api.closeSession(this.#session.id).catch(() => {});
+    if (this.#session) this.#ending = Promise.all([this.#ending, this.#leave(this.#session)]);
     this.#socket = this.#session = null;
   }
 
-  async #open(avatar, signal) {
-    const session = await this.#api.openSession(avatar, signal);
+  /** Nothing can be done about a session that cannot be closed: the server will find out. */
+  #leave(session) {
+    return this.#api.closeSession(session.id).catch(() => {});
+  }
+
+  async #open(avatar, signal, before = null) {
+    await before;
+    signal.throwIfAborted();
+    // Not aborted on the way: a session that was opened must be closed again.
+    const session = await this.#api.openSession(avatar);
     if (signal.aborted) {
-      this.#api.closeSession(session.id).catch(() => {});
+      await this.#leave(session);
       signal.throwIfAborted();
     }
     this.#session = { ...session, avatar };
