@@ -81,7 +81,7 @@ class Canvas:
         frame = VideoFrame(width, height, "yuv420p")
         flat, start = self._planes.reshape(-1), 0
         for plane in frame.planes:
-            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[arg-type]
+            rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)  # type: ignore[call-overload]
             size = plane.width * plane.height
             part = flat[start : start + size].reshape(plane.height, plane.width)
             rows[: plane.height, : plane.width] = part
