@@ -148,7 +148,7 @@ class Soak:
         assert (counts.late, counts.skipped, counts.dropped) == (0, 0, 0)
         # The unit of this moment is the last one taken: no drift at all.
         assert (self.clock.now_ms() - self.origin) == UNIT_MS * (self.taken - 1)
-        assert self.session.buffered_ms == 0 and not self.session._utterances
+        assert self.session.buffered_ms == 0 and not self.session._speech.waiting
         assert counts.utterances == len(self.talks) > 0
         kinds = [event.kind for event in self.events]
         assert kinds == ["started", "ended"] * len(self.talks)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.batcher import Drawing, Lane
 from lipstream.rendering.renderer import FrameRequest
 from lipstream.session.utterance import Utterance
+from lipstream.session.values import SessionLimits
 from lipstream.timeline import UNIT_MS
 
 if TYPE_CHECKING:
@@ -32,20 +35,24 @@ class Slot(Drawing):
 
 
 class Plan:
-    """The next units in order, the first of them due next; at most `ahead` of them.
+    """The next units in order, the first of them due next; at most `limits.ahead` of them.
 
     One utterance at a time is in it; `speech` is the one, from when it is begun until it is over,
-    through all pauses.
+    through all pauses. `on_hole` is called when it has to pause in its middle.
     """
 
-    def __init__(self, avatar: Avatar, lane: Lane, ahead: int) -> None:
+    def __init__(
+        self, avatar: Avatar, lane: Lane, limits: SessionLimits, on_hole: Callable[[], None]
+    ) -> None:
         self.slots: deque[Slot] = deque()
         self.speech: Utterance | None = None
         self.flowing = False  # units of `speech` are planned one after the other
         self.shown: Slot | None = None  # the last unit given out that was not rest, if none since
         self._avatar = avatar
         self._lane = lane
-        self._ahead = ahead
+        self._limits = limits
+        self._on_hole = on_hole
+        self._slips = 0  # times in a row that a beginning was put off
         self._start = 0  # index of the unit at which `speech` begins or goes on
         self._spares: deque[Slot] = deque()  # rests that were planned from there on
         self._level = 0  # of strength, of the last unit planned
@@ -63,16 +70,41 @@ class Plan:
         self.speech, self.flowing = utterance, True
         self._start = max(start, next_index + len(self.slots))
 
-    def delay(self) -> None:
-        """What was begun could not be drawn in time: take more time for it from now on."""
-        self._reserve = min(self._reserve + UNIT_MS, MOST_RESERVE_MS)
+    def retime(self, next_index: int, origin: int) -> None:
+        """The time of unit 0 is known at last, or has moved."""
+        for index, slot in enumerate(self.slots, next_index):
+            slot.due = origin + UNIT_MS * index
+
+    def take(self, missed: int) -> Slot | None:
+        """The unit that is due, None where there is nothing to show but the last picture again.
+
+        `missed` is how many units in a row have had no picture of their own.
+        """
+        if not self.slots:
+            if self.flowing:  # a hole in the speech that was pushed, or it is heard too slowly
+                self._pause(None)
+            return None
+        slot = self.slots.popleft()
+        if slot.utterance is None:
+            self.shown = slot if slot.request.conditioning is not None else None
+            return slot
+        if slot.beginning:
+            if not self._may_begin(slot, missed):
+                return self._slip(slot)
+            self._slips = 0
+            self._reserve = max(self._reserve - LEAST_RESERVE_MS, LEAST_RESERVE_MS)
+        if slot.picture is None and slot.error is None and missed >= self._limits.patience:
+            self._pause(slot)
+            return None
+        self.shown = slot
+        return slot
 
     def fill(self, next_index: int, origin: int) -> None:
         """Plan as far ahead as is allowed and known, and have it drawn.
 
         `next_index` is the unit due next, `origin` the time of unit 0 in ms.
         """
-        index, stop = next_index + len(self.slots), next_index + self._ahead
+        index, stop = next_index + len(self.slots), next_index + self._limits.ahead
         fresh: list[Slot] = []
         while index < stop:
             if self._level <= 1 and not self.flowing:
@@ -125,6 +157,34 @@ class Plan:
         self._spares.clear()
         self.flowing = (self.flowing or said) and not begins
         self._start = min(self._start, next_index)
+
+    def _may_begin(self, slot: Slot, missed: int) -> bool:
+        """The first frames are drawn, or have failed, or were waited for long enough.
+
+        While nothing at all is drawn, not even idle frames, there is no end to waiting.
+        """
+        first = (slot, *islice(self.slots, self._limits.lead - 1))
+        if all(one.picture is not None or one.error is not None for one in first):
+            return True
+        return self._slips >= self._limits.patience > missed
+
+    def _slip(self, slot: Slot) -> Slot | None:
+        """Speech cannot begin at `slot` yet: what was planned there before is shown.
+
+        It gets more time from now on.
+        """
+        self._slips += 1
+        self._reserve = min(self._reserve + UNIT_MS, MOST_RESERVE_MS)
+        self.slots.appendleft(slot)
+        self.unplan()
+        return slot.spare
+
+    def _pause(self, slot: Slot | None) -> None:
+        """Speech waits at `slot` until enough of it is ready again."""
+        if slot is not None:
+            self.slots.appendleft(slot)
+        self.unplan()
+        self._on_hole()
 
     def _last_rests(self) -> bool:
         return self.slots[-1].request.conditioning is None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,10 +11,11 @@ import numpy as np
 from lipstream.audio import AudioChunk
 from lipstream.avatar.avatar import Avatar
 from lipstream.batcher import Batcher
-from lipstream.errors import BufferFullError, OptionError
+from lipstream.errors import OptionError
 from lipstream.playout import Clock
 from lipstream.session.plan import Plan, Slot
-from lipstream.session.utterance import Utterance, check_rate
+from lipstream.session.speech import Speech
+from lipstream.session.utterance import Utterance
 from lipstream.session.values import (
     EventKind,
     Listener,
@@ -26,16 +24,15 @@ from lipstream.session.values import (
     SessionLimits,
     Unit,
 )
-from lipstream.timeline import SAMPLE_RATE, UNIT_MS, UNIT_SAMPLES
+from lipstream.session.waking import call_on, until_done
+from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.video import Image
 
-FIRST_PICTURE_MS = 500  # the avatar's own picture is shown when none is drawn by then
-PLENTY_MS = 1000  # of speech in hand: nobody has to wait for the next chunk
-RESAMPLING_UNITS = 5  # that a resampler may hold back
+FIRST_PICTURE_MS = 300  # the avatar's own picture is shown when none is drawn by then
 
 SILENCE: NDArray[np.int16] = np.zeros(UNIT_SAMPLES, np.int16)
 SILENCE.flags.writeable = False
@@ -50,7 +47,7 @@ class Session:
     runs out, both wait. The timeline itself never waits: between words it is filled with idle
     motion and silence, and after a stall it leaves units out but no words.
 
-    Everything but the batcher's own work happens on the event loop's thread.
+    All but the batcher's own work happens on the thread of one event loop.
     """
 
     def __init__(
@@ -66,14 +63,11 @@ class Session:
         self.generation = 0  # counts interrupts; what belongs to an older one is stale
         self.closed = False
         self.limits = limits or SessionLimits()
-        self._batcher = batcher
         self._clock = clock or batcher.clock  # must show the time of the batcher's
-        self._speech_plan = batcher.engine.backend.encoder.plan
         self._lane = batcher.open()
-        self._plan = Plan(avatar, self._lane, self.limits.ahead)
+        self._plan = Plan(avatar, self._lane, self.limits, self._hole)
+        self._speech = Speech(avatar, batcher, self._lane, self.limits)
         self._few = self.limits.ahead // 2  # units planned; at so few, more are
-        self._utterances: deque[Utterance] = deque()  # pushed and not over; the first one plays
-        self._open: Utterance | None = None  # the last one, as long as it has not ended
         self._fading: NDArray[np.int16] | None = None  # the sound after an interrupt
         self._picture: Image | None = None  # the last one given out
         self._origin: int | None = None  # when unit 0 was or would have been due
@@ -81,22 +75,19 @@ class Session:
         self._next = 0  # index of the next unit
         self._missed = 0  # units in a row without a picture of their own
         self._troubled = False  # idle frames cannot be drawn, and the listeners know
-        self._slips = 0  # times in a row that a beginning was put off
-        self._caution = 0  # frames that holes have added to `limits.lead`
         self._listeners: list[Listener] = []
-        self._waiters: list[asyncio.Future[None]] = []  # for room
         self._loop: asyncio.AbstractEventLoop | None = None  # of the pump
         self._pumps = 0  # how many were opened; only the last one works
 
     @property
     def look_ahead_ms(self) -> int:
         """How much of what follows a frame must be known before it can be drawn."""
-        return self._speech_plan.future * 1000 // SAMPLE_RATE
+        return self._speech.look_ahead_ms
 
     @property
     def buffered_ms(self) -> int:
         """Speech that was pushed and not given out yet."""
-        return sum(utterance.waiting_ms for utterance in self._utterances)
+        return self._speech.buffered_ms
 
     def push(self, chunk: AudioChunk) -> None:
         """Take the next piece of speech, of any length.
@@ -106,38 +97,20 @@ class Session:
         """
         if self.closed:
             raise OptionError("this session is closed; open a new one to speak.")
-        if self._open is not None:
-            check_rate(self._open, chunk.sample_rate)
-        if not len(chunk):
-            return
-        length = len(chunk) * 1000 // chunk.sample_rate
-        if self._open is None:
-            length = max(length, UNIT_MS)
-        if self.buffered_ms + length > self._most_ms:
-            raise BufferFullError(
-                f"{self.buffered_ms} ms of speech wait already and {length} ms more would pass the "
-                f"limit of {self._most_ms} ms; push on when some of it was played."
-            )
-        if self._open is None:
-            hearing = self._batcher.hearing(self.avatar, chunk.sample_rate, self.generation)
-            self.counts.utterances += 1
-            self._open = Utterance(self.counts.utterances, hearing, chunk.sample_rate)
-            self._utterances.append(self._open)
-        self._open.push(chunk.mono())
+        self._speech.push(chunk, self.generation)
+        self.counts.utterances = self._speech.begun
         self._prepare(self._clock.now_ms())
 
     async def room(self, ms: int) -> None:
-        """Return when `ms` more may be pushed, or when the session is closed."""
-        while not self.closed and self.buffered_ms + min(ms, self._most_ms) > self._most_ms:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+        """Return when `ms` more may be pushed, or when the session is closed.
+
+        More than can wait at all has room when nothing waits.
+        """
+        await self._speech.room(ms)
 
     def end(self) -> None:
         """The utterance is complete: what is pushed next begins another one."""
-        if self._open is not None:
-            self._open.ended = True
-            self._open = None
+        if self._speech.end():
             self._prepare(self._clock.now_ms())
 
     def interrupt(self) -> int:
@@ -147,13 +120,13 @@ class Session:
         Returns how much of the utterance was given out, ms; 0 when nothing plays.
         """
         self.generation += 1
-        if not self._utterances:
+        if not self._speech.waiting:
             return 0
-        first = self._utterances[0]
+        first = self._speech.waiting[0]
         if self._plan.flowing and first.started:
             self._fading = first.fade_out()
         self._plan.stop()
-        self._forget_speech()
+        self._speech.clear()
         self.counts.interrupts += 1
         self._emit("interrupted", first.number, first.played_ms)
         self._prepare(self._clock.now_ms())
@@ -179,17 +152,14 @@ class Session:
             return None
         if behind >= UNIT_MS // 2:
             self._fall_behind(behind)
-        slots = self._plan.slots
-        slot = slots.popleft() if slots else None
+        slot = self._plan.take(self._missed)
         index = self._next
         self._next += 1
         samples, speaking = SILENCE, False
-        if self._utterances or self._fading is not None or self._plan.shown is not None:
-            slot = self._speak(slot)
-            if slot is not None and slot.utterance is not None:
-                samples, speaking = self._read(slot.utterance), True
-            elif self._fading is not None:
-                samples, self._fading = self._fading, None
+        if slot is not None and slot.utterance is not None:
+            samples, speaking = self._read(slot.utterance), True
+        elif self._fading is not None:
+            samples, self._fading = self._fading, None
         picture = slot.picture if slot is not None else None
         fresh = picture is not None
         if picture is None:
@@ -199,7 +169,7 @@ class Session:
             if self._missed:
                 self._missed, self._troubled = 0, False
         self.counts.units += 1
-        if self._utterances or len(slots) <= self._few:
+        if self._speech.waiting or len(self._plan.slots) <= self._few:
             self._prepare(now_ms)
         return Unit(index, picture, samples, speaking, fresh)
 
@@ -217,9 +187,10 @@ class Session:
                 unit = self.take(self._clock.now_ms())
                 if unit is not None:
                     yield unit
-                elif self._origin is None:
-                    await self._first_picture()
-                else:
+                elif self._asked is not None:
+                    deadline = self._asked + FIRST_PICTURE_MS
+                    await until_done(self._plan.slots[0], self._clock, deadline)
+                elif self._origin is not None:
                     await self._clock.sleep_until(self._origin + UNIT_MS * self._next)
         finally:
             if self._pumps == pump:
@@ -228,19 +199,12 @@ class Session:
 
     def close(self) -> None:
         """Stop, and leave nothing behind. May be called twice."""
-        if self.closed:
-            return
-        self.closed = True
-        self._plan.stop()
-        self._forget_speech()
-        self._lane.close()
-        self._listeners.clear()
-
-    @property
-    def _most_ms(self) -> int:
-        return int(self.limits.buffer_s * 1000)
-
-    # Opening and resuming the timeline
+        if not self.closed:
+            self.closed = True
+            self._plan.stop()
+            self._speech.clear()
+            self._lane.close()
+            self._listeners.clear()
 
     def _open_timeline(self, now_ms: int) -> bool:
         """Start the clock when the first picture is drawn, or has taken too long."""
@@ -250,26 +214,9 @@ class Session:
         if not self._plan.slots[0].done and now_ms < self._asked + FIRST_PICTURE_MS:
             return False
         self._asked, self._origin = None, now_ms - UNIT_MS * self._next
+        self._plan.retime(self._next, self._origin)
         self._prepare(now_ms)
         return True
-
-    async def _first_picture(self) -> None:
-        """Wait until the timeline can be opened."""
-        if self._open_timeline(self._clock.now_ms()):
-            return
-        assert self._asked is not None and self._loop is not None
-        loop, ready, slot = self._loop, asyncio.Event(), self._plan.slots[0]
-        slot.wake = lambda: _call(loop, ready.set)
-        if slot.done:
-            return
-        deadline = self._clock.sleep_until(self._asked + FIRST_PICTURE_MS)
-        waits = [asyncio.ensure_future(wait) for wait in (ready.wait(), deadline)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
 
     def _rest(self) -> None:
         """Nobody takes units: the timeline stands still, speech waits."""
@@ -285,49 +232,9 @@ class Session:
             self.counts.skipped += units
             self._plan.skip(self._next)
 
-    # Playing speech
-
-    def _speak(self, slot: Slot | None) -> Slot | None:
-        """What is shown instead of `slot` when speech is to come; None repeats the last picture."""
-        plan = self._plan
-        if slot is None:
-            if plan.flowing:  # a hole in the speech that was pushed, or it is heard too slowly
-                self._pause(slot)
-            return None
-        if slot.utterance is None:
-            plan.shown = None if slot.request.conditioning is None else slot
-            return slot
-        if slot.beginning and not self._may_begin(slot):
-            self._slips += 1
-            plan.delay()
-            self._pause(slot, underrun=False)
-            return slot.spare
-        late = slot.picture is None and slot.error is None
-        if late and self._missed >= self.limits.patience:
-            self._pause(slot)
-            return None
-        self._slips = 0
-        plan.shown = slot
-        return slot
-
-    def _may_begin(self, slot: Slot) -> bool:
-        """The first frames are drawn, or have failed, or were waited for long enough.
-
-        While nothing at all is drawn, not even idle frames, there is no end to waiting.
-        """
-        following = islice(self._plan.slots, self.limits.lead - 1)
-        if all(one.picture is not None or one.error is not None for one in (slot, *following)):
-            return True
-        return self._slips >= self.limits.patience > self._missed
-
-    def _pause(self, slot: Slot | None, underrun: bool = True) -> None:
-        """Speech waits at `slot` until enough of it is ready again."""
-        if slot is not None:
-            self._plan.slots.appendleft(slot)
-        self._plan.unplan()
-        if underrun:
-            self.counts.underruns += 1
-            self._caution += 1
+    def _hole(self) -> None:
+        self.counts.underruns += 1
+        self._speech.hole()
 
     def _read(self, utterance: Utterance) -> NDArray[np.int16]:
         if not utterance.started:
@@ -353,95 +260,34 @@ class Session:
             if not self._troubled:
                 self._troubled = True
                 self._emit("failed", 0, 0)
-        elif not utterance.failed:
-            utterance.failed = True
+        elif not utterance.failed_to_draw:
+            utterance.failed_to_draw = True
             self._emit("failed", utterance.number, utterance.played_ms)
-
-    # Preparing what comes
 
     def _prepare(self, now_ms: int) -> None:
         """Have speech heard and units planned and drawn as far ahead as is allowed."""
-        if self._utterances:
-            self._hear(now_ms)
+        plan = self._plan
+        for utterance in self._speech.over():
+            if plan.speech is utterance:
+                plan.stop() if utterance.failed_to_hear else plan.finish()
+            kind: EventKind = "failed" if utterance.failed_to_hear else "ended"
+            self._emit(kind, utterance.number, utterance.played_ms)
+        self._speech.feed(now_ms, self._wake if self._loop is not None else None)
         if self._origin is not None:
-            if self._utterances and not self._plan.flowing:
-                first = self._utterances[0]
-                if first.ready(self._lead(first)):
-                    self._plan.begin(first, self._next, self._origin, now_ms)
-            self._plan.fill(self._next, self._origin)
-
-    def _hear(self, now_ms: int) -> None:
-        """Take what was heard, ask for more, end what is over."""
-        while self._utterances:
-            first = self._utterances[0]
-            failed = first.collect() is not None
-            if not (failed or first.over):
-                break
-            self._utterances.popleft()
-            if self._open is first:
-                self._open = None
-            if self._plan.speech is first:
-                self._plan.stop() if failed else self._plan.finish()
-            self._caution = max(self._caution - 1, 0)
-            self._emit("failed" if failed else "ended", first.number, first.played_ms)
-        for utterance in islice(self._utterances, 2):
-            lead = self._lead(utterance)
-            wake = self._wake if len(utterance.mouths) < lead and self._loop is not None else None
-            utterance.feed(self._lane, self._feed_ahead(lead), now_ms, wake)
-            if utterance.unfed:
-                break
-        if self._waiters:
-            self._make_room()
-
-    def _lead(self, utterance: Utterance) -> int:
-        """Frames to be heard before `utterance` begins or goes on.
-
-        Where speech comes no faster than it is spoken, it must last until the next chunk.
-        """
-        lead = self.limits.lead
-        if not utterance.ended and utterance.in_hand_ms < PLENTY_MS:
-            chunk = -(-utterance.longest_chunk * 1000 // (utterance.rate * UNIT_MS))
-            lead = max(lead, chunk + 1) + self._caution
-        if self._speech_plan.step > 1:
-            lead = max(lead, self._speech_plan.step + 1)
-        return min(lead, self.limits.most_lead)
-
-    def _feed_ahead(self, lead: int) -> int:
-        """Frames whose sound the batcher may have beyond those planned."""
-        look_ahead = -(-self.look_ahead_ms // UNIT_MS) + RESAMPLING_UNITS + self._speech_plan.step
-        return max(self.limits.heard_ahead, lead) + look_ahead
+            if not plan.flowing and (ready := self._speech.ready()) is not None:
+                plan.begin(ready, self._next, self._origin, now_ms)
+            plan.fill(self._next, self._origin)
 
     def _wake(self) -> None:
         """Called on the batcher's thread when speech was heard that somebody waits for."""
         if (loop := self._loop) is not None:
-            _call(loop, self._woken)
+            call_on(loop, self._woken)
 
     def _woken(self) -> None:
         if not self.closed and self._origin is not None:
             self._prepare(self._clock.now_ms())
 
-    # Small duties
-
-    def _forget_speech(self) -> None:
-        for utterance in self._utterances:
-            utterance.forget()
-        self._utterances.clear()
-        self._open = None
-        self._make_room()
-
-    def _make_room(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._waiters.clear()
-
     def _emit(self, kind: EventKind, utterance: int, played_ms: int) -> None:
         event = SessionEvent(kind, utterance, played_ms)
         for listener in tuple(self._listeners):
             listener(event)
-
-
-def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    """Run `callback` on the thread of `loop`, unless that is over."""
-    with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to be woken
-        loop.call_soon_threadsafe(callback)

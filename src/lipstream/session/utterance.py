@@ -34,8 +34,10 @@ class Utterance:
         self.rate = sample_rate
         self.ended = False  # nothing more will be pushed
         self.complete = False  # all of it was heard
-        self.failed = False
-        self.longest_chunk = 0  # samples
+        self.failed_to_hear = False
+        self.failed_to_draw = False
+        self.holes = 0  # times that it had to wait in its middle
+        self.longest_chunk_ms = 0  # rounded down
         self.mouths: deque[Floats] = deque()  # conditionings of frames heard but not planned
         self.planned = 0  # frames
         self.played = 0  # samples at 48 kHz, padding not counted
@@ -86,7 +88,7 @@ class Utterance:
 
     def push(self, samples: Floats) -> None:
         """Take (n,) mono samples."""
-        self.longest_chunk = max(self.longest_chunk, len(samples))
+        self.longest_chunk_ms = max(self.longest_chunk_ms, len(samples) * 1000 // self.rate)
         self._pushed += len(samples)
         while len(samples):
             if not self._room:
@@ -113,20 +115,19 @@ class Utterance:
             self._listenings.append(listening)
             lane.listen(listening)
 
-    def collect(self) -> Exception | None:
-        """Take what was heard since the last call; the error if hearing failed."""
+    def collect(self) -> None:
+        """Take what was heard since the last call."""
         while self._listenings and self._listenings[0].done:
             listening = self._listenings.popleft()
             if listening.heard is None:
-                self.failed = True
+                self.failed_to_hear = True
                 self.forget()
-                return listening.error
+                return
             self.mouths.extend(listening.heard.mouths)
             if len(listening.heard.sound):
                 self._sound.append(listening.heard.sound)
                 self._heard += len(listening.heard.sound)
             self.complete = listening.last
-        return None
 
     def ready(self, lead: int) -> bool:
         """Enough was heard to begin or to go on, or the rest of it."""

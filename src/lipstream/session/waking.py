@@ -1,0 +1,33 @@
+"""From the batcher's thread to the event loop of a session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from lipstream.batcher import Drawing
+from lipstream.playout import Clock
+
+
+def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Run `callback` on the thread of `loop`, unless that is over. From any thread."""
+    with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to be woken
+        loop.call_soon_threadsafe(callback)
+
+
+async def until_done(drawing: Drawing, clock: Clock, deadline_ms: int) -> None:
+    """Return when `drawing` is done, or at the deadline."""
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    drawing.wake = lambda: call_on(loop, done.set)
+    if drawing.done:  # before it could know whom to wake
+        return
+    ends: tuple[Coroutine[Any, Any, object], ...] = (done.wait(), clock.sleep_until(deadline_ms))
+    waits = [asyncio.ensure_future(end) for end in ends]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
