@@ -85,7 +85,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.lobby = lobby
+    app.state.lobby, app.state.shelf = lobby, shelf
     app.openapi = describe(app)  # type: ignore[method-assign]
     app.include_router(public_routes(settings, stage, capacity, lobby, telemetry))
     app.include_router(avatar_routes(shelf))

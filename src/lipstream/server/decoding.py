@@ -158,6 +158,8 @@ def _probe_clip(path: Path, limits: UploadLimits) -> None:
         if not tracks:
             raise PictureError(f"{path} shows nothing; send a picture or a video clip.")
         track = tracks[0]
+        if track.codec_context is None or not track.width or not track.height:
+            raise PictureError(f"{path} cannot be read; send a png, jpg, webp or mp4 (H.264) file.")
         if track.width * track.height > limits.clip_pixels:
             raise TooLargeError(
                 f"{path} is {track.width}x{track.height}, more than 1920x1080; shrink it first."

@@ -9,7 +9,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 
 from lipstream.server.limits import MeteredBody, too_large
-from lipstream.server.refusals import Refusal
+from lipstream.server.refusals import Refusal, fault
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,6 +25,7 @@ POLICY = (
 SAFE_HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "microphone=(self), camera=()",
 }
@@ -69,11 +70,11 @@ class Gate:
         except Refusal as refusal:
             self._refused(refusal.code)
             answer = refusal.response()
-        send = self._with_headers(headers, send)
+        sending = Sending(send, self._headers_for(headers))
         if answer is None:
-            await self._app(scope, receive, send)
+            await self._pass_on(scope, receive, sending)
         elif scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
-            await answer(scope, receive, send)
+            await answer(scope, receive, sending)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -86,24 +87,42 @@ class Gate:
             raise too_large(limit)
         return MeteredBody(receive, limit)
 
-    def _with_headers(self, request: Headers, send: Send) -> Send:
-        """`send`, with the headers that every response has."""
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Sending) -> None:
+        """To the application. A fault of ours is answered here, where headers are still added."""
+        try:
+            await self._app(scope, receive, send)
+        except Exception:
+            if scope["type"] == "http" and not send.started:
+                await fault()(scope, receive, send)
+            raise  # uvicorn logs it
+
+    def _headers_for(self, request: Headers) -> dict[str, str]:
+        """What every response to this request has."""
         origin = request.get("origin")
-        readable = origin is not None and self._access.allows_origin(request)
+        if origin is None or not self._access.allows_origin(request):
+            return SAFE_HEADERS
+        readable = {
+            "Access-Control-Allow-Origin": origin,
+            "Access-Control-Expose-Headers": EXPOSED_HEADERS,
+        }
+        return {**SAFE_HEADERS, **readable}
 
-        async def sent(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                headers = MutableHeaders(scope=message)
-                for name, value in SAFE_HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-store")
-                headers.add_vary_header("Origin")
-                if origin is not None and readable:
-                    headers["Access-Control-Allow-Origin"] = origin
-                    headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-            await send(message)
 
-        return sent
+class Sending:
+    """`send`, with headers added to the response."""
+
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self._send, self._headers = send, headers
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+            self.started = True
+            headers = MutableHeaders(scope=message)
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
+            headers.add_vary_header("Origin")
+        await self._send(message)
 
 
 def _is_preflight(scope: Scope, headers: Headers) -> bool:

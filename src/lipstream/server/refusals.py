@@ -64,7 +64,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(LipstreamError, _unusable)
-    app.add_exception_handler(Exception, _fault)
 
 
 def _http(request: Request, error: Exception) -> Response:
@@ -92,5 +91,6 @@ def _unusable(request: Request, error: Exception) -> Response:
     return envelope(400, CODES[400], str(error))
 
 
-def _fault(request: Request, error: Exception) -> Response:
+def fault() -> JSONResponse:
+    """The response when an exception came out that nobody expected."""
     return envelope(500, CODES[500], "this is a bug in lipstream; its log has the details.")

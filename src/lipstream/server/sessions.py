@@ -42,7 +42,7 @@ def session_routes(
         "",
         summary="Open a session",
         status_code=201,
-        responses=refusals(404, 408, 409, 413, 422, 503),
+        responses=refusals(400, 404, 408, 409, 413, 422, 503),
     )
     async def open_session(wanted: SessionRequest, request: Request) -> SessionInfo:
         seat = lobby.open(shelf.ready(wanted.avatar))
@@ -111,7 +111,7 @@ def session_routes(
         "/{session_id}/stats",
         summary="Tell what the page measured",
         status_code=204,
-        responses=refusals(404, 408, 413, 422),
+        responses=refusals(400, 404, 408, 413, 422),
     )
     async def stats(session_id: str, measured: BrowserStats) -> Response:
         lobby.find(session_id)

@@ -108,6 +108,7 @@ class Shelf:
         tasks = [exhibit.task for exhibit in self._exhibits.values() if exhibit.task is not None]
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._exhibits.clear()
         if self._settings.data is None and self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
@@ -145,6 +146,7 @@ class Shelf:
             exhibit.task = asyncio.create_task(
                 self._prepare(exhibit, upload), name=f"avatar {exhibit.id[:8]}"
             )
+            exhibit.task.add_done_callback(lambda _: upload.discard())
             return exhibit
 
     async def remove(self, avatar_id: str) -> None:
@@ -208,7 +210,6 @@ class Shelf:
             if outcome == "failed":
                 exhibit.status = "failed"
                 shutil.rmtree(self._place / exhibit.id, ignore_errors=True)
-            upload.discard()
             self._telemetry.avatars.labels(outcome).inc()
             told = {"avatar": exhibit.id[:8], "outcome": outcome, "reason": exhibit.reason}
             log.info("avatar prepared", extra=told)

@@ -18,12 +18,19 @@ CHUNK_MS = 200
 
 async def say_file(session: Playing, pcm: Path, sample_rate: int) -> None:
     """Push the 16-bit mono samples in `pcm` as one utterance, as fast as there is room."""
-    count = sample_rate * CHUNK_MS // 1000
-    with await asyncio.to_thread(pcm.open, "rb") as file:
-        while data := await asyncio.to_thread(file.read, 2 * count):
-            await session.room(CHUNK_MS)
-            if session.closed:
-                return
-            samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2")
-            session.push(AudioChunk.from_pcm(samples.astype(np.int16), sample_rate))
+    start, length = 0, 2 * (sample_rate * CHUNK_MS // 1000)
+    while data := await asyncio.to_thread(_piece, pcm, start, length):
+        start += length
+        await session.room(CHUNK_MS)
+        if session.closed:
+            return
+        samples = np.frombuffer(data, "<i2").astype(np.int16)
+        session.push(AudioChunk.from_pcm(samples, sample_rate))
     session.end()
+
+
+def _piece(path: Path, start: int, length: int) -> bytes:
+    """Opened each time, so that nothing is left open when the speech is interrupted."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(length)
