@@ -25,7 +25,7 @@ from tests.fakes import StripeEncoder, blank_avatar, read_strength, read_stripes
 from tests.live import FussyRenderer, Player, Stage, babble, listener_hears, pieces
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
-EXAMPLES = Path(__file__).parents[1] / "examples"
+LIMITS = SessionLimits()
 
 
 def say(stage: Stage, player: Player, chunk: AudioChunk, end: bool = True) -> None:
@@ -424,7 +424,7 @@ def test_a_late_frame_is_repeated_and_dropped_while_the_sound_goes_on() -> None:
     say(stage, player, chunk)
     stage.run(600)
     stage.stalled = True
-    stage.run(280)  # four units are drawn ahead, three are missing
+    stage.run(40 * (LIMITS.ahead + 3))  # so many units are drawn ahead, three are missing
     stage.stalled = False
     stage.run(2_000)
     assert np.array_equal(player.sound(), listener_hears(chunk))
@@ -448,7 +448,7 @@ def test_too_many_late_frames_make_sound_and_picture_wait() -> None:
     stage.stalled = True
     stage.run(2_000)
     said = len(player.spoken)
-    assert said <= 15 + 4 + 5
+    assert said <= 600 // 40 + LIMITS.ahead + LIMITS.patience
     stage.stalled = False
     stage.run(3_000)
     assert np.array_equal(player.sound(), listener_hears(chunk))
