@@ -17,7 +17,6 @@ from av.audio.frame import AudioFrame
 from lipstream.audio import AudioChunk
 from lipstream.playout import ManualClock
 from lipstream.server.encoders import EncodedPicture, H264Encoder
-from lipstream.server.player import PATIENCE_S
 from lipstream.server.transport import NoObserver, RestartError, SignallingError
 from lipstream.server.webrtc import MediaWorkers, TransportSettings, WebRTCTransport
 from tests.server.offers import candidate, fragment
@@ -102,10 +101,10 @@ def continuous(viewer: Viewer) -> bool:
 
 
 class SlowEncoder(H264Encoder):
-    """Every picture takes longer than sound waits for it."""
+    """Every picture takes most of its time."""
 
     def encode(self, picture: Any, pts: int, *, key: bool = False) -> EncodedPicture:
-        time.sleep(PATIENCE_S + 0.003)
+        time.sleep(0.03)
         return super().encode(picture, pts, key=key)
 
 

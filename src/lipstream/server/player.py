@@ -1,4 +1,4 @@
-"""A session's units to a viewer: encoded off the event loop, and both released together."""
+"""A session's units to a viewer: encoded off the event loop, each sent when it is due."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lipstream.server.bitrate import BitrateTarget
 from lipstream.server.encoders import (
+    AUDIO_CLOCK,
     FRAME_TICKS,
     LEAST_BITRATE,
     PACKET_SAMPLES,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from lipstream.server.transport import Observer, Source, Unit
 
-PATIENCE_S = 0.03  # that sound waits for its picture; later pictures follow alone
+PACKET_S = PACKET_SAMPLES / AUDIO_CLOCK  # 20 ms
 KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
 
 
@@ -67,8 +68,7 @@ class Player:
         self._encoder, self._opus = encoder, OpusEncoder()
         self._workers, self._observer, self._on_first = workers, observer, on_first
         self.target = BitrateTarget(encoder.ceiling, LEAST_BITRATE)
-        self._drawing: asyncio.Future[tuple[EncodedPicture, float]] | None = None
-        self._following: asyncio.Task[None] | None = None  # shows a picture that was late
+        self._drawing: asyncio.Task[None] | None = None  # encodes and sends the last picture
         self._key_wanted = False
         self._since_key = KEY_GAP  # frames
         self._shown = False
@@ -85,50 +85,54 @@ class Player:
             async for unit in units:
                 await self._release(unit)
         finally:
-            if self._following is not None:
-                self._following.cancel()
-                await asyncio.gather(self._following, return_exceptions=True)
+            if self._drawing is not None:
+                self._drawing.cancel()
+                await asyncio.gather(self._drawing, return_exceptions=True)
             if isinstance(units, AsyncGenerator):
                 await units.aclose()
 
     async def _release(self, unit: Unit) -> None:
-        """Encode both, and send them together unless the picture takes too long."""
-        late = self._clock.came(float(unit.index / FPS), time.monotonic())
+        """Encode both, and send each as soon as it is encoded and due.
+
+        One clock tells the viewer when to show and to play, so neither has to wait for the other.
+        Of the sound, the second packet leaves when its own time has come: a viewer takes two at
+        once for a line that stutters, and holds all sound back by 20 ms more.
+        """
+        began = time.monotonic()
+        late = self._clock.came(float(unit.index / FPS), began)
         self._observer.unit_late(1000 * late)
         loop = asyncio.get_running_loop()
         sound = loop.run_in_executor(self._workers.audio, self._encode_sound, unit)
-        drawing = self._draw(unit)
-        if drawing is not None:
-            await asyncio.wait((drawing,), timeout=PATIENCE_S)
+        self._draw(unit)
         packets, took = await sound
         self._observer.encoded("audio", took, False)
         for place, packet in enumerate(packets):
+            due = began - late + place * PACKET_S
+            await asyncio.sleep(due - time.monotonic())
             await self._audio.send([packet], unit.index * UNIT_SAMPLES + place * PACKET_SAMPLES)
-        if drawing is not None and drawing.done():
-            await self._show(drawing, unit.index)
-        elif drawing is not None:
-            self._following = asyncio.create_task(self._show(drawing, unit.index))
-        await self._report()
+            if not place:
+                await self._report()
 
-    def _draw(self, unit: Unit) -> asyncio.Future[tuple[EncodedPicture, float]] | None:
-        """Begin to encode the picture; None while one before it is still on its way."""
-        if self._following is not None and not self._following.done():
+    def _draw(self, unit: Unit) -> None:
+        """Have the picture encoded and sent, unless the one before it is still on its way."""
+        if self._drawing is not None and not self._drawing.done():
             self._observer.video_dropped()
-            return None
+            return
+        if self._drawing is not None:
+            self._drawing.result()  # an encoder that fails ends the connection
         key = self._key_wanted and self._since_key >= KEY_GAP
         if key:
             self._key_wanted, self._since_key = False, 0
         self._since_key += 1
         self._encoder.bitrate = self.target.value
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._workers.video, self._encode_picture, unit, key)
+        self._drawing = asyncio.create_task(self._show(unit, key))
 
-    async def _show(
-        self, drawing: asyncio.Future[tuple[EncodedPicture, float]], index: int
-    ) -> None:
-        picture, took = await drawing
+    async def _show(self, unit: Unit, key: bool) -> None:
+        loop = asyncio.get_running_loop()
+        encoding = loop.run_in_executor(self._workers.video, self._encode_picture, unit, key)
+        picture, took = await encoding
         self._observer.encoded("video", took, picture.key)
-        await self._video.send(picture.payloads, index * FRAME_TICKS)
+        await self._video.send(picture.payloads, unit.index * FRAME_TICKS)
         if not self._shown:
             self._shown = True
             self._on_first()
