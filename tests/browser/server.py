@@ -14,7 +14,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import uvicorn
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
@@ -28,6 +27,7 @@ from lipstream.rendering.backends import open_backend
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
 from tests.browser.bar import bar_backend
+from tests.leaks import descriptors
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -43,9 +43,16 @@ async def holdings(request: Request) -> JSONResponse:
         {
             "tasks": sorted(getattr(task.get_coro(), "__qualname__", "?") for task in tasks),
             "threads": sorted(thread.name for thread in threading.enumerate()),
-            "udp": len(psutil.Process().net_connections("udp")),
+            "udp": udp_sockets(),
         }
     )
+
+
+def udp_sockets() -> int:
+    """How many of this process's descriptors are UDP sockets."""
+    tables = [Path("/proc/self/net", name).read_text() for name in ("udp", "udp6")]
+    inodes = {line.split()[9] for table in tables for line in table.splitlines()[1:]}
+    return sum(f"socket:[{inode}]" in descriptors().values() for inode in inodes)
 
 
 def with_probe(app: ASGIApp) -> ASGIApp:

@@ -70,14 +70,18 @@ def test_a_spoken_file_is_saved_with_picture_and_sound_in_step(
 
 def open_times(movie: Path) -> tuple[tuple[float, float], tuple[float, float]]:
     """When the bar is lit and when there is sound, first and last, in seconds."""
-    lit, loud = [], []
     with av.open(str(movie)) as container:
-        for frame in container.decode(container.streams.video[0], container.streams.audio[0]):
-            if isinstance(frame, av.VideoFrame):
-                if frame.to_ndarray(format="rgb24")[BAR].mean() > 64:
-                    lit.append(frame.time)
-            elif np.sqrt(np.mean(frame.to_ndarray() ** 2)) > 0.1:
-                loud.append(frame.time)
+        lit = [
+            float(frame.time or 0)
+            for frame in container.decode(video=0)
+            if frame.to_ndarray(format="rgb24")[BAR].mean() > 64
+        ]
+    with av.open(str(movie)) as container:
+        loud = [
+            float(frame.time or 0)
+            for frame in container.decode(audio=0)
+            if np.sqrt(np.mean(frame.to_ndarray() ** 2)) > 0.1
+        ]
     return (lit[0], lit[-1]), (loud[0], loud[-1])
 
 
