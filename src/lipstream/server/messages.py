@@ -141,7 +141,7 @@ Milliseconds = Annotated[float, Field(ge=0, le=3_600_000, allow_inf_nan=False)]
 class BrowserStats(Message):
     """What a page measured lately; every field may be left out."""
 
-    model_config = ConfigDict(extra="ignore")  # pages may know more
+    model_config = ConfigDict(extra="ignore", strict=True)  # pages may know more
     fps: Annotated[float | None, Field(ge=0, le=1000, allow_inf_nan=False)] = None
     av_offset_ms: Annotated[
         float | None, Field(ge=-3_600_000, le=3_600_000, allow_inf_nan=False)

@@ -68,7 +68,16 @@ def serve(
 
     A second signal stops at once. LipstreamError when the application does not start.
     """
-    config = uvicorn.Config(
+    server = Server(configured(app), app.state.lobby, drain_timeout_s, on_ready)
+    try:
+        server.run(sockets=[bound])
+    except SystemExit as error:  # uvicorn's way to tell that the lifespan failed, after logging it
+        raise LipstreamError("the server could not start; its log says why.") from error
+
+
+def configured(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
+    return uvicorn.Config(
         app,
         loop="asyncio",
         http=PunctualProtocol,
@@ -85,10 +94,6 @@ def serve(
         h11_max_incomplete_event_size=HEADER_BYTES,
         timeout_graceful_shutdown=CLOSE_S,
     )
-    try:
-        Server(config, app.state.lobby, drain_timeout_s, on_ready).run(sockets=[bound])
-    except SystemExit as error:  # uvicorn's way to tell that the lifespan failed, after logging it
-        raise LipstreamError("the server could not start; its log says why.") from error
 
 
 class Server(uvicorn.Server):
