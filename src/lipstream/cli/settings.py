@@ -68,12 +68,17 @@ def _table(path: Path, command: click.Command, table: dict[str, Any]) -> dict[st
             known = ", ".join(options)
             raise _refused(path, f"[{command.name}] has no option {name!r}; use {known}")
         kinds, wanted = _expected(option)
-        # A bool is an int to Python, and no name of a file holds a zero byte.
-        odd = "\0" in value if isinstance(value, str) else isinstance(value, bool)
-        if not isinstance(value, kinds) or (odd and not option.is_flag):
+        each = value if option.multiple and isinstance(value, list) else [value]
+        if not all(_fits(part, kinds, option.is_flag) for part in each):
             raise _refused(path, f"{name} in [{command.name}] is {value!r}; write {wanted}")
-        values[str(option.name)] = value
+        values[str(option.name)] = each if option.multiple else value
     return values
+
+
+def _fits(value: Any, kinds: tuple[type, ...], is_flag: bool) -> bool:
+    # A bool is an int to Python, and no name of a file holds a zero byte.
+    odd = "\0" in value if isinstance(value, str) else isinstance(value, bool)
+    return isinstance(value, kinds) and (is_flag or not odd)
 
 
 def _expected(option: click.Option) -> tuple[tuple[type, ...], str]:
@@ -82,8 +87,12 @@ def _expected(option: click.Option) -> tuple[tuple[type, ...], str]:
         return (bool,), "true or false"
     if isinstance(option.type, click.types.IntParamType):
         return (int,), "a whole number"
+    if isinstance(option.type, click.types.FloatParamType):
+        return (int, float), "a number"
     if isinstance(option.type, click.Path):
         return (str,), "a path in quotes"
+    if option.multiple:
+        return (str,), "a text in quotes, or several in brackets"
     return (str, int, float), "a text in quotes or a number"
 
 
