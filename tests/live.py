@@ -58,6 +58,19 @@ class Player:
         """All speech that was given out, with the padding of its last unit."""
         return np.concatenate([np.zeros(0, np.int16), *(unit.samples for unit in self.spoken)])
 
+    def say(self, chunk: AudioChunk, end: bool = True) -> None:
+        """Push an utterance, or its beginning."""
+        self.session.push(chunk)
+        if end:
+            self.session.end()
+
+    def in_order(self) -> bool:
+        """The timeline has no gap, and no picture is out of its place unless it is repeated."""
+        indexes = [unit.index for unit in self.units]
+        drawn = [read_stripes(unit.frame)[0] for unit in self.units if unit.fresh]
+        fresh = [unit.index for unit in self.units if unit.fresh]
+        return indexes == list(range(indexes[0], indexes[0] + len(indexes))) and drawn == fresh
+
 
 class Stage:
     """A batcher without a thread, sessions, and a clock that `run` moves.
@@ -76,17 +89,20 @@ class Stage:
         self.players.append(Player(session))
         return self.players[-1]
 
-    def run(self, ms: int, before_tick: Callable[[], None] | None = None) -> None:
+    def run(self, ms: int) -> None:
         """Let `ms` pass; every 10 ms the batcher works and the sessions are asked for units."""
         for _ in range(ms // TICK_MS):
-            if before_tick is not None:
-                before_tick()
             self.settle()
             for player in self.players:
                 while (unit := player.session.take(self.clock.now_ms())) is not None:
                     player.units.append(unit)
             self.settle()
             self.clock.advance(TICK_MS)
+
+    def due(self, player: Player) -> int:
+        """The index of the unit that was due at the last tick."""
+        assert player.session._origin is not None
+        return (self.clock.now_ms() - TICK_MS - player.session._origin) // 40
 
     def settle(self) -> None:
         """Let the batcher do all that waits."""
