@@ -29,7 +29,7 @@ class Service:
 
     async def sessions(self) -> int:
         """How many there are, by its own metrics."""
-        text = (await self._get("metrics")).text
+        text = (await self._call("GET", "metrics")).text
         (line,) = (line for line in text.splitlines() if line.startswith(METRIC))
         return round(float(line.removeprefix(METRIC)))
 
@@ -40,16 +40,20 @@ class Service:
         """
         held: dict[str, Any] = {}
         for _ in range(round(SETTLED_AFTER * 4)):
-            before, held = held, _kinds((await self._get("probe/holdings")).json())
+            before, held = held, _kinds((await self._call("GET", "probe/holdings")).json())
             if await self.sessions() == 0 and held == (before if wanted is None else wanted):
                 break
             await asyncio.sleep(0.25)
         return held
 
-    async def _get(self, path: str) -> httpx.Response:
+    async def end(self, session_id: str) -> None:
+        """End a session behind the back of its viewer."""
+        await self._call("DELETE", f"v1/sessions/{session_id}")
+
+    async def _call(self, method: str, path: str) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
         async with httpx.AsyncClient() as client:
-            response = await client.get(f"{self.address}/{path}", headers=headers)
+            response = await client.request(method, f"{self.address}/{path}", headers=headers)
         response.raise_for_status()
         return response
 

@@ -42,15 +42,6 @@ def read(file: Path) -> bytes:
     return file.read_bytes()
 
 
-async def notice(viewer: Viewer, words: str) -> None:
-    """Wait until the page says something with these words in it."""
-    await viewer.page.wait_for_function(
-        "(words) => document.getElementById('notice').textContent.includes(words)",
-        arg=words,
-        timeout=PATIENCE,
-    )
-
-
 def test_a_wrong_token_is_refused_and_can_be_typed_again(stage: Stage, service: Service) -> None:
     async def scene() -> None:
         context = await stage.browser.new_context()
@@ -127,9 +118,9 @@ def test_a_file_of_another_kind_is_refused(stage: Stage, service: Service, tmp_p
     async def scene() -> None:
         viewer = await Viewer.open(stage.browser, service.address, service.token)
         await drop(viewer, text, "text/plain")
-        await notice(viewer, "neither a picture")
+        await viewer.notice("neither a picture")
         await drop(viewer, EXAMPLES / "speech.wav", "audio/wav")
-        await notice(viewer, "Press start first")
+        await viewer.notice("Press start first")
         await viewer.page.set_input_files("#avatar-file", liar)
         await viewer.page.wait_for_selector(".notices.refused", timeout=PATIENCE)
         await viewer.close()
@@ -143,7 +134,7 @@ def test_a_full_server_says_when_to_come_back(stage: Stage, service: Service) ->
         second = await Viewer.open(stage.browser, service.address, service.token)
         await first.start()
         await second.page.click("#toggle")
-        await notice(second, "Try again in")
+        await second.notice("Try again in")
         assert (await second.page.inner_text("#countdown")).startswith("Try again in")
         await second.state("idle")
         await first.page.click("#toggle")
@@ -188,7 +179,7 @@ def test_a_blocked_microphone_is_explained(stage: Stage, service: Service) -> No
         await viewer.page.evaluate(f"() => {{ {NO_MICROPHONE} }}")
         await viewer.start()
         await viewer.page.click("#microphone")
-        await notice(viewer, "microphone is blocked")
+        await viewer.notice("microphone is blocked")
         assert await viewer.page.get_attribute("#microphone", "aria-pressed") == "false"
         await viewer.close()
         await service.settled()

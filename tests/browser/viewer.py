@@ -72,6 +72,14 @@ class Viewer:
             "(state) => document.body.dataset.state === state", arg=state, timeout=PATIENCE
         )
 
+    async def notice(self, words: str) -> None:
+        """Wait until the page says something with these words in it."""
+        await self.page.wait_for_function(
+            "(words) => document.getElementById('notice').textContent.includes(words)",
+            arg=words,
+            timeout=PATIENCE,
+        )
+
     async def watch(self) -> None:
         """Let the probe measure from now on."""
         script = f"import('/probe/probe.js').then((p) => (window.probe = p).watch({AVATAR}))"
