@@ -161,3 +161,20 @@ def test_peeking_shows_what_flushing_would_give(rate: int) -> None:
     count = min(len(seen), len(rest))
     assert np.allclose(seen[:count], rest[:count], atol=1e-4)
     assert len(given) + len(rest) == pytest.approx(3.21 * 16_000, abs=2)
+
+
+@given(
+    rate=st.sampled_from(RATES),
+    samples=st.integers(0, 30_000),
+    cuts=st.lists(st.integers(0, 30_000), max_size=5),
+)
+def test_listeners_hear_48_khz_however_it_was_cut(rate: int, samples: int, cuts: list[int]) -> None:
+    sound, heard = noise(samples), []
+    for edges in ([], sorted(min(cut, samples) for cut in cuts)):
+        resampler = Resampler(rate, 48_000)
+        parts = [resampler.push(part) for part in np.split(sound, edges)]
+        heard.append(np.concatenate([*parts, resampler.flush()]))
+    assert np.array_equal(heard[0], heard[1])
+    assert abs(len(heard[0]) - samples * 48_000 / rate) <= 1
+    if rate == 48_000:
+        assert np.array_equal(heard[0], sound)

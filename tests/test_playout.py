@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipstream.errors import OptionError
-from lipstream.playout import FrameBuffer
+from lipstream.playout import FrameBuffer, ManualClock
 from lipstream.video import TimedFrame
 
 
-class ManualClock:
-    """Stands still until it is told to move; sleepers wake in order."""
+class HastyClock:
+    """Jumps to wherever somebody wants to sleep to."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -89,7 +89,7 @@ def test_frames_far_too_late_are_not_shown() -> None:
 
 def test_the_end_is_played_to_the_last_frame_then_nothing() -> None:
     async def scenario() -> list[int]:
-        buffer = FrameBuffer(25, 200, clock=ManualClock())
+        buffer = FrameBuffer(25, 200, clock=HastyClock())
         for index in range(3):
             await buffer.add_frame(frame(index))
         await buffer.end()
@@ -101,7 +101,7 @@ def test_the_end_is_played_to_the_last_frame_then_nothing() -> None:
 
 def test_an_empty_stream_shows_nothing() -> None:
     async def scenario() -> list[TimedFrame]:
-        buffer = FrameBuffer(clock=ManualClock())
+        buffer = FrameBuffer(clock=HastyClock())
         await buffer.end()
         return [shown async for shown in buffer.smooth_playback()]
 
@@ -171,3 +171,26 @@ def test_misuse_is_refused_in_words() -> None:
             FrameBuffer(0)
 
     run(scenario())
+
+
+def test_a_clock_moved_by_hand_wakes_its_sleepers_in_order() -> None:
+    async def scenario() -> list[int]:
+        clock = ManualClock(100)
+        woken: list[int] = []
+
+        async def sleeper(moment: int) -> None:
+            await clock.sleep_until(moment)
+            woken.append(moment)
+
+        sleeping = [asyncio.ensure_future(sleeper(moment)) for moment in (300, 100, 200, 400)]
+        await asyncio.sleep(0)
+        assert woken == [100] and clock.now_ms() == 100
+        sleeping[3].cancel()
+        clock.advance(99)
+        await asyncio.sleep(0)
+        assert woken == [100]
+        clock.advance(1000)
+        await asyncio.gather(*sleeping, return_exceptions=True)
+        return woken
+
+    assert run(scenario()) == [100, 200, 300]
