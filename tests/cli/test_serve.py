@@ -175,16 +175,10 @@ def test_speech_is_finished_unless_told_twice(portrait: Path, tmp_path: Path) ->
     wav = write_wav(tmp_path / "a.wav", (tone(20, 8_000) * 9_000).astype("int16"), 8_000)
     with serving("--avatar", f"face={portrait}") as server:
         made = server.get("/v1/sessions", {"avatar": "face"})[1]
-        boundary, content = "b", wav.read_bytes()
-        body = (
-            (
-                f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
-            ).encode()
-            + content
-            + f"\r\n--{boundary}--\r\n".encode()
-        )
+        head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+        body = head + wav.read_bytes() + b"\r\n--b--\r\n"
         request = urllib.request.Request(server.url + made["speech_url"], body)
-        request.add_header("Content-Type", f"multipart/form-data; boundary={boundary}")
+        request.add_header("Content-Type", "multipart/form-data; boundary=b")
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             assert answer.status == 202
         until_ms(server, made["id"])
