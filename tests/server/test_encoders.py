@@ -132,6 +132,13 @@ def test_vp8_is_rebuilt_only_for_a_large_change_that_stays() -> None:
     assert rates[2] < 700
 
 
+def test_vp8_is_not_rebuilt_for_a_quiet_picture() -> None:
+    encoder, still = Vp8Encoder(1_000_000), MarkedSource((160, 128)).unit(5).frame
+    encoder.bitrate = 300_000
+    keys = [encoder.encode(still, place * FRAME_TICKS).key for place in range(300)]
+    assert keys.count(True) <= 2  # the second is the one that comes every ten seconds
+
+
 def test_no_bit_rate_leaves_its_limits() -> None:
     encoder = H264Encoder(500_000)
     for asked in (10**9, 0, -5):

@@ -423,6 +423,30 @@ def test_a_useless_offer_leaves_nothing(workers: MediaWorkers) -> None:
     run(scenario())
 
 
+def test_a_machine_without_a_network_plays_to_itself(
+    workers: MediaWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> str:
+        transport = WebRTCTransport(MarkedSource(), HOME, workers)
+        viewer = Viewer()
+        offer = await viewer.offer()
+        monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: [])
+        answer = await transport.accept(offer)
+        await transport.close()
+        await viewer.close()
+        return answer
+
+    assert " 127.0.0.1 " in run(scenario())
+
+
+def test_this_side_is_relayed_only_when_it_must_be(workers: MediaWorkers) -> None:
+    servers = ("stun:a.example", "turn:b.example")
+    for relayed, urls in ((False, [["stun:a.example"]]), (True, [[one] for one in servers])):
+        settings = TransportSettings(ice_servers=servers, turn_secret="x", relayed=relayed)
+        transport = WebRTCTransport(MarkedSource(), settings, workers)
+        assert [server.urls for server in transport._servers()] == urls
+
+
 def test_the_public_address_is_the_only_one_told(workers: MediaWorkers) -> None:
     async def scenario() -> str:
         settings = TransportSettings(public_ip="203.0.113.77")

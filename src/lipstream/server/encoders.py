@@ -25,8 +25,6 @@ from av.video.frame import PictureType, VideoFrame
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aiortc.codecs.base import Encoder as Packets
     from numpy.typing import NDArray
 
@@ -174,11 +172,16 @@ _NVENC = {
 
 
 class Vp8Encoder(VideoEncoder):
-    """libvpx in its fastest live mode. Its bit rate cannot be changed in place: rebuilt, rarely."""
+    """libvpx in its fastest live mode. Its bit rate cannot be changed in place: rebuilt, rarely.
+
+    Viewers' estimates grow with what they get, so a quiet picture brings low ones that mean
+    nothing. It is only rebuilt when it makes more than it may, or as much as it can.
+    """
 
     def __init__(self, ceiling: int) -> None:
         super().__init__(Vp8Packets(), ceiling)
         self._age = self._rate = 0  # frames since it was built, and for which bit rate
+        self._made = 0.0  # bits per second, of about the last second
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
         codec = _video_codec("libvpx", width, height)
@@ -200,11 +203,18 @@ class Vp8Encoder(VideoEncoder):
         self._age = 0
         return codec
 
+    def encode(self, picture: Image, pts: int, *, key: bool = False) -> EncodedPicture:
+        encoded = super().encode(picture, pts, key=key)
+        bits = 8 * sum(map(len, encoded.payloads)) * float(FPS)
+        self._made += (bits - self._made) / float(FPS)
+        return encoded
+
     def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
         self._age += 1
-        change = abs(self._wanted() - self._rate)
-        if self._age > VP8_PATIENCE and change > VP8_CHANGE * self._rate:
-            codec = self._codec = self._open(codec.width, codec.height)
+        wanted = self._wanted()
+        if self._age > VP8_PATIENCE and abs(wanted - self._rate) > VP8_CHANGE * self._rate:
+            if self._made > (0.9 * wanted if wanted < self._rate else 0.8 * self._rate):
+                codec = self._codec = self._open(codec.width, codec.height)
         return codec
 
 
@@ -271,8 +281,3 @@ def _evened(picture: Image) -> Image:
     height, width = picture.shape[:2]
     padded = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
     return np.asarray(padded, np.uint8)
-
-
-def payload_bytes(payloads: Sequence[bytes]) -> int:
-    """How much they carry."""
-    return sum(map(len, payloads))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +38,10 @@ class MediaWorkers:
     reading a stranger can make slow. Closing waits for what runs.
     """
 
-    def __init__(self, video_threads: int = 2) -> None:
-        self.video = ThreadPoolExecutor(video_threads, "video-encoder")
+    def __init__(self, video_threads: int | None = None) -> None:
+        """By default a video thread for each core, at most 8."""
+        threads = video_threads or min(8, os.cpu_count() or 1)
+        self.video = ThreadPoolExecutor(threads, "video-encoder")
         self.audio = ThreadPoolExecutor(1, "audio-encoder")
         self.offers = ThreadPoolExecutor(1, "offers")
 
