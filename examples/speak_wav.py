@@ -46,16 +46,32 @@ class Server:
         self.address = address.rstrip("/") + "/"
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
-    async def call(self, method: str, path: str, body: bytes = b"", kind: str = "") -> Any:
-        """The response; raises urllib.error.HTTPError when the server refuses."""
-        url = urljoin(self.address, path)
+    async def call(self, method: str, path: str, body: bytes = b"", kind: str = "") -> bytes:
+        """What it answers; raises urllib.error.HTTPError when it refuses."""
         headers = self.headers | ({"Content-Type": kind} if kind else {})
+        url = urljoin(self.address, path)
         request = urllib.request.Request(url, body or None, headers, method=method)
-        return await asyncio.to_thread(urllib.request.urlopen, request, timeout=20)
+        return await asyncio.to_thread(fetch, request)
+
+    async def open_session(self, avatar: str) -> Any:
+        """A session that waits for a viewer."""
+        wanted = json.dumps({"avatar": avatar}).encode()
+        return json.loads(await self.call("POST", "v1/sessions", wanted, "application/json"))
+
+    async def close_session(self, session: dict[str, Any]) -> None:
+        """The end of it; frees its place."""
+        await self.call("DELETE", f"v1/sessions/{session['id']}")
 
     def socket(self, path: str) -> str:
         """The address of a WebSocket."""
         return urljoin(self.address, path).replace("http", "ws", 1)
+
+
+def fetch(request: urllib.request.Request) -> bytes:
+    """The body of the answer."""
+    with urllib.request.urlopen(request, timeout=20) as response:
+        body: bytes = response.read()
+    return body
 
 
 class Recorder:
@@ -108,8 +124,7 @@ async def watch(server: Server, session: dict[str, Any]) -> RTCPeerConnection:
     await connection.setLocalDescription(await connection.createOffer())
     offer = connection.localDescription.sdp.encode()
     answer = await server.call("POST", session["whep_url"], offer, "application/sdp")
-    sdp = answer.read().decode()
-    await connection.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+    await connection.setRemoteDescription(RTCSessionDescription(answer.decode(), "answer"))
     return connection
 
 
@@ -144,8 +159,7 @@ def slices(path: str) -> Iterator[bytes]:
 
 async def main(options: argparse.Namespace) -> None:
     server = Server(options.server, options.token)
-    wanted = json.dumps({"avatar": options.avatar}).encode()
-    session = json.load(await server.call("POST", "v1/sessions", wanted, "application/json"))
+    session = await server.open_session(options.avatar)
     connection = await watch(server, session)
     size = session["width"], session["height"]
     try:
@@ -164,7 +178,7 @@ async def main(options: argparse.Namespace) -> None:
             await asyncio.gather(*tasks)
     finally:
         await connection.close()
-        await server.call("DELETE", f"v1/sessions/{session['id']}")
+        await server.close_session(session)
 
 
 if __name__ == "__main__":

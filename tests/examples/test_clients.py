@@ -63,9 +63,9 @@ def test_a_spoken_file_is_saved_with_picture_and_sound_in_step(
     told = call("speak_wav", wav, movie, "--server", service.address, "--token", service.token)
     assert "started" in told and "ended" in told
     lit, loud = open_times(movie)
-    assert lit[1] - lit[0] == pytest.approx(SECONDS, abs=0.1)
-    assert loud[1] - loud[0] == pytest.approx(SECONDS, abs=0.1)
-    assert lit[0] == pytest.approx(loud[0], abs=0.1)
+    # A machine that cannot keep up pauses both; they stay together.
+    assert lit[1] - lit[0] >= SECONDS - 0.1
+    assert lit == pytest.approx(loud, abs=0.1)
 
 
 def open_times(movie: Path) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -124,8 +124,7 @@ def test_a_speech_stream_is_spoken_to_its_end(service: Service, voice: str, way:
 
     async def scene() -> str:
         server = client.Server(service.address, service.token)
-        wanted = json.dumps({"avatar": "face"}).encode()
-        session = json.load(await server.call("POST", "v1/sessions", wanted, "application/json"))
+        session = await server.open_session("face")
         connection = await client.watch(server, session)
         given: list[str] = ["--session", session["id"], "--server", service.address]
         given += ["--token", service.token]
@@ -136,7 +135,7 @@ def test_a_speech_stream_is_spoken_to_its_end(service: Service, voice: str, way:
             return await asyncio.to_thread(call, "speak_stream", *given, given=stdin)
         finally:
             await connection.close()
-            await server.call("DELETE", f"v1/sessions/{session['id']}")
+            await server.close_session(session)
 
     told = asyncio.run(scene())
     ended = [json.loads(line.replace("'", '"')) for line in told.splitlines() if "ended" in line]
