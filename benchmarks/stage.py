@@ -132,7 +132,9 @@ class Recorder:
         return self._renderer.prepare(avatar, progress)
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
-        self.poses += [request.conditioning for request in requests]
+        self.poses += [
+            row for row in (request.conditioning for request in requests) if row is not None
+        ]
         return self._renderer.render(requests)
 
 

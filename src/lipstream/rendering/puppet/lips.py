@@ -49,8 +49,8 @@ class Layers:
 
         Edges are wanted between the pixel `rows` alone.
         """
-        upper = sample(cv2.merge([*cv2.split(self.shifts[0]), self.edges[0]]), where)
-        lower = sample(cv2.merge([*cv2.split(self.shifts[1]), self.edges[1], self.light]), where)
+        upper = sample(_stacked(self.shifts[0], self.edges[0]), where)
+        lower = sample(_stacked(self.shifts[1], self.edges[1], self.light), where)
         shifts = [
             enlarge(np.ascontiguousarray(layer[..., :2]), step, size) for layer in (upper, lower)
         ]
@@ -64,6 +64,11 @@ class Layers:
         ]
         light = enlarge(np.ascontiguousarray(lower[..., 3]), step, size)
         return Layers((shifts[0], shifts[1]), (edges[0], edges[1]), light)
+
+
+def _stacked(shift: Floats, *others: Floats) -> Floats:
+    """One field of all channels; OpenCV does it in half the time that numpy takes."""
+    return np.asarray(cv2.merge([*cv2.split(shift), *others]), np.float32)
 
 
 def prepare_lips(image: Image, points: Floats) -> Lips:
