@@ -95,6 +95,7 @@ class Rig:
         self.first += 1
 
     async def until(self, sent: int) -> None:
+        """Wait until so much was sent."""
         while len(self.log) < sent:  # noqa: ASYNC110  threads encode, which have no event to give
             await asyncio.sleep(0.001)
 

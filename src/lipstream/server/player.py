@@ -125,7 +125,7 @@ class Player:
             self._drawing.result()  # an encoder that fails ends the connection
         key = self._key_wanted and self._since_key >= KEY_GAP
         if key:
-            self._key_wanted, self._since_key = False, 0
+            self._key_wanted = False
         self._since_key += 1
         self._encoder.bitrate = self.target.value
         self._drawing = asyncio.create_task(self._show(unit, key))
@@ -135,6 +135,8 @@ class Player:
         encoding = loop.run_in_executor(self._workers.video, self._encode_picture, unit, key)
         picture, took = await encoding
         self._observer.encoded("video", took, picture.key)
+        if picture.key:
+            self._since_key = 0
         await self._video.send(picture.payloads, unit.index * FRAME_TICKS)
         if not self._shown:
             self._shown = True
