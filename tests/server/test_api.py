@@ -31,7 +31,7 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
     unsupported_method,
 )
 
-EXAMPLES = 12
+EXAMPLES = 10
 SMALL = Cost(0.01, 0.01)
 DOCUMENT = create_app(ServeSettings(), stage=FakeStage()).openapi()
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
@@ -71,6 +71,7 @@ def text(ctx: Any, value: Any) -> bytes:
     return str(value).encode(errors="replace")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_call_keeps_to_its_description(mode: GenerationMode) -> None:
     room = ServeSettings(rate=0, connect_timeout_s=600, max_avatars=2)

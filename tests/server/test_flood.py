@@ -38,6 +38,7 @@ def memory() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+@pytest.mark.slow
 def test_a_sender_of_any_speed_is_held_back_by_the_network(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import build_avatar
+from lipstream.config import MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.rendering.backends import open_backend
 from lipstream.rendering.renderer import FrameRequest
@@ -287,3 +288,29 @@ def test_what_a_frame_costs_is_measured(kind: str) -> None:
     cost = stage.measure(avatar)
     assert cost.drawing > 0 and cost.encoding > 0
     asyncio.run(stage.close())
+
+
+@pytest.mark.slow
+def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
+    """The tiny checkpoint on the processor, from an upload to speech."""
+    muse = MuseTalkConfig(models=str(models), live=True, device="cpu", version="v15", batch=4)
+
+    async def test() -> None:
+        engine = Engine(open_backend("musetalk", muse=muse))
+        async with open_live(engine, {}) as live:
+            assert (await live.http.get("/v1/config")).json()["backend"] == "musetalk"
+            files = {"file": ("face.png", PORTRAIT.read_bytes(), "image/png")}
+            uploaded = (await live.http.post("/v1/avatars", files=files)).json()
+            exhibit = live.app.state.shelf.find(uploaded["id"])
+            await until(lambda: exhibit.status != "preparing")
+            assert exhibit.status == "ready", exhibit.reason
+            one, units = await live.open(uploaded["id"])
+            socket = await live.listen(one)
+            await say(socket, 0.12)
+            await socket.say({"type": "end"})
+            while (event := await socket.hear())["type"] != "ended":
+                assert event["type"] == "started"
+            assert heard(units) == 120
+            await socket.leave()
+
+    run(test)

@@ -70,6 +70,7 @@ def test_a_picture_s_header_tells_enough(
     assert name in refused.value.detail and "50 million" in refused.value.detail
 
 
+@pytest.mark.slow
 def test_a_large_picture_is_within_the_limits(tmp_path: Path) -> None:
     """Almost 50 million pixels."""
     path = tmp_path / "large.png"
@@ -94,6 +95,7 @@ def test_a_name_cannot_take_the_place_of_a_module(tmp_path: Path) -> None:
     assert isolated(path, "probe")["kind"] == "image"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("codec", "name"),
     [("flac", "silence.flac"), ("mp3", "silence.mp3")],
@@ -116,6 +118,7 @@ def test_loud_formats_are_stopped_by_their_size(tmp_path: Path) -> None:
     assert refused.value.status_code == 413 and "4 MiB decoded" in refused.value.detail
 
 
+@pytest.mark.slow
 def test_decoding_ten_minutes_takes_little_memory(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "long.wav", np.zeros(599 * 16_000, np.int16), 16_000)
     done = isolated(path, "speech")
@@ -150,6 +153,7 @@ def test_memory_ends_the_child_and_nothing_else(tmp_path: Path) -> None:
     assert "send a smaller file" in refused.value.detail
 
 
+@pytest.mark.slow
 def test_processor_time_ends_the_child(tmp_path: Path) -> None:
     path = _hour_of_silence(tmp_path / "silence.flac", "flac")
     limits = UploadLimits(audio_seconds=10**6, audio_bytes=1 << 40, audio_cpu_s=1)
@@ -201,6 +205,7 @@ def test_the_child_knows_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 MUTANTS = 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", ["probe", "speech"])
 def test_damaged_files_are_refused_in_a_sentence(tmp_path: Path, work: str) -> None:
     """Cut, overwritten and mixed up; a thousand more kinds of damage are looked at at night."""

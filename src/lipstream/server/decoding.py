@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -196,13 +195,16 @@ def _confine(order: Order) -> None:
 
 
 def _peak_bytes() -> int:
-    """The most memory this process ever had in use; 0 where the system does not tell."""
+    """The most memory this process ever had in use; 0 where the system does not tell.
+
+    `getrusage` would count what the parent had when it forked.
+    """
     try:
-        import resource
-    except ImportError:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
         return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+    return 1024 * int(found[0]) if found else 0
 
 
 def _tell(**message: Any) -> None:
