@@ -73,7 +73,7 @@ class Player:
         self.target = BitrateTarget(encoder.ceiling, LEAST_BITRATE)
         self._drawing: asyncio.Task[None] | None = None  # encodes and sends the last picture
         self._key_wanted = False
-        self._since_key = KEY_GAP  # frames
+        self._since_key = KEY_GAP  # frames since the last one began
         self._shown = False
         self._reported = 0.0  # when
 
@@ -136,7 +136,7 @@ class Player:
         picture, took = await encoding
         self._observer.encoded("video", took, picture.key)
         if picture.key:
-            self._since_key = 0
+            self._since_key = 1
         await self._video.send(picture.payloads, unit.index * FRAME_TICKS)
         if not self._shown:
             self._shown = True
