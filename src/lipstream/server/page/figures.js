@@ -24,7 +24,6 @@ export class FigureMeter {
       av_offset_ms: difference(audio?.estimatedPlayoutTimestamp, video?.estimatedPlayoutTimestamp),
       latency_ms: waited === null || trip === null ? null : this.lookAhead + trip / 2 + waited,
       jitter_buffer_ms: waited,
-      sound_waited_ms: buffered(audio, before.audio),
       round_trip_ms: trip,
       frames_decoded: video?.framesDecoded ?? null,
       frames_dropped: video?.framesDropped ?? null,

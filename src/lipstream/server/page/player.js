@@ -190,7 +190,7 @@ export class Player extends EventTarget {
     this.#timer = setInterval(async () => {
       const figures = this.#meter.read(await connection.stats());
       if (signal.aborted || connection !== this.#connection) return;
-      connection.pictureDelay.follow(figures.sound_waited_ms);
+      connection.pictureDelay.follow(figures.av_offset_ms, figures.jitter_buffer_ms);
       this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
       // Sound is always sent, silence too: without it the server is gone.
       silent = figures.packets_received > received ? 0 : silent + 1;

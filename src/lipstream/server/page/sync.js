@@ -2,29 +2,27 @@
 //
 // Browsers let sound wait longer than pictures, and align the two slowly and only to within some
 // 30 ms: lips run ahead a little, and by more for many seconds after the network or the machine
-// was busy. So pictures are asked to wait as long as sound does. All of them are kept either way;
-// nothing is seen later than it is heard.
+// was busy. So pictures are asked to wait as much longer as the statistics say they are early.
 
-const AFTER_BUFFER = 10; // ms a picture takes from its buffer to the screen, over sound's to the ear
+const CLOSE = 6; // ms; nobody sees less
+const SENSELESS = 1_000; // ms; before the first sender reports the statistics tell anything
+const SHARE = 0.5; // of the difference that is corrected at each reading, lest it swings
 const LONGEST = 400; // ms
-const WORTH = 5; // ms; smaller changes are not made
 
 /** Follows the sound of one connection. */
 export class PictureDelay {
   #receiver;
-  #target = 0;
 
   /** `receiver` is the RTCRtpReceiver of the pictures. */
   constructor(receiver) {
     this.#receiver = receiver;
   }
 
-  /** `waited`: how long sound waited in its buffer lately, ms; null where that is not known. */
-  follow(waited) {
-    if (waited === null || !('jitterBufferTarget' in this.#receiver)) return;
-    const wanted = Math.round(Math.max(0, Math.min(LONGEST, waited - AFTER_BUFFER)));
-    if (Math.abs(wanted - this.#target) < WORTH) return;
-    this.#target = wanted;
-    this.#receiver.jitterBufferTarget = wanted;
+  /** `offset`: how late pictures are against sound, `waited`: in their buffer; ms or null. */
+  follow(offset, waited) {
+    if (offset === null || waited === null || !('jitterBufferTarget' in this.#receiver)) return;
+    if (Math.abs(offset) < CLOSE || Math.abs(offset) > SENSELESS) return;
+    const wanted = waited - SHARE * offset;
+    this.#receiver.jitterBufferTarget = Math.round(Math.max(0, Math.min(LONGEST, wanted)));
   }
 }
