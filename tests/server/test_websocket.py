@@ -336,3 +336,43 @@ def test_speaking_keeps_a_session() -> None:
         assert seat.deadline_ms > before
 
     in_house(test, ServeSettings(rate=0, idle_timeout_s=60))
+
+
+def test_no_message_at_all_breaks_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of texts and bytes of chance; what is said afterwards still arrives."""
+    monkeypatch.setattr("lipstream.server.websocket.PATIENCE", 10**9)
+    random = np.random.default_rng(3)
+    pieces = [
+        '{"type":',
+        '"end"',
+        '"interrupt"',
+        "}",
+        "[",
+        "]",
+        "{",
+        "null",
+        "1e999",
+        '"',
+        "\\u",
+        ",",
+    ]
+
+    def text() -> str:
+        if random.random() < 0.3:
+            return bytes(random.integers(1, 255, 40, np.uint8)).decode("latin-1")
+        return "".join(random.choice(pieces, int(random.integers(0, 9))))
+
+    async def test(house: House) -> None:
+        socket = await house.listen(await house.open())
+        for _ in range(400):
+            odd = bytes(random.integers(0, 255, int(random.integers(0, 99)), np.uint8))
+            await socket.say(odd if random.random() < 0.5 else text())
+            await settle(3)
+        await socket.say({"type": "end"})
+        await settle()
+        before = len(house.stage.sessions[0].samples)
+        await socket.say(counting(500))
+        await socket.leave()
+        assert house.stage.sessions[0].samples[before:] == list(range(500))
+
+    in_house(test)

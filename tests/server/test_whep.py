@@ -202,3 +202,27 @@ def test_pages_elsewhere_may_play_when_they_are_listed() -> None:
         assert "Access-Control-Allow-Origin" not in asked.headers
 
     in_house(test, ServeSettings(rate=0, origins=(there,)))
+
+
+def test_a_session_that_ends_while_it_is_connected_leaves_no_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lipstream.server.lobby.CLOSE_S", 0.01)
+    going, gone = asyncio.Event(), asyncio.Event()
+
+    async def slowly(self: object, offer: str) -> str:
+        going.set()
+        await gone.wait()
+        return ANSWER
+
+    async def test(house: House) -> None:
+        made = await house.open()
+        monkeypatch.setattr("tests.server.stage.FakeLine.accept", slowly)
+        asked = asyncio.create_task(house.http.post(made["whep_url"], content=OFFER, headers=SDP))
+        await going.wait()
+        assert (await house.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
+        gone.set()
+        assert (await asked).status_code == 404
+        assert house.stage.lines[0].closed and len(house.lobby) == 0
+
+    in_house(test)

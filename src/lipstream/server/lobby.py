@@ -26,6 +26,7 @@ LOOK_MS = 500  # between two looks at deadlines and figures
 ANSWER_S = 10.0  # an offer that is not answered by then is given up
 CLOSE_S = 10.0  # a line that does not close by then is left behind, and logged
 RETRY_S = 10
+ENDED = "this session has ended; open a new one."
 
 log = logging.getLogger("lipstream.server")
 
@@ -94,7 +95,7 @@ class Lobby:
         """The SDP answer to a viewer's offer; a viewer there already is replaced by this one."""
         async with seat.lock:
             if seat.closed:
-                raise Refusal(404, "this session has ended; open a new one.")
+                raise Refusal(404, ENDED)
             await self._drop_line(seat)
             lines: list[Transport] = []
             observer = SeatObserver(self._telemetry, lambda: self._pictured(seat, lines))
@@ -111,6 +112,9 @@ class Lobby:
                 if isinstance(error, asyncio.TimeoutError):
                     raise Refusal(503, "the connection could not be prepared in time.") from error
                 raise
+            if seat.closed:  # meanwhile
+                await self._drop_line(seat)
+                raise Refusal(404, ENDED)
             seat.enter("connecting")
             return answer
 
@@ -168,7 +172,8 @@ class Lobby:
         totals = self.totals()
         overload = self._capacity.overload
         before = overload.raised
-        overload.observe(self._clock.now_ms(), totals["units"], totals["late"])
+        behind = totals["late"] + totals["repeated"]
+        overload.observe(self._clock.now_ms(), totals["units"], behind)
         if overload.raised != before:
             log.warning("overloaded" if overload.raised else "load is back to normal")
 
