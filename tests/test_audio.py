@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipstream.audio import AudioChunk, Resampler
+from lipstream.audio import AudioChunk, Resampler, resampling_ms
 from lipstream.errors import AudioError
 from lipstream.timeline import SAMPLE_RATE
 from tests.media import tone
@@ -178,3 +178,13 @@ def test_listeners_hear_48_khz_however_it_was_cut(rate: int, samples: int, cuts:
     assert abs(len(heard[0]) - samples * 48_000 / rate) <= 1
     if rate == 48_000:
         assert np.array_equal(heard[0], sound)
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
+@pytest.mark.parametrize("target", [16_000, 48_000])
+def test_a_resampler_holds_back_no_more_than_is_said(rate: int, target: int) -> None:
+    resampler, got, worst = Resampler(rate, target), 0, 0.0
+    for step in range(1, 50):
+        got += len(resampler.push(np.zeros(rate // 50, np.float32)))
+        worst = max(worst, 20 * step - 1000 * got / target)
+    assert worst <= resampling_ms(rate, target) + 20  # a push is 20 ms long

@@ -107,6 +107,15 @@ def _clipped(samples: NDArray[Any]) -> Floats:
     return clipped
 
 
+def resampling_ms(sample_rate: int, target: int = SAMPLE_RATE) -> int:
+    """How much later than its input the output of a `Resampler` may come, at most; measured."""
+    if sample_rate == target:
+        return 0
+    if sample_rate < SAMPLE_RATE:
+        return 120 if target == SAMPLE_RATE else 170
+    return 40 if sample_rate <= 48_000 else 80
+
+
 class Resampler:
     """Mono sound of one rate in, `target` Hz out, as it arrives.
 

@@ -59,9 +59,9 @@ class Plan:
         self._mouth: Floats | None = None  # the last one planned
         self._reserve = LEAST_RESERVE_MS
 
-    def begin(self, utterance: Utterance, next_index: int, origin: int, now_ms: int) -> None:
-        """Let `utterance` start, or go on, as soon as its first frame can be drawn."""
-        start = max(next_index, -(-(now_ms + self._reserve - origin) // UNIT_MS))
+    def begin(self, utterance: Utterance, next_index: int, origin: int, earliest: int) -> None:
+        """Let `utterance` start, or go on, when its first frame can be drawn from `earliest` ms."""
+        start = max(next_index, -(-(earliest + self._reserve - origin) // UNIT_MS))
         self._spares.clear()
         while len(self.slots) > start - next_index and self._last_rests():
             rest = self.slots.pop()
@@ -138,8 +138,9 @@ class Plan:
         self.speech, self.flowing = None, False
 
     def stop(self) -> None:
-        """Nothing more of the utterance will be said, whatever was planned."""
+        """Nothing more of the utterance will be said: the mouth closes in two frames."""
         self.unplan()
+        self._level = min(self._level, LEVELS - 1)
         self.speech = None
 
     def skip(self, next_index: int) -> None:

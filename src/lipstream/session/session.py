@@ -97,9 +97,10 @@ class Session:
         """
         if self.closed:
             raise OptionError("this session is closed; open a new one to speak.")
-        self._speech.push(chunk, self.generation)
+        now_ms = self._clock.now_ms()
+        self._speech.push(chunk, self.generation, now_ms)
         self.counts.utterances = self._speech.begun
-        self._prepare(self._clock.now_ms())
+        self._prepare(now_ms)
 
     async def room(self, ms: int) -> None:
         """Return when `ms` more may be pushed, or when the session is closed.
@@ -275,7 +276,8 @@ class Session:
         self._speech.feed(now_ms, self._wake if self._loop is not None else None)
         if self._origin is not None:
             if not plan.flowing and (ready := self._speech.ready()) is not None:
-                plan.begin(ready, self._next, self._origin, now_ms)
+                earliest = max(now_ms, self._speech.begins_at(ready))
+                plan.begin(ready, self._next, self._origin, earliest)
             plan.fill(self._next, self._origin)
 
     def _wake(self) -> None:

@@ -7,15 +7,16 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from lipstream.audio import AudioChunk
+from lipstream.audio import AudioChunk, resampling_ms
 from lipstream.avatar.avatar import Avatar
 from lipstream.batcher import Batcher, Lane
 from lipstream.errors import BufferFullError
 from lipstream.session.utterance import Utterance, check_rate
 from lipstream.session.values import SessionLimits
-from lipstream.timeline import SAMPLE_RATE, UNIT_MS
+from lipstream.timeline import SAMPLE_RATE, SOUND_RATE, UNIT_MS
 
-PLENTY_MS = 250  # of speech in hand: it seems to come faster than it is spoken
+PLENTY_MS = 400  # of speech in hand: it seems to come faster than it is spoken
+SPARE_MS = 20  # for chunks that come late, and for drawing
 RESAMPLING_UNITS = 5  # that a resampler may hold back
 
 
@@ -50,7 +51,7 @@ class Speech:
         """What was pushed and not given out."""
         return self.waiting[0].waiting_ms + self._later_ms if self.waiting else 0
 
-    def push(self, chunk: AudioChunk, generation: int) -> None:
+    def push(self, chunk: AudioChunk, generation: int, now_ms: int) -> None:
         """Take the next piece; see `Session.push`."""
         if self._open is not None:
             check_rate(self._open, chunk.sample_rate)
@@ -67,7 +68,7 @@ class Speech:
         if self._open is None:
             hearing = self._batcher.hearing(self._avatar, chunk.sample_rate, generation)
             self.begun += 1
-            self._open = Utterance(self.begun, hearing, chunk.sample_rate)
+            self._open = Utterance(self.begun, hearing, chunk.sample_rate, now_ms)
             self.waiting.append(self._open)
             before = 0
         else:
@@ -145,14 +146,27 @@ class Speech:
     def lead(self, utterance: Utterance) -> int:
         """Frames to be heard before `utterance` begins or goes on.
 
-        Where speech comes no faster than it is spoken, it must last until the next chunk.
+        After a hole they must last until the next chunk.
         """
         lead = self._limits.lead
-        if not utterance.ended and (utterance.holes or utterance.in_hand_ms < PLENTY_MS):
+        if not utterance.ended and utterance.holes:
             lead = max(lead, utterance.longest_chunk_ms // UNIT_MS + 2) + self._caution
         if self._plan.step > 1:
             lead = max(lead, self._plan.step + 1)
         return min(lead, self._limits.most_lead)
+
+    def begins_at(self, utterance: Utterance) -> int:
+        """The time, in ms, from which `utterance` may begin without running out at once.
+
+        Frame k needs its own sound, the look-ahead and what the resampler holds back. Speech that
+        comes as fast as it is spoken therefore lasts, in chunks of any size, when it begins so much
+        after the first of them; speech that comes faster need not wait.
+        """
+        if utterance.ended or utterance.holes or utterance.in_hand_ms >= PLENTY_MS:
+            return utterance.opened_ms
+        heard = self.look_ahead_ms + resampling_ms(utterance.rate)
+        needed = max(heard, resampling_ms(utterance.rate, SOUND_RATE)) + self._plan.step * UNIT_MS
+        return utterance.opened_ms + needed + SPARE_MS + self._caution * UNIT_MS
 
     def _ahead(self, lead: int) -> int:
         """Frames whose sound the batcher may have beyond those planned."""

@@ -29,9 +29,10 @@ class Utterance:
     playback be heard.
     """
 
-    def __init__(self, number: int, hearing: Hearing, sample_rate: int) -> None:
+    def __init__(self, number: int, hearing: Hearing, sample_rate: int, now_ms: int) -> None:
         self.number = number
         self.rate = sample_rate
+        self.opened_ms = now_ms  # when its first samples came
         self.ended = False  # nothing more will be pushed
         self.complete = False  # all of it was heard
         self.failed_to_hear = False
