@@ -31,11 +31,12 @@ FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")  # which nobody ever s
 Responses = dict[int | str, dict[str, Any]]
 
 
-def refusals(*statuses: int) -> Responses:
+def refusals(*statuses: int, public: bool = False) -> Responses:
     """Documentation of these refusals and of those that any call may meet."""
+    usual = (403,) if public else ALWAYS
     documented: Responses = {
         status: {"description": WORDS[status], "content": {"application/json": ERROR}}
-        for status in sorted({*ALWAYS, *statuses})
+        for status in sorted({*usual, *statuses})
     }
     for status in (429, 503):
         if status in documented:

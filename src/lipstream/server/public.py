@@ -49,7 +49,7 @@ def public_routes(
     """Health, configuration and metrics; the last need the token."""
     router = APIRouter(tags=["Server"])
 
-    @router.get("/healthz", summary="Whether the process lives", responses=refusals())
+    @router.get("/healthz", summary="Whether the process lives", responses=refusals(public=True))
     async def healthz() -> Health:
         return Health()
 
@@ -57,14 +57,18 @@ def public_routes(
         "/readyz",
         summary="Whether it takes new sessions",
         description="503 from the moment the server is told to stop.",
-        responses=refusals(503),
+        responses=refusals(503, public=True),
     )
     async def readyz() -> Readiness:
         if lobby.draining:
             raise Refusal(503, "the server is about to stop.", "stopping")
         return Readiness()
 
-    @router.get("/v1/config", summary="What a page needs to know first", responses=refusals())
+    @router.get(
+        "/v1/config",
+        summary="What a page needs to know first",
+        responses=refusals(public=True),
+    )
     async def config() -> Config:
         return Config(
             version=__version__,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
@@ -25,7 +26,7 @@ def _page(document: Schema) -> Iterator[str]:
     info = document["info"]
     yield HEAD.format(title=escape(info["title"]))
     yield f"<h1>{escape(info['title'])} {escape(info['version'])}</h1>"
-    yield f"<p>{escape(info.get('description', ''))}</p>"
+    yield f"<p>{_words(info.get('description', ''))}</p>"
     yield '<p>For programs: <a href="/openapi.json">openapi.json</a></p>'
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
@@ -42,7 +43,7 @@ def _page(document: Schema) -> Iterator[str]:
 def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     yield f"<section><h3><code>{method} {escape(path)}</code></h3>"
     told = (operation.get("summary", ""), operation.get("description", ""))
-    yield f"<p>{escape('. '.join(filter(None, told)))}</p>"
+    yield f"<p>{_words('. '.join(filter(None, told)))}</p>"
     parameters = operation.get("parameters", [])
     for parameter in parameters:
         needed = "" if parameter.get("required") else ", optional"
@@ -53,14 +54,16 @@ def _operation(method: str, path: str, operation: Schema) -> Iterator[str]:
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<p>Takes <code>{escape(media)}</code> {_named(content.get('schema', {}))}</p>"
         yield from _fields(content.get("schema", {}))
-    yield "<ul>"
-    for status, response in operation.get("responses", {}).items():
-        kinds = ", ".join(
-            f"<code>{escape(media)}</code> {_named(content.get('schema', {}))}"
-            for media, content in response.get("content", {}).items()
-        )
-        yield f"<li>{status}: {escape(response.get('description', ''))} {kinds}</li>"
-    yield "</ul></section>"
+    responses = operation.get("responses", {})
+    for status, response in responses.items():
+        if status.startswith("2"):
+            kinds = ", ".join(
+                f"<code>{escape(media)}</code> {_named(content.get('schema', {}))}"
+                for media, content in response.get("content", {}).items()
+            )
+            yield f"<p>{status} {kinds}</p>"
+    refused = ", ".join(status for status in responses if not status.startswith("2"))
+    yield f'<p>Refused with {refused}: <a href="#ErrorBody">ErrorBody</a></p></section>'
 
 
 def _fields(schema: Schema) -> Iterator[str]:
@@ -78,6 +81,11 @@ def _fields(schema: Schema) -> Iterator[str]:
             f"{escape(field.get('description', ''))}{shown}</li>"
         )
     yield "</ul>"
+
+
+def _words(text: str) -> str:
+    """Text in which `code` is marked as in Markdown."""
+    return re.sub("`(.*?)`", r"<code>\1</code>", escape(text))
 
 
 def _named(schema: Schema) -> str:
