@@ -7,14 +7,13 @@ import time
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
-import numpy as np
 import pytest
 
 from lipstream.server.transport import NoObserver
 from lipstream.server.webrtc import MediaWorkers, TransportSettings, WebRTCTransport
 from tests.server.relay import Relay, Weather
 from tests.server.sources import MarkedSource
-from tests.server.viewers import Viewer
+from tests.server.viewers import Seen, Viewer
 
 SECONDS = 3.0
 SETTLED_S = 0.5  # until what was lost in bad weather is there
@@ -75,17 +74,20 @@ class Show:
         await asyncio.sleep(SETTLED_S)
         return range(first, last)
 
-    def shown(self, sent: range) -> list[float]:
-        """When pictures of these units were decoded."""
-        return [seen.arrived for seen in self.viewer.seen if seen.index in sent]
+    def shown(self, sent: range) -> list[Seen]:
+        """The pictures of these units that were decoded."""
+        return [seen for seen in self.viewer.seen if seen.index in sent]
 
+    def freezes(self, sent: range) -> int:
+        """Pictures that stood 150 ms longer than what was sent asks for, as browsers count them.
 
-def freezes(arrivals: list[float]) -> int:
-    """As browsers count them: a picture that stood three times as long as usual, and at least
-    150 ms longer. Nothing evens arrivals out here, so this counts more than a viewer sees."""
-    gaps = np.diff(arrivals)
-    usual = gaps.mean()
-    return int((gaps > max(3 * usual, usual + 0.15)).sum())
+        A stall of this machine holds up sending as well, and so is none. Nothing evens arrivals
+        out here, so this counts more than a viewer sees.
+        """
+        shown, given = self.shown(sent), self.source.sent
+        gaps = zip(shown, shown[1:], strict=False)
+        longer = [b.arrived - a.arrived - (given[b.index] - given[a.index]) for a, b in gaps]
+        return sum(extra > 0.15 for extra in longer)
 
 
 @pytest.mark.parametrize(
@@ -122,16 +124,19 @@ def test_what_was_lost_comes_after_all(
     ("loss", "rate", "most"), [(0.02, 24.5, 0), (0.05, 24.0, 1), (0.10, 20.0, 3)]
 )
 def test_a_minute_of_loss(workers: MediaWorkers, loss: float, rate: float, most: int) -> None:
-    """Of what was sent so much is decoded, and a picture stands still so often."""
+    """So many pictures a second are decoded, and so often one of them stands still."""
 
     async def scenario() -> None:
         async with Show(workers) as show:
+            calm = await show.weather(Weather(), 20)
+            machine = 3 * show.freezes(calm)  # in a minute, by this machine alone
+            before = show.observer.dropped
             sent = await show.weather(Weather(loss=loss), 60)
-            arrivals = show.shown(sent)
-            assert 25 * len(arrivals) / len(sent) >= rate
-            assert freezes(arrivals) <= most
+            left_out = show.observer.dropped - before
+            assert 25 * len(show.shown(sent)) / (len(sent) - left_out) >= rate
+            assert show.freezes(sent) <= most + machine
 
-    asyncio.run(asyncio.wait_for(scenario(), 90))
+    asyncio.run(asyncio.wait_for(scenario(), 120))
 
 
 def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
@@ -152,7 +157,9 @@ def test_a_fifth_of_all_packets_lost_is_survived(workers: MediaWorkers) -> None:
         async with Show(workers) as show:
             await show.weather(Weather(loss=0.2), 10)
             await asyncio.sleep(3)
+            before = show.observer.dropped
             sent = await show.weather(Weather(), 4)
-            assert len(show.shown(sent)) >= 0.99 * len(sent)
+            left_out = show.observer.dropped - before
+            assert len(show.shown(sent)) + left_out >= 0.99 * len(sent)
 
     run(scenario())
