@@ -195,9 +195,7 @@ def test_all_can_be_done_with_the_keyboard(stage: Stage, service: Service) -> No
             await viewer.page.keyboard.press("Tab")
             reached.append(await viewer.page.evaluate(FOCUSED))
         assert "toggle" in reached and "Eileen" in reached, reached
-        await viewer.page.focus("#toggle")
-        await viewer.page.keyboard.press("Enter")
-        await viewer.state("live")
+        await viewer.start("Enter")
         for name in ("microphone", "sound", "interrupt"):
             await viewer.page.keyboard.press("Tab")
             assert await viewer.page.evaluate("document.activeElement.id") == name

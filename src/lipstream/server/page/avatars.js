@@ -46,7 +46,7 @@ export class Shelf extends EventTarget {
     const name = file.name.replace(/\.[^.]*$/, '') || 'avatar';
     const card = this.#makeWaiting(name, 'Sending');
     this.#adder.before(card);
-    card.scrollIntoView({ block: 'nearest', behavior: 'smooth' });
+    card.scrollIntoView({ block: 'nearest' });
     try {
       const avatar = await this.#api.uploadAvatar(file, name, (share) => progress(card, share));
       card.remove();

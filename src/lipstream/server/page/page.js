@@ -149,8 +149,9 @@ avatar.addEventListener('failed', ({ detail }) => refuse(detail));
 at('toggle').onclick = () => (avatar.state === 'idle' ? start() : avatar.stop());
 at('interrupt').onclick = () => attempt(() => avatar.interrupt());
 at('copy').onclick = async () => {
-  await navigator.clipboard.writeText(avatar.session.id);
-  notices.tell('Copied.');
+  getSelection().selectAllChildren(at('session-id'));
+  // Pages that do not come over https have no clipboard; there it stays selected.
+  await navigator.clipboard?.writeText(avatar.session.id);
 };
 at('sound').onclick = () => at('sound-file').click();
 at('sound-file').onchange = ({ target }) => {

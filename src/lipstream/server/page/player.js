@@ -11,7 +11,8 @@ const POST_EVERY = 5; // readings
 const SILENT_TICKS = 3; // readings without one packet until the connection counts as lost
 const RETRIES = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000]; // ms before each try to reconnect
 const LOST = 'The connection was lost. Press start to try again.';
-const ENDED = 'The session has ended: nothing was said for long, or its time was over. Press start to go on.';
+const ENDED =
+  'The session has ended: nothing was said for long, or its time was over. Press start to go on.';
 
 /**
  * Fires `state` (detail: idle, connecting, live, reconnecting), `speech` (what the server tells of
@@ -138,7 +139,8 @@ export class Player extends EventTarget {
       if (socket === this.#socket) this.dispatchEvent(new CustomEvent('speech', { detail }));
     });
     socket.addEventListener('over', () => {
-      if (socket === this.#socket && this.state === 'live') this.#giveUp(new ApiError(0, 'ended', ENDED));
+      const current = socket === this.#socket && this.state === 'live';
+      if (current) this.#giveUp(new ApiError(0, 'ended', ENDED));
     });
   }
 
