@@ -9,8 +9,6 @@ import pytest
 from tests.browser.service import Service, open_service
 from tests.browser.stage import Stage, find_browser, open_stage
 
-EXAMPLES = "examples"
-
 
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
