@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lipstream.audio import AudioChunk
+from lipstream.server.transport import NoObserver
 from lipstream.session import Session, SessionEvent, Unit
+from lipstream.timeline import UNIT_MS
 
 if TYPE_CHECKING:
     from lipstream.video import Floats
-
-UNIT_MS = 40
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Utterance:
 
     pushed: list[tuple[int, float]] = field(default_factory=list)  # ms so far, when
     said: int = 0  # units given out
+    seen: bool = False  # a unit of it was encoded
 
     def came(self, ms: int) -> float:
         """When its first `ms` had been pushed."""
@@ -32,8 +34,8 @@ class Utterance:
         return self.pushed[-1][1]
 
 
-class Watched:
-    """A session as a source of units that notes when each one has left: encoded and sent."""
+class Watched(NoObserver):
+    """A session as a source of units; notes when each one's picture was encoded."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -41,9 +43,11 @@ class Watched:
         self.first_unit: float | None = None  # ms after `opened`
         self.first_words: list[float] = []  # ms from the first sound in to the first unit out
         self.through: list[float] = []  # ms from a unit's last sound in to the unit out
+        self.never_sent = 0  # pictures that came while the one before was being encoded
         self.counting = False
         self._spoken: list[Utterance] = []
         self._playing: Utterance | None = None
+        self._waiting: deque[float | None] = deque()  # when the sound came in; None for silence
         session.add_listener(self._heard)
 
     def new_utterance(self) -> Utterance:
@@ -52,26 +56,43 @@ class Watched:
         return self._spoken[-1]
 
     async def units(self) -> AsyncIterator[Unit]:
-        """The session's; what comes after a `yield` happens when the unit was released."""
-        async for unit in self.session.units():
-            yield unit
-            self._released(unit, time.perf_counter())
+        """The session's."""
+        units = self.session.units()
+        try:
+            async for unit in units:
+                self._waiting.append(self._came(unit))
+                yield unit
+        finally:
+            await units.aclose()
+
+    def encoded(self, kind: str, ms: float, key: bool) -> None:
+        if kind != "video":
+            return
+        now, came = time.perf_counter(), self._waiting.popleft()
+        if self.first_unit is None:
+            self.first_unit = 1000 * (now - self.opened)
+        if came is not None and self.counting:
+            self.through.append(1000 * (now - came))
+            playing = self._playing
+            if playing is not None and not playing.seen:
+                self.first_words.append(1000 * (now - playing.pushed[0][1]))
+        if came is not None and self._playing is not None:
+            self._playing.seen = True
+
+    def video_dropped(self) -> None:
+        self.never_sent += 1
+        self._waiting.pop()
 
     def _heard(self, event: SessionEvent) -> None:
         if event.kind == "started":
             self._playing = self._spoken[event.utterance - 1]
 
-    def _released(self, unit: Unit, now: float) -> None:
-        if self.first_unit is None:
-            self.first_unit = 1000 * (now - self.opened)
-        playing = self._playing
-        if not unit.speaking or playing is None:
-            return
-        playing.said += 1
-        if self.counting:
-            if playing.said == 1:
-                self.first_words.append(1000 * (now - playing.pushed[0][1]))
-            self.through.append(1000 * (now - playing.came(UNIT_MS * playing.said)))
+    def _came(self, unit: Unit) -> float | None:
+        """When the last sound of `unit` was pushed."""
+        if not unit.speaking or self._playing is None:
+            return None
+        self._playing.said += 1
+        return self._playing.came(UNIT_MS * self._playing.said)
 
 
 async def talk(

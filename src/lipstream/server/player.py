@@ -32,22 +32,21 @@ KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
 
 
 class MediaWorkers:
-    """The threads in which all viewers of a process have their media encoded.
+    """The threads in which all viewers of a process have their pictures encoded.
 
-    Sound has a thread of its own and never waits behind pictures; neither waits for offers, whose
-    reading a stranger can make slow. Closing waits for what runs.
+    Pictures do not wait for offers, whose reading a stranger can make slow. Closing waits for what
+    runs.
     """
 
     def __init__(self, video_threads: int | None = None) -> None:
         """By default a video thread for each core, at most 8."""
         threads = video_threads or min(8, os.cpu_count() or 1)
         self.video = ThreadPoolExecutor(threads, "video-encoder")
-        self.audio = ThreadPoolExecutor(1, "audio-encoder")
         self.offers = ThreadPoolExecutor(1, "offers")
 
     def close(self) -> None:
         """Let go of the threads. May be called twice."""
-        for pool in (self.video, self.audio, self.offers):
+        for pool in (self.video, self.offers):
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -104,11 +103,11 @@ class Player:
         began = time.monotonic()
         late = self._clock.came(float(unit.index / FPS), began)
         self._observer.unit_late(1000 * late)
-        loop = asyncio.get_running_loop()
-        sound = loop.run_in_executor(self._workers.audio, self._encode_sound, unit)
         self._draw(unit)
-        packets, took = await sound
-        self._observer.encoded("audio", took, False)
+        # 0.3 ms: to hand it to a thread and to be woken again costs the loop as much.
+        encoding = time.perf_counter()
+        packets = self._opus.encode(unit.samples)
+        self._observer.encoded("audio", 1000 * (time.perf_counter() - encoding), False)
         for place, packet in enumerate(packets):
             due = began - late + place * PACKET_S
             await asyncio.sleep(due - time.monotonic())
@@ -155,9 +154,3 @@ class Player:
         began = time.perf_counter()
         picture = self._encoder.encode(unit.frame, unit.index * FRAME_TICKS, key=key)
         return picture, 1000 * (time.perf_counter() - began)
-
-    def _encode_sound(self, unit: Unit) -> tuple[list[bytes], float]:
-        """In a thread."""
-        began = time.perf_counter()
-        packets = self._opus.encode(unit.samples)
-        return packets, 1000 * (time.perf_counter() - began)

@@ -1,0 +1,117 @@
+"""Who watches live sessions while they are measured: nobody, or WebRTC viewers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Protocol, cast
+
+from benchmarks.load import Watched
+from lipstream.server.encoders import open_video_encoder
+from lipstream.server.player import MediaWorkers, Player
+from lipstream.server.sender import MediaClock, RtpStream
+from lipstream.server.webrtc import TransportSettings, WebRTCTransport
+
+BITRATE = TransportSettings().bitrate
+
+Leave = Callable[[], Awaitable[None]]
+
+
+class Audience(Protocol):
+    """Takes the units of sessions."""
+
+    async def watch(self, source: Watched) -> Leave:
+        """Play `source` from now on; call what is returned to stop."""
+        ...
+
+    def cpu_s(self) -> float:
+        """Processor time that it has used itself."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Nowhere:
+    """In place of an RTP stream: everything is encoded and nothing is sent."""
+
+    async def send(self, payloads: Sequence[bytes], ticks: int) -> None:
+        pass
+
+    async def report(self) -> None:
+        pass
+
+
+class Encoders:
+    """Nobody watches: what a session costs without its network."""
+
+    def __init__(self) -> None:
+        self._workers = MediaWorkers()
+
+    async def watch(self, source: Watched) -> Leave:
+        nowhere = cast(RtpStream, Nowhere())
+        player = Player(
+            source,
+            (nowhere, nowhere),
+            open_video_encoder("H264", BITRATE, hardware=False),
+            MediaClock(),
+            self._workers,
+            source,
+            on_first=lambda: None,
+        )
+        playing = asyncio.create_task(player.play())
+
+        async def leave() -> None:
+            playing.cancel()
+            await asyncio.gather(playing, return_exceptions=True)
+
+        return leave
+
+    def cpu_s(self) -> float:
+        return 0.0
+
+    def close(self) -> None:
+        self._workers.close()
+
+
+class Viewers:
+    """Real connections to `viewers.py`, a process that receives and does not decode."""
+
+    def __init__(self) -> None:
+        self._workers = MediaWorkers()
+        self._count = 0
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("viewers.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    async def watch(self, source: Watched) -> Leave:
+        transport = WebRTCTransport(source, TransportSettings(), self._workers, observer=source)
+        self._count += 1
+        offer = await asyncio.to_thread(self._ask, {"viewer": self._count})
+        answer = await transport.accept(offer["sdp"])
+        await asyncio.to_thread(self._ask, {"viewer": self._count, "sdp": answer})
+        return transport.close
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+    def close(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+        self._process.stdout.close()
+        self._workers.close()
+
+    def _ask(self, message: dict[str, object]) -> dict[str, str]:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(message) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, str] = json.loads(self._process.stdout.readline())
+        return answer
