@@ -36,6 +36,7 @@ from lipstream.config import AvatarConfig
 from lipstream.container import open_audio
 from lipstream.engine import Engine
 from lipstream.rendering.backends import open_backend
+from lipstream.server.capacity import usable_cores
 from lipstream.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,7 +126,7 @@ def _sum(watched: list[Watched]) -> tuple[int, int]:
 
 def main() -> None:
     options = _options()
-    engine = Engine(open_backend("puppet"))
+    engine = Engine(open_backend("puppet", processes=options.processes))
     with TemporaryDirectory() as folder:
         avatar = open_avatar(SCENES[0].write(Path(folder)), AvatarConfig())
     avatar = engine.backend.renderer.prepare(avatar)
@@ -149,12 +150,14 @@ def main() -> None:
                 flush=True,
             )
     batcher.close()
+    engine.backend.close()
     held = max((load.sessions for load in loads if load.held), default=0)
     print(f"\n{held} sessions with less than {100 * MOST_LATE:g} % of frames late")
     if options.out:
         report = {
             "machine": describe(ROOT),
             "viewers": options.viewers,
+            "drawing_processes": options.processes,
             "held": held,
             "loads": [asdict(load) for load in loads],
         }
@@ -165,6 +168,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sessions", type=int, nargs="+", default=[1, 4, 6, 8, 10, 12])
     parser.add_argument("--seconds", type=float, default=20.0, help="of each number, after warm-up")
+    parser.add_argument(
+        "--processes", type=int, default=usable_cores(), help="that draw; 0: in this one"
+    )
     parser.add_argument("--viewers", action="store_true", help="send everything to WebRTC viewers")
     parser.add_argument("--out", type=Path, help="write all figures here as JSON")
     return parser.parse_args()

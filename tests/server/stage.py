@@ -152,6 +152,7 @@ class FakeStage:
 
     backend: str = "fake"
     reason: str = "a test"
+    lanes: int = 1
     cost: Cost = Cost(10.0, 2.0)
     sessions: list[FakeSession] = field(default_factory=list)
     lines: list[FakeLine] = field(default_factory=list)

@@ -27,6 +27,21 @@ def test_whatever_is_full_first_sets_the_limit(cost: Cost, cores: int, sessions:
     assert not capacity.admits([cost] * sessions, cost)
 
 
+def test_frames_drawn_side_by_side_count_once_for_each_lane() -> None:
+    capacity = Capacity(cores=64, lanes=4)
+    capacity.learn(Cost(10.0, 1.0))
+    assert capacity.sessions == 12  # the event loop; one lane would draw for 3
+    assert not Capacity(cores=64).admits([Cost(10.0, 1.0)] * 3, Cost(10.0, 1.0))
+
+
+def test_overload_keeps_nobody_from_an_empty_server() -> None:
+    capacity = Capacity(cores=2)
+    capacity.learn(QUICK)
+    capacity.overload.raised = True
+    assert not capacity.admits([QUICK], QUICK)
+    assert capacity.admits([], QUICK)
+
+
 def test_a_cap_only_lowers_it() -> None:
     for cap, sessions in ((3, 3), (100, 7)):
         capacity = Capacity(cap, cores=2)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +32,7 @@ NEEDED = {  # modules, as find_spec knows them, and what brings them
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MEBIBYTE = 1 << 20
+MOST_DRAWING = 8  # processes, unless more are asked for
 EPILOG = "Example: lipstream serve --avatar anna=anna.png --avatar ben=ben.mp4"
 
 
@@ -181,6 +183,12 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     help="Of the video; default h264 where viewers can.",
 )
 @option(
+    "--draw-processes",
+    type=click.IntRange(0, 64),
+    metavar="N",
+    help="puppet: draw in so many processes, 0 in the server's own; default one for each core.",
+)
+@option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
@@ -197,6 +205,7 @@ def serve(
     idle_timeout: int,
     max_duration: int,
     drain_timeout: int,
+    draw_processes: int | None,
     log_format: str,
     backend: str,
     muse: MuseTalkConfig,
@@ -224,9 +233,12 @@ def serve(
     _check_names(avatars)
     _check_data(settings)
     with bind(settings.host, settings.port) as bound:
-        engine = _open_engine(backend, muse, MotionConfig(blink, sway, seed))
         given = _open_avatars(avatars, settings)
-        with logging_to_stderr(log_format):
+        motion = MotionConfig(blink, sway, seed)
+        with (
+            _engine(backend, muse, motion, draw_processes) as engine,
+            logging_to_stderr(log_format),
+        ):
             app = create_app(settings, engine, given)
             chosen = f"{engine.backend.name}: {engine.backend.reason}"
             serve_forever(
@@ -264,11 +276,22 @@ def _check_data(settings: ServeSettings) -> None:
         ) from error
 
 
-def _open_engine(backend: str, muse: MuseTalkConfig, motion: MotionConfig) -> Engine:
+@contextmanager
+def _engine(
+    name: str, muse: MuseTalkConfig, motion: MotionConfig, processes: int | None
+) -> Iterator[Engine]:
     from lipstream.engine import Engine
     from lipstream.rendering.backends import open_backend
+    from lipstream.server.capacity import usable_cores
 
-    return Engine(open_backend(backend, motion=motion, muse=replace(muse, live=True)))
+    if processes is None:
+        processes = min(usable_cores(), MOST_DRAWING)
+    live = replace(muse, live=True)
+    backend = open_backend(name, motion=motion, muse=live, processes=processes)
+    try:
+        yield Engine(backend)
+    finally:
+        backend.close()
 
 
 def _open_avatars(

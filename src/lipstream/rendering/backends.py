@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
@@ -23,6 +24,13 @@ class Backend:
     fps: Fraction
     batch: int  # frames that one `Engine.render` call should carry
     reason: str  # why this one was chosen, for the user
+    lanes: int = 1  # frames of a batch that are drawn side by side, each by a core of its own
+    release: Callable[[], None] | None = None
+
+    def close(self) -> None:
+        """Let go of what it holds outside of this process. May be called twice."""
+        if self.release is not None:
+            self.release()
 
 
 def open_backend(
@@ -31,11 +39,13 @@ def open_backend(
     fps: Fraction | float = FPS,
     motion: MotionConfig | None = None,
     muse: MuseTalkConfig | None = None,
+    processes: int = 0,
 ) -> Backend:
     """The backend called `name`: auto, puppet or musetalk. Raises OptionError for any other.
 
     auto is musetalk where its weights and a GPU are there, else puppet. MissingError or
-    CheckpointError when musetalk is asked for and cannot be had.
+    CheckpointError when musetalk is asked for and cannot be had. With `processes` the puppet is
+    drawn in so many of its own where the system can do that; `close` ends them.
     """
     fps = Fraction(fps).limit_denominator(1_000_000)
     if not SLOWEST <= fps <= FASTEST:
@@ -45,7 +55,7 @@ def open_backend(
     if name == "auto":
         name, reason = _choose(muse)
     if name == "puppet":
-        return _open_puppet(fps, motion, reason)
+        return _open_puppet(fps, motion, reason, processes)
     if name == "musetalk":
         return _open_musetalk(fps, muse, reason)
     raise OptionError(f"there is no backend {name!r}; use auto, puppet or musetalk.")
@@ -81,10 +91,14 @@ def _open_musetalk(fps: Fraction, muse: MuseTalkConfig, reason: str) -> Backend:
     return Backend("musetalk", encoder, renderer, fps, muse.batch, reason)
 
 
-def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str) -> Backend:
+def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str, processes: int) -> Backend:
+    from lipstream.rendering.puppet.processes import PuppetProcesses, possible
     from lipstream.rendering.puppet.puppet import PuppetRenderer
     from lipstream.speech.ear import ArticulationEncoder
 
-    return Backend(
-        "puppet", ArticulationEncoder.from_file(), PuppetRenderer(fps, motion), fps, 1, reason
-    )
+    encoder = ArticulationEncoder.from_file()
+    if processes > 0 and possible():
+        drawers = PuppetProcesses(fps, motion, processes)
+        lanes = processes
+        return Backend("puppet", encoder, drawers, fps, lanes, reason, lanes, drawers.close)
+    return Backend("puppet", encoder, PuppetRenderer(fps, motion), fps, 1, reason)

@@ -59,7 +59,7 @@ def create_app(
         assert engine is not None, "an engine or a stage is needed"
         stage = LiveStage(engine, settings)
     clock = clock or MonotonicClock()
-    telemetry, capacity = Telemetry(), Capacity(settings.max_sessions)
+    telemetry, capacity = Telemetry(), Capacity(settings.max_sessions, lanes=stage.lanes)
     lobby = Lobby(settings, stage, capacity, telemetry, clock)
     shelf = Shelf(settings, stage, capacity, telemetry)
 

@@ -1,7 +1,7 @@
 """How many sessions this machine can hold, by measurement and not by hope.
 
 A session costs what drawing, encoding and sending one frame of its avatar costs, 25 times a second.
-Three things can be full: the one thread that draws, the one event loop, and the processor.
+Three things can be full: what draws, the one event loop, and the processor.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 FPS = 25
-DRAWING = 0.85  # share of the drawing thread's time that is given away
+DRAWING = 0.85  # share of the time of each lane that draws that is given away
 LOOP = 0.85  # of the event loop's
 PROCESSOR = 0.85  # of all cores'
 SENDING_MS = 2.8  # per frame and session: packets, encryption, sound; research: 7 % of a core
@@ -24,7 +24,7 @@ ENOUGH = 25  # units in a window; fewer say nothing
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of one frame of an avatar."""
+    """Milliseconds of one frame of an avatar, each on one core."""
 
     drawing: float
     encoding: float
@@ -33,9 +33,11 @@ class Cost:
 class Capacity:
     """Whether one more fits. Costs are told by the lobby, so nothing is counted twice."""
 
-    def __init__(self, cap: int | None = None, cores: int | None = None) -> None:
+    def __init__(self, cap: int | None = None, cores: int | None = None, lanes: int = 1) -> None:
+        """`lanes`: frames that are drawn side by side."""
         self._cap = cap
-        self._cores = cores or _usable_cores()
+        self._lanes = lanes
+        self._cores = cores or usable_cores()
         self._typical: Cost | None = None
         self.overload = Overload()
 
@@ -59,16 +61,16 @@ class Capacity:
         costs = [*present, newcomer]
         if self._cap is not None and len(costs) > self._cap:
             return False
-        if self.overload.raised:
-            return False
-        return len(costs) == 1 or self._fit(costs)
+        if len(costs) == 1:
+            return True
+        return not self.overload.raised and self._fit(costs)
 
     def _fit(self, costs: list[Cost]) -> bool:
         drawing = sum(cost.drawing for cost in costs) * FPS / 1000
         encoding = sum(cost.encoding for cost in costs) * FPS / 1000
         sending = len(costs) * SENDING_MS * FPS / 1000
         return (
-            drawing <= DRAWING
+            drawing <= DRAWING * self._lanes
             and sending <= LOOP
             and drawing + encoding + sending <= PROCESSOR * self._cores
         )
@@ -105,7 +107,8 @@ class Overload:
                 self.raised, self._calm_since = False, None
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -154,10 +154,12 @@ class H264Encoder(VideoEncoder):
 
 
 _X264 = {
-    "preset": "superfast",
+    # With its quantiser adapted to the picture it shows as much as "superfast" in two thirds of the
+    # time, for a quarter more bits (480 instead of 380 kb/s, both 37.7 dB).
+    "preset": "ultrafast",
     "tune": "zerolatency",
     "forced-idr": "1",
-    "x264-params": "scenecut=0:sliced-threads=0",
+    "x264-params": "scenecut=0:sliced-threads=0:aq-mode=1",
 }
 _NVENC = {
     "preset": "p2",

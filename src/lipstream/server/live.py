@@ -39,6 +39,7 @@ class LiveStage:
 
     def __init__(self, engine: Engine, settings: ServeSettings) -> None:
         self.backend, self.reason = engine.backend.name, engine.backend.reason
+        self.lanes = engine.backend.lanes
         self._engine = engine
         self._batcher = Batcher(engine)
         self._workers = MediaWorkers()
@@ -63,13 +64,13 @@ class LiveStage:
         segments = [*stream.push(_babble()), *stream.end()]
         spent: list[float] = []
         pictures: list[Image] = []
-        batch = self._engine.backend.batch
+        batch, lanes = self._engine.backend.batch, self._engine.backend.lanes
         enough = time.perf_counter() + MEASURING_S
         for start in range(0, len(segments), batch):
             chosen = segments[start : start + batch]
             before = time.perf_counter()
             frames = self._engine.render(chosen)
-            spent.append(1000 * (time.perf_counter() - before) / len(frames))
+            spent.append(1000 * (time.perf_counter() - before) * lanes / len(frames))
             pictures += [frame.frame for frame in frames[:1]]
             if time.perf_counter() > enough:
                 break

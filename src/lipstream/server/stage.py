@@ -59,6 +59,11 @@ class Stage(Protocol):
         """Why it was chosen."""
         ...
 
+    @property
+    def lanes(self) -> int:
+        """Frames that are drawn side by side."""
+        ...
+
     def start(self) -> None: ...
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:

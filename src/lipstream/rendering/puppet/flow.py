@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 GESTURES = ("jaw", "round", "wide", "close", "tuck", "teeth")
 SHADES = ("jaw", "round", "wide")  # gestures that also change how the light falls
-GRID_SIDE = 110  # flow is computed on at most so many points per side, then interpolated
+GRID_SIDE = 80  # flow is computed on at most so many points per side, then interpolated
 GAP = 0.36  # mouth widths between the lips at full jaw opening
 JAW_TRAVEL = GAP - 0.04  # of it the lower jaw's share; the upper lip rises by the rest
 INVERSION_STEPS = 2  # of the fixed point g(x) = F(x - g(x)); fields are smooth, two suffice
