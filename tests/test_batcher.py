@@ -328,3 +328,25 @@ def test_many_threads_may_ask_at_once() -> None:
 def test_live_is_25_frames_per_second() -> None:
     with pytest.raises(OptionError, match="25"):
         Batcher(Engine(stripe_backend(fps=Fraction(30))))
+
+
+def test_late_frames_ask_for_more_time_which_is_taken_back_slowly() -> None:
+    clock = ManualClock(1_000)
+    worker = batcher(clock=clock)
+    lane = worker.open()
+
+    def draw(count: int, due_in: int) -> int:
+        lane.draw([frame(index, clock.now_ms() + due_in) for index in range(count)])
+        while worker.step():
+            pass
+        clock.advance(200)
+        return worker.reserve_ms
+
+    assert draw(10, 40) == 0
+    assert draw(5, -1) == 20  # five at once have one cause
+    assert draw(1, -1) == 40
+    assert draw(100, 40) == 35
+    for _ in range(50):
+        draw(1, -1)
+    assert 200 <= worker.reserve_ms <= 240
+    assert draw(6_000, 40) == 0

@@ -166,7 +166,8 @@ class Speech:
             return utterance.opened_ms
         heard = self.look_ahead_ms + resampling_ms(utterance.rate)
         needed = max(heard, resampling_ms(utterance.rate, SOUND_RATE)) + self._plan.step * UNIT_MS
-        return utterance.opened_ms + needed + SPARE_MS + self._caution * UNIT_MS
+        spare = SPARE_MS + self._batcher.reserve_ms + self._caution * UNIT_MS
+        return utterance.opened_ms + needed + spare
 
     def _ahead(self, lead: int) -> int:
         """Frames whose sound the batcher may have beyond those planned."""
