@@ -257,8 +257,9 @@ class Batcher:
             elif drawing.due <= now:
                 self.counts.late += 1
                 lane.favour()
-
+                self._grow()
         self.counts.drawn += drawn
+        self._reserve = max(self._reserve - drawn * RESERVE_DECAY_MS, 0.0)
 
     def _grow(self) -> None:
         """A frame was late. Several at a time have one cause."""
