@@ -7,6 +7,7 @@ python benchmarks/readme.py --check   # exits 1 when the README says something e
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ def table() -> str:
         name = f"`render` of {file['seconds']:.0f} s at {file['name']}"
         aim = f">= {speed['targets']['times_real_time']:g}" if file["name"] == "512x512" else ""
         rows.append((name, f"{file['times_real_time']:.1f} x real time, {memory} | {aim}"))
+    rows += _live(_read("sessions.json"))
+    if (RESULTS / "soak.json").exists():
+        rows += _steady(_read("soak.json"))
     machine = speed["made_by"]
     where = (
         f"{machine['processor']}, {machine['cores']} shared cores,\n"
@@ -58,10 +62,32 @@ def table() -> str:
     controls = ", ".join(quality["controls"])
     lines = ["| | measured | target |", "|---|---|---|", *(f"| {a} | {b} |" for a, b in rows)]
     return "\n".join(lines) + (
-        f"\n\n`benchmarks/quality.py` and `benchmarks/render.py` on {where}.\n"
+        f"\n\n`benchmarks/quality.py`, `render.py` and `sessions.py` on {where}.\n"
         f"The same run moves the mouth wrongly on purpose ({controls}):\n"
         "each of these fails at least one gate.\n"
     )
+
+
+def _live(sessions: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of sessions: how many, and how soon."""
+    held = [load for load in sessions["loads"] if load["late"] < 0.01]
+    most = max(held, key=lambda load: load["sessions"])
+    return [
+        ("live sessions at 512x512, less than 1 % late", f"{most['sessions']} | >= 6"),
+        ("speech in to first picture out, median", f"{most['words_p50']:.0f} ms | <= 210 ms"),
+    ]
+
+
+def _steady(soak: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of one session in a browser: how well sound stays with the picture."""
+    offsets = [offset for one in soak["rounds"] for offset in one["offsets"]]
+    late = sorted(map(abs, offsets))[int(0.95 * len(offsets))]
+    minutes = soak["rounds"][-1]["minute"] + 0.5
+    middle = statistics.median(offsets)
+    return [
+        ("picture minus sound in Chromium, median", f"{middle:.0f} ms | +-45 ms"),
+        (f"the same over {minutes:.0f} minutes, p95 of its size", f"{late:.0f} ms | <= 120 ms"),
+    ]
 
 
 def _gate(gates: dict[str, Any], name: str, unit: str = "") -> str:
