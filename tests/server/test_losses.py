@@ -119,6 +119,7 @@ def test_what_was_lost_comes_after_all(
         assert show.relay.to_viewer.lost > 0
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "rate", "most"), [(0.02, 24.5, 0), (0.05, 24.0, 1), (0.10, 20.0, 3)]
@@ -151,6 +152,7 @@ def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
     run(scenario())
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_fifth_of_all_packets_lost_is_survived(workers: MediaWorkers) -> None:
     async def scenario() -> None:

@@ -125,6 +125,8 @@ def test_late_pictures_do_not_part_lips_and_voice(
             watch(receiver, told)
         await viewer.take(answer)
         await viewer.until(25)
+        while min(len(told[kind]) for kind in ("audio", "video")) < 2:
+            await asyncio.sleep(0.05)
         await transport.close()
         await viewer.close()
         return viewer
