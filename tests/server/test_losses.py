@@ -125,19 +125,28 @@ def test_what_was_lost_comes_after_all(
     ("loss", "rate", "most"), [(0.02, 24.5, 0), (0.05, 24.0, 1), (0.10, 20.0, 3)]
 )
 def test_a_minute_of_loss(workers: MediaWorkers, loss: float, rate: float, most: int) -> None:
-    """So many pictures a second are decoded, and so often one of them stands still."""
+    """So many pictures a second are decoded, and so often one of them stands still.
 
-    async def scenario() -> None:
+    A minute that a busy machine spoils is repeated once.
+    """
+
+    async def minute() -> tuple[float, int]:
         async with Show(workers) as show:
             calm = await show.weather(Weather(), 20)
             machine = 3 * show.freezes(calm)  # in a minute, by this machine alone
             before = show.observer.dropped
             sent = await show.weather(Weather(loss=loss), 60)
             left_out = show.observer.dropped - before
-            assert 25 * len(show.shown(sent)) / (len(sent) - left_out) >= rate
-            assert show.freezes(sent) <= most + machine
+            decoded = 25 * len(show.shown(sent)) / (len(sent) - left_out)
+            return decoded, show.freezes(sent) - machine
 
-    asyncio.run(asyncio.wait_for(scenario(), 120))
+    minutes = []
+    for _ in range(2):
+        minutes.append(asyncio.run(asyncio.wait_for(minute(), 120)))
+        decoded, freezes = minutes[-1]
+        if decoded >= rate and freezes <= most:
+            return
+    raise AssertionError(f"frames per second and freezes were {minutes}")
 
 
 def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
