@@ -25,7 +25,7 @@ class Backend:
     batch: int  # frames that one `Engine.render` call should carry
     reason: str  # why this one was chosen, for the user
     lanes: int = 1  # frames of a batch that are drawn side by side, each by a core of its own
-    release: Callable[[], None] | None = None
+    release: Callable[[], None] | None = None  # what `close` calls
 
     def close(self) -> None:
         """Let go of what it holds outside of this process. May be called twice."""
@@ -99,6 +99,5 @@ def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str, processes: in
     encoder = ArticulationEncoder.from_file()
     if processes > 0 and possible():
         drawers = PuppetProcesses(fps, motion, processes)
-        lanes = processes
-        return Backend("puppet", encoder, drawers, fps, lanes, reason, lanes, drawers.close)
+        return Backend("puppet", encoder, drawers, fps, processes, reason, processes, drawers.close)
     return Backend("puppet", encoder, PuppetRenderer(fps, motion), fps, 1, reason)

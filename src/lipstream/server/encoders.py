@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -85,7 +86,7 @@ class Canvas:
         return self._frame
 
 
-class VideoEncoder:
+class VideoEncoder(ABC):
     """What H.264 and VP8 have in common. `bitrate` may be set at any time, in bits per second."""
 
     def __init__(self, packets: Packets, ceiling: int) -> None:
@@ -111,12 +112,13 @@ class VideoEncoder:
             made_key = made_key or packet.is_keyframe
         return EncodedPicture(payloads, made_key)
 
+    @abstractmethod
     def _open(self, width: int, height: int) -> VideoCodecContext:
-        raise NotImplementedError
+        """A codec for pictures of this size."""
 
+    @abstractmethod
     def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
         """The codec at the bit rate that is wanted."""
-        raise NotImplementedError
 
     def _wanted(self) -> int:
         return max(LEAST_BITRATE, min(self.bitrate, self.ceiling))
