@@ -37,6 +37,15 @@ def session_routes(
 ) -> APIRouter:
     """Everything at /v1/sessions but the media themselves."""
     router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
+    _add_life(router, settings, lobby, shelf, stage)
+    _add_speech(router, settings, lobby, telemetry)
+    return router
+
+
+def _add_life(
+    router: APIRouter, settings: ServeSettings, lobby: Lobby, shelf: Shelf, stage: Stage
+) -> None:
+    """Open, look at, close."""
 
     @router.post(
         "",
@@ -82,6 +91,12 @@ def session_routes(
         await lobby.close_id(session_id, "closed")
         return Response(status_code=204)
 
+
+def _add_speech(
+    router: APIRouter, settings: ServeSettings, lobby: Lobby, telemetry: Telemetry
+) -> None:
+    """Speak a file, fall silent, tell how it went."""
+
     @router.post(
         "/{session_id}/speech",
         summary="Speak an audio file",
@@ -117,8 +132,6 @@ def session_routes(
         lobby.find(session_id)
         telemetry.seen(measured)
         return Response(status_code=204)
-
-    return router
 
 
 def state_of(seat: Seat) -> SessionState:

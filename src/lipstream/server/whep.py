@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lipstream.server.shelf import Shelf
     from lipstream.server.stage import Stage
 
+VIEWER, PLAYER = "/v1/sessions/{session_id}/whep", "/whep"
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
 OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 CANDIDATES = (
@@ -40,21 +41,20 @@ Connection = Annotated[
 def whep_routes(lobby: Lobby, shelf: Shelf, stage: Stage) -> APIRouter:
     """/v1/sessions/{id}/whep and /whep?avatar=ID"""
     router = APIRouter(tags=["WHEP"])
+    _add_connecting(router, lobby, stage)
+    _add_connected(router, lobby)
+    _add_one_call(router, lobby, shelf, stage)
+    for path in (VIEWER, PLAYER):
+        router.add_api_route(path, _options, methods=["OPTIONS"], include_in_schema=False)
+        router.add_api_route(path, _head, methods=["HEAD"], include_in_schema=False)
+    return router
 
-    async def answered(request: Request, seat: Seat, offer: str) -> Response:
-        try:
-            answer = await lobby.connect(seat, offer)
-        except SignallingError as error:
-            raise Refusal(400, str(error), "bad_sdp") from error
-        root = request.scope.get("root_path", "")
-        location = f"{root}/v1/sessions/{seat.id}/whep?connection={seat.connection}"
-        response = Response(answer, 201, {"Location": location}, SDP)
-        for link in link_headers(stage.ice_servers(seat.id)):
-            response.headers.append("Link", link)
-        return response
+
+def _add_connecting(router: APIRouter, lobby: Lobby, stage: Stage) -> None:
+    """An offer, and what a viewer finds out after it."""
 
     @router.post(
-        "/v1/sessions/{session_id}/whep",
+        VIEWER,
         summary="Connect a viewer",
         description="An SDP offer with one audio and one video line. A `sendrecv` audio line "
         "brings the microphone. A second offer replaces the connection.",
@@ -65,10 +65,10 @@ def whep_routes(lobby: Lobby, shelf: Shelf, stage: Stage) -> APIRouter:
     )
     async def connect(request: Request, session_id: str) -> Response:
         seat = lobby.find(session_id)
-        return await answered(request, seat, await text_of(request, SDP))
+        return await _answered(lobby, stage, request, seat, await text_of(request, SDP))
 
     @router.patch(
-        "/v1/sessions/{session_id}/whep",
+        VIEWER,
         summary="Add addresses of the viewer",
         description="Trickle ICE. An ICE restart is refused with 422: connect anew.",
         status_code=204,
@@ -89,8 +89,12 @@ def whep_routes(lobby: Lobby, shelf: Shelf, stage: Stage) -> APIRouter:
             raise Refusal(400, str(error), "bad_sdp") from error
         return Response(status_code=204)
 
+
+def _add_connected(router: APIRouter, lobby: Lobby) -> None:
+    """What may be done with a connection."""
+
     @router.delete(
-        "/v1/sessions/{session_id}/whep",
+        VIEWER,
         summary="Disconnect the viewer",
         description="The session waits a while for the next one. A session that was opened with "
         "`POST /whep` ends.",
@@ -102,7 +106,7 @@ def whep_routes(lobby: Lobby, shelf: Shelf, stage: Stage) -> APIRouter:
         return Response(status_code=200)
 
     @router.get(
-        "/v1/sessions/{session_id}/whep",
+        VIEWER,
         summary="Nothing, as WHEP wants it",
         status_code=204,
         responses=refusals(404),
@@ -111,8 +115,12 @@ def whep_routes(lobby: Lobby, shelf: Shelf, stage: Stage) -> APIRouter:
         lobby.find(session_id)
         return Response(status_code=204)
 
+
+def _add_one_call(router: APIRouter, lobby: Lobby, shelf: Shelf, stage: Stage) -> None:
+    """For players that know nothing of sessions."""
+
     @router.post(
-        "/whep",
+        PLAYER,
         summary="Open a session and connect a viewer",
         description="The one-call form for standard players. `DELETE` at `Location` ends it.",
         status_code=201,
@@ -128,19 +136,30 @@ def whep_routes(lobby: Lobby, shelf: Shelf, stage: Stage) -> APIRouter:
         offer = await text_of(request, SDP)
         seat = lobby.open(exhibit, one_call=True)
         try:
-            return await answered(request, seat, offer)
+            return await _answered(lobby, stage, request, seat, offer)
         except BaseException:
             await lobby.close(seat, "unconnected")
             raise
 
-    @router.get("/whep", summary="Nothing, as WHEP wants it", status_code=204, responses=refusals())
+    @router.get(PLAYER, summary="Nothing, as WHEP wants it", status_code=204, responses=refusals())
     async def nothing_yet() -> Response:
         return Response(status_code=204)
 
-    for path in ("/v1/sessions/{session_id}/whep", "/whep"):
-        router.add_api_route(path, _options, methods=["OPTIONS"], include_in_schema=False)
-        router.add_api_route(path, _head, methods=["HEAD"], include_in_schema=False)
-    return router
+
+async def _answered(
+    lobby: Lobby, stage: Stage, request: Request, seat: Seat, offer: str
+) -> Response:
+    """The answer to an offer, and where its connection lives; Refusal 400 for bad SDP."""
+    try:
+        answer = await lobby.connect(seat, offer)
+    except SignallingError as error:
+        raise Refusal(400, str(error), "bad_sdp") from error
+    root = request.scope.get("root_path", "")
+    location = f"{root}/v1/sessions/{seat.id}/whep?connection={seat.connection}"
+    response = Response(answer, 201, {"Location": location}, SDP)
+    for link in link_headers(stage.ice_servers(seat.id)):
+        response.headers.append("Link", link)
+    return response
 
 
 async def text_of(request: Request, wanted: str) -> str:
