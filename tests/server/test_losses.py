@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -17,13 +17,6 @@ from tests.server.viewers import Seen, Viewer
 
 SECONDS = 3.0
 SETTLED_S = 0.5  # until what was lost in bad weather is there
-
-
-@pytest.fixture
-def workers() -> Iterator[MediaWorkers]:
-    pool = MediaWorkers()
-    yield pool
-    pool.close()
 
 
 def run(scenario: Coroutine[Any, Any, Any]) -> Any:

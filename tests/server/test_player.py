@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lipstream.server.encoders import EncodedPicture, VideoEncoder
+from lipstream.server.encoders import EncodedPicture, H264Encoder
 from lipstream.server.player import KEY_GAP, MediaWorkers, Player
 from lipstream.server.sender import MediaClock
 from lipstream.server.transport import NoObserver
@@ -29,7 +29,7 @@ class Outlet:
         self.reports += 1
 
 
-class Encoder(VideoEncoder):
+class Encoder(H264Encoder):
     """Takes as long as it is told, by an event."""
 
     def __init__(self) -> None:

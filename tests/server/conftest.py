@@ -1,0 +1,17 @@
+"""What tests of the server share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lipstream.server.webrtc import MediaWorkers
+
+
+@pytest.fixture
+def workers() -> Iterator[MediaWorkers]:
+    """Encoders of pictures, gone after the test."""
+    pool = MediaWorkers()
+    yield pool
+    pool.close()
