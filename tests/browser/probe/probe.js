@@ -1,5 +1,8 @@
 // Measures what a viewer sees and hears. All times are of this page's own clock, in milliseconds.
 
+import { Edges } from './edges.js';
+import { tap } from './tap.js';
+
 const OPEN = 64; // brightness of the bar from which the mouth counts as open
 const BITS = 16;
 const RATE = 24_000; // Hz of the test's speech
@@ -8,17 +11,16 @@ const canvas = new OffscreenCanvas(BITS, 2);
 const context = canvas.getContext('2d', { willReadFrequently: true });
 
 export const seen = { open: [], closed: [], counters: [], first: null };
-export const heard = { on: [], off: [] };
-const raw = { on: [], off: [] };
-let shift = Infinity; // from the audio context's clock to the page's
-let audio = null;
+export let heard = new Edges();
 let looking = false;
 
 /** Watches the element's picture and sound from now on; call it again after a reconnection. */
-export async function watch(avatar) {
+export function watch(avatar) {
   if (!looking) look(avatar.video);
   looking = true;
-  await listen(avatar.stream);
+  const edges = new Edges(); // what was heard before a reconnection is forgotten
+  heard = edges;
+  tap(avatar.stream.getAudioTracks()[0], (samples, time) => edges.take(samples, time));
 }
 
 function look(video) {
@@ -43,27 +45,6 @@ function look(video) {
     video.requestVideoFrameCallback(next);
   };
   video.requestVideoFrameCallback(next);
-}
-
-async function listen(stream) {
-  await audio?.close();
-  audio = new AudioContext({ latencyHint: 'interactive', sampleRate: 48_000 });
-  await audio.audioWorklet.addModule(new URL('worklet.js', import.meta.url));
-  const node = new AudioWorkletNode(audio, 'edges', { numberOfOutputs: 0 });
-  shift = Infinity;
-  raw.on = [];
-  raw.off = [];
-  node.port.onmessage = ({ data }) => {
-    // A message can only come late: the smallest difference is the nearest to the truth.
-    shift = Math.min(shift, performance.now() - 1000 * data.now);
-    if (data.kind === 'tick') return;
-    raw[data.kind].push(1000 * data.time);
-    heard.on = raw.on.map((time) => time + shift);
-    heard.off = raw.off.map((time) => time + shift);
-  };
-  // A remote track is silent here unless a media element plays it too, which ours does.
-  audio.createMediaStreamSource(new MediaStream(stream.getAudioTracks())).connect(node);
-  await audio.resume();
 }
 
 /** Sends a tone as one utterance; gives the time at which it left. */
@@ -99,5 +80,5 @@ export async function stats(avatar) {
 }
 
 export function record() {
-  return { now: performance.now(), seen, heard };
+  return { now: performance.now(), seen, heard: { ...heard } };
 }

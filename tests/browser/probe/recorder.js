@@ -1,11 +1,15 @@
 // Keeps every frame (as JPEG) and every sample that a viewer gets, on this page's clock.
 
+import { tap } from './tap.js';
+
 const QUALITY = 0.92;
+const PER_MS = 48; // samples
+const HOLE = 20; // ms without sound from which silence is put in its place
 
 export const frames = []; // { time: ms, picture: a promise of a Blob }
-export const sound = { samples: [], first: null, shift: Infinity }; // first: seconds of its context
+export const sound = { samples: [], first: null }; // first: when the first sample was played
 
-export async function record(avatar) {
+export function record(avatar) {
   const { video } = avatar;
   const next = (_, { expectedDisplayTime: time }) => {
     const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
@@ -14,22 +18,20 @@ export async function record(avatar) {
     video.requestVideoFrameCallback(next);
   };
   video.requestVideoFrameCallback(next);
-  const context = new AudioContext({ latencyHint: 'interactive', sampleRate: 48_000 });
-  await context.audioWorklet.addModule(new URL('tape.js', import.meta.url));
-  const node = new AudioWorkletNode(context, 'tape', { numberOfOutputs: 0 });
-  node.port.onmessage = ({ data }) => {
-    sound.shift = Math.min(sound.shift, performance.now() - 1000 * data.now);
-    sound.first ??= data.first;
-    sound.samples.push(data.samples);
-  };
-  context.createMediaStreamSource(new MediaStream(avatar.stream.getAudioTracks())).connect(node);
-  await context.resume();
+  let end = null;
+  tap(avatar.stream.getAudioTracks()[0], (samples, time) => {
+    sound.first ??= time;
+    end ??= time;
+    const hole = time - end > HOLE ? Math.round((time - end) * PER_MS) : 0;
+    sound.samples.push(new Float32Array(hole), samples);
+    end += (hole + samples.length) / PER_MS;
+  });
 }
 
 /** When the first sample was heard, ms, and all of them as base64 of 32-bit floats. */
 export async function heard() {
   const all = new Blob(sound.samples);
-  return { time: 1000 * sound.first + sound.shift, samples: await base64(all) };
+  return { time: sound.first, samples: await base64(all) };
 }
 
 /** Some of the frames: [time in ms, base64 of a JPEG]. */

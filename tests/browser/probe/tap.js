@@ -1,0 +1,19 @@
+// The sound of a track as its player takes it, on this page's clock.
+
+const WAITING = 500; // pieces of 10 ms that may wait while the page is busy
+
+/** Calls `take(samples, time)` for each piece; `time` in ms, of the piece's first sample. */
+export async function tap(track, take) {
+  const reader = new MediaStreamTrackProcessor({ track, maxBuffer: WAITING }).readable.getReader();
+  let shift = Infinity; // from the clock of the pieces, which never stops, to the page's
+  for (;;) {
+    const { done, value: piece } = await reader.read();
+    if (done) return;
+    // A piece can only come late: the smallest difference is the nearest to the truth.
+    shift = Math.min(shift, performance.now() - piece.timestamp / 1000);
+    const samples = new Float32Array(piece.numberOfFrames);
+    piece.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
+    take(samples, piece.timestamp / 1000 + shift);
+    piece.close();
+  }
+}
