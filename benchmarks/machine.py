@@ -8,6 +8,10 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from lipstream.server.capacity import usable_cores
+
+__all__ = ["describe", "stolen_s", "usable_cores"]
+
 PACKAGES = ("lipstream", "numpy", "opencv-python-headless", "av", "soxr")
 
 
@@ -20,11 +24,15 @@ def describe(root: Path) -> dict[str, object]:
         "packages": {name: _version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": usable_cores(),
         "load_before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
+
+
+def stolen_s() -> float:
+    """Seconds that the host has given to others while this machine had work, as Linux tells."""
+    facts = Path("/proc/stat")
+    return int(facts.read_text().split(maxsplit=9)[8]) / 100 if facts.exists() else 0.0
 
 
 def _git(root: Path, *words: str) -> str:

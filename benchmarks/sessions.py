@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.audience import Audience, Encoders, Viewers
 from benchmarks.load import Watched, talk
-from benchmarks.machine import describe
+from benchmarks.machine import describe, stolen_s, usable_cores
 from benchmarks.scenes import SCENES
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import open_avatar
@@ -37,7 +37,6 @@ from lipstream.config import AvatarConfig
 from lipstream.container import open_audio
 from lipstream.engine import Engine
 from lipstream.rendering.backends import open_backend
-from lipstream.server.capacity import usable_cores
 from lipstream.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,12 +88,12 @@ async def hold(
     for source in watched:
         source.counting = True
     cpu, theirs, began = time.process_time(), audience.cpu_s(), time.perf_counter()
-    stolen = _stolen()
+    stolen = stolen_s()
     await asyncio.sleep(seconds)
     took = time.perf_counter() - began
     share = 100 / (took * sessions)
     cpu, theirs = (time.process_time() - cpu) * share, (audience.cpu_s() - theirs) * share
-    stolen = 100 * (_stolen() - stolen) / (took * usable_cores())
+    stolen = 100 * (stolen_s() - stolen) / (took * usable_cores())
     units_after, late_after = _sum(watched)
     for talker in talkers:
         talker.cancel()
@@ -117,12 +116,6 @@ async def hold(
         theirs,
         stolen,
     )
-
-
-def _stolen() -> float:
-    """Seconds that the host has given to others while this machine had work, as Linux tells."""
-    facts = Path("/proc/stat")
-    return int(facts.read_text().split(maxsplit=9)[8]) / 100 if facts.exists() else 0.0
 
 
 def _sum(watched: list[Watched]) -> tuple[int, int]:

@@ -48,6 +48,8 @@ class Run:
 
     def checks(self) -> list[Check]:
         """The bounds that depend on how busy the machine is."""
+        said = (self.seen_after, self.heard_after)
+        stopped = (self.silent_after, self.closed_after)
         beyond = [delay - self.look_ahead for delay in self.seen_after]
         return [
             Check("frames per second", self.fps, least=23.5),
@@ -58,6 +60,8 @@ class Run:
             Check("silent after an interrupt, p95", percentile(self.silent_after, 95), most=200),
             Check("closed after an interrupt, p95", percentile(self.closed_after, 95), most=200),
             Check("first frame", self.first_frame, most=1000),
+            Check("beeps seen and heard", min(map(len, said)), BEEPS, BEEPS),
+            Check("interrupts seen and heard", min(map(len, stopped)), INTERRUPTS, INTERRUPTS),
         ]
 
     @property

@@ -25,6 +25,7 @@ from tests.browser.service import open_service
 from tests.browser.stage import Stage
 from tests.browser.viewer import AVATAR, Viewer
 from tests.media import write_wav
+from tests.timed import judge, take_until
 
 if TYPE_CHECKING:
     from lipstream.video import Floats, Image
@@ -42,7 +43,7 @@ MOST_OFFSET, LEAST_CORRELATION = 0.060, 0.55  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Take:
+class Recording:
     """What arrived. Times in seconds on the page's clock."""
 
     times: Curve  # when each frame was shown
@@ -58,34 +59,39 @@ def chosen_clip() -> Clip:
 
 
 def test_received_lips_follow_the_received_sound(stage: Stage, tmp_path: Path) -> None:
-    """A take that misses its bounds on a busy machine is repeated once."""
     clip = chosen_clip()
     pcm = np.round(clip.samples * 32767).astype(np.int16)
     file = write_wav(tmp_path / f"{clip.name}.wav", pcm, clip.sample_rate)
-    figures = []
+
+    def measure() -> tuple[float, float]:
+        recording = _record(stage, service.address, service.token, file, clip.seconds)
+        return _judged(clip, stage.run(recording))
+
+    def passed(figures: tuple[float, float]) -> bool:
+        return abs(figures[0]) <= MOST_OFFSET and figures[1] >= LEAST_CORRELATION
+
     with open_service("--puppet", f"face={PORTRAIT}") as service:
-        for _ in range(2):
-            take = stage.run(_record(stage, service.address, service.token, file, clip.seconds))
-            seconds, correlation = _judged(clip, take)
-            figures.append({"offset_ms": 1000 * seconds, "correlation": correlation})
-            if abs(seconds) <= MOST_OFFSET and correlation >= LEAST_CORRELATION:
-                break
+        takes = take_until(measure, passed)
+    figures = [
+        {"offset_ms": 1000 * seconds, "correlation": correlation, "stolen": take.stolen}
+        for take in takes
+        for seconds, correlation in [take.found]
+    ]
     ARTEFACT.parent.mkdir(exist_ok=True)
     ARTEFACT.write_text(json.dumps({"clip": clip.name, "takes": figures}, indent=1) + "\n")
-    assert abs(seconds) <= MOST_OFFSET, figures
-    assert correlation >= LEAST_CORRELATION, figures
+    judge(passed(takes[-1].found), takes, figures)
 
 
-def _judged(clip: Clip, take: Take) -> tuple[float, float]:
+def _judged(clip: Clip, recording: Recording) -> tuple[float, float]:
     """The offset in seconds, positive for late lips, and the correlation there."""
-    said = _placed(clip, take)
+    said = _placed(clip, recording)
     frames = int(clip.seconds * 25)
-    middles = take.times + 0.020 - said  # of the time each frame is seen, on the clip's clock
-    openings = np.interp(metrics.centres(frames), middles, take.openings)
+    middles = recording.times + 0.020 - said  # of the time each frame is seen, on the clip's clock
+    openings = np.interp(metrics.centres(frames), middles, recording.openings)
     return metrics.offset(openings, clip.target())
 
 
-async def _record(stage: Stage, address: str, token: str, file: Path, seconds: float) -> Take:
+async def _record(stage: Stage, address: str, token: str, file: Path, seconds: float) -> Recording:
     viewer = await Viewer.open(stage.browser, address, token)
     await viewer.start()
     await asyncio.sleep(SETTLE)
@@ -107,7 +113,7 @@ async def _record(stage: Stage, address: str, token: str, file: Path, seconds: f
         watcher.see(_decoded(picture))
     assert watcher.lost == 0
     resampler = Resampler(HEARD_RATE)
-    return Take(
+    return Recording(
         np.array([time for time, _ in frames]) / 1000,
         np.array(watcher.openings),
         np.concatenate([resampler.push(samples), resampler.flush()]),
@@ -122,11 +128,11 @@ def _decoded(picture: str) -> Image:
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _placed(clip: Clip, take: Take) -> float:
+def _placed(clip: Clip, recording: Recording) -> float:
     """When the clip's first sample was heard, by correlating what was heard with it."""
     resampler = Resampler(clip.sample_rate)
     said = np.concatenate([resampler.push(clip.samples), resampler.flush()])
-    size = 1 << (len(said) + len(take.sound)).bit_length()
-    spectrum = np.fft.rfft(take.sound, size) * np.conj(np.fft.rfft(said, size))
-    found = np.fft.irfft(spectrum, size)[: len(take.sound)]
-    return take.began + int(found.argmax()) / RATE
+    size = 1 << (len(said) + len(recording.sound)).bit_length()
+    spectrum = np.fft.rfft(recording.sound, size) * np.conj(np.fft.rfft(said, size))
+    found = np.fft.irfft(spectrum, size)[: len(recording.sound)]
+    return recording.began + int(found.argmax()) / RATE
