@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import soxr
 
-from lipstream.errors import AudioError
+from lipstream.errors import AudioError, MissingError
 from lipstream.timeline import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.video import Floats
+
+try:
+    import soxr
+except ModuleNotFoundError:  # a bare GPU machine that measures: its sound needs no resampling
+    soxr = None
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz
 MOST_CHANNELS = 64
@@ -184,4 +188,6 @@ class Resampler:
     def _new_filter(self) -> soxr.ResampleStream | None:
         if self.sample_rate == self.target:
             return None
+        if soxr is None:
+            raise MissingError("other rates of sound need soxr; run `pip install soxr`.")
         return soxr.ResampleStream(self.sample_rate, self.target, 1, quality="HQ")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import cv2
-
 
 @contextmanager
 def one_thread_per_picture() -> Iterator[None]:
@@ -15,6 +13,11 @@ def one_thread_per_picture() -> Iterator[None]:
     A puppet's pictures are small: splitting each among threads doubles the processor time and
     saves none, and it takes the cores that the video encoder needs.
     """
+    try:
+        import cv2
+    except ModuleNotFoundError:  # pictures are put together elsewhere, on a GPU
+        yield
+        return
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
