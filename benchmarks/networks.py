@@ -1,11 +1,11 @@
 """How fast MuseTalk's networks paint a face, next to diffusers in the same run.
 
-    python benchmarks/networks.py [--batch N] [--runs N] [--threads N] [--tiny] [--out FILE]
+    python benchmarks/networks.py [--batch N] [--runs N] [--threads N] [--each] [--tiny] [--out F]
 
-UNet and decoder, latents and audio in, uint8 pictures out, on synthetic weights that all
-contestants share. They take turns in every run, so that a busy machine disturbs all alike; the
-ratio is the median over the runs. Beside the speed stands the distance to diffusers in float32.
-Needs torch and diffusers; on a machine with CUDA everything runs there.
+UNet and decoder, latents and audio in, uint8 pictures out, on the same synthetic weights. All take
+turns in every run, so that a busy machine disturbs all alike; the ratio is the median over the
+runs. Beside the speed stands the distance to diffusers in float32. Needs torch and diffusers; on a
+machine with CUDA everything runs there.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from importlib import import_module
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -29,9 +29,11 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import describe
-from lipstream.rendering.musetalk.packed import pack
+from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.switches import Switches, switched
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, to_pictures
+from lipstream.speech.network import SpeechNetwork
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = 3.0  # times faster than diffusers on a CPU with bfloat16 units
@@ -52,7 +54,7 @@ VAE: dict[str, Any] = {
 TINY_UNET = UNET | {"block_out_channels": [32, 64, 64, 64], "norm_num_groups": 8}
 TINY_VAE = VAE | {"block_out_channels": [16, 32, 32, 32], "norm_num_groups": 8}
 
-Paint = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+Paint = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,13 @@ class Result:
     name: str
     ms: list[float]  # per frame, one for each run
     ratio: float  # times faster than the first, median over the runs
-    latent_error: float  # largest difference of the UNet's latents
+    error: float  # root of the mean square difference over that of the first's values
     psnr: float  # dB between the pictures
 
     def __str__(self) -> str:
         return (
             f"{self.name:<36}{min(self.ms):>9.1f}{median(self.ms):>9.1f}{self.ratio:>8.2f}"
-            f"{self.latent_error:>12.2g}{self.psnr:>10.1f}"
+            f"{self.error:>12.2g}{self.psnr:>10.1f}"
         )
 
 
@@ -78,12 +80,12 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     facts = describe(ROOT) | {"torch": torch.__version__}
-    contestants = _contestants(device, options.tiny)
+    contestants = _contestants(device, options.tiny, options.each)
     latents, audio = _inputs(options.batch, device)
     results = race(contestants, latents, audio, options.runs)
     size = "tiny networks" if options.tiny else "published size"
     print(f"{size}, batch {options.batch}, {device}, {torch.get_num_threads()} threads")
-    print(f"{'ms per frame':<36}{'best':>9}{'median':>9}{'ratio':>8}{'latents':>12}{'PSNR dB':>10}")
+    print(f"{'ms per frame':<36}{'best':>9}{'median':>9}{'ratio':>8}{'error':>12}{'PSNR dB':>10}")
     print(*results, sep="\n")
     if device == "cpu" and not options.tiny:
         print(f"target: ratio {TARGET:g} at the last line")
@@ -98,6 +100,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=1, help="frames painted together")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0, help="torch's own choice unless given")
+    parser.add_argument("--each", action="store_true", help="also every saving alone")
     parser.add_argument("--tiny", action="store_true", help="small networks: does it run at all?")
     parser.add_argument("--out", type=Path, help="write a JSON report")
     return parser.parse_args()
@@ -110,7 +113,7 @@ def _inputs(batch: int, device: str) -> tuple[Tensor, Tensor]:
     return latents.to(device), audio.to(device)
 
 
-def _contestants(device: str, tiny: bool) -> dict[str, Paint]:
+def _contestants(device: str, tiny: bool, each: bool) -> dict[str, Paint]:
     """By name; the first is what the others are measured against."""
     unet_config, vae_config = (TINY_UNET, TINY_VAE) if tiny else (UNET, VAE)
     with torch.device("meta"):
@@ -120,16 +123,22 @@ def _contestants(device: str, tiny: bool) -> dict[str, Paint]:
     fill(vae, device, seed=3)
     contestants = {
         "diffusers, float32": _theirs(unet, vae, unet_config, vae_config),
-        "ours, float32": _ours(unet, vae),
+        "ours, float32": _networks(unet, vae, torch.float32).paint,
     }
-    fast = [torch.bfloat16, torch.float16] if device == "cuda" else [torch.bfloat16]
-    for dtype in fast:
-        name = f"ours, {str(dtype).removeprefix('torch.')}, channels_last"
-        contestants[name] = _ours(_converted(unet, dtype), _converted(vae, dtype))
-    if device == "cpu":
-        packed = _converted(unet, torch.bfloat16), _converted(vae, torch.bfloat16)
-        if all([pack(network) for network in packed]):
-            contestants["ours, bfloat16, packed weights"] = _ours(*packed)
+    for dtype in [torch.bfloat16, torch.float16] if device == "cuda" else [torch.bfloat16]:
+        plain = _networks(copy.deepcopy(unet), copy.deepcopy(vae), dtype)
+        exact = Switches.exact(plain.device, dtype)
+        layout = Switches(channels_last=True)
+        rows = {"channels_last": layout}
+        if each:
+            rows |= {
+                switch: replace(layout, **{switch: True})
+                for switch in (field.name for field in fields(Switches))
+                if switch != "channels_last" and getattr(exact, switch)
+            }
+        for named, switches in (rows | {"all exact savings": exact}).items():
+            name = f"ours, {str(dtype).removeprefix('torch.')}, {named}"
+            contestants[name] = _paint(switched(plain, switches))
     return contestants
 
 
@@ -160,33 +169,23 @@ def _theirs(unet: UNet, vae: Vae, unet_config: Any, vae_config: Any) -> Paint:
     their_vae.load_state_dict(vae.state_dict(), strict=True, assign=True)
     step = torch.zeros((), dtype=torch.long, device=unet.conv_in.weight.device)
 
-    def paint(latents: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
+    def paint(latents: Tensor, audio: Tensor) -> Tensor:
         made = their_unet(latents, step, encoder_hidden_states=add_positions(audio)).sample
-        raw = their_vae.decode(made / their_vae.config.scaling_factor).sample
-        return made, to_pictures(raw)
+        raw: Tensor = their_vae.decode(made / their_vae.config.scaling_factor).sample
+        return raw
 
     return paint
 
 
-def _converted(network: Any, dtype: torch.dtype) -> Any:
-    """A copy in another precision, laid out as fast convolutions want it."""
-    converted = copy.deepcopy(network).to(dtype).to(memory_format=torch.channels_last)
-    if isinstance(converted, UNet):
-        converted.fold_time()
-    return converted
+def _networks(unet: UNet, vae: Vae, dtype: torch.dtype) -> MuseTalkNetworks:
+    device = unet.conv_in.weight.device
+    deaf = cast(SpeechNetwork, None)  # what is heard is given here
+    return MuseTalkNetworks("v15", unet.to(dtype), vae.to(dtype), deaf, device, dtype)
 
 
-def _ours(unet: UNet, vae: Vae) -> Paint:
-    dtype = next(unet.parameters()).dtype
-
-    def paint(latents: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
-        latents = latents.to(dtype)
-        if dtype != torch.float32:
-            latents = latents.contiguous(memory_format=torch.channels_last)
-        made = unet(latents, add_positions(audio).to(dtype))
-        return made, to_pictures(vae.decode(made / vae.dimensions.scaling))
-
-    return paint
+def _paint(networks: MuseTalkNetworks) -> Paint:
+    dtype = networks.dtype
+    return lambda latents, audio: networks.paint(latents.to(dtype), audio.to(dtype))
 
 
 @torch.inference_mode()
@@ -198,19 +197,20 @@ def race(contestants: dict[str, Paint], latents: Tensor, audio: Tensor, runs: in
         for name, paint in contestants.items():
             ms[name].append(_time(paint, latents, audio) / len(latents))
     first = next(iter(contestants))
-    expected_latents, expected = painted[first]
+    expected = painted[first].float()
     results = []
-    for name, (made, pictures) in painted.items():
+    for name, made in painted.items():
         ratios = [one / other for one, other in zip(ms[first], ms[name], strict=True)]
-        error = float((made.float() - expected_latents).abs().max())
-        results.append(Result(name, ms[name], median(ratios), error, _psnr(pictures, expected)))
+        error = float((made.float() - expected).norm() / expected.norm())
+        psnr = _psnr(to_pictures(made), to_pictures(expected))
+        results.append(Result(name, ms[name], median(ratios), error, psnr))
     return results
 
 
 def _time(paint: Paint, latents: Tensor, audio: Tensor) -> float:
     """Milliseconds."""
     start = time.perf_counter()
-    paint(latents, audio)[1].cpu()  # on a GPU this waits for the result
+    to_pictures(paint(latents, audio)).cpu()  # on a GPU this waits for the result
     return (time.perf_counter() - start) * 1e3
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
+from lipstream.speech.network import SpeechNetwork
 from tests.golden_cases.filling import config_of, fill_module
 
 TINY_UNET: dict[str, Any] = {
@@ -55,6 +57,22 @@ def vae(config: dict[str, Any] = TINY_VAE) -> Vae:
     network = Vae(VaeDimensions.from_config(config))
     fill_module(network)
     return network
+
+
+def networks(
+    unet_config: dict[str, Any] = TINY_UNET,
+    vae_config: dict[str, Any] = TINY_VAE,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> MuseTalkNetworks:
+    """Both of them, without an ear."""
+    place: dict[str, Any] = {"device": device, "dtype": dtype}
+    painters = unet(unet_config).to(**place), vae(vae_config).to(**place)
+    for painter in painters:
+        painter.requires_grad_(False)
+    deaf = cast(SpeechNetwork, None)
+    return MuseTalkNetworks("v15", *painters, deaf, torch.device(device), dtype)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

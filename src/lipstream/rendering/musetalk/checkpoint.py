@@ -24,7 +24,7 @@ from lipstream.rendering.musetalk.layout import (
     read_config,
 )
 from lipstream.rendering.musetalk.statefile import read_state
-from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
+from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, current_names
 from lipstream.speech.whisper import (
     WhisperDimensions,
@@ -53,6 +53,15 @@ class MuseTalkNetworks:
     speech: SpeechNetwork
     device: torch.device
     dtype: torch.dtype
+
+    def paint(self, latents: Tensor, audio: Tensor) -> Tensor:
+        """(b, 8, h, w) latents, (b, tokens, width) audio -> (b, 3, 8 h, 8 w), RGB near -1..1.
+
+        Both are of the device and the precision of the networks; the audio is without positions.
+        Nothing here waits for the device or depends on values, so that it can be recorded.
+        """
+        painted = self.unet(latents, add_positions(audio))
+        return self.vae.decode(painted / self.vae.dimensions.scaling)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

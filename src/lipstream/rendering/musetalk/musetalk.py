@@ -23,7 +23,6 @@ from lipstream.rendering.musetalk.preparation import (
     prepare_faces,
     stored_faces,
 )
-from lipstream.rendering.musetalk.unet import add_positions
 from lipstream.rendering.musetalk.vae import Vae, to_pictures
 from lipstream.rendering.renderer import FrameRequest
 from lipstream.timeline import FPS
@@ -113,12 +112,9 @@ class MuseTalkRenderer:
         if not rows:
             return []
         said = [requests[i].conditioning for i in rows]
-        heard = add_positions(self._tensor(np.stack([one for one in said if one is not None])))
+        heard = self._tensor(np.stack([one for one in said if one is not None]))
         latents = self._tensor(np.stack([shown[i][1] for i in rows]))
-        networks = self.networks
-        painted = networks.unet(latents, heard.to(networks.dtype))
-        raw = networks.vae.decode(painted / networks.vae.dimensions.scaling)
-        return list(to_pictures(raw).cpu().numpy())
+        return list(to_pictures(self.networks.paint(latents, heard)).cpu().numpy())
 
     def _prepare(self, avatar: Avatar, progress: Progress | None) -> MuseFaces:
         return prepare_faces(

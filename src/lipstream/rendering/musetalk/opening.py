@@ -9,13 +9,14 @@ import torch
 
 from lipstream.config import MuseTalkConfig
 from lipstream.errors import OptionError
-from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks, load_checkpoint, load_parser
+from lipstream.rendering.musetalk.checkpoint import load_checkpoint, load_parser
 from lipstream.rendering.musetalk.dwpose import DwPose
 from lipstream.rendering.musetalk.layout import find_landmarks
-from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
-from lipstream.rendering.musetalk.packed import pack, packable
+from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer, fingerprint
+from lipstream.rendering.musetalk.packed import packable
 from lipstream.rendering.musetalk.parsing import FaceParser
 from lipstream.rendering.musetalk.preparation import FaceSettings
+from lipstream.rendering.musetalk.switches import Switches, switched
 from lipstream.speech.excerpt import WHOLE_PIECES, ExcerptEncoder, recent
 from lipstream.weights import models_folder
 
@@ -43,13 +44,15 @@ def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder
     if precision is None and config.optimized and device.type == "cpu" and packable():
         precision = torch.bfloat16
     networks = load_checkpoint(models, config.version, device, precision)
+    checkpoint = fingerprint(networks.vae)  # of what is published, before anything is folded
     if config.optimized:
-        networks = optimized(networks)
+        networks = switched(networks, Switches.exact(networks.device, networks.dtype))
     # The published landmarks and masks are used where the user has pulled them.
     parser, landmarks = load_parser(models, device), find_landmarks(models)
     settings = replace(
         FaceSettings.published(networks.version, config.shift),
         side=config.side,
+        checkpoint=checkpoint,
         landmarks="mesh" if landmarks is None else "dwpose",
         labels="mesh" if parser is None else "bisenet",
     )
@@ -62,23 +65,6 @@ def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder
     )
     plan = recent(fps) if config.live else WHOLE_PIECES
     return ExcerptEncoder(networks.speech, plan), renderer
-
-
-def optimized(networks: MuseTalkNetworks) -> MuseTalkNetworks:
-    """The same networks, faster: channels last, timestep folded in; compiled on a GPU, laid out for
-    the processor's bfloat16 units where it has them. Results differ by rounding only.
-    """
-    unet, vae = networks.unet, networks.vae
-    for network in (unet, vae):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    unet.fold_time()
-    pack(unet)
-    pack(vae)
-    if networks.device.type == "cuda":
-        # Graphs are captured per shape: `reduce-overhead` replays them without the launches.
-        unet.compile(mode="reduce-overhead", dynamic=False)
-        vae.decoder.compile(mode="reduce-overhead", dynamic=False)
-    return replace(networks, unet=unet, vae=vae)
 
 
 def _device(name: str | None) -> torch.device:

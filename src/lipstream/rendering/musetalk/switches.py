@@ -1,0 +1,76 @@
+"""The exact savings: what makes the networks faster and changes their results by rounding only.
+
+Each is a switch of its own, so that each can be judged alone, against the plain networks.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.packed import pack
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Which savings are on."""
+
+    fold_time: bool = False  # the constant timestep goes into biases
+    channels_last: bool = False  # weights, and so pictures too, are laid out pixel by pixel
+    pack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
+
+    @classmethod
+    def none(cls) -> Switches:
+        """The plain networks."""
+        return cls()
+
+    @classmethod
+    def exact(cls, device: torch.device, dtype: torch.dtype) -> Switches:
+        """What is known to gain on this device at this precision."""
+        on_cpu = device.type == "cpu"
+        return cls(
+            fold_time=True,
+            channels_last=True,
+            pack=on_cpu and dtype == torch.bfloat16,
+        )
+
+
+@torch.no_grad()
+def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks:
+    """The same networks with these savings; the given ones stay as they are.
+
+    Both share the tensors that no saving changes. Convert and move networks before.
+    """
+    unet, vae = _apart(networks.unet), _apart(networks.vae)
+    if switches.fold_time:
+        unet.fold_time()
+    if switches.channels_last:
+        _lay_out(unet)
+        _lay_out(vae)
+    if switches.pack:  # last: afterwards weights may not change
+        pack(unet)
+        pack(vae)
+    return replace(networks, unet=unet, vae=vae)
+
+
+def _apart(network: Network) -> Network:
+    """Modules of its own around the same tensors."""
+    shared = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
+    return copy.deepcopy(network, shared)
+
+
+def _lay_out(network: nn.Module) -> None:
+    """Every weight of a convolution pixel by pixel, in a new tensor: the old may be shared."""
+    for module in network.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            if weight.ndim == 4:
+                laid = weight.contiguous(memory_format=torch.channels_last)
+                setattr(module, name, nn.Parameter(laid, requires_grad=False))
