@@ -178,9 +178,11 @@ def test_one_slow_batch_does_not_stop_all_work() -> None:
     assert diary.drawn[-20:] == list(range(40, 60))
 
 
-@pytest.mark.parametrize("phases", [(0, 1), (0, 20), (0, 1, 2), (0, 13, 26, 39)])
+@pytest.mark.parametrize(
+    "phases", [(0, 1), (0, 20), (0, 1, 2), (0, 13, 26, 39), (0, 7, 14, 21, 28, 35)]
+)
 def test_in_overload_all_lose_alike(phases: tuple[int, ...]) -> None:
-    """Each frame takes 30 ms: 33 a second, for two to four sessions that want 25 each."""
+    """Each frame takes 30 ms: 33 a second, for two to six sessions that want 25 each."""
     clock = ManualClock(100)
     worker = batcher(Diary(clock, cost_ms=30), clock=clock)
     lanes = [worker.open() for _ in phases]
@@ -194,7 +196,7 @@ def test_in_overload_all_lose_alike(phases: tuple[int, ...]) -> None:
             clock.advance(1)
     shares = [sum(one.picture is not None for one in mine) for mine in asked]
     assert sum(shares) >= 0.6 * 20_000 / 30  # most of the work is of use
-    assert min(shares) >= 0.6 * sum(shares) / len(shares)
+    assert min(shares) >= 0.9 * sum(shares) / len(shares)
 
 
 def test_speech_of_several_sessions_is_encoded_in_one_call() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.rendering.backends import Backend, open_backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.renderer import FrameRequest, PendingPictures, PipelinedRenderer
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import frame_ms
 from lipstream.video import TimedFrame
+
+if TYPE_CHECKING:
+    from lipstream.video import Image
 
 
 class Engine:
@@ -43,19 +47,48 @@ class Engine:
     def frames(self, segments: Sequence[Segment]) -> Iterator[TimedFrame]:
         """The same one by one: speech is encoded at once, pictures `backend.batch` at a time.
 
-        However long the segments, no more pictures than that are held.
+        However long the segments, no more pictures than that are held; see `flow`.
         """
-        conditionings = self.backend.encoder.encode([segment.context for segment in segments])
-        requests = [
-            FrameRequest(segment.avatar, segment.first_frame + offset, rows[offset])
-            for segment, rows in zip(segments, conditionings, strict=True)
-            for offset in range(segment.frame_count)
-        ]
-        for start in range(0, len(requests), self.backend.batch):
-            batch = requests[start : start + self.backend.batch]
-            pictures = self.backend.renderer.render(batch)
-            for request, picture in zip(batch, pictures, strict=True):
-                yield TimedFrame(picture, frame_ms(request.index, self.fps))
+        return self.flow([segments])
+
+    def flow(self, groups: Iterable[Sequence[Segment]]) -> Iterator[TimedFrame]:
+        """The frames of one group of segments after the other; speech is encoded group by group.
+
+        A pipelined renderer has its next batch, of this group or of the next, before the pictures
+        of the last are given out: one more batch is held, and what is done with pictures costs it
+        no time.
+        """
+        renderer = self.backend.renderer
+        if not isinstance(renderer, PipelinedRenderer):
+            for batch in self._batches(groups):
+                yield from self._timed(batch, renderer.render(batch))
+            return
+        earlier: tuple[list[FrameRequest], PendingPictures] | None = None
+        for batch in self._batches(groups):
+            begun = batch, renderer.begin(batch)
+            if earlier is not None:
+                yield from self._timed(earlier[0], earlier[1].finish())
+            earlier = begun
+        if earlier is not None:
+            yield from self._timed(earlier[0], earlier[1].finish())
+
+    def _batches(self, groups: Iterable[Sequence[Segment]]) -> Iterator[list[FrameRequest]]:
+        """The requests of all groups, at most `backend.batch` at a time and of one group each."""
+        for segments in groups:
+            conditionings = self.backend.encoder.encode([segment.context for segment in segments])
+            requests = [
+                FrameRequest(segment.avatar, segment.first_frame + offset, rows[offset])
+                for segment, rows in zip(segments, conditionings, strict=True)
+                for offset in range(segment.frame_count)
+            ]
+            for start in range(0, len(requests), self.backend.batch):
+                yield requests[start : start + self.backend.batch]
+
+    def _timed(
+        self, requests: Sequence[FrameRequest], pictures: Sequence[Image]
+    ) -> Iterator[TimedFrame]:
+        for request, picture in zip(requests, pictures, strict=True):
+            yield TimedFrame(picture, frame_ms(request.index, self.fps))
 
 
 def open_engine(backend: Backend | None = None) -> Engine:

@@ -89,21 +89,25 @@ def render_stream(
 ) -> Iterator[TimedFrame]:
     """The frames of one utterance as its chunks come: the engine at work, without a clock."""
     stream = engine.open_stream(avatar)
-    for chunk in chunks:
-        yield from _render_batched(engine, stream.push(chunk))
-    yield from _render_batched(engine, stream.end())
+
+    def groups() -> Iterator[list[Segment]]:
+        for chunk in chunks:
+            yield from _grouped(engine, stream.push(chunk))
+        yield from _grouped(engine, stream.end())
+
+    return engine.flow(groups())
 
 
-def _render_batched(engine: Engine, segments: list[Segment]) -> Iterator[TimedFrame]:
-    """Render in batches of about the size the backend likes; memory holds one batch."""
-    batch: list[Segment] = []
+def _grouped(engine: Engine, segments: list[Segment]) -> Iterator[list[Segment]]:
+    """Segments in groups of about as many frames as the backend likes; memory holds one batch."""
+    group: list[Segment] = []
     for segment in segments:
-        batch.append(segment)
-        if sum(waiting.frame_count for waiting in batch) >= engine.backend.batch:
-            yield from engine.frames(batch)
-            batch = []
-    if batch:
-        yield from engine.frames(batch)
+        group.append(segment)
+        if sum(waiting.frame_count for waiting in group) >= engine.backend.batch:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _refuse_overwriting(target: Path, audio: Path, avatar: Avatar | str | Path) -> None:

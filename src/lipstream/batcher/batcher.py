@@ -6,30 +6,26 @@ import heapq
 import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.batcher.attempts import Begun, each
 from lipstream.batcher.hearing import Heard, Hearing
-from lipstream.batcher.lane import Drawing, Lane, Listening
+from lipstream.batcher.lane import Drawing, Lane, Listening, favour, next_pieces
+from lipstream.batcher.reserve import Reserve
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.playout import Clock, MonotonicClock
+from lipstream.rendering.renderer import PipelinedRenderer
 from lipstream.rendering.threads import one_thread_per_picture
 from lipstream.stream import Segment
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.video import Floats, Image
 
 PIECES_AT_ONCE = 16  # of speech, heard between two batches of frames
-# What was late is answered with so much more time for all, at most so often and so much; taken back
-# by this for each frame in time, so that about one frame in 400 is late under a heavy load.
-RESERVE_STEP_MS, RESERVE_EVERY_MS, MOST_RESERVE_MS, RESERVE_DECAY_MS = 20, 100, 240, 0.05
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +50,10 @@ class Batcher:
     anything. In overload a lane that lost a frame goes before the others, so that all lose alike.
     An error fails the one piece of work that raised it.
 
+    With a renderer that is pipelined the next batch is begun before the last one is waited for:
+    its device always has something to do, and hearing costs it nothing. Never more than one batch
+    is pending, so that what is urgent waits for two at most.
+
     `start` gives it a thread; without one, `step` does the work of one batch. Lanes may be used
     from any thread.
     """
@@ -68,9 +68,12 @@ class Batcher:
         self._lanes: list[Lane] = []
         self._closed = False
         self._thread: threading.Thread | None = None
+        renderer = engine.backend.renderer
+        self._pipelined = renderer if isinstance(renderer, PipelinedRenderer) else None
+        self._begun: Begun | None = None  # used by the working thread alone
+        self._free_ms = 0  # when the last batch was delivered
         self._pace = 0.0  # ms that a batch takes, about
-        self._reserve = 0.0  # see `reserve_ms`
-        self._grown_ms = -RESERVE_EVERY_MS  # when it last grew
+        self._reserve = Reserve()
 
     @property
     def pace_ms(self) -> float:
@@ -79,12 +82,8 @@ class Batcher:
 
     @property
     def reserve_ms(self) -> int:
-        """How much earlier than just in time work should be given at present.
-
-        Grows when frames are late and shrinks slowly while they are not: alone, a session answers
-        at once; beside others, it leaves them time for theirs.
-        """
-        return round(self._reserve)
+        """How much earlier than just in time work should be given at present; see `Reserve`."""
+        return self._reserve.ms
 
     def start(self) -> None:
         """Work in a thread of its own from now on, until `close`."""
@@ -97,7 +96,9 @@ class Batcher:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is None:
+            self._settle()
+        elif self._thread is not threading.current_thread():
             self._thread.join()
 
     def open(self) -> Lane:
@@ -113,8 +114,10 @@ class Batcher:
 
     def step(self) -> bool:
         """Hear what waits and draw one batch; whether there was anything to do."""
+        if self._pipelined is not None:
+            return self._step_pipelined(self._pipelined)
         with self._changed:
-            pieces = self._pieces()
+            pieces = next_pieces(self._lanes, PIECES_AT_ONCE)
             frames = [] if pieces else self._frames()
         if pieces:
             self._listen(pieces)
@@ -124,17 +127,50 @@ class Batcher:
             self._draw(frames)
         return bool(pieces or frames)
 
+    def _step_pipelined(self, renderer: PipelinedRenderer) -> bool:
+        """Begin one batch, hear what waits, then deliver the batch that was begun before.
+
+        In this order the device has its next batch before it ends the last, and speech is heard
+        while it draws.
+        """
+        with self._changed:
+            pieces, frames = next_pieces(self._lanes, PIECES_AT_ONCE), self._frames()
+        earlier, self._begun = self._begun, None
+        if frames:
+            self._begun = Begun.begin(renderer, frames, self.clock.now_ms())
+        if pieces:
+            self._listen(pieces)
+        if earlier is not None:
+            self._deliver(earlier.frames, earlier.finish(renderer), earlier.began_ms)
+        return bool(pieces or frames or earlier)
+
     def _run(self) -> None:
         with one_thread_per_picture():
             while True:
                 with self._changed:
                     self._changed.wait_for(self._needed)
                     if self._closed:
-                        return
+                        break
                 self.step()
+            self._settle()
+
+    def _settle(self) -> None:
+        """Deliver what is pending."""
+        begun, self._begun = self._begun, None
+        if begun is not None and self._pipelined is not None:
+            self._deliver(begun.frames, begun.finish(self._pipelined), begun.began_ms)
 
     def _needed(self) -> bool:
-        return self._closed or any(lane.drawings or lane.listenings for lane in self._lanes)
+        if self._closed or self._begun is not None:
+            return True
+        return any(lane.drawings or lane.listenings for lane in self._lanes)
+
+    def _ready_ms(self) -> float:
+        """When a batch that is begun now could be ready, about."""
+        now: float = self.clock.now_ms()
+        if self._begun is not None:
+            now = max(now, max(self._begun.began_ms, self._free_ms) + self._pace)
+        return now + self._pace
 
     def _forget(self, lane: Lane) -> None:
         with self._changed:
@@ -143,28 +179,9 @@ class Batcher:
             lane.drawings.clear()
             lane.listenings.clear()
 
-    def _pieces(self) -> list[tuple[Lane, Listening]]:
-        """The next pieces of speech, at most `PIECES_AT_ONCE`; each lane's in their order."""
-        heads = [
-            (lane.listenings[0].due, n) for n, lane in enumerate(self._lanes) if lane.listenings
-        ]
-        heapq.heapify(heads)
-        taken: list[tuple[Lane, Listening]] = []
-        while heads and len(taken) < PIECES_AT_ONCE:
-            _, n = heads[0]
-            lane = self._lanes[n]
-            piece = lane.listenings.popleft()
-            if piece.wanted:
-                taken.append((lane, piece))
-            if lane.listenings:
-                heapq.heapreplace(heads, (lane.listenings[0].due, n))
-            else:
-                heapq.heappop(heads)
-        return taken
-
     def _frames(self) -> list[tuple[Lane, Drawing]]:
         """The next frames that can be ready in time, at most one batch of them."""
-        ready_at = self.clock.now_ms() + self._pace
+        ready_at = self._ready_ms()
         heads: list[tuple[int, int]] = []
         for n, lane in enumerate(self._lanes):
             if lane.drawings and self._drop(lane, ready_at):
@@ -196,8 +213,8 @@ class Batcher:
                 if first.due >= ready_at:
                     return True
                 self.counts.dropped += 1
-                lane.favour()
-                self._grow()
+                favour(lane, self._lanes)
+                self._reserve.grow(self.clock.now_ms())
                 # A batch that once took long must not stop all work for ever.
                 self._pace *= 0.9
             drawings.popleft()
@@ -232,14 +249,24 @@ class Batcher:
         if not segments:
             return []
         encode = self.engine.backend.encoder.encode
-        return _each([segment.context for segment in segments], encode)
+        return each([segment.context for segment in segments], encode)
 
     def _draw(self, frames: list[tuple[Lane, Drawing]]) -> None:
-        before = self.clock.now_ms()
+        began = self.clock.now_ms()
         render = self.engine.backend.renderer.render
-        pictures = _each([drawing.request for _, drawing in frames], render)
+        self._deliver(frames, each([drawing.request for _, drawing in frames], render), began)
+
+    def _deliver(
+        self,
+        frames: list[tuple[Lane, Drawing]],
+        pictures: list[Image | Exception],
+        began_ms: int,
+    ) -> None:
+        """Hand over what became of a batch that was begun at `began_ms`."""
         now = self.clock.now_ms()
-        self._pace += (now - before - self._pace) / 8
+        # A batch that was begun behind another one has waited for it first.
+        self._pace += (now - max(began_ms, self._free_ms) - self._pace) / 8
+        self._free_ms = now
         self.counts.batches += 1
         drawn = 0
         for (lane, drawing), picture in zip(frames, pictures, strict=True):
@@ -256,17 +283,10 @@ class Batcher:
                     lane.settle()
             elif drawing.due <= now:
                 self.counts.late += 1
-                lane.favour()
-                self._grow()
+                favour(lane, self._lanes)
+                self._reserve.grow(self.clock.now_ms())
         self.counts.drawn += drawn
-        self._reserve = max(self._reserve - drawn * RESERVE_DECAY_MS, 0.0)
-
-    def _grow(self) -> None:
-        """A frame was late. Several at a time have one cause."""
-        now = self.clock.now_ms()
-        if now - self._grown_ms >= RESERVE_EVERY_MS:
-            self._grown_ms = now
-            self._reserve = min(self._reserve + RESERVE_STEP_MS, MOST_RESERVE_MS)
+        self._reserve.shrink(drawn)
 
     def _fail(self, lane: Lane, work: Drawing | Listening, error: Exception) -> None:
         self.counts.failed += 1
@@ -281,21 +301,3 @@ def _finish(work: Drawing | Listening) -> None:
     work.done = True
     if work.wake is not None:
         work.wake()
-
-
-def _each(
-    items: Sequence[_Item], work: Callable[[Sequence[_Item]], Sequence[_Result]]
-) -> list[_Result | Exception]:
-    """The results of one call for all items or, when that raises, of a call for each.
-
-    An item whose own call raises has its exception for a result.
-    """
-    try:
-        results = work(items)
-        if len(results) != len(items):
-            raise RuntimeError(f"a backend gave {len(results)} results for {len(items)} requests.")
-        return list(results)
-    except Exception as error:  # whatever a backend raises is told to those concerned
-        if len(items) == 1:
-            return [error]
-    return [result for item in items for result in _each([item], work)]

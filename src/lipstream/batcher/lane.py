@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -92,10 +93,35 @@ class Lane:
         """Forget all work of this lane. May be called twice."""
         self._remove(self)
 
-    def favour(self) -> None:
-        """A frame of this lane was lost: its next ones go before those of others."""
-        self.credit = min(self.credit + CREDIT_STEP_MS, MOST_CREDIT_MS)
-
     def settle(self) -> None:
         """A frame of this lane came in time."""
         self.credit = max(self.credit - CREDIT_STEP_MS, 0)
+
+
+def favour(lane: Lane, lanes: Sequence[Lane]) -> None:
+    """A frame of this lane was lost: its next ones go before those of others."""
+    if lane.credit < MOST_CREDIT_MS:
+        lane.credit += CREDIT_STEP_MS
+        return
+    # In heavy overload all come to the limit, and still one must go before the others.
+    for other in lanes:
+        if other is not lane:
+            other.settle()
+
+
+def next_pieces(lanes: Sequence[Lane], most: int) -> list[tuple[Lane, Listening]]:
+    """Take the next pieces of speech, at most so many; each lane's in their order."""
+    heads = [(lane.listenings[0].due, n) for n, lane in enumerate(lanes) if lane.listenings]
+    heapq.heapify(heads)
+    taken: list[tuple[Lane, Listening]] = []
+    while heads and len(taken) < most:
+        _, n = heads[0]
+        lane = lanes[n]
+        piece = lane.listenings.popleft()
+        if piece.wanted:
+            taken.append((lane, piece))
+        if lane.listenings:
+            heapq.heapreplace(heads, (lane.listenings[0].due, n))
+        else:
+            heapq.heappop(heads)
+    return taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
@@ -37,4 +37,24 @@ class Renderer(Protocol):
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
         """One (height, width, 3) uint8 RGB picture of the avatar's size per request."""
+        ...
+
+
+class PendingPictures(Protocol):
+    """A batch on its way. Whoever began it finishes it, once; it may be forgotten instead."""
+
+    def finish(self) -> list[Image]:
+        """Wait for the pictures of all requests, in their order; raises what drawing raised."""
+        ...
+
+
+@runtime_checkable
+class PipelinedRenderer(Renderer, Protocol):
+    """A renderer whose device draws while the caller does something else."""
+
+    def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
+        """Start drawing and return at once; batches are drawn in the order they were begun.
+
+        `render` is `begin(requests).finish()` and may be called while a batch is pending.
+        """
         ...
