@@ -1,0 +1,66 @@
+"""Speech to measure with, and an ear that leaves the listener's sound as it came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lipstream.audio import AudioChunk
+from lipstream.batcher import Batcher, Hearing
+from lipstream.batcher.hearing import pcm16
+from lipstream.stream import LipSyncStream, Segment
+from lipstream.timeline import SAMPLE_RATE, SOUND_RATE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lipstream.avatar.avatar import Avatar
+    from lipstream.video import Floats
+
+
+class PlainHearing(Hearing):
+    """Gives 48 kHz to the listener by repeating samples: nobody listens, and soxr may be missing.
+
+    Speech must come at 16 kHz.
+    """
+
+    def __init__(self, stream: LipSyncStream) -> None:
+        # Not the parent's: it would ask for a resampler.
+        self._stream = stream
+
+    def listen(self, samples: Floats, last: bool) -> tuple[NDArray[np.int16], list[Segment]]:
+        """See `Hearing.listen`."""
+        segments: list[Segment] = []
+        if len(samples):
+            segments = self._stream.push(AudioChunk(samples[:, np.newaxis], SAMPLE_RATE))
+        if last:
+            segments += self._stream.end()
+        return pcm16(samples).repeat(SOUND_RATE // SAMPLE_RATE), segments
+
+
+class PlainBatcher(Batcher):
+    """A batcher whose utterances are heard plainly."""
+
+    def hearing(self, avatar: Avatar, sample_rate: int, generation: int) -> Hearing:
+        """See `Batcher.hearing`; only 16 kHz."""
+        assert sample_rate == SAMPLE_RATE, sample_rate
+        return PlainHearing(self.engine.open_stream(avatar, generation=generation))
+
+
+def speech(seconds: float, seed: int = 0) -> Floats:
+    """(n,) float32 at 16 kHz: syllables of a gliding voice, with pauses; not a word in it."""
+    drawn = np.random.default_rng(seed)
+    count = round(seconds * SAMPLE_RATE)
+    time = np.arange(count) / SAMPLE_RATE
+    pitch = 120 * 2 ** (0.4 * np.sin(2 * np.pi * 0.7 * time + drawn.uniform(0, 6)))
+    phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
+    formants = np.array([500, 1500, 2500]) * drawn.uniform(0.8, 1.2, 3)
+    voice = np.zeros(count)
+    for harmonic in range(1, 30):
+        near = np.exp(-(((120 * harmonic - formants) / 250) ** 2)).sum() + 0.05
+        voice += near / harmonic**0.5 * np.sin(harmonic * phase)
+    syllables = np.clip(np.sin(2 * np.pi * 4.2 * time + drawn.uniform(0, 6)) + 0.4, 0, None)
+    phrases = np.clip(4 * np.sin(2 * np.pi * 0.3 * time) + 3, 0, 1)
+    sound = voice * syllables * phrases + 0.01 * drawn.standard_normal(count)
+    return np.asarray(0.3 * sound / np.abs(sound).max(), np.float32)

@@ -1,0 +1,79 @@
+"""The real batcher on an imaginary device: enough sessions, in virtual time, always the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from lipstream.bench.device import Pace, VirtualDevice, VirtualTime
+from lipstream.bench.schedule import (
+    AVATAR,
+    DEVICES,
+    ENOUGH,
+    Load,
+    Sustained,
+    hold_frames,
+    hold_sessions,
+    most,
+)
+from lipstream.rendering.renderer import FrameRequest
+
+SECONDS = 5.0
+REQUESTS = [FrameRequest(AVATAR, index, None) for index in range(4)]
+
+
+def nearly(device: Pace) -> int:
+    """The least number of sessions that is enough."""
+    return next(n for n in range(1, 100) if n >= ENOUGH * device.sessions)
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
+def test_nine_tenths_of_a_device_are_used_by_live_sessions(device: Pace) -> None:
+    load = hold_sessions(device, nearly(device), SECONDS, False)
+    assert load.held, load
+
+
+@pytest.mark.parametrize("device", DEVICES[1:], ids=lambda device: device.name)
+def test_nine_tenths_of_a_device_are_used_by_frames_that_cannot_wait(device: Pace) -> None:
+    load = hold_frames(device, nearly(device), SECONDS, False)
+    assert load.held, load
+
+
+def test_beyond_the_ceiling_frames_are_late() -> None:
+    device = DEVICES[0]
+    assert not hold_frames(device, 6, SECONDS, False).held
+    assert not hold_sessions(device, 6, SECONDS, False).held
+
+
+def test_virtual_time_gives_the_same_answer_again() -> None:
+    assert hold_frames(DEVICES[1], 17, 2, False) == hold_frames(DEVICES[1], 17, 2, False)
+
+
+@pytest.mark.parametrize(("limit", "found"), [(0, 0), (1, 1), (7, 7), (12, 12), (50, 12)])
+def test_the_most_is_found_by_halves(limit: int, found: int) -> None:
+    assert most(lambda n: Load(float(n > limit), 0.0, 0.0), 11.3)[0] == found
+
+
+def test_a_device_takes_the_time_that_its_pace_says() -> None:
+    clock = VirtualTime()
+    device = VirtualDevice(Pace("it", 2.5, 1.25, 4, host_ms=3.0, jitter=0.0), clock, seed=0)
+    assert len(device.render(REQUESTS)) == 4
+    assert clock.exact == 2.5 + 4 * 1.25 + 3.0
+    first, second = device.launch(REQUESTS[:1]), device.launch(REQUESTS[:1])
+    assert (first.ready_ms, second.ready_ms) == (10.5 + 3.75, 10.5 + 7.5)
+    first.finish()
+    assert clock.now_ms() == 14 and clock.exact == 14.25
+
+
+def test_time_does_not_leave_out_a_millisecond() -> None:
+    clock, seen = VirtualTime(), list[int]()
+    clock.ticked = seen.append
+    clock.move_to(3.7)
+    clock.move_to(2.0)
+    clock.move_to(5.0)
+    assert seen == [1, 2, 3, 4, 5] and clock.exact == 5.0
+
+
+def test_a_row_says_whether_it_is_enough() -> None:
+    row = Sustained("it", "sessions", False, 20.0, 18, 0.0, 0.0, 4.0, 340.0, 400.0)
+    assert row.enough and row.record()["share"] == 0.9
+    assert not Sustained("it", "sessions", False, 20.0, 17, 0.0, 0.0, 4.0, 1.0, 1.0).enough
