@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.folding import fold_upsampling
 from lipstream.rendering.musetalk.packed import pack
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -24,6 +25,8 @@ class Switches:
     """Which savings are on."""
 
     fold_time: bool = False  # the constant timestep goes into biases
+    fold_decoder_upsampling: bool = False  # convolve first, double the pixels then
+    fold_unet_upsampling: bool = False  # the same; its pictures are small
     channels_last: bool = False  # weights, and so pictures too, are laid out pixel by pixel
     pack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
 
@@ -38,6 +41,9 @@ class Switches:
         on_cpu = device.type == "cpu"
         return cls(
             fold_time=True,
+            fold_decoder_upsampling=True,
+            # On a CPU fewer products of such small pictures do not pay for more weights to read.
+            fold_unet_upsampling=not on_cpu,
             channels_last=True,
             pack=on_cpu and dtype == torch.bfloat16,
         )
@@ -52,6 +58,10 @@ def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks
     unet, vae = _apart(networks.unet), _apart(networks.vae)
     if switches.fold_time:
         unet.fold_time()
+    if switches.fold_decoder_upsampling:
+        fold_upsampling(vae.decoder)
+    if switches.fold_unet_upsampling:
+        fold_upsampling(unet)
     if switches.channels_last:
         _lay_out(unet)
         _lay_out(vae)
