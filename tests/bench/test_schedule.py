@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from lipstream.bench.device import Pace, VirtualDevice, VirtualTime
+from lipstream.bench.device import Pace, PipelinedDevice, VirtualDevice, VirtualTime
 from lipstream.bench.schedule import (
     AVATAR,
     DEVICES,
@@ -14,6 +16,7 @@ from lipstream.bench.schedule import (
     hold_frames,
     hold_sessions,
     most,
+    run_schedule,
 )
 from lipstream.rendering.renderer import FrameRequest
 
@@ -28,7 +31,7 @@ def nearly(device: Pace) -> int:
 
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
 def test_nine_tenths_of_a_device_are_used_by_live_sessions(device: Pace) -> None:
-    load = hold_sessions(device, nearly(device), SECONDS, False)
+    load = hold_sessions(device, nearly(device), SECONDS, True)
     assert load.held, load
 
 
@@ -73,7 +76,30 @@ def test_time_does_not_leave_out_a_millisecond() -> None:
     assert seen == [1, 2, 3, 4, 5] and clock.exact == 5.0
 
 
+def test_the_processor_works_beside_a_pipelined_device() -> None:
+    clock = VirtualTime()
+    device = PipelinedDevice(Pace("it", 2.5, 1.25, 4, host_ms=3.0, jitter=0.0), clock, seed=0)
+    first = device.begin(REQUESTS)
+    assert clock.exact == 3.0
+    second = device.begin(REQUESTS)
+    first.finish()
+    assert clock.exact == 7.5
+    second.finish()
+    assert clock.exact == 15.0 == device.busy_ms
+
+
 def test_a_row_says_whether_it_is_enough() -> None:
-    row = Sustained("it", "sessions", False, 20.0, 18, 0.0, 0.0, 4.0, 340.0, 400.0)
+    row = Sustained("it", "sessions", True, 20.0, 18, 0.0, 0.0, 4.0, 340.0, 400.0)
     assert row.enough and row.record()["share"] == 0.9
-    assert not Sustained("it", "sessions", False, 20.0, 17, 0.0, 0.0, 4.0, 1.0, 1.0).enough
+    assert not replace(row, sessions=17).enough
+    assert replace(row, sessions=17, pipelined=False).enough
+
+
+def test_there_is_a_row_for_every_load() -> None:
+    rows = run_schedule(0.5, (Pace("it", 2.0, 16.0, 2),))
+    assert [(row.load, row.pipelined) for row in rows] == [
+        ("frames", False),
+        ("sessions", False),
+        ("sessions", True),
+    ]
+    assert rows[0].delay_p50 is None and rows[1].delay_p50 is not None
