@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 pytest.importorskip("torch", reason="MuseTalk's networks need torch")
@@ -7,9 +9,15 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 import torch
 from torch.nn import functional as F
 
-from lipstream.rendering.musetalk.folding import FoldedUpsample
+from lipstream.rendering.musetalk.folding import (
+    EdgedConv,
+    FoldedUpsample,
+    fold_outputs,
+    fold_scales,
+)
 from lipstream.rendering.musetalk.layers import Upsample
-from tests.rendering.musetalk.networks import drawn
+from lipstream.rendering.musetalk.vae import Vae
+from tests.rendering.musetalk.networks import drawn, vae
 
 
 @torch.inference_mode()
@@ -41,3 +49,25 @@ def test_the_memory_format_is_kept(layout: torch.memory_format) -> None:
     folded = FoldedUpsample(Upsample(4))
     x = drawn(2, 4, 6, 5).contiguous(memory_format=layout)
     assert folded(x).is_contiguous(memory_format=layout)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("fold", [fold_scales, fold_outputs])
+def test_folding_an_autoencoder_twice_is_folding_it_once(fold: Callable[[Vae], None]) -> None:
+    network, latents = vae().double(), drawn(2, 4, 5, 6).double()
+    expected = network.decode(latents)
+    for _ in range(2):
+        fold(network)
+        torch.testing.assert_close(network.decode(latents), expected, rtol=0, atol=1e-12)
+        scaled = latents * network.dimensions.scaling
+        torch.testing.assert_close(network.decode_scaled(scaled), expected, rtol=0, atol=1e-12)
+
+
+def test_a_bias_before_the_border_is_kept_from_beyond_it() -> None:
+    network = vae().double()
+    fold_scales(network)
+    conv_in = network.decoder.conv_in
+    assert isinstance(conv_in, EdgedConv)
+    black = conv_in(torch.zeros(1, 4, 4, 4).double())
+    assert not torch.allclose(black[:, :, 0, 0], black[:, :, 1, 1], atol=1e-3)
+    assert torch.allclose(black[:, :, 1, 1], black[:, :, 2, 2], atol=1e-12)

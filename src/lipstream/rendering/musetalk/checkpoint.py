@@ -60,8 +60,7 @@ class MuseTalkNetworks:
         Both are of the device and the precision of the networks; the audio is without positions.
         Nothing here waits for the device or depends on values, so that it can be recorded.
         """
-        painted = self.unet(latents, add_positions(audio))
-        return self.vae.decode(painted / self.vae.dimensions.scaling)
+        return self.vae.decode_scaled(self.unet(latents, add_positions(audio)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,13 +10,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipstream.rendering.musetalk.layers import Upsample
+from lipstream.rendering.musetalk.layers import Upsample, convolution, linear
+from lipstream.rendering.musetalk.vae import Attention, Vae
 
 # Doubled rows let each of three taps fall on one of two source rows. The first two lines are what
 # even rows see of the row before and of their own, the others what odd rows see of their own and of
 # the row after.
 _FOLD = ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 _UNFOLD = ((1.0, 0.0, 0.0, 0.0), (-0.5, 0.5, 0.5, -0.5), (0.0, 0.0, 0.0, 1.0))
+
+_ALIGNED = 8  # channels, in half precision
 
 
 class FoldedUpsample(nn.Module):
@@ -29,7 +32,7 @@ class FoldedUpsample(nn.Module):
         super().__init__()
         plain = upsample.conv
         bias = None if plain.bias is None else plain.bias.repeat(4)
-        self.conv = _conv(_fold(plain.weight), bias, padding=1)
+        self.conv = convolution(_fold(plain.weight), bias, padding=1)
 
     def forward(self, x: Tensor, size: torch.Size | None = None) -> Tensor:
         """`size`: the (h, w) wanted when it is not exactly double."""
@@ -72,6 +75,56 @@ def fold_upsampling(network: nn.Module) -> None:
                 setattr(parent, name, FoldedUpsample(child))
 
 
+class EdgedConv(nn.Module):
+    """A convolution of pictures to which channels of ones are added, as many as its weight has.
+
+    Beyond the border those are nothing, like all else: a bias that comes before the border does.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, padding: int) -> None:
+        super().__init__()
+        self.conv = convolution(weight, bias, padding)
+        self.enter = weight.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        edged = F.pad(x, (0, 0, 0, 0, 0, self.enter - x.shape[1]), value=1.0)
+        made: Tensor = self.conv(edged)
+        return made
+
+
+def fold_scales(vae: Vae) -> None:
+    """Put what happens to latents before the decoder's first convolution into that one."""
+    before, first = vae.post_quant_conv, vae.decoder.conv_in
+    if before is None or not isinstance(first, nn.Conv2d):
+        return
+    weight, inner = _wide(first.weight), _wide(before.weight)[:, :, 0, 0]
+    parts = [torch.einsum("omyx,mi->oiyx", weight, inner) / vae.dimensions.scaling]
+    if before.bias is not None:
+        parts.append(torch.einsum("omyx,m->oyx", weight, _wide(before.bias))[:, None])
+    channels = sum(part.shape[1] for part in parts)
+    # Eight channels, or sixteen, are no dearer than five, and tensor cores take no fewer.
+    parts.append(weight.new_zeros(len(weight), -channels % _ALIGNED, *weight.shape[2:]))
+    folded = torch.cat(parts, dim=1).to(first.weight.dtype)
+    vae.decoder.conv_in = EdgedConv(folded, first.bias, padding=first.kernel_size[0] // 2)
+    vae.post_quant_conv = None
+
+
+def fold_outputs(network: nn.Module) -> None:
+    """Put the last matrix of every attention in an autoencoder into that of its values.
+
+    There is one head and weights sum to one, so that a mixture of projected values is a projected
+    mixture, bias and all.
+    """
+    for module in network.modules():
+        if isinstance(module, Attention) and isinstance(module.to_out[0], nn.Linear):
+            value, out = module.to_v, module.to_out[0]
+            dtype = value.weight.dtype
+            outer = _wide(out.weight)
+            bias = outer @ _wide(value.bias) + _wide(out.bias)
+            module.to_v = linear((outer @ _wide(value.weight)).to(dtype), bias.to(dtype))
+            module.to_out = nn.ModuleList([nn.Identity()])
+
+
 def _fold(weight: Tensor) -> Tensor:
     """(o, i, 3, 3) -> (4 o, i, 2, 2)"""
     wide = _wide(weight)
@@ -89,14 +142,3 @@ def _unfold(weight: Tensor) -> Tensor:
 
 def _wide(weight: Tensor) -> Tensor:
     return weight.to(torch.promote_types(weight.dtype, torch.float32))
-
-
-def _conv(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv2d:
-    """A convolution around these very tensors."""
-    leave, enter, *kernel = weight.shape
-    with torch.device("meta"):
-        conv = nn.Conv2d(enter, leave, kernel, padding=padding, bias=bias is not None)
-    conv.weight = nn.Parameter(weight, requires_grad=False)
-    if bias is not None:
-        conv.bias = nn.Parameter(bias, requires_grad=False)
-    return conv.eval()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from lipstream.rendering.musetalk.settings import Settings
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
 ACTIVATIONS: dict[str, Activation] = {
     "silu": F.silu,
@@ -130,3 +131,26 @@ def to_tokens(x: Tensor) -> Tensor:
 def to_picture(tokens: Tensor, size: torch.Size) -> Tensor:
     """(b, h * w, c) -> (b, c, h, w), channels_last."""
     return tokens.transpose(1, 2).reshape(size)
+
+
+def convolution(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv2d:
+    """A layer around these very tensors."""
+    leave, enter, height, width = weight.shape
+    with torch.device("meta"):
+        layer = nn.Conv2d(enter, leave, (height, width), padding=padding, bias=bias is not None)
+    return _around(layer, weight, bias)
+
+
+def linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A layer around these very tensors."""
+    leave, enter = weight.shape
+    with torch.device("meta"):
+        layer = nn.Linear(enter, leave, bias=bias is not None)
+    return _around(layer, weight, bias)
+
+
+def _around(layer: Layer, weight: Tensor, bias: Tensor | None) -> Layer:
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias, requires_grad=False)
+    return layer.eval()

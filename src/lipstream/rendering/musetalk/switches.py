@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.folding import fold_upsampling
+from lipstream.rendering.musetalk.folding import fold_outputs, fold_scales, fold_upsampling
 from lipstream.rendering.musetalk.packed import pack
+from lipstream.rendering.musetalk.projections import fuse_projections, share_audio
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -27,6 +28,9 @@ class Switches:
     fold_time: bool = False  # the constant timestep goes into biases
     fold_decoder_upsampling: bool = False  # convolve first, double the pixels then
     fold_unet_upsampling: bool = False  # the same; its pictures are small
+    fuse_projections: bool = False  # query, key and value of self-attention in one product
+    share_audio: bool = False  # keys and values of all attentions to the audio in one product
+    fold_scales: bool = False  # what only scales goes into what is next, in the autoencoder
     channels_last: bool = False  # weights, and so pictures too, are laid out pixel by pixel
     pack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
 
@@ -44,6 +48,9 @@ class Switches:
             fold_decoder_upsampling=True,
             # On a CPU fewer products of such small pictures do not pay for more weights to read.
             fold_unet_upsampling=not on_cpu,
+            fuse_projections=True,
+            share_audio=True,
+            fold_scales=True,
             channels_last=True,
             pack=on_cpu and dtype == torch.bfloat16,
         )
@@ -62,6 +69,14 @@ def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks
         fold_upsampling(vae.decoder)
     if switches.fold_unet_upsampling:
         fold_upsampling(unet)
+    if switches.fold_scales:
+        fold_scales(vae)
+        fold_outputs(vae.decoder)
+    if switches.fuse_projections:
+        fuse_projections(unet)
+        fuse_projections(vae.decoder)
+    if switches.share_audio:
+        share_audio(unet)
     if switches.channels_last:
         _lay_out(unet)
         _lay_out(vae)

@@ -101,7 +101,7 @@ def _take_the_rest(says: Settings) -> None:
     says.finish()
 
 
-class _Attention(nn.Module):
+class Attention(nn.Module):
     """Tokens of `width` attend to themselves or to `listened` wide tokens."""
 
     def __init__(self, width: int, listened: int, heads: int) -> None:
@@ -146,15 +146,15 @@ class _FeedForward(nn.Module):
         return x
 
 
-class _TransformerBlock(nn.Module):
+class TransformerBlock(nn.Module):
     """Look at the picture, listen to the audio, think."""
 
     def __init__(self, width: int, heads: int, audio_width: int) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(width)
-        self.attn1 = _Attention(width, width, heads)
+        self.attn1: nn.Module = Attention(width, width, heads)
         self.norm2 = nn.LayerNorm(width)
-        self.attn2 = _Attention(width, audio_width, heads)
+        self.attn2: nn.Module = Attention(width, audio_width, heads)
         self.norm3 = nn.LayerNorm(width)
         self.ff = _FeedForward(width)
 
@@ -175,7 +175,7 @@ class _Listener(nn.Module):
         self.norm = nn.GroupNorm(dimensions.style.groups, width, _FLAT)
         self.proj_in = nn.Conv2d(width, width, 1)
         self.transformer_blocks = nn.ModuleList(
-            [_TransformerBlock(width, heads, dimensions.audio_width)]
+            [TransformerBlock(width, heads, dimensions.audio_width)]
         )
         self.proj_out = nn.Conv2d(width, width, 1)
 
@@ -307,6 +307,7 @@ class UNet(nn.Module):
         self.up_blocks = nn.ModuleList([_Up(place, dimensions) for place in levels])
         self.conv_norm_out = style.norm(widths[0])
         self.conv_out = nn.Conv2d(widths[0], dimensions.out_channels, 3, padding=1)
+        self.audio_projection: nn.Module | None = None  # before the attentions, not in each
 
     def forward(self, latents: Tensor, audio: Tensor) -> Tensor:
         """(b, in_channels, h, w), (b, tokens, audio_width) -> (b, out_channels, h, w).
@@ -315,6 +316,8 @@ class UNet(nn.Module):
         """
         time = self.time_embedding() if self.time_embedding is not None else None
         x = self.conv_in(2 * latents - 1 if self.dimensions.centred else latents)
+        if self.audio_projection is not None:
+            audio = self.audio_projection(audio)
         kept = [x]
         for down in self.down_blocks:
             kept.extend(down(kept[-1], time, audio))

@@ -69,7 +69,7 @@ class VaeDimensions:
         return dimensions
 
 
-class _Attention(nn.Module):
+class Attention(nn.Module):
     """Every pixel looks at every other, in one head."""
 
     def __init__(self, width: int, style: Style) -> None:
@@ -87,11 +87,11 @@ class _Attention(nn.Module):
         return x + to_picture(self.to_out[0](mixed), x.shape)
 
 
-class _Middle(nn.Module):
+class Middle(nn.Module):
     def __init__(self, width: int, style: Style) -> None:
         super().__init__()
         self.resnets = nn.ModuleList([ResnetBlock(width, width, style) for _ in range(2)])
-        self.attentions = nn.ModuleList([_Attention(width, style)])
+        self.attentions = nn.ModuleList([Attention(width, style)])
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.resnets[1](self.attentions[0](self.resnets[0](x)))
@@ -150,7 +150,7 @@ class _Encoder(nn.Module):
                 for level, (enter, leave) in enumerate(zip(enters, widths, strict=True))
             ]
         )
-        self.mid_block = _Middle(widths[-1], style)
+        self.mid_block = Middle(widths[-1], style)
         self.conv_norm_out = style.norm(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], 2 * dimensions.latent_channels, 3, padding=1)
 
@@ -169,8 +169,8 @@ class _Decoder(nn.Module):
     def __init__(self, dimensions: VaeDimensions) -> None:
         super().__init__()
         widths, style = dimensions.widths[::-1], dimensions.style
-        self.conv_in = nn.Conv2d(dimensions.latent_channels, widths[0], 3, padding=1)
-        self.mid_block = _Middle(widths[0], style)
+        self.conv_in: nn.Module = nn.Conv2d(dimensions.latent_channels, widths[0], 3, padding=1)
+        self.mid_block = Middle(widths[0], style)
         enters = (widths[0], *widths[:-1])
         self.up_blocks = nn.ModuleList(
             [
@@ -190,7 +190,7 @@ class _Decoder(nn.Module):
 
 
 class Vae(nn.Module):
-    """Both halves. Latents in and out are not scaled; `dimensions.scaling` is the caller's."""
+    """Both halves. Latents in and out are not scaled unless a method says so."""
 
     def __init__(self, dimensions: VaeDimensions) -> None:
         super().__init__()
@@ -199,7 +199,8 @@ class Vae(nn.Module):
         self.encoder = _Encoder(dimensions)
         self.decoder = _Decoder(dimensions)
         self.quant_conv = nn.Conv2d(2 * channels, 2 * channels, 1)
-        self.post_quant_conv = nn.Conv2d(channels, channels, 1)
+        # None where the decoder takes latents as the UNet makes them.
+        self.post_quant_conv: nn.Conv2d | None = nn.Conv2d(channels, channels, 1)
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """RGB in -1..1, (b, 3, H, W) -> mean and standard deviation, (b, 4, H / 8, W / 8) each."""
@@ -215,8 +216,17 @@ class Vae(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """(b, 4, h, w) -> (b, 3, 8 h, 8 w), RGB near -1..1, not clipped."""
+        if self.post_quant_conv is None:
+            return self.decode_scaled(latents * self.dimensions.scaling)
         images: Tensor = self.decoder(self.post_quant_conv(latents))
         return images
+
+    def decode_scaled(self, latents: Tensor) -> Tensor:
+        """The same from latents times `dimensions.scaling`, which is what the UNet makes."""
+        if self.post_quant_conv is None:
+            images: Tensor = self.decoder(latents)
+            return images
+        return self.decode(latents / self.dimensions.scaling)
 
 
 def to_pictures(raw: Tensor) -> Tensor:
