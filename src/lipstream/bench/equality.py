@@ -1,0 +1,134 @@
+"""Do all sides paint the same? Speed counts only for those that do.
+
+What float32 without TF32 paints is the reference. Half precision differs from it by rounding; ours
+may differ by half as much again, not more, and its finished pictures from the baseline's by little
+more than the last bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lipstream.bench.compose import compose
+from lipstream.bench.sides import Side
+from lipstream.bench.timing import exact_float32
+from lipstream.bench.workload import Workload
+from lipstream.rendering.musetalk.unet import add_positions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FACTOR = 1.5  # of the plain side's own error
+# Between finished pictures in float16, of 255: the mean, and what one byte in a thousand may reach.
+# A coarser precision may differ by as much more as it is coarser.
+MEAN, TAIL, PERCENTILE = 0.5, 3.0, 99.9
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was compared."""
+
+    name: str
+    value: float
+    limit: float
+
+    @property
+    def equal(self) -> bool:
+        return bool(self.value <= self.limit)  # never for NaN
+
+    def record(self) -> dict[str, object]:
+        return asdict(self) | {"equal": self.equal}
+
+
+@torch.inference_mode()
+def check_equality(work: Workload, plain: Side, ours: Side, batch: int) -> list[Check]:
+    """Compare `batch` frames of both sides with the reference and with each other."""
+    rows = work.batch(0, batch)
+    with exact_float32():
+        latents, raw = _painted(work, Side("reference", work.networks, work.networks.paint), rows)
+    theirs_latents, theirs = _painted(work, plain, rows)
+    our_latents, our_raw = _painted(work, ours, rows)
+    checks = [
+        Check(
+            "latents, relative",
+            _apart(our_latents, latents),
+            FACTOR * _apart(theirs_latents, latents),
+        ),
+        Check("decoded, relative", _apart(our_raw, raw), FACTOR * _apart(theirs, raw)),
+    ]
+    checks += _finished(work, plain, ours, rows)
+    checks.append(_company(work, ours, rows))
+    return checks
+
+
+def _painted(work: Workload, side: Side, rows: list[int]) -> tuple[Tensor, Tensor]:
+    """(b, 4, h, w) latents and (b, 3, H, W) raw pictures of a side, four frames at a time."""
+    latents, raw = [], []
+    for start in range(0, len(rows), 4):
+        given, audio = work.inputs(rows[start : start + 4], side.networks.dtype)
+        latents.append(side.networks.unet(given, add_positions(audio)).float())
+        raw.append(side.networks.paint(given, audio).float())
+    return torch.cat(latents), torch.cat(raw)
+
+
+def _apart(found: Tensor, expected: Tensor) -> float:
+    """Relative L2 distance."""
+    return float((found - expected).norm() / expected.norm())
+
+
+def _finished(work: Workload, plain: Side, ours: Side, rows: list[int]) -> list[Check]:
+    """What is seen: both sides' faces, as they are painted when it counts, put back alike."""
+    coarser = _coarser(ours.networks.dtype)
+    sides = []
+    for side in (plain, ours):
+        latents, audio = work.inputs(rows, side.networks.dtype)
+        sides.append(side.paint(latents, audio).cpu().numpy())
+    inside: list[NDArray[np.int16]] = []
+    outside = 0
+    for row, one, other in zip(rows, *sides, strict=True):
+        place, picture = work.places[row], work.pictures[row]
+        first, second = (compose(picture, face, place) for face in (one, other))
+        difference = np.abs(first.astype(np.int16) - second)
+        inside.append(difference[place.region.slices].ravel())
+        difference[place.region.slices] = 0
+        outside = max(
+            outside, int(difference.max()), _changed(picture, second, place.region.slices)
+        )
+    apart = np.concatenate(inside)
+    return [
+        Check("pictures, mean of 255", float(apart.mean()), MEAN * coarser),
+        Check(f"pictures, {PERCENTILE} %", float(np.percentile(apart, PERCENTILE)), TAIL * coarser),
+        Check("pictures outside of the mask", float(outside), 0.0),
+    ]
+
+
+def _changed(
+    picture: NDArray[np.uint8], made: NDArray[np.uint8], region: tuple[slice, slice]
+) -> int:
+    difference = np.abs(picture.astype(np.int16) - made)
+    difference[region] = 0
+    return int(difference.max())
+
+
+def _company(work: Workload, ours: Side, rows: list[int]) -> Check:
+    """A frame's picture must not depend on who shares its batch, nor on its place in it.
+
+    Half of a batch is exchanged for frames that were not in it, and the rest is shuffled.
+    """
+    dtype = ours.networks.dtype
+    alone = ours.paint(*work.inputs(rows, dtype)).float()
+    kept = np.random.default_rng(0).permutation(len(rows))[: max(len(rows) // 2, 1)].tolist()
+    strangers = work.batch(rows[-1] + 1, len(rows) - len(kept))
+    made = ours.paint(*work.inputs([rows[n] for n in kept] + strangers, dtype)).float()
+    apart = float((made[: len(kept)] - alone[kept]).abs().mean())
+    return Check("the same frame in other company, mean of 255", apart, MEAN * _coarser(dtype))
+
+
+def _coarser(dtype: torch.dtype) -> float:
+    """Times coarser than float16."""
+    return torch.finfo(dtype).eps / torch.finfo(torch.float16).eps

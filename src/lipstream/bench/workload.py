@@ -1,0 +1,210 @@
+"""What is painted in the benchmark: networks with drawn weights, faces and sound, never zeros.
+
+Speed does not depend on what the weights are, as long as no value overflows or vanishes; what is
+painted is no face, so nothing is said about quality. Everything is drawn on the device itself: the
+weights of the published size would take minutes to bring there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.switches import Switches, switched
+from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
+from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
+from lipstream.speech.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
+from lipstream.video import Box
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lipstream.video import Image
+
+TOKENS = 50  # that a frame hears: ten steps of five layers
+FRAMES = 64  # of the avatar, no two alike
+QUIET = 0.4  # of a drawn decoder's last layer, so that few pixels are clipped
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The networks and the pictures of a run."""
+
+    name: str
+    unet: Mapping[str, Any]
+    vae: Mapping[str, Any]
+    whisper: WhisperDimensions
+    latent: int  # the side of the latents; a face has eight times as many pixels
+    picture: tuple[int, int]  # width, height of the avatar
+    frames: int = FRAMES
+
+
+_UNET: dict[str, Any] = {
+    "attention_head_dim": 8,
+    "block_out_channels": [320, 640, 1280, 1280],
+    "cross_attention_dim": 384,
+    "in_channels": 8,
+    "norm_num_groups": 32,
+}
+_VAE: dict[str, Any] = {
+    "block_out_channels": [128, 256, 512, 512],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "layers_per_block": 2,
+    "norm_num_groups": 32,
+}
+PUBLISHED = Sizes("published size", _UNET, _VAE, WhisperDimensions(), 32, (1280, 720))
+TINY = Sizes(
+    "tiny networks",
+    _UNET
+    | {
+        "block_out_channels": [32, 64, 64, 64],
+        "norm_num_groups": 8,
+        "cross_attention_dim": 64,
+        "layers_per_block": 1,
+    },
+    _VAE | {"block_out_channels": [16, 32, 32, 32], "norm_num_groups": 8, "layers_per_block": 1},
+    WhisperDimensions(width=64, heads=2, inner=128),
+    8,
+    (160, 120),
+    frames=16,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a painted face goes, as `BlendPlan` says it; without what that needs to be made."""
+
+    box: Box  # of the whole face
+    region: Box  # the pixels that change
+    mask: NDArray[np.uint8]  # (region height, region width), 255 takes the painted face alone
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workload:
+    """The same weights and the same frames for all sides."""
+
+    sizes: Sizes
+    networks: MuseTalkNetworks  # plain, in float32
+    latents: Tensor  # (frames, 8, h, w) float32 on the device
+    audio: Tensor  # (frames, tokens, width) float32 on the device, without positions
+    pictures: tuple[Image, ...]
+    places: tuple[Place, ...]
+
+    @property
+    def device(self) -> torch.device:
+        return self.networks.device
+
+    def batch(self, start: int, count: int) -> list[int]:
+        """Which frames the batch shows that begins with frame `start` of an endless stream."""
+        return [index % self.sizes.frames for index in range(start, start + count)]
+
+    def inputs(self, rows: list[int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Latents and audio of some frames, on the device. What is heard changes with each round
+        through the avatar's frames less than what is seen: neighbours are never the same."""
+        which = torch.tensor(rows, device=self.device)
+        return self.latents[which].to(dtype), self.audio[which].to(dtype)
+
+
+def make_workload(sizes: Sizes, device: torch.device, seed: int = 1) -> Workload:
+    """Draw everything."""
+    unet = fill(UNet, UNetDimensions.from_config(sizes.unet), device, seed)
+    vae = fill(Vae, VaeDimensions.from_config(sizes.vae), device, seed + 1)
+    with torch.no_grad():
+        vae.decoder.conv_out.weight *= QUIET
+    speech = WhisperSpeech(fill(WhisperEncoder, sizes.whisper, device, seed + 2))
+    networks = MuseTalkNetworks("v15", unet, vae, speech, device, torch.float32)
+    drawn = torch.Generator(device).manual_seed(seed + 3)
+    side, width = sizes.latent, sizes.whisper.width
+    latents = torch.randn((sizes.frames, 8, side, side), generator=drawn, device=device)
+    audio = torch.randn((sizes.frames, TOKENS, width), generator=drawn, device=device)
+    pictures, places = draw_avatar(sizes, seed)
+    return Workload(sizes, networks, latents, audio, pictures, places)
+
+
+def fill(build: type[Any], dimensions: Any, device: torch.device, seed: int) -> Any:
+    """A network of drawn weights under which values keep their scale from layer to layer."""
+    with torch.device("meta"):
+        network: nn.Module = build(dimensions)
+    drawn = torch.Generator(device).manual_seed(seed)
+
+    def weight(name: str, shape: torch.Size) -> Tensor:
+        values = torch.randn(shape, generator=drawn, device=device)
+        if len(shape) > 1:
+            return values / math.sqrt(math.prod(shape[1:]))
+        return 1 + 0.1 * values if name.endswith(".weight") else 0.02 * values
+
+    state = {name: weight(name, empty.shape) for name, empty in network.state_dict().items()}
+    network.load_state_dict(state, strict=True, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def converted(
+    networks: MuseTalkNetworks, dtype: torch.dtype, switches: Switches
+) -> MuseTalkNetworks:
+    """The same weights at another precision, with some savings; the given ones stay as they are."""
+    own = switched(networks, Switches.none())  # modules of its own: `to` changes them in place
+    if dtype != networks.dtype:
+        speech = own.speech
+        assert isinstance(speech, WhisperSpeech)
+        own = replace(
+            own,
+            unet=_cast(own.unet, dtype),
+            vae=_cast(own.vae, dtype),
+            speech=WhisperSpeech(_cast(speech.encoder, dtype)),
+            dtype=dtype,
+        )
+    return switched(own, switches)
+
+
+def _cast(network: Any, dtype: torch.dtype) -> Any:
+    """A copy in another precision. The state dict travels: `deepcopy` would double the memory."""
+    with torch.device("meta"):
+        fresh = type(network)(network.dimensions)
+    state = {name: tensor.to(dtype) for name, tensor in network.state_dict().items()}
+    fresh.load_state_dict(state, strict=True, assign=True)
+    return fresh.eval().requires_grad_(False)
+
+
+def half(device: torch.device) -> torch.dtype:
+    """The precision that both sides run at: float16 as upstream, bfloat16 where that is faster."""
+    return torch.float16 if device.type == "cuda" else torch.bfloat16
+
+
+def draw_avatar(sizes: Sizes, seed: int) -> tuple[tuple[Image, ...], tuple[Place, ...]]:
+    """Pictures of noise over a gradient, and a face that wanders over them with its soft mask."""
+    drawn = np.random.default_rng(seed)
+    width, height = sizes.picture
+    noise = drawn.integers(0, 25, (height, width, 3), np.uint8)
+    pictures = []
+    for index in range(sizes.frames):
+        across = 90 + 60 * np.sin(np.linspace(0, 5, width) + index)
+        light = (across + np.linspace(0, 40, height)[:, np.newaxis]).astype(np.uint8)
+        picture = np.roll(noise, 7 * index, axis=1) + light[..., np.newaxis]
+        picture.flags.writeable = False
+        pictures.append(picture)
+    return tuple(pictures), tuple(place_of(sizes, index) for index in range(sizes.frames))
+
+
+def place_of(sizes: Sizes, index: int) -> Place:
+    """Where frame `index` has its face, 45 % of the picture's height; of another size and at another place
+    in each."""
+    width, height = sizes.picture
+    tall = round(0.45 * height) + index % 7
+    wide = round(0.8 * tall) + index % 5
+    left = (width - wide) // 2 + index % 11 - 5
+    top = (height - tall) // 2 + index % 9 - 4
+    box = Box(left, top, left + wide, top + tall)
+    margin = wide // 8
+    region = Box(left + margin, top + tall // 2, left + wide - margin, top + tall)
+    across = np.sin(np.linspace(0, np.pi, region.width))
+    down = np.sin(np.linspace(0, np.pi, region.height))
+    mask = 255 * np.clip(2.5 * np.outer(down, across), 0, 1)
+    return Place(box, region, mask.astype(np.uint8))

@@ -1,0 +1,123 @@
+"""Sides that paint alike are told from one that does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="MuseTalk's networks need torch")
+
+import torch
+
+from lipstream.bench.baseline import PublishedLoop
+from lipstream.bench.equality import Check, check_equality
+from lipstream.bench.sides import OURS, PLAIN, Side, our_side, plain_side
+from lipstream.bench.throughput import Speed, measure_speeds, utilisation
+from lipstream.bench.timing import measure_ceilings, peak_tflops
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lipstream.bench.workload import Workload
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def plain(work: Workload) -> Side:
+    return plain_side(work)
+
+
+@pytest.fixture(scope="module")
+def ours(work: Workload) -> Side:
+    return our_side(work, (1, 4))
+
+
+def test_ours_is_equal(work: Workload, plain: Side, ours: Side) -> None:
+    checks = check_equality(work, plain, ours, 4)
+    assert len(checks) == 6
+    assert all(check.equal for check in checks), checks
+
+
+def test_a_saving_that_is_none_is_found(work: Workload, plain: Side, ours: Side) -> None:
+    """One channel of the decoder is lost on the way."""
+    broken = our_side(work, (4,))
+    with torch.no_grad():
+        wrong = dict(broken.networks.vae.decoder.named_parameters())["conv_norm_out.weight"]
+        wrong[3] = 0
+    checks = {check.name: check for check in check_equality(work, plain, broken, 4)}
+    assert not checks["decoded, relative"].equal
+    assert checks["latents, relative"].equal
+
+
+def test_a_batch_that_mixes_its_frames_is_found(work: Workload, plain: Side, ours: Side) -> None:
+    def mixing(latents: Tensor, audio: Tensor) -> Tensor:
+        painted = ours.paint(latents, audio)
+        shifted: Tensor = torch.cat((painted[:1], painted[:-1]))
+        return shifted
+
+    checks = {
+        check.name: check for check in check_equality(work, plain, replace(ours, paint=mixing), 4)
+    }
+    assert not checks["the same frame in other company, mean of 255"].equal
+
+
+def test_what_is_no_number_is_not_equal() -> None:
+    assert not Check("it", float("nan"), 1.0).equal
+    assert Check("it", 1.0, 1.0).record() == {
+        "name": "it",
+        "value": 1.0,
+        "limit": 1.0,
+        "equal": True,
+    }
+
+
+def test_every_side_is_timed_at_every_batch(work: Workload, plain: Side, ours: Side) -> None:
+    speeds = list(measure_speeds(work, [plain, ours], [1, 2], rounds=1))
+    assert [(speed.side, speed.batch) for speed in speeds] == [
+        (PLAIN, 1),
+        (OURS, 1),
+        (PLAIN, 2),
+        (OURS, 2),
+    ]
+    for speed in speeds:
+        assert 0 < speed.best <= speed.ms <= speed.worst
+        assert set(speed.stages) == {"unet", "decoder", "copy to host"}
+    assert speeds[0].ratio == 1.0
+
+
+def test_utilisation_is_a_share_of_what_was_measured() -> None:
+    speed = Speed(OURS, 8, 2.0, 1.9, 2.1, 3.0)
+    used = utilisation(speed, 0.8e12, 0.7e12, 800.0)
+    assert used.nominal == pytest.approx(0.5) and used.executed == pytest.approx(0.4375)
+
+
+def test_ceilings_are_measured_for_every_precision() -> None:
+    ceilings = measure_ceilings(CPU, tiny=True)
+    assert {ceiling.unit for ceiling in ceilings} == {"TFLOP/s", "GB/s"}
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        peak = peak_tflops(ceilings, dtype)
+        assert peak is not None and peak > 0
+    assert peak_tflops([], torch.float32) is None
+
+
+@pytest.mark.parametrize("batch", [4, 8])
+def test_the_published_loop_makes_whole_batches(work: Workload, plain: Side, batch: int) -> None:
+    loop = PublishedLoop(work, plain, batch)
+    taken = loop.run(9)
+    assert taken.frames == -(-9 // batch) * batch
+    assert taken.ms > 0 and min(taken.hearing, taken.painting, taken.composing) > 0
+    assert loop.composed_by == "OpenCV and Pillow"
+
+
+def test_the_published_loop_paints_what_the_plain_side_does(work: Workload, plain: Side) -> None:
+    loop = PublishedLoop(work, plain, 4)
+    rows = work.batch(0, 4)
+    _, audio = work.inputs(rows, torch.float32)
+    faces = torch.from_numpy(np.stack(loop.paint(rows, audio.numpy()))).float()
+    with torch.inference_mode():
+        theirs = plain.paint(*work.inputs(rows, plain.networks.dtype)).float()
+    assert float((faces - theirs).abs().max()) <= 1
