@@ -132,3 +132,26 @@ def test_what_is_exact_on_a_device_paints_there(dtype: torch.dtype) -> None:
 
 def test_on_a_gpu_all_but_packing_is_exact() -> None:
     assert Switches.exact(torch.device("cuda"), torch.float16) == ALL
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("switches", CASES)
+@pytest.mark.parametrize("dtype", [torch.float32, *HALVES], ids=str)
+def test_the_same_holds_on_a_gpu(
+    switches: Switches, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)
+    wide = {"block_out_channels": [32, 64, 64], "norm_num_groups": 8}
+    deep = {"block_out_channels": [16, 32, 64, 64], "norm_num_groups": 8}
+    configs = TINY_UNET | wide, TINY_VAE | deep
+    latents, audio = inputs(3, 16, 12)
+    exact = painted(networks(*configs, dtype=torch.float64), latents, audio)
+    plain = networks(*configs, device="cuda", dtype=dtype)
+    fast = switched(plain, switches)
+    found, usual = painted(fast, latents, audio), painted(plain, latents, audio)
+    limit = 2e-5 if dtype == torch.float32 else 1.5 * error(usual, exact)
+    assert error(found, exact) < limit
+    order = [2, 0, 1]
+    assert torch.equal(painted(fast, latents[order], audio[order]), found[order])

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lipstream.rendering.musetalk import passes
 from lipstream.rendering.musetalk.layers import Upsample, convolution, linear
 from lipstream.rendering.musetalk.vae import Attention, Vae
 
@@ -38,33 +39,17 @@ class FoldedUpsample(nn.Module):
         """`size`: the (h, w) wanted when it is not exactly double."""
         if size is not None and tuple(size) != (2 * x.shape[2], 2 * x.shape[3]):
             return self._unfolded(x, size)
-        return interleave(self.conv(x))
+        bias: Tensor | None = self.conv.bias
+        if bias is None or not passes.suits(x):
+            return passes.interleave(self.conv(x), None)
+        # Where a bias is a pass of its own over the picture, it is added on the way.
+        return passes.interleave(F.conv2d(x, self.conv.weight, padding=1), bias[: x.shape[1]])
 
     def _unfolded(self, x: Tensor, size: torch.Size) -> Tensor:
         """The last row or column of an odd size has no second half, which the fold counts on."""
         larger = F.interpolate(x, size=list(size), mode="nearest")
         bias = None if self.conv.bias is None else self.conv.bias[: x.shape[1]]
         return F.conv2d(larger, _unfold(self.conv.weight), bias, padding=1)
-
-
-def interleave(parts: Tensor) -> Tensor:
-    """(b, 4 c, h + 1, w + 1) -> (b, c, 2 h, 2 w): the four pixels go where they belong.
-
-    Channels: those of pixels in even rows and columns, then odd columns, odd rows, both odd.
-    """
-    channels, height, width = parts.shape[1] // 4, parts.shape[2] - 1, parts.shape[3] - 1
-    last = parts.is_contiguous(memory_format=torch.channels_last)
-    whole = torch.empty(
-        (len(parts), channels, 2 * height, 2 * width),
-        dtype=parts.dtype,
-        device=parts.device,
-        memory_format=torch.channels_last if last else torch.contiguous_format,
-    )
-    for place in range(4):
-        row, column = divmod(place, 2)
-        part = parts[:, place * channels : (place + 1) * channels]
-        whole[:, :, row::2, column::2] = part[:, :, row : row + height, column : column + width]
-    return whole
 
 
 def fold_upsampling(network: nn.Module) -> None:

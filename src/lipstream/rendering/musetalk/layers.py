@@ -41,12 +41,27 @@ class Style:
         says.multiple("block_out_channels", widths, (groups,) * len(widths))
         return cls(groups, eps, says.choice("act_fn", "silu", ACTIVATIONS))
 
-    def norm(self, channels: int) -> nn.GroupNorm:
-        return nn.GroupNorm(self.groups, channels, self.eps)
+    def norm(self, channels: int, activate: Activation | None = None) -> Norm:
+        return Norm(self.groups, channels, self.eps, activate)
 
     @property
     def activate(self) -> Activation:
         return ACTIVATIONS[self.activation]
+
+
+class Norm(nn.GroupNorm):
+    """Every group of channels to mean 0 and variance 1, then the activation if there is one."""
+
+    def __init__(
+        self, groups: int, channels: int, eps: float, activate: Activation | None = None
+    ) -> None:
+        super().__init__(groups, channels, eps)
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, channels, h, w) -> the same"""
+        normed = super().forward(x)
+        return normed if self.activate is None else self.activate(normed)
 
 
 class ResnetBlock(nn.Module):
@@ -56,21 +71,20 @@ class ResnetBlock(nn.Module):
         self, enter: int, leave: int, style: Style, time: int | None = None, scale: float = 1.0
     ) -> None:
         super().__init__()
-        self.activate = style.activate
         self.scale = scale  # the sum is divided by it
-        self.norm1 = style.norm(enter)
+        self.norm1 = style.norm(enter, style.activate)
         self.conv1 = nn.Conv2d(enter, leave, 3, padding=1)
         self.time_emb_proj = nn.Linear(time, leave) if time else None
-        self.norm2 = style.norm(leave)
+        self.norm2 = style.norm(leave, style.activate)
         self.conv2 = nn.Conv2d(leave, leave, 3, padding=1)
         self.conv_shortcut = nn.Conv2d(enter, leave, 1) if enter != leave else None
 
     def forward(self, x: Tensor, time: Tensor | None = None) -> Tensor:
         """(b, enter, h, w), (1, time) after its activation -> (b, leave, h, w)."""
-        h: Tensor = self.conv1(self.activate(self.norm1(x)))
+        h: Tensor = self.conv1(self.norm1(x))
         if self.time_emb_proj is not None:
             h = h + self.time_emb_proj(time)[:, :, None, None]
-        h = self.conv2(self.activate(self.norm2(h)))
+        h = self.conv2(self.norm2(h))
         short = x if self.conv_shortcut is None else self.conv_shortcut(x)
         return short + h if self.scale == 1.0 else (short + h) / self.scale
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.folding import fold_outputs, fold_scales, fold_upsampling
+from lipstream.rendering.musetalk.norms import fuse_norms
 from lipstream.rendering.musetalk.packed import pack
 from lipstream.rendering.musetalk.projections import fuse_projections, share_audio
 
@@ -32,6 +33,7 @@ class Switches:
     share_audio: bool = False  # keys and values of all attentions to the audio in one product
     fold_scales: bool = False  # what only scales goes into what is next, in the autoencoder
     channels_last: bool = False  # weights, and so pictures too, are laid out pixel by pixel
+    fuse_norms: bool = False  # norm and activation, biases and sums in single passes, on a GPU
     pack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
 
     @classmethod
@@ -52,6 +54,7 @@ class Switches:
             share_audio=True,
             fold_scales=True,
             channels_last=True,
+            fuse_norms=not on_cpu,
             pack=on_cpu and dtype == torch.bfloat16,
         )
 
@@ -77,6 +80,9 @@ def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks
         fuse_projections(vae.decoder)
     if switches.share_audio:
         share_audio(unet)
+    if switches.fuse_norms:
+        fuse_norms(unet)
+        fuse_norms(vae.decoder)
     if switches.channels_last:
         _lay_out(unet)
         _lay_out(vae)

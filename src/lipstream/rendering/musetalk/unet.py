@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from lipstream.rendering.musetalk.layers import (
     Downsample,
+    Norm,
     ResnetBlock,
     Style,
     Upsample,
@@ -172,7 +173,7 @@ class _Listener(nn.Module):
 
     def __init__(self, width: int, heads: int, dimensions: UNetDimensions) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(dimensions.style.groups, width, _FLAT)
+        self.norm: nn.Module = Norm(dimensions.style.groups, width, _FLAT)
         self.proj_in = nn.Conv2d(width, width, 1)
         self.transformer_blocks = nn.ModuleList(
             [TransformerBlock(width, heads, dimensions.audio_width)]
@@ -299,13 +300,12 @@ class UNet(nn.Module):
         widths, style = dimensions.widths, dimensions.style
         levels = range(len(widths))
         self.dimensions = dimensions
-        self.activate = style.activate
         self.conv_in = nn.Conv2d(dimensions.in_channels, widths[0], 3, padding=1)
         self.time_embedding: _TimeEmbedding | None = _TimeEmbedding(dimensions)
         self.down_blocks = nn.ModuleList([_Down(level, dimensions) for level in levels])
         self.mid_block = _Middle(dimensions)
         self.up_blocks = nn.ModuleList([_Up(place, dimensions) for place in levels])
-        self.conv_norm_out = style.norm(widths[0])
+        self.conv_norm_out: nn.Module = style.norm(widths[0], style.activate)
         self.conv_out = nn.Conv2d(widths[0], dimensions.out_channels, 3, padding=1)
         self.audio_projection: nn.Module | None = None  # before the attentions, not in each
 
@@ -324,7 +324,7 @@ class UNet(nn.Module):
         x = self.mid_block(kept[-1], time, audio)
         for up in self.up_blocks:
             x = up(x, kept, time, audio)
-        face: Tensor = self.conv_out(self.activate(self.conv_norm_out(x)))
+        face: Tensor = self.conv_out(self.conv_norm_out(x))
         return face
 
     def fold_time(self) -> None:

@@ -74,7 +74,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, style: Style) -> None:
         super().__init__()
-        self.group_norm = style.norm(width)
+        self.group_norm: nn.Module = style.norm(width)
         self.to_q = nn.Linear(width, width)
         self.to_k = nn.Linear(width, width)
         self.to_v = nn.Linear(width, width)
@@ -151,7 +151,8 @@ class _Encoder(nn.Module):
             ]
         )
         self.mid_block = Middle(widths[-1], style)
-        self.conv_norm_out = style.norm(widths[-1])
+        # Whatever `act_fn` says.
+        self.conv_norm_out: nn.Module = style.norm(widths[-1], F.silu)
         self.conv_out = nn.Conv2d(widths[-1], 2 * dimensions.latent_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -159,7 +160,7 @@ class _Encoder(nn.Module):
         for down in self.down_blocks:
             x = down(x)
         x = self.mid_block(x)
-        x = self.conv_out(F.silu(self.conv_norm_out(x)))  # whatever `act_fn` says
+        x = self.conv_out(self.conv_norm_out(x))
         return x
 
 
@@ -178,14 +179,15 @@ class _Decoder(nn.Module):
                 for level, (enter, leave) in enumerate(zip(enters, widths, strict=True))
             ]
         )
-        self.conv_norm_out = style.norm(widths[-1])
+        # Whatever `act_fn` says.
+        self.conv_norm_out: nn.Module = style.norm(widths[-1], F.silu)
         self.conv_out = nn.Conv2d(widths[-1], dimensions.out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.mid_block(self.conv_in(x))
         for up in self.up_blocks:
             x = up(x)
-        x = self.conv_out(F.silu(self.conv_norm_out(x)))  # whatever `act_fn` says
+        x = self.conv_out(self.conv_norm_out(x))
         return x
 
 

@@ -1,0 +1,35 @@
+"""Triton's kernels against torch, by Triton's interpreter where there is no GPU."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch", reason="MuseTalk's networks need torch")
+if find_spec("triton") is None:
+    pytest.skip("the kernels need Triton, an extra on Linux: dev", allow_module_level=True)
+
+import torch
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("which", ["cpu", "networks"])
+def test_the_interpreter_agrees_with_torch(which: str) -> None:
+    """In a process of its own: whether Triton interprets is settled when it is imported."""
+    command = [sys.executable, "-m", "tests.rendering.musetalk.kernel_cases", which]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_agrees_with_torch() -> None:
+    from tests.rendering.musetalk.kernel_cases import check
+
+    assert check("cuda") == []
