@@ -30,8 +30,10 @@ from lipstream.rendering.musetalk.blending import (
     plan_blend,
 )
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.host_painter import HostPainter
 from lipstream.rendering.musetalk.masks import repaint_mask
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
+from lipstream.rendering.musetalk.painter import FaceRequest
 from lipstream.rendering.musetalk.preparation import (
     FaceSettings,
     MuseFaces,
@@ -75,14 +77,16 @@ COMPARED = {
 ONE_LESS = "upstream's live script stops one frame before the end; ours renders every frame"
 
 
-class _Recorder(MuseTalkRenderer):
+class _Recorder(HostPainter):
     """Keeps what the networks painted, so that it can be put back in the offline script's way."""
 
-    painted: list[Image]
+    def __init__(self, networks: MuseTalkNetworks) -> None:
+        super().__init__(networks)
+        self.painted: list[Image] = []
 
-    def _paint(self, requests, shown):  # type: ignore[no-untyped-def]
-        painted = super()._paint(requests, shown)
-        self.painted = [*getattr(self, "painted", []), *painted]
+    def faces(self, requests: Sequence[FaceRequest]) -> list[Image]:
+        painted = super().faces(requests)
+        self.painted += painted
         return painted
 
 
@@ -185,7 +189,7 @@ class _Clip:
 
     def heard(self) -> NDArray[np.float32]:
         """One conditioning per frame, through the stream."""
-        engine = Engine(self._backend(_Recorder(self.networks, settings=self.settings)))
+        engine = Engine(self._backend(MuseTalkRenderer(self.networks, settings=self.settings)))
         stream = engine.open_stream(blank_avatar())
         segments = stream.push(self.sound()) + stream.end()
         rows = engine.backend.encoder.encode([segment.context for segment in segments])
@@ -197,16 +201,17 @@ class _Clip:
     def frames(self) -> list[Outcome]:
         """Finished pictures: the live script's through our engine, then the offline script's."""
         avatar = attach(self.avatar(self.order), self.prepared(self.order))
-        renderer = _Recorder(self.networks, settings=self.settings)
+        recorder = _Recorder(self.networks)
+        renderer = MuseTalkRenderer(self.networks, settings=self.settings, painter=recorder)
         engine = Engine(self._backend(renderer))
         live = [f.frame for f in render_stream(engine, avatar, [self.sound()])]
         faces = stored_faces(avatar, self.settings)
         assert faces is not None
         offline = [
-            self._offline(index, painted, faces) for index, painted in enumerate(renderer.painted)
+            self._offline(index, painted, faces) for index, painted in enumerate(recorder.painted)
         ]
         shown = [int(index) for index in self.case["recon_sel_idx"]]
-        recon = np.stack([renderer.painted[index][..., ::-1] for index in shown])
+        recon = np.stack([recorder.painted[index][..., ::-1] for index in shown])
         return [
             near(f"{self.name} n_frames_offline", len(offline), self.case["n_frames_offline"]),
             self._one_less(len(live)),

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from lipstream.avatar.avatar import Avatar, ping_pong
-from lipstream.rendering.composite import paste
-from lipstream.rendering.musetalk.blending import BlendPlan, blend
+from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.host_painter import HostPainter
+from lipstream.rendering.musetalk.painter import FacePainter, FaceRequest, Pending
 from lipstream.rendering.musetalk.preparation import (
     FaceSettings,
     MuseFaces,
@@ -23,8 +23,8 @@ from lipstream.rendering.musetalk.preparation import (
     prepare_faces,
     stored_faces,
 )
-from lipstream.rendering.musetalk.vae import Vae, to_pictures
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.musetalk.vae import Vae
+from lipstream.rendering.renderer import FrameRequest, PendingPictures
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 
 
 class MuseTalkRenderer:
-    """Paints mouths with the MuseTalk networks. Shared by all streams; threads take turns.
+    """Paints mouths with the MuseTalk networks. Shared by all streams and threads.
 
-    `parse` is the published face parser where its weights are there, `locate` the published
+    `painter` does it, by default one that needs no GPU and agrees with the published code bit for
+    bit. `parse` is the published face parser where its weights are there, `locate` the published
     landmark model; without them lipstream's own landmarks do both. What is computed once per avatar
     is kept as long as the avatar itself.
     """
@@ -51,70 +52,61 @@ class MuseTalkRenderer:
         settings: FaceSettings | None = None,
         parse: Parse | None = None,
         locate: Locate | None = None,
+        painter: FacePainter | None = None,
     ) -> None:
         self.networks = networks
+        self._painter = painter or HostPainter(networks)
         self._fps = fps
         self._parse, self._locate = parse, locate
         self._settings = _settled(
             settings or FaceSettings.published(networks.version), networks.vae
         )
         self._faces: WeakKeyDictionary[Avatar, MuseFaces] = WeakKeyDictionary()
-        self._lock = threading.Lock()
+        self._preparing = threading.Lock()  # takes long; painting goes on meanwhile
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """The avatar with its faces: they are saved with it and found again."""
-        with self._lock:
+        with self._preparing:
             faces = stored_faces(avatar, self._settings)
             if faces is None:
                 faces = self._prepare(avatar, progress)
                 avatar = attach(avatar, faces)
             self._faces[avatar] = faces
-            return avatar
+        self._painter.keep(avatar, faces)
+        return avatar
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
         """One picture per request; all faces that speak go through the networks in one batch."""
-        with self._lock:
-            shown = [self._shown(request) for request in requests]
-            painted = iter(self._paint(requests, shown))
-            pictures = []
-            for request, (position, _, plan) in zip(requests, shown, strict=True):
-                picture = request.avatar.frames[position].pixels
-                if plan is None:
-                    pictures.append(picture.copy())
-                else:
-                    face = next(painted)
-                    pictures.append(paste(picture, *blend(picture, face, plan, request.strength)))
-            return pictures
+        return self.begin(requests).finish()
 
-    def _shown(self, request: FrameRequest) -> tuple[int, Floats, BlendPlan | None]:
-        """Which frame of the avatar a request shows, its latents and how its face is put back.
+    def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
+        """The same, begun: on a GPU nothing is waited for before `finish`."""
+        shown = [self._shown(request) for request in requests]
+        faces = [face for _, face in shown if face is not None]
+        return _Shown(tuple(shown), self._painter.begin(faces) if faces else None)
 
-        No plan where nothing is put back: there is no face, or it is at rest.
+    def _shown(self, request: FrameRequest) -> tuple[AvatarFrame, FaceRequest | None]:
+        """Which frame of the avatar a request shows and the face to paint on it.
+
+        None where nothing is painted: there is no face, or it is at rest.
         """
-        faces = self._faces.get(request.avatar)
-        if faces is None:
-            faces = stored_faces(request.avatar, self._settings)
-            if faces is None:
-                faces = self._prepare(request.avatar, None)
-            self._faces[request.avatar] = faces
-        position = ping_pong(int(request.index * FPS / self._fps), len(request.avatar.frames))
-        speaks = request.conditioning is not None and request.strength > 0
-        return position, faces.latents[position], faces.plans[position] if speaks else None
+        avatar, said = request.avatar, request.conditioning
+        position = ping_pong(int(request.index * FPS / self._fps), len(avatar.frames))
+        frame, faces = avatar.frames[position], self._faces_of(avatar)
+        if said is None or request.strength <= 0 or faces.plans[position] is None:
+            return frame, None
+        return frame, FaceRequest(avatar, faces, position, said, request.strength)
 
-    @torch.inference_mode()
-    def _paint(
-        self,
-        requests: Sequence[FrameRequest],
-        shown: list[tuple[int, Floats, BlendPlan | None]],
-    ) -> list[Image]:
-        """The faces of all requests that have one: (side, side, 3) uint8 RGB each."""
-        rows = [index for index, (_, _, plan) in enumerate(shown) if plan is not None]
-        if not rows:
-            return []
-        said = [requests[i].conditioning for i in rows]
-        heard = self._tensor(np.stack([one for one in said if one is not None]))
-        latents = self._tensor(np.stack([shown[i][1] for i in rows]))
-        return list(to_pictures(self.networks.paint(latents, heard)).cpu().numpy())
+    def _faces_of(self, avatar: Avatar) -> MuseFaces:
+        """What was prepared of an avatar; prepared now where it was not."""
+        faces = self._faces.get(avatar)
+        if faces is None:
+            with self._preparing:
+                faces = self._faces.get(avatar) or stored_faces(avatar, self._settings)
+                if faces is None:
+                    faces = self._prepare(avatar, None)
+                self._faces[avatar] = faces
+        return faces
 
     def _prepare(self, avatar: Avatar, progress: Progress | None) -> MuseFaces:
         return prepare_faces(
@@ -135,6 +127,21 @@ class MuseTalkRenderer:
     def _tensor(self, array: Floats) -> torch.Tensor:
         networks = self.networks
         return torch.from_numpy(array).to(networks.device, networks.dtype)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """A batch of pictures, those with a face on their way."""
+
+    shown: tuple[tuple[AvatarFrame, FaceRequest | None], ...]
+    faces: Pending | None
+
+    def finish(self) -> list[Image]:
+        """See `PendingPictures`."""
+        painted = iter([] if self.faces is None else self.faces.finish())
+        return [
+            frame.pixels.copy() if face is None else next(painted) for frame, face in self.shown
+        ]
 
 
 def _settled(settings: FaceSettings, vae: Vae) -> FaceSettings:

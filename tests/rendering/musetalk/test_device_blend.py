@@ -1,0 +1,106 @@
+"""The composite on the device against OpenCV's, and Triton's kernel against plain torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the device path needs torch")
+
+import torch
+
+from lipstream.avatar.avatar import AvatarFrame
+from lipstream.rendering.musetalk.device_blend import Patch, blended, keep_faces
+from lipstream.video import Box
+
+if TYPE_CHECKING:
+    from lipstream.rendering.musetalk.blending import BlendPlan
+    from lipstream.video import Image
+
+ROOT = Path(__file__).parents[3]
+SIZE = 360, 300
+BOXES = [
+    *(Box(90, 60, 274, 290), Box(60, 40, 190, 240), Box(-40, 50, 130, 260)),
+    *(Box(220, 150, 400, 330), Box(100, 100, 228, 228), Box(20, 20, 276, 276)),
+    *(Box(10, 10, 340, 180), Box(5, 5, 7, 8), Box(130, 20, 170, 60)),
+]
+
+
+def planned(box: Box) -> BlendPlan:
+    from lipstream.rendering.musetalk.blending import crop_square, feathered_mask, plan_blend
+
+    square, white = crop_square(box), np.full((512, 512), 255, np.uint8)
+    return plan_blend(feathered_mask(white, box, square), box, square, SIZE)
+
+
+def noise(seed: int, height: int, width: int) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def smooth(seed: int, height: int, width: int) -> Image:
+    import cv2
+
+    return np.asarray(cv2.resize(noise(seed, 9, 7), (width, height)), np.uint8)
+
+
+def both(
+    picture: Image, face: Image, plan: BlendPlan, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The region as the device has it and as OpenCV does."""
+    from lipstream.rendering.musetalk.blending import blend
+    from lipstream.rendering.musetalk.preparation import FaceSettings, MuseFaces
+
+    latents = np.zeros((1, 8, 4, 4), np.float32)
+    faces = MuseFaces(FaceSettings(), latents, (None,), (plan,))
+    frames = [AvatarFrame(picture, None)]
+    kept = keep_faces(frames, faces, torch.device("cpu"), torch.float32)
+    found = blended(torch.from_numpy(face), Patch(kept, 0, plan, strength, 0)).numpy()
+    expected, _ = blend(picture, face, plan, strength)
+    return found.astype(int), expected.astype(int)
+
+
+@pytest.mark.parametrize("paint", [noise, smooth])
+@pytest.mark.parametrize("strength", [1.0, 0.35])
+@pytest.mark.parametrize("box", BOXES, ids=str)
+def test_bytes_are_those_of_opencv(box: Box, strength: float, paint: type) -> None:
+    plan = planned(box)
+    for side in (256, 512):
+        picture, face = paint(1, SIZE[1], SIZE[0]), paint(2, side, side)
+        found, expected = both(picture, face, plan, strength)
+        assert found.shape == expected.shape
+        if not found.size:
+            continue
+        away = np.abs(found - expected)
+        assert away.max() <= 1
+        assert away.mean() <= 0.02
+        below = picture[plan.region.slices]
+        assert (found[plan.mask == 0] == below[plan.mask == 0]).all()
+
+
+def test_without_strength_the_picture_stays() -> None:
+    plan, picture = planned(BOXES[0]), noise(1, SIZE[1], SIZE[0])
+    found, _ = both(picture, noise(2, 256, 256), plan, 0.0)
+    assert (found == picture[plan.region.slices]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton, an extra on Linux: dev")
+def test_the_kernel_agrees_in_the_interpreter() -> None:
+    """In a process of its own: whether Triton interprets is settled when it is imported."""
+    command = [sys.executable, "-m", "tests.rendering.musetalk.composite_cases"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_the_kernel_agrees_on_a_gpu() -> None:
+    from tests.rendering.musetalk.composite_cases import check
+
+    assert check("cuda") == []
