@@ -38,6 +38,7 @@ class MuseTalkConfig:
     batch: int = 8  # frames through the networks at once
     side: int = 256  # pixels of the face that the network paints: 256 or 512
     shift: int = 0  # v1 only: pixels by which the middle of the face's box moves down
+    profile: str = "exact"  # turbo: a small decoder, faster and only close to the published one
     optimized: bool = False  # all that is faster and differs by rounding only
 
 

@@ -63,6 +63,7 @@ def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
         model_version: str | None,
         device: str | None,
         precision: str | None,
+        profile: str,
         face_size: str,
         bbox_shift: int,
         **others: Any,
@@ -72,6 +73,7 @@ def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
             version=model_version,
             device=device,
             precision=precision,
+            profile=profile,
             side=int(face_size),
             shift=bbox_shift,
         )
@@ -97,6 +99,13 @@ def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--precision",
             type=click.Choice(["float32", "float16", "bfloat16"]),
             help="musetalk: default float16 on a GPU, float32 elsewhere.",
+        ),
+        option(
+            "--profile",
+            type=click.Choice(["exact", "turbo"]),
+            default=defaults.profile,
+            show_default=True,
+            help="musetalk: turbo paints faster with a small decoder, and not quite the same.",
         ),
         option("--device", help="musetalk: cuda, cuda:1 or cpu; default a GPU where there is one."),
         option(

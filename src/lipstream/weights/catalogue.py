@@ -63,6 +63,7 @@ def _parts(*parts: Part) -> dict[str, Part]:
 _MUSETALK = Source("TMElyralab/MuseTalk")
 _VAE = Source("stabilityai/sd-vae-ft-mse")
 _WHISPER = Source("openai/whisper-tiny")
+_TAESD = Source("madebyollin/taesd")
 _DWPOSE = Source("yzd-v/DWPose")
 # The least certain address in this list: it is a copy, as the file was first given away elsewhere.
 _FACE_PARSE = Source("ManyOtherFunctions/face-parse-bisent")
@@ -75,6 +76,7 @@ MUSETALK = Bundle(
         Part("v1", "MuseTalk 1.0", "creativeml-openrail-m"),
         Part("vae", "Stable Diffusion's picture autoencoder", "mit"),
         Part("whisper", "Whisper tiny, which hears the speech", "apache-2.0"),
+        Part("taesd", "a small decoder, for the turbo profile", "mit", optional=True),
         Part("dwpose", "the landmarks MuseTalk was published with", "apache-2.0", optional=True),
         Part(
             "face-parse",
@@ -101,6 +103,13 @@ MUSETALK = Bundle(
         ),
         WeightFile("whisper", _WHISPER, "config.json", "whisper/config.json"),
         WeightFile("whisper", _WHISPER, "model.safetensors", "whisper/model.safetensors"),
+        WeightFile("taesd", _TAESD, "config.json", "taesd/config.json"),
+        WeightFile(
+            "taesd",
+            _TAESD,
+            "diffusion_pytorch_model.safetensors",
+            "taesd/diffusion_pytorch_model.safetensors",
+        ),
         WeightFile("dwpose", _DWPOSE, "dw-ll_ucoco_384.onnx", "dwpose/dw-ll_ucoco_384.onnx"),
         WeightFile("face-parse", _FACE_PARSE, "79999_iter.pth", "face-parse-bisent/79999_iter.pth"),
     ),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.tiny_decoder import TinyDecoder, TinyDimensions
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
 from lipstream.speech.network import SpeechNetwork
@@ -46,6 +49,23 @@ TINY_VAE: dict[str, Any] = {
     "sample_size": 256,
 }
 
+TINY_DECODER: dict[str, Any] = {
+    "_class_name": "AutoencoderTiny",
+    "act_fn": "relu",
+    "decoder_block_out_channels": [8, 8, 8, 8],
+    "encoder_block_out_channels": [8, 8, 8, 8],
+    "force_upcast": False,
+    "in_channels": 3,
+    "latent_channels": 4,
+    "latent_magnitude": 3,
+    "latent_shift": 0.5,
+    "num_decoder_blocks": [3, 3, 3, 1],
+    "num_encoder_blocks": [1, 1, 1, 1],
+    "out_channels": 3,
+    "scaling_factor": 1.0,
+    "upsampling_scaling_factor": 2,
+}
+
 
 def unet(config: dict[str, Any] = TINY_UNET) -> UNet:
     network = UNet(UNetDimensions.from_config(config))
@@ -56,6 +76,23 @@ def unet(config: dict[str, Any] = TINY_UNET) -> UNet:
 def vae(config: dict[str, Any] = TINY_VAE) -> Vae:
     network = Vae(VaeDimensions.from_config(config))
     fill_module(network)
+    return network
+
+
+def tiny_decoder(config: dict[str, Any] = TINY_DECODER) -> TinyDecoder:
+    network = TinyDecoder(TinyDimensions.from_config(config))
+    fill_module(network)
+    return network.requires_grad_(False)
+
+
+def write_tiny_decoder(models: Path, config: dict[str, Any] = TINY_DECODER) -> TinyDecoder:
+    """A folder of weights with a small decoder in it, and something of its other half."""
+    network, folder = tiny_decoder(config), models / "taesd"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    state = {f"decoder.{key}": value.contiguous() for key, value in network.state_dict().items()}
+    state["encoder.layers.0.weight"] = torch.zeros(8, 3, 3, 3)
+    save_file(state, folder / "diffusion_pytorch_model.safetensors")
     return network
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from shutil import copytree
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +19,14 @@ from lipstream.audio import AudioChunk
 from lipstream.avatar.build import open_avatar
 from lipstream.config import AvatarConfig, MuseTalkConfig
 from lipstream.engine import Engine
+from lipstream.errors import MissingError, OptionError
+from lipstream.errors import OptionError
 from lipstream.offline import render_stream
 from lipstream.rendering.backends import open_backend
+from lipstream.rendering.musetalk.opening import largest_batch
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
 from tests.golden_cases.filling import fill_module
+from tests.rendering.musetalk.networks import write_tiny_decoder
 from tests.tiny_models import UNET, write_models
 
 if TYPE_CHECKING:
@@ -101,6 +106,21 @@ def test_a_checkpoint_768_wide_hears_through_hubert(tmp_path: Path) -> None:
     assert_same(whole, frames(models, [5, 4000], live=True, batch=2))
 
 
+def test_turbo_paints_with_the_small_decoder(models: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="taesd"):
+        frames(models, [], 0.08, profile="turbo")
+    with pytest.raises(OptionError, match="no profile 'fast'; use exact or turbo"):
+        frames(models, [], 0.08, profile="fast")
+    turbo = copytree(models, tmp_path / "models")
+    write_tiny_decoder(turbo)
+    plain, fast = (
+        frames(turbo, [], 0.08, profile="turbo", optimized=optimized, precision="float32")
+        for optimized in (False, True)
+    )
+    assert_same(plain, fast)
+    assert not np.array_equal(plain[0], frames(turbo, [], 0.08)[0])
+
+
 def test_other_frame_rates_have_their_frames(models: Path) -> None:
     muse = MuseTalkConfig(models=str(models), device="cpu", batch=4)
     backend = open_backend("musetalk", fps=Fraction(30_000, 1001), muse=muse)
@@ -108,3 +128,15 @@ def test_other_frame_rates_have_their_frames(models: Path) -> None:
     avatar = open_avatar(PORTRAIT, AvatarConfig())
     painted = list(render_stream(engine, avatar, [AudioChunk.from_pcm(sound(0.3), RATE)]))
     assert [frame.timestamp_ms for frame in painted] == [0, 33, 66, 100, 133, 166, 200, 233]
+
+
+def test_batches_fit_their_use(models: Path) -> None:
+    def batch(**settings: Any) -> int:
+        muse = MuseTalkConfig(models=str(models), device="cpu", **settings)
+        return open_backend("musetalk", muse=muse).batch
+
+    assert batch() == batch(live=True) == 8  # a CPU has no use for more
+    assert batch(batch=3) == 3
+    with pytest.raises(OptionError, match="at least 1"):
+        batch(batch=0)
+    assert [largest_batch(faces) for faces in (0.2, 1, 5.9, 17, 300)] == [1, 1, 4, 16, 32]

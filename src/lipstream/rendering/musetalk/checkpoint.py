@@ -21,9 +21,11 @@ from lipstream.rendering.musetalk.layout import (
     Layout,
     find_layout,
     find_parser,
+    find_tiny,
     read_config,
 )
 from lipstream.rendering.musetalk.statefile import read_state
+from lipstream.rendering.musetalk.tiny_decoder import TinyDecoder, TinyDimensions, decoder_state
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, current_names
 from lipstream.speech.whisper import (
@@ -53,6 +55,7 @@ class MuseTalkNetworks:
     speech: SpeechNetwork
     device: torch.device
     dtype: torch.dtype
+    decoder: TinyDecoder | None = None  # instead of the autoencoder's own
 
     def paint(self, latents: Tensor, audio: Tensor) -> Tensor:
         """(b, 8, h, w) latents, (b, tokens, width) audio -> (b, 3, 8 h, 8 w), RGB near -1..1.
@@ -60,7 +63,11 @@ class MuseTalkNetworks:
         Both are of the device and the precision of the networks; the audio is without positions.
         Nothing here waits for the device or depends on values, so that it can be recorded.
         """
-        return self.vae.decode_scaled(self.unet(latents, add_positions(audio)))
+        painted = self.unet(latents, add_positions(audio))
+        if self.decoder is None:
+            return self.vae.decode_scaled(painted)
+        raw: Tensor = self.decoder(painted)
+        return raw
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +128,21 @@ def load_parser(models: str | Path, device: torch.device | str = "cpu") -> BiSeN
     return _sketch(BiSeNet, read_state(path), path).filled(torch.device(device), torch.float32)
 
 
+def load_tiny(models: str | Path, device: torch.device | str, dtype: torch.dtype) -> TinyDecoder:
+    """The small decoder of the turbo profile; MissingError and CheckpointError as above."""
+    files = find_tiny(models)
+    sizes = TinyDimensions.from_config(read_config(files.config), str(files.config))
+    for name, found, expected in (
+        ("out_channels", sizes.out_channels, 3),
+        ("latent_channels", sizes.latent_channels, 4),
+        ("number of decoder_block_out_channels", len(sizes.blocks), LEVELS),
+    ):
+        _check_size(files.config, name, found, expected)
+    state = decoder_state(read_state(files.weights))
+    network = _sketch(lambda: TinyDecoder(sizes), state, files.weights)
+    return network.filled(torch.device(device), dtype)
+
+
 def _sketches(
     layout: Layout,
 ) -> tuple[_Sketch[UNet], _Sketch[Vae], _Sketch[WhisperEncoder] | HubertSpeech]:
@@ -146,11 +168,15 @@ def _check_sizes(layout: Layout, unet: UNetDimensions, vae: VaeDimensions) -> No
         ("in_channels", unet.in_channels, 2 * vae.latent_channels, layout.unet.config),
         ("out_channels", unet.out_channels, vae.latent_channels, layout.unet.config),
     ):
-        if found != expected:
-            raise CheckpointError(
-                f"{path} is not of a network of MuseTalk: its {name} is {found}, expected "
-                f"{expected}; delete its folder and {PULL}."
-            )
+        _check_size(path, name, found, expected)
+
+
+def _check_size(path: Path, name: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise CheckpointError(
+            f"{path} is not of a network of MuseTalk: its {name} is {found}, expected "
+            f"{expected}; delete its folder and {PULL}."
+        )
 
 
 def _whisper(layout: Layout, unet: UNetDimensions) -> _Sketch[WhisperEncoder]:

@@ -29,9 +29,8 @@ class FoldedUpsample(nn.Module):
     One convolution of 2x2 pixels makes the four pixels that each pixel becomes, side by side.
     """
 
-    def __init__(self, upsample: Upsample) -> None:
+    def __init__(self, plain: nn.Conv2d) -> None:
         super().__init__()
-        plain = upsample.conv
         bias = None if plain.bias is None else plain.bias.repeat(4)
         self.conv = convolution(_fold(plain.weight), bias, padding=1)
 
@@ -57,7 +56,7 @@ def fold_upsampling(network: nn.Module) -> None:
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, Upsample):
-                setattr(parent, name, FoldedUpsample(child))
+                setattr(parent, name, FoldedUpsample(child.conv))
 
 
 class EdgedConv(nn.Module):

@@ -6,6 +6,7 @@ sd-vae-ft-mse/ or sd-vae/    config.json  diffusion_pytorch_model.{safetensors,b
 whisper/      config.json  {model.safetensors,pytorch_model.bin}
 hubert/       the same, for a UNet that listens to 768 numbers
 face-parse-bisenet/ or face-parse-bisent/    79999_iter.pth or model.pth    optional
+taesd/        config.json  diffusion_pytorch_model.safetensors                 optional
 dwpose/       dw-ll_ucoco_384.onnx                                          optional
 """
 
@@ -27,10 +28,12 @@ VAE_FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin
 SPEECH_FILES = ("model.safetensors", "pytorch_model.bin")
 PARSERS = ("face-parse-bisenet", "face-parse-bisent")
 PARSER_FILES = ("79999_iter.pth", "model.pth")
+TINY = "taesd"
 LANDMARKS = "dwpose/dw-ll_ucoco_384.onnx"
 HUBERT_WIDTH = 768
 CONFIG_LIMIT = 1 << 20  # bytes; real ones have 2000
 PULL = "run 'lipstream models pull musetalk'"
+PULL_TINY = "run 'lipstream models pull musetalk --with taesd'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,15 @@ def find_parser(models: str | Path) -> Path | None:
     """The weights of the optional face parser, under either spelling of its folder."""
     places = (Path(models) / folder / name for folder, name in product(PARSERS, PARSER_FILES))
     return next((path for path in places if path.exists()), None)
+
+
+def find_tiny(models: str | Path) -> NetworkFiles:
+    """The small decoder of the turbo profile; MissingError without it."""
+    try:
+        return _network(Path(models), (TINY,), "config.json", VAE_FILES[:1])
+    except MissingError as error:
+        missing = str(error).removesuffix(f"{PULL}.")
+        raise MissingError(f"{missing}{PULL_TINY} or use the profile exact.") from error
 
 
 def find_landmarks(models: str | Path) -> Path | None:

@@ -9,7 +9,7 @@ import torch
 
 from lipstream.config import MuseTalkConfig
 from lipstream.errors import OptionError
-from lipstream.rendering.musetalk.checkpoint import load_checkpoint, load_parser
+from lipstream.rendering.musetalk.checkpoint import load_checkpoint, load_parser, load_tiny
 from lipstream.rendering.musetalk.dwpose import DwPose
 from lipstream.rendering.musetalk.layout import find_landmarks
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer, fingerprint
@@ -25,6 +25,7 @@ PRECISIONS = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
+PROFILES = ("exact", "turbo")
 
 
 def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder, MuseTalkRenderer]:
@@ -38,12 +39,16 @@ def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder
     if config.precision is not None and config.precision not in PRECISIONS:
         known = ", ".join(PRECISIONS)
         raise OptionError(f"there is no precision {config.precision!r}; use {known}.")
+    if config.profile not in PROFILES:
+        raise OptionError(f"there is no profile {config.profile!r}; use {' or '.join(PROFILES)}.")
     if config.batch < 1:
         raise OptionError(f"batch must be at least 1, not {config.batch}.")
     precision = PRECISIONS[config.precision] if config.precision else None
     if precision is None and config.optimized and device.type == "cpu" and packable():
         precision = torch.bfloat16
     networks = load_checkpoint(models, config.version, device, precision)
+    if config.profile == "turbo":
+        networks = replace(networks, decoder=load_tiny(models, device, networks.dtype))
     checkpoint = fingerprint(networks.vae)  # of what is published, before anything is folded
     if config.optimized:
         networks = switched(networks, Switches.exact(networks.device, networks.dtype))

@@ -89,6 +89,11 @@ class Settings:
         if len(values) != levels:
             self._refuse(key, list(values), f"a list of {levels}, one per block_out_channels")
 
+    def alike(self, key: str, values: Collection[int]) -> None:
+        """Refuse a list of different values."""
+        if len(set(values)) > 1:
+            self._refuse(key, list(values), "one value in every place")
+
     def multiple(self, key: str, values: Collection[int], divisors: Collection[int]) -> None:
         """Refuse widths that cannot be cut into as many groups or heads."""
         for value, divisor in zip(values, divisors, strict=True):

@@ -66,10 +66,14 @@ def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks
     Both share the tensors that no saving changes. Convert and move networks before.
     """
     unet, vae = _apart(networks.unet), _apart(networks.vae)
+    tiny = None if networks.decoder is None else _apart(networks.decoder)
+    all_of_them: list[nn.Module] = [unet, vae] if tiny is None else [unet, vae, tiny]
     if switches.fold_time:
         unet.fold_time()
     if switches.fold_decoder_upsampling:
         fold_upsampling(vae.decoder)
+        if tiny is not None:
+            tiny.fold_upsampling()
     if switches.fold_unet_upsampling:
         fold_upsampling(unet)
     if switches.fold_scales:
@@ -84,12 +88,12 @@ def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks
         fuse_norms(unet)
         fuse_norms(vae.decoder)
     if switches.channels_last:
-        _lay_out(unet)
-        _lay_out(vae)
+        for network in all_of_them:
+            _lay_out(network)
     if switches.pack:  # last: afterwards weights may not change
-        pack(unet)
-        pack(vae)
-    return replace(networks, unet=unet, vae=vae)
+        for network in all_of_them:
+            pack(network)
+    return replace(networks, unet=unet, vae=vae, decoder=tiny)
 
 
 def _apart(network: Network) -> Network:
