@@ -35,7 +35,7 @@ class MuseTalkConfig:
     device: str | None = None  # cuda, cuda:1, cpu; None takes a GPU where there is one
     precision: str | None = None  # float32, float16, bfloat16; None fits the device
     live: bool = False  # hear only what a live stream can know, not whole pieces of 30 s
-    batch: int = 8  # frames through the networks at once
+    batch: int | None = None  # frames through the networks at once, at most; None fits the use
     side: int = 256  # pixels of the face that the network paints: 256 or 512
     shift: int = 0  # v1 only: pixels by which the middle of the face's box moves down
     profile: str = "exact"  # turbo: a small decoder, faster and only close to the published one

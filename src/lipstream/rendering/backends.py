@@ -87,8 +87,8 @@ def _open_musetalk(fps: Fraction, muse: MuseTalkConfig, reason: str) -> Backend:
         )
     from lipstream.rendering.musetalk.opening import open_musetalk
 
-    encoder, renderer = open_musetalk(fps, muse)
-    return Backend("musetalk", encoder, renderer, fps, muse.batch, reason)
+    encoder, renderer, batch = open_musetalk(fps, muse)
+    return Backend("musetalk", encoder, renderer, fps, batch, reason)
 
 
 def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str, processes: int) -> Backend:

@@ -22,6 +22,7 @@ from lipstream.engine import Engine
 from lipstream.errors import MissingError, OptionError
 from lipstream.offline import render_stream
 from lipstream.rendering.backends import open_backend
+from lipstream.rendering.musetalk.opening import largest_batch
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
 from tests.golden_cases.filling import fill_module
 from tests.rendering.musetalk.networks import write_tiny_decoder
@@ -126,3 +127,15 @@ def test_other_frame_rates_have_their_frames(models: Path) -> None:
     avatar = open_avatar(PORTRAIT, AvatarConfig())
     painted = list(render_stream(engine, avatar, [AudioChunk.from_pcm(sound(0.3), RATE)]))
     assert [frame.timestamp_ms for frame in painted] == [0, 33, 66, 100, 133, 166, 200, 233]
+
+
+def test_batches_fit_their_use(models: Path) -> None:
+    def batch(**settings: Any) -> int:
+        muse = MuseTalkConfig(models=str(models), device="cpu", **settings)
+        return open_backend("musetalk", muse=muse).batch
+
+    assert batch() == batch(live=True) == 8  # a CPU has no use for more
+    assert batch(batch=3) == 3
+    with pytest.raises(OptionError, match="at least 1"):
+        batch(batch=0)
+    assert [largest_batch(faces) for faces in (0.2, 1, 5.9, 17, 300)] == [1, 1, 4, 16, 32]

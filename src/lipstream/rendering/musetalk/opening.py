@@ -11,13 +11,16 @@ from lipstream.config import MuseTalkConfig
 from lipstream.errors import OptionError
 from lipstream.rendering.musetalk.checkpoint import load_checkpoint, load_parser, load_tiny
 from lipstream.rendering.musetalk.dwpose import DwPose
+from lipstream.rendering.musetalk.graphs import SIZES
 from lipstream.rendering.musetalk.layout import find_landmarks
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer, fingerprint
 from lipstream.rendering.musetalk.packed import packable
+from lipstream.rendering.musetalk.painter import Painter
 from lipstream.rendering.musetalk.parsing import FaceParser
 from lipstream.rendering.musetalk.preparation import FaceSettings
 from lipstream.rendering.musetalk.switches import Switches, switched
 from lipstream.speech.excerpt import WHOLE_PIECES, ExcerptEncoder, recent
+from lipstream.speech.window import STEPS_AFTER, STEPS_BEFORE
 from lipstream.weights import models_folder
 
 PRECISIONS = {
@@ -28,8 +31,17 @@ PRECISIONS = {
 PROFILES = ("exact", "turbo")
 
 
-def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder, MuseTalkRenderer]:
-    """The encoder and the renderer of `config`.
+# A live server takes what waits and never waits for more: its limit only says how far batches may
+# grow when many speak, and a GPU's time per frame falls up to about 32. Offline every batch is
+# full, and eight leave little to gain while they hold a fourth of the pictures.
+LIVE_BATCH, BATCH = 32, 8
+FACE_BYTES = 150e6  # of a GPU's memory for each face of 256 pixels in a batch, about
+
+
+def open_musetalk(
+    fps: Fraction, config: MuseTalkConfig
+) -> tuple[ExcerptEncoder, MuseTalkRenderer, int]:
+    """The encoder and the renderer of `config`, and how many frames to give it at once.
 
     OptionError for a setting that cannot be, MissingError and CheckpointError for weights that are
     not there or not what they should be.
@@ -41,8 +53,7 @@ def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder
         raise OptionError(f"there is no precision {config.precision!r}; use {known}.")
     if config.profile not in PROFILES:
         raise OptionError(f"there is no profile {config.profile!r}; use {' or '.join(PROFILES)}.")
-    if config.batch < 1:
-        raise OptionError(f"batch must be at least 1, not {config.batch}.")
+    batch = _batch(config, device)
     precision = PRECISIONS[config.precision] if config.precision else None
     if precision is None and config.optimized and device.type == "cpu" and packable():
         precision = torch.bfloat16
@@ -61,15 +72,40 @@ def open_musetalk(fps: Fraction, config: MuseTalkConfig) -> tuple[ExcerptEncoder
         landmarks="mesh" if landmarks is None else "dwpose",
         labels="mesh" if parser is None else "bisenet",
     )
+    painter = None
+    if device.type == "cuda":
+        tokens = (STEPS_BEFORE + STEPS_AFTER) * networks.speech.layers
+        # Recording takes seconds: worth it where many batches follow.
+        record = config.live or config.optimized
+        painter = Painter(networks, config.side, tokens, batch=batch, record=record)
     renderer = MuseTalkRenderer(
         networks,
         fps,
         settings=settings,
         parse=None if parser is None else FaceParser(parser, device),
         locate=None if landmarks is None else DwPose.from_file(landmarks),
+        painter=painter,
     )
     plan = recent(fps) if config.live else WHOLE_PIECES
-    return ExcerptEncoder(networks.speech, plan), renderer
+    return ExcerptEncoder(networks.speech, plan), renderer, batch
+
+
+def _batch(config: MuseTalkConfig, device: torch.device) -> int:
+    """How many frames to give the networks at once, at most."""
+    if config.batch is not None:
+        if config.batch < 1:
+            raise OptionError(f"batch must be at least 1, not {config.batch}.")
+        return config.batch
+    if not config.live or device.type != "cuda":
+        return BATCH
+    room = torch.cuda.get_device_properties(device).total_memory / 3
+    return largest_batch(room / (FACE_BYTES * (config.side / 256) ** 2))
+
+
+def largest_batch(faces: float) -> int:
+    """The largest batch of a live server with memory for so many faces."""
+    fitting = [size for size in SIZES if size <= min(faces, LIVE_BATCH)]
+    return max(fitting, default=1)
 
 
 def _device(name: str | None) -> torch.device:

@@ -120,6 +120,11 @@ class Painter:
             self._launch(staging, patches)
         return _Painted(self, staging, requests, patches)
 
+    @property
+    def spare(self) -> int:
+        """Batches whose memory on the host waits for another."""
+        return len(self._spare)
+
     def put_back(self, staging: Staging) -> None:
         """Take the host's memory of a batch that has been read."""
         with self._lock:
