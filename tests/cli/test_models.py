@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch
 from lipstream.weights import BUNDLES
 from tests.cli.program import Program, contents, spawn, told
 from tests.hub import FakeHub, FakeRepository, serving
+from tests.rendering.musetalk.networks import TINY_DECODER, write_tiny_decoder
 from tests.tiny_models import unet_state, write_models
 
 UNET = Path("models/musetalkV15/unet.pth")
@@ -187,6 +189,9 @@ def test_wrong_weights_are_told(program: Program, models: Path) -> None:
     parser.write_bytes(PARSER)
     assert f"{parser} is damaged or cut short" in verify_fails(program)
     parser.unlink()
+    write_tiny_decoder(Path("models"), TINY_DECODER | {"latent_channels": 16})
+    assert "config.json is not of a network of MuseTalk: its latent_cha" in verify_fails(program)
+    rmtree("models/taesd")
     content = UNET.read_bytes()
     torch.save({**unet_state(), "conv_in.bias": torch.zeros(3)}, UNET)
     assert f"{UNET}: conv_in.bias has the shape (3,), expected (32,);" in verify_fails(program)

@@ -128,7 +128,11 @@ def load_parser(models: str | Path, device: torch.device | str = "cpu") -> BiSeN
     return _sketch(BiSeNet, read_state(path), path).filled(torch.device(device), torch.float32)
 
 
-def load_tiny(models: str | Path, device: torch.device | str, dtype: torch.dtype) -> TinyDecoder:
+def load_tiny(
+    models: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> TinyDecoder:
     """The small decoder of the turbo profile; MissingError and CheckpointError as above."""
     files = find_tiny(models)
     sizes = TinyDimensions.from_config(read_config(files.config), str(files.config))
