@@ -129,6 +129,7 @@ def _contestants(device: str, tiny: bool, each: bool) -> dict[str, Paint]:
         plain = _networks(copy.deepcopy(unet), copy.deepcopy(vae), dtype)
         exact = Switches.exact(plain.device, dtype)
         layout = Switches(channels_last=True)
+        plain = switched(plain, layout)  # once, for all to share
         rows = {"channels_last": layout}
         if each:
             rows |= {

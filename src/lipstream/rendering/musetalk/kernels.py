@@ -16,8 +16,7 @@ from torch import Tensor
 
 _ROWS, _CHANNELS = 64, 64  # of the piece of a picture, pixels by channels, that is read at once
 _SPLITS = 64  # at most so many parts of one picture are summed beside each other
-_COLUMNS = 16  # of a row of pixels that are put in place at once
-_BLOCK = 1024  # numbers that are added at once
+_COLUMNS = 32  # of a row of pixels that are put in place at once
 
 
 def norm(
@@ -69,10 +68,11 @@ def norm(
 
 def add(one: Tensor, other: Tensor, bias: Tensor, factor: float) -> Tensor:
     """(one + other + bias) * factor; (b, channels, h, w) in channels_last, the bias (channels,)"""
-    total = torch.empty_like(one)
-    grid = (triton.cdiv(one.numel(), _BLOCK),)
+    batch, channels, height, width = one.shape
+    total, rows = torch.empty_like(one), batch * height * width
+    grid = (triton.cdiv(rows, _ROWS), triton.cdiv(channels, _CHANNELS))
     with _on(one):
-        _add[grid](one, other, bias, total, one.numel(), one.shape[1], factor, BLOCK=_BLOCK)
+        _add[grid](one, other, bias, total, rows, channels, factor, ROWS=_ROWS, CHANNELS=_CHANNELS)
     return total
 
 
@@ -213,16 +213,21 @@ def _add(
     other: Any,
     bias: Any,
     total: Any,
-    count: Any,
+    rows: Any,
     channels: Any,
     factor: Any,
-    BLOCK: tl.constexpr,
+    ROWS: tl.constexpr,
+    CHANNELS: tl.constexpr,
 ) -> None:
-    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    mask = place < count
+    """The rows of all pictures are one long list."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    inside = channel < channels
+    place = row[:, None] * channels + channel[None, :]
+    mask = (row < rows)[:, None] & inside[None, :]
     value = tl.load(one + place, mask=mask, other=0.0).to(tl.float32)
     value += tl.load(other + place, mask=mask, other=0.0).to(tl.float32)
-    value += tl.load(bias + place % channels, mask=mask, other=0.0).to(tl.float32)
+    value += tl.load(bias + channel, mask=inside, other=0.0).to(tl.float32)[None, :]
     tl.store(total + place, (value * factor).to(total.dtype.element_ty), mask=mask)
 
 
