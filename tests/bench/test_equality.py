@@ -15,6 +15,7 @@ import torch
 from lipstream.bench.baseline import PublishedLoop
 from lipstream.bench.equality import Check, check_equality
 from lipstream.bench.sides import OURS, PLAIN, Side, our_side, plain_side
+from lipstream.bench.stage import Stage, open_painter
 from lipstream.bench.throughput import Speed, measure_speeds, utilisation
 from lipstream.bench.timing import measure_ceilings, peak_tflops
 
@@ -36,31 +37,39 @@ def ours(work: Workload) -> Side:
     return our_side(work, (1, 4))
 
 
-def test_ours_is_equal(work: Workload, plain: Side, ours: Side) -> None:
-    checks = check_equality(work, plain, ours, 4)
+@pytest.fixture(scope="module")
+def stage(work: Workload, ours: Side) -> Stage:
+    return Stage(work, ours.networks, open_painter(work, ours.networks, 4))
+
+
+def test_ours_is_equal(work: Workload, plain: Side, ours: Side, stage: Stage) -> None:
+    checks = check_equality(work, plain, ours, stage, 4)
     assert len(checks) == 6
     assert all(check.equal for check in checks), checks
 
 
-def test_a_saving_that_is_none_is_found(work: Workload, plain: Side, ours: Side) -> None:
+def test_a_saving_that_is_none_is_found(work: Workload, plain: Side, stage: Stage) -> None:
     """One channel of the decoder is lost on the way."""
     broken = our_side(work, (4,))
     with torch.no_grad():
         wrong = dict(broken.networks.vae.decoder.named_parameters())["conv_norm_out.weight"]
         wrong[3] = 0
-    checks = {check.name: check for check in check_equality(work, plain, broken, 4)}
+    checks = {check.name: check for check in check_equality(work, plain, broken, stage, 4)}
     assert not checks["decoded, relative"].equal
     assert checks["latents, relative"].equal
 
 
-def test_a_batch_that_mixes_its_frames_is_found(work: Workload, plain: Side, ours: Side) -> None:
+def test_a_batch_that_mixes_its_frames_is_found(
+    work: Workload, plain: Side, ours: Side, stage: Stage
+) -> None:
     def mixing(latents: Tensor, audio: Tensor) -> Tensor:
         painted = ours.paint(latents, audio)
         shifted: Tensor = torch.cat((painted[:1], painted[:-1]))
         return shifted
 
     checks = {
-        check.name: check for check in check_equality(work, plain, replace(ours, paint=mixing), 4)
+        check.name: check
+        for check in check_equality(work, plain, replace(ours, paint=mixing), stage, 4)
     }
     assert not checks["the same frame in other company, mean of 255"].equal
 
@@ -90,7 +99,7 @@ def test_every_side_is_timed_at_every_batch(work: Workload, plain: Side, ours: S
 
 
 def test_utilisation_is_a_share_of_what_was_measured() -> None:
-    speed = Speed(OURS, 8, 2.0, 1.9, 2.1, 3.0)
+    speed = Speed(OURS, 8, 2.0, 1.9, 2.1, 3.0, 0.1)
     used = utilisation(speed, 0.8e12, 0.7e12, 800.0)
     assert used.nominal == pytest.approx(0.5) and used.executed == pytest.approx(0.4375)
 

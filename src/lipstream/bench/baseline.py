@@ -86,6 +86,11 @@ class PublishedLoop:
         parts = (self._hearing, self._painting, self._composing)
         return Taken(made, 1000 * (time.perf_counter() - began), *(1000 * part for part in parts))
 
+    def made(self, frames: int) -> tuple[int, float]:
+        """`run` in short: how many frames, and the milliseconds it took."""
+        taken = self.run(frames)
+        return taken.frames, taken.ms
+
     def hear(self, first: int) -> Floats:
         """(batch, tokens, width): what the frames from `first` on hear, from their own sound."""
         length = frame_start(self.batch)

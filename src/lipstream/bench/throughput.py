@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -28,6 +29,7 @@ class Speed:
     best: float
     worst: float
     ratio: float  # times faster than the first side, median over the rounds
+    warm_up_s: float  # compiling included
     stages: dict[str, float] = field(default_factory=dict)  # medians, as far as they can be parted
 
     @property
@@ -45,16 +47,19 @@ def measure_speeds(
     rounds = max(rounds, LEAST_ROUNDS)
     for batch in batches:
         with torch.inference_mode(), quickest_convolutions():
-            yield from _race(work, sides, batch, rounds)
+            racing = [side for side in sides if not side.only or batch in side.only]
+            yield from _race(work, racing, batch, rounds)
 
 
 def _race(work: Workload, sides: Sequence[Side], batch: int, rounds: int) -> Iterator[Speed]:
-    start = 0
+    start, warm_up = 0, {}
     for side in sides:
+        began = time.perf_counter()
         for _ in range(WARM_UP):
             side.paint(*work.inputs(work.batch(start, batch), side.networks.dtype))
             start += batch
-    wait(work.device)
+        wait(work.device)
+        warm_up[side.name] = time.perf_counter() - began
     times: dict[str, list[float]] = {side.name: [] for side in sides}
     for turn in range(rounds):
         # Whoever begins finds the device cooler: they take turns in that too.
@@ -66,9 +71,16 @@ def _race(work: Workload, sides: Sequence[Side], batch: int, rounds: int) -> Ite
     first = times[sides[0].name]
     for side in sides:
         mine = times[side.name]
-        ratio = median(one / other for one, other in zip(first, mine, strict=True))
-        stages = _stages(work, side, batch, rounds)
-        yield Speed(side.name, batch, median(mine), min(mine), max(mine), ratio, stages)
+        yield Speed(
+            side.name,
+            batch,
+            median(mine),
+            min(mine),
+            max(mine),
+            median(one / other for one, other in zip(first, mine, strict=True)),
+            warm_up[side.name],
+            _stages(work, side, batch, rounds),
+        )
 
 
 def _stages(work: Workload, side: Side, batch: int, rounds: int) -> dict[str, float]:

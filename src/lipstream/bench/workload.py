@@ -71,7 +71,7 @@ TINY = Sizes(
         "layers_per_block": 1,
     },
     _VAE | {"block_out_channels": [16, 32, 32, 32], "norm_num_groups": 8, "layers_per_block": 1},
-    WhisperDimensions(width=64, heads=2, inner=128),
+    WhisperDimensions(steps=300, width=64, heads=2, inner=128),
     8,
     (160, 120),
     frames=16,
@@ -194,8 +194,7 @@ def draw_avatar(sizes: Sizes, seed: int) -> tuple[tuple[Image, ...], tuple[Place
 
 
 def place_of(sizes: Sizes, index: int) -> Place:
-    """Where frame `index` has its face, 45 % of the picture's height; of another size and at another place
-    in each."""
+    """Where frame `index` has its face: 45 % of the picture's height, never quite the same."""
     width, height = sizes.picture
     tall = round(0.45 * height) + index % 7
     wide = round(0.8 * tall) + index % 5

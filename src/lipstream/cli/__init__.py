@@ -1,4 +1,4 @@
-"""The command line: `lipstream render`, `prepare`, `serve`, `models`, `doctor`."""
+"""The command line: `lipstream render`, `prepare`, `serve`, `models`, `doctor`, `bench`."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from lipstream import __version__
+from lipstream.cli.bench import bench
 from lipstream.cli.doctor import doctor
 from lipstream.cli.models import models
 from lipstream.cli.options import option
@@ -95,6 +96,7 @@ cli.add_command(prepare)
 cli.add_command(serve)
 cli.add_command(models)
 cli.add_command(doctor)
+cli.add_command(bench)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

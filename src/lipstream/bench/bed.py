@@ -1,0 +1,201 @@
+"""Everything that needs PyTorch, made when the first part asks for it and shared by all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+import torch
+
+from lipstream.bench.baseline import PublishedLoop
+from lipstream.bench.encoding import encoders_there
+from lipstream.bench.equality import check_equality
+from lipstream.bench.loop import OurLoop
+from lipstream.bench.report import Report
+from lipstream.bench.sessions import Crowd, House, find_most
+from lipstream.bench.sides import (
+    OURS,
+    PLAIN,
+    Side,
+    compiled_side,
+    count_flops,
+    our_side,
+    plain_side,
+)
+from lipstream.bench.stage import Stage, open_painter
+from lipstream.bench.throughput import Speed, measure_speeds, utilisation
+from lipstream.bench.timing import (
+    Ceiling,
+    measure_ceilings,
+    peak_tflops,
+    quickest_convolutions,
+    wait,
+)
+from lipstream.bench.workload import PUBLISHED, TINY, Workload, half, make_workload
+from lipstream.rendering.musetalk.switches import Switches
+from lipstream.speech.excerpt import ExcerptEncoder, recent
+from lipstream.timeline import FPS
+
+PUBLISHED_BATCHES = (4, 8, 20)  # of the live script, of LiveTalking's kind, and offline
+ROUNDS = 7
+LOOP_ROUNDS = 3
+MOST_SESSIONS = 128  # that are tried
+
+
+class Bed:
+    """The parts of the benchmark that paint."""
+
+    def __init__(
+        self,
+        device: str,
+        tiny: bool,
+        batches: tuple[int, ...],
+        seconds: float,
+        baseline: bool,
+    ) -> None:
+        self.device = torch.device(device)
+        self.tiny, self.batches, self.seconds, self.baseline = tiny, batches, seconds, baseline
+        self.dtype = str(half(self.device)).removeprefix("torch.")
+        self._speeds: list[Speed] = []
+        self._fps = 0.0  # of the fastest whole loop
+
+    @cached_property
+    def work(self) -> Workload:
+        return make_workload(TINY if self.tiny else PUBLISHED, self.device)
+
+    @cached_property
+    def plain(self) -> Side:
+        return plain_side(self.work)
+
+    @cached_property
+    def ours(self) -> Side:
+        return our_side(self.work, self.batches)
+
+    @cached_property
+    def stage(self) -> Stage:
+        """What serves live sessions."""
+        networks = self.ours.networks
+        batch = max(self.batches)
+        return Stage(self.work, networks, open_painter(self.work, networks, batch))
+
+    @cached_property
+    def found_ceilings(self) -> list[Ceiling]:
+        return measure_ceilings(self.device, self.tiny)
+
+    def ceilings(self, report: Report) -> list[dict[str, object]]:
+        """What the device can do."""
+        return [ceiling.record() for ceiling in self.found_ceilings]
+
+    def equality(self, report: Report) -> list[dict[str, object]]:
+        """Whether ours paints what the plain networks do."""
+        batch = min(4 if self.tiny else 8, max(self.batches))
+        checks = check_equality(self.work, self.plain, self.ours, self.stage, batch)
+        for check in checks:
+            if not check.equal:
+                report.failed.append(
+                    f"lipstream paints something else ({check.name}: {check.value:.3g} is above "
+                    f"{check.limit:.3g})"
+                )
+        return [check.record() for check in checks]
+
+    def throughput(self, report: Report) -> dict[str, Any]:
+        """Frames per second, of the networks alone and from speech to finished frames."""
+        sides = [self.plain, self.ours] if self.baseline else [self.ours]
+        if self.baseline and self.device.type == "cuda":
+            sides.insert(1, compiled_side(self.work))
+        elif self.baseline:
+            report.excluded.append("the compiled baseline (a'), which is for GPUs")
+        self._speeds = list(measure_speeds(self.work, sides, self.batches, ROUNDS))
+        return {
+            "speeds": [speed.record() for speed in self._speeds],
+            "loops": self._loops(report),
+            "utilisation": self._utilisation(),
+            "facts": {side.name: side.facts for side in sides},
+            "memory, GB": self._memory(),
+        }
+
+    def sessions(self, report: Report) -> dict[str, Any]:
+        """How many people can talk at once."""
+        if not self._fps:
+            self._fps = self._once(OurLoop(self.stage, max(self.batches)))
+        ceiling = 1 if self.tiny else min(int(1.25 * self._fps / float(FPS)) + 1, MOST_SESSIONS)
+        encoder = ExcerptEncoder(self.ours.networks.speech, recent(FPS))
+        warm_up_s = 1.5 if self.tiny else 5.0
+        house = House(self.stage, encoder, self.stage.avatar, max(self.batches), warm_up_s)
+        ways = {"not encoded": False}
+        if encoders_there():
+            ways["encoded as H.264"] = True
+        else:
+            report.excluded.append("encoding video, which needs PyAV and aiortc")
+        tried: list[Crowd] = []
+        most = {}
+        for name, encoded in ways.items():
+            crowds = list(find_most(house, ceiling, self.seconds, encoded))
+            tried += crowds
+            most[name] = crowds[-1].sessions if crowds[-1].held else 0
+        return {"tried": [crowd.record() for crowd in tried], "most": most}
+
+    def _loops(self, report: Report) -> list[dict[str, object]]:
+        """Whole loops by turns: the published one at its batch sizes, ours at its largest."""
+        loops: dict[tuple[str, int], Callable[[int], tuple[int, float]]] = {}
+        if self.baseline:
+            for batch in PUBLISHED_BATCHES[:1] if self.tiny else PUBLISHED_BATCHES:
+                published = PublishedLoop(self.work, self.plain, batch)
+                loops[PLAIN, batch] = published.made
+                report.facts["baseline, composite"] = published.composed_by
+        for batch in sorted({min(8, max(self.batches)), max(self.batches)}):
+            loops[OURS, batch] = OurLoop(self.stage, batch).run
+        frames = 8 if self.tiny else 160
+        rates: dict[tuple[str, int], list[float]] = {key: [] for key in loops}
+        with quickest_convolutions():
+            for turn in range(LOOP_ROUNDS + 1):
+                for key, loop in loops.items():
+                    wait(self.device)
+                    made, ms = loop(frames)
+                    if turn:  # the first round warms up
+                        rates[key].append(1000 * made / ms)
+        middle = {key: median(found) for key, found in rates.items()}
+        self._fps = max(fps for (side, _), fps in middle.items() if side == OURS)
+        # Of the baseline's batch sizes the one that is best for it counts.
+        theirs = max((fps for (side, _), fps in middle.items() if side == PLAIN), default=None)
+        return [
+            {
+                "side": side,
+                "batch": batch,
+                "fps": middle[side, batch],
+                "worst": min(rates[side, batch]),
+                "best": max(rates[side, batch]),
+                "ratio": None if theirs is None else middle[side, batch] / theirs,
+            }
+            for side, batch in loops
+        ]
+
+    def _once(self, loop: OurLoop) -> float:
+        """Frames per second of the second of two short runs."""
+        loop.run(2 * loop.batch)
+        made, ms = loop.run(4 * loop.batch)
+        return 1000 * made / ms
+
+    def _utilisation(self) -> list[dict[str, object]]:
+        """Of each side's fastest batch size, as a share of the matrix product measured here."""
+        peak = peak_tflops(self.found_ceilings, half(self.device))
+        assert peak is not None
+        exact = replace(Switches.exact(self.device, half(self.device)), pack=False)
+        nominal = count_flops(self.work, Switches.none())
+        executed = {OURS: count_flops(self.work, exact)}
+        rows = []
+        for side in dict.fromkeys(speed.side for speed in self._speeds):
+            fastest = max(
+                (one for one in self._speeds if one.side == side), key=lambda one: one.fps
+            )
+            row = utilisation(fastest, nominal, executed.get(side, nominal), peak)
+            rows.append(row.record())
+        return rows
+
+    def _memory(self) -> float | None:
+        if self.device.type != "cuda":
+            return None
+        return round(torch.cuda.max_memory_reserved(self.device) / 1e9, 2)

@@ -1,0 +1,103 @@
+"""The workload as avatar and renderer: what live sessions and whole loops are measured with.
+
+Everything between a request and its finished picture is the product's own painter; only what it is
+given was drawn instead of prepared from a face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport, ping_pong
+from lipstream.bench.compose import published_is_there
+from lipstream.bench.workload import TOKENS, Place, Workload
+from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.painter import FacePainter, FaceRequest, Painter, Pending
+from lipstream.rendering.renderer import FrameRequest, PendingPictures
+
+if TYPE_CHECKING:
+    from lipstream.progress import Progress
+    from lipstream.rendering.musetalk.preparation import MuseFaces
+    from lipstream.video import Floats, Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnFaces:
+    """As much of `MuseFaces` as painting looks at; the rest of it needs OpenCV to be made."""
+
+    latents: Floats  # (frames, 8, h, w)
+    plans: tuple[Place, ...]
+
+
+class Stage:
+    """A renderer of one avatar, and that avatar."""
+
+    def __init__(self, work: Workload, networks: MuseTalkNetworks, painter: FacePainter) -> None:
+        self.networks, self.painter = networks, painter
+        width, height = work.sizes.picture
+        report = _report(width, height, work.sizes.frames)
+        frames = tuple(AvatarFrame(picture, None) for picture in work.pictures)
+        self.avatar = Avatar(frames, True, "drawn", report)
+        drawn: Any = DrawnFaces(work.latents.cpu().numpy(), work.places)
+        self._faces = cast("MuseFaces", drawn)
+        painter.keep(self.avatar, self._faces)
+
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        """See `Renderer`; there is nothing to do."""
+        return avatar
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        """See `Renderer`."""
+        return self.begin(requests).finish()
+
+    def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
+        """See `PipelinedRenderer`."""
+        speaking = [
+            FaceRequest(
+                self.avatar,
+                self._faces,
+                ping_pong(request.index, len(self.avatar.frames)),
+                request.conditioning,
+                request.strength,
+            )
+            for request in requests
+            if request.conditioning is not None
+        ]
+        return _Shown(self, requests, self.painter.begin(speaking) if speaking else None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Shown:
+    """A batch, those that speak on their way."""
+
+    stage: Stage
+    requests: Sequence[FrameRequest]
+    pending: Pending | None
+
+    def finish(self) -> list[Image]:
+        painted = iter([] if self.pending is None else self.pending.finish())
+        return [
+            self.stage.avatar.at(request.index).pixels
+            if request.conditioning is None
+            else next(painted)
+            for request in self.requests
+        ]
+
+
+def open_painter(work: Workload, networks: MuseTalkNetworks, batch: int) -> FacePainter:
+    """The painter that the product takes on this device, recordings and all."""
+    if networks.device.type == "cpu" and published_is_there():
+        from lipstream.rendering.musetalk.host_painter import HostPainter
+
+        return HostPainter(networks)
+    side, record = 8 * work.sizes.latent, networks.device.type == "cuda"
+    return Painter(networks, side, TOKENS, batch=batch, record=record)
+
+
+def _report(width: int, height: int, frames: int) -> QualityReport:
+    none = 0.0
+    return QualityReport(
+        width, height, frames, frames, 0, 0, 1, 1, none, none, none, none, none, none, none
+    )
