@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # OpenCV's fixed point: weights of a row and of a column sum up to this. The sum of a row loses four
 # bits, its product with a column's weight sixteen; two of the bits left are rounded away.
 ONE = 2048
-COLUMNS = 10  # of a patch in `table`
+COLUMNS, PIXELS = 10, 8  # of a patch in its table, and where its number of pixels stands
 NEARLY_255 = 255.00001  # what OpenCV divides mixed bytes by
 
 
@@ -94,6 +94,16 @@ def composite(pictures: Tensor, patches: Sequence[Patch], table: Tensor, out: Te
     for picture, patch in zip(pictures, patches, strict=True):
         if patch.size:
             out[patch.start : patch.start + patch.size] = blended(picture, patch).flatten()
+
+
+def rehearse(pictures: Tensor) -> None:
+    """Compile what `composite` needs for pictures like these, so that no batch waits for it."""
+    if pictures.is_cuda and _kernel_there():
+        from lipstream.rendering.musetalk.composite_kernel import launch
+
+        table = torch.ones((1, COLUMNS), dtype=torch.int64, device=pictures.device)
+        table[:, PIXELS] = 0  # so that no address is followed
+        launch(pictures[:1], table, torch.zeros_like(pictures[0]).flatten(), 1)
 
 
 def fill_table(patches: Sequence[Patch], table: NDArray[np.int64]) -> None:

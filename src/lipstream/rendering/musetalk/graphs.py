@@ -76,10 +76,10 @@ class Canvas:
         assert stream is not None, "only a GPU records"
         stream.wait_stream(torch.cuda.current_stream(stream.device))
         pool = torch.cuda.graph_pool_handle()
-        with torch.cuda.device(stream.device), _fastest_convolutions():
+        with torch.cuda.device(stream.device):
             for size in reversed(self.sizes):  # the smaller ones fit into what the largest needs
                 # On the stream of the recording: libraries keep a workspace for each.
-                with torch.cuda.stream(stream):
+                with torch.cuda.stream(stream), _fastest_convolutions():
                     for _ in range(WARM_UPS):
                         self._run(size)
                 stream.synchronize()
@@ -99,7 +99,10 @@ class Canvas:
 
 @contextmanager
 def _fastest_convolutions() -> Iterator[None]:
-    """cuDNN tries its algorithms while this lasts; recordings keep what it chose."""
+    """cuDNN tries its algorithms while this lasts, and from then on uses the fastest.
+
+    Not while recording: trying waits for the device, which a recording does not allow.
+    """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

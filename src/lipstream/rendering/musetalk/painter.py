@@ -19,6 +19,7 @@ from lipstream.rendering.musetalk.device_blend import (
     Patch,
     composite,
     keep_faces,
+    rehearse,
 )
 from lipstream.rendering.musetalk.graphs import SIZES, Canvas, sizes_for
 from lipstream.rendering.musetalk.staging import Staging
@@ -93,14 +94,17 @@ class Painter:
         self._stream: torch.cuda.Stream | None = None
         if self._device.type == "cuda":
             self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
-            # What was put on the device so far may not be there yet.
-            self._stream.wait_stream(torch.cuda.current_stream(self._device))
         channels = networks.unet.dimensions.in_channels
         latents = (channels, side // SHRINK, side // SHRINK)
         audio = (tokens, networks.unet.dimensions.audio_width)
         self._canvas = Canvas(networks, latents, audio, sizes_for(batch), self._stream)
-        if record and self._stream is not None:
-            self._canvas.record()
+        if self._stream is not None:
+            # Neither the weights nor the canvas need be there yet.
+            self._stream.wait_stream(torch.cuda.current_stream(self._device))
+            with self._on_stream():
+                rehearse(self._canvas.pictures)
+            if record:
+                self._canvas.record()
         self._kept: WeakKeyDictionary[Avatar, KeptFaces] = WeakKeyDictionary()
         self._spare: list[Staging] = []
         self._out = torch.zeros(0, dtype=torch.uint8, device=self._device)
