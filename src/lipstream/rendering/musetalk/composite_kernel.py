@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import triton
 import triton.language as tl
@@ -16,7 +16,7 @@ BLOCK = 512  # pixels of one face that one program computes
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _taps(at: Any, source: Any, target: Any, one: tl.constexpr) -> Any:
+def _taps(at: tl.tensor, source: tl.tensor, target: tl.tensor, one: tl.constexpr) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     """See `device_blend._taps`; division here cuts towards zero, so nothing below it is divided."""
     place = tl.maximum((2 * at + 1) * source - target, 0)
     first = place // (2 * target)
@@ -27,11 +27,11 @@ def _taps(at: Any, source: Any, target: Any, one: tl.constexpr) -> Any:
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _composite(
-    pictures: Any,
-    table: Any,
-    out: Any,
-    height: Any,
-    width: Any,
+    pictures: tl.tensor,
+    table: tl.tensor,
+    out: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
     columns: tl.constexpr,
     one: tl.constexpr,
     divisor: tl.constexpr,
