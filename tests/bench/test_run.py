@@ -136,6 +136,9 @@ def test_what_cannot_be_is_refused(options: BenchOptions, sentence: str) -> None
 
 def test_a_report_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = write_report(report(parts=PARTS_FOUND, failed=["it is slow"]), tmp_path / "new")
+    assert path == tmp_path / "new" / "bench.json"
+    named = write_report(report(), tmp_path / "gpu" / "one.json")
+    assert named == tmp_path / "gpu" / "one.json" and named.exists()
     found = read_report(path)
     assert found["format"] == FORMAT and found["failed"] == ["it is slow"]
     assert found["parts"] == json.loads(json.dumps(PARTS_FOUND))

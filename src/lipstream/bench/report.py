@@ -56,11 +56,14 @@ class Report:
         }
 
 
-def write_report(report: Report, folder: Path) -> Path:
-    """The file in `folder`, which is made; OutputError where that cannot be done."""
-    path = folder / FILE
+def write_report(report: Report, out: Path) -> Path:
+    """The file written: `out` if it ends in .json, else one in the folder `out`, which is made.
+
+    OutputError where that cannot be done.
+    """
+    path = out if out.suffix == ".json" else out / FILE
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report.record(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()

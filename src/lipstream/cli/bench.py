@@ -69,8 +69,8 @@ def _batches(
     "--out",
     type=click.Path(path_type=Path),
     variable="BENCH_OUT",
-    metavar="DIR",
-    help="Write a report there as JSON, and as a plot.",
+    metavar="DIR|FILE.json",
+    help="Write a report there as JSON, and beside it as a plot.",
 )
 @option(
     "--plot",
