@@ -18,13 +18,22 @@ import torch
 ROOT = Path(__file__).parents[3]
 
 
+def run(module: str, *arguments: str) -> None:
+    """In a process of its own: whether Triton interprets is settled when it is imported."""
+    command = [sys.executable, "-m", f"tests.rendering.musetalk.{module}", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("which", ["cpu", "networks"])
 def test_the_interpreter_agrees_with_torch(which: str) -> None:
-    """In a process of its own: whether Triton interprets is settled when it is imported."""
-    command = [sys.executable, "-m", "tests.rendering.musetalk.kernel_cases", which]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    run("kernel_cases", which)
+
+
+@pytest.mark.slow
+def test_the_compiler_takes_every_kernel() -> None:
+    run("compile_kernels")
 
 
 @pytest.mark.gpu

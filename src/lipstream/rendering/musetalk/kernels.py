@@ -101,11 +101,11 @@ def _on(x: Tensor) -> AbstractContextManager[Any]:
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _sum(
-    x: Any,
-    sums: Any,
-    rows: Any,
-    channels: Any,
-    span: Any,
+    x: tl.tensor,
+    sums: tl.tensor,
+    rows: tl.tensor,
+    channels: tl.tensor,
+    span: tl.tensor,
     ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ) -> None:
@@ -134,17 +134,17 @@ def _sum(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _settle(
-    x: Any,
-    sums: Any,
-    shift: Any,
-    weight: Any,
-    bias: Any,
-    lines: Any,
-    rows: Any,
-    channels: Any,
-    per_group: Any,
-    splits: Any,
-    eps: Any,
+    x: tl.tensor,
+    sums: tl.tensor,
+    shift: tl.tensor,
+    weight: tl.tensor,
+    bias: tl.tensor,
+    lines: tl.tensor,
+    rows: tl.tensor,
+    channels: tl.tensor,
+    per_group: tl.tensor,
+    splits: tl.tensor,
+    eps: tl.tensor,
     SHIFTED: tl.constexpr,
     WIDTH: tl.constexpr,
     SPLITS: tl.constexpr,
@@ -181,11 +181,11 @@ def _settle(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _apply(
-    x: Any,
-    lines: Any,
-    normed: Any,
-    rows: Any,
-    channels: Any,
+    x: tl.tensor,
+    lines: tl.tensor,
+    normed: tl.tensor,
+    rows: tl.tensor,
+    channels: tl.tensor,
     SILU: tl.constexpr,
     ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
@@ -209,13 +209,13 @@ def _apply(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _add(
-    one: Any,
-    other: Any,
-    bias: Any,
-    total: Any,
-    rows: Any,
-    channels: Any,
-    factor: Any,
+    one: tl.tensor,
+    other: tl.tensor,
+    bias: tl.tensor,
+    total: tl.tensor,
+    rows: tl.tensor,
+    channels: tl.tensor,
+    factor: tl.tensor,
     ROWS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ) -> None:
@@ -233,12 +233,12 @@ def _add(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _interleave(
-    parts: Any,
-    bias: Any,
-    whole: Any,
-    height: Any,
-    width: Any,
-    channels: Any,
+    parts: tl.tensor,
+    bias: tl.tensor,
+    whole: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    channels: tl.tensor,
     COLUMNS: tl.constexpr,
     CHANNELS: tl.constexpr,
 ) -> None:

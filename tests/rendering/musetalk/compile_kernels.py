@@ -1,0 +1,83 @@
+"""Compile every kernel for GPUs that need not be there: what the interpreter lets pass fails here.
+
+python -m tests.rendering.musetalk.compile_kernels
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource, compile
+
+from lipstream.rendering.musetalk import composite_kernel, device_blend, kernels
+
+CAPABILITIES = (80, 90)
+WIDE = [["tt.divisibility", 16]]  # as addresses and numbers of channels are
+PIECE = {"ROWS": 64, "CHANNELS": 64}
+
+
+def kernel_signatures(x: str) -> list[tuple[Any, dict[str, str], dict[str, Any]]]:
+    """Kernel, types of its arguments and its constants, for pictures of type `x`."""
+    f, i = "*fp32", "i32"
+    return [
+        (kernels._sum, {"x": x, "sums": f, "rows": i, "channels": i, "span": i}, PIECE),
+        (
+            kernels._settle,
+            {"x": x, "sums": f, "shift": x, "weight": x, "bias": x, "lines": f}
+            | {"rows": i, "channels": i, "per_group": i, "splits": i, "eps": "fp32"},
+            {"SHIFTED": True, "WIDTH": 16, "SPLITS": 64},
+        ),
+        (
+            kernels._apply,
+            {"x": x, "lines": f, "normed": x, "rows": i, "channels": i},
+            PIECE | {"SILU": True},
+        ),
+        (
+            kernels._add,
+            {"one": x, "other": x, "bias": x, "total": x, "rows": i, "channels": i}
+            | {"factor": "fp32"},
+            PIECE,
+        ),
+        (
+            kernels._interleave,
+            {"parts": x, "bias": x, "whole": x, "height": i, "width": i, "channels": i},
+            {"COLUMNS": 32, "CHANNELS": 64},
+        ),
+        (
+            composite_kernel._composite,
+            {"pictures": "*u8", "table": "*i64", "out": "*u8", "height": i, "width": i},
+            {
+                "columns": device_blend.COLUMNS,
+                "one": device_blend.ONE,
+                "divisor": device_blend.NEARLY_255,
+                "block": composite_kernel.BLOCK,
+            },
+        ),
+    ]
+
+
+def compiled(kernel: Any, types: dict[str, str], constants: dict[str, Any], capability: int) -> str:
+    """The assembly."""
+    names = kernel.arg_names
+    source = ASTSource(
+        fn=kernel,
+        signature={name: types.get(name, "constexpr") for name in names},
+        constexprs={(names.index(name),): value for name, value in constants.items()},
+        attrs={
+            (place,): WIDE
+            for place, name in enumerate(names)
+            if types.get(name, "").startswith("*") or name == "channels"
+        },
+    )
+    return str(compile(source, target=GPUTarget("cuda", capability, 32)).asm["ptx"])
+
+
+if __name__ == "__main__":
+    for capability in CAPABILITIES:
+        for kind in ("*fp16", "*bf16", "*fp32"):
+            for kernel, types, constants in kernel_signatures(kind):
+                text = compiled(kernel, types, constants, capability)
+                if kernel in (kernels._apply, kernels._add, kernels._interleave):
+                    # Pictures are read and written 16 bytes at a time.
+                    assert "ld.global.v4.b32" in text and "st.global.v4.b32" in text, kernel
