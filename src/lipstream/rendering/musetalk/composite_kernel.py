@@ -16,7 +16,9 @@ BLOCK = 512  # pixels of one face that one program computes
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _taps(at: tl.tensor, source: tl.tensor, target: tl.tensor, one: tl.constexpr) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+def _taps(
+    at: tl.tensor, source: tl.tensor, target: tl.tensor, one: tl.constexpr
+) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
     """See `device_blend._taps`; division here cuts towards zero, so nothing below it is divided."""
     place = tl.maximum((2 * at + 1) * source - target, 0)
     first = place // (2 * target)
