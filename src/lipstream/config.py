@@ -39,7 +39,7 @@ class MuseTalkConfig:
     side: int = 256  # pixels of the face that the network paints: 256 or 512
     shift: int = 0  # v1 only: pixels by which the middle of the face's box moves down
     profile: str = "exact"  # turbo: a small decoder, faster and only close to the published one
-    optimized: bool = False  # all that is faster and differs by rounding only
+    optimized: bool = False  # on a CPU, too, what is faster and differs by rounding only
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,8 @@ def open_musetalk(
     if config.profile == "turbo":
         networks = replace(networks, decoder=load_tiny(models, device, networks.dtype))
     checkpoint = fingerprint(networks.vae)  # of what is published, before anything is folded
-    if config.optimized:
+    # Nobody wants the plain networks on a GPU; on a CPU they are what recordings are compared with.
+    if config.optimized or device.type == "cuda":
         networks = switched(networks, Switches.exact(networks.device, networks.dtype))
     # The published landmarks and masks are used where the user has pulled them.
     parser, landmarks = load_parser(models, device), find_landmarks(models)
