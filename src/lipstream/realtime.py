@@ -142,8 +142,8 @@ class RealtimeLipSyncEngine:
 
 
 class OptimizedLipSyncEngine(RealtimeLipSyncEngine):
-    """The same engine, faster: recorded graphs on a GPU, bfloat16 on a CPU that has units for it, and
-    what is exact up to rounding everywhere. The puppet is as fast as it can be already."""
+    """The same engine, faster: recorded graphs on a GPU, bfloat16 on a CPU that has units for it,
+    and what is exact up to rounding everywhere. The puppet is as fast as it can be already."""
 
     optimized = True
 
