@@ -12,9 +12,9 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 
 import torch
 
-from lipstream.bench.baseline import PublishedLoop
+from lipstream.bench.baseline import PublishedLoop, run_together
 from lipstream.bench.equality import Check, check_equality
-from lipstream.bench.sides import OURS, PLAIN, Side, our_side, plain_side
+from lipstream.bench.sides import OURS, PLAIN, Side, exact_networks, our_side, plain_side
 from lipstream.bench.stage import Stage, open_painter
 from lipstream.bench.throughput import Speed, measure_speeds, utilisation
 from lipstream.bench.timing import measure_ceilings, peak_tflops
@@ -34,7 +34,7 @@ def plain(work: Workload) -> Side:
 
 @pytest.fixture(scope="module")
 def ours(work: Workload) -> Side:
-    return our_side(work, (1, 4))
+    return our_side(work, exact_networks(work), (1, 4))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_ours_is_equal(work: Workload, plain: Side, ours: Side, stage: Stage) ->
 
 def test_a_saving_that_is_none_is_found(work: Workload, plain: Side, stage: Stage) -> None:
     """One channel of the decoder is lost on the way."""
-    broken = our_side(work, (4,))
+    broken = our_side(work, exact_networks(work), (4,))
     with torch.no_grad():
         wrong = dict(broken.networks.vae.decoder.named_parameters())["conv_norm_out.weight"]
         wrong[3] = 0
@@ -120,6 +120,8 @@ def test_the_published_loop_makes_whole_batches(work: Workload, plain: Side, bat
     assert taken.frames == -(-9 // batch) * batch
     assert taken.ms > 0 and min(taken.hearing, taken.painting, taken.composing) > 0
     assert loop.composed_by == "OpenCV and Pillow"
+    together, ms = run_together([loop, PublishedLoop(work, plain, batch)], 2 * batch)
+    assert together == 2 * batch and ms > 0
 
 
 def test_the_published_loop_paints_what_the_plain_side_does(work: Workload, plain: Side) -> None:

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,18 @@ class Taken:
         return 1000 * self.frames / self.ms
 
 
+def run_together(loops: Sequence[PublishedLoop], frames: int) -> tuple[int, float]:
+    """Sessions side by side, a thread for each: all their frames, and the milliseconds it took.
+
+    While one waits for the processor's part another has the device.
+    """
+    began = time.perf_counter()
+    with ThreadPoolExecutor(len(loops), "published") as pool:
+        share = -(-frames // len(loops))
+        made = sum(taken.frames for taken in pool.map(lambda loop: loop.run(share), loops))
+    return made, 1000 * (time.perf_counter() - began)
+
+
 class PublishedLoop:
     """Frames the way the published live script makes them."""
 
@@ -85,11 +98,6 @@ class PublishedLoop:
         thread.join()
         parts = (self._hearing, self._painting, self._composing)
         return Taken(made, 1000 * (time.perf_counter() - began), *(1000 * part for part in parts))
-
-    def made(self, frames: int) -> tuple[int, float]:
-        """`run` in short: how many frames, and the milliseconds it took."""
-        taken = self.run(frames)
-        return taken.frames, taken.ms
 
     def hear(self, first: int) -> Floats:
         """(batch, tokens, width): what the frames from `first` on hear, from their own sound."""
