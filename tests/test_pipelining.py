@@ -18,6 +18,7 @@ from lipstream.rendering.renderer import FrameRequest, PipelinedRenderer
 from lipstream.speech.encoder import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes
+from tests.live import Stage
 from tests.pipelines import StripePipeline
 
 AVATAR = blank_avatar()
@@ -223,3 +224,18 @@ def test_offline_an_error_reaches_the_caller() -> None:
         for one in render_stream(engine_of(renderer, 1, Plan(0, 1, 0)), AVATAR, speech(8)):
             given = [*given, one]
     assert len(given) == 2
+
+
+def test_sessions_play_the_same_whoever_draws() -> None:
+    played = []
+    for renderer in (StripeRenderer(), StripePipeline(ManualClock(), cost_ms=lambda frames: 0)):
+        encoder = StripeEncoder(Plan(0, 2, 320))
+        stage = Stage(Backend("stripes", encoder, renderer, FPS, 4, "a test"))
+        players = [stage.player() for _ in range(3)]
+        stage.run(500)
+        for player, chunk in zip(players, speech(12), strict=True):
+            player.say(chunk)
+        stage.run(2_000)
+        assert all(player.in_order() and player.spoken for player in players)
+        played.append([(player.sound().tobytes(), player.drawn) for player in players])
+    assert played[0] == played[1]

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+pytest.importorskip("torch", reason="the musetalk backend needs torch")
+
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import build_avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.rendering.backends import open_backend
+from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
+from lipstream.rendering.musetalk.painter import Painter
+from lipstream.rendering.musetalk.preparation import FaceSettings
 from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
-    from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
     from lipstream.video import Floats
 
 PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
@@ -71,3 +76,47 @@ def test_strength_leads_from_the_picture_to_the_painted_face(
     # Half way is the mean of both ends, to within rounding.
     mean = (source + pictures[3].astype(int)) / 2
     assert np.abs(pictures[2] - mean).max() <= 2
+
+
+def test_the_device_path_paints_the_same_pictures(
+    muse: MuseTalkRenderer, avatar: Avatar, heard: Floats
+) -> None:
+    painter = Painter(muse.networks, batch=2)
+    on_device = MuseTalkRenderer(muse.networks, painter=painter)
+    requests = [
+        FrameRequest(avatar, 3, heard),
+        FrameRequest(avatar, 4, None),
+        FrameRequest(avatar, 5, 2 * heard, 0.5),
+        FrameRequest(avatar, 6, -heard),
+    ]
+    expected = muse.render(requests)
+    for one, other in zip(on_device.render(requests), expected, strict=True):
+        away = np.abs(one.astype(int) - other)
+        assert away.max() <= 2  # of the networks' rounding and of the composite's
+        assert away.mean() <= 0.02
+
+
+def test_avatars_speak_while_another_is_prepared(muse: MuseTalkRenderer, heard: Floats) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def parse(square: Any) -> Any:
+        begun.set()
+        assert released.wait(20)
+        return np.full((512, 512), 13, np.uint8)
+
+    settings = FaceSettings("v15", labels="bisenet")
+    slow = MuseTalkRenderer(muse.networks, settings=settings, parse=parse)
+    released.set()
+    ready = slow.prepare(build_avatar(PORTRAIT))
+    released.clear()
+    begun.clear()
+    other = threading.Thread(target=slow.prepare, args=(build_avatar(PORTRAIT),))
+    other.start()
+    try:
+        assert begun.wait(20)
+        (picture,) = slow.render([FrameRequest(ready, 0, heard)])
+        assert picture.shape == ready.frames[0].pixels.shape
+        assert other.is_alive()
+    finally:
+        released.set()
+        other.join()
