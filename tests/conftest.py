@@ -16,11 +16,11 @@ settings.load_profile("lipstream")
 
 
 @pytest.fixture(autouse=True)
-def leak_gate() -> Iterator[None]:
+def leak_gate(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test fails on a task, a thread or a file descriptor that it leaves behind."""
     with LeakGate() as gate:
         yield
-    left = gate.left()
+    left = gate.left(on_a_gpu=request.node.get_closest_marker("gpu") is not None)
     assert not left, f"the test leaves behind: {'; '.join(left)}"
 
 

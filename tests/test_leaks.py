@@ -69,6 +69,7 @@ def test_a_descriptor_that_is_left_is_caught() -> None:
         ends = os.pipe()
     try:
         assert len(gate.left()) == 2 and "pipe" in gate.left()[0]
+        assert gate.left(on_a_gpu=True) == []
     finally:
         for end in ends:
             os.close(end)
