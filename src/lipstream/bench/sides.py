@@ -71,7 +71,7 @@ def exact_networks(work: Workload, dtype: torch.dtype | None = None) -> MuseTalk
 def turbo_networks(work: Workload, dtype: torch.dtype | None = None) -> MuseTalkNetworks:
     """The same with a small decoder; its weights are drawn too, so that its error says nothing."""
     dtype = dtype or half(work.device)
-    decoder = fill(TinyDecoder, TinyDimensions.from_config({}), work.device, seed=7)
+    decoder = fill(TinyDecoder, TinyDimensions.from_config(work.sizes.decoder), work.device, seed=7)
     networks = replace(work.networks, decoder=decoder)
     return converted(networks, dtype, Switches.exact(work.device, dtype))
 
@@ -116,6 +116,20 @@ def _on(canvas: Canvas, latents: Tensor, audio: Tensor, count: int) -> Tensor:
     canvas.latents[:count].copy_(latents)
     canvas.audio[:count].copy_(audio)
     return canvas.paint(count).clone()  # what the canvas gives is painted over next time
+
+
+@torch.inference_mode()
+def try_compiled(work: Workload) -> Side | str:
+    """The compiled side once it has compiled, or why it could not."""
+    began = time.perf_counter()
+    try:
+        side = compiled_side(work)
+        for batch in COMPILED_BATCHES:
+            side.paint(*work.inputs(work.batch(0, batch), side.networks.dtype))
+    except Exception as error:  # whatever a compiler raises concerns this row alone
+        return type(error).__name__
+    side.facts["compiling, s"] = time.perf_counter() - began
+    return side
 
 
 def _eager(networks: MuseTalkNetworks) -> Callable[[Tensor, Tensor], Tensor]:

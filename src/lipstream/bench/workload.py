@@ -41,6 +41,7 @@ class Sizes:
     unet: Mapping[str, Any]
     vae: Mapping[str, Any]
     whisper: WhisperDimensions
+    decoder: Mapping[str, Any]  # of the turbo profile
     latent: int  # the side of the latents; a face has eight times as many pixels
     picture: tuple[int, int]  # width, height of the avatar
     frames: int = FRAMES
@@ -60,7 +61,7 @@ _VAE: dict[str, Any] = {
     "layers_per_block": 2,
     "norm_num_groups": 32,
 }
-PUBLISHED = Sizes("published size", _UNET, _VAE, WhisperDimensions(), 32, (1280, 720))
+PUBLISHED = Sizes("published size", _UNET, _VAE, WhisperDimensions(), {}, 32, (1280, 720))
 TINY = Sizes(
     "tiny networks",
     _UNET
@@ -72,6 +73,7 @@ TINY = Sizes(
     },
     _VAE | {"block_out_channels": [16, 32, 32, 32], "norm_num_groups": 8, "layers_per_block": 1},
     WhisperDimensions(steps=300, width=64, heads=2, inner=128),
+    {"decoder_block_out_channels": [8] * 4, "num_decoder_blocks": [1] * 4},
     8,
     (160, 120),
     frames=16,
