@@ -6,7 +6,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipstream.rendering.musetalk import passes
-from lipstream.rendering.musetalk.layers import Norm, ResnetBlock, convolution
+from lipstream.rendering.musetalk.layers import (
+    Norm,
+    ResnetBlock,
+    convolution,
+    linear,
+    to_picture,
+    to_tokens,
+)
+from lipstream.rendering.musetalk.transformer import Listener
 
 
 class FusedNorm(nn.Module):
@@ -49,14 +57,37 @@ class FusedBlock(nn.Module):
         return passes.add(short, h, self.last, self.scale)
 
 
+class FusedListener(nn.Module):
+    """A `Listener` whose convolutions of single pixels are products that add their own biases."""
+
+    def __init__(self, plain: Listener) -> None:
+        super().__init__()
+        assert isinstance(plain.norm, Norm)
+        self.norm = FusedNorm(plain.norm)
+        self.proj_in, self.proj_out = _product(plain.proj_in), _product(plain.proj_out)
+        self.transformer_blocks = plain.transformer_blocks
+
+    def forward(self, x: Tensor, audio: Tensor) -> Tensor:
+        """(b, width, h, w), (b, tokens, audio_width) -> (b, width, h, w)"""
+        tokens = self.proj_in(to_tokens(self.norm(x)))
+        tokens = self.transformer_blocks[0](tokens, audio)
+        return x + to_picture(self.proj_out(tokens), x.shape)
+
+
 def fuse_norms(network: nn.Module) -> None:
-    """Replace every norm of `network`, and every residual block."""
+    """Replace every norm of `network`, and all that holds one and adds."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, ResnetBlock):
                 setattr(parent, name, FusedBlock(child))
-            elif isinstance(child, Norm) and not isinstance(parent, ResnetBlock):
+            elif isinstance(child, Listener):
+                setattr(parent, name, FusedListener(child))
+            elif isinstance(child, Norm) and not isinstance(parent, (ResnetBlock, Listener)):
                 setattr(parent, name, FusedNorm(child))
+
+
+def _product(conv: nn.Conv2d) -> nn.Linear:
+    return linear(conv.weight[:, :, 0, 0], conv.bias)
 
 
 def _parted(conv: nn.Conv2d) -> tuple[nn.Conv2d, nn.Parameter]:

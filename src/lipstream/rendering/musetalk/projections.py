@@ -8,14 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk import unet, vae
+from lipstream.rendering.musetalk import vae
 from lipstream.rendering.musetalk.layers import attend, linear, to_picture, to_tokens
+from lipstream.rendering.musetalk.transformer import Attention, TransformerBlock
+from lipstream.rendering.musetalk.unet import UNet
 
 
 class SelfAttention(nn.Module):
     """A UNet's attention of tokens to themselves, with one matrix for query, key and value."""
 
-    def __init__(self, plain: unet.Attention) -> None:
+    def __init__(self, plain: Attention) -> None:
         super().__init__()
         self.heads = plain.heads
         self.to_qkv = stacked([plain.to_q, plain.to_k, plain.to_v])
@@ -31,7 +33,7 @@ class SelfAttention(nn.Module):
 class AudioAttention(nn.Module):
     """A UNet's attention to audio, which comes as the keys and values of all of them."""
 
-    def __init__(self, plain: unet.Attention, start: int) -> None:
+    def __init__(self, plain: Attention, start: int) -> None:
         super().__init__()
         width = plain.to_q.out_features
         self.heads = plain.heads
@@ -65,18 +67,18 @@ class PictureAttention(nn.Module):
 def fuse_projections(network: nn.Module) -> None:
     """Replace every attention of `network` to itself."""
     for parent in list(network.modules()):
-        if isinstance(parent, unet.TransformerBlock) and isinstance(parent.attn1, unet.Attention):
+        if isinstance(parent, TransformerBlock) and isinstance(parent.attn1, Attention):
             parent.attn1 = SelfAttention(parent.attn1)
         elif isinstance(parent, vae.Middle):
             parent.attentions = nn.ModuleList(map(_fused, parent.attentions))
 
 
-def share_audio(network: unet.UNet) -> None:
+def share_audio(network: UNet) -> None:
     """Let one matrix make the keys and values of all attentions to the audio, once per batch."""
     matrices: list[nn.Linear] = []
     start = 0
     for block in network.modules():
-        if isinstance(block, unet.TransformerBlock) and isinstance(block.attn2, unet.Attention):
+        if isinstance(block, TransformerBlock) and isinstance(block.attn2, Attention):
             plain = block.attn2
             matrices += [plain.to_k, plain.to_v]
             block.attn2 = AudioAttention(plain, start)

@@ -12,23 +12,18 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipstream.rendering.musetalk.layers import (
     Downsample,
-    Norm,
     ResnetBlock,
     Style,
     Upsample,
-    attend,
-    to_picture,
-    to_tokens,
 )
 from lipstream.rendering.musetalk.settings import Settings
+from lipstream.rendering.musetalk.transformer import Listener
 
 _DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}  # does it listen?
 _UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}
-_FLAT = 1e-6  # epsilon of the norm before a transformer, whatever the config says of the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,90 +97,8 @@ def _take_the_rest(says: Settings) -> None:
     says.finish()
 
 
-class Attention(nn.Module):
-    """Tokens of `width` attend to themselves or to `listened` wide tokens."""
-
-    def __init__(self, width: int, listened: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(listened, width, bias=False)
-        self.to_v = nn.Linear(listened, width, bias=False)
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])
-
-    def forward(self, x: Tensor, listened: Tensor) -> Tensor:
-        """(b, n, width), (b, m, listened) -> (b, n, width)"""
-        query, key, value = self.to_q(x), self.to_k(listened), self.to_v(listened)
-        mixed: Tensor = self.to_out[0](attend(query, key, value, self.heads))
-        return mixed
-
-
-class _GatedGelu(nn.Module):
-    """One half of a projection, weighted by the GELU of the other."""
-
-    def __init__(self, enter: int, leave: int) -> None:
-        super().__init__()
-        self.proj = nn.Linear(enter, 2 * leave)
-
-    def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.proj(x).chunk(2, dim=-1)
-        gated: Tensor = value * F.gelu(gate)
-        return gated
-
-
-class _FeedForward(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        # The published network has a dropout in the middle, which counts in the names.
-        self.net = nn.ModuleList(
-            [_GatedGelu(width, 4 * width), nn.Identity(), nn.Linear(4 * width, width)]
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.net:
-            x = layer(x)
-        return x
-
-
-class TransformerBlock(nn.Module):
-    """Look at the picture, listen to the audio, think."""
-
-    def __init__(self, width: int, heads: int, audio_width: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width)
-        self.attn1: nn.Module = Attention(width, width, heads)
-        self.norm2 = nn.LayerNorm(width)
-        self.attn2: nn.Module = Attention(width, audio_width, heads)
-        self.norm3 = nn.LayerNorm(width)
-        self.ff = _FeedForward(width)
-
-    def forward(self, x: Tensor, audio: Tensor) -> Tensor:
-        """(b, n, width), (b, tokens, audio_width) -> (b, n, width)"""
-        normed = self.norm1(x)
-        x = x + self.attn1(normed, normed)
-        x = x + self.attn2(self.norm2(x), audio)
-        thought: Tensor = x + self.ff(self.norm3(x))
-        return thought
-
-
-class _Listener(nn.Module):
-    """A transformer over all pixels of a picture and all tokens of its audio."""
-
-    def __init__(self, width: int, heads: int, dimensions: UNetDimensions) -> None:
-        super().__init__()
-        self.norm: nn.Module = Norm(dimensions.style.groups, width, _FLAT)
-        self.proj_in = nn.Conv2d(width, width, 1)
-        self.transformer_blocks = nn.ModuleList(
-            [TransformerBlock(width, heads, dimensions.audio_width)]
-        )
-        self.proj_out = nn.Conv2d(width, width, 1)
-
-    def forward(self, x: Tensor, audio: Tensor) -> Tensor:
-        """(b, width, h, w), (b, tokens, audio_width) -> (b, width, h, w)"""
-        tokens = to_tokens(self.proj_in(self.norm(x)))
-        tokens = self.transformer_blocks[0](tokens, audio)
-        heard: Tensor = x + self.proj_out(to_picture(tokens, x.shape))
-        return heard
+def _listener(width: int, heads: int, dimensions: UNetDimensions) -> Listener:
+    return Listener(width, heads, dimensions.style.groups, dimensions.audio_width)
 
 
 class _Level(nn.Module):
@@ -200,7 +113,7 @@ class _Level(nn.Module):
             [ResnetBlock(enter, leave, dimensions.style, time) for enter, leave in sizes]
         )
         self.attentions = nn.ModuleList(
-            [_Listener(leave, heads, dimensions) for _, leave in sizes if listens]
+            [_listener(leave, heads, dimensions) for _, leave in sizes if listens]
         )
 
     def layer(self, index: int, x: Tensor, time: Tensor | None, audio: Tensor) -> Tensor:
@@ -243,7 +156,7 @@ class _Middle(nn.Module):
                 for _ in range(2)
             ]
         )
-        self.attentions = nn.ModuleList([_Listener(width, dimensions.heads[-1], dimensions)])
+        self.attentions = nn.ModuleList([_listener(width, dimensions.heads[-1], dimensions)])
 
     def forward(self, x: Tensor, time: Tensor | None, audio: Tensor) -> Tensor:
         middle: Tensor = self.resnets[1](self.attentions[0](self.resnets[0](x, time), audio), time)
