@@ -123,7 +123,7 @@ class Bed:
                 sides.insert(1, compiled)
             else:
                 report.excluded.append(f"the compiled baseline (a'): {compiled}")
-        turbo = turbo_networks(self.work)
+        turbo = turbo_networks(self.work, self.exact)
         sides.append(our_side(self.work, turbo, (max(self.batches),), TURBO))
         self._speeds = list(measure_speeds(self.work, sides, self.batches, ROUNDS))
         return {
@@ -204,9 +204,10 @@ class Bed:
         assert peak is not None
         nominal = count_flops(self.work, self.work.networks)
         # The counter does not know the layers that are packed for half precision on a CPU.
+        exact = exact_networks(self.work, torch.float32)
         executed = {
-            OURS: count_flops(self.work, exact_networks(self.work, torch.float32)),
-            TURBO: count_flops(self.work, turbo_networks(self.work, torch.float32)),
+            OURS: count_flops(self.work, exact),
+            TURBO: count_flops(self.work, turbo_networks(self.work, exact)),
         }
         rows = []
         for side in dict.fromkeys(speed.side for speed in self._speeds):

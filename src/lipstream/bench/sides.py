@@ -13,6 +13,7 @@ from torch import Tensor
 from lipstream.bench.workload import Workload, converted, fill, half
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.graphs import Canvas, sizes_for
+from lipstream.rendering.musetalk.packed import pack
 from lipstream.rendering.musetalk.switches import Switches
 from lipstream.rendering.musetalk.tiny_decoder import TinyDecoder, TinyDimensions
 from lipstream.rendering.musetalk.vae import to_pictures
@@ -68,12 +69,14 @@ def exact_networks(work: Workload, dtype: torch.dtype | None = None) -> MuseTalk
     return converted(work.networks, dtype, Switches.exact(work.device, dtype))
 
 
-def turbo_networks(work: Workload, dtype: torch.dtype | None = None) -> MuseTalkNetworks:
-    """The same with a small decoder; its weights are drawn too, so that its error says nothing."""
-    dtype = dtype or half(work.device)
-    decoder = fill(TinyDecoder, TinyDimensions.from_config(work.sizes.decoder), work.device, seed=7)
-    networks = replace(work.networks, decoder=decoder)
-    return converted(networks, dtype, Switches.exact(work.device, dtype))
+def turbo_networks(work: Workload, exact: MuseTalkNetworks) -> MuseTalkNetworks:
+    """The exact ones with a small decoder; its weights are drawn: its error would say nothing."""
+    sizes = TinyDimensions.from_config(work.sizes.decoder)
+    decoder: TinyDecoder = fill(TinyDecoder, sizes, work.device, seed=7)
+    decoder.fold_upsampling()
+    decoder.to(exact.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pack(decoder)
+    return replace(exact, decoder=decoder)
 
 
 def our_side(

@@ -161,7 +161,6 @@ def converted(
             unet=_cast(own.unet, dtype),
             vae=_cast(own.vae, dtype),
             speech=WhisperSpeech(_cast(speech.encoder, dtype)),
-            decoder=None if own.decoder is None else _cast(own.decoder, dtype),
             dtype=dtype,
         )
     return switched(own, switches)
