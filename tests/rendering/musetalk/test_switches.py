@@ -130,6 +130,16 @@ def test_what_is_exact_on_a_device_paints_there(dtype: torch.dtype) -> None:
     assert error(found, expected) < (2e-5 if dtype == torch.float32 else 0.05)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_switching_twice_is_switching_once(dtype: torch.dtype) -> None:
+    exact = Switches.exact(torch.device("cpu"), dtype)
+    for switches in (exact, ALL):
+        once = switched(networks(dtype=dtype), switches)
+        latents, audio = inputs()
+        twice = painted(switched(once, switches), latents, audio)
+        assert torch.equal(twice, painted(once, latents, audio))
+
+
 def test_on_a_gpu_all_but_packing_is_exact() -> None:
     assert Switches.exact(torch.device("cuda"), torch.float16) == ALL
 

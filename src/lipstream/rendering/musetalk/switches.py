@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.folding import fold_outputs, fold_scales, fold_upsampling
@@ -98,8 +97,10 @@ def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks
 
 def _apart(network: Network) -> Network:
     """Modules of its own around the same tensors."""
-    shared = {id(tensor): tensor for tensor in chain(network.parameters(), network.buffers())}
-    return copy.deepcopy(network, shared)
+    tensors = [*network.parameters(), *network.buffers()]
+    for module in network.modules():  # what `pack` has laid out is no parameter
+        tensors += [value for value in vars(module).values() if isinstance(value, Tensor)]
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
 
 
 def _lay_out(network: nn.Module) -> None:
