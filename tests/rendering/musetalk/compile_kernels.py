@@ -39,6 +39,7 @@ def kernel_signatures(x: str) -> list[tuple[Any, dict[str, str], dict[str, Any]]
             | {"factor": "fp32"},
             PIECE,
         ),
+        (kernels._gate, {"x": x, "gated": x, "rows": i, "channels": i}, PIECE),
         (
             kernels._interleave,
             {"parts": x, "bias": x, "whole": x, "height": i, "width": i, "channels": i},
@@ -78,6 +79,6 @@ if __name__ == "__main__":
         for kind in ("*fp16", "*bf16", "*fp32"):
             for kernel, types, constants in kernel_signatures(kind):
                 text = compiled(kernel, types, constants, capability)
-                if kernel in (kernels._apply, kernels._add, kernels._interleave):
+                if kernel in (kernels._apply, kernels._add, kernels._gate, kernels._interleave):
                     # Pictures are read and written 16 bytes at a time.
                     assert "ld.global.v4.b32" in text and "st.global.v4.b32" in text, kernel

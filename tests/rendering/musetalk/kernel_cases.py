@@ -44,7 +44,7 @@ def check(device: str) -> list[str]:
             away = float((found.double() - expected).norm() / expected.norm())
             if found.dtype != dtype or found.shape != expected.shape or not away < limit:
                 wrong.append(f"{name}, {dtype}: {away:.2g}")
-            if not found.is_contiguous(memory_format=torch.channels_last):
+            if found.ndim == 4 and not found.is_contiguous(memory_format=torch.channels_last):
                 wrong.append(f"{name}, {dtype}: not channels_last")
     return wrong
 
@@ -69,6 +69,9 @@ def cases(device: str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor, Tensor
         yield f"moved {shape}", normed, F.silu(F.group_norm(moved, groups, *affine, 1e-5))
         right = (x.double() + other.double() + bias.double()[:, None, None]) * 0.5
         yield f"sum {shape}", kernels.add(x, other, bias, 0.5), right
+        tokens = made(batch, height * width, 2 * channels, seed=7) * 2
+        value, weight = tokens.double().chunk(2, dim=-1)
+        yield f"gate {shape}", kernels.gate(tokens), value * F.gelu(weight)
         parts = made(batch, channels, height + 1, width + 1, seed=6)
         few = bias[: channels // 4]
         right = passes.interleave(parts.double().contiguous(), few.double())
@@ -89,7 +92,8 @@ def check_networks() -> list[str]:
 
 def on_a_processor(x: Tensor) -> bool:
     """`passes.suits`, but for the interpreter."""
-    return x.is_contiguous(memory_format=torch.channels_last)
+    laid = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    return x.is_contiguous(memory_format=laid)
 
 
 if __name__ == "__main__":

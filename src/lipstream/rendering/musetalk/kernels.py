@@ -94,6 +94,17 @@ def interleave(parts: Tensor, bias: Tensor) -> Tensor:
     return whole
 
 
+def gate(x: Tensor) -> Tensor:
+    """(b, n, 2 width) -> (b, n, width): the first half times the GELU of the second."""
+    width = x.shape[-1] // 2
+    gated = x.new_empty((*x.shape[:-1], width))
+    rows = gated.numel() // width
+    grid = (triton.cdiv(rows, _ROWS), triton.cdiv(width, _CHANNELS))
+    with _on(x):
+        _gate[grid](x, gated, rows, width, ROWS=_ROWS, CHANNELS=_CHANNELS)
+    return gated
+
+
 def _on(x: Tensor) -> AbstractContextManager[Any]:
     """Kernels are launched on the current device: make it that of `x`."""
     return torch.cuda.device_of(x)  # type: ignore[no-untyped-call]
@@ -229,6 +240,26 @@ def _add(
     value += tl.load(other + place, mask=mask, other=0.0).to(tl.float32)
     value += tl.load(bias + channel, mask=inside, other=0.0).to(tl.float32)[None, :]
     tl.store(total + place, (value * factor).to(total.dtype.element_ty), mask=mask)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _gate(
+    x: tl.tensor,
+    gated: tl.tensor,
+    rows: tl.tensor,
+    channels: tl.tensor,
+    ROWS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+) -> None:
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    mask = (row < rows)[:, None] & (channel < channels)[None, :]
+    place = row[:, None] * channels
+    source = 2 * place + channel[None, :]
+    value = tl.load(x + source, mask=mask, other=0.0).to(tl.float32)
+    weight = tl.load(x + source + channels, mask=mask, other=0.0).to(tl.float32)
+    value *= 0.5 * weight * (1.0 + tl.erf(weight * 0.7071067811865476))
+    tl.store(gated + place + channel[None, :], value.to(gated.dtype.element_ty), mask=mask)
 
 
 @triton.jit  # type: ignore[untyped-decorator]

@@ -14,7 +14,7 @@ from lipstream.rendering.musetalk.layers import (
     to_picture,
     to_tokens,
 )
-from lipstream.rendering.musetalk.transformer import Listener
+from lipstream.rendering.musetalk.transformer import GatedGelu, Listener
 
 
 class FusedNorm(nn.Module):
@@ -74,14 +74,27 @@ class FusedListener(nn.Module):
         return x + to_picture(self.proj_out(tokens), x.shape)
 
 
+class FusedGate(nn.Module):
+    """A `GatedGelu` that reads its projection once."""
+
+    def __init__(self, plain: GatedGelu) -> None:
+        super().__init__()
+        self.proj = plain.proj
+
+    def forward(self, x: Tensor) -> Tensor:
+        return passes.gate(self.proj(x))
+
+
 def fuse_norms(network: nn.Module) -> None:
-    """Replace every norm of `network`, and all that holds one and adds."""
+    """Replace every norm of `network`, all that holds one and adds, and every gate."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, ResnetBlock):
                 setattr(parent, name, FusedBlock(child))
             elif isinstance(child, Listener):
                 setattr(parent, name, FusedListener(child))
+            elif isinstance(child, GatedGelu):
+                setattr(parent, name, FusedGate(child))
             elif isinstance(child, Norm) and not isinstance(parent, (ResnetBlock, Listener)):
                 setattr(parent, name, FusedNorm(child))
 

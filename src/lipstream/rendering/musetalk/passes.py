@@ -1,4 +1,4 @@
-"""Single passes over pictures (batch, channels, height, width).
+"""Single passes over pictures (batch, channels, height, width) and over tokens.
 
 On a GPU, and where pictures are laid out pixel by pixel, each is a kernel of Triton or two;
 everywhere else torch does the same.
@@ -21,9 +21,10 @@ _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32)
 
 
 def suits(x: Tensor) -> bool:
-    """Whether there are kernels for such a picture."""
-    laid = x.is_contiguous(memory_format=torch.channels_last)
-    return THERE and x.is_cuda and laid and x.dtype in _PRECISIONS
+    """Whether there are kernels for such a picture, or for such tokens (b, n, width)."""
+    laid = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    fits = x.is_contiguous(memory_format=laid)
+    return THERE and x.is_cuda and fits and x.dtype in _PRECISIONS
 
 
 def norm(
@@ -50,6 +51,14 @@ def add(one: Tensor, other: Tensor, bias: Tensor, scale: float) -> Tensor:
         return kernels.add(one, other, bias, 1 / scale)
     total = one + (other + bias[:, None, None])
     return total if scale == 1.0 else total / scale
+
+
+def gate(x: Tensor) -> Tensor:
+    """(b, n, 2 width) -> (b, n, width): the first half times the GELU of the second."""
+    if suits(x):
+        return kernels.gate(x)
+    value, weight = x.chunk(2, dim=-1)
+    return value * F.gelu(weight)
 
 
 def interleave(parts: Tensor, bias: Tensor | None) -> Tensor:
