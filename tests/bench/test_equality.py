@@ -14,7 +14,16 @@ import torch
 
 from lipstream.bench.baseline import PublishedLoop, run_together
 from lipstream.bench.equality import Check, check_equality
-from lipstream.bench.sides import OURS, PLAIN, Side, exact_networks, our_side, plain_side
+from lipstream.bench.sides import (
+    COMPILED,
+    OURS,
+    PLAIN,
+    Side,
+    exact_networks,
+    our_side,
+    plain_side,
+    try_compiled,
+)
 from lipstream.bench.stage import Stage, open_painter
 from lipstream.bench.throughput import Speed, measure_speeds, utilisation
 from lipstream.bench.timing import measure_ceilings, peak_tflops
@@ -96,6 +105,32 @@ def test_every_side_is_timed_at_every_batch(work: Workload, plain: Side, ours: S
         assert 0 < speed.best <= speed.ms <= speed.worst
         assert set(speed.stages) == {"unet", "decoder", "copy to host"}
     assert speeds[0].ratio == 1.0
+
+
+def test_the_compiled_baseline_has_one_size(
+    work: Workload, plain: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda paint, **how: paint)
+    compiled = try_compiled(work)
+    assert isinstance(compiled, Side)
+    speeds = list(measure_speeds(work, [plain, compiled], [1, 8], rounds=1))
+    assert [(speed.side, speed.batch) for speed in speeds] == [
+        (PLAIN, 1),
+        (PLAIN, 8),
+        (COMPILED, 8),
+    ]
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_a_compiler_that_fails_is_named(work: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile_(paint: object, **how: object) -> object:
+        def failing(latents: Tensor, audio: Tensor) -> Tensor:
+            raise OSError("there is no compiler")
+
+        return failing
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    assert try_compiled(work) == "OSError"
 
 
 def test_utilisation_is_a_share_of_what_was_measured() -> None:

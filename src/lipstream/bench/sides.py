@@ -121,14 +121,14 @@ def _on(canvas: Canvas, latents: Tensor, audio: Tensor, count: int) -> Tensor:
     return canvas.paint(count).clone()  # what the canvas gives is painted over next time
 
 
-@torch.inference_mode()
 def try_compiled(work: Workload) -> Side | str:
     """The compiled side once it has compiled, or why it could not."""
     began = time.perf_counter()
+    side = compiled_side(work)
     try:
-        side = compiled_side(work)
-        for batch in COMPILED_BATCHES:
-            side.paint(*work.inputs(work.batch(0, batch), side.networks.dtype))
+        with torch.inference_mode():
+            for batch in COMPILED_BATCHES:
+                side.paint(*work.inputs(work.batch(0, batch), side.networks.dtype))
     except Exception as error:  # whatever a compiler raises concerns this row alone
         return type(error).__name__
     side.facts["compiling, s"] = time.perf_counter() - began

@@ -46,9 +46,11 @@ def measure_speeds(
     """Every side at every size of batch: latents and audio in, uint8 faces on the device out."""
     rounds = max(rounds, LEAST_ROUNDS)
     for batch in batches:
+        racing = [side for side in sides if not side.only or batch in side.only]
+        # Nothing is yielded from within: the modes would be those of whoever takes it too.
         with torch.inference_mode(), quickest_convolutions():
-            racing = [side for side in sides if not side.only or batch in side.only]
-            yield from _race(work, racing, batch, rounds)
+            found = list(_race(work, racing, batch, rounds))
+        yield from found
 
 
 def _race(work: Workload, sides: Sequence[Side], batch: int, rounds: int) -> Iterator[Speed]:
