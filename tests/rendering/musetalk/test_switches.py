@@ -99,6 +99,16 @@ def test_a_frame_does_not_depend_on_who_shares_its_batch(switches: Switches) -> 
         assert error(alone, together[row : row + 1]) < 2e-5
 
 
+@torch.inference_mode()
+@pytest.mark.parametrize("switches", CASES)
+def test_an_avatar_s_latents_stay_the_same(switches: Switches) -> None:
+    plain, images = networks(dtype=torch.float64), drawn(2, 3, 32, 40).clamp(-1, 1).double()
+    latents = plain.vae.encode(images)
+    fast = switched(plain, switches).vae
+    assert error(fast.encode(images), latents) < 1e-12
+    assert error(fast.decode(latents), plain.vae.decode(latents)) < 1e-12
+
+
 def test_the_given_networks_stay_as_they_are() -> None:
     plain = networks()
     latents, audio = inputs()

@@ -32,7 +32,7 @@ class Switches:
     share_audio: bool = False  # keys and values of all attentions to the audio in one product
     fold_scales: bool = False  # what only scales goes into what is next, in the autoencoder
     channels_last: bool = False  # weights, and so pictures too, are laid out pixel by pixel
-    fuse_norms: bool = False  # norm and activation, biases and sums in single passes, on a GPU
+    fuse_norms: bool = False  # norms, activations, biases and sums in single passes, on a GPU
     pack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
 
     @classmethod
@@ -85,7 +85,7 @@ def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks
         share_audio(unet)
     if switches.fuse_norms:
         fuse_norms(unet)
-        fuse_norms(vae.decoder)
+        fuse_norms(vae)  # the encoder's as well: torch's suit no pictures laid out like this
     if switches.channels_last:
         for network in all_of_them:
             _lay_out(network)
