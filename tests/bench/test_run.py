@@ -100,6 +100,17 @@ def test_too_few_sessions_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None
     assert found.failed == ["the scheduler holds 17 sessions of 20.0 that 'it' could"]
 
 
+def test_what_was_found_is_kept_when_a_later_part_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "run_schedule", lambda seconds, devices: [ROW])
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    options = BenchOptions(("schedule", "puppet"), avatar=tmp_path / "none.png")
+    with pytest.raises(LipstreamError, match="none.png"):
+        bench(options, tmp_path, quiet)
+    assert list(read_report(tmp_path / "bench.json")["parts"]) == ["schedule"]
+
+
 def test_only_what_fits_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "find_spec", lambda name: None)
     monkeypatch.setattr(run, "drawable", lambda: False)

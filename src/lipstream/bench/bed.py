@@ -173,7 +173,7 @@ class Bed:
             for turn in range(1 + (1 if short else LOOP_ROUNDS)):
                 for key, loop in loops.items():
                     wait(self.device)
-                    made, ms = loop(16 if short else 160)
+                    made, ms = loop(8 if short else 160)
                     if turn:  # the first round warms up
                         rates[key].append(1000 * made / ms)
         middle = {key: median(found) for key, found in rates.items()}

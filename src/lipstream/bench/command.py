@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from lipstream.bench.plot import plot_report, plot_there
@@ -12,8 +13,10 @@ from lipstream.errors import LipstreamError
 
 def bench(options: BenchOptions, out: Path | None, tell: Tell) -> None:
     """Measure, tell, and write `out`; LipstreamError when something was found wanting."""
-    report = run_bench(options, tell)
-    if out is not None:
+    if out is None:
+        report = run_bench(options, tell)
+    else:
+        report = run_bench(options, tell, partial(write_report, out=out))
         path = write_report(report, out)
         tell("")
         tell(f"written: {path}")

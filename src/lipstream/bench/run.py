@@ -40,8 +40,10 @@ class BenchOptions:
     avatar: Path | None = None  # of the puppet
 
 
-def run_bench(options: BenchOptions, tell: Tell) -> Report:
-    """Run the parts; each one's tables are told as soon as it is done.
+def run_bench(
+    options: BenchOptions, tell: Tell, keep: Callable[[Report], object] | None = None
+) -> Report:
+    """Run the parts; each one's tables are told as soon as it is done, and `keep` has the report.
 
     OptionError for what can never be measured, MissingError for what is not installed. What was
     measured and found wanting stands in `Report.failed`.
@@ -65,8 +67,10 @@ def run_bench(options: BenchOptions, tell: Tell) -> Report:
         for line in told(part, report.parts[part]):
             tell(line)
         tell(f"[{part}: {report.seconds[part]:.0f} s]")
-    if device.startswith("cuda"):
-        report.gpu_after = describe_gpu()
+        if device.startswith("cuda"):
+            report.gpu_after = describe_gpu()
+        if keep is not None:  # a run that is ended by force leaves what it has found
+            keep(report)
     return report
 
 

@@ -24,7 +24,7 @@ from lipstream.bench.schedule import MOST_LATE, MOST_LATE_OF_ONE
 from lipstream.bench.sound import PlainBatcher, speech
 from lipstream.engine import Engine
 from lipstream.rendering.backends import Backend
-from lipstream.session import Session, SessionEvent, Unit
+from lipstream.session import Session, SessionEvent
 from lipstream.speech.encoder import SpeechEncoder
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
@@ -230,9 +230,10 @@ class _Person:
                 if self._measuring and 1000 * (time.perf_counter() - due) > UNIT_MS:
                     self._slow += unit.fresh  # others are late already
             if unit.speaking:
-                self._out(unit)
+                self._out()
 
-    def _out(self, unit: Unit) -> None:
+    def _out(self) -> None:
+        """A unit of speech has gone out."""
         self._said_ms += UNIT_MS
         now = time.perf_counter()
         while self._pushed and self._pushed[0][0] <= self._said_ms:
