@@ -65,6 +65,9 @@ class Bed:
         self.device = torch.device(device)
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)
+        elif tiny:
+            # Threads that wait for each other take longer than what there is to compute.
+            torch.set_num_threads(1)
         self.tiny, self.batches, self.seconds, self.baseline = tiny, batches, seconds, baseline
         self.dtype = str(half(self.device)).removeprefix("torch.")
         self._speeds: list[Speed] = []

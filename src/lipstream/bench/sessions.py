@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +85,8 @@ def find_most(
     def hold(sessions: int) -> Crowd:
         return asyncio.run(hold_crowd(house, sessions, seconds, encoded))
 
+    # The first crowd of a process finds nothing warm; it does not count.
+    asyncio.run(hold_crowd(replace(house, warm_up_s=1.0), 1, 0.5, encoded))
     best, low, high = None, 1, max(ceiling, 1)
     while low <= high:
         middle = (low + high + 1) // 2
