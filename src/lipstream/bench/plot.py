@@ -15,10 +15,16 @@ if TYPE_CHECKING:
     from lipstream.video import Image
 
 WIDTH, PANEL, MARGIN, BAR = 900, 300, 60, 26
-COLOURS = ((150, 150, 150), (200, 160, 90), (40, 110, 200))  # RGB, one for each side
+# RGB, by how the name of a side begins; the first that fits.
+COLOURS = {
+    "baseline (a')": (200, 160, 90),
+    "baseline": (150, 150, 150),
+    "turbo": (90, 170, 90),
+    "": (40, 110, 200),
+}
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 
-Bars = Sequence[tuple[str, float, int]]  # label, value, number of the colour
+Bars = Sequence[tuple[str, float, str]]  # label, value, side
 
 
 def plot_there() -> bool:
@@ -55,32 +61,26 @@ def draw_report(report: Mapping[str, Any]) -> Image:
 def _panels(parts: Mapping[str, Any]) -> Sequence[tuple[str, Bars]]:
     throughput = parts.get("throughput", {})
     speeds, loops = throughput.get("speeds", ()), throughput.get("loops", ())
-    sides = list(dict.fromkeys(one["side"] for one in (*speeds, *loops)))
-    colours = {side: len(COLOURS) - 1 - n for n, side in enumerate(reversed(sides[-3:]))}
 
     def bars(rows: Sequence[Mapping[str, Any]]) -> Bars:
-        return [(f"{one['batch']}", one["fps"], colours.get(one["side"], 0)) for one in rows]
+        return [(f"{one['batch']}", one["fps"], one["side"]) for one in rows]
 
-    named = ", ".join(f"{_hue(colours[side])} {side}" for side in colours)
+    named = "grey baseline, amber compiled, blue lipstream, green turbo"
     scheduled = [
-        (f"{one['sessions']}", 100 * one["share"], 2 if one["pipelined"] else 1)
+        (f"{one['sessions']}", 100 * one["share"], "" if one["pipelined"] else "baseline")
         for one in parts.get("schedule", ())
         if one["load"] == "sessions"
     ]
     drawing = [
-        (one["name"].split(",")[0], one["median"], 2 if one["name"] == "puppet" else 0)
+        (one["name"].split(",")[0], one["median"], "" if one["name"] == "puppet" else "baseline")
         for one in parts.get("puppet", ())
     ]
     return (
         (f"networks alone, frames/s by batch: {named}", bars(speeds)),
-        (f"speech to finished frames, frames/s by batch: {named}", bars(loops)),
+        ("speech to finished frames, frames/s by batch", bars(loops)),
         ("scheduler: sessions held, % of an imaginary device; blue: pipelined", scheduled),
         ("drawing a puppet's frame, ms", drawing),
     )
-
-
-def _hue(colour: int) -> str:
-    return ("grey", "amber", "blue")[colour]
 
 
 def _panel(title: str, bars: Bars) -> Image:
@@ -96,11 +96,12 @@ def _panel(title: str, bars: Bars) -> Image:
     base, highest = PANEL - 40, max((value for _, value, _ in bars), default=1.0) or 1.0
     cv2.line(panel, (MARGIN // 2, base), (WIDTH - MARGIN // 2, base), INK, 1)
     step = (WIDTH - MARGIN) / max(len(bars), 8)
-    for n, (label, value, colour) in enumerate(bars):
+    for n, (label, value, side) in enumerate(bars):
         x, top = MARGIN / 2 + (n + 0.5) * step, base - (base - 70) * value / highest
         wide = min(BAR, step * 0.7)
         corner, end = (int(x - wide / 2), int(top)), (int(x + wide / 2), base)
-        cv2.rectangle(panel, corner, end, COLOURS[colour], -1)
+        colour = next(COLOURS[name] for name in COLOURS if side.startswith(name))
+        cv2.rectangle(panel, corner, end, colour, -1)
         write(f"{value:.3g}", x - 4 * len(f"{value:.3g}"), top - 6, 0.38)
         write(label, x - 4 * len(label), base + 18, 0.4)
     return panel
