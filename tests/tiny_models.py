@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,39 +63,67 @@ WHISPER = {
 }
 
 
-def write_models(folder: Path, version: str = "v15", safetensors: bool = True) -> Path:
+@dataclass(frozen=True, slots=True, eq=False)
+class Sizes:
+    """The configs of three networks that fit each other."""
+
+    unet: Mapping[str, Any]
+    vae: Mapping[str, Any]
+    whisper: Mapping[str, Any]
+
+
+TINY = Sizes(UNET, VAE, WHISPER)
+# So small that a processor keeps up with live speech. Whisper hears 6 s, which is for live only.
+LIVE = Sizes(
+    {
+        **UNET,
+        "attention_head_dim": 1,
+        "block_out_channels": [4, 4, 4, 8],
+        "down_block_types": [*["DownBlock2D"] * 3, "CrossAttnDownBlock2D"],
+        "norm_num_groups": 4,
+        "up_block_types": ["CrossAttnUpBlock2D", *["UpBlock2D"] * 3],
+    },
+    {**VAE, "block_out_channels": [4, 4, 4, 4], "norm_num_groups": 4},
+    {**WHISPER, "max_source_positions": 300},
+)
+
+
+def write_models(
+    folder: Path, version: str = "v15", safetensors: bool = True, sizes: Sizes = TINY
+) -> Path:
     """The folder, with `version` of MuseTalk. `safetensors`: as pulled, else torch's own format."""
     unet, name = {"v15": ("musetalkV15", "unet.pth"), "v1": ("musetalk", "pytorch_model.bin")}[
         version
     ]
-    _write(folder / unet, "musetalk.json", UNET)
-    torch.save(unet_state(), folder / unet / name)
-    _write(folder / "sd-vae-ft-mse", "config.json", VAE)
-    _write(folder / "whisper", "config.json", WHISPER)
+    _write(folder / unet, "musetalk.json", sizes.unet)
+    torch.save(unet_state(sizes), folder / unet / name)
+    _write(folder / "whisper", "config.json", sizes.whisper)
+    vae = folder / "sd-vae-ft-mse"
+    _write(vae, "config.json", sizes.vae)
     if safetensors:
-        save_file(vae_state(), folder / "sd-vae-ft-mse" / "diffusion_pytorch_model.safetensors")
-        save_file(whisper_state(), folder / "whisper" / "model.safetensors")
+        save_file(vae_state(sizes), vae / "diffusion_pytorch_model.safetensors")
+        save_file(whisper_state(sizes), folder / "whisper" / "model.safetensors")
     else:
-        torch.save(vae_state(), folder / "sd-vae-ft-mse" / "diffusion_pytorch_model.bin")
-        torch.save(whisper_state(), folder / "whisper" / "pytorch_model.bin")
+        torch.save(vae_state(sizes), vae / "diffusion_pytorch_model.bin")
+        torch.save(whisper_state(sizes), folder / "whisper" / "pytorch_model.bin")
     return folder
 
 
 @cache
-def unet_state() -> dict[str, Tensor]:
-    return _filled(UNet(UNetDimensions.from_config(UNET)))
+def unet_state(sizes: Sizes = TINY) -> dict[str, Tensor]:
+    return _filled(UNet(UNetDimensions.from_config(sizes.unet)))
 
 
 @cache
-def vae_state() -> dict[str, Tensor]:
+def vae_state(sizes: Sizes = TINY) -> dict[str, Tensor]:
     """Under the names of today."""
-    return _filled(Vae(VaeDimensions.from_config(VAE)))
+    return _filled(Vae(VaeDimensions.from_config(sizes.vae)))
 
 
 @cache
-def whisper_state() -> dict[str, Tensor]:
+def whisper_state(sizes: Sizes = TINY) -> dict[str, Tensor]:
     """As published: every name begins with `model.`, and there is a decoder."""
-    encoder = _filled(WhisperEncoder(WhisperDimensions.from_config(WHISPER)))
+    encoder = _filled(WhisperEncoder(WhisperDimensions.from_config(sizes.whisper)))
     decoder = {"model.decoder.layer_norm.weight": torch.ones(WIDTH)}
     return {f"model.{name}": tensor for name, tensor in encoder.items()} | decoder
 

@@ -1,15 +1,18 @@
-"""A backend made to be measured: a bright bar while its frame's sound is loud, and a counter."""
+"""Backends made to be measured: a bright bar while the mouth speaks, and a counter."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.config import MuseTalkConfig
+from lipstream.rendering.backends import Backend, open_backend
+from lipstream.rendering.renderer import FrameRequest, Renderer
 from lipstream.speech.encoder import Plan
 from lipstream.timeline import FPS, frame_start
 
@@ -72,17 +75,48 @@ class BarRenderer:
         return [self._draw(request) for request in requests]
 
     def _draw(self, request: FrameRequest) -> Image:
-        picture: Image = request.avatar.at(request.index).pixels.copy()
         row = request.conditioning
         loud = row is not None and float(row[0]) > LOUD
-        picture[BAR] = round(255 * request.strength) if loud else 0
-        cell = picture.shape[1] // BITS
-        for bit in range(BITS):
-            white = request.index >> bit & 1
-            picture[CELLS, bit * cell : (bit + 1) * cell] = 255 * white
-        return picture
+        level = round(255 * request.strength) if loud else 0
+        return marked(request.avatar.at(request.index).pixels, level, request.index)
+
+
+class MarkedRenderer:
+    """A real renderer; the bar shows how much it changed a still portrait."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        return self._renderer.prepare(avatar, progress)
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        drawn = zip(requests, self._renderer.render(requests), strict=True)
+        return [self._marked(request, picture) for request, picture in drawn]
+
+    def _marked(self, request: FrameRequest, picture: Image) -> Image:
+        rest = request.avatar.at(request.index).pixels
+        moved = not np.array_equal(picture, rest)
+        return marked(picture, round(255 * request.strength) if moved else 0, request.index)
+
+
+def marked(picture: Image, level: int, index: int) -> Image:
+    """A copy with the bar at `level` and the counter at `index`."""
+    picture = picture.copy()
+    picture[BAR] = level
+    cell = picture.shape[1] // BITS
+    for bit in range(BITS):
+        picture[CELLS, bit * cell : (bit + 1) * cell] = 255 * (index >> bit & 1)
+    return picture
 
 
 def bar_backend() -> Backend:
     """The backend of these tests."""
     return Backend("bar", BarEncoder(), BarRenderer(), FPS, 4, "a test")
+
+
+def marked_musetalk(models: Path) -> Backend:
+    """MuseTalk with the weights of a folder, on the processor."""
+    muse = MuseTalkConfig(str(models), device="cpu", live=True)
+    backend = open_backend("musetalk", muse=muse)
+    return replace(backend, renderer=MarkedRenderer(backend.renderer))

@@ -9,6 +9,8 @@ import pytest
 from tests.browser.service import Service, open_service
 from tests.browser.stage import Stage, find_browser, open_stage
 
+AVATAR = "Eileen=examples/portrait_closed.png"
+
 
 @pytest.fixture(scope="session")
 def stage() -> Iterator[Stage]:
@@ -23,5 +25,5 @@ def stage() -> Iterator[Stage]:
 @pytest.fixture(scope="session")
 def service(stage: Stage) -> Iterator[Service]:
     """A server with the measurable backend; not started where there is no browser."""
-    with open_service("Eileen=examples/portrait_closed.png") as opened:
+    with open_service(AVATAR) as opened:
         yield opened

@@ -1,6 +1,7 @@
 """The real server with a fake backend, in a process of its own. Prints its port, then serves.
 
-    python -m tests.browser.server [--token TOKEN] [--origin ORIGIN] [--puppet] NAME=PATH ...
+    python -m tests.browser.server [--token TOKEN] [--origin ORIGIN]
+                                   [--puppet | --musetalk MODELS] NAME=PATH ...
 
 `/probe/` is not part of the product: scripts that measure, and what the process holds now.
 """
@@ -23,10 +24,10 @@ from starlette.staticfiles import StaticFiles
 from lipstream.avatar.build import open_avatar
 from lipstream.config import AvatarConfig
 from lipstream.engine import open_engine
-from lipstream.rendering.backends import open_backend
+from lipstream.rendering.backends import Backend, open_backend
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
-from tests.browser.bar import bar_backend
+from tests.browser.bar import bar_backend, marked_musetalk
 from tests.leaks import descriptors
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def main() -> None:
     settings = ServeSettings(
         token=options.token, origins=tuple(options.origin), max_sessions=1, rate=0, codec="vp8"
     )
-    engine = open_engine(open_backend("puppet") if options.puppet else bar_backend())
+    engine = open_engine(_backend(options))
     avatars = {
         name: open_avatar(Path(path), AvatarConfig())
         for name, _, path in (given.partition("=") for given in options.avatars)
@@ -85,11 +86,18 @@ def main() -> None:
         server.run(sockets=[listening])
 
 
+def _backend(options: argparse.Namespace) -> Backend:
+    if options.musetalk:
+        return marked_musetalk(Path(options.musetalk))
+    return open_backend("puppet") if options.puppet else bar_backend()
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--token")
     parser.add_argument("--origin", action="append", default=[])
     parser.add_argument("--puppet", action="store_true")
+    parser.add_argument("--musetalk", help="folder of weights; run on the processor")
     parser.add_argument("avatars", nargs="+")
     return parser.parse_args()
 
