@@ -100,7 +100,7 @@ async def _record(stage: Stage, address: str, token: str, file: Path, seconds: f
     )
     await viewer.page.set_input_files("#sound-file", file)
     await asyncio.sleep(seconds + 2)
-    heard = await viewer.page.evaluate("() => tape.heard()")
+    heard = await viewer.page.evaluate(f"() => tape.heard({AVATAR})")
     samples = np.frombuffer(base64.b64decode(heard["samples"]), np.float32)
     frames: list[tuple[float, str]] = []
     while part := await viewer.page.evaluate(

@@ -1,7 +1,7 @@
 // Measures what a viewer sees and hears. All times are of this page's own clock, in milliseconds.
 
 import { Edges } from './edges.js';
-import { tap } from './tap.js';
+import { afterwards, tap } from './tap.js';
 
 const OPEN = 64; // brightness of the bar from which the mouth counts as open
 const BITS = 16;
@@ -13,11 +13,13 @@ const context = canvas.getContext('2d', { willReadFrequently: true });
 export const seen = { open: [], closed: [], counters: [], first: null };
 export let heard = new Edges();
 let looking = false;
+let watched = null;
 
 /** Watches the element's picture and sound from now on; call it again after a reconnection. */
 export function watch(avatar) {
   if (!looking) look(avatar.video);
   looking = true;
+  watched = avatar;
   const edges = new Edges(); // what was heard before a reconnection is forgotten
   heard = edges;
   tap(avatar.stream.getAudioTracks()[0], (samples, time) => edges.take(samples, time));
@@ -79,6 +81,9 @@ export async function stats(avatar) {
   return JSON.parse(JSON.stringify(found));
 }
 
-export function record() {
-  return { now: performance.now(), seen, heard: { ...heard } };
+export async function record() {
+  const later = await afterwards(watched);
+  const times = (list) => list.map((time) => time + later);
+  const now = performance.now();
+  return { now, seen, heard: { on: times(heard.on), off: times(heard.off) } };
 }

@@ -1,6 +1,6 @@
 // Keeps every frame (as JPEG) and every sample that a viewer gets, on this page's clock.
 
-import { tap } from './tap.js';
+import { afterwards, tap } from './tap.js';
 
 const QUALITY = 0.92;
 const PER_MS = 48; // samples
@@ -29,9 +29,9 @@ export function record(avatar) {
 }
 
 /** When the first sample was heard, ms, and all of them as base64 of 32-bit floats. */
-export async function heard() {
+export async function heard(avatar) {
   const all = new Blob(sound.samples);
-  return { time: sound.first, samples: await base64(all) };
+  return { time: sound.first + (await afterwards(avatar)), samples: await base64(all) };
 }
 
 /** Some of the frames: [time in ms, base64 of a JPEG]. */

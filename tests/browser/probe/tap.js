@@ -17,3 +17,13 @@ export async function tap(track, take) {
     piece.close();
   }
 }
+
+/** How long sound takes from there to the loudspeaker, ms, as the browser tells. */
+export async function afterwards(avatar) {
+  for (const entry of (await avatar.connection.stats()).values()) {
+    if (entry.type === 'media-playout' && entry.totalSamplesCount > 0) {
+      return (1000 * entry.totalPlayoutDelay) / entry.totalSamplesCount;
+    }
+  }
+  return 0;
+}
