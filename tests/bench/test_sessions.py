@@ -21,7 +21,7 @@ from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, stripe_backend
 from tests.live import FussyRenderer
 
-HELD = Crowd(1, False, 100, 0.0, 0.0, 300.0, 320.0, 330.0, 2.0, 0.1)
+HELD = Crowd(1, False, 100, 0.0, 0.0, 150.0, 180.0, 300.0, 320.0, 330.0, 2.0, 0.1)
 
 
 def house(renderer: StripeRenderer | None = None) -> House:
@@ -36,6 +36,8 @@ def test_people_talk_and_are_shown() -> None:
     if crowd.p50 is not None:  # on a machine that is not too busy to let them begin
         assert crowd.p99 is not None and crowd.longest is not None
         assert 0 < crowd.p50 <= crowd.p99 <= crowd.longest
+        assert crowd.painted_p50 is not None and crowd.painted_p99 is not None
+        assert crowd.painted_p50 <= crowd.p50 and crowd.painted_p99 <= crowd.p99
 
 
 def test_a_chunk_is_out_with_the_last_of_its_frames() -> None:
@@ -48,7 +50,7 @@ def test_a_chunk_is_out_with_the_last_of_its_frames() -> None:
     person.begin()
     out = []
     for _ in range(6):
-        person._out()
+        person._out(0.0)
         out.append(len(person.latencies))
     assert out == [0, 0, 1, 1, 2, 2]
 

@@ -163,10 +163,11 @@ def _throughput(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sessions(found: Mapping[str, Any]) -> Iterator[str]:
-    keys = ("sessions", "encoded", "late", "worst", "p50", "p99", "longest", "batch", "cpu", "held")
+    keys = ("sessions", "encoded", "late", "worst", "painted_p50", "painted_p99", "p50", "p99",
+            "longest", "batch", "cpu", "held")  # fmt: skip
     yield from table(
-        ("sessions", "encoded", "late", "of one", "p50 ms", "p99 ms", "max ms", "batch", "cores",
-         "held"),
+        ("sessions", "encoded", "late", "of one", "made p50 ms", "p99", "out p50 ms", "p99", "max",
+         "batch", "cores", "held"),
         [[one[key] for key in keys] for one in found["tried"]],
     )  # fmt: skip
     for name, most in found["most"].items():

@@ -48,7 +48,9 @@ class Crowd:
     frames: int
     late: float  # share of frames
     worst: float  # the same of the session that fared worst
-    p50: float | None  # ms from a chunk's last sound pushed to the last of its frames out
+    painted_p50: float | None  # ms from a chunk's last sound pushed to the last of its frames made
+    painted_p99: float | None
+    p50: float | None  # ms until that frame's turn has come and it is out
     p99: float | None
     longest: float | None
     batch: float  # frames, mean
@@ -117,6 +119,8 @@ async def hold_crowd(house: House, sessions: int, seconds: float, encoded: bool)
             _Person(Session(house.avatar, batcher), sounds[n % len(sounds)], encoder(), pool)
             for n in range(sessions)
         ]
+        for person, painted in zip(people, batcher.painted.values(), strict=True):
+            person.painted = painted
         delays = [draw.uniform(0, house.warm_up_s / 2) for _ in people]
         tasks = [
             asyncio.create_task(work)
@@ -160,22 +164,27 @@ def _crowd(
 ) -> Crowd:
     frames, late = (sum(column) for column in zip(*counts, strict=True))
     latencies = [ms for person in people for ms in person.latencies]
-    p50 = p99 = longest = None
-    if latencies:
-        p50, p99 = (float(value) for value in np.percentile(latencies, (50, 99)))
-        longest = max(latencies)
+    making = [ms for person in people for ms in person.making]
     return Crowd(
         len(people),
         encoded,
         frames,
         late / max(frames, 1),
         max(lost / max(all_, 1) for all_, lost in counts),
-        p50,
-        p99,
-        longest,
+        *_middle_and_tail(making),
+        *_middle_and_tail(latencies),
+        max(latencies, default=None),
         batch,
         cpu,
     )
+
+
+def _middle_and_tail(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """The 50th and the 99th percentile."""
+    if not values:
+        return None, None
+    middle, tail = np.percentile(values, (50, 99))
+    return float(middle), float(tail)
 
 
 class _Person:
@@ -189,7 +198,9 @@ class _Person:
         pool: ThreadPoolExecutor | None,
     ) -> None:
         self.session = session
-        self.latencies: list[float] = []  # ms
+        self.latencies: list[float] = []  # ms until a chunk's last frame was out
+        self.making: list[float] = []  # ms until it was made
+        self.painted: dict[int, float] = {}  # when frames were made, by their index
         self._sound, self._encode, self._pool = sound, encode, pool
         self._pushed: deque[tuple[int, float]] = deque()  # ms of speech so far, when
         self._said_ms = 0
@@ -231,17 +242,20 @@ class _Person:
                 await loop.run_in_executor(self._pool, self._encode, unit.frame, unit.index)
                 if self._measuring and 1000 * (time.perf_counter() - due) > UNIT_MS:
                     self._slow += unit.fresh  # others are late already
+            painted = self.painted.pop(unit.index, None)
             if unit.speaking:
-                self._out()
+                self._out(painted)
 
-    def _out(self) -> None:
-        """A unit of speech has gone out."""
+    def _out(self, painted: float | None) -> None:
+        """A unit of speech has gone out; its frame was made when?"""
         self._said_ms += UNIT_MS
         now = time.perf_counter()
         while self._pushed and self._pushed[0][0] <= self._said_ms:
             _, when = self._pushed.popleft()
             if self._measuring:
                 self.latencies.append(1000 * (now - when))
+                if painted is not None:
+                    self.making.append(1000 * (painted - when))
 
     def _counts(self) -> tuple[int, int]:
         counts = self.session.counts

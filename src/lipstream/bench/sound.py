@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipstream.audio import AudioChunk
-from lipstream.batcher import Batcher, Hearing
+from lipstream.batcher import Batcher, Drawing, Hearing, Lane
 from lipstream.batcher.hearing import pcm16
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import Avatar
-    from lipstream.video import Floats
+    from lipstream.engine import Engine
+    from lipstream.playout import Clock
+    from lipstream.video import Floats, Image
 
 
 class PlainHearing(Hearing):
@@ -40,7 +43,30 @@ class PlainHearing(Hearing):
 
 
 class PlainBatcher(Batcher):
-    """A batcher whose utterances are heard plainly."""
+    """A batcher whose utterances are heard plainly, and which notes when frames were painted."""
+
+    def __init__(self, engine: Engine, *, clock: Clock | None = None) -> None:
+        super().__init__(engine, clock=clock)
+        # By lane, in the order in which they were opened: index of a frame, and when (s).
+        self.painted: dict[Lane, dict[int, float]] = {}
+
+    def open(self) -> Lane:
+        """See `Batcher.open`."""
+        lane = super().open()
+        self.painted[lane] = {}
+        return lane
+
+    def _deliver(
+        self,
+        frames: list[tuple[Lane, Drawing]],
+        pictures: list[Image | Exception],
+        began_ms: int,
+    ) -> None:
+        super()._deliver(frames, pictures, began_ms)
+        now = time.perf_counter()
+        for (lane, drawing), picture in zip(frames, pictures, strict=True):
+            if not isinstance(picture, Exception):
+                self.painted[lane][drawing.request.index] = now
 
     def hearing(self, avatar: Avatar, sample_rate: int, generation: int) -> Hearing:
         """See `Batcher.hearing`; only 16 kHz."""
@@ -52,15 +78,15 @@ def speech(seconds: float, seed: int = 0) -> Floats:
     """(n,) float32 at 16 kHz: syllables of a gliding voice, with pauses; not a word in it."""
     drawn = np.random.default_rng(seed)
     count = round(seconds * SAMPLE_RATE)
-    time = np.arange(count) / SAMPLE_RATE
-    pitch = 120 * 2 ** (0.4 * np.sin(2 * np.pi * 0.7 * time + drawn.uniform(0, 6)))
+    at = np.arange(count) / SAMPLE_RATE
+    pitch = 120 * 2 ** (0.4 * np.sin(2 * np.pi * 0.7 * at + drawn.uniform(0, 6)))
     phase = 2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE
     formants = np.array([500, 1500, 2500]) * drawn.uniform(0.8, 1.2, 3)
     voice = np.zeros(count)
     for harmonic in range(1, 30):
         near = np.exp(-(((120 * harmonic - formants) / 250) ** 2)).sum() + 0.05
         voice += near / harmonic**0.5 * np.sin(harmonic * phase)
-    syllables = np.clip(np.sin(2 * np.pi * 4.2 * time + drawn.uniform(0, 6)) + 0.4, 0, None)
-    phrases = np.clip(4 * np.sin(2 * np.pi * 0.3 * time) + 3, 0, 1)
+    syllables = np.clip(np.sin(2 * np.pi * 4.2 * at + drawn.uniform(0, 6)) + 0.4, 0, None)
+    phrases = np.clip(4 * np.sin(2 * np.pi * 0.3 * at) + 3, 0, 1)
     sound = voice * syllables * phrases + 0.01 * drawn.standard_normal(count)
     return np.asarray(0.3 * sound / np.abs(sound).max(), np.float32)
