@@ -56,7 +56,7 @@ def main() -> int:
     print(f"per second       {figures['ms_per_second']:.1f} ms")
     print(f"times real time  {figures['times_real_time']:.1f}")
     if arguments.out is not None:
-        result = {"lipsync": figures, "machine": describe(ROOT)}
+        result = {"lipsync": figures, "machine": describe()}
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     return 0
 

@@ -74,7 +74,7 @@ def main() -> int:
             "first_picture_ms": first,
             "arenas": os.environ.get("MALLOC_ARENA_MAX"),
         }
-        result = {"connections": figures, "machine": describe(ROOT)}
+        result = {"connections": figures, "machine": describe()}
         arguments.out.write_text(json.dumps(result, indent=1) + "\n")
     return int(tally.failed > 0)
 

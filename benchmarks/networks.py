@@ -35,7 +35,6 @@ from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_position
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, to_pictures
 from lipstream.speech.network import SpeechNetwork
 
-ROOT = Path(__file__).resolve().parents[1]
 TARGET = 3.0  # times faster than diffusers on a CPU with bfloat16 units
 UNET: dict[str, Any] = {
     "attention_head_dim": 8,
@@ -79,7 +78,7 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    facts = describe(ROOT) | {"torch": torch.__version__}
+    facts = describe() | {"torch": torch.__version__}
     contestants = _contestants(device, options.tiny, options.each)
     latents, audio = _inputs(options.batch, device)
     results = race(contestants, latents, audio, options.runs)

@@ -35,7 +35,6 @@ from lipstream.speech.ear import ArticulationEncoder
 if TYPE_CHECKING:
     from lipstream.video import Image
 
-ROOT = Path(__file__).resolve().parents[1]
 IDLE_SECONDS = 24  # of silence in which blinks are counted
 CONTROL_PORTRAIT = "closed"
 QUICK_CLIPS = ("librivox_0880", "librivox_0930", "tts_en_flite_slt", "tts_zh_espeak")
@@ -80,7 +79,7 @@ def main() -> None:
     )
     print(report.text(outcome))
     if options.out:
-        report.write(outcome, options.out, ROOT)
+        report.write(outcome, options.out)
     sys.exit(0 if outcome.passed else 1)
 
 

@@ -54,6 +54,7 @@ def table() -> str:
     rows += _live(_read("sessions.json"))
     if (RESULTS / "soak.json").exists():
         rows += _steady(_read("soak.json"))
+    rows += _networks(_read("networks.json"), _read("schedule.json"))
     machine = speed["made_by"]
     where = (
         f"{machine['processor']}, {machine['cores']} shared cores,\n"
@@ -62,9 +63,10 @@ def table() -> str:
     controls = ", ".join(quality["controls"])
     lines = ["| | measured | target |", "|---|---|---|", *(f"| {a} | {b} |" for a, b in rows)]
     return "\n".join(lines) + (
-        f"\n\n`benchmarks/quality.py`, `render.py` and `sessions.py` on {where}.\n"
+        f"\n\n`benchmarks/quality.py`, `render.py`, `sessions.py`, `soak.py`, `networks.py` and\n"
+        f"`lipstream bench` on {where}.\n"
         f"The same run moves the mouth wrongly on purpose ({controls}):\n"
-        "each of these fails at least one gate.\n"
+        "each of these fails at least one gate.\n" + _on_a_gpu()
     )
 
 
@@ -88,6 +90,45 @@ def _steady(soak: dict[str, Any]) -> list[tuple[str, str]]:
         ("picture minus sound in Chromium, median", f"{middle:.0f} ms | +-45 ms"),
         (f"the same over {minutes:.0f} minutes, p95 of its size", f"{late:.0f} ms | <= 120 ms"),
     ]
+
+
+def _networks(race: dict[str, Any], schedule: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of MuseTalk without a GPU: its networks, and the scheduler on imaginary devices."""
+    best = max(race["results"], key=lambda one: one["ratio"])
+    shares = [
+        one["share"]
+        for one in schedule["parts"]["schedule"]
+        if one["load"] == "sessions" and one["pipelined"]
+    ]
+    held = ", ".join(f"{share:.0%}" for share in shares)
+    return [
+        ("MuseTalk's networks on the processor", f"{best['ratio']:.1f} x diffusers | >= 3 x"),
+        (f"scheduler, of what {len(shares)} imaginary GPUs could hold", f"{held} | >= 90%"),
+    ]
+
+
+def _on_a_gpu() -> str:
+    """A table of what `scripts/gpu_check` found; a sentence where it has not been run."""
+    if not (RESULTS / "gpu_networks.json").exists():
+        return "MuseTalk has not been timed on a GPU yet: `scripts/gpu_check` does that.\n"
+    networks, sessions = _read("gpu_networks.json"), _read("gpu_sessions.json")
+    loops = {one["side"]: one for one in networks["parts"]["throughput"]["loops"]}
+    ours = max((one for side, one in loops.items() if "(b)" in side), key=lambda one: one["fps"])
+    held = [one for one in sessions["parts"]["sessions"]["tried"] if one["held"]]
+    most = max(held, key=lambda one: one["sessions"])
+    rows = [
+        ("speech to finished frames", f"{ours['fps']:.0f} frames/s | >= 500"),
+        ("the same, over the fastest baseline", f"{ours['ratio']:.1f} x | >= 3 x"),
+        ("live sessions, less than 1 % late", f"{most['sessions']} | >= 20"),
+        ("chunk of speech to its last frame, p99", f"{most['painted_p99']:.0f} ms | <= 200 ms"),
+    ]
+    lines = ["| MuseTalk, 256 px | measured | target |", "|---|---|---|"]
+    lines += [f"| {name} | {value} |" for name, value in rows]
+    return (
+        "\n"
+        + "\n".join(lines)
+        + f"\n\n`scripts/gpu_check` on {networks['gpu']['before']['name']}.\n"
+    )
 
 
 def _gate(gates: dict[str, Any], name: str, unit: str = "") -> str:

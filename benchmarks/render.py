@@ -22,7 +22,6 @@ from benchmarks.machine import describe
 from benchmarks.runs import FileTimes, import_ms, time_file, write_speech
 from benchmarks.scenes import SCENES, Scene
 
-ROOT = Path(__file__).resolve().parents[1]
 FILE_SCENES = ("512x512", "1280x720 bust")
 TIMES_REAL_TIME, PEAK_MB = 5.0, 400.0  # targets
 SECONDS = 120  # of speech in a whole run: the start of the program is in it too
@@ -91,7 +90,7 @@ def _write(
     path: Path, frames: list[FrameTimes], imports: dict[str, float], files: list[FileTimes]
 ) -> None:
     record = {
-        "made_by": describe(ROOT),
+        "made_by": describe(),
         "targets": {"times_real_time": TIMES_REAL_TIME, "peak_mb": PEAK_MB}
         | {scene.name: scene.target_ms for scene in SCENES if scene.target_ms},
         "frames": [times.record() for times in frames],

@@ -89,10 +89,10 @@ def text(outcome: Outcome) -> str:
     return "\n".join(lines + [f"{outcome.seconds:.0f} s"])
 
 
-def write(outcome: Outcome, path: Path, root: Path) -> None:
+def write(outcome: Outcome, path: Path) -> None:
     """All figures, the gates, and what they were measured on."""
     record = {
-        "made_by": describe(root),
+        "made_by": describe(),
         "passed": outcome.passed,
         "gates": [asdict(check) | {"passed": check.passed} for check in outcome.checks],
         "controls": {control: outcome.failed_by(control) for control in CONTROLS},

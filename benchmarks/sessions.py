@@ -157,7 +157,7 @@ def main() -> None:
     print(f"\n{held} sessions with less than {100 * MOST_LATE:g} % of frames late")
     if options.out:
         report = {
-            "machine": describe(ROOT),
+            "machine": describe(),
             "viewers": options.viewers,
             "drawing_processes": options.processes,
             "held": held,

@@ -32,7 +32,6 @@ from tests.browser.viewer import AVATAR, Viewer
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-ROOT = Path(__file__).resolve().parents[1]
 BEEPS, BEEP_MS = 8, 200
 ROUND_S = 30.0
 SETTLE_S = 6.0
@@ -156,7 +155,7 @@ def main() -> None:
     )
     if options.out:
         report = {
-            "machine": describe(ROOT),
+            "machine": describe(),
             "trend_ms_per_hour": slope,
             "standard_error": error,
             "rounds": [asdict(one) for one in rounds],

@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lipstream import __version__
+from lipstream.server.capacity import usable_cores
 
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "av")
 ASKED = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.draw,temperature.gpu"
 
 
-def describe_machine() -> dict[str, object]:
-    """Facts that explain a figure; no names of people or hosts."""
+def describe_machine(packages: Sequence[str] = PACKAGES) -> dict[str, object]:
+    """Facts that explain a figure, with the versions of `packages`; no names of people or hosts."""
     root = Path(__file__).resolve().parents[3]
     return {
         "lipstream": __version__,
@@ -24,10 +26,10 @@ def describe_machine() -> dict[str, object]:
             (_said("git", "-C", str(root), "status", "--porcelain", "--", "src") or "").splitlines()
         ),
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in packages},
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": _cores(),
+        "cores": usable_cores(),
         "load before": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
     }
 
@@ -64,9 +66,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor()
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
