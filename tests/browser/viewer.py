@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
-PATIENCE = 15_000  # ms for anything that has to happen
+PATIENCE = 30_000  # ms for anything that has to happen, on any machine
 ATTEMPTS, BUSY = 8, 4  # times, and seconds between them, that a busy server is asked
 # Keeps the page's connections where a test can break them.
 PEERS = """
