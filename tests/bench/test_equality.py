@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -155,7 +156,8 @@ def test_the_published_loop_makes_whole_batches(work: Workload, plain: Side, bat
     assert taken.frames == -(-9 // batch) * batch
     assert taken.ms > 0 and min(taken.hearing, taken.painting, taken.composing) > 0
     assert loop.composed_by == "OpenCV and Pillow"
-    together, ms = run_together([loop, PublishedLoop(work, plain, batch)], 2 * batch)
+    with ThreadPoolExecutor(2) as pool:
+        together, ms = run_together([loop, PublishedLoop(work, plain, batch)], pool, 2 * batch)
     assert together == 2 * batch and ms > 0
 
 

@@ -50,15 +50,22 @@ class Taken:
         return 1000 * self.frames / self.ms
 
 
-def run_together(loops: Sequence[PublishedLoop], frames: int) -> tuple[int, float]:
+def run_alone(loop: PublishedLoop, frames: int) -> tuple[int, float]:
+    """One session: its frames, and the milliseconds they took."""
+    taken = loop.run(frames)
+    return taken.frames, taken.ms
+
+
+def run_together(
+    loops: Sequence[PublishedLoop], pool: ThreadPoolExecutor, frames: int
+) -> tuple[int, float]:
     """Sessions side by side, a thread for each: all their frames, and the milliseconds it took.
 
     While one waits for the processor's part another has the device.
     """
     began = time.perf_counter()
-    with ThreadPoolExecutor(len(loops), "published") as pool:
-        share = -(-frames // len(loops))
-        made = sum(taken.frames for taken in pool.map(lambda loop: loop.run(share), loops))
+    share = -(-frames // len(loops))
+    made = sum(taken.frames for taken in pool.map(lambda loop: loop.run(share), loops))
     return made, 1000 * (time.perf_counter() - began)
 
 

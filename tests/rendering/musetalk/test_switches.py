@@ -173,5 +173,6 @@ def test_the_same_holds_on_a_gpu(
     found, usual = painted(fast, latents, audio), painted(plain, latents, audio)
     limit = 2e-5 if dtype == torch.float32 else 1.5 * error(usual, exact)
     assert error(found, exact) < limit
+    # Libraries may sum in another order where a frame has another place among the rows.
     order = [2, 0, 1]
-    assert torch.equal(painted(fast, latents[order], audio[order]), found[order])
+    assert error(painted(fast, latents[order], audio[order]), found[order]) < limit
