@@ -94,7 +94,7 @@ def _steady(soak: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _networks(race: dict[str, Any], schedule: dict[str, Any]) -> list[tuple[str, str]]:
     """Of MuseTalk without a GPU: its networks, and the scheduler on imaginary devices."""
-    best = max(race["results"], key=lambda one: one["ratio"])
+    ours = race["results"][-1]  # all exact savings together
     shares = [
         one["share"]
         for one in schedule["parts"]["schedule"]
@@ -102,7 +102,7 @@ def _networks(race: dict[str, Any], schedule: dict[str, Any]) -> list[tuple[str,
     ]
     held = ", ".join(f"{share:.0%}" for share in shares)
     return [
-        ("MuseTalk's networks on the processor", f"{best['ratio']:.1f} x diffusers | >= 3 x"),
+        ("MuseTalk's networks on the processor", f"{ours['ratio']:.1f} x diffusers | >= 3 x"),
         (f"scheduler, of what {len(shares)} imaginary GPUs could hold", f"{held} | >= 90%"),
     ]
 
