@@ -29,6 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.machine import describe
+from lipstream.bench.workload import UNET, VAE
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.switches import Switches, switched
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
@@ -36,20 +37,6 @@ from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, to_pictures
 from lipstream.speech.network import SpeechNetwork
 
 TARGET = 3.0  # times faster than diffusers on a CPU with bfloat16 units
-UNET: dict[str, Any] = {
-    "attention_head_dim": 8,
-    "block_out_channels": [320, 640, 1280, 1280],
-    "cross_attention_dim": 384,
-    "in_channels": 8,
-    "norm_num_groups": 32,
-}
-VAE: dict[str, Any] = {
-    "block_out_channels": [128, 256, 512, 512],
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "layers_per_block": 2,
-    "norm_num_groups": 32,
-}
 TINY_UNET = UNET | {"block_out_channels": [32, 64, 64, 64], "norm_num_groups": 8}
 TINY_VAE = VAE | {"block_out_channels": [16, 32, 32, 32], "norm_num_groups": 8}
 

@@ -47,31 +47,31 @@ class Sizes:
     frames: int = FRAMES
 
 
-_UNET: dict[str, Any] = {
+UNET: dict[str, Any] = {
     "attention_head_dim": 8,
     "block_out_channels": [320, 640, 1280, 1280],
     "cross_attention_dim": 384,
     "in_channels": 8,
     "norm_num_groups": 32,
 }
-_VAE: dict[str, Any] = {
+VAE: dict[str, Any] = {
     "block_out_channels": [128, 256, 512, 512],
     "down_block_types": ["DownEncoderBlock2D"] * 4,
     "up_block_types": ["UpDecoderBlock2D"] * 4,
     "layers_per_block": 2,
     "norm_num_groups": 32,
 }
-PUBLISHED = Sizes("published size", _UNET, _VAE, WhisperDimensions(), {}, 32, (1280, 720))
+PUBLISHED = Sizes("published size", UNET, VAE, WhisperDimensions(), {}, 32, (1280, 720))
 TINY = Sizes(
     "tiny networks",
-    _UNET
+    UNET
     | {
         "block_out_channels": [32, 64, 64, 64],
         "norm_num_groups": 8,
         "cross_attention_dim": 64,
         "layers_per_block": 1,
     },
-    _VAE | {"block_out_channels": [16, 32, 32, 32], "norm_num_groups": 8, "layers_per_block": 1},
+    VAE | {"block_out_channels": [16, 32, 32, 32], "norm_num_groups": 8, "layers_per_block": 1},
     WhisperDimensions(steps=300, width=64, heads=2, inner=128),
     {"decoder_block_out_channels": [8] * 4, "num_decoder_blocks": [1] * 4},
     8,
