@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lipstream.server.messages import BrowserStats
 from tests.browser.service import Service
 from tests.browser.stage import Stage
 
@@ -86,3 +87,84 @@ def test_what_is_no_sound_is_refused(stage: Stage, page: Page) -> None:
 def test_an_unreachable_server_is_told_in_a_sentence(stage: Stage, page: Page) -> None:
     expression = "new module.Api('/').call('GET', 'data:,nothing').catch((e) => e.message)"
     assert "cannot be reached" in call(stage, page, "api.js", expression)
+
+
+# A viewer's buffers: pictures wait as long as they must or were asked to, and so does sound, which
+# waits for another 26 ms in any case. What pictures must is given, for the first readings and then.
+VIEWER = """(() => {
+  const pictures = { jitterBufferTarget: null };
+  const sound = { jitterBufferTarget: null };
+  const sync = new module.LipSync(pictures, sound);
+  const floor = 36;
+  let late = 0;
+  for (const must of given.flatMap((ms) => Array(40).fill(ms))) {
+    const waited = Math.max(must, pictures.jitterBufferTarget);
+    late = waited - 26 - Math.max(floor, sound.jitterBufferTarget);
+    sync.follow(late, waited, floor);
+  }
+  return [late, pictures.jitterBufferTarget, sound.jitterBufferTarget];
+})()"""
+
+
+@pytest.mark.parametrize(
+    "must",
+    [
+        [20],  # pictures would be early
+        [62],
+        [90],  # the browser keeps them 28 ms too long
+        [90, 20],  # and not any more
+        [20, 300, 90],
+    ],
+)
+def test_pictures_and_sound_wait_for_each_other(stage: Stage, page: Page, must: list[int]) -> None:
+    late, pictures, sound = call(stage, page, "sync.js", VIEWER, *must)
+    assert abs(late) <= 6
+    assert sound == 0 or pictures == 0
+
+
+def test_sound_does_not_wait_for_what_the_browser_will_put_right(stage: Stage, page: Page) -> None:
+    """It would think that all is well, and leave both as late as they are."""
+    assert call(stage, page, "sync.js", VIEWER, 20, 90, 300)[2] == 0
+
+
+def test_browsers_that_tell_or_take_nothing_are_left_alone(stage: Stage, page: Page) -> None:
+    script = """(() => {
+      const receivers = [{}, {}];
+      const sync = new module.LipSync(...receivers);
+      for (const reading of given) sync.follow(...reading);
+      return receivers;
+    })()"""
+    readings = [[None, None, None], [20, None, None], [20, 50, None], [5000, 50, 40]]
+    assert call(stage, page, "sync.js", script, *readings) == [{}, {}]
+
+
+def test_figures_have_the_names_under_which_the_server_counts_them(
+    stage: Stage, page: Page
+) -> None:
+    script = """(() => {
+      const entry = (kind, n) => [kind, {
+        type: 'inbound-rtp', kind, timestamp: 1000 * n, estimatedPlayoutTimestamp: 5000,
+        jitterBufferDelay: 2 * n, jitterBufferMinimumDelay: n, jitterBufferEmittedCount: 50 * n,
+        framesDecoded: 25 * n, framesDropped: n, freezeCount: 0, packetsLost: n,
+        packetsReceived: 50 * n,
+      }];
+      const trip = { type: 'candidate-pair', nominated: true, currentRoundTripTime: 0.03 };
+      const meter = new module.FigureMeter(80);
+      const report = (n) => new Map([entry('video', n), entry('audio', n), ['trip', trip]]);
+      meter.read(report(1));
+      return meter.read(report(2));
+    })()"""
+    figures = call(stage, page, "figures.js", script)
+    counted = BrowserStats.model_validate(figures)
+    assert counted.model_dump(exclude={"concealed_ms"}) == {
+        "fps": 25.0,
+        "av_offset_ms": 0.0,
+        "latency_ms": 135.0,
+        "rtt_ms": 30.0,
+        "jitter_audio_ms": 40.0,
+        "jitter_video_ms": 40.0,
+        "dropped": 2,
+        "freezes": 0,
+        "packets_lost": 4,
+    }
+    assert figures["jitter_audio_floor_ms"] == 20.0

@@ -1,6 +1,9 @@
 // What a viewer gets, out of WebRTC's statistics.
 
-/** Compares one reading with the last; gives plain numbers, null where the browser does not tell. */
+/**
+ * Compares one reading with the last; gives plain numbers, null where the browser does not tell.
+ * They have the names under which the server counts them.
+ */
 export class FigureMeter {
   #last = null;
 
@@ -17,16 +20,19 @@ export class FigureMeter {
     const { video, audio, pair } = now;
     const seconds = ((video?.timestamp ?? 0) - (before.video?.timestamp ?? 0)) / 1000;
     const trip = milliseconds(pair?.currentRoundTripTime);
-    const waited = buffered(video, before.video);
+    const waited = mean('jitterBufferDelay', video, before.video);
     return {
       fps: seconds > 0 ? (video.framesDecoded - (before.video.framesDecoded ?? 0)) / seconds : null,
       // What plays now was made then: sound that was made later is ahead of its picture.
       av_offset_ms: difference(audio?.estimatedPlayoutTimestamp, video?.estimatedPlayoutTimestamp),
       latency_ms: waited === null || trip === null ? null : this.lookAhead + trip / 2 + waited,
-      jitter_buffer_ms: waited,
-      round_trip_ms: trip,
+      jitter_video_ms: waited,
+      jitter_audio_ms: mean('jitterBufferDelay', audio, before.audio),
+      // What sound would wait if neither pictures nor pages asked for more.
+      jitter_audio_floor_ms: mean('jitterBufferMinimumDelay', audio, before.audio),
+      rtt_ms: trip,
       frames_decoded: video?.framesDecoded ?? null,
-      frames_dropped: video?.framesDropped ?? null,
+      dropped: video?.framesDropped ?? null,
       freezes: video?.freezeCount ?? null,
       packets_lost: (video?.packetsLost ?? 0) + (audio?.packetsLost ?? 0),
       packets_received: audio?.packetsReceived ?? 0,
@@ -43,10 +49,11 @@ function gather(report) {
   return found;
 }
 
-/** Mean time in the jitter buffer since the last reading, ms. */
-function buffered(now, before) {
+/** Mean of what a jitter buffer adds up under `name`, since the last reading, ms. */
+function mean(name, now, before) {
   const count = (now?.jitterBufferEmittedCount ?? 0) - (before?.jitterBufferEmittedCount ?? 0);
-  return count > 0 ? (1000 * (now.jitterBufferDelay - before.jitterBufferDelay)) / count : null;
+  const sum = now?.[name] - before?.[name];
+  return count > 0 && Number.isFinite(sum) ? (1000 * sum) / count : null;
 }
 
 function milliseconds(seconds) {

@@ -105,7 +105,7 @@ function figure(id, value, unit = '') {
   at(`figure-${id}`).textContent = known ? `${sign}${Math.abs(Math.round(value))}${unit}` : '–';
 }
 
-function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, frames_dropped: dropped }) {
+function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, dropped }) {
   figure('fps', fps);
   figure('offset', offset, ' ms');
   if (offset > 0) at('figure-offset').prepend('+');

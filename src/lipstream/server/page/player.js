@@ -192,7 +192,8 @@ export class Player extends EventTarget {
     this.#timer = setInterval(async () => {
       const figures = this.#meter.read(await connection.stats());
       if (signal.aborted || connection !== this.#connection) return;
-      connection.pictureDelay.follow(figures.av_offset_ms, figures.jitter_buffer_ms);
+      const { av_offset_ms, jitter_video_ms, jitter_audio_floor_ms } = figures;
+      connection.lipSync.follow(av_offset_ms, jitter_video_ms, jitter_audio_floor_ms);
       this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
       // Sound is always sent, silence too: without it the server is gone.
       silent = figures.packets_received > received ? 0 : silent + 1;
@@ -204,8 +205,7 @@ export class Player extends EventTarget {
 
   #post(figures) {
     // Telemetry only: when it cannot be delivered the next reading follows anyway.
-    const told = { ...figures, first_frame_ms: this.firstFrame };
-    this.#api.sendStats(this.#session.id, told).catch(() => {});
+    this.#api.sendStats(this.#session.id, figures).catch(() => {});
   }
 
   #become(state) {

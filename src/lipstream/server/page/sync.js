@@ -3,6 +3,8 @@
 // Browsers let sound wait longer than pictures, and align the two slowly and only to within some
 // 30 ms: lips run ahead a little, and by more for many seconds after the network or the machine
 // was busy. So pictures are asked to wait as much longer as the statistics say they are early.
+// After a stall a browser keeps pictures up to those 30 ms too long, for good: nobody can ask it
+// to keep them shorter, but the sound can be asked to wait for them.
 
 const CLOSE = 6; // ms; nobody sees less
 const SENSELESS = 1_000; // ms; before the first sender reports the statistics tell anything
@@ -10,31 +12,57 @@ const SHARE = 0.4; // of the difference that is corrected at each reading, lest 
 const REACH = 80; // ms by which what is asked for may differ from what came of it
 const FIRST = 50; // ms, asked for until the statistics tell anything: what a calm line comes to
 const LONGEST = 400; // ms
+// ms. What is later is made earlier by the browser itself, unless the sound has gone to meet it.
+const LEFT_ALONE = 35;
 
-/** Follows the sound of one connection. */
-export class PictureDelay {
-  #receiver;
-  #asked = 0; // ms
+/** Asks the pictures of one connection to wait, or else its sound. */
+export class LipSync {
+  #pictures;
+  #sound;
+  #wait = FIRST; // ms that pictures are asked to wait, in all
+  #lift = 0; // ms that sound is asked to wait longer than it would by itself
 
-  /** `receiver` is the RTCRtpReceiver of the pictures. */
-  constructor(receiver) {
-    this.#receiver = receiver;
-    this.#ask(FIRST);
+  /** Both are RTCRtpReceivers. */
+  constructor(pictures, sound) {
+    this.#pictures = pictures;
+    this.#sound = sound;
+    ask(pictures, FIRST);
   }
 
-  /** `offset`: how late pictures are against sound, `waited`: in their buffer; ms or null. */
-  follow(offset, waited) {
-    if (offset === null || waited === null) return;
-    if (Math.abs(offset) < CLOSE || Math.abs(offset) > SENSELESS) return;
-    // Decoding and showing take their part of what is asked for, so it is more than was waited.
-    // A network that makes pictures wait longer by itself has to be asked for more than that.
-    const asked = Math.min(this.#asked, waited + REACH);
-    this.#ask((offset < 0 ? Math.max(asked, waited) : asked) - SHARE * offset);
+  /**
+   * Takes a reading; each of them ms, or null where the browser does not tell.
+   *
+   * `late`: pictures against sound. `waited`: pictures, in their buffer. `floor`: how long sound
+   * would wait in its own if nobody asked for more.
+   */
+  follow(late, waited, floor) {
+    if (late === null || waited === null || Math.abs(late) > SENSELESS) return;
+    const step = Math.abs(late) < CLOSE ? 0 : SHARE * Math.abs(late);
+    if (late < 0) this.#delayPictures(step, waited);
+    else this.#hastenPictures(step, waited, late);
+    ask(this.#pictures, this.#wait);
+    if (floor !== null) ask(this.#sound, this.#lift && floor + this.#lift);
   }
 
-  #ask(wanted) {
-    this.#asked = Math.round(Math.max(0, Math.min(LONGEST, wanted)));
-    // Browsers that cannot be asked are left to themselves.
-    if ('jitterBufferTarget' in this.#receiver) this.#receiver.jitterBufferTarget = this.#asked;
+  #delayPictures(step, waited) {
+    if (this.#lift) {
+      this.#lift = Math.max(this.#lift - step, 0);
+    } else if (step) {
+      // Decoding and showing take their part of what is asked for, so it is more than was waited.
+      // A network that makes pictures wait longer by itself has to be asked for more than that.
+      this.#wait = Math.max(Math.min(this.#wait, waited + REACH), waited) + step;
+    }
   }
+
+  #hastenPictures(step, waited, late) {
+    if (this.#wait) this.#wait = Math.max(Math.min(this.#wait, waited + REACH) - step, 0);
+    else this.#lift = late > LEFT_ALONE ? 0 : Math.min(this.#lift + step, LEFT_ALONE);
+  }
+}
+
+function ask(receiver, ms) {
+  // Browsers that cannot be asked are left to themselves.
+  if (!('jitterBufferTarget' in receiver)) return;
+  const whole = Math.round(Math.min(ms, LONGEST));
+  if (receiver.jitterBufferTarget !== whole) receiver.jitterBufferTarget = whole;
 }

@@ -1,7 +1,7 @@
 // One WebRTC connection made by WHEP: an offer by POST, candidates by PATCH, DELETE at the end.
 
 import { ApiError } from './api.js';
-import { PictureDelay } from './sync.js';
+import { LipSync } from './sync.js';
 
 const CONNECT_WITHIN = 12_000; // ms
 const DISCONNECTED_FOR = 2_500; // ms until a connection that does not answer counts as lost
@@ -24,9 +24,10 @@ export class WhepConnection extends EventTarget {
     this.#api = api;
     this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
     // The microphone's line is there from the start, so switching it on needs no new offer.
-    this.#sender = this.#pc.addTransceiver('audio', { direction: 'sendrecv' }).sender;
-    const pictures = this.#pc.addTransceiver('video', { direction: 'recvonly' }).receiver;
-    this.pictureDelay = new PictureDelay(pictures);
+    const voice = this.#pc.addTransceiver('audio', { direction: 'sendrecv' });
+    const pictures = this.#pc.addTransceiver('video', { direction: 'recvonly' });
+    this.#sender = voice.sender;
+    this.lipSync = new LipSync(pictures.receiver, voice.receiver);
     this.#pc.ontrack = ({ track }) => stream.addTrack(track);
     this.#pc.onicecandidate = ({ candidate }) => this.#collect(candidate);
   }
