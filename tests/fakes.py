@@ -90,9 +90,15 @@ def read_strength(picture: Image) -> float:
     return int(r << 16 | g << 8 | b) / 1000
 
 
-def stripe_backend(plan: Plan | None = None, fps: Fraction = FPS, batch: int = 1) -> Backend:
+def stripe_backend(
+    plan: Plan | None = None,
+    fps: Fraction = FPS,
+    batch: int = 1,
+    renderer: StripeRenderer | None = None,
+) -> Backend:
     """A backend of fakes."""
-    return Backend("stripes", StripeEncoder(plan), StripeRenderer(), fps, batch, "a test")
+    drawing = renderer or StripeRenderer()
+    return Backend("stripes", StripeEncoder(plan), drawing, fps, batch, "a test")
 
 
 def blank_avatar(width: int = 16, height: int = 16, frames: int = 1) -> Avatar:

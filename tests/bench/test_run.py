@@ -23,7 +23,9 @@ from lipstream.errors import InputError, LipstreamError, MissingError, OptionErr
 from lipstream.timeline import FPS
 
 PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
-ROW = Sustained("it", "sessions", True, 20.0, 19, 0.0, 0.001, 4.0, 340.0, 400.0)
+ROW = Sustained(
+    "it", "sessions", True, 20.0, 19, 0.0, 0.001, 4.0, 340.0, 400.0, 20.0, 30.0, 40.0, 35.0
+)
 SPEED = {
     "side": "lipstream (b)", "batch": 8, "ms": 2.0, "best": 1.9, "worst": 2.2, "ratio": 3.0,
     "fps": 500.0, "stages": {"unet": 0.5, "decoder": 1.4, "copy to host": 0.01},

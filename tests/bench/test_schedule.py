@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lipstream.bench.answers import percentile
 from lipstream.bench.device import Pace, PipelinedDevice, VirtualDevice, VirtualTime
 from lipstream.bench.schedule import (
     AVATAR,
@@ -33,6 +34,14 @@ def nearly(device: Pace) -> int:
 def test_nine_tenths_of_a_device_are_used_by_live_sessions(device: Pace) -> None:
     load = hold_sessions(device, nearly(device), SECONDS, True)
     assert load.held, load
+    assert len(load.answers) > 8 * SECONDS * nearly(device)  # of ten chunks a second and session
+
+
+@pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)
+def test_at_three_quarters_what_is_said_is_drawn_soon(device: Pace) -> None:
+    load = hold_sessions(device, int(0.75 * device.sessions), SECONDS, True)
+    tail = percentile(load.making, 99)
+    assert tail is not None and tail < 200
 
 
 @pytest.mark.parametrize("device", DEVICES[1:], ids=lambda device: device.name)
@@ -89,7 +98,9 @@ def test_the_processor_works_beside_a_pipelined_device() -> None:
 
 
 def test_a_row_says_whether_it_is_enough() -> None:
-    row = Sustained("it", "sessions", True, 20.0, 18, 0.0, 0.0, 4.0, 340.0, 400.0)
+    row = Sustained(
+        "it", "sessions", True, 20.0, 18, 0.0, 0.0, 4.0, 340.0, 400.0, 20.0, 30.0, 40.0, 35.0
+    )
     assert row.enough and row.record()["share"] == 0.9
     assert not replace(row, sessions=17).enough
     assert replace(row, sessions=17, pipelined=False).enough

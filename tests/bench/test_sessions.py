@@ -15,13 +15,30 @@ from lipstream.bench.encoding import encoders_there, open_encoders
 from lipstream.bench.sessions import Crowd, House, find_most, hold_crowd
 from lipstream.bench.sound import speech
 from lipstream.engine import Engine
-from lipstream.session import Session
 from lipstream.speech.encoder import Plan
 from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, stripe_backend
 from tests.live import FussyRenderer
 
-HELD = Crowd(1, False, 100, 0.0, 0.0, 150.0, 180.0, 300.0, 320.0, 330.0, 2.0, 0.1)
+HELD = Crowd(
+    sessions=1,
+    encoded=False,
+    frames=100,
+    late=0.0,
+    worst=0.0,
+    chunk_ms=100,
+    begun_p50=10.0,
+    begun_p99=20.0,
+    made_p50=30.0,
+    made_p99=40.0,
+    p50=300.0,
+    p99=320.0,
+    longest=330.0,
+    host_p50=None,
+    host_p99=None,
+    batch=2.0,
+    cpu=0.1,
+)
 
 
 def house(renderer: StripeRenderer | None = None) -> House:
@@ -36,21 +53,27 @@ def test_people_talk_and_are_shown() -> None:
     if crowd.p50 is not None:  # on a machine that is not too busy to let them begin
         assert crowd.p99 is not None and crowd.longest is not None
         assert 0 < crowd.p50 <= crowd.p99 <= crowd.longest
-        assert crowd.painted_p50 is not None and crowd.painted_p99 is not None
-        assert crowd.painted_p50 <= crowd.p50 and crowd.painted_p99 <= crowd.p99
+        assert crowd.begun_p50 is not None and crowd.made_p50 is not None
+        assert 0 <= crowd.begun_p50 <= crowd.made_p50 <= crowd.p50
+        assert crowd.begun_p99 is not None and crowd.made_p99 is not None
+        assert crowd.begun_p99 <= crowd.made_p99
+    assert crowd.host_p50 is None  # nothing was encoded
+
+
+def test_people_may_talk_in_small_packets() -> None:
+    crowd = asyncio.run(hold_crowd(replace(house(), chunk_ms=20), 1, 1.0, False))
+    assert crowd.chunk_ms == 20 and crowd.frames > 0
 
 
 def test_a_chunk_is_out_with_the_last_of_its_frames() -> None:
     """Frames of 40 ms: the first chunk of 100 ms ends in the third, the second in the fifth."""
-    backend = stripe_backend(Plan(0, 1, 0))
-    person = sessions._Person(
-        Session(blank_avatar(), Batcher(Engine(backend))), speech(1.0), None, None
-    )
+    batcher = Batcher(Engine(stripe_backend(Plan(0, 1, 0))))
+    person = sessions._Person(house(), batcher, speech(1.0), None, None)
     person._pushed.extend([(100, 0.0), (200, 0.0), (300, 0.0)])
     person.begin()
     out = []
     for _ in range(6):
-        person._out(0.0)
+        person._out()
         out.append(len(person.latencies))
     assert out == [0, 0, 1, 1, 2, 2]
 

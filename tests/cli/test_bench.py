@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from lipstream.bench.schedule import Sustained
 from lipstream.cli import bench
 from tests.cli.program import Program, told
 
-ROW = Sustained("it", "sessions", True, 20.0, 19, 0.0, 0.001, 4.0, 340.0, 400.0)
+ROW = Sustained(
+    "it", "sessions", True, 20.0, 19, 0.0, 0.001, 4.0, 340.0, 400.0, 20.0, 30.0, 40.0, 35.0
+)
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def test_tables_are_printed_and_a_report_is_written(program: Program) -> None:
 
 
 def test_what_is_found_wanting_is_told(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = Sustained("it", "sessions", True, 20.0, 5, 0.0, 0.001, 4.0, 340.0, 400.0)
+    few = replace(ROW, sessions=5)
     monkeypatch.setattr(run, "run_schedule", lambda seconds, devices: [few])
     outcome = program.call("bench", "--part", "schedule")
     assert outcome.status == 1

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from lipstream.batcher.batcher import Batcher, BatcherCounts
+from lipstream.batcher.batcher import Batcher, BatcherCounts, DrawnBatch
 from lipstream.batcher.hearing import Heard, Hearing
 from lipstream.batcher.lane import Drawing, Lane, Listening
 
-__all__ = ["Batcher", "BatcherCounts", "Drawing", "Heard", "Hearing", "Lane", "Listening"]
+__all__ = [
+    "Batcher",
+    "BatcherCounts",
+    "Drawing",
+    "DrawnBatch",
+    "Heard",
+    "Hearing",
+    "Lane",
+    "Listening",
+]

@@ -6,6 +6,7 @@ import heapq
 import logging
 import math
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lipstream.video import Floats, Image
 
 PIECES_AT_ONCE = 16  # of speech, heard between two batches of frames
+FIRST_PACE_MS = 120  # at most believed of the first batch with speech, which may have warmed up
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +44,15 @@ class BatcherCounts:
     heard: int = 0  # pieces of speech
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawnBatch:
+    """Frames that the renderer has drawn in one go; those without a picture have failed."""
+
+    frames: Sequence[tuple[Lane, Drawing]]
+    began_ms: int  # when the renderer was given them
+    done_ms: int  # when it gave them back; a batch before it may have been waited for
+
+
 class Batcher:
     """Hears and draws for all sessions of one engine, which must run at 25 frames per second.
 
@@ -55,15 +66,22 @@ class Batcher:
     is pending, so that what is urgent waits for two at most.
 
     `start` gives it a thread; without one, `step` does the work of one batch. Lanes may be used
-    from any thread.
+    from any thread. `watch` is told of each batch of frames, on the working thread.
     """
 
-    def __init__(self, engine: Engine, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        clock: Clock | None = None,
+        watch: Callable[[DrawnBatch], None] | None = None,
+    ) -> None:
         if engine.fps != FPS:
             raise OptionError(f"live sessions run at {FPS} fps; open the backend without fps.")
         self.engine = engine
         self.clock = clock or MonotonicClock()
         self.counts = BatcherCounts()
+        self._watch = watch
         self._changed = threading.Condition()
         self._lanes: list[Lane] = []
         self._closed = False
@@ -72,13 +90,15 @@ class Batcher:
         self._pipelined = renderer if isinstance(renderer, PipelinedRenderer) else None
         self._begun: Begun | None = None  # used by the working thread alone
         self._free_ms = 0  # when the last batch was delivered
-        self._pace = 0.0  # ms that a batch takes, about
+        self._pace: float = 0.0  # ms that a batch with speech takes, about
+        self._spoke = False  # a batch with speech has been drawn
         self._reserve = Reserve()
 
     @property
-    def pace_ms(self) -> float:
-        """About how long a batch takes at present, ms."""
-        return self._pace
+    def drawing_ms(self) -> int:
+        """How long a frame may take that is asked for now: its batch, and those before it."""
+        before = 1 if self._pipelined is None else 2
+        return round((before + 1) * self._pace)
 
     @property
     def reserve_ms(self) -> int:
@@ -265,7 +285,7 @@ class Batcher:
         """Hand over what became of a batch that was begun at `began_ms`."""
         now = self.clock.now_ms()
         # A batch that was begun behind another one has waited for it first.
-        self._pace += (now - max(began_ms, self._free_ms) - self._pace) / 8
+        self._learn(frames, now - max(began_ms, self._free_ms))
         self._free_ms = now
         self.counts.batches += 1
         drawn = 0
@@ -287,6 +307,17 @@ class Batcher:
                 self._reserve.grow(self.clock.now_ms())
         self.counts.drawn += drawn
         self._reserve.shrink(drawn)
+        if self._watch is not None:
+            self._watch(DrawnBatch(frames, began_ms, now))
+
+    def _learn(self, frames: list[tuple[Lane, Drawing]], took_ms: int) -> None:
+        """Frames at rest cost a network nothing: they do not tell how soon speech can be drawn."""
+        speaks = any(drawing.request.conditioning is not None for _, drawing in frames)
+        if speaks and not self._spoke:
+            self._spoke = True
+            self._pace = min(took_ms, FIRST_PACE_MS)
+        elif speaks or not self._spoke:
+            self._pace += (took_ms - self._pace) / 8
 
     def _fail(self, lane: Lane, work: Drawing | Listening, error: Exception) -> None:
         self.counts.failed += 1

@@ -163,11 +163,12 @@ def _throughput(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sessions(found: Mapping[str, Any]) -> Iterator[str]:
-    keys = ("sessions", "encoded", "late", "worst", "painted_p50", "painted_p99", "p50", "p99",
-            "longest", "batch", "cpu", "held")  # fmt: skip
+    keys = ("sessions", "encoded", "chunk_ms", "late", "worst", "begun_p50", "begun_p99",
+            "made_p50", "made_p99", "p50", "p99", "longest", "host_p50", "host_p99", "batch", "cpu",
+            "held")  # fmt: skip
     yield from table(
-        ("sessions", "encoded", "late", "of one", "made p50 ms", "p99", "out p50 ms", "p99", "max",
-         "batch", "cores", "held"),
+        ("sessions", "encoded", "chunk ms", "late", "of one", "begun p50 ms", "p99", "made p50 ms",
+         "p99", "out p50 ms", "p99", "max", "host p50 ms", "p99", "batch", "cores", "held"),
         [[one[key] for key in keys] for one in found["tried"]],
     )  # fmt: skip
     for name, most in found["most"].items():
@@ -178,9 +179,11 @@ def _schedule(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     keys = ("device", "load", "pipelined", "ceiling", "sessions", "share", "late", "worst", "batch")
     yield from table(
         ("imaginary device", "load", "pipelined", "ceiling", "sessions", "share", "late", "of one",
-         "batch", "p50 ms", "p99 ms", "enough"),
+         "batch", "begun p99 ms", "made p50 ms", "p99", "p99 at 3/4", "waits p50 ms", "p99",
+         "enough"),
         [
-            [one[key] for key in (*keys, "delay_p50", "delay_p99", "enough")]
+            [one[key] for key in (*keys, "begun_p99", "made_p50", "made_p99",
+                                  "made_p99_eased", "delay_p50", "delay_p99", "enough")]
             for one in found
         ],
     )  # fmt: skip

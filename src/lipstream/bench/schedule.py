@@ -19,6 +19,7 @@ import numpy as np
 from lipstream.audio import AudioChunk
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.batcher import Drawing
+from lipstream.bench.answers import Answer, Answers, percentile
 from lipstream.bench.device import Pace, PipelinedDevice, VirtualDevice, VirtualTime
 from lipstream.bench.sound import PlainBatcher
 from lipstream.engine import Engine
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_LATE, MOST_LATE_OF_ONE = 0.01, 0.02
 ENOUGH = 0.90  # of the ceiling
+EASED = 0.75  # of the ceiling: a load that one would plan for
 WARM_UP_MS = 4_000
 OPENING_MS = 600  # from a session's opening to its first words
 CHUNK_MS = 100
@@ -59,6 +61,10 @@ class Sustained:
     batch: float  # frames, mean
     delay_p50: float | None  # ms of speech that was pushed and not yet given out; of sessions
     delay_p99: float | None
+    begun_p99: float | None  # ms from a chunk to the last frame that it made possible; see `Answer`
+    made_p50: float | None
+    made_p99: float | None
+    made_p99_eased: float | None  # the same with `EASED` of the ceiling
 
     @property
     def share(self) -> float:
@@ -86,10 +92,16 @@ class Load:
     worst: float
     batch: float
     delays: tuple[int, ...] = ()  # ms, one for each chunk of each session
+    answers: tuple[Answer, ...] = ()  # likewise
 
     @property
     def held(self) -> bool:
         return self.late < MOST_LATE and self.worst <= MOST_LATE_OF_ONE
+
+    @property
+    def making(self) -> list[int]:
+        """From each chunk to the last frame that it made possible, ms."""
+        return [answer.made for answer in self.answers]
 
 
 _BLANK = QualityReport(1, 1, 1, 0, 0, 1, 1, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -102,12 +114,15 @@ def run_schedule(seconds: float, devices: tuple[Pace, ...] = DEVICES) -> list[Su
     for load, hold, pipelined in LOADS:
         for device in devices:
             held = partial(hold, device, seconds=seconds, pipelined=pipelined)
-            rows.append(_row(device, load, pipelined, *most(held, device.sessions)))
+            eased = held(max(math.floor(EASED * device.sessions), 1))
+            found = most(held, device.sessions)
+            rows.append(_row(device, load, pipelined, *found, eased))
     return rows
 
 
-def _row(device: Pace, load: str, pipelined: bool, sessions: int, seen: Load) -> Sustained:
-    middle, tail = np.percentile(seen.delays, (50, 99)) if seen.delays else (None, None)
+def _row(
+    device: Pace, load: str, pipelined: bool, sessions: int, seen: Load, eased: Load
+) -> Sustained:
     return Sustained(
         device.name,
         load,
@@ -117,8 +132,12 @@ def _row(device: Pace, load: str, pipelined: bool, sessions: int, seen: Load) ->
         seen.late,
         seen.worst,
         seen.batch,
-        None if middle is None else float(middle),
-        None if tail is None else float(tail),
+        percentile(seen.delays, 50),
+        percentile(seen.delays, 99),
+        percentile([one.begun for one in seen.answers], 99),
+        percentile(seen.making, 50),
+        percentile(seen.making, 99),
+        percentile(eased.making, 99),
     )
 
 
@@ -151,7 +170,8 @@ def hold_sessions(device: Pace, sessions: int, seconds: float, pipelined: bool) 
     after = world.counts()
     frames = [b[0] - a[0] for a, b in zip(world.before, after, strict=True)]
     late = [b[1] - a[1] for a, b in zip(world.before, after, strict=True)]
-    return world.load(late, frames, world.delays)
+    answers = [answer for one in world.answers for answer in one.found]
+    return world.load(late, frames, world.delays, answers)
 
 
 LOADS = (
@@ -179,13 +199,20 @@ class _World:
             if not self.batcher.step():
                 self.clock.move_to(math.floor(self.clock.exact) + 1)
 
-    def load(self, late: Sequence[int], frames: Sequence[int], delays: Sequence[int] = ()) -> Load:
+    def load(
+        self,
+        late: Sequence[int],
+        frames: Sequence[int],
+        delays: Sequence[int] = (),
+        answers: Sequence[Answer] = (),
+    ) -> Load:
         sizes = self.device.batches
         return Load(
             sum(late) / max(sum(frames), 1),
             max(lost / max(all_, 1) for lost, all_ in zip(late, frames, strict=True)),
             sum(sizes) / max(len(sizes), 1),
             tuple(delays),
+            tuple(answers),
         )
 
 
@@ -226,6 +253,9 @@ class _Sessions(_World):
     def __init__(self, device: Pace, sessions: int, pipelined: bool) -> None:
         super().__init__(device, sessions, pipelined)
         self.sessions = [Session(AVATAR, self.batcher) for _ in range(sessions)]
+        self.spells = list(self.batcher.drawn.values())
+        plan = self.batcher.engine.backend.encoder.plan
+        self.answers = [Answers(plan, CHUNK_MS) for _ in range(sessions)]
         self.opens = sorted(self.drawn.randrange(WARM_UP_MS // 2) for _ in range(sessions))
         self.speaks = [opens + OPENING_MS + self.drawn.randrange(CHUNK_MS) for opens in self.opens]
         self.delays: list[int] = []
@@ -243,14 +273,19 @@ class _Sessions(_World):
     def _tick(self, now_ms: int) -> None:
         if now_ms == WARM_UP_MS:
             self.before = self.counts()
+            for answers in self.answers:
+                answers.found.clear()
         for n, session in enumerate(self.sessions):
             spoken = now_ms - self.speaks[n]
             if spoken >= 0 and spoken % CHUNK_MS == 0:
                 session.push(self._chunk)
+                self.answers[n].push(now_ms)
                 if now_ms >= WARM_UP_MS:
                     self.delays.append(session.buffered_ms)
-            while now_ms >= self.opens[n] and session.take(now_ms) is not None:
-                pass
+            while now_ms >= self.opens[n] and (unit := session.take(now_ms)) is not None:
+                spell = self.spells[n].pop(unit.index, None)
+                if unit.speaking:
+                    self.answers[n].show(spell)
 
 
 class _Deaf:

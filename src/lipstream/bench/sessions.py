@@ -1,7 +1,7 @@
 """How many people a machine serves who talk at their own pace, whatever happens to them.
 
 Open loop, in real time, through the sessions and the batcher of the product: each person's speech
-comes in chunks of 100 ms as it is spoken, without a pause, so that every frame has to be painted.
+comes in chunks as it is spoken, without a pause, so that every frame has to be painted.
 A frame is late when its own picture is not there at its time, or not encoded 40 ms later.
 """
 
@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.audio import AudioChunk
+from lipstream.batcher import Batcher
+from lipstream.bench.answers import Answers, percentile
 from lipstream.bench.encoding import open_encoders
 from lipstream.bench.schedule import MOST_LATE, MOST_LATE_OF_ONE
 from lipstream.bench.sound import PlainBatcher, speech
@@ -30,6 +32,7 @@ from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.bench.answers import Spell
     from lipstream.bench.encoding import Encode
     from lipstream.rendering.renderer import Renderer
     from lipstream.video import Floats
@@ -48,11 +51,16 @@ class Crowd:
     frames: int
     late: float  # share of frames
     worst: float  # the same of the session that fared worst
-    painted_p50: float | None  # ms from a chunk's last sound pushed to the last of its frames made
-    painted_p99: float | None
-    p50: float | None  # ms until that frame's turn has come and it is out
+    chunk_ms: int  # of speech, pushed at once
+    begun_p50: float | None  # ms until the device has the last frame that a chunk made possible
+    begun_p99: float | None
+    made_p50: float | None  # ms until that frame is made
+    made_p99: float | None
+    p50: float | None  # ms until a chunk's own last frame is out: its look-ahead and its turn too
     p99: float | None
     longest: float | None
+    host_p50: float | None  # ms from a frame's turn to its being encoded
+    host_p99: float | None
     batch: float  # frames, mean
     cpu: float  # cores that this process took
 
@@ -73,6 +81,7 @@ class House:
     avatar: Avatar
     batch: int
     warm_up_s: float = 5.0  # in which all begin to speak
+    chunk_ms: int = CHUNK_MS  # of speech, pushed at once
 
 
 def find_most(
@@ -116,11 +125,11 @@ async def hold_crowd(house: House, sessions: int, seconds: float, encoded: bool)
     sounds = [speech(SPOKEN_S, seed) for seed in range(min(sessions, 8))]
     with open_encoders(encoded) as (pool, encoder):
         people = [
-            _Person(Session(house.avatar, batcher), sounds[n % len(sounds)], encoder(), pool)
+            _Person(house, batcher, sounds[n % len(sounds)], encoder(), pool)
             for n in range(sessions)
         ]
-        for person, painted in zip(people, batcher.painted.values(), strict=True):
-            person.painted = painted
+        for person, drawn in zip(people, batcher.drawn.values(), strict=True):
+            person.drawn = drawn
         delays = [draw.uniform(0, house.warm_up_s / 2) for _ in people]
         tasks = [
             asyncio.create_task(work)
@@ -144,8 +153,9 @@ async def hold_crowd(house: House, sessions: int, seconds: float, encoded: bool)
             for person in people:
                 person.session.close()
             batcher.close()
-    drawn = batcher.counts.drawn - before
-    return _crowd(people, counts, encoded, drawn / max(batcher.counts.batches - batches, 1), cpu)
+    made = batcher.counts.drawn - before
+    mean = made / max(batcher.counts.batches - batches, 1)
+    return _crowd(people, counts, encoded, house.chunk_ms, mean, cpu)
 
 
 async def _pass(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
@@ -159,59 +169,63 @@ def _crowd(
     people: Sequence[_Person],
     counts: Sequence[tuple[int, int]],
     encoded: bool,
+    chunk_ms: int,
     batch: float,
     cpu: float,
 ) -> Crowd:
     frames, late = (sum(column) for column in zip(*counts, strict=True))
+    answers = [answer for person in people for answer in person.answers.found]
     latencies = [ms for person in people for ms in person.latencies]
-    making = [ms for person in people for ms in person.making]
     return Crowd(
         len(people),
         encoded,
         frames,
         late / max(frames, 1),
         max(lost / max(all_, 1) for all_, lost in counts),
-        *_middle_and_tail(making),
+        chunk_ms,
+        *_middle_and_tail([answer.begun for answer in answers]),
+        *_middle_and_tail([answer.made for answer in answers]),
         *_middle_and_tail(latencies),
         max(latencies, default=None),
+        *_middle_and_tail([ms for person in people for ms in person.encoding]),
         batch,
         cpu,
     )
 
 
 def _middle_and_tail(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """The 50th and the 99th percentile."""
-    if not values:
-        return None, None
-    middle, tail = np.percentile(values, (50, 99))
-    return float(middle), float(tail)
+    return percentile(values, 50), percentile(values, 99)
 
 
 class _Person:
-    """Talks without an end, and notes when each chunk's last frame came out."""
+    """Talks without an end, and notes what became of each chunk."""
 
     def __init__(
         self,
-        session: Session,
+        house: House,
+        batcher: Batcher,
         sound: Floats,
         encode: Encode | None,
         pool: ThreadPoolExecutor | None,
     ) -> None:
-        self.session = session
-        self.latencies: list[float] = []  # ms until a chunk's last frame was out
-        self.making: list[float] = []  # ms until it was made
-        self.painted: dict[int, float] = {}  # when frames were made, by their index
+        self.session = Session(house.avatar, batcher)
+        self.answers = Answers(house.encoder.plan, house.chunk_ms)
+        self.latencies: list[float] = []  # ms until a chunk's own last frame was out
+        self.encoding: list[float] = []  # ms from a frame's turn to its being encoded
+        self.drawn: dict[int, Spell] = {}  # frames by their index
         self._sound, self._encode, self._pool = sound, encode, pool
+        self._chunk_ms, self._clock = house.chunk_ms, batcher.clock
         self._pushed: deque[tuple[int, float]] = deque()  # ms of speech so far, when
         self._said_ms = 0
         self._slow = 0  # frames encoded too late
         self._measuring = False
         self._before = (0, 0)
-        session.add_listener(self._heard)
+        self.session.add_listener(self._heard)
 
     def begin(self) -> None:
         """Count from now on."""
         self._measuring, self._slow = True, 0
+        self.answers.found.clear()
         self._before = self._counts()
 
     def counts(self) -> tuple[int, int]:
@@ -221,16 +235,17 @@ class _Person:
 
     async def talk(self, delay_s: float) -> None:
         """The next chunk comes when its time has come, however far behind the session is."""
-        size = SAMPLE_RATE * CHUNK_MS // 1000
+        size = SAMPLE_RATE * self._chunk_ms // 1000
         due, pushed = time.perf_counter() + delay_s + 0.5, 0
         while True:
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             start = pushed * size % (len(self._sound) - size)
             pushed += 1
-            self._pushed.append((pushed * CHUNK_MS, time.perf_counter()))
+            self._pushed.append((pushed * self._chunk_ms, time.perf_counter()))
+            self.answers.push(self._clock.now_ms())
             chunk = AudioChunk(self._sound[start : start + size, np.newaxis], SAMPLE_RATE)
             self.session.push(chunk)
-            due += CHUNK_MS / 1000
+            due += self._chunk_ms / 1000
 
     async def watch(self, delay_s: float) -> None:
         """Take every unit when it is due, and have it encoded."""
@@ -240,22 +255,23 @@ class _Person:
             if self._encode is not None and self._pool is not None:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._pool, self._encode, unit.frame, unit.index)
-                if self._measuring and 1000 * (time.perf_counter() - due) > UNIT_MS:
-                    self._slow += unit.fresh  # others are late already
-            painted = self.painted.pop(unit.index, None)
+                took = 1000 * (time.perf_counter() - due)
+                if self._measuring:
+                    self.encoding.append(took)
+                    self._slow += unit.fresh and took > UNIT_MS  # others are late already
+            spell = self.drawn.pop(unit.index, None)
             if unit.speaking:
-                self._out(painted)
+                self.answers.show(spell)
+                self._out()
 
-    def _out(self, painted: float | None) -> None:
-        """A unit of speech has gone out; its frame was made when?"""
+    def _out(self) -> None:
+        """A unit of speech has gone out."""
         self._said_ms += UNIT_MS
         now = time.perf_counter()
         while self._pushed and self._pushed[0][0] <= self._said_ms:
             _, when = self._pushed.popleft()
             if self._measuring:
                 self.latencies.append(1000 * (now - when))
-                if painted is not None:
-                    self.making.append(1000 * (painted - when))
 
     def _counts(self) -> tuple[int, int]:
         counts = self.session.counts

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipstream.audio import AudioChunk
-from lipstream.batcher import Batcher, Drawing, Hearing, Lane
+from lipstream.batcher import Batcher, DrawnBatch, Hearing, Lane
 from lipstream.batcher.hearing import pcm16
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE
@@ -17,9 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import Avatar
+    from lipstream.bench.answers import Spell
     from lipstream.engine import Engine
     from lipstream.playout import Clock
-    from lipstream.video import Floats, Image
+    from lipstream.video import Floats
 
 
 class PlainHearing(Hearing):
@@ -43,30 +43,23 @@ class PlainHearing(Hearing):
 
 
 class PlainBatcher(Batcher):
-    """A batcher whose utterances are heard plainly, and which notes when frames were painted."""
+    """A batcher whose utterances are heard plainly, and which notes when frames were drawn."""
 
     def __init__(self, engine: Engine, *, clock: Clock | None = None) -> None:
-        super().__init__(engine, clock=clock)
-        # By lane, in the order in which they were opened: index of a frame, and when (s).
-        self.painted: dict[Lane, dict[int, float]] = {}
+        super().__init__(engine, clock=clock, watch=self._note)
+        # By lane, in the order in which they were opened: frames by their index.
+        self.drawn: dict[Lane, dict[int, Spell]] = {}
 
     def open(self) -> Lane:
         """See `Batcher.open`."""
         lane = super().open()
-        self.painted[lane] = {}
+        self.drawn[lane] = {}
         return lane
 
-    def _deliver(
-        self,
-        frames: list[tuple[Lane, Drawing]],
-        pictures: list[Image | Exception],
-        began_ms: int,
-    ) -> None:
-        super()._deliver(frames, pictures, began_ms)
-        now = time.perf_counter()
-        for (lane, drawing), picture in zip(frames, pictures, strict=True):
-            if not isinstance(picture, Exception):
-                self.painted[lane][drawing.request.index] = now
+    def _note(self, batch: DrawnBatch) -> None:
+        for lane, drawing in batch.frames:
+            if drawing.picture is not None:
+                self.drawn[lane][drawing.request.index] = (batch.began_ms, batch.done_ms)
 
     def hearing(self, avatar: Avatar, sample_rate: int, generation: int) -> Hearing:
         """See `Batcher.hearing`; only 16 kHz."""

@@ -148,57 +148,6 @@ def test_the_work_of_a_closed_lane_is_forgotten() -> None:
     assert worker.counts.heard == 0
 
 
-def test_frames_that_cannot_be_ready_in_time_are_not_begun() -> None:
-    clock = ManualClock()
-    diary = Diary(clock, cost_ms=30)
-    worker = batcher(diary, clock=clock)
-    lane = worker.open()
-    for round_ in range(1, 30):  # until it knows how long a batch takes
-        lane.draw([frame(0, clock.now_ms() + 1000 * round_)])
-        worker.step()
-    diary.drawn.clear()
-    now = clock.now_ms()
-    lane.draw([frame(1, now + 10), frame(2, now + 35)])
-    finish(worker)
-    assert diary.drawn == [2]
-
-
-def test_one_slow_batch_does_not_stop_all_work() -> None:
-    clock = ManualClock()
-    diary = Diary(clock, cost_ms=5000)
-    worker = batcher(diary, clock=clock)
-    lane = worker.open()
-    lane.draw([frame(0, 10_000)])
-    worker.step()
-    diary.cost_ms = 5
-    for index in range(1, 60):
-        lane.draw([frame(index, clock.now_ms() + 160)])
-        finish(worker)
-        clock.advance(40)
-    assert diary.drawn[-20:] == list(range(40, 60))
-
-
-@pytest.mark.parametrize(
-    "phases", [(0, 1), (0, 20), (0, 1, 2), (0, 13, 26, 39), (0, 7, 14, 21, 28, 35)]
-)
-def test_in_overload_all_lose_alike(phases: tuple[int, ...]) -> None:
-    """Each frame takes 30 ms: 33 a second, for two to six sessions that want 25 each."""
-    clock = ManualClock(100)
-    worker = batcher(Diary(clock, cost_ms=30), clock=clock)
-    lanes = [worker.open() for _ in phases]
-    asked: list[list[Drawing]] = [[] for _ in phases]
-    while clock.now_ms() < 20_000:
-        for lane, phase, mine in zip(lanes, phases, asked, strict=True):
-            while 40 * len(mine) + phase < clock.now_ms():  # 160 ms ahead of their time
-                mine.append(frame(len(mine), 40 * len(mine) + phase + 160))
-                lane.draw(mine[-1:])
-        if not worker.step():
-            clock.advance(1)
-    shares = [sum(one.picture is not None for one in mine) for mine in asked]
-    assert sum(shares) >= 0.6 * 20_000 / 30  # most of the work is of use
-    assert min(shares) >= 0.9 * sum(shares) / len(shares)
-
-
 def test_speech_of_several_sessions_is_encoded_in_one_call() -> None:
     encoder = CountingEncoder()
     worker = batcher(encoder=encoder)
@@ -330,25 +279,3 @@ def test_many_threads_may_ask_at_once() -> None:
 def test_live_is_25_frames_per_second() -> None:
     with pytest.raises(OptionError, match="25"):
         Batcher(Engine(stripe_backend(fps=Fraction(30))))
-
-
-def test_late_frames_ask_for_more_time_which_is_taken_back_slowly() -> None:
-    clock = ManualClock(1_000)
-    worker = batcher(clock=clock)
-    lane = worker.open()
-
-    def draw(count: int, due_in: int) -> int:
-        lane.draw([frame(index, clock.now_ms() + due_in) for index in range(count)])
-        while worker.step():
-            pass
-        clock.advance(200)
-        return worker.reserve_ms
-
-    assert draw(10, 40) == 0
-    assert draw(5, -1) == 20  # five at once have one cause
-    assert draw(1, -1) == 40
-    assert draw(100, 40) == 35
-    for _ in range(50):
-        draw(1, -1)
-    assert 200 <= worker.reserve_ms <= 240
-    assert draw(6_000, 40) == 0

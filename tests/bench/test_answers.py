@@ -1,0 +1,57 @@
+"""Chunks and the frames they make possible: which belong together, and how long that took."""
+
+from __future__ import annotations
+
+import pytest
+
+from lipstream.bench.answers import Answer, Answers, percentile
+from lipstream.speech.encoder import Plan
+
+
+def test_a_chunk_is_answered_by_the_last_frame_it_makes_possible() -> None:
+    """Frames of 40 ms, chunks of 100 ms, no look-ahead: two frames, then three, then two."""
+    answers = Answers(Plan(0, 1, 0), 100)
+    for now in (0, 100, 200):
+        answers.push(now)
+    for frame in range(6):
+        answers.show((10 * frame + 300, 10 * frame + 305))
+    assert answers.found == [Answer(310, 315), Answer(240, 245)]
+
+
+@pytest.mark.parametrize(
+    ("step", "future_ms", "chunks"),
+    [
+        (1, 0, [0, 0, 1, 1, 1, 2]),
+        (1, 80, [1, 1, 1, 2, 2, 3]),
+        (2, 80, [1, 1, 2, 2, 3, 3]),  # both frames of a segment wait for its end
+    ],
+)
+def test_a_frame_needs_its_segment_and_what_comes_after(
+    step: int, future_ms: int, chunks: list[int]
+) -> None:
+    answers = Answers(Plan(0, step, 16 * future_ms), 100)
+    assert [answers._chunk_of(frame) for frame in range(6)] == chunks
+
+
+def test_small_packets_that_make_nothing_possible_are_not_answered() -> None:
+    answers = Answers(Plan(0, 1, 0), 20)
+    for packet in range(8):
+        answers.push(20 * packet)
+    for frame in range(4):
+        answers.show((40 * frame + 25, 40 * frame + 30))
+    # The second packet completes the first frame, the fourth the second one.
+    assert answers.found == [Answer(5, 10)] * 3
+
+
+def test_frames_that_were_not_drawn_answer_nothing() -> None:
+    answers = Answers(Plan(0, 1, 0), 40)
+    for now in (0, 40, 80):
+        answers.push(now)
+    for spell in (None, (50, 60), (90, 99)):
+        answers.show(spell)
+    assert answers.found == [Answer(10, 20)]
+
+
+def test_there_is_no_percentile_of_nothing() -> None:
+    assert percentile([], 50) is None
+    assert percentile([1, 2, 3], 50) == 2
