@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.timeline import UNIT_MS
+from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 from tests.live import TICK_MS, Player, Stage, babble, pieces
 
 SECONDS = 2
@@ -53,6 +55,25 @@ def test_speech_that_comes_at_once_begins_at_once() -> None:
     player.say(babble(24_000, 24_000))
     stage.run(2 * UNIT_MS)
     assert any(unit.speaking for unit in player.units[before:])
+
+
+@pytest.mark.parametrize("late_ms", [10, 30, 50])
+def test_speech_that_turns_out_to_be_short_does_not_wait_for_more(late_ms: int) -> None:
+    """What could go on for long begins later, lest it runs out; its end may be told a bit later."""
+    stage = Stage()
+    player = stage.player()
+    stage.run(400)
+    player.say(babble(4_800, 24_000), end=False)
+    stage.run(late_ms)
+    before = len(player.units)
+    assert not player.spoken
+    player.session.end()
+    stage.run(3 * UNIT_MS)
+    assert any(unit.speaking for unit in player.units[before:])
+    stage.run(400)
+    spoken = np.concatenate([unit.samples for unit in player.units if unit.speaking])
+    assert len(spoken) == 5 * UNIT_SAMPLES and player.kinds == ["started", "ended"]
+    assert player.in_order() and player.session.counts.repeated == 0
 
 
 def test_speech_in_bursts_does_not_wait_for_its_end() -> None:

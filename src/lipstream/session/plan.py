@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lipstream.video import Floats
 
 LEVELS = 3  # steps of strength between rest and speech, one frame each
+WORTHWHILE = 2  # units by which a start must come sooner for it to be planned again
 LEAST_RESERVE_MS, MOST_RESERVE_MS = 10, 400  # from planning a beginning to its first unit
 
 
@@ -60,8 +61,8 @@ class Plan:
         self._reserve = LEAST_RESERVE_MS
 
     def begin(self, utterance: Utterance, next_index: int, origin: int, earliest: int) -> None:
-        """Let `utterance` start, or go on, when its first frame can be drawn from `earliest` ms."""
-        start = max(next_index, -(-(earliest + self._reserve - origin) // UNIT_MS))
+        """Let `utterance` start, or go on, when its first frame can be there from `earliest` ms."""
+        start = max(next_index, self._first_unit(origin, earliest))
         self._spares.clear()
         while len(self.slots) > start - next_index and self._last_rests():
             rest = self.slots.pop()
@@ -69,6 +70,19 @@ class Plan:
             self._spares.appendleft(rest)
         self.speech, self.flowing = utterance, True
         self._start = max(start, next_index + len(self.slots))
+
+    def hasten(self, next_index: int, origin: int, earliest: int) -> None:
+        """Let speech that waits for its start begin from `earliest` ms on, if that is much sooner.
+
+        More of it has come, or all of it: there is no need to wait for the rest any more.
+        """
+        sooner = max(next_index, self._first_unit(origin, earliest))
+        if self.speech is None or self._start - sooner < WORTHWHILE:
+            return
+        while self.slots and self.slots[-1].utterance is self.speech:
+            self._discard(self.slots.pop())
+        self._resume(self.slots[-1] if self.slots else self.shown)
+        self.begin(self.speech, next_index, origin, earliest)
 
     def retime(self, next_index: int, origin: int) -> None:
         """The time of unit 0 is known at last, or has moved."""
@@ -128,10 +142,7 @@ class Plan:
             self._discard(self.slots.pop())
         self.flowing = False
         self._spares.clear()
-        self._level, self._mouth = 0, None
-        if self.shown is not None:
-            self._level = round(self.shown.request.strength * LEVELS)
-            self._mouth = self.shown.request.conditioning
+        self._resume(self.shown)
 
     def finish(self) -> None:
         """All of the utterance was said."""
@@ -186,6 +197,16 @@ class Plan:
             self.slots.appendleft(slot)
         self.unplan()
         self._on_hole()
+
+    def _first_unit(self, origin: int, earliest: int) -> int:
+        return -(-(earliest + self._reserve - origin) // UNIT_MS)
+
+    def _resume(self, last: Slot | None) -> None:
+        """What is planned next follows `last`."""
+        self._level, self._mouth = 0, None
+        if last is not None and last.request.conditioning is not None:
+            self._level = round(last.request.strength * LEVELS)
+            self._mouth = last.request.conditioning
 
     def _last_rests(self) -> bool:
         return self.slots[-1].request.conditioning is None

@@ -63,6 +63,7 @@ class Session:
         self.generation = 0  # counts interrupts; what belongs to an older one is stale
         self.closed = False
         self.limits = limits or SessionLimits()
+        self._batcher = batcher
         self._clock = clock or batcher.clock  # must show the time of the batcher's
         self._lane = batcher.open()
         self._plan = Plan(avatar, self._lane, self.limits, self._hole)
@@ -81,7 +82,7 @@ class Session:
 
     @property
     def look_ahead_ms(self) -> int:
-        """How much of what follows a frame must be known before it can be drawn."""
+        """How much of what follows a frame must be known before it can be drawn, at most."""
         return self._speech.look_ahead_ms
 
     @property
@@ -275,10 +276,15 @@ class Session:
             self._emit(kind, utterance.number, utterance.played_ms)
         self._speech.feed(now_ms, self._wake if self._loop is not None else None)
         if self._origin is not None:
-            if not plan.flowing and (ready := self._speech.ready()) is not None:
-                earliest = max(now_ms, self._speech.begins_at(ready))
-                plan.begin(ready, self._next, self._origin, earliest)
+            if plan.flowing and plan.speech is not None:
+                plan.hasten(self._next, self._origin, self._earliest(plan.speech, now_ms))
+            elif (ready := self._speech.ready()) is not None:
+                plan.begin(ready, self._next, self._origin, self._earliest(ready, now_ms))
             plan.fill(self._next, self._origin)
+
+    def _earliest(self, utterance: Utterance, now_ms: int) -> int:
+        """When the first frame of `utterance`, asked for now, may be seen."""
+        return max(now_ms + self._batcher.drawing_ms, self._speech.begins_at(utterance))
 
     def _wake(self) -> None:
         """Called on the batcher's thread when speech was heard that somebody waits for."""
@@ -290,6 +296,5 @@ class Session:
             self._prepare(self._clock.now_ms())
 
     def _emit(self, kind: EventKind, utterance: int, played_ms: int) -> None:
-        event = SessionEvent(kind, utterance, played_ms)
         for listener in tuple(self._listeners):
-            listener(event)
+            listener(SessionEvent(kind, utterance, played_ms))

@@ -43,8 +43,11 @@ class Speech:
 
     @property
     def look_ahead_ms(self) -> int:
-        """How much of what follows a frame must be known before it can be drawn."""
-        return self._plan.future * 1000 // SAMPLE_RATE
+        """How much of what follows a frame must be known before it can be drawn.
+
+        Frames are heard `step` at a time: the first of them waits for the last.
+        """
+        return self._plan.future * 1000 // SAMPLE_RATE + (self._plan.step - 1) * UNIT_MS
 
     @property
     def buffered_ms(self) -> int:
@@ -165,13 +168,13 @@ class Speech:
         if utterance.ended or utterance.holes or utterance.in_hand_ms >= PLENTY_MS:
             return utterance.opened_ms
         heard = self.look_ahead_ms + resampling_ms(utterance.rate)
-        needed = max(heard, resampling_ms(utterance.rate, SOUND_RATE)) + self._plan.step * UNIT_MS
+        needed = max(heard, resampling_ms(utterance.rate, SOUND_RATE)) + UNIT_MS
         spare = SPARE_MS + self._batcher.reserve_ms + self._caution * UNIT_MS
         return utterance.opened_ms + needed + spare
 
     def _ahead(self, lead: int) -> int:
         """Frames whose sound the batcher may have beyond those planned."""
-        look_ahead = -(-self.look_ahead_ms // UNIT_MS) + RESAMPLING_UNITS + self._plan.step
+        look_ahead = -(-self.look_ahead_ms // UNIT_MS) + RESAMPLING_UNITS + 1
         return max(self._limits.heard_ahead, lead) + look_ahead
 
     def _make_room(self) -> None:
