@@ -83,7 +83,7 @@ LIVE = Sizes(
         "norm_num_groups": 4,
         "up_block_types": ["CrossAttnUpBlock2D", *["UpBlock2D"] * 3],
     },
-    {**VAE, "block_out_channels": [4, 4, 4, 4], "norm_num_groups": 4},
+    {**VAE, "block_out_channels": [2, 2, 4, 4], "norm_num_groups": 2},
     {**WHISPER, "max_source_positions": 300},
 )
 

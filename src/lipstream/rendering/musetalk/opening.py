@@ -33,7 +33,8 @@ PROFILES = ("exact", "turbo")
 
 # A live server takes what waits and never waits for more: its limit only says how far batches may
 # grow when many speak, and a GPU's time per frame falls up to about 32. Offline every batch is
-# full, and eight leave little to gain while they hold a fourth of the pictures.
+# full, and eight leave little to gain while they hold a fourth of the pictures. A processor gains
+# nothing from batches: live it draws frame by frame, so that what is urgent waits for one only.
 LIVE_BATCH, BATCH = 32, 8
 FACE_BYTES = 150e6  # of a GPU's memory for each face of 256 pixels in a batch, about
 
@@ -97,7 +98,9 @@ def _batch(config: MuseTalkConfig, device: torch.device) -> int:
         if config.batch < 1:
             raise OptionError(f"batch must be at least 1, not {config.batch}.")
         return config.batch
-    if not config.live or device.type != "cuda":
+    if device.type != "cuda":
+        return 1 if config.live else BATCH
+    if not config.live:
         return BATCH
     room = torch.cuda.get_device_properties(device).total_memory / 3
     return largest_batch(room / (FACE_BYTES * (config.side / 256) ** 2))
