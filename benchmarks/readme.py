@@ -114,13 +114,14 @@ def _on_a_gpu() -> str:
     networks, sessions = _read("gpu_networks.json"), _read("gpu_sessions.json")
     loops = {one["side"]: one for one in networks["parts"]["throughput"]["loops"]}
     ours = max((one for side, one in loops.items() if "(b)" in side), key=lambda one: one["fps"])
-    held = [one for one in sessions["parts"]["sessions"]["tried"] if one["held"]]
+    tried = sessions["parts"]["sessions"]["tried"]
+    held = [one for one in tried if one["held"] and one["chunk_ms"] == 100]
     most = max(held, key=lambda one: one["sessions"])
     rows = [
         ("speech to finished frames", f"{ours['fps']:.0f} frames/s | >= 500"),
         ("the same, over the fastest baseline", f"{ours['ratio']:.1f} x | >= 3 x"),
         ("live sessions, less than 1 % late", f"{most['sessions']} | >= 20"),
-        ("chunk of speech to its last frame, p99", f"{most['painted_p99']:.0f} ms | <= 200 ms"),
+        ("chunk of speech to the frames it allows, p99", f"{most['made_p99']:.0f} ms | <= 200 ms"),
     ]
     lines = ["| MuseTalk, 256 px | measured | target |", "|---|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in rows]
