@@ -112,6 +112,21 @@ def test_the_first_speech_tells_at_once_how_long_it_takes(cost_ms: int, believed
     assert worker.drawing_ms == believed
 
 
+def test_one_slow_batch_is_not_believed_while_nobody_speaks() -> None:
+    clock = ManualClock()
+    slow = Slow(clock, cost_ms=10, rest_ms=10)
+    worker = batcher(slow, clock)
+    lane = worker.open()
+    lane.draw([frame(index, 100_000) for index in range(40)])
+    finish(worker)
+    slow.cost_ms = 3000
+    lane.draw([frame(40, 100_000)])
+    finish(worker)
+    lane.draw([frame(index, 100_000, speaks=False) for index in range(100)])
+    finish(worker)
+    assert worker.drawing_ms < 60
+
+
 def test_who_watches_is_told_of_every_batch() -> None:
     clock = ManualClock(500)
     seen: list[DrawnBatch] = []

@@ -127,6 +127,20 @@ def test_sound_does_not_wait_for_what_the_browser_will_put_right(stage: Stage, p
     assert call(stage, page, "sync.js", VIEWER, 20, 90, 300)[2] == 0
 
 
+@pytest.mark.parametrize(("floor", "sound"), [(None, "{ jitterBufferTarget: null }"), (40, "{}")])
+def test_sound_that_cannot_wait_does_not_keep_pictures_from_it(
+    stage: Stage, page: Page, floor: int | None, sound: str
+) -> None:
+    script = f"""(() => {{
+      const pictures = {{ jitterBufferTarget: null }};
+      const sync = new module.LipSync(pictures, {sound});
+      for (let reading = 0; reading < 40; reading++) sync.follow(20, 90, given[0]);
+      sync.follow(-20, 90, given[0]);
+      return pictures.jitterBufferTarget;
+    }})()"""
+    assert call(stage, page, "sync.js", script, floor) > 90
+
+
 def test_browsers_that_tell_or_take_nothing_are_left_alone(stage: Stage, page: Page) -> None:
     script = """(() => {
       const receivers = [{}, {}];

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lipstream.playout import ManualClock
+from lipstream.rendering.renderer import FrameRequest
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
+from tests.fakes import StripeRenderer, stripe_backend
 from tests.live import TICK_MS, Player, Stage, babble, pieces
 
+if TYPE_CHECKING:
+    from lipstream.video import Image
+
 SECONDS = 2
+SLOW_MS = 60  # for a batch of speech
 WAIT_MS = 150  # beyond the look-ahead, from the first sound to the first unit of it
 
 
@@ -84,3 +94,56 @@ def test_speech_in_bursts_does_not_wait_for_its_end() -> None:
     player.say(babble(12_000, 24_000), end=False)  # half a second, and more will come
     stage.run(2 * UNIT_MS)
     assert any(unit.speaking for unit in player.units[before:])
+
+
+def test_a_beginning_is_not_moved_again_and_again() -> None:
+    """Live speech behind an utterance that is just ending: its mouth has to close first."""
+    stage = Stage()
+    player = stage.player()
+    stage.run(400)
+    player.say(babble(9_600, 24_000))
+    waiting = pieces(babble(24_000, 24_000, seed=1), [480] * 50)
+    waiting = [chunk for chunk in waiting if len(chunk)]
+    passed = 0
+    while waiting or player.kinds.count("ended") < 2:
+        if waiting and passed % 20 == 0:
+            player.say(waiting.pop(0), end=not waiting)
+        stage.run(TICK_MS)
+        passed += TICK_MS
+        assert passed < 10_000, "it is never over"
+    renderer = stage.batcher.engine.backend.renderer
+    assert isinstance(renderer, StripeRenderer)
+    drawn = sum(renderer.batches)
+    assert drawn - len(player.units) <= 16  # planned ahead, or drawn again for one beginning each
+
+
+class Network(StripeRenderer):
+    """Takes `SLOW_MS` for frames of speech and nothing for others; remembers those of speech."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.spoken: list[int] = []
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        speech = [request.index for request in requests if request.conditioning is not None]
+        self.spoken += speech
+        if speech:
+            self.clock.advance(SLOW_MS)
+        return super().render(requests)
+
+
+def test_a_beginning_leaves_time_to_draw_it() -> None:
+    """Else its frames are drawn in vain, and again for a later one."""
+    network = Network()
+    stage = Stage(stripe_backend(batch=4, renderer=network))
+    network.clock = stage.clock
+    player = stage.player()
+    stage.run(400)
+    for seed in range(4):
+        player.say(babble(14_400, 24_000, seed))
+        stage.run(1_500)
+        if seed == 0:  # now it is known how long it takes
+            network.spoken.clear()
+    assert player.kinds == ["started", "ended"] * 4
+    assert len(network.spoken) == len(set(network.spoken)), network.spoken

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lipstream.video import Floats, Image
 
 PIECES_AT_ONCE = 16  # of speech, heard between two batches of frames
-FIRST_PACE_MS = 120  # at most believed of the first batch with speech, which may have warmed up
+BELIEVED_MS = 120  # of a batch, at most, unless batches take half as long already
 
 _log = logging.getLogger(__name__)
 
@@ -313,11 +313,12 @@ class Batcher:
     def _learn(self, frames: list[tuple[Lane, Drawing]], took_ms: int) -> None:
         """Frames at rest cost a network nothing: they do not tell how soon speech can be drawn."""
         speaks = any(drawing.request.conditioning is not None for _, drawing in frames)
+        # A single slow batch says little, and would be believed for as long as nobody speaks.
+        believed = min(took_ms, max(BELIEVED_MS, 2 * self._pace))
         if speaks and not self._spoke:
-            self._spoke = True
-            self._pace = min(took_ms, FIRST_PACE_MS)
+            self._spoke, self._pace = True, believed
         elif speaks or not self._spoke:
-            self._pace += (took_ms - self._pace) / 8
+            self._pace += (believed - self._pace) / 8
 
     def _fail(self, lane: Lane, work: Drawing | Listening, error: Exception) -> None:
         self.counts.failed += 1

@@ -285,7 +285,7 @@ class _Sessions(_World):
             while now_ms >= self.opens[n] and (unit := session.take(now_ms)) is not None:
                 spell = self.spells[n].pop(unit.index, None)
                 if unit.speaking:
-                    self.answers[n].show(spell)
+                    self.answers[n].show(spell if unit.fresh else None)
 
 
 class _Deaf:

@@ -8,6 +8,7 @@ A frame is late when its own picture is not there at its time, or not encoded 40
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections import deque
@@ -217,6 +218,7 @@ class _Person:
         self._chunk_ms, self._clock = house.chunk_ms, batcher.clock
         self._pushed: deque[tuple[int, float]] = deque()  # ms of speech so far, when
         self._said_ms = 0
+        self._origin = math.inf  # when the unit with index 0 was due, about
         self._slow = 0  # frames encoded too late
         self._measuring = False
         self._before = (0, 0)
@@ -251,7 +253,10 @@ class _Person:
         """Take every unit when it is due, and have it encoded."""
         await asyncio.sleep(delay_s)
         async for unit in self.session.units():
-            due = time.perf_counter()
+            spell = self.drawn.pop(unit.index, None)
+            # Its turn, not when it was taken: that may be late because the one before was encoded.
+            self._origin = min(self._origin, time.perf_counter() - unit.index * UNIT_MS / 1000)
+            due = self._origin + unit.index * UNIT_MS / 1000
             if self._encode is not None and self._pool is not None:
                 loop = asyncio.get_running_loop()
                 await loop.run_in_executor(self._pool, self._encode, unit.frame, unit.index)
@@ -259,9 +264,8 @@ class _Person:
                 if self._measuring:
                     self.encoding.append(took)
                     self._slow += unit.fresh and took > UNIT_MS  # others are late already
-            spell = self.drawn.pop(unit.index, None)
             if unit.speaking:
-                self.answers.show(spell)
+                self.answers.show(spell if unit.fresh else None)
                 self._out()
 
     def _out(self) -> None:

@@ -79,9 +79,16 @@ class Plan:
         sooner = max(next_index, self._first_unit(origin, earliest))
         if self.speech is None or self._start - sooner < WORTHWHILE:
             return
+        # A mouth that is closing is not cut short.
+        closing = [
+            index
+            for index, slot in enumerate(self.slots, next_index + 1)
+            if slot.utterance is not self.speech and slot.request.conditioning is not None
+        ]
+        if self._start - max([sooner, *closing]) < WORTHWHILE:
+            return
         while self.slots and self.slots[-1].utterance is self.speech:
             self._discard(self.slots.pop())
-        self._resume(self.slots[-1] if self.slots else self.shown)
         self.begin(self.speech, next_index, origin, earliest)
 
     def retime(self, next_index: int, origin: int) -> None:
@@ -142,7 +149,10 @@ class Plan:
             self._discard(self.slots.pop())
         self.flowing = False
         self._spares.clear()
-        self._resume(self.shown)
+        self._level, self._mouth = 0, None
+        if self.shown is not None and self.shown.request.conditioning is not None:
+            self._level = round(self.shown.request.strength * LEVELS)
+            self._mouth = self.shown.request.conditioning
 
     def finish(self) -> None:
         """All of the utterance was said."""
@@ -200,13 +210,6 @@ class Plan:
 
     def _first_unit(self, origin: int, earliest: int) -> int:
         return -(-(earliest + self._reserve - origin) // UNIT_MS)
-
-    def _resume(self, last: Slot | None) -> None:
-        """What is planned next follows `last`."""
-        self._level, self._mouth = 0, None
-        if last is not None and last.request.conditioning is not None:
-            self._level = round(last.request.strength * LEVELS)
-            self._mouth = last.request.conditioning
 
     def _last_rests(self) -> bool:
         return self.slots[-1].request.conditioning is None

@@ -165,7 +165,7 @@ class Speech:
         comes as fast as it is spoken therefore lasts, in chunks of any size, when it begins so much
         after the first of them; speech that comes faster need not wait.
         """
-        if utterance.ended or utterance.holes or utterance.in_hand_ms >= PLENTY_MS:
+        if utterance.ended or utterance.holes or utterance.waiting_ms >= PLENTY_MS:
             return utterance.opened_ms
         heard = self.look_ahead_ms + resampling_ms(utterance.rate)
         needed = max(heard, resampling_ms(utterance.rate, SOUND_RATE)) + UNIT_MS

@@ -78,11 +78,6 @@ class Utterance:
         return self.complete and not self.mouths and self._units >= units
 
     @property
-    def in_hand_ms(self) -> int:
-        """How much was pushed beyond the frames planned."""
-        return self._pushed * 1000 // self.rate - self.planned * UNIT_MS
-
-    @property
     def unfed(self) -> bool:
         """Some of it has not been given to the batcher."""
         return self._fed < self._pushed or not self._finishing

@@ -6,6 +6,7 @@
 // After a stall a browser keeps pictures up to those 30 ms too long, for good: nobody can ask it
 // to keep them shorter, but the sound can be asked to wait for them.
 
+const ASKED = 'jitterBufferTarget'; // of a receiver
 const CLOSE = 6; // ms; nobody sees less
 const SENSELESS = 1_000; // ms; before the first sender reports the statistics tell anything
 const SHARE = 0.4; // of the difference that is corrected at each reading, lest it swings
@@ -39,7 +40,8 @@ export class LipSync {
     if (late === null || waited === null || Math.abs(late) > SENSELESS) return;
     const step = Math.abs(late) < CLOSE ? 0 : SHARE * Math.abs(late);
     if (late < 0) this.#delayPictures(step, waited);
-    else this.#hastenPictures(step, waited, late);
+    else if (this.#wait) this.#wait = Math.max(Math.min(this.#wait, waited + REACH) - step, 0);
+    else if (floor !== null && ASKED in this.#sound) this.#liftSound(step, late);
     ask(this.#pictures, this.#wait);
     if (floor !== null) ask(this.#sound, this.#lift && floor + this.#lift);
   }
@@ -54,15 +56,14 @@ export class LipSync {
     }
   }
 
-  #hastenPictures(step, waited, late) {
-    if (this.#wait) this.#wait = Math.max(Math.min(this.#wait, waited + REACH) - step, 0);
-    else this.#lift = late > LEFT_ALONE ? 0 : Math.min(this.#lift + step, LEFT_ALONE);
+  #liftSound(step, late) {
+    this.#lift = late > LEFT_ALONE ? 0 : Math.min(this.#lift + step, LEFT_ALONE);
   }
 }
 
 function ask(receiver, ms) {
   // Browsers that cannot be asked are left to themselves.
-  if (!('jitterBufferTarget' in receiver)) return;
+  if (!(ASKED in receiver)) return;
   const whole = Math.round(Math.min(ms, LONGEST));
-  if (receiver.jitterBufferTarget !== whole) receiver.jitterBufferTarget = whole;
+  if (receiver[ASKED] !== whole) receiver[ASKED] = whole;
 }
