@@ -16,6 +16,7 @@ import random
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -120,6 +121,19 @@ def _row(one: Round) -> str:
     )
 
 
+def steady_trend(rounds: list[Round]) -> float:
+    """Milliseconds per hour: the median slope between any two half minutes (Theil and Sen).
+
+    A stall of the machine moves a few half minutes, and with them a straight line; not this.
+    """
+    middles = [(one.minute / 60, float(np.median(one.offsets))) for one in rounds if one.offsets]
+    slopes = [
+        (later - earlier) / (end - start)
+        for (start, earlier), (end, later) in combinations(middles, 2)
+    ]
+    return float(np.median(slopes))
+
+
 def trend(rounds: list[Round]) -> tuple[float, float]:
     """Milliseconds per hour by which the offset wanders, and the standard error of that."""
     points = [(one.minute / 60, offset) for one in rounds for offset in one.offsets]
@@ -151,13 +165,15 @@ def main() -> None:
     print(
         f"\noffset: median {np.median(every):.1f} ms, p95 of its size "
         f"{np.percentile(np.abs(every), 95):.1f} ms, trend {slope:+.1f} ms per hour "
-        f"(standard error {error:.1f}), {len(every)} beeps"
+        f"(standard error {error:.1f}; between half minutes {steady_trend(rounds):+.1f}), "
+        f"{len(every)} beeps"
     )
     if options.out:
         report = {
             "machine": describe(),
             "trend_ms_per_hour": slope,
             "standard_error": error,
+            "steady_trend_ms_per_hour": steady_trend(rounds),
             "rounds": [asdict(one) for one in rounds],
         }
         options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
