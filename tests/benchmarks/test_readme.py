@@ -28,8 +28,9 @@ def test_what_a_gpu_was_measured_at_is_a_table_of_its_own(
         {"side": "lipstream (b)", "fps": 560.0, "ratio": 3.1},
     ]
     tried = [
-        {"sessions": 20, "held": True, "painted_p99": 170.0},
-        {"sessions": 24, "held": False, "painted_p99": 410.0},
+        {"sessions": 20, "held": True, "chunk_ms": 20, "made_p99": 90.0},
+        {"sessions": 20, "held": True, "chunk_ms": 100, "made_p99": 170.0},
+        {"sessions": 24, "held": False, "chunk_ms": 100, "made_p99": 410.0},
     ]
     gpu = {"before": {"name": "A large GPU"}}
     for name, parts in (
