@@ -154,13 +154,21 @@ def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
 @pytest.mark.alone
 @pytest.mark.slow
 def test_a_fifth_of_all_packets_lost_is_survived(workers: MediaWorkers) -> None:
-    async def scenario() -> None:
+    """When the storm is over, all pictures are there again."""
+
+    async def scenario() -> tuple[int, float]:
         async with Show(workers) as show:
             await show.weather(Weather(loss=0.2), 10)
             await asyncio.sleep(3)
             before = show.observer.dropped
             sent = await show.weather(Weather(), 4)
             left_out = show.observer.dropped - before
-            assert len(show.shown(sent)) + left_out >= 0.99 * len(sent)
+            shown = len(show.shown(sent))
+            return shown, (shown + left_out) / len(sent)
 
-    run(scenario())
+    def passed(figures: tuple[int, float]) -> bool:
+        return figures[1] >= 0.99
+
+    takes = take_until(lambda: run(scenario()), passed)
+    assert all(take.found[0] > 0 for take in takes)
+    judge(passed(takes[-1].found), takes, [take.found for take in takes])
