@@ -53,8 +53,8 @@ def test_people_talk_and_are_shown() -> None:
     if crowd.p50 is not None:  # on a machine that is not too busy to let them begin
         assert crowd.p99 is not None and crowd.longest is not None
         assert 0 < crowd.p50 <= crowd.p99 <= crowd.longest
-        assert crowd.begun_p50 is not None and crowd.made_p50 is not None
-        assert 0 <= crowd.begun_p50 <= crowd.made_p50 <= crowd.p50
+    if crowd.made_p50 is not None:
+        assert crowd.begun_p50 is not None and 0 <= crowd.begun_p50 <= crowd.made_p50
         assert crowd.begun_p99 is not None and crowd.made_p99 is not None
         assert crowd.begun_p99 <= crowd.made_p99
     assert crowd.host_p50 is None  # nothing was encoded

@@ -156,19 +156,19 @@ def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
 def test_a_fifth_of_all_packets_lost_is_survived(workers: MediaWorkers) -> None:
     """When the storm is over, all pictures are there again."""
 
-    async def scenario() -> tuple[int, float]:
+    async def scenario() -> float:
         async with Show(workers) as show:
             await show.weather(Weather(loss=0.2), 10)
             await asyncio.sleep(3)
             before = show.observer.dropped
             sent = await show.weather(Weather(), 4)
             left_out = show.observer.dropped - before
-            shown = len(show.shown(sent))
-            return shown, (shown + left_out) / len(sent)
+            share = (len(show.shown(sent)) + left_out) / len(sent)
+            await show.viewer.until(len(show.viewer.seen) + 20)  # on any machine
+            return share
 
-    def passed(figures: tuple[int, float]) -> bool:
-        return figures[1] >= 0.99
+    def passed(share: float) -> bool:
+        return share >= 0.99
 
     takes = take_until(lambda: run(scenario()), passed)
-    assert all(take.found[0] > 0 for take in takes)
     judge(passed(takes[-1].found), takes, [take.found for take in takes])
