@@ -96,7 +96,7 @@ class Batcher:
 
     @property
     def drawing_ms(self) -> int:
-        """How long a frame may take that is asked for now: its batch, and those before it."""
+        """How soon a frame can be there when it is asked for: its batch, and those before it."""
         before = 1 if self._pipelined is None else 2
         return round((before + 1) * self._pace)
 

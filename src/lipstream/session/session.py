@@ -283,7 +283,7 @@ class Session:
             plan.fill(self._next, self._origin)
 
     def _earliest(self, utterance: Utterance, now_ms: int) -> int:
-        """When the first frame of `utterance`, asked for now, may be seen."""
+        """When `utterance` may begin, if its first frames are asked for at `now_ms`."""
         return max(now_ms + self._batcher.drawing_ms, self._speech.begins_at(utterance))
 
     def _wake(self) -> None:
