@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Image: TypeAlias = NDArray[np.uint8]  # (height, width, 3), RGB
+    # (height * 3 / 2, width), I420 by BT.601 in limited range: Y, then U and V of half the sides.
+    Planes: TypeAlias = NDArray[np.uint8]
+    Picture: TypeAlias = Image | Planes  # what draws was told which
     Floats: TypeAlias = NDArray[np.float32]
 
 
@@ -72,5 +75,5 @@ class Box:
 class TimedFrame:
     """One picture of the talking face and when it is due, counted from the start of the stream."""
 
-    frame: Image  # (height, width, 3) uint8 RGB
+    frame: Picture  # (height, width, 3) uint8 RGB, or `Planes` from a backend opened for them
     timestamp_ms: int

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import av
+import cv2
 import numpy as np
 import pytest
 from aiortc.codecs import depayload
@@ -14,6 +15,8 @@ from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
+from lipstream.colour import BT601
+from lipstream.planes import to_i420
 from lipstream.server.encoders import (
     FRAME_TICKS,
     EncodedPicture,
@@ -29,7 +32,7 @@ from tests.server.sources import MarkedSource, mark, read_mark
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Image
+    from lipstream.video import Image, Picture
 
 CODECS = ["H264", "VP8"]
 
@@ -72,6 +75,27 @@ def test_what_is_decoded_is_what_was_shown(codec: str, size: tuple[int, int]) ->
         assert picture.shape == (height + height % 2, width + width % 2, 3)
         below = picture[height // 3 + 4 : height, :width].astype(int)
         assert np.abs(below - frame[height // 3 + 4 :]).mean() < 8
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_planes_are_seen_as_the_pictures_they_were_made_of(codec: str) -> None:
+    """In turn with RGB, as the avatars of a server may be; nobody writes to what is shared."""
+    encoder = open_video_encoder(codec, 3_000_000, hardware=False)
+    random = np.random.default_rng(4)
+    pictures = [
+        cv2.resize(random.integers(0, 256, (5, 6, 3), np.uint8), (96, 64)) for _ in range(6)
+    ]
+    shown: list[Picture] = []
+    for place, picture in enumerate(pictures):
+        planes = to_i420(np.asarray(picture, np.uint8), BT601)
+        planes.flags.writeable = False
+        shown.append(np.asarray(picture, np.uint8) if place % 3 == 2 else planes)
+    encoded = [
+        encoder.encode(picture, place * FRAME_TICKS, key=True)
+        for place, picture in enumerate(shown)
+    ]
+    for found, picture in zip(decoded(codec, encoded), pictures, strict=True):
+        assert np.abs(found.astype(int) - picture).mean() < 8
 
 
 @pytest.mark.parametrize("codec", CODECS)

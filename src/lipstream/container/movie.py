@@ -20,10 +20,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lipstream.audio import AudioChunk
+from lipstream.colour import BT709, LIMITED, evened
 from lipstream.config import MovieConfig
-from lipstream.container.colour import to_i420
 from lipstream.container.target import checked_target, part_of, sentences
 from lipstream.errors import MissingError, OptionError, OutputError
+from lipstream.planes import to_i420
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ COMMENT = "AI-generated video: the lip movements were synthesised from speech by
 
 # What every AAC player plays. Other rates are brought to the next one up, at most to 48 kHz.
 AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-BT709, LIMITED = 1, 1  # ITU-T H.273 codes, for picture players and for libavcodec alike
 ONE_THREAD = 640 * 640  # pixels of the largest picture that one thread encodes
 QUEUED = 16  # frames and chunks between the caller and the encoder; a full queue makes it wait
 
@@ -99,9 +99,8 @@ class MovieWriter:
                 f"a frame of {self.path} must be {width}x{height} RGB uint8, "
                 f"not {frame.shape} {frame.dtype}."
             )
-        if width % 2 or height % 2:  # H.264 at 4:2:0 has even sides: the last row or column twice
-            frame = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-        self._put(frame.copy())
+        even = evened(frame)  # as H.264 at 4:2:0 has them
+        self._put(frame.copy() if even is frame else even)
 
     def write_audio(self, chunk: AudioChunk) -> None:
         """Append sound of the rate and channels given to the constructor."""
@@ -212,7 +211,7 @@ class _Encoder:
         context.time_base = 1 / fps
         # Small pictures are encoded as fast by one thread, which leaves a core to draw the next.
         context.thread_count = 1 if size[0] * size[1] <= ONE_THREAD else 0
-        context.color_primaries = context.color_trc = context.colorspace = BT709
+        context.color_primaries = context.color_trc = context.colorspace = BT709.code
         context.color_range = LIMITED
         return stream
 
@@ -234,8 +233,8 @@ class _Encoder:
             self._write_audio(self._resampler.resample_chunk(np.ascontiguousarray(item.samples)))
 
     def _write_frame(self, picture: Image) -> None:
-        frame = VideoFrame.from_ndarray(to_i420(picture), format="yuv420p")
-        frame.colorspace, frame.color_range = BT709, LIMITED
+        frame = VideoFrame.from_ndarray(to_i420(picture, BT709), format="yuv420p")
+        frame.colorspace, frame.color_range = BT709.code, LIMITED
         frame.pts, frame.time_base = self._frames, self._video.codec_context.time_base
         self._frames += 1
         self._container.mux(self._video.encode(frame))

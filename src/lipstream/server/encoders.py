@@ -23,20 +23,20 @@ from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
+from lipstream.colour import BT601, LIMITED, evened
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
     from aiortc.codecs.base import Encoder as Packets
     from numpy.typing import NDArray
 
-    from lipstream.video import Image
+    from lipstream.video import Image, Picture, Planes
 
 VIDEO_CLOCK = 90_000  # Hz, of RTP timestamps
 AUDIO_CLOCK = 48_000
 VIDEO_TIME, AUDIO_TIME = Fraction(1, VIDEO_CLOCK), Fraction(1, AUDIO_CLOCK)
 FRAME_TICKS = int(VIDEO_CLOCK / FPS)  # 3600
 PACKET_SAMPLES = AUDIO_CLOCK // 50  # 20 ms: more in one call would give packets of equal time
-BT601, LIMITED = 6, 1  # ITU-T H.273; what browsers take live video for when nothing is said
 LEAST_BITRATE = 100_000
 KEY_INTERVAL = 250  # frames; receivers that miss one ask, this is for those that cannot
 MACROBLOCKS_31 = 3_600  # of the largest picture of H.264 level 3.1
@@ -56,34 +56,40 @@ class EncodedPicture:
 
 
 class Canvas:
-    """RGB pictures as the planes that codecs take. A picture that is shown again is kept."""
+    """Pictures as the frames that codecs take. One that is shown again is kept."""
 
     def __init__(self) -> None:
-        self._picture: Image | None = None
-        self._planes = np.empty((0, 0), np.uint8)  # of `_frame`: written again for each picture
-        self._frame: VideoFrame | None = None
+        self._picture: Picture | None = None
+        self._frame: VideoFrame | None = None  # of `_picture`
+        self._planes = np.empty((0, 0), np.uint8)  # of `_own`: written again for each RGB picture
+        self._own: VideoFrame | None = None
 
-    def draw(self, picture: Image, pts: int) -> VideoFrame:
-        """(height, width, 3) uint8 RGB; odd sides get their last row or column twice."""
+    def draw(self, picture: Picture, pts: int) -> VideoFrame:
+        """uint8 `Planes`, which are used as they are and not written to, or RGB `Image`.
+
+        An odd side of RGB gets its last row or column twice.
+        """
         if self._frame is None or picture is not self._picture:
-            self._frame = self._converted(picture)
+            self._frame = self._wrapped(picture) if picture.ndim == 2 else self._converted(picture)
             self._picture = picture
         self._frame.pts, self._frame.time_base = pts, VIDEO_TIME
         return self._frame
 
     def _converted(self, picture: Image) -> VideoFrame:
+        picture = evened(picture)
         height, width = picture.shape[:2]
-        if height % 2 or width % 2:
-            picture = _evened(picture)
-            height, width = picture.shape[:2]
         # The codecs copy what they are given, so one set of planes serves for all pictures; fresh
         # ones cost more in page faults than the conversion itself.
-        if self._frame is None or self._planes.shape != (height * 3 // 2, width):
+        if self._own is None or self._planes.shape != (height * 3 // 2, width):
             self._planes = np.empty((height * 3 // 2, width), np.uint8)
-            self._frame = VideoFrame.from_numpy_buffer(self._planes, "yuv420p")
-            self._frame.colorspace, self._frame.color_range = BT601, LIMITED
+            self._own = self._wrapped(self._planes)
         cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420, self._planes)
-        return self._frame
+        return self._own
+
+    def _wrapped(self, planes: Planes) -> VideoFrame:
+        frame = VideoFrame.from_numpy_buffer(planes, "yuv420p")
+        frame.colorspace, frame.color_range = BT601.code, LIMITED
+        return frame
 
 
 class VideoEncoder(ABC):
@@ -96,7 +102,7 @@ class VideoEncoder(ABC):
         self._canvas = Canvas()
         self._codec: VideoCodecContext | None = None
 
-    def encode(self, picture: Image, pts: int, *, key: bool = False) -> EncodedPicture:
+    def encode(self, picture: Picture, pts: int, *, key: bool = False) -> EncodedPicture:
         """`pts` counts 1/90000 s and must grow; `key` asks for a picture that needs no other."""
         frame = self._canvas.draw(picture, pts)
         codec = self._codec
@@ -143,8 +149,8 @@ class H264Encoder(VideoEncoder):
         if not self._hardware:
             codec.options = codec.options | {"level": "31" if blocks <= MACROBLOCKS_31 else "40"}
         codec.profile = "Baseline"
-        codec.colorspace, codec.color_range = BT601, LIMITED
-        codec.color_primaries = codec.color_trc = BT601
+        codec.colorspace, codec.color_range = BT601.code, LIMITED
+        codec.color_primaries = codec.color_trc = BT601.code
         codec.open()
         return codec
 
@@ -206,7 +212,7 @@ class Vp8Encoder(VideoEncoder):
         self._age = 0
         return codec
 
-    def encode(self, picture: Image, pts: int, *, key: bool = False) -> EncodedPicture:
+    def encode(self, picture: Picture, pts: int, *, key: bool = False) -> EncodedPicture:
         encoded = super().encode(picture, pts, key=key)
         bits = 8 * sum(map(len, encoded.payloads)) * float(FPS)
         self._made += (bits - self._made) / float(FPS)
@@ -274,9 +280,3 @@ def _video_codec(name: str, width: int, height: int) -> VideoCodecContext:
     codec.framerate, codec.time_base = FPS, VIDEO_TIME
     codec.gop_size, codec.thread_count = KEY_INTERVAL, 1
     return codec
-
-
-def _evened(picture: Image) -> Image:
-    height, width = picture.shape[:2]
-    padded = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
-    return np.asarray(padded, np.uint8)
