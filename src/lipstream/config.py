@@ -35,6 +35,7 @@ class MuseTalkConfig:
     device: str | None = None  # cuda, cuda:1, cpu; None takes a GPU where there is one
     precision: str | None = None  # float32, float16, bfloat16; None fits the device
     live: bool = False  # hear only what a live stream can know, not whole pieces of 30 s
+    planes: bool = False  # give pictures as planes for a video encoder (`video.Planes`), not as RGB
     batch: int | None = None  # frames through the networks at once, at most; None fits the use
     side: int = 256  # pixels of the face that the network paints: 256 or 512
     shift: int = 0  # v1 only: pixels by which the middle of the face's box moves down

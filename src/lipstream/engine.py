@@ -14,7 +14,7 @@ from lipstream.timeline import frame_ms
 from lipstream.video import TimedFrame
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.video import Picture
 
 
 class Engine:
@@ -85,7 +85,7 @@ class Engine:
                 yield requests[start : start + self.backend.batch]
 
     def _timed(
-        self, requests: Sequence[FrameRequest], pictures: Sequence[Image]
+        self, requests: Sequence[FrameRequest], pictures: Sequence[Picture]
     ) -> Iterator[TimedFrame]:
         for request, picture in zip(requests, pictures, strict=True):
             yield TimedFrame(picture, frame_ms(request.index, self.fps))

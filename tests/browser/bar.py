@@ -7,19 +7,22 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from lipstream.avatar.avatar import Avatar
+from lipstream.colour import BT601, evened
 from lipstream.config import MuseTalkConfig
+from lipstream.planes import to_i420
 from lipstream.rendering.backends import Backend, open_backend
 from lipstream.rendering.renderer import FrameRequest, Renderer
 from lipstream.speech.encoder import Plan
 from lipstream.timeline import FPS, frame_start
 
 if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
     from lipstream.progress import Progress
-    from lipstream.video import Floats, Image
+    from lipstream.video import Floats, Image, Planes
 
 LOOK_AHEAD = 1280  # samples at 16 kHz: 80 ms, as MuseTalk's
 LOUD = 0.05  # root mean square of a frame's sound from which the bar is lit
@@ -82,22 +85,39 @@ class BarRenderer:
 
 
 class MarkedRenderer:
-    """A real renderer; the bar shows how much it changed a still portrait."""
+    """A real renderer that gives planes; the bar shows how much it changed a still portrait."""
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
+        self._rest: WeakKeyDictionary[Avatar, Planes] = WeakKeyDictionary()
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         return self._renderer.prepare(avatar, progress)
 
-    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+    def render(self, requests: Sequence[FrameRequest]) -> list[Planes]:
         drawn = zip(requests, self._renderer.render(requests), strict=True)
-        return [self._marked(request, picture) for request, picture in drawn]
+        return [self._marked(request, planes) for request, planes in drawn]
 
-    def _marked(self, request: FrameRequest, picture: Image) -> Image:
-        rest = request.avatar.at(request.index).pixels
-        moved = not np.array_equal(picture, rest)
-        return marked(picture, round(255 * request.strength) if moved else 0, request.index)
+    def _marked(self, request: FrameRequest, planes: Planes) -> Planes:
+        moved = not np.array_equal(planes, self._rest_of(request.avatar))
+        return marked_planes(planes, round(255 * request.strength) if moved else 0, request.index)
+
+    def _rest_of(self, avatar: Avatar) -> Planes:
+        rest = self._rest.get(avatar)
+        if rest is None:
+            rest = self._rest[avatar] = to_i420(evened(avatar.at(0).pixels), BT601)
+        return rest
+
+
+def marked_planes(planes: Planes, level: int, index: int) -> Planes:
+    """As `marked`, for planes."""
+    planes, width = planes.copy(), planes.shape[1]
+    height = len(planes) * 2 // 3
+    chroma = planes[height:].reshape(2, height // 2, width // 2)
+    chroma[:, : CELLS.stop // 2] = 128
+    bright = marked(np.zeros((CELLS.stop, width, 3), np.uint8), level, index)[..., 0]
+    planes[: CELLS.stop] = 16 + bright.astype(int) * 219 // 255
+    return planes
 
 
 def marked(picture: Image, level: int, index: int) -> Image:
@@ -117,6 +137,6 @@ def bar_backend() -> Backend:
 
 def marked_musetalk(models: Path) -> Backend:
     """MuseTalk with the weights of a folder, on the processor."""
-    muse = MuseTalkConfig(str(models), device="cpu", live=True)
+    muse = MuseTalkConfig(str(models), device="cpu", live=True, planes=True)
     backend = open_backend("musetalk", muse=muse)
     return replace(backend, renderer=MarkedRenderer(backend.renderer))

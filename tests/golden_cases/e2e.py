@@ -33,7 +33,7 @@ from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.host_painter import HostPainter
 from lipstream.rendering.musetalk.masks import repaint_mask
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
-from lipstream.rendering.musetalk.painter import FaceRequest
+from lipstream.rendering.musetalk.painting import FaceRequest
 from lipstream.rendering.musetalk.preparation import (
     FaceSettings,
     MuseFaces,

@@ -293,7 +293,9 @@ def test_what_a_frame_costs_is_measured(kind: str) -> None:
 @pytest.mark.slow
 def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
     """The tiny checkpoint on the processor, from an upload to speech."""
-    muse = MuseTalkConfig(models=str(models), live=True, device="cpu", version="v15", batch=4)
+    muse = MuseTalkConfig(
+        models=str(models), live=True, planes=True, device="cpu", version="v15", batch=4
+    )
 
     async def test() -> None:
         engine = Engine(open_backend("musetalk", muse=muse))

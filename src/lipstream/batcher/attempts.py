@@ -10,7 +10,7 @@ from lipstream.rendering.renderer import FrameRequest, PendingPictures, Pipeline
 
 if TYPE_CHECKING:
     from lipstream.batcher.lane import Drawing, Lane
-    from lipstream.video import Image
+    from lipstream.video import Picture
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -53,11 +53,11 @@ class Begun:
             return cls(frames, error, now_ms)
         return cls(frames, pending, now_ms)
 
-    def finish(self, renderer: PipelinedRenderer) -> list[Image | Exception]:
+    def finish(self, renderer: PipelinedRenderer) -> list[Picture | Exception]:
         """The pictures as they are there; when the batch raised, its frames are drawn alone."""
         first = iter([self.pending])
 
-        def wait(requests: Sequence[FrameRequest]) -> list[Image]:
+        def wait(requests: Sequence[FrameRequest]) -> list[Picture]:
             pending = next(first, None)
             if pending is None:
                 return renderer.render(requests)

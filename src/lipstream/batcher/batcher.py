@@ -24,7 +24,7 @@ from lipstream.stream import Segment
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.video import Floats, Picture
 
 PIECES_AT_ONCE = 16  # of speech, heard between two batches of frames
 BELIEVED_MS = 120  # of a batch, at most, unless batches take half as long already
@@ -279,7 +279,7 @@ class Batcher:
     def _deliver(
         self,
         frames: list[tuple[Lane, Drawing]],
-        pictures: list[Image | Exception],
+        pictures: list[Picture | Exception],
         began_ms: int,
     ) -> None:
         """Hand over what became of a batch that was begun at `began_ms`."""

@@ -12,7 +12,7 @@ from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
     from lipstream.batcher.hearing import Heard, Hearing
-    from lipstream.video import Floats, Image
+    from lipstream.video import Floats, Picture
 
 CREDIT_STEP_MS, MOST_CREDIT_MS = 40, 400
 
@@ -31,7 +31,7 @@ class Drawing:
         self.due = due  # when it shall be seen, ms of the batcher's clock; later it is worthless
         self.wanted = True
         self.done = False
-        self.picture: Image | None = None
+        self.picture: Picture | None = None
         self.wake: Callable[[], None] | None = None  # called on the batcher's thread when done
         self.error: Exception | None = None
 

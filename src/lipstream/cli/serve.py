@@ -286,7 +286,7 @@ def _engine(
 
     if processes is None:
         processes = min(usable_cores(), MOST_DRAWING)
-    live = replace(muse, live=True)
+    live = replace(muse, live=True, planes=True)
     backend = open_backend(name, motion=motion, muse=live, processes=processes)
     try:
         yield Engine(backend)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.progress import Progress
-    from lipstream.video import Floats, Image
+    from lipstream.video import Floats, Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,15 +35,18 @@ class Renderer(Protocol):
         """
         ...
 
-    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
-        """One (height, width, 3) uint8 RGB picture of the avatar's size per request."""
+    def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
+        """One uint8 picture of the avatar's size per request.
+
+        (height, width, 3) RGB unless whoever opened the renderer asked for `Planes`.
+        """
         ...
 
 
 class PendingPictures(Protocol):
     """A batch on its way. Whoever began it finishes it, once; it may be forgotten instead."""
 
-    def finish(self) -> list[Image]:
+    def finish(self) -> list[Picture]:
         """Wait for the pictures of all requests, in their order; raises what drawing raised."""
         ...
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lipstream.server.signalling import IceServer
     from lipstream.server.stage import Playing
     from lipstream.server.transport import Hearer, Observer, Source, Transport
-    from lipstream.video import Image
+    from lipstream.video import Picture
 
 MEASURED_S = 2  # of speech
 MEASURING_S = 3.0  # a backend that takes longer for it cannot talk live anyway
@@ -63,7 +63,7 @@ class LiveStage:
         stream = self._engine.open_stream(avatar)
         segments = [*stream.push(_babble()), *stream.end()]
         spent: list[float] = []
-        pictures: list[Image] = []
+        pictures: list[Picture] = []
         batch, lanes = self._engine.backend.batch, self._engine.backend.lanes
         enough = time.perf_counter() + MEASURING_S
         for start in range(0, len(segments), batch):
@@ -103,7 +103,7 @@ class LiveStage:
         await asyncio.to_thread(self._batcher.close)
         await asyncio.to_thread(self._workers.close)
 
-    def _encoding_ms(self, pictures: Sequence[Image]) -> float:
+    def _encoding_ms(self, pictures: Sequence[Picture]) -> float:
         settings = self._transport
         encoder = open_video_encoder(
             settings.codec or "h264", settings.bitrate, hardware=settings.hardware

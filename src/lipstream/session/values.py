@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lipstream.video import Image
+    from lipstream.video import Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +18,7 @@ class Unit:
     """One frame and its 40 ms of sound; neither is ever sent without the other."""
 
     index: int  # position on the session's timeline: video pts index * 3600, audio index * 1920
-    frame: Image  # (height, width, 3) uint8 RGB of the avatar's size; nobody writes to it
+    frame: Picture  # as the renderer gives it, of the avatar's size; nobody writes to it
     samples: NDArray[np.int16]  # (1920,) mono 48 kHz; nobody writes to it
     speaking: bool  # it carries samples of an utterance that goes on
     fresh: bool  # False: the picture of the unit before again, the same object

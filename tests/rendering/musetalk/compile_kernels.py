@@ -55,6 +55,17 @@ def kernel_signatures(x: str) -> list[tuple[Any, dict[str, str], dict[str, Any]]
                 "block": composite_kernel.BLOCK,
             },
         ),
+        (
+            composite_kernel._composite_planes,
+            {"pictures": "*u8", "table": "*i64", "out": "*u8", "height": i, "width": i},
+            {
+                "columns": device_blend.COLUMNS,
+                "one": device_blend.ONE,
+                "divisor": device_blend.NEARLY_255,
+                "matrix": composite_kernel.MATRIX,
+                "block": composite_kernel.QUADS,
+            },
+        ),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame
-from lipstream.rendering.musetalk.painter import FaceRequest
+from lipstream.rendering.musetalk.painting import FaceRequest
 from lipstream.video import Box
 from tests.fakes import blank_avatar
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SIDE, TOKENS, WIDTH = 32, 10, 24  # pixels of a face, and what the tiny networks hear
 PICTURE = 90, 80
+ODD = 51, 71  # faces reach its last row and its last column
 # Boxes of faces and the part of each that changes.
 PLACES = [
     (Box(10, 5, 41, 43), Box(12, 20, 40, 43)),
@@ -47,14 +48,14 @@ class _Faces:
     plans: tuple[BlendPlan | None, ...]
 
 
-def avatar_with_faces(seed: int) -> tuple[Avatar, MuseFaces]:
+def avatar_with_faces(seed: int, picture: tuple[int, int] = PICTURE) -> tuple[Avatar, MuseFaces]:
     """A frame per place, and one without a face."""
     random = np.random.default_rng(seed)
     plans = [
         _Plan(box, region, random.integers(0, 256, (region.height, region.width), np.uint8))
         for box, region in PLACES
     ]
-    width, height = PICTURE
+    width, height = picture
     frames = tuple(
         AvatarFrame(random.integers(0, 256, (height, width, 3), np.uint8), None)
         for _ in range(len(plans) + 1)
@@ -65,10 +66,10 @@ def avatar_with_faces(seed: int) -> tuple[Avatar, MuseFaces]:
     return avatar, cast("MuseFaces", _Faces(latents, (*cast("list[BlendPlan]", plans), None)))
 
 
-def spoken(count: int, seed: int = 0) -> list[FaceRequest]:
+def spoken(count: int, seed: int = 0, picture: tuple[int, int] = PICTURE) -> list[FaceRequest]:
     """Frames of two avatars in turn, in several strengths."""
     random = np.random.default_rng(seed)
-    avatars = [avatar_with_faces(1), avatar_with_faces(2)]
+    avatars = [avatar_with_faces(1, picture), avatar_with_faces(2, picture)]
     return [
         FaceRequest(
             *avatars[index % 2],

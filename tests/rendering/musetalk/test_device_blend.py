@@ -1,4 +1,4 @@
-"""The composite on the device against OpenCV's, and Triton's kernel against plain torch."""
+"""The composite on the device, RGB and planes: against OpenCV's, and the kernel against torch."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="the device path needs torch")
 
 import torch
 
 from lipstream.avatar.avatar import AvatarFrame
-from lipstream.rendering.musetalk.device_blend import Patch, blended, keep_faces
+from lipstream.rendering.musetalk.backdrops import even_plan
+from lipstream.rendering.musetalk.device_blend import Patch, blended, keep_faces, to_planes
 from lipstream.video import Box
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lipstream.rendering.musetalk.blending import BlendPlan
     from lipstream.video import Image
 
@@ -60,7 +65,7 @@ def both(
     faces = MuseFaces(FaceSettings(), latents, (None,), (plan,))
     frames = [AvatarFrame(picture, None)]
     kept = keep_faces(frames, faces, torch.device("cpu"), torch.float32)
-    found = blended(torch.from_numpy(face), Patch(kept, 0, plan, strength, 0)).numpy()
+    found = blended(torch.from_numpy(face), Patch(kept, 0, strength, 0)).numpy()
     expected, _ = blend(picture, face, plan, strength)
     return found.astype(int), expected.astype(int)
 
@@ -87,6 +92,36 @@ def test_without_strength_the_picture_stays() -> None:
     plan, picture = planned(BOXES[0]), noise(1, SIZE[1], SIZE[0])
     found, _ = both(picture, noise(2, 256, 256), plan, 0.0)
     assert (found == picture[plan.region.slices]).all()
+
+
+@pytest.mark.parametrize("paint", [noise, smooth])
+def test_planes_are_those_of_opencv(paint: Callable[[int, int, int], Image]) -> None:
+    from lipstream.colour import BT601
+    from lipstream.planes import to_i420
+
+    picture = paint(3, 120, 90)
+    found = to_planes(torch.from_numpy(picture)).numpy().astype(int)
+    expected = to_i420(picture, BT601)
+    assert found.shape == expected.shape
+    away = np.abs(found - expected)
+    assert away.max() <= 1  # OpenCV's sums have few bits
+    assert away.mean() <= 0.1
+
+
+@given(*(st.integers(-3, 60) for _ in range(2)), *(st.integers(1, 9) for _ in range(2)))
+def test_an_even_plan_changes_the_same_pixels(left: int, top: int, width: int, height: int) -> None:
+    from lipstream.rendering.musetalk.blending import BlendPlan
+
+    left, top = max(left, 0), max(top, 0)
+    region = Box(left, top, left + width, top + height)
+    mask = np.random.default_rng(left).integers(1, 256, (height, width), np.uint8)
+    wide = even_plan(BlendPlan(Box(0, 0, 99, 99), region, mask))
+    corners = (wide.region.left, wide.region.top, wide.region.right, wide.region.bottom)
+    assert all(side % 2 == 0 for side in corners)
+    assert wide.mask.shape == (wide.region.height, wide.region.width)
+    assert wide.mask.size <= (width + 2) * (height + 2)
+    assert (wide.mask[region.within(wide.region).slices] == mask).all()
+    assert wide.mask.astype(int).sum() == mask.astype(int).sum()
 
 
 @pytest.mark.slow

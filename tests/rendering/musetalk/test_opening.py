@@ -17,10 +17,12 @@ import torch
 
 from lipstream.audio import AudioChunk
 from lipstream.avatar.build import open_avatar
+from lipstream.colour import BT601, evened
 from lipstream.config import AvatarConfig, MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import MissingError, OptionError
 from lipstream.offline import render_stream
+from lipstream.planes import to_i420
 from lipstream.rendering.backends import open_backend
 from lipstream.rendering.musetalk.opening import largest_batch
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
@@ -57,6 +59,13 @@ def assert_same(one: list[Image], other: list[Image]) -> None:
         difference = np.abs(first.astype(int) - second)
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.01
+
+
+def test_planes_are_those_of_the_same_pictures(models: Path) -> None:
+    pictures, planes = frames(models, [], live=True), frames(models, [], live=True, planes=True)
+    height, width = pictures[0].shape[:2]
+    assert planes[0].shape == ((height + height % 2) * 3 // 2, width + width % 2)
+    assert_same(planes, [to_i420(evened(picture), BT601) for picture in pictures])
 
 
 @pytest.mark.parametrize("live", [False, True])

@@ -13,15 +13,31 @@ pytest.importorskip("torch", reason="the device path needs torch")
 
 import torch
 
+from lipstream.colour import BT601, evened
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.device_blend import to_planes
 from lipstream.rendering.musetalk.graphs import SIZES, Canvas, sizes_for
-from lipstream.rendering.musetalk.painter import FacePainter, FaceRequest, Painter
+from lipstream.rendering.musetalk.painter import Painter
+from lipstream.rendering.musetalk.painting import FacePainter, FaceRequest
 from lipstream.rendering.musetalk.switches import Switches, switched
-from tests.rendering.musetalk.faces import SIDE, TOKENS, WIDTH, avatar_with_faces, spoken
+from tests.rendering.musetalk.faces import (
+    ODD,
+    PICTURE,
+    SIDE,
+    TOKENS,
+    WIDTH,
+    avatar_with_faces,
+    spoken,
+)
 from tests.rendering.musetalk.networks import networks
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from lipstream.video import Image, Planes
+
+    Both: TypeAlias = tuple[FacePainter, FacePainter, Callable[[Image], Planes]]
 
 on_a_gpu = [
     pytest.mark.gpu,
@@ -29,20 +45,20 @@ on_a_gpu = [
 ]
 
 
-def host(tiny: MuseTalkNetworks) -> FacePainter:
+def host(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
     pytest.importorskip("cv2")
     from lipstream.rendering.musetalk.host_painter import HostPainter
 
-    return HostPainter(tiny)
+    return HostPainter(tiny, planes=planes)
 
 
-def device(tiny: MuseTalkNetworks) -> FacePainter:
+def device(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
     """Three or four faces at a time: batches of the tests are larger."""
-    return Painter(tiny, SIDE, TOKENS, batch=3)
+    return Painter(tiny, SIDE, TOKENS, batch=3, planes=planes)
 
 
-def recorded(tiny: MuseTalkNetworks) -> FacePainter:
-    return Painter(tiny, SIDE, TOKENS, batch=3, record=True)
+def recorded(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
+    return Painter(tiny, SIDE, TOKENS, batch=3, record=True, planes=planes)
 
 
 CPU = [pytest.param((host, "cpu"), id="host"), pytest.param((device, "cpu"), id="device")]
@@ -59,6 +75,25 @@ def painter(request: pytest.FixtureRequest) -> FacePainter:
     dtype = torch.float64 if place == "cuda" else torch.float32
     made: FacePainter = make(networks(device=place, dtype=dtype))
     return made
+
+
+@pytest.fixture(params=[*CPU, *GPU])
+def both(request: pytest.FixtureRequest) -> Both:
+    """A painter of RGB, one of planes, and how the second converts whole pictures."""
+    make, place = request.param
+    tiny = networks(device=place, dtype=torch.float64 if place == "cuda" else torch.float32)
+    return make(tiny), make(tiny, planes=True), by_opencv if make is host else by_torch
+
+
+def by_opencv(picture: Image) -> Planes:
+    from lipstream.planes import to_i420
+
+    return to_i420(evened(picture), BT601)
+
+
+def by_torch(picture: Image) -> Planes:
+    planes: Planes = to_planes(torch.from_numpy(evened(picture))).numpy()
+    return planes
 
 
 def finished(painter: FacePainter, requests: list[FaceRequest]) -> list[Image]:
@@ -132,6 +167,32 @@ def test_a_picture_is_the_callers_own(painter: FacePainter) -> None:
         picture[:] = 0
     for one, pixels in zip(requests, before, strict=True):
         assert (one.avatar.frames[one.frame].pixels == pixels).all()
+
+
+@pytest.mark.parametrize("size", [PICTURE, ODD], ids=["even", "odd"])
+def test_planes_are_those_of_the_same_pictures(both: Both, size: tuple[int, int]) -> None:
+    rgb, planes, convert = both
+    requests = spoken(12, picture=size)
+    for found, picture in zip(finished(planes, requests), finished(rgb, requests), strict=True):
+        expected = convert(picture)
+        assert found.shape == expected.shape and found.dtype == np.uint8
+        away = np.abs(found.astype(int) - expected)
+        height, width = picture.shape[:2]
+        chroma = away[len(evened(picture)) :].reshape(2, (height + 1) // 2, (width + 1) // 2)
+        # What an odd picture has twice is not painted the second time.
+        for part in (away[:height, :width], chroma[:, : height // 2, : width // 2]):
+            assert part.max() <= 1
+            assert (part > 0).mean() < 0.02
+
+
+def test_planes_without_a_face_are_made_once(both: Both) -> None:
+    _, painter, _ = both
+    avatar, faces = avatar_with_faces(3)
+    bare = painter.keep(avatar, faces).bare(0)
+    before = bare.copy()
+    finished(painter, [FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
+    assert painter.keep(avatar, faces).bare(0) is bare
+    assert (bare == before).all() and not bare.flags.writeable
 
 
 def test_memory_of_the_host_is_used_again() -> None:

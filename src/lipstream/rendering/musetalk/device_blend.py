@@ -7,6 +7,7 @@ and rarely; where a mask is zero none does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,12 +19,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lipstream.colour import BT601, evened
+from lipstream.rendering.musetalk.backdrops import (
+    Backdrop,
+    PlaneBackdrop,
+    RgbBackdrop,
+    even_plan,
+)
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import AvatarFrame
     from lipstream.rendering.musetalk.blending import BlendPlan
     from lipstream.rendering.musetalk.preparation import MuseFaces
+    from lipstream.video import Image, Planes
 
 # OpenCV's fixed point: weights of a row and of a column sum up to this. The sum of a row loses four
 # bits, its product with a column's weight sixteen; two of the bits left are rounded away.
@@ -40,6 +50,9 @@ class KeptFaces:
     below: Tensor  # (pixels, 3) uint8: what lies under the regions of all frames, joined
     masks: Tensor  # (pixels,) uint8
     starts: tuple[int, ...]  # per frame, the first pixel of its region
+    plans: tuple[BlendPlan | None, ...]
+    backdrop: Backdrop
+    planes: bool  # what changes is converted to planes, and regions are of whole 2x2 pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,33 +60,59 @@ class Patch:
     """One painted face and where it goes."""
 
     kept: KeptFaces
-    frame: int  # of the avatar
-    plan: BlendPlan
+    frame: int  # of the avatar; it has a face
     strength: float
     start: int  # of its bytes among those of the batch
 
     @property
+    def plan(self) -> BlendPlan:
+        plan = self.kept.plans[self.frame]
+        assert plan is not None
+        return plan
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the bytes that change, RGB or planes."""
+        height, width = self.plan.mask.shape
+        return (height * 3 // 2, width) if self.kept.planes else (height, width, 3)
+
+    @property
     def size(self) -> int:
-        """Bytes of the pixels that change."""
-        return 3 * int(self.plan.mask.size)
+        """Bytes that change."""
+        return math.prod(self.shape)
 
 
 def keep_faces(
-    frames: Sequence[AvatarFrame], faces: MuseFaces, device: torch.device, dtype: torch.dtype
+    frames: Sequence[AvatarFrame],
+    faces: MuseFaces,
+    device: torch.device,
+    dtype: torch.dtype,
+    planes: bool = False,
 ) -> KeptFaces:
     """Copy what all frames of an avatar need; returns when the device has it."""
-    sizes = [0 if plan is None else int(plan.mask.size) for plan in faces.plans]
+
+    def convert(picture: Image) -> Planes:
+        return np.asarray(to_planes(torch.tensor(picture, device=device)).cpu().numpy(), np.uint8)
+
+    plans = tuple(faces.plans)
+    if planes:
+        plans = tuple(None if plan is None else even_plan(plan) for plan in plans)
+    sizes = [0 if plan is None else int(plan.mask.size) for plan in plans]
     starts = tuple(accumulate(sizes, initial=0))
     below, masks = np.empty((starts[-1], 3), np.uint8), np.empty(starts[-1], np.uint8)
-    for frame, plan, start, size in zip(frames, faces.plans, starts, sizes, strict=False):
+    for frame, plan, start, size in zip(frames, plans, starts, sizes, strict=False):
         if plan is not None and size:
-            below[start : start + size] = frame.pixels[plan.region.slices].reshape(-1, 3)
+            pixels = evened(frame.pixels) if planes else frame.pixels
+            below[start : start + size] = pixels[plan.region.slices].reshape(-1, 3)
             masks[start : start + size] = plan.mask.ravel()
     kept = KeptFaces(
         torch.tensor(faces.latents).to(device, dtype),
         torch.from_numpy(below).to(device),
         torch.from_numpy(masks).to(device),
         starts[:-1],
+        plans,
+        PlaneBackdrop(frames, convert) if planes else RgbBackdrop(frames),
+        planes,
     )
     if device.type == "cuda":
         torch.cuda.current_stream(device).synchronize()
@@ -81,29 +120,33 @@ def keep_faces(
 
 
 def composite(pictures: Tensor, patches: Sequence[Patch], table: Tensor, out: Tensor) -> None:
-    """Write the pixels that change of all `patches` into `out`, each from its start on.
+    """Write the bytes that change of all `patches` into `out`, each from its start on.
 
     `pictures`: (n, side, side, 3) uint8, one per patch. `table`: what `fill_table` made of the same
-    patches, on the device. `out`: (bytes,) uint8. Waits for nothing where the device is a GPU.
+    patches, on the device. `out`: (bytes,) uint8. All patches give RGB, or all give planes. Waits
+    for nothing where the device is a GPU.
     """
     if pictures.is_cuda and _kernel_there():
         from lipstream.rendering.musetalk.composite_kernel import launch
 
-        launch(pictures, table, out, max((patch.plan.mask.size for patch in patches), default=0))
+        largest = max((patch.plan.mask.size for patch in patches), default=0)
+        launch(pictures, table, out, largest, planes=any(patch.kept.planes for patch in patches))
         return
     for picture, patch in zip(pictures, patches, strict=True):
         if patch.size:
-            out[patch.start : patch.start + patch.size] = blended(picture, patch).flatten()
+            changed = blended(picture, patch)
+            changed = to_planes(changed) if patch.kept.planes else changed
+            out[patch.start : patch.start + patch.size] = changed.flatten()
 
 
-def rehearse(pictures: Tensor) -> None:
+def rehearse(pictures: Tensor, planes: bool = False) -> None:
     """Compile what `composite` needs for pictures like these, so that no batch waits for it."""
     if pictures.is_cuda and _kernel_there():
         from lipstream.rendering.musetalk.composite_kernel import launch
 
         table = torch.ones((1, COLUMNS), dtype=torch.int64, device=pictures.device)
         table[:, PIXELS] = 0  # so that no address is followed
-        launch(pictures[:1], table, torch.zeros_like(pictures[0]).flatten(), 1)
+        launch(pictures[:1], table, torch.zeros_like(pictures[0]).flatten(), 1, planes=planes)
 
 
 def fill_table(patches: Sequence[Patch], table: NDArray[np.int64]) -> None:
@@ -148,6 +191,23 @@ def blended(picture: Tensor, patch: Patch) -> Tensor:
     return mixed.round().to(torch.uint8)
 
 
+def to_planes(picture: Tensor) -> Tensor:
+    """(height, width, 3) uint8 RGB with even sides -> (height * 3 / 2, width) uint8 `Planes`.
+
+    Chroma is the mean of four pixels, rounded before and after, as in `planes.to_i420`.
+    """
+    height, width = picture.shape[:2]
+    red, green, blue = picture.float().unbind(-1)
+    luma, *chroma = (
+        (red * row[0] + green * row[1] + blue * row[2] + row[3] + 0.5).to(torch.uint8)
+        for row in BT601.rows
+    )
+    halves = [(plane.view(height // 2, 2, width // 2, 2).sum((1, 3)) + 2) // 4 for plane in chroma]
+    return torch.cat([luma.flatten(), *(half.to(torch.uint8).flatten() for half in halves)]).view(
+        height * 3 // 2, width
+    )
+
+
 def _taps(
     pixels: range, source: int, target: int, device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -155,7 +215,8 @@ def _taps(
     at = torch.arange(pixels.start, pixels.stop, dtype=torch.int32, device=device)
     # Twice `target` times where the pixel's middle lies, counted from the middle of the first.
     place = ((2 * at + 1) * source - target).clamp(min=0)
-    first = place // (2 * target)
+    # Beside the box there is nothing, and no mask.
+    first = (place // (2 * target)).clamp(max=source - 1)
     rest = place - first * (2 * target)
     weight = (rest * (2 * ONE) + 2 * target) // (4 * target)
     second = (first + 1).clamp(max=source - 1)

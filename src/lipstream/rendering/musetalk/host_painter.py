@@ -5,47 +5,65 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.rendering.composite import paste
+from lipstream.colour import BT601
+from lipstream.planes import to_i420
+from lipstream.rendering.musetalk.backdrops import Backdrop, PlaneBackdrop, RgbBackdrop
 from lipstream.rendering.musetalk.blending import blend
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.painter import FaceRequest, Pending
+from lipstream.rendering.musetalk.painting import FaceRequest, Pending
 from lipstream.rendering.musetalk.vae import to_pictures
 
 if TYPE_CHECKING:
     from lipstream.rendering.musetalk.preparation import MuseFaces
-    from lipstream.video import Floats, Image
+    from lipstream.video import Floats, Image, Picture
 
 
 class HostPainter:
     """Composites with OpenCV, bit for bit as published; paints when it is asked for the pictures.
 
-    There is nothing to overlap on a CPU. Threads take turns.
+    There is nothing to overlap on a CPU. Threads take turns. With `planes` pictures are given as
+    `Planes`.
     """
 
-    def __init__(self, networks: MuseTalkNetworks) -> None:
+    def __init__(self, networks: MuseTalkNetworks, *, planes: bool = False) -> None:
         self._networks = networks
+        self._planes = planes
+        self._backdrops: WeakKeyDictionary[Avatar, Backdrop] = WeakKeyDictionary()
         self._lock = threading.Lock()
+        self._keeping = threading.Lock()  # nobody who wants a bare picture waits for painting
 
-    def keep(self, avatar: Avatar, faces: MuseFaces) -> None:
-        """Nothing is kept."""
+    def keep(self, avatar: Avatar, faces: MuseFaces) -> Backdrop:
+        """Convert the pictures of an avatar; they stay as long as the avatar itself."""
+        if not self._planes:
+            return RgbBackdrop(avatar.frames)
+        with self._keeping:
+            found = self._backdrops.get(avatar)
+            if found is None:
+                found = PlaneBackdrop(avatar.frames, partial(to_i420, matrix=BT601))
+                self._backdrops[avatar] = found
+            return found
 
     def begin(self, requests: Sequence[FaceRequest]) -> Pending:
         return _Unpainted(self, requests)
 
-    def pictures(self, requests: Sequence[FaceRequest]) -> list[Image]:
+    def pictures(self, requests: Sequence[FaceRequest]) -> list[Picture]:
         """The pictures of `requests`."""
         pictures = []
         for request, face in zip(requests, self.faces(requests), strict=True):
+            backdrop = self.keep(request.avatar, request.faces)
             picture = request.avatar.frames[request.frame].pixels
-            patch, region = blend(picture, face, request.plan, request.strength)
-            pictures.append(paste(picture, patch, region))
+            pixels, region = blend(picture, face, request.plan, request.strength)
+            patch, where = backdrop.patch(request.frame, pixels, region)
+            pictures.append(backdrop.with_patch(request.frame, patch, where))
         return pictures
 
     @torch.inference_mode()
@@ -66,5 +84,5 @@ class _Unpainted:
     painter: HostPainter
     requests: Sequence[FaceRequest]
 
-    def finish(self) -> list[Image]:
+    def finish(self) -> list[Picture]:
         return self.painter.pictures(self.requests)

@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
-from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
+from lipstream.avatar.avatar import Avatar, ping_pong
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.host_painter import HostPainter
-from lipstream.rendering.musetalk.painter import FacePainter, FaceRequest, Pending
+from lipstream.rendering.musetalk.painting import (
+    BareRequest,
+    FacePainter,
+    FaceRequest,
+    begin_pictures,
+)
 from lipstream.rendering.musetalk.preparation import (
     FaceSettings,
     MuseFaces,
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
 
     from lipstream.progress import Progress
     from lipstream.rendering.musetalk.preparation import Locate, Parse
-    from lipstream.video import Floats, Image
+    from lipstream.video import Floats, Picture
 
 
 class MuseTalkRenderer:
@@ -75,27 +80,22 @@ class MuseTalkRenderer:
         self._painter.keep(avatar, faces)
         return avatar
 
-    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+    def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
         """One picture per request; all faces that speak go through the networks in one batch."""
         return self.begin(requests).finish()
 
     def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
         """The same, begun: on a GPU nothing is waited for before `finish`."""
-        shown = [self._shown(request) for request in requests]
-        faces = [face for _, face in shown if face is not None]
-        return _Shown(tuple(shown), self._painter.begin(faces) if faces else None)
+        return begin_pictures(self._painter, [self._shown(request) for request in requests])
 
-    def _shown(self, request: FrameRequest) -> tuple[AvatarFrame, FaceRequest | None]:
-        """Which frame of the avatar a request shows and the face to paint on it.
-
-        None where nothing is painted: there is no face, or it is at rest.
-        """
+    def _shown(self, request: FrameRequest) -> FaceRequest | BareRequest:
+        """The face to paint, or what is shown where there is none or it is at rest."""
         avatar, said = request.avatar, request.conditioning
         position = ping_pong(int(request.index * FPS / self._fps), len(avatar.frames))
-        frame, faces = avatar.frames[position], self._faces_of(avatar)
+        faces = self._faces_of(avatar)
         if said is None or request.strength <= 0 or faces.plans[position] is None:
-            return frame, None
-        return frame, FaceRequest(avatar, faces, position, said, request.strength)
+            return BareRequest(self._painter.keep(avatar, faces), position)
+        return FaceRequest(avatar, faces, position, said, request.strength)
 
     def _faces_of(self, avatar: Avatar) -> MuseFaces:
         """What was prepared of an avatar; prepared now where it was not."""
@@ -127,21 +127,6 @@ class MuseTalkRenderer:
     def _tensor(self, array: Floats) -> torch.Tensor:
         networks = self.networks
         return torch.from_numpy(array).to(networks.device, networks.dtype)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
-    """A batch of pictures, those with a face on their way."""
-
-    shown: tuple[tuple[AvatarFrame, FaceRequest | None], ...]
-    faces: Pending | None
-
-    def finish(self) -> list[Image]:
-        """See `PendingPictures`."""
-        painted = iter([] if self.faces is None else self.faces.finish())
-        return [
-            frame.pixels.copy() if face is None else next(painted) for frame, face in self.shown
-        ]
 
 
 def _settled(settings: FaceSettings, vae: Vae) -> FaceSettings:

@@ -12,10 +12,12 @@ from lipstream.errors import OptionError
 from lipstream.rendering.musetalk.checkpoint import load_checkpoint, load_parser, load_tiny
 from lipstream.rendering.musetalk.dwpose import DwPose
 from lipstream.rendering.musetalk.graphs import SIZES
+from lipstream.rendering.musetalk.host_painter import HostPainter
 from lipstream.rendering.musetalk.layout import find_landmarks
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer, fingerprint
 from lipstream.rendering.musetalk.packed import packable
 from lipstream.rendering.musetalk.painter import Painter
+from lipstream.rendering.musetalk.painting import FacePainter
 from lipstream.rendering.musetalk.parsing import FaceParser
 from lipstream.rendering.musetalk.preparation import FaceSettings
 from lipstream.rendering.musetalk.switches import Switches, switched
@@ -74,12 +76,14 @@ def open_musetalk(
         landmarks="mesh" if landmarks is None else "dwpose",
         labels="mesh" if parser is None else "bisenet",
     )
-    painter = None
+    painter: FacePainter = HostPainter(networks, planes=config.planes)
     if device.type == "cuda":
         tokens = (STEPS_BEFORE + STEPS_AFTER) * networks.speech.layers
         # Recording takes seconds: worth it where many batches follow.
         record = config.live or config.optimized
-        painter = Painter(networks, config.side, tokens, batch=batch, record=record)
+        painter = Painter(
+            networks, config.side, tokens, batch=batch, record=record, planes=config.planes
+        )
     renderer = MuseTalkRenderer(
         networks,
         fps,

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.rendering.composite import paste
+from lipstream.rendering.musetalk.backdrops import Backdrop
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.device_blend import (
     KeptFaces,
@@ -22,51 +22,14 @@ from lipstream.rendering.musetalk.device_blend import (
     rehearse,
 )
 from lipstream.rendering.musetalk.graphs import SIZES, Canvas, sizes_for
+from lipstream.rendering.musetalk.painting import FaceRequest, Pending
 from lipstream.rendering.musetalk.staging import Staging
 
 if TYPE_CHECKING:
-    from lipstream.rendering.musetalk.blending import BlendPlan
     from lipstream.rendering.musetalk.preparation import MuseFaces
-    from lipstream.video import Floats, Image
+    from lipstream.video import Picture
 
 SHRINK = 8  # pixels per latent
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FaceRequest:
-    """One frame of an avatar whose face shall speak."""
-
-    avatar: Avatar
-    faces: MuseFaces  # of the avatar
-    frame: int  # of the avatar; it has a face
-    audio: Floats  # (tokens, width) of what is heard
-    strength: float = 1.0  # 0..1 between the picture and what is painted
-
-    @property
-    def plan(self) -> BlendPlan:
-        plan = self.faces.plans[self.frame]
-        assert plan is not None
-        return plan
-
-
-class Pending(Protocol):
-    """Faces on their way."""
-
-    def finish(self) -> list[Image]:
-        """The whole picture of every request, in their order. Once; it may be forgotten instead."""
-        ...
-
-
-class FacePainter(Protocol):
-    """What the renderer asks of `Painter` and of `HostPainter`."""
-
-    def keep(self, avatar: Avatar, faces: MuseFaces) -> None:
-        """Do what is needed once per avatar; `begin` would do it on first sight."""
-        ...
-
-    def begin(self, requests: Sequence[FaceRequest]) -> Pending:
-        """Start with at least one face; batches are painted in the order they were begun."""
-        ...
 
 
 class Painter:
@@ -75,7 +38,8 @@ class Painter:
     On a GPU everything is ordered by one stream of its own, so that batches in flight share their
     memory on the device; on the host each has its own. Copying the result takes 0.3 % of the time
     that painting it does: a second stream for it would gain less than its events cost. With
-    `record` batches are replayed from recordings, which are made here and take seconds.
+    `record` batches are replayed from recordings, which are made here and take seconds. With
+    `planes` pictures are given as `Planes`, which the device converts the faces to.
 
     Runs on a CPU too, for tests. May be used from any thread.
     """
@@ -88,8 +52,10 @@ class Painter:
         *,
         batch: int = SIZES[-1],
         record: bool = False,
+        planes: bool = False,
     ) -> None:
         self._networks = networks
+        self._planes = planes
         self._device = networks.device
         self._stream: torch.cuda.Stream | None = None
         if self._device.type == "cuda":
@@ -102,7 +68,7 @@ class Painter:
             # Neither the weights nor the canvas need be there yet.
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
             with self._on_stream():
-                rehearse(self._canvas.pictures)
+                rehearse(self._canvas.pictures, planes)
             if record:
                 self._canvas.record()
         self._kept: WeakKeyDictionary[Avatar, KeptFaces] = WeakKeyDictionary()
@@ -110,9 +76,9 @@ class Painter:
         self._out = torch.zeros(0, dtype=torch.uint8, device=self._device)
         self._lock = threading.Lock()
 
-    def keep(self, avatar: Avatar, faces: MuseFaces) -> None:
+    def keep(self, avatar: Avatar, faces: MuseFaces) -> Backdrop:
         """Bring an avatar to the device; it stays as long as the avatar itself."""
-        self._kept_faces(avatar, faces)
+        return self._kept_faces(avatar, faces).backdrop
 
     @torch.inference_mode()
     def begin(self, requests: Sequence[FaceRequest]) -> Pending:
@@ -122,7 +88,7 @@ class Painter:
             staging = self._spare.pop() if self._spare else Staging(self._stream)
             staging.fill([request.audio for request in requests], patches)
             self._launch(staging, patches)
-        return _Painted(self, staging, requests, patches)
+        return _Painted(self, staging, patches)
 
     @property
     def spare(self) -> int:
@@ -140,7 +106,7 @@ class Painter:
         start = 0
         for request in requests:
             kept = self._kept_faces(request.avatar, request.faces)
-            patch = Patch(kept, request.frame, request.plan, request.strength, start)
+            patch = Patch(kept, request.frame, request.strength, start)
             patches.append(patch)
             start += patch.size
         return patches
@@ -167,7 +133,9 @@ class Painter:
         with self._lock:
             kept = self._kept.get(avatar)
         if kept is None:
-            kept = keep_faces(avatar.frames, faces, self._device, self._networks.dtype)
+            kept = keep_faces(
+                avatar.frames, faces, self._device, self._networks.dtype, self._planes
+            )
             if self._stream is not None:
                 # The avatar may go while a batch still reads this.
                 for tensor in (kept.latents, kept.below, kept.masks):
@@ -186,16 +154,15 @@ class _Painted:
 
     painter: Painter
     staging: Staging
-    requests: Sequence[FaceRequest]
     patches: Sequence[Patch]
 
-    def finish(self) -> list[Image]:
+    def finish(self) -> list[Picture]:
         """See `Pending`."""
         self.staging.wait()
         flat, pictures = self.staging.result.numpy(), []
-        for request, patch in zip(self.requests, self.patches, strict=True):
-            pixels = flat[patch.start : patch.start + patch.size]
-            picture, shape = request.avatar.frames[request.frame].pixels, patch.plan.mask.shape
-            pictures.append(paste(picture, pixels.reshape(*shape, 3), patch.plan.region))
+        for patch in self.patches:
+            changed = flat[patch.start : patch.start + patch.size].reshape(patch.shape)
+            backdrop = patch.kept.backdrop
+            pictures.append(backdrop.with_patch(patch.frame, changed, patch.plan.region))
         self.painter.put_back(self.staging)
         return pictures
