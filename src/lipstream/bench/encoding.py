@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.video import Picture
 
-    Encode: TypeAlias = Callable[[Image, int], object]  # picture, its index in the stream
+    Encode: TypeAlias = Callable[[Picture, int], object]  # picture, its index in the stream
 
 BITRATE = 2_500_000
 NEEDED = ("av", "aiortc", "cv2")

@@ -27,6 +27,7 @@ PLAIN, COMPILED, OURS, TURBO = (
     "lipstream (b)",
     "turbo, approximate",
 )
+PLANES = f"{OURS}, planes"  # whole pictures for a video encoder, not RGB as all others
 
 
 _Shapes: TypeAlias = tuple[tuple[int, int, int], tuple[int, int]]

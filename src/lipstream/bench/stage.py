@@ -14,13 +14,19 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport, ping_pon
 from lipstream.bench.compose import published_is_there
 from lipstream.bench.workload import TOKENS, Place, Workload
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.painter import FacePainter, FaceRequest, Painter, Pending
+from lipstream.rendering.musetalk.painter import Painter
+from lipstream.rendering.musetalk.painting import (
+    BareRequest,
+    FacePainter,
+    FaceRequest,
+    begin_pictures,
+)
 from lipstream.rendering.renderer import FrameRequest, PendingPictures
 
 if TYPE_CHECKING:
     from lipstream.progress import Progress
     from lipstream.rendering.musetalk.preparation import MuseFaces
-    from lipstream.video import Floats, Image
+    from lipstream.video import Floats, Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,58 +48,37 @@ class Stage:
         self.avatar = Avatar(frames, True, "drawn", report)
         drawn: Any = DrawnFaces(work.latents.cpu().numpy(), work.places)
         self._faces = cast("MuseFaces", drawn)
-        painter.keep(self.avatar, self._faces)
+        self._backdrop = painter.keep(self.avatar, self._faces)
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """See `Renderer`; there is nothing to do."""
         return avatar
 
-    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+    def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
         """See `Renderer`."""
         return self.begin(requests).finish()
 
     def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
         """See `PipelinedRenderer`."""
-        speaking = [
-            FaceRequest(
-                self.avatar,
-                self._faces,
-                ping_pong(request.index, len(self.avatar.frames)),
-                request.conditioning,
-                request.strength,
-            )
-            for request in requests
-            if request.conditioning is not None
-        ]
-        return _Shown(self, requests, self.painter.begin(speaking) if speaking else None)
+        return begin_pictures(self.painter, [self._shown(request) for request in requests])
+
+    def _shown(self, request: FrameRequest) -> FaceRequest | BareRequest:
+        position, said = ping_pong(request.index, len(self.avatar.frames)), request.conditioning
+        if said is None:
+            return BareRequest(self._backdrop, position)
+        return FaceRequest(self.avatar, self._faces, position, said, request.strength)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shown:
-    """A batch, those that speak on their way."""
-
-    stage: Stage
-    requests: Sequence[FrameRequest]
-    pending: Pending | None
-
-    def finish(self) -> list[Image]:
-        painted = iter([] if self.pending is None else self.pending.finish())
-        return [
-            self.stage.avatar.at(request.index).pixels
-            if request.conditioning is None
-            else next(painted)
-            for request in self.requests
-        ]
-
-
-def open_painter(work: Workload, networks: MuseTalkNetworks, batch: int) -> FacePainter:
+def open_painter(
+    work: Workload, networks: MuseTalkNetworks, batch: int, *, planes: bool = False
+) -> FacePainter:
     """The painter that the product takes on this device, recordings and all."""
     if networks.device.type == "cpu" and published_is_there():
         from lipstream.rendering.musetalk.host_painter import HostPainter
 
-        return HostPainter(networks)
+        return HostPainter(networks, planes=planes)
     side, record = 8 * work.sizes.latent, networks.device.type == "cuda"
-    return Painter(networks, side, TOKENS, batch=batch, record=record)
+    return Painter(networks, side, TOKENS, batch=batch, record=record, planes=planes)
 
 
 def _report(width: int, height: int, frames: int) -> QualityReport:
