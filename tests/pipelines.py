@@ -28,6 +28,7 @@ class StripePipeline(StripeRenderer):
         refuse_early: bool = False,
     ) -> None:
         super().__init__()
+        self.overlaps = True
         self.clock, self.cost_ms = clock or ManualClock(), cost_ms
         self.refuse, self.refuse_early = refuse, refuse_early
         self.diary: list[str] = []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.rendering.backends import Backend, open_backend
-from lipstream.rendering.renderer import FrameRequest, PendingPictures, PipelinedRenderer
+from lipstream.rendering.renderer import FrameRequest, PendingPictures, pipelined
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import frame_ms
 from lipstream.video import TimedFrame
@@ -58,10 +58,10 @@ class Engine:
         of the last are given out: one more batch is held, and what is done with pictures costs it
         no time.
         """
-        renderer = self.backend.renderer
-        if not isinstance(renderer, PipelinedRenderer):
+        renderer = pipelined(self.backend.renderer)
+        if renderer is None:
             for batch in self._batches(groups):
-                yield from self._timed(batch, renderer.render(batch))
+                yield from self._timed(batch, self.backend.renderer.render(batch))
             return
         earlier: tuple[list[FrameRequest], PendingPictures] | None = None
         for batch in self._batches(groups):

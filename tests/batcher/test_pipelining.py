@@ -15,7 +15,7 @@ from lipstream.engine import Engine
 from lipstream.offline import render_stream
 from lipstream.playout import ManualClock
 from lipstream.rendering.backends import Backend
-from lipstream.rendering.renderer import FrameRequest, PipelinedRenderer
+from lipstream.rendering.renderer import FrameRequest, pipelined
 from lipstream.speech.encoder import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes
@@ -47,9 +47,12 @@ def finish(worker: Batcher) -> None:
         pass
 
 
-def test_only_a_renderer_that_can_begin_is_pipelined() -> None:
-    assert isinstance(StripePipeline(), PipelinedRenderer)
-    assert not isinstance(StripeRenderer(), PipelinedRenderer)
+def test_only_a_renderer_whose_device_draws_meanwhile_is_pipelined() -> None:
+    renderer = StripePipeline()
+    assert pipelined(renderer) is renderer
+    assert pipelined(StripeRenderer()) is None
+    renderer.overlaps = False
+    assert pipelined(renderer) is None
 
 
 def test_the_next_batch_is_begun_before_the_last_is_waited_for() -> None:
@@ -67,6 +70,18 @@ def test_the_next_batch_is_begun_before_the_last_is_waited_for() -> None:
     ]
     assert (worker.counts.batches, worker.counts.drawn) == (3, 5)
     assert renderer.clock.now_ms() == 30  # the device was never idle
+
+
+def test_where_nothing_overlaps_no_batch_waits_for_the_next_to_be_begun() -> None:
+    """A processor draws in `finish`: its frames would be a batch late for nothing."""
+    renderer = StripePipeline()
+    renderer.overlaps = False
+    worker, lane = live(renderer)
+    frames = [frame(index) for index in range(3)]
+    lane.draw(frames)
+    assert worker.step() and [one.done for one in frames] == [True, False, False]
+    finish(worker)
+    assert renderer.diary == [f"{word} {n}" for n in range(3) for word in ("begin", "finish")]
 
 
 def test_a_batch_alone_is_delivered_without_another() -> None:

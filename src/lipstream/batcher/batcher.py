@@ -18,7 +18,7 @@ from lipstream.batcher.reserve import Reserve
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.playout import Clock, MonotonicClock
-from lipstream.rendering.renderer import PipelinedRenderer
+from lipstream.rendering.renderer import PipelinedRenderer, pipelined
 from lipstream.rendering.threads import one_thread_per_picture
 from lipstream.stream import Segment
 from lipstream.timeline import FPS
@@ -86,8 +86,7 @@ class Batcher:
         self._lanes: list[Lane] = []
         self._closed = False
         self._thread: threading.Thread | None = None
-        renderer = engine.backend.renderer
-        self._pipelined = renderer if isinstance(renderer, PipelinedRenderer) else None
+        self._pipelined = pipelined(engine.backend.renderer)
         self._begun: Begun | None = None  # used by the working thread alone
         self._free_ms = 0  # when the last batch was delivered
         self._pace: float = 0.0  # ms that a batch with speech takes, about

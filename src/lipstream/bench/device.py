@@ -102,6 +102,8 @@ class VirtualBatch:
 class PipelinedDevice(VirtualDevice):
     """The same for a batcher that gives the next batch before it takes the one before."""
 
+    overlaps = True
+
     def begin(self, requests: Sequence[FrameRequest]) -> VirtualBatch:
         """Give the device a batch; the processor's part of the one before is done meanwhile."""
         batch = self.launch(requests)

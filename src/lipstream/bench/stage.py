@@ -50,6 +50,11 @@ class Stage:
         self._faces = cast("MuseFaces", drawn)
         self._backdrop = painter.keep(self.avatar, self._faces)
 
+    @property
+    def overlaps(self) -> bool:
+        """See `PipelinedRenderer`."""
+        return self.painter.overlaps
+
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """See `Renderer`; there is nothing to do."""
         return avatar

@@ -53,7 +53,12 @@ class PendingPictures(Protocol):
 
 @runtime_checkable
 class PipelinedRenderer(Renderer, Protocol):
-    """A renderer whose device draws while the caller does something else."""
+    """A renderer whose device may draw while the caller does something else."""
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether it does; else `finish` draws, and one batch begun before it would only wait."""
+        ...
 
     def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
         """Start drawing and return at once; batches are drawn in the order they were begun.
@@ -61,3 +66,10 @@ class PipelinedRenderer(Renderer, Protocol):
         `render` is `begin(requests).finish()` and may be called while a batch is pending.
         """
         ...
+
+
+def pipelined(renderer: Renderer) -> PipelinedRenderer | None:
+    """The renderer, where the next batch should be begun before the last one is waited for."""
+    if isinstance(renderer, PipelinedRenderer) and renderer.overlaps:
+        return renderer
+    return None

@@ -108,6 +108,11 @@ def same(found: list[Image], expected: list[Image], most: int = 1) -> None:
         assert (away > 0).mean() < 0.01
 
 
+def test_a_processor_paints_nothing_meanwhile() -> None:
+    assert not host(networks()).overlaps
+    assert not device(networks()).overlaps
+
+
 def test_the_device_paints_what_the_host_paints() -> None:
     tiny, requests = networks(), spoken(8)
     expected = finished(host(tiny), requests)
@@ -119,6 +124,7 @@ def test_the_device_paints_what_the_host_paints() -> None:
 
 @pytest.mark.parametrize("painter", GPU, indirect=True)
 def test_a_gpu_paints_what_a_cpu_paints(painter: FacePainter) -> None:
+    assert painter.overlaps
     requests = spoken(8)
     same(finished(painter, requests), finished(device(networks()), requests), most=2)
 

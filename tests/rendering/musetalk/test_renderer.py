@@ -18,7 +18,7 @@ from lipstream.rendering.backends import open_backend
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
 from lipstream.rendering.musetalk.painter import Painter
 from lipstream.rendering.musetalk.preparation import FaceSettings
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.renderer import FrameRequest, pipelined
 
 if TYPE_CHECKING:
     from lipstream.video import Floats
@@ -45,6 +45,10 @@ def heard(models: Path) -> Floats:
     (rows,) = backend.encoder.encode([ear.hear(sound.astype(np.float32), range(1))])
     row: Floats = rows[0]
     return row
+
+
+def test_a_processor_is_given_one_batch_after_the_other(muse: MuseTalkRenderer) -> None:
+    assert pipelined(muse) is None
 
 
 def test_rest_is_the_source_picture_and_asks_no_network(

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Convert: TypeAlias = Callable[[Image], Planes]  # RGB with even sides
 
+KEPT_BYTES = 1_000_000_000  # of planes per avatar: 29 s of a clip at 1280x720
+
 
 class Backdrop(Protocol):
     """The pictures of one avatar, by frame."""
@@ -31,8 +33,8 @@ class Backdrop(Protocol):
         """The picture without a painted face."""
         ...
 
-    def patch(self, frame: int, pixels: Image, region: Box) -> tuple[Picture, Box]:
-        """RGB `pixels` of a `region` in the form that `with_patch` takes, and where they go."""
+    def patch(self, picture: Image, pixels: Image, region: Box) -> tuple[Picture, Box]:
+        """RGB `pixels` of a `region` of `picture` as `with_patch` takes them, and where they go."""
         ...
 
     def with_patch(self, frame: int, patch: Picture, region: Box) -> Picture:
@@ -49,7 +51,7 @@ class RgbBackdrop:
     def bare(self, frame: int) -> Image:
         return self.frames[frame].pixels.copy()
 
-    def patch(self, frame: int, pixels: Image, region: Box) -> tuple[Image, Box]:
+    def patch(self, picture: Image, pixels: Image, region: Box) -> tuple[Image, Box]:
         return pixels, region
 
     def with_patch(self, frame: int, patch: Image, region: Box) -> Image:
@@ -57,27 +59,40 @@ class RgbBackdrop:
 
 
 class PlaneBackdrop:
-    """Pictures for a video encoder. Those without a face are shared: nobody writes to them."""
+    """Pictures for a video encoder; whoever gets one shows it and does not write to it.
 
-    def __init__(self, frames: Sequence[AvatarFrame], convert: Convert) -> None:
+    As many of the first ones as fit into `room` bytes are converted at once and kept: a clip's are
+    not even decoded again. The others are converted each time.
+    """
+
+    def __init__(
+        self, frames: Sequence[AvatarFrame], convert: Convert, room: int = KEPT_BYTES
+    ) -> None:
         self._frames, self._convert = frames, convert
-        self._planes = [convert(evened(frame.pixels)) for frame in frames]
-        for planes in self._planes:
+        self._kept: list[Planes] = []
+        for frame in frames:
+            planes = convert(evened(frame.pixels))
+            if room < planes.nbytes:
+                break
+            room -= planes.nbytes
             planes.flags.writeable = False
+            self._kept.append(planes)
 
     def bare(self, frame: int) -> Planes:
-        return self._planes[frame]
+        if frame < len(self._kept):
+            return self._kept[frame]
+        return self._convert(evened(self._frames[frame].pixels))
 
-    def patch(self, frame: int, pixels: Image, region: Box) -> tuple[Planes, Box]:
+    def patch(self, picture: Image, pixels: Image, region: Box) -> tuple[Planes, Box]:
         if not pixels.size:
             return pixels, region
         wide = even_box(region)
-        around = evened(self._frames[frame].pixels)[wide.slices].copy()
+        around = evened(picture)[wide.slices].copy()
         around[region.within(wide).slices] = pixels
         return self._convert(around), wide
 
     def with_patch(self, frame: int, patch: Planes, region: Box) -> Planes:
-        planes = self._planes[frame]
+        planes = self.bare(frame)
         return paste_planes(planes, patch, region) if patch.size else planes
 
 

@@ -39,7 +39,12 @@ class HostPainter:
         self._planes = planes
         self._backdrops: WeakKeyDictionary[Avatar, Backdrop] = WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._keeping = threading.Lock()  # nobody who wants a bare picture waits for painting
+        self._keeping = threading.Lock()
+
+    @property
+    def overlaps(self) -> bool:
+        """No: `finish` paints."""
+        return False
 
     def keep(self, avatar: Avatar, faces: MuseFaces) -> Backdrop:
         """Convert the pictures of an avatar; they stay as long as the avatar itself."""
@@ -47,10 +52,11 @@ class HostPainter:
             return RgbBackdrop(avatar.frames)
         with self._keeping:
             found = self._backdrops.get(avatar)
-            if found is None:
-                found = PlaneBackdrop(avatar.frames, partial(to_i420, matrix=BT601))
-                self._backdrops[avatar] = found
-            return found
+        if found is None:
+            found = PlaneBackdrop(avatar.frames, partial(to_i420, matrix=BT601))
+            with self._keeping:  # not before: nobody waits while another's avatar is converted
+                found = self._backdrops.setdefault(avatar, found)
+        return found
 
     def begin(self, requests: Sequence[FaceRequest]) -> Pending:
         return _Unpainted(self, requests)
@@ -62,7 +68,7 @@ class HostPainter:
             backdrop = self.keep(request.avatar, request.faces)
             picture = request.avatar.frames[request.frame].pixels
             pixels, region = blend(picture, face, request.plan, request.strength)
-            patch, where = backdrop.patch(request.frame, pixels, region)
+            patch, where = backdrop.patch(picture, pixels, region)
             pictures.append(backdrop.with_patch(request.frame, patch, where))
         return pictures
 

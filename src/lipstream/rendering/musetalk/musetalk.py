@@ -69,6 +69,11 @@ class MuseTalkRenderer:
         self._faces: WeakKeyDictionary[Avatar, MuseFaces] = WeakKeyDictionary()
         self._preparing = threading.Lock()  # takes long; painting goes on meanwhile
 
+    @property
+    def overlaps(self) -> bool:
+        """See `PipelinedRenderer`; on a GPU it does."""
+        return self._painter.overlaps
+
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """The avatar with its faces: they are saved with it and found again."""
         with self._preparing:

@@ -76,13 +76,18 @@ class Painter:
         self._out = torch.zeros(0, dtype=torch.uint8, device=self._device)
         self._lock = threading.Lock()
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether the device paints while the caller does something else: a GPU does."""
+        return self._stream is not None
+
     def keep(self, avatar: Avatar, faces: MuseFaces) -> Backdrop:
         """Bring an avatar to the device; it stays as long as the avatar itself."""
         return self._kept_faces(avatar, faces).backdrop
 
     @torch.inference_mode()
     def begin(self, requests: Sequence[FaceRequest]) -> Pending:
-        """Start with at least one face; never waits for the device."""
+        """Start with at least one face; waits for the device only to bring an avatar there."""
         patches = self._patches(requests)
         with self._lock, self._on_stream():
             staging = self._spare.pop() if self._spare else Staging(self._stream)

@@ -51,6 +51,11 @@ class Pending(Protocol):
 class FacePainter(Protocol):
     """What the renderer asks of `Painter` and of `HostPainter`."""
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether it paints between `begin` and `finish`."""
+        ...
+
     def keep(self, avatar: Avatar, faces: MuseFaces) -> Backdrop:
         """Do what is needed once per avatar; `begin` would do it on first sight."""
         ...
