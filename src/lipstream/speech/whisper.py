@@ -178,11 +178,13 @@ class WhisperSpeech:
     def _batch(self, samples: Sequence[Floats]) -> list[Floats]:
         dimensions, weight = self.encoder.dimensions, self.encoder.encoder.conv1.weight
         length = dimensions.steps * FEATURE_STEP
-        padded = np.zeros((len(samples), length), np.float32)
+        longest = max(len(piece) for piece in samples)
+        padded = np.zeros((len(samples), longest), np.float32)  # the rest there, not on its way
         for row, piece in zip(padded, samples, strict=True):
             row[: len(piece)] = piece
         mel = log_mel(torch.from_numpy(padded).to(weight.device), dimensions.mel_bins, length)
-        heard: Floats = self.encoder(mel.to(weight.dtype)).float().cpu().numpy()
+        states = self.encoder(mel.to(weight.dtype))[:, : longest // FEATURE_STEP]
+        heard: Floats = states.cpu().float().numpy()
         return [
             features[: len(piece) // FEATURE_STEP]
             for features, piece in zip(heard, samples, strict=True)

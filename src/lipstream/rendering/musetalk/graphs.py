@@ -70,7 +70,7 @@ class Canvas:
     def record(self) -> None:
         """Record every size. Takes seconds and, for all sizes together, the memory of the largest.
 
-        Nothing else may paint meanwhile; other threads may use the device.
+        Nothing else may paint meanwhile, nor multiply matrices on a GPU in another thread.
         """
         stream = self._stream
         assert stream is not None, "only a GPU records"
@@ -84,10 +84,14 @@ class Canvas:
                         self._run(size)
                 stream.synchronize()
                 graph = torch.cuda.CUDAGraph()
+                # What cuBLAS works in shall be the recording's own: torch.compile, for one, takes
+                # away the one that was there, process-wide.
+                torch._C._cuda_clearCublasWorkspaces()
                 with torch.cuda.graph(
                     graph, pool=pool, stream=stream, capture_error_mode="thread_local"
                 ):
                     self._run(size)
+                torch._C._cuda_clearCublasWorkspaces()
                 self._graphs[size] = graph
         stream.synchronize()
 
