@@ -16,20 +16,12 @@ from tests.timed import Take, judge, take_until
 
 ARTEFACT = Path(__file__).resolve().parents[2] / "build" / "browser.json"
 BAR, MUSETALK = "bar", "tiny musetalk"
-# How soon something is seen tells of the processor where that runs the networks.
-DELAYS = ("seen after sending", "silent after an interrupt", "closed after an interrupt")
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
-def bounds(backend: str, run: Run) -> list[Check]:
-    """What a run with this backend has to keep."""
-    checks = run.checks()
-    return checks if backend == BAR else [one for one in checks if not one.name.startswith(DELAYS)]
-
-
 # Every test is one figure of the same run.
-FIGURES = [(backend, one.name) for backend in (BAR, MUSETALK) for one in bounds(backend, Run())]
+FIGURES = [(backend, one.name) for backend in (BAR, MUSETALK) for one in Run().checks()]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +44,7 @@ def takes(
     def runs(service: Service) -> list[Take[Run]]:
         return take_until(
             lambda: stage.run(run_live(stage.browser, service)),
-            lambda run: all(check.passed for check in bounds(backend, run)),
+            lambda run: all(check.passed for check in run.checks()),
         )
 
     if backend in done:
