@@ -1,4 +1,4 @@
-"""RGB to the planes that video codecs take, and pictures put together from planes."""
+"""RGB to the planes that video codecs take."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK = 512  # pixels of one face that one program computes
-QUADS = 128  # 2x2 pixels, as many
+QUADS = BLOCK // 4  # the same, as 2x2 pixels
 MATRIX = tuple(number for row in BT601.rows for number in row)
 
 
@@ -31,6 +31,25 @@ def _taps(
     rest = place - first * (2 * target)
     weight = (rest * (2 * one) + 2 * target) // (4 * target)
     return first, tl.minimum(first + 1, source - 1), tl.where(first < source - 1, weight, 0)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _face(
+    pictures: tl.tensor,
+    table: tl.tensor,
+    out: tl.tensor,
+    height: tl.tensor,
+    width: tl.tensor,
+    columns: tl.constexpr,
+) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    """Of the program's face: its row, what was painted, where it is written; width and pixels of
+    its region.
+    """
+    face = tl.program_id(1)
+    row = table + face * columns
+    picture = pictures + face.to(tl.int64) * height * width * 3
+    target = out + tl.load(row + 2)
+    return row, picture, target, tl.load(row + 7).to(tl.int32), tl.load(row + 8).to(tl.int32)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -82,11 +101,7 @@ def _composite(
     block: tl.constexpr,
 ) -> None:
     """Program (i, n): RGB of the pixels i * block and on of the region of face n."""
-    face = tl.program_id(1)
-    row = table + face * columns
-    picture = pictures + face.to(tl.int64) * height * width * 3
-    target = out + tl.load(row + 2)
-    across, pixels = tl.load(row + 7).to(tl.int32), tl.load(row + 8).to(tl.int32)
+    row, picture, target, across, pixels = _face(pictures, table, out, height, width, columns)
     pixel = tl.program_id(0) * block + tl.arange(0, block)
     x, y, there = pixel % across, pixel // across, pixel < pixels
     for channel in tl.static_range(3):
@@ -122,11 +137,7 @@ def _composite_planes(
     block: tl.constexpr,
 ) -> None:
     """Program (i, n): planes of the 2x2 pixels i * block and on of the region of face n."""
-    face = tl.program_id(1)
-    row = table + face * columns
-    picture = pictures + face.to(tl.int64) * height * width * 3
-    target = out + tl.load(row + 2)
-    across, pixels = tl.load(row + 7).to(tl.int32), tl.load(row + 8).to(tl.int32)
+    row, picture, target, across, pixels = _face(pictures, table, out, height, width, columns)
     quad = tl.program_id(0) * block + tl.arange(0, block)
     there = quad < pixels // 4
     half = tl.maximum(across // 2, 1)  # of an empty region, too
@@ -159,11 +170,9 @@ def launch(
     assert table.shape == (count, COLUMNS) and table.is_contiguous(), table.shape
     if count == 0 or largest == 0:
         return
+    grid = (triton.cdiv(largest, BLOCK), count)
+    given = (pictures, table, out, height, width, COLUMNS, ONE, NEARLY_255)
     if planes:
-        quads = (triton.cdiv(largest, 4 * QUADS), count)
-        constants = (COLUMNS, ONE, NEARLY_255, MATRIX, QUADS)
-        _composite_planes[quads](pictures, table, out, height, width, *constants)
+        _composite_planes[grid](*given, MATRIX, QUADS)
     else:
-        grid = (triton.cdiv(largest, BLOCK), count)
-        numbers = (COLUMNS, ONE, NEARLY_255, BLOCK)
-        _composite[grid](pictures, table, out, height, width, *numbers)
+        _composite[grid](*given, BLOCK)
