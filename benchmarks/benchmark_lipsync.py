@@ -22,12 +22,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import describe  # noqa: E402
-from lipstream.audio import AudioChunk  # noqa: E402
 from lipstream.avatar.avatar import Avatar  # noqa: E402
 from lipstream.avatar.build import build_avatar  # noqa: E402
 from lipstream.config import MuseTalkConfig  # noqa: E402
-from lipstream.container import open_audio  # noqa: E402
 from lipstream.engine import Engine  # noqa: E402
+from lipstream.media.audio import AudioChunk  # noqa: E402
+from lipstream.media.audio_reader import open_audio  # noqa: E402
 from lipstream.offline import render_stream  # noqa: E402
 from lipstream.rendering.backends import open_backend  # noqa: E402
 

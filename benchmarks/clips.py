@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.metrics import Track
-from lipstream.container import open_audio
+from lipstream.media.audio_reader import open_audio
 from training.phonemes import ARPABET, Segment, aperture, targets
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 HERE = Path(__file__).parent
 AUDIOBOOK = Path("/usr/share/pocketsphinx/test/data/librivox")

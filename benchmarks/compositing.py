@@ -29,10 +29,10 @@ import numpy as np
 from benchmarks.machine import describe
 from lipstream.bench.compose import compose_as_published
 from lipstream.bench.workload import Place
-from lipstream.colour import BT601
-from lipstream.planes import to_i420
-from lipstream.rendering.composite import paste, paste_planes
-from lipstream.video import Box
+from lipstream.media.colour import BT601
+from lipstream.media.i420 import to_i420
+from lipstream.media.image import Box
+from lipstream.media.paste import paste, paste_planes
 
 if TYPE_CHECKING:
     Way: TypeAlias = Callable[[], object]

@@ -20,7 +20,7 @@ from lipstream.timeline import frame_count
 from training.phonemes import aperture
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 FPS = 25
 LATE = 0.120  # seconds by which the delayed control lags

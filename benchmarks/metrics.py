@@ -18,7 +18,7 @@ from lipstream.avatar import landmarks as lm
 from training.phonemes import Kind, Segment, gestures
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 Curve = NDArray[np.float64]
 

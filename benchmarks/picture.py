@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
-from lipstream.video import Box
+from lipstream.media.image import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 MARGIN = 0.5  # mouth widths around jaw and mouth that speech may move
 NEIGHBOURHOOD = 0.5  # face heights around the face that count: far background is too easy

@@ -35,7 +35,7 @@ from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DRAWN = 4  # details are drawn so many times larger and averaged down

@@ -33,7 +33,7 @@ from lipstream.errors import MissingError
 from lipstream.speech.ear import ArticulationEncoder
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 IDLE_SECONDS = 24  # of silence in which blinks are counted
 CONTROL_PORTRAIT = "closed"

@@ -15,7 +15,7 @@ from lipstream.avatar.face import FaceFinder
 from lipstream.avatar.landmarks import FACE_OVAL, face_height
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 HD = (1280, 720)  # width, height
 BUST = 290  # pixels from forehead to chin

@@ -34,8 +34,8 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import open_avatar
 from lipstream.batcher import Batcher
 from lipstream.config import AvatarConfig
-from lipstream.container import open_audio
 from lipstream.engine import Engine
+from lipstream.media.audio_reader import open_audio
 from lipstream.rendering.backends import open_backend
 from lipstream.session import Session
 

@@ -18,15 +18,15 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import build_avatar
 from lipstream.avatar.landmarks import CHIN, FOREHEAD, face_height
 from lipstream.config import AvatarConfig, MotionConfig
-from lipstream.container import open_audio
 from lipstream.engine import Engine
+from lipstream.media.audio_reader import open_audio
 from lipstream.offline import render_stream
 from lipstream.rendering.backends import open_backend
 from lipstream.rendering.renderer import FrameRequest
 from lipstream.speech.articulation import PARAMETERS
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 CELL, COLUMNS, QUALITY = 200, 7, 84  # pixels, cells in a row, JPEG quality

@@ -13,13 +13,13 @@ import numpy as np
 
 from benchmarks.drivers import Take
 from benchmarks.metrics import Curve, eye_opening, opening
-from lipstream.audio import AudioChunk
 from lipstream.avatar import landmarks as lm
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import open_avatar
 from lipstream.avatar.face import Face, FaceFinder
 from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.puppet.puppet import PuppetRenderer
@@ -28,8 +28,8 @@ from lipstream.stream import LipSyncStream
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Image
     from lipstream.progress import Progress
-    from lipstream.video import Floats, Image
 
 STILL = MotionConfig(blink=False, sway=False)
 LIVELY = MotionConfig()

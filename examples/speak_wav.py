@@ -29,8 +29,9 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 from websockets.asyncio.client import connect
 
-from lipstream.audio import AudioChunk
-from lipstream.container import MovieWriter, open_audio
+from lipstream.media.audio import AudioChunk
+from lipstream.media.audio_reader import open_audio
+from lipstream.media.mp4_writer import MovieWriter
 
 SPEECH_RATE = 24_000  # Hz of what is sent
 SOUND_RATE = 48_000  # Hz of what comes back

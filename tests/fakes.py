@@ -15,8 +15,8 @@ from lipstream.speech.encoder import Plan
 from lipstream.timeline import FPS, frame_start
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Image
     from lipstream.progress import Progress
-    from lipstream.video import Floats, Image
 
 
 class StripeEar:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk, Resampler
 from lipstream.avatar.avatar import Avatar
 from lipstream.batcher import Batcher
 from lipstream.batcher.hearing import pcm16
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
+from lipstream.media.resampler import Resampler
 from lipstream.playout import ManualClock
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.renderer import FrameRequest
@@ -22,7 +23,7 @@ from tests.fakes import StripeRenderer, blank_avatar, read_strength, read_stripe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 TICK_MS = 10
 

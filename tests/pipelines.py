@@ -10,7 +10,7 @@ from lipstream.rendering.renderer import FrameRequest
 from tests.fakes import StripeRenderer
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 class StripePipeline(StripeRenderer):

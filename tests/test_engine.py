@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
 from lipstream.speech.encoder import Plan
 from lipstream.stream import Segment
 from tests.fakes import StripeRenderer, blank_avatar, read_stripes, stripe_backend

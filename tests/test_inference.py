@@ -11,7 +11,7 @@ import pytest
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import CheckpointError, MissingError, OptionError
 from lipstream.inference import BatchLipSyncProcessor, MuseTalkInference
-from tests.media import tone
+from tests.media_files import tone
 
 DATA = Path(__file__).parent / "data"
 PORTRAIT = DATA / "portrait.png"  # 256x256

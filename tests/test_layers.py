@@ -1,77 +1,106 @@
-"""Imports go downwards only, and what is heavy is loaded only where it is used."""
+"""Imports go downwards only and never in circles; what is heavy is loaded only where it is used."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 import lipstream
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 SOURCE = Path(lipstream.__file__).parent
 
-# A module imports from its own layer and from those below; a folder is one entry.
+# A module belongs to the longest of these names that it begins with, and imports from its own
+# layer and from those below.
 LAYERS = {
+    # values
     "errors": 0,
     "config": 0,
     "progress": 0,
     "timeline": 0,
-    "audio": 0,
-    "video": 0,
-    "colour": 0,
+    "media.audio": 0,
+    "media.resampler": 0,
+    "media.image": 0,
+    "media.colour": 0,
+    # parts
     "playout": 1,
-    "planes": 1,
-    "container": 1,
+    "media": 1,
     "weights": 1,
     "avatar": 1,
     "speech": 1,
     "rendering": 1,
+    # flow
     "stream": 2,
     "engine": 2,
     "batcher": 2,
+    # use
     "session": 3,
     "offline": 3,
     "inference": 3,
     "realtime": 3,
+    # shell
     "server": 4,
     "bench": 4,
     "cli": 4,
-    "__init__": 4,
-    "__main__": 4,
+    "": 4,  # the public names, and `python -m lipstream`
 }
 HEAVY = {"torch", "cv2", "av", "PIL", "onnxruntime", "aiortc", "fastapi", "scipy"}
 VALUES = {"numpy", "soxr"}  # what the lowest layer may need besides the standard library
 PLAIN = {"errors", "config", "progress", "timeline"}  # need nothing at all
-
-MODULES = sorted(SOURCE.rglob("*.py"))
-
-
-def place(path: Path) -> str:
-    """The entry of LAYERS a file belongs to."""
-    return path.relative_to(SOURCE).with_suffix("").parts[0]
+TORCH = {"speech.musetalk", "rendering.musetalk", "bench"}  # are built on it
 
 
-def imports(path: Path, at_import: bool = False) -> Iterator[str]:
-    """Dotted names a file imports (`at_import`: when loaded), but not those only for types."""
-    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+def module_name(path: Path) -> str:
+    """`media.audio` for src/lipstream/media/audio.py, `media` for its __init__.py."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def entry(name: str) -> str:
+    """The entry of LAYERS a module belongs to."""
+    parts = name.split(".")
+    return next(
+        known for n in range(len(parts), -1, -1) if (known := ".".join(parts[:n])) in LAYERS
+    )
+
+
+@cache
+def imports(name: str, at_import: bool = False, types: bool = False) -> frozenset[str]:
+    """Dotted names a module imports: when it is loaded, ever, or also for type checkers only."""
+    found: set[str] = set()
+    pending: list[ast.AST] = [ast.parse(MODULES[name].read_text(encoding="utf-8"))]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            assert node.level == 0, f"{name}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING" and not types:
             pending += node.orelse
         elif not (at_import and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
             pending += ast.iter_child_nodes(node)
+    return frozenset(found)
+
+
+def own_modules(names: frozenset[str]) -> set[str]:
+    """The modules of this package that imported names lead to."""
+    found = set()
+    for dotted in names:
+        parts = dotted.split(".")
+        if parts[0] != "lipstream":
+            continue
+        inside = [".".join(parts[1:n]) for n in range(len(parts), 1, -1)]
+        found.add(next((one for one in inside if one in MODULES), ""))
+    return found
 
 
 def top(name: str) -> str:
@@ -87,29 +116,43 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_nothing_is_imported_from_a_higher_layer(path: Path) -> None:
-    assert place(path) in LAYERS, f"{path} has no layer yet; give it one here"
-    for name in imports(path):
-        if top(name) == "lipstream" and name != "lipstream.__version__":
-            target = name.split(".")[1]
-            assert LAYERS[target] <= LAYERS[place(path)], f"{path} imports {name} from above"
+def test_nothing_is_imported_from_a_higher_layer() -> None:
+    above = [
+        f"{name} imports {target}"
+        for name in MODULES
+        for target in own_modules(imports(name) - {"lipstream.__version__"})
+        if LAYERS[entry(target)] > LAYERS[entry(name)]
+    ]
+    assert not above
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
-def test_values_need_nothing_heavy(path: Path) -> None:
-    found = {top(name) for name in imports(path)} - set(sys.stdlib_module_names) - {"lipstream"}
-    if place(path) in PLAIN:
-        assert not found, f"{path} imports {found}"
-    elif LAYERS[place(path)] == 0:
-        assert found <= VALUES, f"{path} imports {found}"
+def test_every_module_has_a_layer() -> None:
+    assert {name for name in MODULES if entry(name) == ""} <= {"", "__main__"}
+
+
+def test_nothing_is_imported_in_circles() -> None:
+    """Not even for types: a name that two modules need stands in a third."""
+    graph = {name: own_modules(imports(name, types=True)) - {"", name} for name in MODULES if name}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" <- ".join(error.args[1]))
+
+
+def test_values_need_nothing_heavy() -> None:
+    for name in MODULES:
+        found = {top(one) for one in imports(name)} - set(sys.stdlib_module_names) - {"lipstream"}
+        if entry(name) in PLAIN:
+            assert not found, f"{name} imports {found}"
+        elif LAYERS[entry(name)] == 0:
+            assert found <= VALUES, f"{name} imports {found}"
 
 
 def test_torch_is_optional() -> None:
-    """Outside what is built on it or measures it, torch is imported inside functions at most."""
-    for path in MODULES:
-        if not {"musetalk", "speech", "bench"} & set(path.parts):
-            assert "torch" not in {top(name) for name in imports(path, at_import=True)}, path
+    """Outside what is built on it, torch is imported inside functions at most."""
+    for name in MODULES:
+        if not name.startswith(tuple(TORCH)):
+            assert "torch" not in {top(one) for one in imports(name, at_import=True)}, name
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

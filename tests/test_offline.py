@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import build_avatar
 from lipstream.config import AvatarConfig
-from lipstream.container import open_audio
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.audio_reader import open_audio
 from lipstream.offline import render_file, render_stream
 from lipstream.speech.encoder import Plan
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
-from tests.media import tone, write_wav
+from tests.media_files import tone, write_wav
 
 DATA = Path(__file__).parent / "data"
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipstream.errors import OptionError
+from lipstream.media.image import TimedFrame
 from lipstream.playout import FrameBuffer, ManualClock
-from lipstream.video import TimedFrame
 
 
 class HastyClock:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.archive import save_avatar
 from lipstream.errors import AudioError, OptionError
+from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.realtime import MOST_AVATARS, OptimizedLipSyncEngine, RealtimeLipSyncEngine
-from tests.media import tone
+from tests.media_files import tone
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 DATA = Path(__file__).parent / "data"
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.audio import AudioChunk
 from lipstream.batcher import Batcher
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
 from lipstream.playout import ManualClock
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.renderer import FrameRequest
@@ -22,7 +22,7 @@ from lipstream.timeline import FPS, UNIT_MS, UNIT_SAMPLES
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 HOUR_MS = 3_600_000
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.audio import AudioChunk
 from lipstream.errors import AudioError, OptionError
+from lipstream.media.audio import AudioChunk
 from lipstream.speech.encoder import Plan
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import FPS, frame_count, frame_ms

@@ -13,7 +13,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lipstream.audio import AudioChunk as AudioChunk
     from lipstream.avatar.archive import load_avatar as load_avatar
     from lipstream.avatar.archive import save_avatar as save_avatar
     from lipstream.avatar.avatar import Avatar as Avatar
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from lipstream.errors import LipstreamError as LipstreamError
     from lipstream.inference import BatchLipSyncProcessor as BatchLipSyncProcessor
     from lipstream.inference import MuseTalkInference as MuseTalkInference
+    from lipstream.media.audio import AudioChunk as AudioChunk
+    from lipstream.media.image import TimedFrame as TimedFrame
     from lipstream.offline import render_file as render
     from lipstream.offline import render_file as render_file
     from lipstream.offline import render_stream as render_stream
@@ -36,12 +37,11 @@ if TYPE_CHECKING:
     from lipstream.realtime import RealtimeLipSyncEngine as RealtimeLipSyncEngine
     from lipstream.rendering.backends import open_backend as open_backend
     from lipstream.stream import LipSyncStream as LipSyncStream
-    from lipstream.video import TimedFrame as TimedFrame
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AudioChunk": "lipstream.audio",
+    "AudioChunk": "lipstream.media.audio",
     "Avatar": "lipstream.avatar.avatar",
     "AvatarConfig": "lipstream.config",
     "BatchLipSyncProcessor": "lipstream.inference",
@@ -55,7 +55,7 @@ _HOMES = {
     "MuseTalkInference": "lipstream.inference",
     "OptimizedLipSyncEngine": "lipstream.realtime",
     "RealtimeLipSyncEngine": "lipstream.realtime",
-    "TimedFrame": "lipstream.video",
+    "TimedFrame": "lipstream.media.image",
     "build_avatar": "lipstream.avatar.build",
     "load_avatar": "lipstream.avatar.archive",
     "open_avatar": "lipstream.avatar.build",

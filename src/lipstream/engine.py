@@ -7,14 +7,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.media.image import TimedFrame
 from lipstream.rendering.backends import Backend, open_backend
 from lipstream.rendering.renderer import FrameRequest, PendingPictures, pipelined
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import frame_ms
-from lipstream.video import TimedFrame
 
 if TYPE_CHECKING:
-    from lipstream.video import Picture
+    from lipstream.media.image import Picture
 
 
 class Engine:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import open_avatar
 from lipstream.config import MuseTalkConfig
-from lipstream.container import MovieWriter
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.mp4_writer import MovieWriter
 from lipstream.offline import render_stream
 from lipstream.rendering.backends import open_backend
 from lipstream.rendering.renderer import FrameRequest
@@ -23,7 +23,7 @@ from lipstream.rendering.renderer import FrameRequest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 
 class MuseTalkInference:
@@ -60,7 +60,7 @@ class MuseTalkInference:
         at least one. `sample_rate` is of PCM; a file tells its own.
         """
         if isinstance(audio, (str, Path)):
-            from lipstream.container import open_audio
+            from lipstream.media.audio_reader import open_audio
 
             with open_audio(audio) as sound:
                 return self._frames(avatar, sound)

@@ -6,19 +6,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import open_avatar
 from lipstream.config import AvatarConfig, MovieConfig
-from lipstream.container import MovieWriter, open_audio
-from lipstream.container.target import checked_target
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.audio_reader import open_audio
+from lipstream.media.image import TimedFrame
+from lipstream.media.mp4_writer import MovieWriter
+from lipstream.media.output_path import checked_target
 from lipstream.progress import Progress
 from lipstream.rendering.threads import one_thread_per_picture
 from lipstream.stream import Segment
 from lipstream.timeline import frame_count
-from lipstream.video import TimedFrame
 
 
 @dataclass(frozen=True, slots=True)

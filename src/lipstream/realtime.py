@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.archive import load_avatar
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.build import build_avatar, digest
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
+from lipstream.media.audio import AudioChunk
 from lipstream.rendering.backends import open_backend
 from lipstream.stream import LipSyncStream, Segment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 MOST_AVATARS = 8  # prepared avatars that are kept; the one used longest ago goes first
 MOST_STREAMS = 64  # utterances that `process_audio_chunk` has open, likewise

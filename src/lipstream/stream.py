@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk, Resampler
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import AudioError, OptionError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.resampler import Resampler
 from lipstream.speech.encoder import Context, Ear, SpeechEncoder
 from lipstream.timeline import FPS, frame_count, frame_ms, frame_start
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)

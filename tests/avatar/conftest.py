@@ -12,7 +12,7 @@ from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 DATA = Path(__file__).parents[1] / "data"
 

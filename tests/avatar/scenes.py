@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 def placed(portrait: Image, x: float = 0, y: float = 0, angle: float = 0, size: float = 1) -> Image:

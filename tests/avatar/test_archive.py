@@ -20,7 +20,7 @@ from tests.avatar.scenes import covered, write_clip
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 @pytest.fixture(scope="module")

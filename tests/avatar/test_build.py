@@ -19,7 +19,7 @@ from tests.avatar.scenes import covered, faceless, pasted, placed, swaying, writ
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.avatar.face import FaceFinder
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 CONFIG = AvatarConfig()
 EXAMPLES = Path(__file__).parents[2] / "examples"

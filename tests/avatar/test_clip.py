@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lipstream.avatar.face import FaceFinder
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 def cuts(frames: Iterable[Image]) -> list[int]:

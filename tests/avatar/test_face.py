@@ -16,7 +16,7 @@ from lipstream.errors import MissingError
 from tests.avatar.scenes import faceless, pasted, placed
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 def test_one_face_with_all_its_points_inside_the_picture(face: Face) -> None:

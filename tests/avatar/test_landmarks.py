@@ -12,7 +12,7 @@ from lipstream.avatar import landmarks
 from lipstream.avatar.face import Face
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 CONTOURS = {
     name: value

@@ -17,7 +17,7 @@ from tests.avatar.scenes import pasted
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import QualityReport
     from lipstream.avatar.face import Face, FaceFinder
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 CONFIG = AvatarConfig()
 PATH = Path("anna.png")

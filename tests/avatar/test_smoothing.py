@@ -11,7 +11,7 @@ from lipstream.avatar.landmarks import LIPS, POINTS, RIGID
 from lipstream.avatar.smoothing import LONGEST_GAP, fill_gaps, jitter, runs, smooth
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 
 @pytest.fixture(scope="module")

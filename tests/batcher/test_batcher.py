@@ -24,7 +24,7 @@ from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripe
 from tests.live import FussyRenderer
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 AVATAR = blank_avatar()
 

@@ -15,7 +15,7 @@ from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.pipelines import StripePipeline
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 AVATAR = blank_avatar()
 COST_MS = 30  # of a frame: 33 a second

@@ -17,7 +17,7 @@ from tests.live import FussyRenderer
 from tests.pipelines import StripePipeline
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 AVATAR = blank_avatar()
 MOUTH = np.zeros(1, np.float32)

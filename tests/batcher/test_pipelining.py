@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.audio import AudioChunk
 from lipstream.batcher import Batcher, Drawing, Lane, Listening
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.playout import ManualClock
 from lipstream.rendering.backends import Backend
@@ -23,7 +23,7 @@ from tests.live import Stage
 from tests.pipelines import StripePipeline
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 AVATAR = blank_avatar()
 

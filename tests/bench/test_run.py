@@ -232,23 +232,3 @@ def test_a_portrait_is_given_or_found(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("lipstream.bench.puppet.__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))
     with pytest.raises(MissingError, match="give one with --avatar"):
         find_portrait(None)
-
-
-BARE = """
-import importlib.util, runpy, sys
-gone = {"cv2", "PIL", "av", "aiortc", "soxr", "click", "rich", "scipy", "safetensors", "triton"}
-for name in gone:
-    sys.modules[name] = None
-real = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *more: None if name in gone else real(name, *more)
-sys.argv = ["bench", "--tiny", "--part", "equality", "--part", "schedule", "--batches", "4"]
-runpy.run_module("lipstream.bench", run_name="__main__")
-"""
-
-
-@pytest.mark.slow
-def test_torch_and_numpy_are_enough() -> None:
-    pytest.importorskip("torch", reason="MuseTalk's networks need torch")
-    done = subprocess.run([sys.executable, "-c", BARE], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "[equality: " in done.stdout and "[schedule: " in done.stdout

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from benchmarks import picture
-from lipstream.video import Box
+from lipstream.media.image import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.colour import BT601, evened
 from lipstream.config import MuseTalkConfig
-from lipstream.planes import to_i420
+from lipstream.media.colour import BT601, evened
+from lipstream.media.i420 import to_i420
 from lipstream.rendering.backends import Backend, open_backend
 from lipstream.rendering.renderer import FrameRequest, Renderer
 from lipstream.speech.encoder import Plan
 from lipstream.timeline import FPS, frame_start
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Image, Planes
     from lipstream.progress import Progress
-    from lipstream.video import Floats, Image, Planes
 
 LOOK_AHEAD = 1280  # samples at 16 kHz: 80 ms, as MuseTalk's
 LOUD = 0.05  # root mean square of a frame's sound from which the bar is lit

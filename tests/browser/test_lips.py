@@ -17,18 +17,18 @@ from benchmarks import metrics
 from benchmarks.clips import Clip, load_clips
 from benchmarks.metrics import Curve
 from benchmarks.stage import Watcher
-from lipstream.audio import Resampler
 from lipstream.avatar.face import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
+from lipstream.media.resampler import Resampler
 from tests.browser.service import open_service
 from tests.browser.stage import Stage
 from tests.browser.viewer import AVATAR, Viewer
-from tests.media import write_wav
+from tests.media_files import write_wav
 from tests.timed import judge, take_until
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 

@@ -14,10 +14,10 @@ from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from tests.avatar.scenes import write_clip
 from tests.cli.program import Program, without_settings
-from tests.media import tone, write_wav
+from tests.media_files import tone, write_wav
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
 

@@ -20,10 +20,10 @@ from PIL import Image as Pillow
 from lipstream.avatar import report
 from tests.avatar.scenes import faceless, pasted
 from tests.cli.program import Program, told
-from tests.media import write_wav
+from tests.media_files import write_wav
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 # The peak of the program itself: `ru_maxrss` would begin with that of whoever started it.
 MEMORY = (

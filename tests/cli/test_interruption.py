@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tests.cli.program import COMMAND, Program, contents
-from tests.media import tone, write_wav
+from tests.media_files import tone, write_wav
 
 pty = pytest.importorskip("pty", reason="needs a system with terminals")
 

@@ -13,7 +13,7 @@ from tests.avatar.scenes import faceless, write_clip
 from tests.cli.program import Program, contents
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 def test_a_picture_is_prepared_and_reported(program: Program, portrait: Path) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from lipstream.container import read_clip
+from lipstream.media.video_reader import read_clip
 from tests.cli.program import Program
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 def first_picture(path: str) -> Image:

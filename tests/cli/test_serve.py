@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.cli.program import COMMAND, Program, told
-from tests.media import tone, write_wav
+from tests.media_files import tone, write_wav
 
 PATIENCE_S = 60.0
 

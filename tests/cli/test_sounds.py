@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lipstream.container import open_audio
+from lipstream.media.audio_reader import open_audio
 from tests.cli.program import Program
-from tests.media import tone, write_wav
+from tests.media_files import tone, write_wav
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

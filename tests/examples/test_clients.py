@@ -19,7 +19,7 @@ import pytest
 
 from tests.browser.bar import BAR
 from tests.browser.service import Service, open_service
-from tests.media import tone, write_wav
+from tests.media_files import tone, write_wav
 
 pytestmark = pytest.mark.alone
 

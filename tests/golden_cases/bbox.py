@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk.boxes import face_box, shift_range, with_margin
-from lipstream.video import Box
 from tests.golden_cases.comparing import (
     Case,
     box_of,

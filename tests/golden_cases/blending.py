@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk import blending as ours
 from lipstream.rendering.musetalk.masks import repaint_mask
-from lipstream.video import Box
 from tests.golden_cases.comparing import (
     Case,
     box_of,
@@ -24,8 +24,8 @@ from tests.golden_cases.outcome import Outcome
 from tests.golden_cases.parsing import cheeks
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Image
     from lipstream.rendering.musetalk.masks import Mask
-    from lipstream.video import Image
 
 LEVELS = 1  # of 255; what another build of OpenCV or Pillow may round differently
 INPUTS = {"image_bgr", "face256_bgr", "box", "labels", "left_cheek_width", "right_cheek_width"}

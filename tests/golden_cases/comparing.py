@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lipstream.video import Box
+from lipstream.media.image import Box
 from tests.golden_cases.outcome import Outcome
 
 Case = Mapping[str, NDArray[np.generic]]

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
+from lipstream.media.image import Box
+from lipstream.media.paste import paste
 from lipstream.offline import render_stream
 from lipstream.rendering.backends import Backend
-from lipstream.rendering.composite import paste
 from lipstream.rendering.musetalk.blending import (
     FEATHER_OFFLINE,
     FEATHER_REALTIME,
@@ -46,14 +47,13 @@ from lipstream.rendering.musetalk.unet import add_positions
 from lipstream.speech.excerpt import ExcerptEncoder
 from lipstream.speech.whisper import WhisperSpeech
 from lipstream.timeline import SAMPLE_RATE
-from lipstream.video import Box
 from tests.fakes import blank_avatar
 from tests.golden_cases import unet, vae, whisper
 from tests.golden_cases.comparing import Case, box_of, corners, label, near, not_compared, read_case
 from tests.golden_cases.outcome import Outcome
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 LATENTS = 1e-4
 PAINTED_LATENTS = 5e-4

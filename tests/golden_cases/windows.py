@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.audio import AudioChunk
+from lipstream.media.audio import AudioChunk
 from lipstream.speech.excerpt import PIECE, ExcerptEncoder
 from lipstream.speech.network import SpeechNetwork
 from lipstream.speech.window import tokens, window_steps

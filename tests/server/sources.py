@@ -15,7 +15,7 @@ from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 BITS = 16
 

@@ -16,8 +16,8 @@ from lipstream.server.transport import RestartError, SignallingError
 from lipstream.session import Unit
 
 if TYPE_CHECKING:
-    from lipstream.audio import AudioChunk
     from lipstream.avatar.avatar import Avatar
+    from lipstream.media.audio import AudioChunk
     from lipstream.progress import Progress
     from lipstream.server.stage import Playing
     from lipstream.server.transport import Hearer, Observer, Source, Transport

@@ -15,8 +15,8 @@ from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from lipstream.colour import BT601
-from lipstream.planes import to_i420
+from lipstream.media.colour import BT601
+from lipstream.media.i420 import to_i420
 from lipstream.server.encoders import (
     FRAME_TICKS,
     EncodedPicture,
@@ -32,7 +32,7 @@ from tests.server.sources import MarkedSource, mark, read_mark
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Image, Picture
+    from lipstream.media.image import Image, Picture
 
 CODECS = ["H264", "VP8"]
 

@@ -24,14 +24,14 @@ from lipstream.server.live import LiveStage
 from lipstream.server.settings import ServeSettings
 from lipstream.session import Unit
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
-from tests.media import tone, write_wav
+from tests.media_files import tone, write_wav
 from tests.server.house import BASE, SDP, Socket, until
 from tests.server.viewers import Viewer
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
 PATIENCE_S = 60.0

@@ -13,12 +13,12 @@ from av.audio.frame import AudioFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.audio import AudioChunk
 from lipstream.errors import LipstreamError
+from lipstream.media.audio import AudioChunk
 from lipstream.server.microphone import LONGEST, RATE, STEP, Gaps, Microphone, Utterances
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 noise = np.random.default_rng(5)
 

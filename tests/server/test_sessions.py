@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.media import tone, write_sound, write_video, write_wav
+from tests.media_files import tone, write_sound, write_video, write_wav
 from tests.server.house import House, in_house, settle, until
 
 

@@ -16,7 +16,7 @@ from lipstream.progress import Progress
 from lipstream.server.settings import ServeSettings, UploadLimits
 from tests.avatar.scenes import write_clip
 from tests.fakes import blank_avatar
-from tests.media import tone, write_wav
+from tests.media_files import tone, write_wav
 from tests.server.house import House, in_house, until
 from tests.server.stage import FakeStage
 

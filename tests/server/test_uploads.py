@@ -18,7 +18,7 @@ from lipstream.server.decoding import Order
 from lipstream.server.refusals import Refusal
 from lipstream.server.settings import UploadLimits
 from lipstream.server.uploads import run_isolated, safe_name
-from tests.media import tone, write_sound, write_wav
+from tests.media_files import tone, write_sound, write_wav
 
 PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
 MEBIBYTE = 1 << 20

@@ -14,7 +14,7 @@ from aiortc import MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 from av.audio.frame import AudioFrame
 
-from lipstream.audio import AudioChunk
+from lipstream.media.audio import AudioChunk
 from lipstream.server.encoders import EncodedPicture, H264Encoder
 from lipstream.server.transport import NoObserver
 from lipstream.server.webrtc import MediaWorkers, TransportSettings, WebRTCTransport

@@ -17,7 +17,7 @@ from tests.fakes import StripeRenderer, stripe_backend
 from tests.live import TICK_MS, Player, Stage, babble, pieces
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 SECONDS = 2
 SLOW_MS = 60  # for a batch of speech

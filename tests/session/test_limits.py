@@ -7,8 +7,8 @@ import asyncio
 import numpy as np
 import pytest
 
-from lipstream.audio import AudioChunk
 from lipstream.errors import AudioError, BufferFullError, OptionError
+from lipstream.media.audio import AudioChunk
 from lipstream.session import SessionEvent, SessionLimits
 from tests.live import Stage, babble
 

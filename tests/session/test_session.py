@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.build import build_avatar
 from lipstream.config import MotionConfig, MuseTalkConfig
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.rendering.backends import open_backend
 from lipstream.speech.encoder import Plan

@@ -39,7 +39,7 @@ from lipstream.errors import ArchiveError
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Arrays
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 VERSION = 1
 AGAIN = "prepare the avatar again with 'lipstream prepare'"

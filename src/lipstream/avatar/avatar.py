@@ -11,7 +11,7 @@ from lipstream.errors import ArchiveError, OptionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
     Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 

@@ -26,8 +26,8 @@ from lipstream.timeline import FPS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lipstream.media.image import Floats, Image
     from lipstream.progress import Progress
-    from lipstream.video import Floats, Image
 
 PREPARATION = 2  # raise it when the same file and settings would give another avatar
 # Settings that change the result: the least eye distance says which faces are looked for.
@@ -77,7 +77,7 @@ def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
 
 
 def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> Avatar:
-    from lipstream.container import read_clip
+    from lipstream.media.video_reader import read_clip
 
     images = read_clip(
         path,

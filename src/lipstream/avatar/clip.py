@@ -13,7 +13,7 @@ from lipstream.avatar.smoothing import LONGEST_GAP
 
 if TYPE_CHECKING:
     from lipstream.avatar.face import Face, FaceFinder
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 # A cut changes most of the picture, its colours too, and far more than the frames before it did. A
 # hand before the face changes only a part; a panning camera changes all but keeps the colours.

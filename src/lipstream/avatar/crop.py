@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 
 @dataclass(frozen=True, slots=True)

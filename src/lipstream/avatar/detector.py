@@ -17,7 +17,7 @@ from lipstream.avatar.crop import Square
 from lipstream.avatar.network import Network
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 MODEL = "face_detection_short_range.tflite"
 SIDE = 128  # pixels

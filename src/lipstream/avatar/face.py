@@ -22,7 +22,7 @@ from lipstream.avatar.network import Network
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 MODEL = "face_landmark.tflite"
 MESH_SIDE = 192  # pixels the mesh network sees

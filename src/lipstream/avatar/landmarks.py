@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 POINTS = 468
 

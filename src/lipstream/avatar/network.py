@@ -12,7 +12,7 @@ import numpy as np
 from lipstream.errors import MissingError
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 FOLDER = Path(__file__).with_name("models")
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lipstream.config import AvatarConfig
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 PROFILE = 0.35  # nose offset as a share of the eye distance; beyond, half of the mouth is hidden
 TURNED = 0.20  # visibly turned: the far half of the mouth moves less well

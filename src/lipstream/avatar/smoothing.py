@@ -16,7 +16,7 @@ from lipstream.avatar.landmarks import EYES, LIPS, POINTS, RIGID, eye_distance
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
     Plane: TypeAlias = NDArray[np.complex128]  # (frames, points) positions x + iy
 

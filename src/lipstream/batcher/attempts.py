@@ -10,7 +10,7 @@ from lipstream.rendering.renderer import FrameRequest, PendingPictures, Pipeline
 
 if TYPE_CHECKING:
     from lipstream.batcher.lane import Drawing, Lane
-    from lipstream.video import Picture
+    from lipstream.media.image import Picture
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

@@ -24,7 +24,7 @@ from lipstream.stream import Segment
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Picture
+    from lipstream.media.image import Floats, Picture
 
 PIECES_AT_ONCE = 16  # of speech, heard between two batches of frames
 BELIEVED_MS = 120  # of a batch, at most, unless batches take half as long already

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk, Resampler
+from lipstream.media.audio import AudioChunk
+from lipstream.media.resampler import Resampler
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import SOUND_RATE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 _FULL_SCALE = np.float32(32768)
 

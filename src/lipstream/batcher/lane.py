@@ -12,7 +12,7 @@ from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
     from lipstream.batcher.hearing import Heard, Hearing
-    from lipstream.video import Floats, Picture
+    from lipstream.media.image import Floats, Picture
 
 CREDIT_STEP_MS, MOST_CREDIT_MS = 40, 400
 

@@ -28,7 +28,7 @@ from lipstream.speech.window import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 WAITING = 50  # frames between the networks and the thread that puts faces back, as published
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.bench.workload import Place
-from lipstream.video import Box
+from lipstream.media.image import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 EXPAND = 1.5  # the side of the square that the published script cuts out, in boxes
 

@@ -14,8 +14,8 @@ from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.media.image import Image
     from lipstream.progress import Progress
-    from lipstream.video import Image
 
 
 @dataclass(frozen=True, slots=True)

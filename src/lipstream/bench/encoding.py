@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from lipstream.video import Picture
+    from lipstream.media.image import Picture
 
     Encode: TypeAlias = Callable[[Picture, int], object]  # picture, its index in the stream
 

@@ -12,7 +12,7 @@ import numpy as np
 from lipstream.errors import MissingError, OutputError
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 WIDTH, PANEL, MARGIN, BAR = 900, 300, 60, 26
 # RGB, by how the name of a side begins; the first that fits.

@@ -24,7 +24,7 @@ from lipstream.timeline import FPS, SAMPLE_RATE
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 EXAMPLE = Path("examples") / "portrait.png"
 WARM_UP = 5  # frames
@@ -97,7 +97,7 @@ def measure_puppet(picture: Path, frames: int) -> list[Cost]:
 
 def _hear(avatar: Avatar, frames: int) -> tuple[list[Floats], float]:
     """A conditioning for each frame, and the milliseconds that hearing one took."""
-    from lipstream.audio import AudioChunk
+    from lipstream.media.audio import AudioChunk
     from lipstream.speech.ear import ArticulationEncoder
     from lipstream.stream import LipSyncStream
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.batcher import Drawing
 from lipstream.bench.answers import Answer, Answers, percentile
 from lipstream.bench.device import Pace, PipelinedDevice, VirtualDevice, VirtualTime
 from lipstream.bench.sound import PlainBatcher
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.renderer import FrameRequest
 from lipstream.session import Session
@@ -30,7 +30,7 @@ from lipstream.speech.excerpt import ExcerptEncoder, recent
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 MOST_LATE, MOST_LATE_OF_ONE = 0.01, 0.02
 ENOUGH = 0.90  # of the ceiling

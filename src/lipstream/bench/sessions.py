@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
 from lipstream.batcher import Batcher
 from lipstream.bench.answers import Answers, percentile
 from lipstream.bench.encoding import open_encoders
 from lipstream.bench.schedule import MOST_LATE, MOST_LATE_OF_ONE
 from lipstream.bench.sound import PlainBatcher, speech
 from lipstream.engine import Engine
+from lipstream.media.audio import AudioChunk
 from lipstream.rendering.backends import Backend
 from lipstream.session import Session, SessionEvent
 from lipstream.speech.encoder import SpeechEncoder
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.bench.answers import Spell
     from lipstream.bench.encoding import Encode
+    from lipstream.media.image import Floats
     from lipstream.rendering.renderer import Renderer
-    from lipstream.video import Floats
 
 CHUNK_MS = 100
 SPOKEN_S = 30.0  # of speech, said over and over

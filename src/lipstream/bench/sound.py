@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
 from lipstream.batcher import Batcher, DrawnBatch, Hearing, Lane
 from lipstream.batcher.hearing import pcm16
+from lipstream.media.audio import AudioChunk
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.bench.answers import Spell
     from lipstream.engine import Engine
+    from lipstream.media.image import Floats
     from lipstream.playout import Clock
-    from lipstream.video import Floats
 
 
 class PlainHearing(Hearing):

@@ -24,9 +24,9 @@ from lipstream.rendering.musetalk.painting import (
 from lipstream.rendering.renderer import FrameRequest, PendingPictures
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Picture
     from lipstream.progress import Progress
     from lipstream.rendering.musetalk.preparation import MuseFaces
-    from lipstream.video import Floats, Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)

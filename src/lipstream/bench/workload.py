@@ -16,17 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.switches import Switches, switched
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
 from lipstream.speech.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
-from lipstream.video import Box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 TOKENS = 50  # that a frame hears: ten steps of five layers
 FRAMES = 64  # of the avatar, no two alike

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.media.image import Floats, Picture
     from lipstream.progress import Progress
-    from lipstream.video import Floats, Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -98,7 +98,7 @@ def make_speech(order: Order) -> dict[str, Any]:
     import numpy as np
     import soxr
 
-    from lipstream.container import open_audio
+    from lipstream.media.audio_reader import open_audio
 
     limits, path = order.limits, Path(order.source)
     written = samples = size = 0
@@ -145,8 +145,8 @@ def _picture_size(path: Path) -> tuple[int, int]:
 def _probe_clip(path: Path, limits: UploadLimits) -> None:
     from av.stream import Disposition
 
-    from lipstream.container.source import open_media
     from lipstream.errors import PictureError
+    from lipstream.media.demux import open_media
 
     with open_media(path, PictureError) as container:
         tracks = [

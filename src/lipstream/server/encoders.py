@@ -23,14 +23,14 @@ from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
-from lipstream.colour import BT601, LIMITED, evened
+from lipstream.media.colour import BT601, LIMITED, evened
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
     from aiortc.codecs.base import Encoder as Packets
     from numpy.typing import NDArray
 
-    from lipstream.video import Image, Picture, Planes
+    from lipstream.media.image import Image, Picture, Planes
 
 VIDEO_CLOCK = 90_000  # Hz, of RTP timestamps
 AUDIO_CLOCK = 48_000

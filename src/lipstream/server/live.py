@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
 from lipstream.batcher import Batcher
+from lipstream.media.audio import AudioChunk
 from lipstream.server.capacity import Cost
 from lipstream.server.encoders import FRAME_TICKS, nvenc_works, open_video_encoder
 from lipstream.server.signalling import ice_links
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from lipstream.avatar.avatar import Avatar
     from lipstream.engine import Engine
+    from lipstream.media.image import Picture
     from lipstream.progress import Progress
     from lipstream.server.settings import ServeSettings
     from lipstream.server.signalling import IceServer
     from lipstream.server.stage import Playing
     from lipstream.server.transport import Hearer, Observer, Source, Transport
-    from lipstream.video import Picture
 
 MEASURED_S = 2  # of speech
 MEASURING_S = 3.0  # a backend that takes longer for it cannot talk live anyway

@@ -15,15 +15,15 @@ import numpy as np
 from aiortc import MediaStreamError
 from av.audio.frame import AudioFrame
 
-from lipstream.audio import AudioChunk
 from lipstream.errors import LipstreamError
+from lipstream.media.audio import AudioChunk
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack
     from numpy.typing import NDArray
 
+    from lipstream.media.image import Floats
     from lipstream.server.transport import Hearer
-    from lipstream.video import Floats
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
+from lipstream.media.audio import AudioChunk
 
 if TYPE_CHECKING:
     from lipstream.server.stage import Playing

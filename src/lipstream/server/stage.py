@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from lipstream.audio import AudioChunk
     from lipstream.avatar.avatar import Avatar
+    from lipstream.media.audio import AudioChunk
     from lipstream.progress import Progress
     from lipstream.server.capacity import Cost
     from lipstream.server.signalling import IceServer

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lipstream.audio import AudioChunk
-    from lipstream.video import Image
+    from lipstream.media.audio import AudioChunk
+    from lipstream.media.image import Image
 
 
 class SignallingError(LipstreamError):

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from lipstream.audio import AudioChunk
 from lipstream.errors import LipstreamError
+from lipstream.media.audio import AudioChunk
 from lipstream.server.access import bearer_protocol
 from lipstream.server.refusals import Refusal
 

@@ -15,7 +15,7 @@ from lipstream.session.values import SessionLimits
 from lipstream.timeline import UNIT_MS
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 LEVELS = 3  # steps of strength between rest and speech, one frame each
 WORTHWHILE = 2  # units by which a start must come sooner for it to be planned again

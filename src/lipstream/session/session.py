@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.avatar import Avatar
 from lipstream.batcher import Batcher
 from lipstream.errors import OptionError
+from lipstream.media.audio import AudioChunk
 from lipstream.playout import Clock
 from lipstream.session.plan import Plan, Slot
 from lipstream.session.speech import Speech
@@ -30,7 +30,7 @@ from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 FIRST_PICTURE_MS = 300  # the avatar's own picture is shown when none is drawn by then
 

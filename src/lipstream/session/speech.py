@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-from lipstream.audio import AudioChunk, resampling_ms
 from lipstream.avatar.avatar import Avatar
 from lipstream.batcher import Batcher, Lane
 from lipstream.errors import BufferFullError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.resampler import resampling_ms
 from lipstream.session.utterance import Utterance, check_rate
 from lipstream.session.values import SessionLimits
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE, UNIT_MS

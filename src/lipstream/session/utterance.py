@@ -15,7 +15,7 @@ from lipstream.timeline import SOUND_RATE, UNIT_MS, UNIT_SAMPLES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 BLOCK_MS = 100  # pushed samples are kept in blocks, so that tiny chunks cost no more than large
 PIECE_MS = 240  # at most so much is heard at once

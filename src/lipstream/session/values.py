@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lipstream.video import Picture
+    from lipstream.media.image import Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)

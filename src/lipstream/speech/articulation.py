@@ -20,7 +20,7 @@ from lipstream.errors import MissingError
 from lipstream.speech.logmel import FEATURES
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 PARAMETERS = ("jaw", "round", "wide", "close", "tuck", "teeth", "tongue")
 JAW, ROUND, WIDE, CLOSE, TUCK, TEETH, TONGUE = range(7)

@@ -33,7 +33,7 @@ from lipstream.speech.silence import SilenceGate
 from lipstream.timeline import FEATURE_STEP, frame_start
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 # The network learnt by squared error and is shy: it moves less than it should.
 # Offset and stretch per parameter, tuned on recordings not trained on; see training/REPORT.md.

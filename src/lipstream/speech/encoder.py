@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 
 # What an ear returns and its own encoder's `encode` takes; nobody else looks inside.

@@ -20,7 +20,7 @@ from lipstream.speech.window import STEPS_AFTER, needed_steps, windows
 from lipstream.timeline import FEATURE_STEP, FPS, SAMPLE_RATE, frame_start
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 PIECE = 30 * SAMPLE_RATE  # samples that Whisper hears at once
 PIECE_STEPS = PIECE // FEATURE_STEP

@@ -21,7 +21,7 @@ from lipstream.timeline import FEATURE_STEP
 if TYPE_CHECKING:
     from transformers import HubertConfig, HubertModel
 
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 _QUIET = 1e-7  # added to the variance of a piece, as the network was trained
 _UNUSED = {"masked_spec_embed"}  # only learning needs it

@@ -16,7 +16,7 @@ import numpy as np
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 HOP = FEATURE_STEP // 2  # 160 samples: two windows per step
 WINDOW = 400  # samples, 25 ms

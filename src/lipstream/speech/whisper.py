@@ -22,7 +22,7 @@ from lipstream.errors import CheckpointError
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 HOP = FEATURE_STEP // 2  # 160 samples from one mel column to the next; two columns make a step
 FFT = 400  # samples in a window, 25 ms

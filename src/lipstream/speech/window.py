@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lipstream.timeline import FEATURE_RATE
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 # Of a frame's first step: the window is [first - before, first + after).
 STEPS_BEFORE, STEPS_AFTER = 4, 6

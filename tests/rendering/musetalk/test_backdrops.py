@@ -12,17 +12,17 @@ import pytest
 pytest.importorskip("torch", reason="the painters need torch")
 
 from lipstream.avatar.avatar import AvatarFrame
-from lipstream.colour import BT601
-from lipstream.planes import to_i420
+from lipstream.media.colour import BT601
+from lipstream.media.i420 import to_i420
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk import host_painter
 from lipstream.rendering.musetalk.backdrops import PlaneBackdrop
 from lipstream.rendering.musetalk.host_painter import HostPainter
-from lipstream.video import Box
 from tests.rendering.musetalk.faces import avatar_with_faces
 from tests.rendering.musetalk.networks import networks
 
 if TYPE_CHECKING:
-    from lipstream.video import Image, Planes
+    from lipstream.media.image import Image, Planes
 
 WIDTH, HEIGHT = 24, 16
 PLANES = WIDTH * HEIGHT * 3 // 2  # bytes of a picture's

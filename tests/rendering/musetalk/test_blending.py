@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk import blending
 from lipstream.rendering.musetalk.blending import (
     blend,
@@ -16,7 +17,6 @@ from lipstream.rendering.musetalk.blending import (
     mix,
     plan_blend,
 )
-from lipstream.video import Box
 
 RECORDED = Path(__file__).parents[2] / "golden" / "blending"
 RANDOM = np.random.default_rng(5)

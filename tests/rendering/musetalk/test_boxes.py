@@ -7,6 +7,7 @@ import pytest
 
 from lipstream.avatar import landmarks as lm
 from lipstream.avatar.build import build_avatar
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk.boxes import (
     IBUG,
     MIDDLE,
@@ -15,7 +16,6 @@ from lipstream.rendering.musetalk.boxes import (
     shift_range,
     with_margin,
 )
-from lipstream.video import Box
 from tests.golden_cases import bbox, cycle
 
 ROOT = Path(__file__).parents[2]

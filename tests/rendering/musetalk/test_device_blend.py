@@ -18,15 +18,15 @@ pytest.importorskip("torch", reason="the device path needs torch")
 import torch
 
 from lipstream.avatar.avatar import AvatarFrame
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk.backdrops import even_plan
 from lipstream.rendering.musetalk.device_blend import Patch, blended, keep_faces, to_planes
-from lipstream.video import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lipstream.media.image import Image
     from lipstream.rendering.musetalk.blending import BlendPlan
-    from lipstream.video import Image
 
 ROOT = Path(__file__).parents[3]
 SIZE = 360, 300
@@ -96,8 +96,8 @@ def test_without_strength_the_picture_stays() -> None:
 
 @pytest.mark.parametrize("paint", [noise, smooth])
 def test_planes_are_those_of_opencv(paint: Callable[[int, int, int], Image]) -> None:
-    from lipstream.colour import BT601
-    from lipstream.planes import to_i420
+    from lipstream.media.colour import BT601
+    from lipstream.media.i420 import to_i420
 
     picture = paint(3, 120, 90)
     found = to_planes(torch.from_numpy(picture)).numpy().astype(int)

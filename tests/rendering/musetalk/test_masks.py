@@ -8,11 +8,11 @@ import pytest
 from lipstream.avatar import landmarks as lm
 from lipstream.avatar.build import build_avatar
 from lipstream.errors import OptionError
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk import masks
 from lipstream.rendering.musetalk.blending import crop_square
 from lipstream.rendering.musetalk.boxes import face_box, landmarks_68
 from lipstream.rendering.musetalk.masks import MODES, labels_from_landmarks, repaint_mask
-from lipstream.video import Box
 
 ROOT = Path(__file__).parents[2]
 

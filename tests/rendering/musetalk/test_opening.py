@@ -15,14 +15,14 @@ pytest.importorskip("torch", reason="the musetalk backend needs torch")
 
 import torch
 
-from lipstream.audio import AudioChunk
 from lipstream.avatar.build import open_avatar
-from lipstream.colour import BT601, evened
 from lipstream.config import AvatarConfig, MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import MissingError, OptionError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.colour import BT601, evened
+from lipstream.media.i420 import to_i420
 from lipstream.offline import render_stream
-from lipstream.planes import to_i420
 from lipstream.rendering.backends import open_backend
 from lipstream.rendering.musetalk.opening import largest_batch
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
@@ -31,7 +31,7 @@ from tests.rendering.musetalk.networks import write_tiny_decoder
 from tests.tiny_models import UNET, write_models
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
 RATE = 24_000

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="the device path needs torch")
 
 import torch
 
-from lipstream.colour import BT601, evened
+from lipstream.media.colour import BT601, evened
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.device_blend import to_planes
 from lipstream.rendering.musetalk.graphs import SIZES, Canvas, sizes_for
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from lipstream.video import Image, Planes
+    from lipstream.media.image import Image, Planes
 
     Both: TypeAlias = tuple[FacePainter, FacePainter, Callable[[Image], Planes]]
 
@@ -86,7 +86,7 @@ def both(request: pytest.FixtureRequest) -> Both:
 
 
 def by_opencv(picture: Image) -> Planes:
-    from lipstream.planes import to_i420
+    from lipstream.media.i420 import to_i420
 
     return to_i420(evened(picture), BT601)
 

@@ -21,7 +21,7 @@ from lipstream.rendering.musetalk.preparation import FaceSettings
 from lipstream.rendering.renderer import FrameRequest, pipelined
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
 

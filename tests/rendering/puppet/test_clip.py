@@ -21,7 +21,7 @@ from lipstream.speech.articulation import PARAMETERS
 from tests.fakes import blank_avatar
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 FPS = Fraction(25)
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -20,7 +20,7 @@ from lipstream.rendering.puppet.pose import Pose, pose_of
 from lipstream.speech.articulation import PARAMETERS
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 FPS = Fraction(25)
 STILL, LIVELY = MotionConfig(blink=False, sway=False), MotionConfig()

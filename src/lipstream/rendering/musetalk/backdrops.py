@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from lipstream.colour import evened
-from lipstream.rendering.composite import paste, paste_planes
-from lipstream.video import Box
+from lipstream.media.colour import evened
+from lipstream.media.image import Box
+from lipstream.media.paste import paste, paste_planes
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import AvatarFrame
+    from lipstream.media.image import Image, Picture, Planes
     from lipstream.rendering.musetalk.blending import BlendPlan
-    from lipstream.video import Image, Picture, Planes
 
     Convert: TypeAlias = Callable[[Image], Planes]  # RGB with even sides
 

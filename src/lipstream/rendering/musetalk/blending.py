@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from lipstream.video import Box
+from lipstream.media.image import Box
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Image
     from lipstream.rendering.musetalk.masks import Mask
-    from lipstream.video import Image
 
 EXPAND = 1.5  # the side of the square around a face's box, in box sides
 KEPT_BELOW = 0.5  # of the square's height: what lies above is never repainted

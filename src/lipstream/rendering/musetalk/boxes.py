@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.avatar.landmarks import POINTS
-from lipstream.video import Box
+from lipstream.media.image import Box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 # The points of the built-in mesh nearest to the 68 of iBUG, the usual correspondence. 168 (between
 # the eyes), 197, 5 and the tip are evenly spaced, as 27 to 30 are.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import triton
 import triton.language as tl
 
-from lipstream.colour import BT601
+from lipstream.media.colour import BT601
 from lipstream.rendering.musetalk.device_blend import COLUMNS, NEARLY_255, ONE
 
 if TYPE_CHECKING:

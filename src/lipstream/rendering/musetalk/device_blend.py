@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipstream.colour import BT601, evened
+from lipstream.media.colour import BT601, evened
 from lipstream.rendering.musetalk.backdrops import (
     Backdrop,
     PlaneBackdrop,
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import AvatarFrame
+    from lipstream.media.image import Image, Planes
     from lipstream.rendering.musetalk.blending import BlendPlan
     from lipstream.rendering.musetalk.preparation import MuseFaces
-    from lipstream.video import Image, Planes
 
 # OpenCV's fixed point: weights of a row and of a column sum up to this. The sum of a row loses four
 # bits, its product with a column's weight sixteen; two of the bits left are rounded away.

@@ -21,7 +21,7 @@ from lipstream.errors import CheckpointError, MissingError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 WIDTH, HEIGHT = 288, 384  # pixels the network sees
 SPLIT = 2  # bins per pixel

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.colour import BT601
-from lipstream.planes import to_i420
+from lipstream.media.colour import BT601
+from lipstream.media.i420 import to_i420
 from lipstream.rendering.musetalk.backdrops import Backdrop, PlaneBackdrop, RgbBackdrop
 from lipstream.rendering.musetalk.blending import blend
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
@@ -23,8 +23,8 @@ from lipstream.rendering.musetalk.painting import FaceRequest, Pending
 from lipstream.rendering.musetalk.vae import to_pictures
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Image, Picture
     from lipstream.rendering.musetalk.preparation import MuseFaces
-    from lipstream.video import Floats, Image, Picture
 
 
 class HostPainter:

@@ -18,7 +18,7 @@ from lipstream.errors import OptionError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.video import Box, Floats
+    from lipstream.media.image import Box, Floats
 
     Mask: TypeAlias = NDArray[np.uint8]  # (height, width), 0 keeps the picture, 255 repaints it
     Labels: TypeAlias = NDArray[np.uint8]  # (512, 512)

@@ -35,9 +35,9 @@ from lipstream.timeline import FPS
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from lipstream.media.image import Floats, Picture
     from lipstream.progress import Progress
     from lipstream.rendering.musetalk.preparation import Locate, Parse
-    from lipstream.video import Floats, Picture
 
 
 class MuseTalkRenderer:

@@ -26,8 +26,8 @@ from lipstream.rendering.musetalk.painting import FaceRequest, Pending
 from lipstream.rendering.musetalk.staging import Staging
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Picture
     from lipstream.rendering.musetalk.preparation import MuseFaces
-    from lipstream.video import Picture
 
 SHRINK = 8  # pixels per latent
 

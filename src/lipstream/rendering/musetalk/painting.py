@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 from lipstream.avatar.avatar import Avatar
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Picture
     from lipstream.rendering.musetalk.backdrops import Backdrop
     from lipstream.rendering.musetalk.blending import BlendPlan
     from lipstream.rendering.musetalk.preparation import MuseFaces
-    from lipstream.video import Floats, Picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)

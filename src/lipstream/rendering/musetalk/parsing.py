@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Image
     from lipstream.rendering.musetalk.masks import Labels
-    from lipstream.video import Floats, Image
 
 CLASSES = 19
 SIDE = 512

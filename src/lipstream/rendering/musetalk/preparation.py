@@ -15,6 +15,7 @@ import numpy as np
 
 from lipstream.avatar.avatar import join_ragged, split_ragged
 from lipstream.errors import ArchiveError, FaceError, OptionError
+from lipstream.media.image import Box
 from lipstream.rendering.musetalk.blending import (
     FEATHER_REALTIME,
     BlendPlan,
@@ -26,15 +27,14 @@ from lipstream.rendering.musetalk.blending import (
 )
 from lipstream.rendering.musetalk.boxes import face_box, landmarks_68, with_margin
 from lipstream.rendering.musetalk.masks import check_mode, labels_from_landmarks, repaint_mask
-from lipstream.video import Box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import Arrays, Avatar, AvatarFrame
+    from lipstream.media.image import Floats, Image
     from lipstream.progress import Progress
     from lipstream.rendering.musetalk.masks import Labels
-    from lipstream.video import Floats, Image
 
     # (b, 3, side, side) RGB in -1..1 -> (b, 4, side / 8, side / 8), the posterior's mean, unscaled.
     Encode: TypeAlias = Callable[[Floats], Floats]

@@ -12,7 +12,7 @@ from torch import Tensor
 from lipstream.rendering.musetalk.device_blend import COLUMNS, Patch, fill_table
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 
 class Staging:

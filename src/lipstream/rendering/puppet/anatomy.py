@@ -18,7 +18,7 @@ from lipstream.avatar import landmarks as lm
 from lipstream.rendering.puppet.warp import sample
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 COLUMNS = 200  # samples of the lip line from corner to corner
 OPEN_GAP = 0.07  # of the mouth width; the mesh reads up to 0.06 on closed lips

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from lipstream.avatar import landmarks as lm
 from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
 from lipstream.avatar.face import Face, FaceFinder
-from lipstream.rendering.composite import paste
+from lipstream.media.image import Box
+from lipstream.media.paste import paste
 from lipstream.rendering.puppet.anatomy import UPPER_SHARE, Mouth, measure_mouth
 from lipstream.rendering.puppet.lips import Lips, assemble_lips, join_layers, layers_of, shade
 from lipstream.rendering.puppet.pose import Pose, pose_of
 from lipstream.rendering.puppet.warp import sample, similarity, warp
 from lipstream.speech.articulation import PARAMETERS
 from lipstream.timeline import FPS
-from lipstream.video import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 NOISE = 0.02  # mouth widths; gaps up to here are noise of the mesh
 # How much further than the mesh says a mouth stands open; it reads rounded or wide ones short.

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
+from lipstream.media.image import Box
 from lipstream.rendering.puppet.anatomy import FaceAxes, smoothstep
-from lipstream.video import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 TRAVEL = 0.96  # of the eye's opening; lids meet a little above the lower rim
 STRETCH, LEAST_STRETCH = 0.42, 0.14  # eye widths of skin above the lid that stretch

@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
+from lipstream.media.image import Box
 from lipstream.rendering.puppet.anatomy import Mouth, smoothstep
 from lipstream.rendering.puppet.warp import sample
-from lipstream.video import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 GESTURES = ("jaw", "round", "wide", "close", "tuck", "teeth")
 SHADES = ("jaw", "round", "wide")  # gestures that also change how the light falls

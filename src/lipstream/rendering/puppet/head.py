@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar import landmarks as lm
+from lipstream.media.image import Box
 from lipstream.rendering.puppet.anatomy import smoothstep
-from lipstream.video import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 Field = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from lipstream.config import MotionConfig
 from lipstream.timeline import frame_ms
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 # One blink: lid position (0 open, 1 closed) every 40 ms from its start.
 BLINK_CURVE = (0.5, 1.0, 1.0, 0.6, 0.25)

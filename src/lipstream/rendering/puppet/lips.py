@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipstream.media.image import Box
 from lipstream.rendering.puppet.anatomy import Mouth, measure_mouth
 from lipstream.rendering.puppet.flow import MouthFlow, build_flow
 from lipstream.rendering.puppet.mouth import MouthInterior, paint_mouth
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import enlarge, sample
-from lipstream.video import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 UPPER, LOWER = 0, 1
 

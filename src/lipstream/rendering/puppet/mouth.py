@@ -26,7 +26,7 @@ from lipstream.rendering.puppet.sprites import (
 )
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 # (height, width, 4) RGBA, straight (not premultiplied) alpha
 Sprite: TypeAlias = NDArray[np.uint8]

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 
 from lipstream.config import MotionConfig
-from lipstream.rendering.composite import paste
+from lipstream.media.image import Box
+from lipstream.media.paste import paste
 from lipstream.rendering.puppet.eyelids import close_eyes, eye_boxes
 from lipstream.rendering.puppet.head import Head, HeadFlow, build_head_flow
 from lipstream.rendering.puppet.life import BLINK_CURVE, lid_position, sway
@@ -24,10 +25,9 @@ from lipstream.rendering.puppet.lips import (
 )
 from lipstream.rendering.puppet.pose import REST, Pose
 from lipstream.rendering.puppet.warp import doubled, similarity, warp
-from lipstream.video import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 
 ZOOM = 2  # the source is kept `doubled`

@@ -35,8 +35,8 @@ from lipstream.rendering.puppet.drawer import DONE, DRAW, FORGET, FRAME, LOAD, N
 from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Image
     from lipstream.progress import Progress
-    from lipstream.video import Image
 
 PAPER = 64 << 20  # bytes for one picture; untouched memory costs nothing
 MEMORY = "/dev/shm"  # where it lies if there is such a place

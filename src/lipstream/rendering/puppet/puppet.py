@@ -17,8 +17,8 @@ from lipstream.rendering.puppet.pose import REST, Pose, pose_of
 from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
+    from lipstream.media.image import Image
     from lipstream.progress import Progress
-    from lipstream.video import Image
 
 
 class _Slot:

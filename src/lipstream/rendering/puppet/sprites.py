@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lipstream.rendering.puppet.anatomy import Mouth, smoothstep
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 DETAIL = 3  # sprites are painted so many times larger, then shrunk: smooth edges
 SMALLEST = 110  # pixels; a smaller mouth gets sprites of this width, shrunk when drawn

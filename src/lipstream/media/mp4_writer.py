@@ -19,12 +19,12 @@ from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lipstream.audio import AudioChunk
-from lipstream.colour import BT709, LIMITED, evened
 from lipstream.config import MovieConfig
-from lipstream.container.target import checked_target, part_of, sentences
 from lipstream.errors import MissingError, OptionError, OutputError
-from lipstream.planes import to_i420
+from lipstream.media.audio import AudioChunk
+from lipstream.media.colour import BT709, LIMITED, evened
+from lipstream.media.i420 import to_i420
+from lipstream.media.output_path import checked_target, part_of, sentences
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 TITLE = "AI-generated video"
 COMMENT = "AI-generated video: the lip movements were synthesised from speech by lipstream."

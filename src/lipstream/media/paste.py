@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lipstream.video import Box
+from lipstream.media.image import Box
 
 if TYPE_CHECKING:
-    from lipstream.video import Image, Planes
+    from lipstream.media.image import Image, Planes
 
 
 def paste(picture: Image, patch: Image, box: Box) -> Image:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lipstream.video import Floats, Image
+    from lipstream.media.image import Floats, Image
 
 WAV_TYPES = {"uint8": 1, "int16": 1, "int32": 1, "float32": 3, "float64": 3}  # WAVE format tags
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.colour import BT601, BT709, Matrix, evened
-from lipstream.planes import to_i420
+from lipstream.media.colour import BT601, BT709, Matrix, evened
+from lipstream.media.i420 import to_i420
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 # Shares of red and blue in luma, and what blue and red less luma are divided by: ITU-R BT.601, 709.
 PUBLISHED = [(BT601, 0.299, 0.114, 1.772, 1.402), (BT709, 0.2126, 0.0722, 1.8556, 1.5748)]

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from lipstream.audio import AudioChunk
-from lipstream.container.source import MOV, decoded_audio, open_media
 from lipstream.errors import AudioError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.demux import MOV, decoded_audio, open_media
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
     from av.container import InputContainer
 
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 CHUNKS_PER_SECOND = 4
 GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled with silence

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lipstream.colour import Matrix
+from lipstream.media.colour import Matrix
 
 if TYPE_CHECKING:
-    from lipstream.video import Image, Planes
+    from lipstream.media.image import Image, Planes
 
 
 def to_i420(picture: Image, matrix: Matrix) -> Planes:

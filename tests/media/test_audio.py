@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipstream.audio import AudioChunk, Resampler, resampling_ms
 from lipstream.errors import AudioError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.resampler import Resampler, resampling_ms
 from lipstream.timeline import SAMPLE_RATE
-from tests.media import tone
+from tests.media_files import tone
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 RATES = (8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 96_000)
 

@@ -10,14 +10,15 @@ import av
 import numpy as np
 import pytest
 
-from lipstream.audio import AudioChunk
-from lipstream.container import MovieWriter, open_audio, read_clip
-from lipstream.container.movie import aac_rate
 from lipstream.errors import OptionError
-from tests.media import grey_levels, numbers
+from lipstream.media.audio import AudioChunk
+from lipstream.media.audio_reader import open_audio
+from lipstream.media.mp4_writer import MovieWriter, aac_rate
+from lipstream.media.video_reader import read_clip
+from tests.media_files import grey_levels, numbers
 
 if TYPE_CHECKING:
-    from lipstream.video import Floats
+    from lipstream.media.image import Floats
 
 
 def click(samples: int, at: int, channels: int = 1) -> Floats:

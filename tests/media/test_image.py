@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.video import Box, TimedFrame
+from lipstream.media.image import Box, TimedFrame
 
 sides = st.integers(-50, 150)
 boxes = st.builds(Box, sides, sides, sides, sides)

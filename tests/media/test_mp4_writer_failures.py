@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from lipstream.config import MovieConfig
-from lipstream.container import MovieWriter, read_clip
-from lipstream.container.movie import _Encoder
 from lipstream.errors import OutputError
-from tests.media import grey_levels
+from lipstream.media.mp4_writer import MovieWriter, _Encoder
+from lipstream.media.video_reader import read_clip
+from tests.media_files import grey_levels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ def test_an_interrupt_while_the_encoder_starts_leaves_nothing(
     def interrupted(thread: threading.Thread) -> None:
         raise Interruption
 
-    monkeypatch.setattr("lipstream.container.movie._Encoder", late)
+    monkeypatch.setattr("lipstream.media.mp4_writer._Encoder", late)
     with monkeypatch.context() as patch, pytest.raises(Interruption):
         patch.setattr(threading.Thread, "join", interrupted)
         with MovieWriter(tmp_path / "out.mp4", (64, 48)) as writer:

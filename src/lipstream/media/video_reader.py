@@ -11,8 +11,8 @@ from av.buffer import Buffer
 from av.stream import Disposition
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
-from lipstream.container.source import decoded_video, open_media
 from lipstream.errors import PictureError
+from lipstream.media.demux import decoded_video, open_media
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 UNSPECIFIED = 2  # ITU-T H.273: the file does not say which matrix made its YUV
 SQUEEZED = Fraction(2, 100)  # change of width over height within a clip that would be seen

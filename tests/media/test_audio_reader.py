@@ -12,10 +12,11 @@ import av
 import numpy as np
 import pytest
 
-from lipstream.audio import AudioChunk
-from lipstream.container import MovieWriter, open_audio
 from lipstream.errors import AudioError
-from tests.media import (
+from lipstream.media.audio import AudioChunk
+from lipstream.media.audio_reader import open_audio
+from lipstream.media.mp4_writer import MovieWriter
+from tests.media_files import (
     grey_levels,
     tone,
     write_sound,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lipstream.container.target import checked_target
 from lipstream.errors import LipstreamError, OptionError, OutputError
+from lipstream.media.output_path import checked_target
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from lipstream.video import Image
+    from lipstream.media.image import Image
 
 
 @dataclass(frozen=True, slots=True)

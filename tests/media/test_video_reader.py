@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipstream.container import read_clip
 from lipstream.errors import PictureError
-from tests.media import grey_levels, numbers, tone, write_sound, write_video
+from lipstream.media.video_reader import read_clip
+from tests.media_files import grey_levels, numbers, tone, write_sound, write_video
 
 
 def at(rate: Fraction, count: int) -> list[Fraction]:

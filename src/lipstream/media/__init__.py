@@ -1,0 +1,1 @@
+"""Sound and pictures: values, conversions, and files in and out (PyAV)."""

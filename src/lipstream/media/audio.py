@@ -1,0 +1,101 @@
+"""Sound as a value: checked and scaled samples with their rate."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lipstream.errors import AudioError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lipstream.media.image import Floats
+
+LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz
+MOST_CHANNELS = 64
+LOUDEST_FLOAT = 64.0  # full scale is 1; far above it the values are integers stored as floats
+
+# Full scale and zero of the integer formats. Unsigned 8-bit is centred at 128, as in WAV files.
+_INTEGER_SCALE = {"int8": (128.0, 0), "uint8": (128.0, 128), "int16": (32768.0, 0)}
+_LONG_SCALE = 2147483648.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AudioChunk:
+    """A stretch of sound. Made by `from_pcm`, which checks and scales."""
+
+    samples: Floats  # (n, channels) float32 in -1..1
+    sample_rate: int  # Hz
+
+    @classmethod
+    def from_pcm(cls, samples: NDArray[Any], sample_rate: int) -> AudioChunk:
+        """Take PCM as it comes: (n,) or (n, channels); int8, uint8, int16, int32 or float.
+
+        Floats are taken as -1..1 and clipped there. Raises AudioError for NaN or infinity, for
+        other shapes and types, and for a rate outside 1,000..768,000 Hz.
+        """
+        rate = checked_rate(sample_rate)
+        if samples.ndim == 1:
+            samples = samples[:, np.newaxis]
+        if samples.ndim != 2 or not 1 <= samples.shape[1] <= MOST_CHANNELS:
+            raise AudioError(
+                f"audio must have the shape (samples,) or (samples, channels), not {samples.shape}."
+            )
+        return cls(_scaled(samples), rate)
+
+    @property
+    def channels(self) -> int:
+        return int(self.samples.shape[1])
+
+    def __len__(self) -> int:
+        """Samples per channel."""
+        return len(self.samples)
+
+    def mono(self) -> Floats:
+        """(n,) float32: the mean of the channels."""
+        if self.channels == 1:
+            return self.samples[:, 0]
+        return np.asarray(self.samples.mean(axis=1), np.float32)
+
+
+def checked_rate(sample_rate: int) -> int:
+    """`sample_rate` as an int; AudioError when no sound has such a rate."""
+    with contextlib.suppress(TypeError, ValueError, OverflowError):  # None, NaN and infinity
+        if int(sample_rate) == sample_rate and LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+            return int(sample_rate)
+    raise AudioError(
+        f"a sample rate of {sample_rate!r} Hz cannot be used; "
+        f"give a whole number from {LOWEST_RATE} to {HIGHEST_RATE}."
+    )
+
+
+def _scaled(samples: NDArray[Any]) -> Floats:
+    name = samples.dtype.name
+    if name in _INTEGER_SCALE:
+        scale, zero = _INTEGER_SCALE[name]
+        return (samples.astype(np.float32) - np.float32(zero)) / np.float32(scale)
+    if name == "int32":
+        return (samples / _LONG_SCALE).astype(np.float32)
+    if name in ("float32", "float64"):
+        return _clipped(samples)
+    raise AudioError(
+        f"audio of type {name} cannot be used; give int8, uint8, int16, int32, float32 or float64."
+    )
+
+
+def _clipped(samples: NDArray[Any]) -> Floats:
+    """Float samples in -1..1. Decoders overshoot full scale a little, which is no error."""
+    peak = np.abs(samples).max(initial=0.0)  # NaN and infinity survive the maximum
+    if not np.isfinite(peak):
+        raise AudioError("the audio holds NaN or infinite samples; export it again.")
+    if peak > LOUDEST_FLOAT:
+        raise AudioError(
+            f"float audio must lie in -1..1 but reaches {peak:g}; "
+            "divide 16-bit values by 32768 or give them as int16."
+        )
+    clipped: Floats = np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
+    return clipped
