@@ -19,7 +19,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = Path("src/lipstream/avatar/models")
+FOLDER = Path("src/lipstream/avatar/face/models")
 WHEEL = "mediapipe==0.10.21"
 # Any one wheel will do, whatever this machine is: it is only a zip file to us.
 PLATFORM, PYTHON = "manylinux_2_28_x86_64", "312"

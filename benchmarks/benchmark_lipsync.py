@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import describe  # noqa: E402
 from lipstream.avatar.avatar import Avatar  # noqa: E402
-from lipstream.avatar.build import build_avatar  # noqa: E402
+from lipstream.avatar.builder import build_avatar  # noqa: E402
 from lipstream.config import MuseTalkConfig  # noqa: E402
 from lipstream.engine import Engine  # noqa: E402
 from lipstream.media.audio import AudioChunk  # noqa: E402

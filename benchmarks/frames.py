@@ -14,7 +14,7 @@ from benchmarks.clips import load_clips
 from benchmarks.drivers import Driver, Take
 from benchmarks.stage import LIVELY, chunks
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import open_avatar
+from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine
 from lipstream.rendering.backends import Backend

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.avatar import landmarks as lm
+from lipstream.avatar.face import landmarks as lm
 from training.phonemes import Kind, Segment, gestures
 
 if TYPE_CHECKING:

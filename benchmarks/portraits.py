@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lipstream.avatar.face import FaceFinder
-from lipstream.avatar.landmarks import (
+from lipstream.avatar.face.finder import FaceFinder
+from lipstream.avatar.face.landmarks import (
     CHIN,
     EYES,
     FACE_OVAL,

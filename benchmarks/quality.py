@@ -146,7 +146,7 @@ def _avatar(name: str) -> Avatar:
     """A portrait by name, or any picture file."""
     if name in PORTRAITS:
         return avatar_of(PORTRAITS[name]())
-    from lipstream.avatar.build import open_avatar
+    from lipstream.avatar.builder import open_avatar
 
     return open_avatar(Path(name), AvatarConfig())
 

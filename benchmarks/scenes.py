@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from benchmarks.portraits import EXAMPLES, closed
-from lipstream.avatar.face import FaceFinder
-from lipstream.avatar.landmarks import FACE_OVAL, face_height
+from lipstream.avatar.face.finder import FaceFinder
+from lipstream.avatar.face.landmarks import FACE_OVAL, face_height
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image

@@ -31,7 +31,7 @@ from benchmarks.load import Watched, talk
 from benchmarks.machine import describe, stolen_s, usable_cores
 from benchmarks.scenes import SCENES
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import open_avatar
+from lipstream.avatar.builder import open_avatar
 from lipstream.batcher import Batcher
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine

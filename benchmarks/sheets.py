@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks import portraits
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import build_avatar
-from lipstream.avatar.landmarks import CHIN, FOREHEAD, face_height
+from lipstream.avatar.builder import build_avatar
+from lipstream.avatar.face.landmarks import CHIN, FOREHEAD, face_height
 from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.engine import Engine
 from lipstream.media.audio_reader import open_audio

@@ -13,10 +13,10 @@ import numpy as np
 
 from benchmarks.drivers import Take
 from benchmarks.metrics import Curve, eye_opening, opening
-from lipstream.avatar import landmarks as lm
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import open_avatar
-from lipstream.avatar.face import Face, FaceFinder
+from lipstream.avatar.builder import open_avatar
+from lipstream.avatar.face import landmarks as lm
+from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lipstream.avatar.archive import save_avatar
+from lipstream.avatar.storage import save_avatar
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream

@@ -13,11 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lipstream.avatar.archive import load_avatar as load_avatar
-    from lipstream.avatar.archive import save_avatar as save_avatar
     from lipstream.avatar.avatar import Avatar as Avatar
-    from lipstream.avatar.build import build_avatar as build_avatar
-    from lipstream.avatar.build import open_avatar as open_avatar
+    from lipstream.avatar.builder import build_avatar as build_avatar
+    from lipstream.avatar.builder import open_avatar as open_avatar
+    from lipstream.avatar.storage import load_avatar as load_avatar
+    from lipstream.avatar.storage import save_avatar as save_avatar
     from lipstream.config import AvatarConfig as AvatarConfig
     from lipstream.config import MotionConfig as MotionConfig
     from lipstream.config import MovieConfig as MovieConfig
@@ -56,15 +56,15 @@ _HOMES = {
     "OptimizedLipSyncEngine": "lipstream.realtime",
     "RealtimeLipSyncEngine": "lipstream.realtime",
     "TimedFrame": "lipstream.media.image",
-    "build_avatar": "lipstream.avatar.build",
-    "load_avatar": "lipstream.avatar.archive",
-    "open_avatar": "lipstream.avatar.build",
+    "build_avatar": "lipstream.avatar.builder",
+    "load_avatar": "lipstream.avatar.storage",
+    "open_avatar": "lipstream.avatar.builder",
     "open_backend": "lipstream.rendering.backends",
     "open_engine": "lipstream.engine",
     "render": "lipstream.offline",
     "render_file": "lipstream.offline",
     "render_stream": "lipstream.offline",
-    "save_avatar": "lipstream.avatar.archive",
+    "save_avatar": "lipstream.avatar.storage",
 }
 
 __all__ = [

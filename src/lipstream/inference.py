@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import open_avatar
+from lipstream.avatar.builder import open_avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import OptionError

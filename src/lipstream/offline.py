@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import open_avatar
+from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, MovieConfig
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError

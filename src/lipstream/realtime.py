@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lipstream.avatar.archive import load_avatar
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import build_avatar, digest
+from lipstream.avatar.builder import build_avatar, digest
+from lipstream.avatar.storage import load_avatar
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import OptionError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lipstream.avatar.face import Face, FaceFinder
+from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame, join_ragged, ping_pong, split_ragged
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
 from lipstream.errors import ArchiveError, OptionError
 
 

@@ -213,7 +213,7 @@ def test_a_puppet_is_drawn_both_ways() -> None:
 
 
 def test_the_plain_puppet_opens_its_mouth() -> None:
-    from lipstream.avatar.build import open_avatar
+    from lipstream.avatar.builder import open_avatar
     from lipstream.config import AvatarConfig
 
     avatar = open_avatar(PORTRAIT, AvatarConfig())

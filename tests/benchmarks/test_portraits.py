@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.portraits import PORTRAITS, TILT, closed
-from lipstream.avatar.face import FaceFinder
-from lipstream.avatar.landmarks import LIPS, eye_distance, roll
+from lipstream.avatar.face.finder import FaceFinder
+from lipstream.avatar.face.landmarks import LIPS, eye_distance, roll
 
 
 @pytest.fixture(scope="module")

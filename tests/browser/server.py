@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from lipstream.avatar.build import open_avatar
+from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig
 from lipstream.engine import open_engine
 from lipstream.rendering.backends import Backend, open_backend

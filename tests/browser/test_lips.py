@@ -17,7 +17,7 @@ from benchmarks import metrics
 from benchmarks.clips import Clip, load_clips
 from benchmarks.metrics import Curve
 from benchmarks.stage import Watcher
-from lipstream.avatar.face import FaceFinder
+from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from lipstream.media.resampler import Resampler

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from lipstream.avatar import report
+from lipstream.avatar import quality as report
 from tests.avatar.scenes import faceless, pasted
 from tests.cli.program import Program, told
 from tests.media_files import write_wav

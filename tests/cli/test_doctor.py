@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from lipstream.avatar import network
+from lipstream.avatar.face import opencv_net as network
 from lipstream.cli import doctor
 from tests.cli.program import Program
 from tests.tiny_models import write_models

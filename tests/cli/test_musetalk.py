@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from lipstream.avatar.archive import load_avatar
+from lipstream.avatar.storage import load_avatar
 from tests.cli.program import Program
 
 torch = pytest.importorskip("torch")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lipstream.avatar.archive import load_avatar
+from lipstream.avatar.storage import load_avatar
 from tests.avatar.scenes import faceless, write_clip
 from tests.cli.program import Program, contents
 

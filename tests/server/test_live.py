@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.rendering.backends import open_backend

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
 from lipstream.config import MotionConfig, MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk

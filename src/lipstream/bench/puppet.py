@@ -69,7 +69,7 @@ def drawable() -> bool:
 
 def measure_puppet(picture: Path, frames: int) -> list[Cost]:
     """Draw `frames` frames of a portrait that speaks, both ways by turns."""
-    from lipstream.avatar.build import open_avatar
+    from lipstream.avatar.builder import open_avatar
     from lipstream.config import AvatarConfig, MotionConfig
     from lipstream.rendering.puppet.puppet import PuppetRenderer
     from lipstream.rendering.renderer import FrameRequest
@@ -149,7 +149,7 @@ class PlainPuppet:
         """The picture at frame `index` of a stream, a fresh array."""
         import cv2
 
-        from lipstream.avatar import landmarks as lm
+        from lipstream.avatar.face import landmarks as lm
         from lipstream.rendering.puppet.pose import pose_of
 
         pose, points = pose_of(articulation), self._points
@@ -185,7 +185,7 @@ class PlainPuppet:
 
     def _moved(self, jaw: float, rounding: float, width: float) -> Floats:
         """All points of the face as the mouth moves them."""
-        from lipstream.avatar import landmarks as lm
+        from lipstream.avatar.face import landmarks as lm
 
         moved = self._points.copy()
         lower = [*lm.INNER_LOWER_LIP[1:-1], *lm.OUTER_LOWER_LIP[1:-1]]
@@ -198,7 +198,7 @@ class PlainPuppet:
 
     def _field(self, pixels: Floats, moved: Floats, width: float) -> Floats:
         """By how much each pixel is moved: the mean of what the points near it are."""
-        from lipstream.avatar import landmarks as lm
+        from lipstream.avatar.face import landmarks as lm
 
         near = [*lm.OUTER_UPPER_LIP, *lm.OUTER_LOWER_LIP, *lm.JAW_LINE, *lm.CHEEKS, *lm.NOSE_WINGS]
         total = np.full(pixels.shape[:2], 1e-3, np.float32)

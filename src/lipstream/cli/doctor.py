@@ -142,7 +142,7 @@ def _try_face_models() -> str:
     import cv2
     import numpy as np
 
-    from lipstream.avatar.face import FaceFinder
+    from lipstream.avatar.face.finder import FaceFinder
 
     FaceFinder().find(np.zeros((64, 64, 3), np.uint8))
     return f"run on OpenCV {cv2.__version__}"

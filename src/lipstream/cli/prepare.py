@@ -44,9 +44,9 @@ def prepare(
     background: tuple[int, int, int],
 ) -> None:
     """Prepare the picture or clip SOURCE and print a quality report."""
-    from lipstream.avatar.archive import save_avatar
-    from lipstream.avatar.build import build_avatar
-    from lipstream.avatar.folder import check_folder
+    from lipstream.avatar.atomic_folder import check_folder
+    from lipstream.avatar.builder import build_avatar
+    from lipstream.avatar.storage import save_avatar
     from lipstream.rendering.backends import open_backend
 
     check_folder(out, source)

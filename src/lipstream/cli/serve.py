@@ -298,7 +298,7 @@ def _open_avatars(
     avatars: Sequence[tuple[str, Path]], settings: ServeSettings
 ) -> dict[str, Avatar]:
     """Prepared as far as every backend needs it; the server does the rest."""
-    from lipstream.avatar.build import open_avatar
+    from lipstream.avatar.builder import open_avatar
 
     config = AvatarConfig(max_side=settings.max_side)
     with progress_bars() as new_bar:

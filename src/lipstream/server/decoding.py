@@ -78,8 +78,8 @@ def probe(order: Order) -> dict[str, Any]:
 
 def make_avatar(order: Order) -> dict[str, Any]:
     """Measure the face of the picture or clip and write the prepared avatar as a folder."""
-    from lipstream.avatar.archive import save_avatar
-    from lipstream.avatar.build import build_avatar
+    from lipstream.avatar.builder import build_avatar
+    from lipstream.avatar.storage import save_avatar
     from lipstream.config import AvatarConfig
 
     kind = probe(order)["kind"]

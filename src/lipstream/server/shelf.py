@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lipstream.avatar.archive import load_avatar
+from lipstream.avatar.storage import load_avatar
 from lipstream.errors import LipstreamError
 from lipstream.server.decoding import Order
 from lipstream.server.messages import AvatarInfo, Report

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipstream.avatar import landmarks as lm
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
+from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.boxes import (
     IBUG,

@@ -15,7 +15,7 @@ pytest.importorskip("torch", reason="the musetalk backend needs torch")
 
 import torch
 
-from lipstream.avatar.build import open_avatar
+from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import MissingError, OptionError

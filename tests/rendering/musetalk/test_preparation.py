@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lipstream.avatar.archive import load_avatar, save_avatar
 from lipstream.avatar.avatar import Avatar, AvatarFrame
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
+from lipstream.avatar.storage import load_avatar, save_avatar
 from lipstream.errors import ArchiveError, FaceError, OptionError
 from lipstream.rendering.musetalk.blending import blend, crop_face, crop_square
 from lipstream.rendering.musetalk.boxes import face_box, landmarks_68

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="the musetalk backend needs torch")
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.rendering.backends import open_backend
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.avatar import landmarks as lm
 from lipstream.avatar.avatar import Avatar, AvatarFrame
-from lipstream.avatar.build import build_avatar
-from lipstream.avatar.face import FaceFinder
+from lipstream.avatar.builder import build_avatar
+from lipstream.avatar.face import landmarks as lm
+from lipstream.avatar.face.finder import FaceFinder
 from lipstream.config import MotionConfig
 from lipstream.rendering.puppet.clip import Clip, prepare_clip
 from lipstream.rendering.puppet.portrait import prepare_portrait

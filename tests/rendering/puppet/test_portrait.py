@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.avatar import landmarks as lm
-from lipstream.avatar.face import FaceFinder
+from lipstream.avatar.face import landmarks as lm
+from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.rendering.puppet.lips import layers_of

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.build import open_avatar
+from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.errors import FaceError
 from lipstream.rendering.backends import open_backend

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import FaceError, OptionError
 from lipstream.rendering.backends import open_backend

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.avatar.landmarks import POINTS
+from lipstream.avatar.face.landmarks import POINTS
 from lipstream.media.image import Box
 
 if TYPE_CHECKING:

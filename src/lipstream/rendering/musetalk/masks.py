@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import cv2
 import numpy as np
 
-from lipstream.avatar import landmarks as lm
+from lipstream.avatar.face import landmarks as lm
 from lipstream.errors import OptionError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.avatar import landmarks as lm
+from lipstream.avatar.face import landmarks as lm
 from lipstream.rendering.puppet.warp import sample
 
 if TYPE_CHECKING:

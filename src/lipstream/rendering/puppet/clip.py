@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.avatar import landmarks as lm
 from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
-from lipstream.avatar.face import Face, FaceFinder
+from lipstream.avatar.face import landmarks as lm
+from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.media.image import Box
 from lipstream.media.paste import paste
 from lipstream.rendering.puppet.anatomy import UPPER_SHARE, Mouth, measure_mouth

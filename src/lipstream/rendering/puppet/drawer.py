@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lipstream.avatar.archive import load_avatar
+from lipstream.avatar.storage import load_avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import LipstreamError
 from lipstream.rendering.puppet.puppet import PuppetRenderer

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.avatar import landmarks as lm
+from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
 from lipstream.rendering.puppet.anatomy import smoothstep
 

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 import lipstream.errors
-from lipstream.avatar.archive import save_avatar
 from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.storage import save_avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import LipstreamError
 from lipstream.rendering.puppet.drawer import DONE, DRAW, FORGET, FRAME, LOAD, NUMBER, REFUSED

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.avatar.landmarks import LIPS, POINTS, RIGID
-from lipstream.avatar.smoothing import LONGEST_GAP, fill_gaps, jitter, runs, smooth
+from lipstream.avatar.face.landmarks import LIPS, POINTS, RIGID
+from lipstream.avatar.face.smoothing import LONGEST_GAP, fill_gaps, jitter, runs, smooth
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lipstream.avatar.archive import load_avatar
 from lipstream.avatar.avatar import Avatar, AvatarFrame
-from lipstream.avatar.clip import Follower
-from lipstream.avatar.face import FaceFinder
+from lipstream.avatar.face.finder import FaceFinder
+from lipstream.avatar.face.smoothing import fill_gaps, smooth
+from lipstream.avatar.face.tracker import Follower
 from lipstream.avatar.picture import SUFFIXES, check_file, is_picture, read_picture
-from lipstream.avatar.report import refuse_unusable, shows_mouth, survey
-from lipstream.avatar.smoothing import fill_gaps, smooth
+from lipstream.avatar.quality import refuse_unusable, shows_mouth, survey
+from lipstream.avatar.storage import load_avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
 from lipstream.timeline import FPS

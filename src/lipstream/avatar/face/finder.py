@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lipstream.avatar.crop import Square
-from lipstream.avatar.detector import Detection, Detector
-from lipstream.avatar.landmarks import POINTS, eye_distance, roll
-from lipstream.avatar.network import Network
+from lipstream.avatar.face.crop import Square
+from lipstream.avatar.face.detector import Detection, Detector
+from lipstream.avatar.face.landmarks import POINTS, eye_distance, roll
+from lipstream.avatar.face.opencv_net import Network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lipstream.avatar.crop import Square
-from lipstream.avatar.network import Network
+from lipstream.avatar.face.crop import Square
+from lipstream.avatar.face.opencv_net import Network
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lipstream.avatar.folder import check_folder, replaced
+from lipstream.avatar.atomic_folder import check_folder, replaced
 from lipstream.errors import OptionError, OutputError
 
 INDEX = json.dumps({"format": "lipstream avatar"})

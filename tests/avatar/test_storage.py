@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.avatar import archive
-from lipstream.avatar.archive import load_avatar, save_avatar
+from lipstream.avatar import storage as archive
 from lipstream.avatar.avatar import join_ragged
-from lipstream.avatar.build import build_avatar
+from lipstream.avatar.builder import build_avatar
+from lipstream.avatar.storage import load_avatar, save_avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import ArchiveError, OutputError
 from tests.avatar.scenes import covered, write_clip

@@ -23,8 +23,7 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
-from lipstream.avatar.folder import (
+from lipstream.avatar.atomic_folder import (
     EXTRA,
     EXTRAS,
     FORMAT,
@@ -34,7 +33,8 @@ from lipstream.avatar.folder import (
     LANDMARKS,
     replaced,
 )
-from lipstream.avatar.landmarks import POINTS
+from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
+from lipstream.avatar.face.landmarks import POINTS
 from lipstream.errors import ArchiveError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lipstream.avatar.crop import Square
+from lipstream.avatar.face.crop import Square
 
 
 def test_a_square_of_whole_pixels_is_copied_exactly() -> None:

@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from lipstream.avatar.landmarks import LIPS, NOSE_TIP, eye_distance
-from lipstream.avatar.report import refuse_unusable, shows_mouth, survey
+from lipstream.avatar.face.landmarks import LIPS, NOSE_TIP, eye_distance
+from lipstream.avatar.quality import refuse_unusable, shows_mouth, survey
 from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
 from tests.avatar.scenes import pasted
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import QualityReport
-    from lipstream.avatar.face import Face, FaceFinder
+    from lipstream.avatar.face.finder import Face, FaceFinder
     from lipstream.media.image import Image
 
 CONFIG = AvatarConfig()

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from lipstream.avatar import network
-from lipstream.avatar.face import Face, FaceFinder
-from lipstream.avatar.landmarks import LIPS, eye_distance, roll
+from lipstream.avatar.face import opencv_net as network
+from lipstream.avatar.face.finder import Face, FaceFinder
+from lipstream.avatar.face.landmarks import LIPS, eye_distance, roll
 from lipstream.errors import MissingError
 from tests.avatar.scenes import faceless, pasted, placed
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from lipstream.avatar.avatar import QualityReport
-from lipstream.avatar.landmarks import (
+from lipstream.avatar.face.landmarks import (
     FACE_OVAL,
     LIPS,
     eye_distance,
@@ -21,7 +21,7 @@ from lipstream.avatar.landmarks import (
     roll,
     yaw,
 )
-from lipstream.avatar.smoothing import jitter
+from lipstream.avatar.face.smoothing import jitter
 from lipstream.errors import FaceError
 
 if TYPE_CHECKING:

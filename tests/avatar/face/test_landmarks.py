@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.avatar import landmarks
-from lipstream.avatar.face import Face
+from lipstream.avatar.face import landmarks
+from lipstream.avatar.face.finder import Face
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats

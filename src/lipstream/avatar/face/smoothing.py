@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from lipstream.avatar.landmarks import EYES, LIPS, POINTS, RIGID, eye_distance
+from lipstream.avatar.face.landmarks import EYES, LIPS, POINTS, RIGID, eye_distance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

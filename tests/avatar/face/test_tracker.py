@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.avatar.clip import CutWatch, Follower
-from lipstream.avatar.landmarks import NOSE_TIP
+from lipstream.avatar.face.landmarks import NOSE_TIP
+from lipstream.avatar.face.tracker import CutWatch, Follower
 from tests.avatar.scenes import covered, faceless, placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lipstream.avatar.face import FaceFinder
+    from lipstream.avatar.face.finder import FaceFinder
     from lipstream.media.image import Image
 
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from lipstream.avatar.archive import save_avatar
-from lipstream.avatar.build import build_avatar, digest, open_avatar
-from lipstream.avatar.landmarks import LIPS
+from lipstream.avatar.builder import build_avatar, digest, open_avatar
+from lipstream.avatar.face.landmarks import LIPS
+from lipstream.avatar.face.smoothing import jitter
 from lipstream.avatar.picture import read_picture
-from lipstream.avatar.smoothing import jitter
+from lipstream.avatar.storage import save_avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import ArchiveError, FaceError, PictureError
 from tests.avatar.scenes import covered, faceless, pasted, placed, swaying, write_clip
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
-    from lipstream.avatar.face import FaceFinder
+    from lipstream.avatar.face.finder import FaceFinder
     from lipstream.media.image import Image
 
 CONFIG = AvatarConfig()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from lipstream.avatar.landmarks import RIGID, eye_distance
-from lipstream.avatar.smoothing import LONGEST_GAP
+from lipstream.avatar.face.landmarks import RIGID, eye_distance
+from lipstream.avatar.face.smoothing import LONGEST_GAP
 
 if TYPE_CHECKING:
-    from lipstream.avatar.face import Face, FaceFinder
+    from lipstream.avatar.face.finder import Face, FaceFinder
     from lipstream.media.image import Floats, Image
 
 # A cut changes most of the picture, its colours too, and far more than the frames before it did. A
