@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.clips import Clip, Sound
-from lipstream.speech.articulation import JAW, PARAMETERS
-from lipstream.speech.encoder import Ear, Plan, SpeechEncoder
+from lipstream.speech.articulation.network import JAW, PARAMETERS
+from lipstream.speech.base import Ear, Plan, SpeechEncoder
 from lipstream.timeline import frame_count
 from training.phonemes import aperture
 

@@ -19,7 +19,7 @@ from lipstream.config import AvatarConfig
 from lipstream.engine import Engine
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.puppet.puppet import PuppetRenderer
-from lipstream.speech.ear import ArticulationEncoder
+from lipstream.speech.articulation.encoder import ArticulationEncoder
 from lipstream.stream import Segment
 from lipstream.timeline import FPS
 

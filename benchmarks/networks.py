@@ -34,7 +34,7 @@ from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.switches import Switches, switched
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, to_pictures
-from lipstream.speech.network import SpeechNetwork
+from lipstream.speech.musetalk.backbone import SpeechNetwork
 
 TARGET = 3.0  # times faster than diffusers on a CPU with bfloat16 units
 TINY_UNET = UNET | {"block_out_channels": [32, 64, 64, 64], "norm_num_groups": 8}

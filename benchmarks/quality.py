@@ -30,7 +30,7 @@ from benchmarks.stage import LIVELY, STILL, Performance, Stage, avatar_of
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import MissingError
-from lipstream.speech.ear import ArticulationEncoder
+from lipstream.speech.articulation.encoder import ArticulationEncoder
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image

@@ -23,7 +23,7 @@ from lipstream.media.audio_reader import open_audio
 from lipstream.offline import render_stream
 from lipstream.rendering.backends import open_backend
 from lipstream.rendering.renderer import FrameRequest
-from lipstream.speech.articulation import PARAMETERS
+from lipstream.speech.articulation.network import PARAMETERS
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image

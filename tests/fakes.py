@@ -11,7 +11,7 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.renderer import FrameRequest
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, frame_start
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from lipstream.stream import Segment
 from tests.fakes import StripeRenderer, blank_avatar, read_stripes, stripe_backend
 

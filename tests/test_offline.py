@@ -18,7 +18,7 @@ from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
 from lipstream.offline import render_file, render_stream
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
 from tests.media_files import tone, write_wav
 

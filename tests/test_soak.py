@@ -17,7 +17,7 @@ from lipstream.playout import ManualClock
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.renderer import FrameRequest
 from lipstream.session import Session, SessionEvent, SessionLimits, Unit
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, UNIT_MS, UNIT_SAMPLES
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar
 

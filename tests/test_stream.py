@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import FPS, frame_count, frame_ms
 from tests.fakes import StripeEncoder, blank_avatar

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
-from lipstream.speech.whisper import WhisperDimensions, WhisperEncoder
+from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder
 from tests.golden_cases.fill import fill_array
 
 WIDTH = 64  # of what is heard; the published networks have 384

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from lipstream.speech.logmel import FEATURES, LogMel
+from lipstream.speech.articulation.log_mel import FEATURES, LogMel
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 from training import augment, flite
 from training.espeak import espeak

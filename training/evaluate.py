@@ -22,9 +22,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from lipstream.speech.articulation import PARAMETERS
-from lipstream.speech.ear import ArticulationEncoder
-from lipstream.speech.logmel import LogMel
+from lipstream.speech.articulation.encoder import ArticulationEncoder
+from lipstream.speech.articulation.log_mel import LogMel
+from lipstream.speech.articulation.network import PARAMETERS
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE, frame_count
 from training.phonemes import ARPABET, POSES, Kind, Segment, aperture, targets
 

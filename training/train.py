@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipstream.speech.articulation import CLOSE, JAW, ROUND, TUCK, Dimensions
+from lipstream.speech.articulation.network import CLOSE, JAW, ROUND, TUCK, Dimensions
 
 _STEPS = 180  # steps of an example: 3.6 s
 _BATCH = 48
@@ -38,7 +38,7 @@ _LEAD = 0.4
 
 
 class Network(nn.Module):
-    """The network of `lipstream.speech.articulation`, in a form that can learn."""
+    """The network of `lipstream.speech.articulation.network`, in a form that can learn."""
 
     def __init__(self, dimensions: Dimensions) -> None:
         super().__init__()

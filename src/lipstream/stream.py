@@ -18,7 +18,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import Resampler
-from lipstream.speech.encoder import Context, Ear, SpeechEncoder
+from lipstream.speech.base import Context, Ear, SpeechEncoder
 from lipstream.timeline import FPS, frame_count, frame_ms, frame_start
 
 if TYPE_CHECKING:

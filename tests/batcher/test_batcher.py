@@ -18,7 +18,7 @@ from lipstream.errors import OptionError
 from lipstream.playout import ManualClock
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.renderer import FrameRequest
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes, stripe_backend
 from tests.live import FussyRenderer

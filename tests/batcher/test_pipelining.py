@@ -16,7 +16,7 @@ from lipstream.offline import render_stream
 from lipstream.playout import ManualClock
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.renderer import FrameRequest, pipelined
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes
 from tests.live import Stage

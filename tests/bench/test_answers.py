@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lipstream.bench.answers import Answer, Answers, percentile
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 
 
 def test_a_chunk_is_answered_by_the_last_frame_it_makes_possible() -> None:

@@ -15,7 +15,7 @@ from lipstream.bench.encoding import encoders_there, open_encoders
 from lipstream.bench.sessions import Crowd, House, find_most, hold_crowd
 from lipstream.bench.sound import speech
 from lipstream.engine import Engine
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, stripe_backend
 from tests.live import FussyRenderer

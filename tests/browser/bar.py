@@ -17,7 +17,7 @@ from lipstream.media.colour import BT601, evened
 from lipstream.media.i420 import to_i420
 from lipstream.rendering.backends import Backend, open_backend
 from lipstream.rendering.renderer import FrameRequest, Renderer
-from lipstream.speech.encoder import Plan
+from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, frame_start
 
 if TYPE_CHECKING:

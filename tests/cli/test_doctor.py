@@ -97,10 +97,10 @@ def test_a_missing_face_model_is_found(
 def test_a_missing_network_is_found(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lipstream.speech.articulation.files", lambda package: tmp_path)
+    monkeypatch.setattr("lipstream.speech.articulation.network.files", lambda package: tmp_path)
     outcome = program.call("doctor")
     assert outcome.status == 1
-    assert "missing articulation network: " in outcome.out and "articulation.npz" in outcome.out
+    assert "missing articulation network: " in outcome.out and "network.npz" in outcome.out
 
 
 def test_a_missing_encoder_is_found(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ from lipstream.rendering.musetalk.preparation import (
     stored_faces,
 )
 from lipstream.rendering.musetalk.unet import add_positions
-from lipstream.speech.excerpt import ExcerptEncoder
-from lipstream.speech.whisper import WhisperSpeech
+from lipstream.speech.musetalk.audio_windows import ExcerptEncoder
+from lipstream.speech.musetalk.whisper import WhisperSpeech
 from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import blank_avatar
 from tests.golden_cases import unet, vae, whisper

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lipstream.speech.whisper import (
+from lipstream.speech.musetalk.whisper import (
     PIECE,
     WhisperDimensions,
     WhisperEncoder,

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.media.audio import AudioChunk
-from lipstream.speech.excerpt import PIECE, ExcerptEncoder
-from lipstream.speech.network import SpeechNetwork
-from lipstream.speech.window import tokens, window_steps
+from lipstream.speech.musetalk.audio_windows import PIECE, ExcerptEncoder
+from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.windowing import tokens, window_steps
 from lipstream.stream import LipSyncStream
 from lipstream.timeline import FEATURE_RATE, SAMPLE_RATE, frame_count
 from tests.fakes import blank_avatar

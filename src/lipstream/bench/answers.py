@@ -12,7 +12,7 @@ import numpy as np
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 
 if TYPE_CHECKING:
-    from lipstream.speech.encoder import Plan
+    from lipstream.speech.base import Plan
 
 Spell: TypeAlias = tuple[int, int]  # when a frame's batch was begun and done, ms of the clock
 

@@ -24,7 +24,7 @@ from lipstream.bench.sides import Side
 from lipstream.bench.sound import speech
 from lipstream.bench.workload import Place, Workload
 from lipstream.rendering.musetalk.unet import add_positions
-from lipstream.speech.window import windows
+from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 
 if TYPE_CHECKING:

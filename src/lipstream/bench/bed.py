@@ -43,7 +43,7 @@ from lipstream.bench.timing import (
 )
 from lipstream.bench.workload import PUBLISHED, TINY, Workload, half, make_workload
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.speech.excerpt import ExcerptEncoder, recent
+from lipstream.speech.musetalk.audio_windows import ExcerptEncoder, recent
 from lipstream.timeline import FPS
 
 PUBLISHED_BATCHES = (4, 8, 20)  # of the live script, of LiveTalking's kind, and offline

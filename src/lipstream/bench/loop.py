@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lipstream.bench.sound import speech
 from lipstream.bench.stage import Stage
 from lipstream.rendering.renderer import FrameRequest, PendingPictures
-from lipstream.speech.window import windows
+from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
 STEP = 2  # frames that a live session hears at a time

@@ -98,7 +98,7 @@ def measure_puppet(picture: Path, frames: int) -> list[Cost]:
 def _hear(avatar: Avatar, frames: int) -> tuple[list[Floats], float]:
     """A conditioning for each frame, and the milliseconds that hearing one took."""
     from lipstream.media.audio import AudioChunk
-    from lipstream.speech.ear import ArticulationEncoder
+    from lipstream.speech.articulation.encoder import ArticulationEncoder
     from lipstream.stream import LipSyncStream
 
     encoder = ArticulationEncoder.from_file()

@@ -26,7 +26,7 @@ from lipstream.media.audio import AudioChunk
 from lipstream.rendering.backends import Backend
 from lipstream.rendering.renderer import FrameRequest
 from lipstream.session import Session
-from lipstream.speech.excerpt import ExcerptEncoder, recent
+from lipstream.speech.musetalk.audio_windows import ExcerptEncoder, recent
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.backends import Backend
 from lipstream.session import Session, SessionEvent
-from lipstream.speech.encoder import SpeechEncoder
+from lipstream.speech.base import SpeechEncoder
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.switches import Switches, switched
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
-from lipstream.speech.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
+from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

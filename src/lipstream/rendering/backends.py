@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from lipstream.config import MotionConfig, MuseTalkConfig
 from lipstream.errors import MissingError, OptionError
 from lipstream.rendering.renderer import Renderer
-from lipstream.speech.encoder import SpeechEncoder
+from lipstream.speech.base import SpeechEncoder
 from lipstream.timeline import FASTEST, FPS, SLOWEST
 
 
@@ -94,7 +94,7 @@ def _open_musetalk(fps: Fraction, muse: MuseTalkConfig, reason: str) -> Backend:
 def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str, processes: int) -> Backend:
     from lipstream.rendering.puppet.processes import PuppetProcesses, possible
     from lipstream.rendering.puppet.puppet import PuppetRenderer
-    from lipstream.speech.ear import ArticulationEncoder
+    from lipstream.speech.articulation.encoder import ArticulationEncoder
 
     encoder = ArticulationEncoder.from_file()
     if processes > 0 and possible():

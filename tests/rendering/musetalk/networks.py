@@ -14,7 +14,7 @@ from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.tiny_decoder import TinyDecoder, TinyDimensions
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
-from lipstream.speech.network import SpeechNetwork
+from lipstream.speech.musetalk.backbone import SpeechNetwork
 from tests.golden_cases.filling import config_of, fill_module
 
 TINY_UNET: dict[str, Any] = {

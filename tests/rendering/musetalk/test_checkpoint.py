@@ -24,7 +24,7 @@ from lipstream.rendering.musetalk.layout import (
     find_layouts,
     find_parser,
 )
-from lipstream.speech.whisper import WhisperSpeech
+from lipstream.speech.musetalk.whisper import WhisperSpeech
 from tests import tiny_models
 from tests.tiny_models import WIDTH, unet_state, vae_state, whisper_state, write_models
 

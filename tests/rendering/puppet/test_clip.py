@@ -17,7 +17,7 @@ from lipstream.config import MotionConfig
 from lipstream.rendering.puppet.clip import Clip, prepare_clip
 from lipstream.rendering.puppet.portrait import prepare_portrait
 from lipstream.rendering.puppet.pose import Pose, pose_of
-from lipstream.speech.articulation import PARAMETERS
+from lipstream.speech.articulation.network import PARAMETERS
 from tests.fakes import blank_avatar
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.rendering.puppet.lips import layers_of
 from lipstream.rendering.puppet.portrait import ZOOM, Portrait, prepare_portrait
 from lipstream.rendering.puppet.pose import Pose, pose_of
-from lipstream.speech.articulation import PARAMETERS
+from lipstream.speech.articulation.network import PARAMETERS
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

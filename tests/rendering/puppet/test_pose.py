@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lipstream.rendering.puppet.pose import pose_of
-from lipstream.speech.articulation import PARAMETERS
+from lipstream.speech.articulation.network import PARAMETERS
 
 unit = st.floats(0, 1, width=32)
 rows = arrays(np.float32, len(PARAMETERS), elements=unit)

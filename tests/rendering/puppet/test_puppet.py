@@ -19,7 +19,7 @@ from lipstream.errors import FaceError, OptionError
 from lipstream.rendering.backends import open_backend
 from lipstream.rendering.puppet.puppet import PuppetRenderer
 from lipstream.rendering.renderer import FrameRequest
-from lipstream.speech.articulation import PARAMETERS
+from lipstream.speech.articulation.network import PARAMETERS
 from tests.fakes import blank_avatar
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -28,7 +28,7 @@ from lipstream.rendering.musetalk.statefile import read_state
 from lipstream.rendering.musetalk.tiny_decoder import TinyDecoder, TinyDimensions, decoder_state
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, current_names
-from lipstream.speech.whisper import (
+from lipstream.speech.musetalk.whisper import (
     WhisperDimensions,
     WhisperEncoder,
     WhisperSpeech,
@@ -37,8 +37,8 @@ from lipstream.speech.whisper import (
 
 if TYPE_CHECKING:
     from lipstream.rendering.musetalk.parsing import BiSeNet
-    from lipstream.speech.hubert import HubertSpeech
-    from lipstream.speech.network import SpeechNetwork
+    from lipstream.speech.musetalk.backbone import SpeechNetwork
+    from lipstream.speech.musetalk.hubert import HubertSpeech
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -197,7 +197,7 @@ def _whisper(layout: Layout, unet: UNetDimensions) -> _Sketch[WhisperEncoder]:
 
 
 def _hubert(layout: Layout) -> HubertSpeech:
-    from lipstream.speech.hubert import HubertSpeech
+    from lipstream.speech.musetalk.hubert import HubertSpeech
 
     read_state(layout.speech.weights)  # for its errors: transformers has none that name the file
     return HubertSpeech.load(layout.speech.weights.parent)

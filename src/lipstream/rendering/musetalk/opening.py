@@ -21,8 +21,8 @@ from lipstream.rendering.musetalk.painting import FacePainter
 from lipstream.rendering.musetalk.parsing import FaceParser
 from lipstream.rendering.musetalk.preparation import FaceSettings
 from lipstream.rendering.musetalk.switches import Switches, switched
-from lipstream.speech.excerpt import WHOLE_PIECES, ExcerptEncoder, recent
-from lipstream.speech.window import STEPS_AFTER, STEPS_BEFORE
+from lipstream.speech.musetalk.audio_windows import WHOLE_PIECES, ExcerptEncoder, recent
+from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
 from lipstream.weights import models_folder
 
 PRECISIONS = {

@@ -24,7 +24,7 @@ from lipstream.rendering.puppet.anatomy import UPPER_SHARE, Mouth, measure_mouth
 from lipstream.rendering.puppet.lips import Lips, assemble_lips, join_layers, layers_of, shade
 from lipstream.rendering.puppet.pose import Pose, pose_of
 from lipstream.rendering.puppet.warp import sample, similarity, warp
-from lipstream.speech.articulation import PARAMETERS
+from lipstream.speech.articulation.network import PARAMETERS
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:

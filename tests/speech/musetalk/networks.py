@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.speech.articulation import Articulation, Dimensions, assemble
+from lipstream.speech.articulation.network import Articulation, Dimensions, assemble
 from lipstream.timeline import SAMPLE_RATE
 
 SMALL = Dimensions(inner=5, hidden=6, look_ahead=2)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.errors import MissingError
-from lipstream.speech.logmel import FEATURES
+from lipstream.speech.articulation.log_mel import FEATURES
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -119,7 +119,7 @@ def load(path: Path | None = None) -> Articulation:
 
     Raises MissingError when the file is absent, damaged or of another shape.
     """
-    source = files("lipstream.speech") / "articulation.npz" if path is None else path
+    source = files("lipstream.speech.articulation") / "network.npz" if path is None else path
     try:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lipstream.speech.logmel import BANDS, FEATURES, LogMel
+from lipstream.speech.articulation.log_mel import BANDS, FEATURES, LogMel
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lipstream.speech.ear import ArticulationEncoder
+from lipstream.speech.articulation.encoder import ArticulationEncoder
 from training.phonemes import ARPABET, Segment, aperture, targets
 
-CLIPS = Path(__file__).parents[2] / "benchmarks" / "clips"
+CLIPS = Path(__file__).parents[3] / "benchmarks" / "clips"
 NAMES = ("tts_en_espeak", "tts_en_flite_slt", "tts_ko_espeak", "tts_zh_espeak")
 
 

@@ -15,8 +15,8 @@ import torch
 from transformers import HubertConfig, HubertModel
 
 from lipstream.errors import CheckpointError, MissingError
-from lipstream.speech.hubert import HubertSpeech
-from lipstream.speech.network import SpeechNetwork
+from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.hubert import HubertSpeech
 from tests.golden_cases.filling import fill_module
 
 SIZES: dict[str, Any] = {

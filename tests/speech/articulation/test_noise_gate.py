@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lipstream.speech.silence import NoiseFloor, SilenceGate
+from lipstream.speech.articulation.noise_gate import NoiseFloor, SilenceGate
 
 
 def run(gate: SilenceGate, loudness: float, presence: float, steps: int) -> float:

@@ -12,8 +12,8 @@ pytest.importorskip("torch", reason="Whisper needs torch")
 import torch
 
 from lipstream.errors import CheckpointError
-from lipstream.speech.network import SpeechNetwork
-from lipstream.speech.whisper import (
+from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.whisper import (
     PIECE,
     WhisperDimensions,
     WhisperEncoder,
@@ -24,7 +24,7 @@ from lipstream.speech.whisper import (
 from tests.golden_cases.filling import config_of, fill_module
 
 SMALL = WhisperDimensions(mel_bins=80, steps=100, width=24, heads=3, layers=2, inner=32)
-MANIFESTS = Path(__file__).parents[1] / "golden" / "manifests"
+MANIFESTS = Path(__file__).parents[2] / "golden" / "manifests"
 
 
 def encoder(dimensions: WhisperDimensions = SMALL) -> WhisperEncoder:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.speech.articulation import (
+from lipstream.speech.articulation.log_mel import LogMel
+from lipstream.speech.articulation.network import (
     CLOSE,
     JAW,
     PARAMETERS,
@@ -27,9 +28,8 @@ from lipstream.speech.articulation import (
     Articulation,
     load,
 )
-from lipstream.speech.encoder import Plan
-from lipstream.speech.logmel import LogMel
-from lipstream.speech.silence import SilenceGate
+from lipstream.speech.articulation.noise_gate import SilenceGate
+from lipstream.speech.base import Plan
 from lipstream.timeline import FEATURE_STEP, frame_start
 
 if TYPE_CHECKING:

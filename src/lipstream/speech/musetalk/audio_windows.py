@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.speech.encoder import Plan
-from lipstream.speech.network import SpeechNetwork
-from lipstream.speech.window import STEPS_AFTER, needed_steps, windows
+from lipstream.speech.base import Plan
+from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.windowing import STEPS_AFTER, needed_steps, windows
 from lipstream.timeline import FEATURE_STEP, FPS, SAMPLE_RATE, frame_start
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lipstream.speech.articulation import CLOSE, JAW, PARAMETERS, ROUND, TUCK, WIDE
-from lipstream.speech.ear import ArticulationEncoder
+from lipstream.speech.articulation.encoder import ArticulationEncoder
+from lipstream.speech.articulation.network import CLOSE, JAW, PARAMETERS, ROUND, TUCK, WIDE
 from lipstream.timeline import SAMPLE_RATE, frame_count, frame_start
-from tests.speech.networks import noise, small, syllables
+from tests.speech.musetalk.networks import noise, small, syllables
 
 FPS = Fraction(25)
 

@@ -1,0 +1,1 @@
+"""MuseTalk's speech encoders: Whisper and HuBERT, and the windows they are read through."""
