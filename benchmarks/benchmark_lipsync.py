@@ -29,7 +29,7 @@ from lipstream.engine import Engine  # noqa: E402
 from lipstream.media.audio import AudioChunk  # noqa: E402
 from lipstream.media.audio_reader import open_audio  # noqa: E402
 from lipstream.offline import render_stream  # noqa: E402
-from lipstream.rendering.backends import open_backend  # noqa: E402
+from lipstream.rendering.registry import open_backend  # noqa: E402
 
 
 def main() -> int:

@@ -17,8 +17,8 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.puppet.puppet import PuppetRenderer
+from lipstream.rendering.puppet.renderer import PuppetRenderer
+from lipstream.rendering.registry import Backend
 from lipstream.speech.articulation.encoder import ArticulationEncoder
 from lipstream.stream import Segment
 from lipstream.timeline import FPS

@@ -36,7 +36,7 @@ from lipstream.batcher import Batcher
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine
 from lipstream.media.audio_reader import open_audio
-from lipstream.rendering.backends import open_backend
+from lipstream.rendering.registry import open_backend
 from lipstream.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]

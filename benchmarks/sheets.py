@@ -21,8 +21,8 @@ from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.engine import Engine
 from lipstream.media.audio_reader import open_audio
 from lipstream.offline import render_stream
-from lipstream.rendering.backends import open_backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import open_backend
 from lipstream.speech.articulation.network import PARAMETERS
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.puppet.puppet import PuppetRenderer
-from lipstream.rendering.renderer import FrameRequest, Renderer
+from lipstream.rendering.base import FrameRequest, Renderer
+from lipstream.rendering.puppet.renderer import PuppetRenderer
+from lipstream.rendering.registry import Backend
 from lipstream.stream import LipSyncStream
 from lipstream.timeline import FPS
 

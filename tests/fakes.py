@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, frame_start
 

@@ -14,8 +14,8 @@ from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import Resampler
 from lipstream.playout import ManualClock
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import Backend
 from lipstream.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.timeline import SOUND_RATE
 from tests.fakes import StripeRenderer, blank_avatar, read_strength, read_stripes, stripe_backend

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from lipstream.playout import ManualClock
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer
 
 if TYPE_CHECKING:

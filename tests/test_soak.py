@@ -14,8 +14,8 @@ from lipstream.batcher import Batcher
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
 from lipstream.playout import ManualClock
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import Backend
 from lipstream.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, UNIT_MS, UNIT_SAMPLES

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lipstream.playout import FrameBuffer as FrameBuffer
     from lipstream.realtime import OptimizedLipSyncEngine as OptimizedLipSyncEngine
     from lipstream.realtime import RealtimeLipSyncEngine as RealtimeLipSyncEngine
-    from lipstream.rendering.backends import open_backend as open_backend
+    from lipstream.rendering.registry import open_backend as open_backend
     from lipstream.stream import LipSyncStream as LipSyncStream
 
 __version__ = "0.1.0"
@@ -59,7 +59,7 @@ _HOMES = {
     "build_avatar": "lipstream.avatar.builder",
     "load_avatar": "lipstream.avatar.storage",
     "open_avatar": "lipstream.avatar.builder",
-    "open_backend": "lipstream.rendering.backends",
+    "open_backend": "lipstream.rendering.registry",
     "open_engine": "lipstream.engine",
     "render": "lipstream.offline",
     "render_file": "lipstream.offline",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.media.image import TimedFrame
-from lipstream.rendering.backends import Backend, open_backend
-from lipstream.rendering.renderer import FrameRequest, PendingPictures, pipelined
+from lipstream.rendering.base import FrameRequest, PendingPictures, pipelined
+from lipstream.rendering.registry import Backend, open_backend
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import frame_ms
 

@@ -17,8 +17,8 @@ from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.mp4_writer import MovieWriter
 from lipstream.offline import render_stream
-from lipstream.rendering.backends import open_backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import open_backend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

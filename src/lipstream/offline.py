@@ -17,7 +17,7 @@ from lipstream.media.image import TimedFrame
 from lipstream.media.mp4_writer import MovieWriter
 from lipstream.media.output_path import checked_target
 from lipstream.progress import Progress
-from lipstream.rendering.threads import one_thread_per_picture
+from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.stream import Segment
 from lipstream.timeline import frame_count
 

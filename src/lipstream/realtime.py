@@ -18,7 +18,7 @@ from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
-from lipstream.rendering.backends import open_backend
+from lipstream.rendering.registry import open_backend
 from lipstream.stream import LipSyncStream, Segment
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from lipstream.batcher import Batcher, Drawing, Hearing, Listening
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.playout import ManualClock
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes, stripe_backend

@@ -10,7 +10,7 @@ import pytest
 from lipstream.batcher import Batcher, Drawing
 from lipstream.engine import Engine
 from lipstream.playout import ManualClock
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.pipelines import StripePipeline
 

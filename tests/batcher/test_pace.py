@@ -11,7 +11,7 @@ import pytest
 from lipstream.batcher import Batcher, Drawing, DrawnBatch
 from lipstream.engine import Engine
 from lipstream.playout import ManualClock
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.live import FussyRenderer
 from tests.pipelines import StripePipeline

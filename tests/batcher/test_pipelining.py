@@ -14,8 +14,8 @@ from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.playout import ManualClock
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.renderer import FrameRequest, pipelined
+from lipstream.rendering.base import FrameRequest, pipelined
+from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes

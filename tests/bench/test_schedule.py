@@ -19,7 +19,7 @@ from lipstream.bench.schedule import (
     most,
     run_schedule,
 )
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
 
 SECONDS = 5.0
 REQUESTS = [FrameRequest(AVATAR, index, None) for index in range(4)]

@@ -15,8 +15,8 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.media.colour import BT601, evened
 from lipstream.media.i420 import to_i420
-from lipstream.rendering.backends import Backend, open_backend
-from lipstream.rendering.renderer import FrameRequest, Renderer
+from lipstream.rendering.base import FrameRequest, Renderer
+from lipstream.rendering.registry import Backend, open_backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, frame_start
 

@@ -24,7 +24,7 @@ from starlette.staticfiles import StaticFiles
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig
 from lipstream.engine import open_engine
-from lipstream.rendering.backends import Backend, open_backend
+from lipstream.rendering.registry import Backend, open_backend
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
 from tests.browser.bar import bar_backend, marked_musetalk

@@ -22,7 +22,6 @@ from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Box
 from lipstream.media.paste import paste
 from lipstream.offline import render_stream
-from lipstream.rendering.backends import Backend
 from lipstream.rendering.musetalk.blending import (
     FEATHER_OFFLINE,
     FEATHER_REALTIME,
@@ -44,6 +43,7 @@ from lipstream.rendering.musetalk.preparation import (
     stored_faces,
 )
 from lipstream.rendering.musetalk.unet import add_positions
+from lipstream.rendering.registry import Backend
 from lipstream.speech.musetalk.audio_windows import ExcerptEncoder
 from lipstream.speech.musetalk.whisper import WhisperSpeech
 from lipstream.timeline import SAMPLE_RATE

@@ -17,8 +17,8 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.engine import Engine
-from lipstream.rendering.backends import open_backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import open_backend
 from lipstream.server.app import create_app
 from lipstream.server.live import LiveStage
 from lipstream.server.settings import ServeSettings

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipstream.playout import ManualClock
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 from tests.fakes import StripeRenderer, stripe_backend
 from tests.live import TICK_MS, Player, Stage, babble, pieces

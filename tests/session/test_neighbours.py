@@ -7,7 +7,7 @@ import logging
 import numpy as np
 import pytest
 
-from lipstream.rendering.backends import Backend
+from lipstream.rendering.registry import Backend
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, blank_avatar
 from tests.live import FussyRenderer, Stage, babble, listener_hears

@@ -14,7 +14,7 @@ from lipstream.config import MotionConfig, MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
-from lipstream.rendering.backends import open_backend
+from lipstream.rendering.registry import open_backend
 from lipstream.speech.base import Plan
 from tests.fakes import blank_avatar, read_strength, read_stripes, stripe_backend
 from tests.live import Stage, babble, listener_hears, pieces

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from lipstream.rendering.renderer import FrameRequest, PendingPictures, PipelinedRenderer
+from lipstream.rendering.base import FrameRequest, PendingPictures, PipelinedRenderer
 
 if TYPE_CHECKING:
     from lipstream.batcher.lane import Drawing, Lane

@@ -18,8 +18,8 @@ from lipstream.batcher.reserve import Reserve
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.playout import Clock, MonotonicClock
-from lipstream.rendering.renderer import PipelinedRenderer, pipelined
-from lipstream.rendering.threads import one_thread_per_picture
+from lipstream.rendering.base import PipelinedRenderer, pipelined
+from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.stream import Segment
 from lipstream.timeline import FPS
 

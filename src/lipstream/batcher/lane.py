@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
 
 if TYPE_CHECKING:
     from lipstream.batcher.hearing import Heard, Hearing

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.playout import ManualClock
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar

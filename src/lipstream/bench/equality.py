@@ -19,8 +19,8 @@ from lipstream.bench.sides import Side
 from lipstream.bench.stage import Stage
 from lipstream.bench.timing import exact_float32
 from lipstream.bench.workload import Workload
+from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.musetalk.unet import add_positions
-from lipstream.rendering.renderer import FrameRequest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lipstream.bench.sound import speech
 from lipstream.bench.stage import Stage
-from lipstream.rendering.renderer import FrameRequest, PendingPictures
+from lipstream.rendering.base import FrameRequest, PendingPictures
 from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 

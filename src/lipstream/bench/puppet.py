@@ -71,9 +71,9 @@ def measure_puppet(picture: Path, frames: int) -> list[Cost]:
     """Draw `frames` frames of a portrait that speaks, both ways by turns."""
     from lipstream.avatar.builder import open_avatar
     from lipstream.config import AvatarConfig, MotionConfig
-    from lipstream.rendering.puppet.puppet import PuppetRenderer
-    from lipstream.rendering.renderer import FrameRequest
-    from lipstream.rendering.threads import one_thread_per_picture
+    from lipstream.rendering.base import FrameRequest
+    from lipstream.rendering.opencv_threads import one_thread_per_picture
+    from lipstream.rendering.puppet.renderer import PuppetRenderer
 
     avatar = open_avatar(picture, AvatarConfig())
     renderer, plain = PuppetRenderer(FPS, MotionConfig()), PlainPuppet(avatar)

@@ -23,8 +23,8 @@ from lipstream.bench.device import Pace, PipelinedDevice, VirtualDevice, Virtual
 from lipstream.bench.sound import PlainBatcher
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
-from lipstream.rendering.backends import Backend
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import Backend
 from lipstream.session import Session
 from lipstream.speech.musetalk.audio_windows import ExcerptEncoder, recent
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS

@@ -26,7 +26,7 @@ from lipstream.bench.schedule import MOST_LATE, MOST_LATE_OF_ONE
 from lipstream.bench.sound import PlainBatcher, speech
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
-from lipstream.rendering.backends import Backend
+from lipstream.rendering.registry import Backend
 from lipstream.session import Session, SessionEvent
 from lipstream.speech.base import SpeechEncoder
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lipstream.bench.answers import Spell
     from lipstream.bench.encoding import Encode
     from lipstream.media.image import Floats
-    from lipstream.rendering.renderer import Renderer
+    from lipstream.rendering.base import Renderer
 
 CHUNK_MS = 100
 SPOKEN_S = 30.0  # of speech, said over and over

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport, ping_pong
 from lipstream.bench.compose import published_is_there
 from lipstream.bench.workload import TOKENS, Place, Workload
+from lipstream.rendering.base import FrameRequest, PendingPictures
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.painter import Painter
 from lipstream.rendering.musetalk.painting import (
@@ -21,7 +22,6 @@ from lipstream.rendering.musetalk.painting import (
     FaceRequest,
     begin_pictures,
 )
-from lipstream.rendering.renderer import FrameRequest, PendingPictures
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Picture

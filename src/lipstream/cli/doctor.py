@@ -149,7 +149,7 @@ def _try_face_models() -> str:
 
 
 def _try_articulation() -> str:
-    from lipstream.rendering.backends import open_backend
+    from lipstream.rendering.registry import open_backend
 
     backend = open_backend("puppet")
     look_ahead = backend.encoder.plan.future * 1000 // 16_000

@@ -47,7 +47,7 @@ def prepare(
     from lipstream.avatar.atomic_folder import check_folder
     from lipstream.avatar.builder import build_avatar
     from lipstream.avatar.storage import save_avatar
-    from lipstream.rendering.backends import open_backend
+    from lipstream.rendering.registry import open_backend
 
     check_folder(out, source)
     chosen = open_backend(backend, muse=muse)

@@ -62,7 +62,7 @@ def render(
     """Write a video in which AVATAR says AUDIO."""
     from lipstream.engine import Engine
     from lipstream.offline import render_file
-    from lipstream.rendering.backends import open_backend
+    from lipstream.rendering.registry import open_backend
 
     chosen = open_backend(backend, fps=fps, motion=MotionConfig(blink, sway, seed), muse=muse)
     with progress_bars() as new_bar:

@@ -281,7 +281,7 @@ def _engine(
     name: str, muse: MuseTalkConfig, motion: MotionConfig, processes: int | None
 ) -> Iterator[Engine]:
     from lipstream.engine import Engine
-    from lipstream.rendering.backends import open_backend
+    from lipstream.rendering.registry import open_backend
     from lipstream.server.capacity import usable_cores
 
     if processes is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.batcher import Drawing, Lane
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
 from lipstream.session.utterance import Utterance
 from lipstream.session.values import SessionLimits
 from lipstream.timeline import UNIT_MS

@@ -23,9 +23,9 @@ from lipstream.media.audio import AudioChunk
 from lipstream.media.colour import BT601, evened
 from lipstream.media.i420 import to_i420
 from lipstream.offline import render_stream
-from lipstream.rendering.backends import open_backend
 from lipstream.rendering.musetalk.opening import largest_batch
 from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
+from lipstream.rendering.registry import open_backend
 from tests.golden_cases.filling import fill_module
 from tests.rendering.musetalk.networks import write_tiny_decoder
 from tests.tiny_models import UNET, write_models

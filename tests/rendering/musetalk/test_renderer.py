@@ -14,11 +14,11 @@ pytest.importorskip("torch", reason="the musetalk backend needs torch")
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig
-from lipstream.rendering.backends import open_backend
+from lipstream.rendering.base import FrameRequest, pipelined
 from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
 from lipstream.rendering.musetalk.painter import Painter
 from lipstream.rendering.musetalk.preparation import FaceSettings
-from lipstream.rendering.renderer import FrameRequest, pipelined
+from lipstream.rendering.registry import open_backend
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from lipstream.avatar.avatar import Avatar, ping_pong
+from lipstream.rendering.base import FrameRequest, PendingPictures
 from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
 from lipstream.rendering.musetalk.host_painter import HostPainter
 from lipstream.rendering.musetalk.painting import (
@@ -29,7 +30,6 @@ from lipstream.rendering.musetalk.preparation import (
     stored_faces,
 )
 from lipstream.rendering.musetalk.vae import Vae
-from lipstream.rendering.renderer import FrameRequest, PendingPictures
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import numpy as np
 from lipstream.config import MotionConfig
 from lipstream.media.image import Box
 from lipstream.media.paste import paste
-from lipstream.rendering.puppet.eyelids import close_eyes, eye_boxes
-from lipstream.rendering.puppet.head import Head, HeadFlow, build_head_flow
-from lipstream.rendering.puppet.life import BLINK_CURVE, lid_position, sway
-from lipstream.rendering.puppet.lips import (
+from lipstream.rendering.puppet.blink import close_eyes, eye_boxes
+from lipstream.rendering.puppet.head_motion import Head, HeadFlow, build_head_flow
+from lipstream.rendering.puppet.idle_motion import BLINK_CURVE, lid_position, sway
+from lipstream.rendering.puppet.mouth_layers import (
     Layers,
     Lips,
     join_layers,

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.rendering.puppet.anatomy import Mouth
-from lipstream.rendering.puppet.flow import JAW_TRAVEL
+from lipstream.rendering.puppet.mouth_geometry import Mouth
 from lipstream.rendering.puppet.sprites import (
     DETAIL,
     Canvas,
@@ -24,6 +23,7 @@ from lipstream.rendering.puppet.sprites import (
     paint_tongue,
     paint_upper_teeth,
 )
+from lipstream.rendering.puppet.warp_fields import JAW_TRAVEL
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.anatomy import Mouth, smoothstep
+from lipstream.rendering.puppet.mouth_geometry import Mouth, smoothstep
 from lipstream.rendering.puppet.warp import sample
 
 if TYPE_CHECKING:

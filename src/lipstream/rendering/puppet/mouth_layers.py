@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.anatomy import Mouth, measure_mouth
-from lipstream.rendering.puppet.flow import MouthFlow, build_flow
-from lipstream.rendering.puppet.mouth import MouthInterior, paint_mouth
+from lipstream.rendering.puppet.mouth_geometry import Mouth, measure_mouth
+from lipstream.rendering.puppet.mouth_interior import MouthInterior, paint_mouth
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import enlarge, sample
+from lipstream.rendering.puppet.warp_fields import MouthFlow, build_flow
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

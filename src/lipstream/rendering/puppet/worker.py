@@ -1,4 +1,4 @@
-"""One process that draws puppets for another one: `python -m lipstream.rendering.puppet.drawer`.
+"""One process that draws puppets for another one: `python -m lipstream.rendering.puppet.worker`.
 
 Messages come and go over one connection, pictures over shared memory. `processes.py` is the other
 end and says what a message is.
@@ -22,8 +22,8 @@ import numpy as np
 from lipstream.avatar.storage import load_avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import LipstreamError
-from lipstream.rendering.puppet.puppet import PuppetRenderer
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.puppet.renderer import PuppetRenderer
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar

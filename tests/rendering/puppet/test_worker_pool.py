@@ -15,10 +15,10 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.errors import FaceError
-from lipstream.rendering.backends import open_backend
-from lipstream.rendering.puppet.processes import PuppetProcesses, possible
-from lipstream.rendering.puppet.puppet import PuppetRenderer
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.puppet.renderer import PuppetRenderer
+from lipstream.rendering.puppet.worker_pool import PuppetProcesses, possible
+from lipstream.rendering.registry import open_backend
 from tests.fakes import blank_avatar
 
 DATA = Path(__file__).parents[2] / "data"

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from lipstream.config import MotionConfig, MuseTalkConfig
 from lipstream.errors import MissingError, OptionError
-from lipstream.rendering.renderer import Renderer
+from lipstream.rendering.base import Renderer
 from lipstream.speech.base import SpeechEncoder
 from lipstream.timeline import FASTEST, FPS, SLOWEST
 
@@ -92,8 +92,8 @@ def _open_musetalk(fps: Fraction, muse: MuseTalkConfig, reason: str) -> Backend:
 
 
 def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str, processes: int) -> Backend:
-    from lipstream.rendering.puppet.processes import PuppetProcesses, possible
-    from lipstream.rendering.puppet.puppet import PuppetRenderer
+    from lipstream.rendering.puppet.renderer import PuppetRenderer
+    from lipstream.rendering.puppet.worker_pool import PuppetProcesses, possible
     from lipstream.speech.articulation.encoder import ArticulationEncoder
 
     encoder = ArticulationEncoder.from_file()

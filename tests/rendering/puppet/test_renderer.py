@@ -16,9 +16,9 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import FaceError, OptionError
-from lipstream.rendering.backends import open_backend
-from lipstream.rendering.puppet.puppet import PuppetRenderer
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.puppet.renderer import PuppetRenderer
+from lipstream.rendering.registry import open_backend
 from lipstream.speech.articulation.network import PARAMETERS
 from tests.fakes import blank_avatar
 

@@ -31,8 +31,8 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import save_avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import LipstreamError
-from lipstream.rendering.puppet.drawer import DONE, DRAW, FORGET, FRAME, LOAD, NUMBER, REFUSED
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.puppet.worker import DONE, DRAW, FORGET, FRAME, LOAD, NUMBER, REFUSED
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
@@ -184,7 +184,7 @@ class _Child:
 
 def _start(connection: Connection, memory: int, settings: str) -> subprocess.Popen[bytes]:
     descriptors = (connection.fileno(), memory)
-    command = [sys.executable, "-m", "lipstream.rendering.puppet.drawer"]
+    command = [sys.executable, "-m", "lipstream.rendering.puppet.worker"]
     return subprocess.Popen(
         [*command, *map(str, descriptors), str(PAPER), settings],
         pass_fds=descriptors,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.anatomy import smoothstep
+from lipstream.rendering.puppet.mouth_geometry import smoothstep
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.anatomy import FaceAxes, smoothstep
+from lipstream.rendering.puppet.mouth_geometry import FaceAxes, smoothstep
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

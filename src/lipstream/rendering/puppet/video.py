@@ -20,8 +20,14 @@ from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.media.image import Box
 from lipstream.media.paste import paste
-from lipstream.rendering.puppet.anatomy import UPPER_SHARE, Mouth, measure_mouth
-from lipstream.rendering.puppet.lips import Lips, assemble_lips, join_layers, layers_of, shade
+from lipstream.rendering.puppet.mouth_geometry import UPPER_SHARE, Mouth, measure_mouth
+from lipstream.rendering.puppet.mouth_layers import (
+    Lips,
+    assemble_lips,
+    join_layers,
+    layers_of,
+    shade,
+)
 from lipstream.rendering.puppet.pose import Pose, pose_of
 from lipstream.rendering.puppet.warp import sample, similarity, warp
 from lipstream.speech.articulation.network import PARAMETERS

@@ -11,10 +11,10 @@ from weakref import WeakKeyDictionary
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import FaceError
-from lipstream.rendering.puppet.clip import Clip, prepare_clip
+from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
 from lipstream.rendering.puppet.pose import REST, Pose, pose_of
-from lipstream.rendering.renderer import FrameRequest
+from lipstream.rendering.puppet.video import Clip, prepare_clip
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image

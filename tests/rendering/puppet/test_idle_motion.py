@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipstream.config import MotionConfig
-from lipstream.rendering.puppet.life import BLINK_CURVE, SWAY, lid_position, sway
+from lipstream.rendering.puppet.idle_motion import BLINK_CURVE, SWAY, lid_position, sway
 
 FPS = Fraction(25)
 MINUTE = 60 * 25

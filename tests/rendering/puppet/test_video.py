@@ -14,9 +14,9 @@ from lipstream.avatar.builder import build_avatar
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.config import MotionConfig
-from lipstream.rendering.puppet.clip import Clip, prepare_clip
 from lipstream.rendering.puppet.portrait import prepare_portrait
 from lipstream.rendering.puppet.pose import Pose, pose_of
+from lipstream.rendering.puppet.video import Clip, prepare_clip
 from lipstream.speech.articulation.network import PARAMETERS
 from tests.fakes import blank_avatar
 
