@@ -30,10 +30,10 @@ from torch import Tensor, nn
 
 from benchmarks.machine import describe
 from lipstream.bench.workload import UNET, VAE
-from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.switches import Switches, switched
-from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
-from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, to_pictures
+from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
+from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, to_pictures
+from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.backbone import SpeechNetwork
 
 TARGET = 3.0  # times faster than diffusers on a CPU with bfloat16 units

@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
-from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
+from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
+from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
 from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder
 from tests.golden_cases.fill import fill_array
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.avatar import storage as archive
+from lipstream.avatar import storage
 from lipstream.avatar.avatar import join_ragged
 from lipstream.avatar.builder import build_avatar
 from lipstream.avatar.storage import load_avatar, save_avatar
@@ -124,7 +124,7 @@ def test_an_older_avatar_survives_a_failure(
     def full(path: Path, content: bytes) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive, "_store", full)
+    monkeypatch.setattr(storage, "_store", full)
     with pytest.raises(OutputError, match="disk is full"):
         save_avatar(still, saved)
     assert load_avatar(saved).digest == moving.digest
@@ -153,7 +153,7 @@ def edited(change: Callable[[dict[str, object]], object], sealed: bool) -> Calla
         index = json.loads((folder / "avatar.json").read_text())
         seal = index.pop("seal")
         change(index)
-        index["seal"] = archive._seal(index) if sealed else seal
+        index["seal"] = storage._seal(index) if sealed else seal
         (folder / "avatar.json").write_text(json.dumps(index))
 
     return edit
@@ -178,7 +178,7 @@ def flipped(name: str) -> Callable[[Path], None]:
 def pickled(folder: Path, name: str = "landmarks.npz") -> None:
     """A forged file of arrays that would run code if it were unpickled."""
     np.savez(folder / name, points=np.array([{"a": 1}], dtype=object))
-    digest = archive._store(folder / name, (folder / name).read_bytes())
+    digest = storage._store(folder / name, (folder / name).read_bytes())
 
     def rehash(index: dict[str, object]) -> None:
         files = index["files"]

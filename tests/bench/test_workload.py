@@ -14,9 +14,9 @@ import torch
 from lipstream.bench.compose import compose, compose_as_published, published_is_there, resize
 from lipstream.bench.sides import count_flops, exact_networks, turbo_networks
 from lipstream.bench.workload import PUBLISHED, TINY, converted, make_workload, place_of
-from lipstream.rendering.musetalk.switches import Switches
-from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
-from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
+from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
+from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
+from lipstream.rendering.musetalk.optimizations.options import Switches
 
 if TYPE_CHECKING:
     from lipstream.bench.workload import Workload

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from lipstream.avatar import quality as report
+from lipstream.avatar import quality
 from tests.avatar.scenes import faceless, pasted
 from tests.cli.program import Program, told
 from tests.media_files import write_wav
@@ -120,7 +120,7 @@ def test_a_profile_is_refused(
     program: Program, speech: Path, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No picture that we can make is found to be a face and as far aside, so the limit moves."""
-    monkeypatch.setattr(report, "PROFILE", 0.2)
+    monkeypatch.setattr(quality, "PROFILE", 0.2)
     write_png("aside.png", squeezed(image))
     sentence = program.refused_render("aside.png", speech)
     assert "face in aside.png is turned too far to the side; give one" in sentence

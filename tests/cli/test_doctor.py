@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from lipstream.avatar.face import opencv_net as network
+from lipstream.avatar.face import opencv_net
 from lipstream.cli import doctor
 from tests.cli.program import Program
 from tests.tiny_models import write_models
@@ -82,7 +82,7 @@ def test_a_missing_gpu_is_told(
 def test_a_missing_face_model_is_found(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str]
 ) -> None:
-    monkeypatch.setattr(network, "FOLDER", tmp_path)
+    monkeypatch.setattr(opencv_net, "FOLDER", tmp_path)
     outcome = program.call("doctor", *flags)
     assert (outcome.status, outcome.err) == (1, "")
     assert "face model" in outcome.out and "is missing; reinstall lipstream" in outcome.out
@@ -153,7 +153,7 @@ def test_a_broken_model_is_found(program: Program, monkeypatch: pytest.MonkeyPat
     def broken(*_: object) -> None:
         raise cv2.error("OpenCV(5.0.0) net.cpp:1:\n  error: (-215) Assertion failed\n")
 
-    monkeypatch.setattr(network.Network, "run", broken)
+    monkeypatch.setattr(opencv_net.Network, "run", broken)
     outcome = program.call("doctor")
     assert (outcome.status, outcome.err) == (1, "")
     told = "OpenCV(5.0.0) net.cpp:1: error: (-215) Assertion failed"
@@ -167,5 +167,5 @@ def test_a_missing_face_model_stops_a_render_in_words(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(network, "FOLDER", tmp_path)
+    monkeypatch.setattr(opencv_net, "FOLDER", tmp_path)
     assert "is missing; reinstall lipstream" in program.refused_render(portrait, speech)

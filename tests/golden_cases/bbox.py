@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lipstream.media.image import Box
-from lipstream.rendering.musetalk.boxes import face_box, shift_range, with_margin
+from lipstream.rendering.musetalk.preprocess.face_box import face_box, shift_range, with_margin
 from tests.golden_cases.comparing import (
     Case,
     box_of,

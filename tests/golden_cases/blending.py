@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.media.image import Box
-from lipstream.rendering.musetalk import blending as ours
-from lipstream.rendering.musetalk.masks import repaint_mask
+from lipstream.rendering.musetalk.compositing import blend
+from lipstream.rendering.musetalk.preprocess.masks import repaint_mask
 from tests.golden_cases.comparing import (
     Case,
     box_of,
@@ -25,7 +25,7 @@ from tests.golden_cases.parsing import cheeks
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
-    from lipstream.rendering.musetalk.masks import Mask
+    from lipstream.rendering.musetalk.preprocess.masks import Mask
 
 LEVELS = 1  # of 255; what another build of OpenCV or Pillow may round differently
 INPUTS = {"image_bgr", "face256_bgr", "box", "labels", "left_cheek_width", "right_cheek_width"}
@@ -45,7 +45,7 @@ def check_tables(path: Path, case: Case) -> list[Outcome]:
     assert set(column) == {"x1", "y1", "x2", "y2", "expand", "cx1", "cy1", "cx2", "cy2", "s"}
     rows = case["rows"].astype(np.float64)
     squares = [
-        ours.crop_square(
+        blend.crop_square(
             box_of(row[[column[key] for key in ("x1", "y1", "x2", "y2")]]), row[column["expand"]]
         )
         for row in rows
@@ -58,7 +58,7 @@ def check_tables(path: Path, case: Case) -> list[Outcome]:
     kernels = case["blur_kernel"].astype(np.int64)
     for at, title in enumerate(case["blur_kernel_columns"]):
         if feather := re.search(r"\(([\d.]+)\)", str(title)):
-            sizes = [ours.blur_size(int(row[0]), float(feather[1])) for row in kernels]
+            sizes = [blend.blur_size(int(row[0]), float(feather[1])) for row in kernels]
             seen.append(near(f"{name} blur_kernel {title}", sizes, kernels[:, at]))
     known = {"columns", "rows", "blur_kernel", "blur_kernel_columns"}
     return seen + not_compared(path, case, known)
@@ -68,9 +68,9 @@ def check_picture(path: Path, case: Case) -> list[Outcome]:
     """One picture with one painted face, in every recorded mode."""
     name = label(path)
     box, image = box_of(case["box"]), case["image_bgr"].astype(np.uint8)
-    square = ours.crop_square(box)
+    square = blend.crop_square(box)
     region = square.clip(image.shape[1], image.shape[0])
-    resized = ours.resize_face(case["face256_bgr"].astype(np.uint8), box)
+    resized = blend.resize_face(case["face256_bgr"].astype(np.uint8), box)
     seen = [
         near(f"{name} crop_box", corners(square), case["crop_box"]),
         near(f"{name} s", square.width // 2, case["s"]),
@@ -89,8 +89,8 @@ def check_mode(path: Path, case: Case, mode: str, box: Box, square: Box) -> list
     """The mask and both ways of compositing, as far as they were recorded."""
     name, image = label(path), case["image_bgr"].astype(np.uint8)
     mask = repaint_mask(case["labels"].astype(np.uint8), mode, cheeks(case))
-    live = ours.feathered_mask(mask, box, square, ours.FEATHER_REALTIME)
-    offline = ours.feathered_mask(mask, box, square, ours.FEATHER_OFFLINE)
+    live = blend.feathered_mask(mask, box, square, blend.FEATHER_REALTIME)
+    offline = blend.feathered_mask(mask, box, square, blend.FEATHER_OFFLINE)
     seen = [near(f"{name} mask512_{mode}", mask, case[f"mask512_{mode}"])]
     if f"prepared_mask_{mode}" in case:
         recorded = case[f"prepared_mask_{mode}"]
@@ -107,8 +107,8 @@ def check_mode(path: Path, case: Case, mode: str, box: Box, square: Box) -> list
 
 def composed(image: Image, face: Image, mask: Mask, box: Box, square: Box) -> Image:
     """The whole picture with the face blended in."""
-    plan = ours.plan_blend(mask, box, square, (image.shape[1], image.shape[0]))
-    patch, region = ours.blend(image, face, plan)
+    plan = blend.plan_blend(mask, box, square, (image.shape[1], image.shape[0]))
+    patch, region = blend.blend(image, face, plan)
     whole = image.copy()
     whole[region.slices] = patch
     return whole

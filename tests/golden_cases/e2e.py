@@ -22,19 +22,18 @@ from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Box
 from lipstream.media.paste import paste
 from lipstream.offline import render_stream
-from lipstream.rendering.musetalk.blending import (
+from lipstream.rendering.musetalk.compositing.base import FaceRequest
+from lipstream.rendering.musetalk.compositing.blend import (
     FEATHER_OFFLINE,
     FEATHER_REALTIME,
     blend,
     feathered_mask,
     plan_blend,
 )
-from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.host_painter import HostPainter
-from lipstream.rendering.musetalk.masks import repaint_mask
-from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
-from lipstream.rendering.musetalk.painting import FaceRequest
-from lipstream.rendering.musetalk.preparation import (
+from lipstream.rendering.musetalk.compositing.cpu import HostPainter
+from lipstream.rendering.musetalk.models.unet import add_positions
+from lipstream.rendering.musetalk.preprocess.masks import repaint_mask
+from lipstream.rendering.musetalk.preprocess.prepare import (
     FaceSettings,
     MuseFaces,
     attach,
@@ -42,7 +41,8 @@ from lipstream.rendering.musetalk.preparation import (
     settled_box,
     stored_faces,
 )
-from lipstream.rendering.musetalk.unet import add_positions
+from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.rendering.registry import Backend
 from lipstream.speech.musetalk.audio_windows import ExcerptEncoder
 from lipstream.speech.musetalk.whisper import WhisperSpeech

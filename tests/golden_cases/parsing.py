@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lipstream.rendering.musetalk import masks
-from lipstream.rendering.musetalk.parsing import BiSeNet, FaceParser, parser_input
+from lipstream.rendering.musetalk.models.bisenet import BiSeNet, FaceParser, parser_input
+from lipstream.rendering.musetalk.preprocess import masks
 from tests.golden_cases.comparing import Case, label, near, not_compared, read_case
 from tests.golden_cases.fill import fill_array
 from tests.golden_cases.outcome import Outcome

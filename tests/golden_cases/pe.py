@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from lipstream.rendering.musetalk.unet import add_positions
+from lipstream.rendering.musetalk.models.unet import add_positions
 from tests.golden_cases.comparing import label, near, not_compared, read_case
 from tests.golden_cases.outcome import Outcome
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from lipstream.rendering.musetalk.unet import UNet, UNetDimensions, add_positions
+from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
 from tests.golden_cases.comparing import label, near, not_compared, read_case
 from tests.golden_cases.filling import config_of, gain_of, load_filled, manifest_of
 from tests.golden_cases.outcome import Outcome

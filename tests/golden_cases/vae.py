@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lipstream.rendering.musetalk.vae import Vae, VaeDimensions, to_pictures
+from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, to_pictures
 from tests.golden_cases.comparing import Case, label, near, not_compared, read_case
 from tests.golden_cases.filling import config_of, gain_of, load_filled, manifest_of
 from tests.golden_cases.outcome import Outcome

@@ -23,7 +23,7 @@ from lipstream.bench.compose import compose, compose_as_published, published_is_
 from lipstream.bench.sides import Side
 from lipstream.bench.sound import speech
 from lipstream.bench.workload import Place, Workload
-from lipstream.rendering.musetalk.unet import add_positions
+from lipstream.rendering.musetalk.models.unet import add_positions
 from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 

@@ -42,7 +42,7 @@ from lipstream.bench.timing import (
     wait,
 )
 from lipstream.bench.workload import PUBLISHED, TINY, Workload, half, make_workload
-from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.audio_windows import ExcerptEncoder, recent
 from lipstream.timeline import FPS
 

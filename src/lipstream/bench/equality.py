@@ -20,7 +20,7 @@ from lipstream.bench.stage import Stage
 from lipstream.bench.timing import exact_float32
 from lipstream.bench.workload import Workload
 from lipstream.rendering.base import FrameRequest
-from lipstream.rendering.musetalk.unet import add_positions
+from lipstream.rendering.musetalk.models.unet import add_positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

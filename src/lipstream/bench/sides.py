@@ -12,12 +12,12 @@ from torch import Tensor
 
 from lipstream.bench.timing import quickest_convolutions, wait
 from lipstream.bench.workload import Workload, converted, fill, half
-from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.graphs import Canvas, sizes_for
-from lipstream.rendering.musetalk.packed import pack
-from lipstream.rendering.musetalk.switches import Switches
-from lipstream.rendering.musetalk.tiny_decoder import TinyDecoder, TinyDimensions
-from lipstream.rendering.musetalk.vae import to_pictures
+from lipstream.rendering.musetalk.models.taesd import TinyDecoder, TinyDimensions
+from lipstream.rendering.musetalk.models.vae import to_pictures
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import Canvas, sizes_for
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import pack
+from lipstream.rendering.musetalk.optimizations.options import Switches
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 RECORDED_AFTER = 3  # calls: the compiler's recordings are made at the second
 COMPILED_BATCHES = (8,)  # every further size takes minutes to compile

@@ -14,19 +14,19 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport, ping_pon
 from lipstream.bench.compose import published_is_there
 from lipstream.bench.workload import TOKENS, Place, Workload
 from lipstream.rendering.base import FrameRequest, PendingPictures
-from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.painter import Painter
-from lipstream.rendering.musetalk.painting import (
+from lipstream.rendering.musetalk.compositing.base import (
     BareRequest,
     FacePainter,
     FaceRequest,
     begin_pictures,
 )
+from lipstream.rendering.musetalk.compositing.gpu import Painter
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Picture
     from lipstream.progress import Progress
-    from lipstream.rendering.musetalk.preparation import MuseFaces
+    from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +79,7 @@ def open_painter(
 ) -> FacePainter:
     """The painter that the product takes on this device, recordings and all."""
     if networks.device.type == "cpu" and published_is_there():
-        from lipstream.rendering.musetalk.host_painter import HostPainter
+        from lipstream.rendering.musetalk.compositing.cpu import HostPainter
 
         return HostPainter(networks, planes=planes)
     side, record = 8 * work.sizes.latent, networks.device.type == "cuda"

@@ -13,7 +13,7 @@ import torch
 from lipstream.bench.sides import COMPILED, Side
 from lipstream.bench.timing import quickest_convolutions, time_ms, wait
 from lipstream.bench.workload import Workload
-from lipstream.rendering.musetalk.unet import add_positions
+from lipstream.rendering.musetalk.models.unet import add_positions
 
 LEAST_ROUNDS = 5
 WARM_UP = 3  # batches of each side that do not count, beside those that compile or record

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from lipstream.media.image import Box
-from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.switches import Switches, switched
-from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
-from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
+from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
+from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
+from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
 
 if TYPE_CHECKING:

@@ -116,13 +116,13 @@ def _try_gpu() -> Finding:
 
 def _try_weights(models: Path, installed: bool) -> str:
     """The versions there are; read as far as the packages allow."""
-    from lipstream.rendering.musetalk.layout import find_layouts
+    from lipstream.rendering.musetalk.weights.layout import find_layouts
 
     layouts = find_layouts(models)
     found = f"{' and '.join(layout.version for layout in layouts)} in {models}"
     if not installed:
         return f"{found}, not read"
-    from lipstream.rendering.musetalk.checkpoint import check_checkpoint
+    from lipstream.rendering.musetalk.weights.loader import check_checkpoint
 
     for layout in layouts:
         check_checkpoint(layout)

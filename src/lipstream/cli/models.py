@@ -152,11 +152,15 @@ def verify_command(context: click.Context, name: str | None, models: Path | None
 
 def _load(bundle: Bundle, folder: Path) -> str:
     """Whether the networks take the weights: names and shapes of every tensor."""
-    from lipstream.rendering.musetalk.layout import TINY, find_layouts
+    from lipstream.rendering.musetalk.weights.layout import TINY, find_layouts
 
     layouts = find_layouts(folder)
     try:
-        from lipstream.rendering.musetalk.checkpoint import check_checkpoint, load_parser, load_tiny
+        from lipstream.rendering.musetalk.weights.loader import (
+            check_checkpoint,
+            load_parser,
+            load_tiny,
+        )
     except ImportError as error:
         if (error.name or "").split(".")[0] == "lipstream":
             raise

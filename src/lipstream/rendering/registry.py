@@ -65,7 +65,7 @@ def _choose(muse: MuseTalkConfig) -> tuple[str, str]:
     """The best backend this machine can run in real time, and why it was taken."""
     if find_spec("torch") is None:
         return "puppet", "PyTorch is not installed, which musetalk needs"
-    from lipstream.rendering.musetalk.layout import find_layout
+    from lipstream.rendering.musetalk.weights.layout import find_layout
     from lipstream.weights import models_folder
 
     folder = models_folder(muse.models)
@@ -85,7 +85,7 @@ def _open_musetalk(fps: Fraction, muse: MuseTalkConfig, reason: str) -> Backend:
         raise MissingError(
             "the musetalk backend needs PyTorch; run `pip install 'lipstream[musetalk]'`."
         )
-    from lipstream.rendering.musetalk.opening import open_musetalk
+    from lipstream.rendering.musetalk.factory import open_musetalk
 
     encoder, renderer, batch = open_musetalk(fps, muse)
     return Backend("musetalk", encoder, renderer, fps, batch, reason)

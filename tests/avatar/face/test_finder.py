@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lipstream.avatar.face import opencv_net as network
+from lipstream.avatar.face import opencv_net
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.avatar.face.landmarks import LIPS, eye_distance, roll
 from lipstream.errors import MissingError
@@ -109,13 +109,13 @@ def test_threads_may_share_a_finder(finder: FaceFinder, portrait: Image) -> None
 
 
 def test_missing_models_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "FOLDER", tmp_path)
+    monkeypatch.setattr(opencv_net, "FOLDER", tmp_path)
     with pytest.raises(MissingError, match=r"face_detection_short_range\.tflite.*reinstall"):
         FaceFinder()
 
 
 def test_damaged_models_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "face_detection_short_range.tflite").write_bytes(b"not a model at all")
-    monkeypatch.setattr(network, "FOLDER", tmp_path)
+    monkeypatch.setattr(opencv_net, "FOLDER", tmp_path)
     with pytest.raises(MissingError, match="damaged; reinstall"):
         FaceFinder()

@@ -9,13 +9,13 @@ import numpy as np
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.media.image import Box
-from lipstream.rendering.musetalk.painting import FaceRequest
+from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from tests.fakes import blank_avatar
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
-    from lipstream.rendering.musetalk.blending import BlendPlan
-    from lipstream.rendering.musetalk.preparation import MuseFaces
+    from lipstream.rendering.musetalk.compositing.blend import BlendPlan
+    from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
 
 SIDE, TOKENS, WIDTH = 32, 10, 24  # pixels of a face, and what the tiny networks hear
 PICTURE = 90, 80

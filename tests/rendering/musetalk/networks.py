@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk.checkpoint import MuseTalkNetworks
-from lipstream.rendering.musetalk.tiny_decoder import TinyDecoder, TinyDimensions
-from lipstream.rendering.musetalk.unet import UNet, UNetDimensions
-from lipstream.rendering.musetalk.vae import Vae, VaeDimensions
+from lipstream.rendering.musetalk.models.taesd import TinyDecoder, TinyDimensions
+from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
+from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.backbone import SpeechNetwork
 from tests.golden_cases.filling import config_of, fill_module
 

@@ -15,9 +15,9 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.rendering.base import FrameRequest, pipelined
-from lipstream.rendering.musetalk.musetalk import MuseTalkRenderer
-from lipstream.rendering.musetalk.painter import Painter
-from lipstream.rendering.musetalk.preparation import FaceSettings
+from lipstream.rendering.musetalk.compositing.gpu import Painter
+from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
+from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
 from lipstream.rendering.registry import open_backend
 
 if TYPE_CHECKING:

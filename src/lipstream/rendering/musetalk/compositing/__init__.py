@@ -1,0 +1,1 @@
+"""Decoded faces back into their pictures, on the host or on the device."""

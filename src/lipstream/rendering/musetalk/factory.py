@@ -1,0 +1,128 @@
+"""Putting the MuseTalk backend together from its weights and settings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import torch
+
+from lipstream.config import MuseTalkConfig
+from lipstream.errors import OptionError
+from lipstream.rendering.musetalk.compositing.base import FacePainter
+from lipstream.rendering.musetalk.compositing.cpu import HostPainter
+from lipstream.rendering.musetalk.compositing.gpu import Painter
+from lipstream.rendering.musetalk.models.bisenet import FaceParser
+from lipstream.rendering.musetalk.models.dwpose import DwPose
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import packable
+from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
+from lipstream.rendering.musetalk.renderer import MuseTalkRenderer, fingerprint
+from lipstream.rendering.musetalk.weights.layout import find_landmarks
+from lipstream.rendering.musetalk.weights.loader import load_checkpoint, load_parser, load_tiny
+from lipstream.speech.musetalk.audio_windows import WHOLE_PIECES, ExcerptEncoder, recent
+from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
+from lipstream.weights import models_folder
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+PROFILES = ("exact", "turbo")
+
+
+# A live server takes what waits and never waits for more: its limit only says how far batches may
+# grow when many speak, and a GPU's time per frame falls up to about 32. Offline every batch is
+# full, and eight leave little to gain while they hold a fourth of the pictures. A processor gains
+# nothing from batches: live it draws frame by frame, so that what is urgent waits for one only.
+LIVE_BATCH, BATCH = 32, 8
+FACE_BYTES = 150e6  # of a GPU's memory for each face of 256 pixels in a batch, about
+
+
+def open_musetalk(
+    fps: Fraction, config: MuseTalkConfig
+) -> tuple[ExcerptEncoder, MuseTalkRenderer, int]:
+    """The encoder and the renderer of `config`, and how many frames to give it at once.
+
+    OptionError for a setting that cannot be, MissingError and CheckpointError for weights that are
+    not there or not what they should be.
+    """
+    models = models_folder(config.models)
+    device = _device(config.device)
+    if config.precision is not None and config.precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise OptionError(f"there is no precision {config.precision!r}; use {known}.")
+    if config.profile not in PROFILES:
+        raise OptionError(f"there is no profile {config.profile!r}; use {' or '.join(PROFILES)}.")
+    batch = _batch(config, device)
+    precision = PRECISIONS[config.precision] if config.precision else None
+    if precision is None and config.optimized and device.type == "cpu" and packable():
+        precision = torch.bfloat16
+    networks = load_checkpoint(models, config.version, device, precision)
+    if config.profile == "turbo":
+        networks = replace(networks, decoder=load_tiny(models, device, networks.dtype))
+    checkpoint = fingerprint(networks.vae)  # of what is published, before anything is folded
+    # Nobody wants the plain networks on a GPU; on a CPU they are what recordings are compared with.
+    if config.optimized or device.type == "cuda":
+        networks = switched(networks, Switches.exact(networks.device, networks.dtype))
+    # The published landmarks and masks are used where the user has pulled them.
+    parser, landmarks = load_parser(models, device), find_landmarks(models)
+    settings = replace(
+        FaceSettings.published(networks.version, config.shift),
+        side=config.side,
+        checkpoint=checkpoint,
+        landmarks="mesh" if landmarks is None else "dwpose",
+        labels="mesh" if parser is None else "bisenet",
+    )
+    painter: FacePainter = HostPainter(networks, planes=config.planes)
+    if device.type == "cuda":
+        tokens = (STEPS_BEFORE + STEPS_AFTER) * networks.speech.layers
+        # Recording takes seconds: worth it where many batches follow.
+        record = config.live or config.optimized
+        painter = Painter(
+            networks, config.side, tokens, batch=batch, record=record, planes=config.planes
+        )
+    renderer = MuseTalkRenderer(
+        networks,
+        fps,
+        settings=settings,
+        parse=None if parser is None else FaceParser(parser, device),
+        locate=None if landmarks is None else DwPose.from_file(landmarks),
+        painter=painter,
+    )
+    plan = recent(fps) if config.live else WHOLE_PIECES
+    return ExcerptEncoder(networks.speech, plan), renderer, batch
+
+
+def _batch(config: MuseTalkConfig, device: torch.device) -> int:
+    """How many frames to give the networks at once, at most."""
+    if config.batch is not None:
+        if config.batch < 1:
+            raise OptionError(f"batch must be at least 1, not {config.batch}.")
+        return config.batch
+    if device.type != "cuda":
+        return 1 if config.live else BATCH
+    if not config.live:
+        return BATCH
+    room = torch.cuda.get_device_properties(device).total_memory / 3
+    return largest_batch(room / (FACE_BYTES * (config.side / 256) ** 2))
+
+
+def largest_batch(faces: float) -> int:
+    """The largest batch of a live server with memory for so many faces."""
+    fitting = [size for size in SIZES if size <= min(faces, LIVE_BATCH)]
+    return max(fitting, default=1)
+
+
+def _device(name: str | None) -> torch.device:
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise OptionError(f"there is no device {name!r}; use cuda, cuda:0 or cpu.") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise OptionError(f"device {name!r} was asked for but PyTorch sees no GPU; use cpu.")
+    return device

@@ -1,0 +1,170 @@
+"""What the UNet and the autoencoder share. Pictures are (batch, channels, height, width).
+
+Names of members are those of the published state dicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipstream.rendering.musetalk.models.config_reader import Settings
+
+Activation: TypeAlias = Callable[[Tensor], Tensor]
+Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
+
+ACTIVATIONS: dict[str, Activation] = {
+    "silu": F.silu,
+    "swish": F.silu,
+    "mish": F.mish,
+    "gelu": F.gelu,
+    "relu": F.relu,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What all residual blocks of a network have in common."""
+
+    groups: int
+    eps: float
+    activation: str
+
+    @classmethod
+    def from_settings(cls, says: Settings, widths: tuple[int, ...], eps: float) -> Style:
+        groups = says.count("norm_num_groups", 32)
+        says.multiple("block_out_channels", widths, (groups,) * len(widths))
+        return cls(groups, eps, says.choice("act_fn", "silu", ACTIVATIONS))
+
+    def norm(self, channels: int, activate: Activation | None = None) -> Norm:
+        return Norm(self.groups, channels, self.eps, activate)
+
+    @property
+    def activate(self) -> Activation:
+        return ACTIVATIONS[self.activation]
+
+
+class Norm(nn.GroupNorm):
+    """Every group of channels to mean 0 and variance 1, then the activation if there is one."""
+
+    def __init__(
+        self, groups: int, channels: int, eps: float, activate: Activation | None = None
+    ) -> None:
+        super().__init__(groups, channels, eps)
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, channels, h, w) -> the same"""
+        normed = super().forward(x)
+        return normed if self.activate is None else self.activate(normed)
+
+
+class ResnetBlock(nn.Module):
+    """Two convolutions beside a short cut; a time embedding, if any, is added in between."""
+
+    def __init__(
+        self, enter: int, leave: int, style: Style, time: int | None = None, scale: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.scale = scale  # the sum is divided by it
+        self.norm1 = style.norm(enter, style.activate)
+        self.conv1 = nn.Conv2d(enter, leave, 3, padding=1)
+        self.time_emb_proj = nn.Linear(time, leave) if time else None
+        self.norm2 = style.norm(leave, style.activate)
+        self.conv2 = nn.Conv2d(leave, leave, 3, padding=1)
+        self.conv_shortcut = nn.Conv2d(enter, leave, 1) if enter != leave else None
+
+    def forward(self, x: Tensor, time: Tensor | None = None) -> Tensor:
+        """(b, enter, h, w), (1, time) after its activation -> (b, leave, h, w)."""
+        h: Tensor = self.conv1(self.norm1(x))
+        if self.time_emb_proj is not None:
+            h = h + self.time_emb_proj(time)[:, :, None, None]
+        h = self.conv2(self.norm2(h))
+        short = x if self.conv_shortcut is None else self.conv_shortcut(x)
+        return short + h if self.scale == 1.0 else (short + h) / self.scale
+
+    @torch.no_grad()
+    def fold_time(self, time: Tensor) -> None:
+        """Put what the constant `time` adds into the bias before it."""
+        if self.time_emb_proj is not None and self.conv1.bias is not None:
+            # A new tensor: the old one may be shared, or mapped from its file.
+            bias = self.conv1.bias + self.time_emb_proj(time)[0]
+            self.conv1.bias = nn.Parameter(bias, requires_grad=False)
+            self.time_emb_proj = None
+
+
+class Downsample(nn.Module):
+    """Half the size. With no padding, one row and column are added at the far edges only."""
+
+    def __init__(self, channels: int, padding: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=padding)
+        self.far_edge = padding == 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        half: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)) if self.far_edge else x)
+        return half
+
+
+class Upsample(nn.Module):
+    """Each pixel becomes four, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, size: torch.Size | None = None) -> Tensor:
+        """`size`: the (h, w) wanted when it is not exactly double."""
+        if size is None:
+            larger = F.interpolate(x, scale_factor=2.0, mode="nearest")
+        else:
+            larger = F.interpolate(x, size=list(size), mode="nearest")
+        double: Tensor = self.conv(larger)
+        return double
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Attention of (b, n, width) to (b, m, width), in `heads` parts -> (b, n, width)."""
+    query, key, value = (
+        x.reshape(*x.shape[:2], heads, -1).transpose(1, 2) for x in (query, key, value)
+    )  # (b, heads, n or m, width / heads)
+    mixed: Tensor = F.scaled_dot_product_attention(query, key, value)
+    return mixed.transpose(1, 2).flatten(2)
+
+
+def to_tokens(x: Tensor) -> Tensor:
+    """(b, c, h, w) -> (b, h * w, c); no copy when x is channels_last."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def to_picture(tokens: Tensor, size: torch.Size) -> Tensor:
+    """(b, h * w, c) -> (b, c, h, w), channels_last."""
+    return tokens.transpose(1, 2).reshape(size)
+
+
+def convolution(weight: Tensor, bias: Tensor | None, padding: int) -> nn.Conv2d:
+    """A layer around these very tensors."""
+    leave, enter, height, width = weight.shape
+    with torch.device("meta"):
+        layer = nn.Conv2d(enter, leave, (height, width), padding=padding, bias=bias is not None)
+    return _around(layer, weight, bias)
+
+
+def linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:
+    """A layer around these very tensors."""
+    leave, enter = weight.shape
+    with torch.device("meta"):
+        layer = nn.Linear(enter, leave, bias=bias is not None)
+    return _around(layer, weight, bias)
+
+
+def _around(layer: Layer, weight: Tensor, bias: Tensor | None) -> Layer:
+    layer.weight = nn.Parameter(weight, requires_grad=False)
+    if bias is not None:
+        layer.bias = nn.Parameter(bias, requires_grad=False)
+    return layer.eval()

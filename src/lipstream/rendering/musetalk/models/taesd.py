@@ -1,0 +1,127 @@
+"""A small decoder for the autoencoder's latents: TAESD, or another that is published like it.
+
+Eighteen times cheaper than the autoencoder's own, and only close to it: what the turbo profile
+paints with. Names of members are those of the published state dict, without its first word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipstream.rendering.musetalk.models.config_reader import Settings
+from lipstream.rendering.musetalk.models.layers import ACTIVATIONS, Activation
+from lipstream.rendering.musetalk.optimizations.fold import FoldedUpsample
+
+_REACH = 3.0  # latents beyond it are bent back
+
+
+@dataclass(frozen=True, slots=True)
+class TinyDimensions:
+    """The sizes of one small decoder."""
+
+    latent_channels: int
+    out_channels: int
+    width: int  # of every layer
+    blocks: tuple[int, ...]  # per level, from the coarsest; each level but the last is doubled
+    activation: str
+    scaling: float  # it takes latents times the autoencoder's scaling, divided by this
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, object], source: str = "The config of the small decoder"
+    ) -> TinyDimensions:
+        """Read a `config.json`; refuse in one sentence what this network cannot honour."""
+        says = Settings(config, source, "AutoencoderTiny")
+        widths = says.counts("decoder_block_out_channels", (64, 64, 64, 64))
+        blocks = says.counts("num_decoder_blocks", (3, 3, 3, 1))
+        says.same_length("num_decoder_blocks", blocks, len(widths))
+        says.alike("decoder_block_out_channels", widths)
+        dimensions = cls(
+            latent_channels=says.count("latent_channels", 4),
+            out_channels=says.count("out_channels", 3),
+            width=widths[0],
+            blocks=blocks,
+            activation=says.choice("act_fn", "relu", ACTIVATIONS),
+            scaling=says.positive("scaling_factor", 1.0),
+        )
+        says.fixed(upsampling_scaling_factor=2, upsample_fn="nearest", shift_factor=0.0)
+        # Of the other half, of tiling, of storage as bytes, and a copy of a key above.
+        says.ignore("in_channels", "encoder_block_out_channels", "num_encoder_blocks")
+        says.ignore("latent_magnitude", "latent_shift", "force_upcast", "block_out_channels")
+        says.finish()
+        return dimensions
+
+
+class _Activate(nn.Module):
+    """An activation that counts in the names of its neighbours."""
+
+    def __init__(self, activate: Activation) -> None:
+        super().__init__()
+        self.activate = activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activate(x)
+
+
+class _Block(nn.Module):
+    """Three convolutions beside a short cut."""
+
+    def __init__(self, width: int, activate: Activation) -> None:
+        super().__init__()
+        first, second, third = (nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
+        self.conv = nn.Sequential(first, _Activate(activate), second, _Activate(activate), third)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.conv(x) + x)
+
+
+class _Double(nn.Module):
+    """Each pixel becomes four; the convolution that follows is a layer of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+class TinyDecoder(nn.Module):
+    """(b, latent_channels, h, w), scaled as the UNet makes them -> (b, out_channels, 8 h, 8 w)."""
+
+    def __init__(self, dimensions: TinyDimensions) -> None:
+        super().__init__()
+        width, activate = dimensions.width, ACTIVATIONS[dimensions.activation]
+        self.dimensions = dimensions
+        layers: list[nn.Module] = [
+            nn.Conv2d(dimensions.latent_channels, width, 3, padding=1),
+            _Activate(activate),
+        ]
+        for count in dimensions.blocks[:-1]:
+            layers += [_Block(width, activate) for _ in range(count)]
+            layers += [_Double(), nn.Conv2d(width, width, 3, padding=1, bias=False)]
+        layers += [_Block(width, activate) for _ in range(dimensions.blocks[-1])]
+        layers.append(nn.Conv2d(width, dimensions.out_channels, 3, padding=1))
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """RGB near -1..1, not clipped."""
+        x = torch.tanh(latents / (self.dimensions.scaling * _REACH)) * _REACH
+        for layer in self.layers:
+            x = layer(x)
+        return x * 2 - 1
+
+    def fold_upsampling(self) -> None:
+        """Convolve before pixels are doubled."""
+        for index, layer in enumerate(self.layers):
+            if isinstance(layer, _Double):
+                conv = self.layers[index + 1]
+                assert isinstance(conv, nn.Conv2d)
+                self.layers[index], self.layers[index + 1] = nn.Identity(), FoldedUpsample(conv)
+
+
+def decoder_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The decoder's half of a published state dict."""
+    first = "decoder."
+    return {key[len(first) :]: value for key, value in state.items() if key.startswith(first)}

@@ -1,0 +1,1 @@
+"""Exact savings: options, fusions, kernels and recorded graphs."""

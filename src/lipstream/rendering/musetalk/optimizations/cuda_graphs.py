@@ -1,0 +1,115 @@
+"""Painting on memory that stays where it is, so that a GPU can record it once and replay it.
+
+A batch is about a thousand launches: from Python they take longer than the work of a small one.
+A recording is replayed by a single call. It is good for one size of batch and for the memory it was
+made on; between two sizes the batch is filled up with whatever was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from lipstream.rendering.musetalk.models.vae import to_pictures
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
+
+# Filling up costs a third at most where batches are small, a quarter above eight.
+SIZES = (1, 2, 4, 6, 8, 12, 16, 24, 32)
+# The first run of a size chooses kernels and compiles them, the second may still allocate.
+WARM_UPS = 3
+
+
+def sizes_for(batch: int) -> tuple[int, ...]:
+    """The sizes that batches of up to `batch` faces are painted in."""
+    most = next((size for size in SIZES if size >= batch), SIZES[-1])
+    return tuple(size for size in SIZES if size <= most)
+
+
+class Canvas:
+    """`networks.paint` and its bytes for up to `sizes[-1]` faces at a time.
+
+    The caller writes the first rows of `latents` and `audio`, calls `paint` and reads as many of
+    `pictures`, all on `stream` where there is one and one batch after the other. On a GPU a batch
+    is filled up to the next of `sizes`, recorded or not; elsewhere it is painted as it is.
+    """
+
+    def __init__(
+        self,
+        networks: MuseTalkNetworks,
+        latents: tuple[int, int, int],
+        audio: tuple[int, int],
+        sizes: tuple[int, ...] = SIZES,
+        stream: torch.cuda.Stream | None = None,
+    ) -> None:
+        device, most = networks.device, sizes[-1]
+        pixels = tuple(8 * side for side in latents[1:])
+        self.latents = torch.zeros((most, *latents), dtype=networks.dtype, device=device)
+        self.audio = torch.zeros((most, *audio), dtype=networks.dtype, device=device)
+        self.pictures = torch.zeros((most, *pixels, 3), dtype=torch.uint8, device=device)
+        self.sizes = sizes
+        self._networks = networks
+        self._stream = stream
+        self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
+
+    def paint(self, count: int) -> Tensor:
+        """The pictures of the first `count` rows, (count, side, side, 3) uint8: a view."""
+        assert 1 <= count <= self.sizes[-1], count
+        size = count
+        if self._networks.device.type == "cuda":
+            size = next(size for size in self.sizes if size >= count)
+        graph = self._graphs.get(size)
+        if graph is None:
+            self._run(size)
+        else:
+            graph.replay()
+        return self.pictures[:count]
+
+    def record(self) -> None:
+        """Record every size. Takes seconds and, for all sizes together, the memory of the largest.
+
+        Nothing else may paint meanwhile, nor multiply matrices on a GPU in another thread.
+        """
+        stream = self._stream
+        assert stream is not None, "only a GPU records"
+        stream.wait_stream(torch.cuda.current_stream(stream.device))
+        pool = torch.cuda.graph_pool_handle()
+        with torch.cuda.device(stream.device):
+            for size in reversed(self.sizes):  # the smaller ones fit into what the largest needs
+                # On the stream of the recording: libraries keep a workspace for each.
+                with torch.cuda.stream(stream), _fastest_convolutions():
+                    for _ in range(WARM_UPS):
+                        self._run(size)
+                stream.synchronize()
+                graph = torch.cuda.CUDAGraph()
+                # What cuBLAS works in shall be the recording's own: torch.compile, for one, takes
+                # away the one that was there, process-wide.
+                torch._C._cuda_clearCublasWorkspaces()
+                with torch.cuda.graph(
+                    graph, pool=pool, stream=stream, capture_error_mode="thread_local"
+                ):
+                    self._run(size)
+                torch._C._cuda_clearCublasWorkspaces()
+                self._graphs[size] = graph
+        stream.synchronize()
+
+    @torch.inference_mode()
+    def _run(self, size: int) -> None:
+        raw = self._networks.paint(self.latents[:size], self.audio[:size])
+        self.pictures[:size].copy_(to_pictures(raw))
+
+
+@contextmanager
+def _fastest_convolutions() -> Iterator[None]:
+    """cuDNN tries its algorithms while this lasts, and from then on uses the fastest.
+
+    Not while recording: trying waits for the device, which a recording does not allow.
+    """
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before

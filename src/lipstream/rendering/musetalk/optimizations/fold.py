@@ -1,0 +1,128 @@
+"""Savings that are algebra on weights: what two steps do one after the other, one does alone.
+
+Products and sums of weights are made in float32 or better and rounded once, to the precision of the
+network.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lipstream.rendering.musetalk.models.layers import Upsample, convolution, linear
+from lipstream.rendering.musetalk.models.vae import Attention, Vae
+from lipstream.rendering.musetalk.optimizations import ops
+
+# Doubled rows let each of three taps fall on one of two source rows. The first two lines are what
+# even rows see of the row before and of their own, the others what odd rows see of their own and of
+# the row after.
+_FOLD = ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+_UNFOLD = ((1.0, 0.0, 0.0, 0.0), (-0.5, 0.5, 0.5, -0.5), (0.0, 0.0, 0.0, 1.0))
+
+_ALIGNED = 8  # channels, in half precision
+
+
+class FoldedUpsample(nn.Module):
+    """An `Upsample` that convolves before it doubles: 16 products for each pixel instead of 36.
+
+    One convolution of 2x2 pixels makes the four pixels that each pixel becomes, side by side.
+    """
+
+    def __init__(self, plain: nn.Conv2d) -> None:
+        super().__init__()
+        bias = None if plain.bias is None else plain.bias.repeat(4)
+        self.conv = convolution(_fold(plain.weight), bias, padding=1)
+
+    def forward(self, x: Tensor, size: torch.Size | None = None) -> Tensor:
+        """`size`: the (h, w) wanted when it is not exactly double."""
+        if size is not None and tuple(size) != (2 * x.shape[2], 2 * x.shape[3]):
+            return self._unfolded(x, size)
+        bias: Tensor | None = self.conv.bias
+        if bias is None or not ops.suits(x):
+            return ops.interleave(self.conv(x), None)
+        # Where a bias is a pass of its own over the picture, it is added on the way.
+        return ops.interleave(F.conv2d(x, self.conv.weight, padding=1), bias[: x.shape[1]])
+
+    def _unfolded(self, x: Tensor, size: torch.Size) -> Tensor:
+        """The last row or column of an odd size has no second half, which the fold counts on."""
+        larger = F.interpolate(x, size=list(size), mode="nearest")
+        bias = None if self.conv.bias is None else self.conv.bias[: x.shape[1]]
+        return F.conv2d(larger, _unfold(self.conv.weight), bias, padding=1)
+
+
+def fold_upsampling(network: nn.Module) -> None:
+    """Replace every `Upsample` of `network`."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, Upsample):
+                setattr(parent, name, FoldedUpsample(child.conv))
+
+
+class EdgedConv(nn.Module):
+    """A convolution of pictures to which channels of ones are added, as many as its weight has.
+
+    Beyond the border those are nothing, like all else: a bias that comes before the border does.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, padding: int) -> None:
+        super().__init__()
+        self.conv = convolution(weight, bias, padding)
+        self.enter = weight.shape[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        edged = F.pad(x, (0, 0, 0, 0, 0, self.enter - x.shape[1]), value=1.0)
+        made: Tensor = self.conv(edged)
+        return made
+
+
+def fold_scales(vae: Vae) -> None:
+    """Put what happens to latents before the decoder's first convolution into that one."""
+    before, first = vae.post_quant_conv, vae.decoder.conv_in
+    if before is None or not isinstance(first, nn.Conv2d):
+        return
+    weight, inner = _wide(first.weight), _wide(before.weight)[:, :, 0, 0]
+    parts = [torch.einsum("omyx,mi->oiyx", weight, inner) / vae.dimensions.scaling]
+    if before.bias is not None:
+        parts.append(torch.einsum("omyx,m->oyx", weight, _wide(before.bias))[:, None])
+    channels = sum(part.shape[1] for part in parts)
+    # Eight channels, or sixteen, are no dearer than five, and tensor cores take no fewer.
+    parts.append(weight.new_zeros(len(weight), -channels % _ALIGNED, *weight.shape[2:]))
+    folded = torch.cat(parts, dim=1).to(first.weight.dtype)
+    vae.decoder.conv_in = EdgedConv(folded, first.bias, padding=first.kernel_size[0] // 2)
+    vae.post_quant_conv = None
+
+
+def fold_outputs(network: nn.Module) -> None:
+    """Put the last matrix of every attention in an autoencoder into that of its values.
+
+    There is one head and weights sum to one, so that a mixture of projected values is a projected
+    mixture, bias and all.
+    """
+    for module in network.modules():
+        if isinstance(module, Attention) and isinstance(module.to_out[0], nn.Linear):
+            value, out = module.to_v, module.to_out[0]
+            dtype = value.weight.dtype
+            outer = _wide(out.weight)
+            bias = outer @ _wide(value.bias) + _wide(out.bias)
+            module.to_v = linear((outer @ _wide(value.weight)).to(dtype), bias.to(dtype))
+            module.to_out = nn.ModuleList([nn.Identity()])
+
+
+def _fold(weight: Tensor) -> Tensor:
+    """(o, i, 3, 3) -> (4 o, i, 2, 2)"""
+    wide = _wide(weight)
+    fold = wide.new_tensor(_FOLD).view(2, 2, 3)
+    folded = torch.einsum("ruy,csx,oiyx->rcoius", fold, fold, wide)
+    return folded.reshape(-1, weight.shape[1], 2, 2).contiguous().to(weight.dtype)
+
+
+def _unfold(weight: Tensor) -> Tensor:
+    """(4 o, i, 2, 2) -> (o, i, 3, 3), as exact as the precision of the weights"""
+    wide = _wide(weight).reshape(2, 2, -1, weight.shape[1], 2, 2)
+    unfold = wide.new_tensor(_UNFOLD).view(3, 2, 2)
+    return torch.einsum("yru,xcs,rcoius->oiyx", unfold, unfold, wide).to(weight.dtype)
+
+
+def _wide(weight: Tensor) -> Tensor:
+    return weight.to(torch.promote_types(weight.dtype, torch.float32))

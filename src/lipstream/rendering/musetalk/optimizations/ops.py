@@ -1,0 +1,84 @@
+"""Single passes over pictures (batch, channels, height, width) and over tokens.
+
+On a GPU, and where pictures are laid out pixel by pixel, each is a kernel of Triton or two;
+everywhere else torch does the same.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+try:
+    from lipstream.rendering.musetalk.optimizations import triton_kernels
+except ImportError:  # Triton comes with torch only where there can be a GPU
+    THERE = False
+else:
+    THERE = True
+
+_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32)
+
+
+def suits(x: Tensor) -> bool:
+    """Whether there are kernels for such a picture, or for such tokens (b, n, width)."""
+    laid = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    fits = x.is_contiguous(memory_format=laid)
+    return THERE and x.is_cuda and fits and x.dtype in _PRECISIONS
+
+
+def norm(
+    x: Tensor,
+    shift: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    groups: int,
+    eps: float,
+    silu: bool,
+) -> Tensor:
+    """Group norm of `x` + `shift`, then SiLU or nothing; all but `x` are (channels,)."""
+    if suits(x):
+        return triton_kernels.norm(x, shift, weight, bias, groups, eps, silu)
+    if shift is not None:
+        x = x + shift[:, None, None]
+    normed = F.group_norm(x, groups, weight, bias, eps)
+    return F.silu(normed) if silu else normed
+
+
+def add(one: Tensor, other: Tensor, bias: Tensor, scale: float) -> Tensor:
+    """(one + other + bias) / scale, the bias (channels,)"""
+    if suits(one) and suits(other):
+        return triton_kernels.add(one, other, bias, 1 / scale)
+    total = one + (other + bias[:, None, None])
+    return total if scale == 1.0 else total / scale
+
+
+def gate(x: Tensor) -> Tensor:
+    """(b, n, 2 width) -> (b, n, width): the first half times the GELU of the second."""
+    if suits(x):
+        return triton_kernels.gate(x)
+    value, weight = x.chunk(2, dim=-1)
+    return value * F.gelu(weight)
+
+
+def interleave(parts: Tensor, bias: Tensor | None) -> Tensor:
+    """(b, 4 c, h + 1, w + 1) -> (b, c, 2 h, 2 w): four pixels go where they belong; + bias (c,).
+
+    Channels: of the pixels in even rows and columns, then odd columns, odd rows, both odd. Those of
+    odd rows are taken a row further down, those of odd columns a column further right.
+    """
+    if bias is not None and suits(parts):
+        return triton_kernels.interleave(parts, bias)
+    channels, height, width = parts.shape[1] // 4, parts.shape[2] - 1, parts.shape[3] - 1
+    last = parts.is_contiguous(memory_format=torch.channels_last)
+    whole = torch.empty(
+        (len(parts), channels, 2 * height, 2 * width),
+        dtype=parts.dtype,
+        device=parts.device,
+        memory_format=torch.channels_last if last else torch.contiguous_format,
+    )
+    for place in range(4):
+        row, column = divmod(place, 2)
+        part = parts[:, place * channels : (place + 1) * channels]
+        whole[:, :, row::2, column::2] = part[:, :, row : row + height, column : column + width]
+    return whole if bias is None else whole + bias[:, None, None]

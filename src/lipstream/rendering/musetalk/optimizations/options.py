@@ -1,0 +1,116 @@
+"""The exact savings: what makes the networks faster and changes their results by rounding only.
+
+Each is a switch of its own, so that each can be judged alone, against the plain networks.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lipstream.rendering.musetalk.optimizations.fold import (
+    fold_outputs,
+    fold_scales,
+    fold_upsampling,
+)
+from lipstream.rendering.musetalk.optimizations.fuse_attention import fuse_projections, share_audio
+from lipstream.rendering.musetalk.optimizations.fuse_norms import fuse_norms
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import pack
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """Which savings are on."""
+
+    fold_time: bool = False  # the constant timestep goes into biases
+    fold_decoder_upsampling: bool = False  # convolve first, double the pixels then
+    fold_unet_upsampling: bool = False  # the same; its pictures are small
+    fuse_projections: bool = False  # query, key and value of self-attention in one product
+    share_audio: bool = False  # keys and values of all attentions to the audio in one product
+    fold_scales: bool = False  # what only scales goes into what is next, in the autoencoder
+    channels_last: bool = False  # weights, and so pictures too, are laid out pixel by pixel
+    fuse_norms: bool = False  # norms, activations, biases and sums in single passes, on a GPU
+    pack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
+
+    @classmethod
+    def none(cls) -> Switches:
+        """The plain networks."""
+        return cls()
+
+    @classmethod
+    def exact(cls, device: torch.device, dtype: torch.dtype) -> Switches:
+        """What is known to gain on this device at this precision."""
+        on_cpu = device.type == "cpu"
+        return cls(
+            fold_time=True,
+            fold_decoder_upsampling=True,
+            # On a CPU fewer products of such small pictures do not pay for more weights to read.
+            fold_unet_upsampling=not on_cpu,
+            fuse_projections=True,
+            share_audio=True,
+            fold_scales=True,
+            channels_last=True,
+            fuse_norms=not on_cpu,
+            pack=on_cpu and dtype == torch.bfloat16,
+        )
+
+
+@torch.no_grad()
+def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks:
+    """The same networks with these savings; the given ones stay as they are.
+
+    Both share the tensors that no saving changes. Convert and move networks before.
+    """
+    unet, vae = _apart(networks.unet), _apart(networks.vae)
+    tiny = None if networks.decoder is None else _apart(networks.decoder)
+    all_of_them: list[nn.Module] = [unet, vae] if tiny is None else [unet, vae, tiny]
+    if switches.fold_time:
+        unet.fold_time()
+    if switches.fold_decoder_upsampling:
+        fold_upsampling(vae.decoder)
+        if tiny is not None:
+            tiny.fold_upsampling()
+    if switches.fold_unet_upsampling:
+        fold_upsampling(unet)
+    if switches.fold_scales:
+        fold_scales(vae)
+        fold_outputs(vae.decoder)
+    if switches.fuse_projections:
+        fuse_projections(unet)
+        fuse_projections(vae.decoder)
+    if switches.share_audio:
+        share_audio(unet)
+    if switches.fuse_norms:
+        fuse_norms(unet)
+        fuse_norms(vae)  # the encoder's as well: torch's suit no pictures laid out like this
+    if switches.channels_last:
+        for network in all_of_them:
+            _lay_out(network)
+    if switches.pack:  # last: afterwards weights may not change
+        for network in all_of_them:
+            pack(network)
+    return replace(networks, unet=unet, vae=vae, decoder=tiny)
+
+
+def _apart(network: Network) -> Network:
+    """Modules of its own around the same tensors."""
+    tensors = [*network.parameters(), *network.buffers()]
+    for module in network.modules():  # what `pack` has laid out is no parameter
+        tensors += [value for value in vars(module).values() if isinstance(value, Tensor)]
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
+
+
+def _lay_out(network: nn.Module) -> None:
+    """Every weight of a convolution pixel by pixel, in a new tensor: the old may be shared."""
+    for module in network.modules():
+        for name, weight in list(module.named_parameters(recurse=False)):
+            if weight.ndim == 4:
+                laid = weight.contiguous(memory_format=torch.channels_last)
+                setattr(module, name, nn.Parameter(laid, requires_grad=False))

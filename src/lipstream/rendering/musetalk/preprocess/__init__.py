@@ -1,0 +1,1 @@
+"""From an avatar to what the networks need of it."""

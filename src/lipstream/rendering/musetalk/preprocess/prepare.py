@@ -1,0 +1,273 @@
+"""What MuseTalk needs of an avatar, computed once: where each face is, its latents and its mask.
+
+Each frame of the avatar keeps its place, with a face or without: latents, masks and pictures can
+never run out of step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from lipstream.avatar.avatar import join_ragged, split_ragged
+from lipstream.errors import ArchiveError, FaceError, OptionError
+from lipstream.media.image import Box
+from lipstream.rendering.musetalk.compositing.blend import (
+    FEATHER_REALTIME,
+    BlendPlan,
+    crop_face,
+    crop_picture,
+    crop_square,
+    feathered_mask,
+    plan_blend,
+)
+from lipstream.rendering.musetalk.preprocess.face_box import face_box, landmarks_68, with_margin
+from lipstream.rendering.musetalk.preprocess.masks import (
+    check_mode,
+    labels_from_landmarks,
+    repaint_mask,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lipstream.avatar.avatar import Arrays, Avatar, AvatarFrame
+    from lipstream.media.image import Floats, Image
+    from lipstream.progress import Progress
+    from lipstream.rendering.musetalk.preprocess.masks import Labels
+
+    # (b, 3, side, side) RGB in -1..1 -> (b, 4, side / 8, side / 8), the posterior's mean, unscaled.
+    Encode: TypeAlias = Callable[[Floats], Floats]
+    Locate: TypeAlias = Callable[[Image], Floats]  # picture -> (68, 2) landmarks
+    Parse: TypeAlias = Callable[[Image], Labels]  # square around the face -> (512, 512) labels
+
+NAME = "musetalk"  # in `Avatar.extras` and in the avatar's folder
+SIDES = (256, 512)
+VERSIONS = ("v15", "v1")
+SCALING = 0.18215  # latents of the published autoencoder have about unit variance after this
+SHRINK = 8  # pixels per latent
+BATCH = 4  # faces per call of the autoencoder; each is encoded masked and whole
+
+
+@dataclass(frozen=True, slots=True)
+class FaceSettings:
+    """Everything that decides what is prepared; what is stored is used only when all agree."""
+
+    version: str = "v15"
+    side: int = 256  # pixels of the face that the network sees
+    shift: int = 0  # pixels by which the box's middle moves down
+    margin: int = 10  # pixels added below the chin
+    mask: str = "jaw"  # one of masks.MODES
+    cheeks: tuple[int, int] = (90, 90)  # pixels of 512 left and right of the middle
+    feather: float = FEATHER_REALTIME
+    landmarks: str = "mesh"  # where the 68 points come from: mesh, or dwpose
+    labels: str = "mesh"  # where the mask comes from: mesh, or bisenet
+    checkpoint: str = ""  # names the weights of the autoencoder, e.g. their SHA-256
+
+    def __post_init__(self) -> None:
+        if self.version not in VERSIONS:
+            raise OptionError(f"there is no MuseTalk {self.version!r}; use v15 or v1.")
+        if self.side not in SIDES:
+            raise OptionError(f"MuseTalk paints faces of 256 or 512 pixels, not {self.side}.")
+        check_mode(self.mask)
+
+    @classmethod
+    def published(cls, version: str, shift: int = 0) -> FaceSettings:
+        """The settings each version was published with; 1.5 ignores `shift`, as upstream does."""
+        if version == "v1":
+            return cls("v1", shift=shift, margin=0, mask="raw", cheeks=(80, 80))
+        return cls(version)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MuseFaces:
+    """The faces of one avatar, a row per frame."""
+
+    settings: FaceSettings
+    latents: Floats  # (frames, 8, h, w): four masked, four whole; zeros without a face
+    squares: tuple[Box | None, ...]  # what the mask was drawn on; None without a face
+    plans: tuple[BlendPlan | None, ...]  # None without a face
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything as arrays that need no pickle; `from_arrays` is the way back.
+
+        `face_latent` is `latents`; `mask` holds the masks of the plans' regions, joined.
+        """
+        none = np.zeros((0, 0), np.uint8)
+        return {
+            "face_latent": self.latents,
+            **join_ragged("mask", [none if plan is None else plan.mask for plan in self.plans]),
+            "box": _rows([None if plan is None else plan.box for plan in self.plans]),
+            "region": _rows([None if plan is None else plan.region for plan in self.plans]),
+            "square": _rows(self.squares),
+            "found": np.array([plan is not None for plan in self.plans]),
+            "settings": np.array(json.dumps(asdict(self.settings), sort_keys=True)),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> MuseFaces:
+        """`ArchiveError` when the arrays are not what `to_arrays` gave."""
+        try:
+            return _faces(cls, arrays)
+        except (KeyError, ValueError, TypeError, OptionError) as error:
+            raise ArchiveError(
+                "what the avatar holds for the musetalk backend is not as it was saved: prepare "
+                "the avatar again with 'lipstream prepare'."
+            ) from error
+
+
+def attach(avatar: Avatar, faces: MuseFaces) -> Avatar:
+    """The avatar with its faces: it answers `face_latent` and `mask` and is saved with them."""
+    assert len(faces.plans) == len(avatar.frames)
+    return replace(avatar, extras={**avatar.extras, NAME: faces.to_arrays()})
+
+
+def stored_faces(avatar: Avatar, settings: FaceSettings) -> MuseFaces | None:
+    """What was attached, unless it was prepared otherwise; `ArchiveError` when it is damaged."""
+    arrays = avatar.extras.get(NAME)
+    if arrays is None:
+        return None
+    faces = MuseFaces.from_arrays(arrays)
+    return faces if faces.settings == settings and len(faces.plans) == len(avatar.frames) else None
+
+
+def prepare_faces(
+    avatar: Avatar,
+    encode: Encode,
+    settings: FaceSettings,
+    progress: Progress | None = None,
+    *,
+    locate: Locate | None = None,
+    parse: Parse | None = None,
+    scaling: float = SCALING,
+    batch: int = BATCH,
+) -> MuseFaces:
+    """Find, cut and encode the face of every frame; `FaceError` when no frame shows one.
+
+    `locate` is needed for landmarks of dwpose, `parse` for labels of bisenet. A frame in which the
+    avatar has no landmarks is left without a face whatever `locate` would say.
+    """
+    assert (locate is not None) == (settings.landmarks != "mesh"), settings.landmarks
+    assert (parse is not None) == (settings.labels != "mesh"), settings.labels
+    side = settings.side // SHRINK
+    latents = np.zeros((len(avatar.frames), 8, side, side), np.float32)
+    squares: list[Box | None] = []
+    plans: list[BlendPlan | None] = []
+    waiting: list[tuple[int, Floats]] = []
+    for index, frame in enumerate(avatar.frames):
+        pixels = frame.pixels
+        box = _usable_box(frame, pixels, settings, locate)
+        square = plan = None
+        if box is not None:
+            square = crop_square(box)
+            plan = _plan(frame, pixels, box, square, settings, parse)
+            waiting.append((index, network_input(crop_face(pixels, box, settings.side))))
+        squares.append(square)
+        plans.append(plan)
+        if len(waiting) == batch or (waiting and index == len(avatar.frames) - 1):
+            for row, encoded in _encoded(waiting, encode, scaling):
+                latents[row] = encoded
+            waiting.clear()
+        if progress is not None:
+            progress(index + 1, len(avatar.frames))
+    if not any(plans):
+        raise FaceError("the avatar shows no face in any frame; prepare it from another source.")
+    latents.flags.writeable = False
+    return MuseFaces(settings, latents, tuple(squares), tuple(plans))
+
+
+def settled_box(
+    landmarks: Floats, settings: FaceSettings, height: int, detected: Box | None = None
+) -> Box | None:
+    """The box of (68, 2) landmarks by the rules of the version, in a picture of `height`."""
+    shift = settings.shift if settings.version == "v1" else 0
+    box = face_box(landmarks, detected, shift)
+    return with_margin(box, settings.margin, height) if box and settings.margin else box
+
+
+def network_input(face: Image) -> Floats:
+    """A (side, side, 3) face -> (2, 3, side, side) in -1..1: its lower half black, and whole."""
+    masked = face.copy()
+    masked[len(face) // 2 :] = 0
+    unit = np.stack([masked, face]).transpose(0, 3, 1, 2) / np.float32(255)
+    return np.ascontiguousarray((unit - np.float32(0.5)) / np.float32(0.5), np.float32)
+
+
+def _usable_box(
+    frame: AvatarFrame, pixels: Image, settings: FaceSettings, locate: Locate | None
+) -> Box | None:
+    """The box of the frame's face, if there is one and some of it lies in the picture."""
+    if frame.landmarks is None:
+        return None
+    points = landmarks_68(frame.landmarks) if locate is None else locate(pixels)
+    height, width = pixels.shape[:2]
+    box = settled_box(points, settings, height)
+    if box is None or min(box.width, box.height) < 2:
+        return None
+    inside = box.clip(width, height)
+    return box if inside.width > 0 and inside.height > 0 else None
+
+
+def _plan(
+    frame: AvatarFrame,
+    pixels: Image,
+    box: Box,
+    square: Box,
+    settings: FaceSettings,
+    parse: Parse | None,
+) -> BlendPlan:
+    """Where the painted face goes back."""
+    if parse is not None:
+        labels = parse(crop_picture(pixels, square))
+    else:
+        assert frame.landmarks is not None
+        labels = labels_from_landmarks(frame.landmarks, square)
+    mask = repaint_mask(labels, settings.mask, settings.cheeks)
+    feathered = feathered_mask(mask, box, square, settings.feather)
+    return plan_blend(feathered, box, square, (pixels.shape[1], pixels.shape[0]))
+
+
+def _encoded(
+    waiting: Sequence[tuple[int, Floats]], encode: Encode, scaling: float
+) -> Iterator[tuple[int, Floats]]:
+    """Frame and (8, h, w) latents of every waiting pair of pictures, from one call."""
+    means = encode(np.concatenate([pair for _, pair in waiting])) * np.float32(scaling)
+    assert means.shape[:2] == (2 * len(waiting), 4), means.shape
+    pairs = means.reshape(len(waiting), 8, *means.shape[2:])
+    yield from zip([index for index, _ in waiting], pairs, strict=True)
+
+
+def _faces(cls: type[MuseFaces], arrays: Arrays) -> MuseFaces:
+    said = json.loads(str(arrays["settings"]))
+    settings = FaceSettings(**{**said, "cheeks": tuple(said["cheeks"])})
+    latents, found = arrays["face_latent"], arrays["found"].tolist()
+    side = settings.side // SHRINK
+    if latents.shape != (len(found), 8, side, side) or latents.dtype != np.float32:
+        raise ValueError("face_latent")
+    masks = split_ragged(arrays["mask"], arrays["mask_shapes"])
+    boxes, regions, squares = (_boxes(arrays[name]) for name in ("box", "region", "square"))
+    plans: list[BlendPlan | None] = []
+    for there, box, region, mask in zip(found, boxes, regions, masks, strict=True):
+        if there and (max(region.height, 0), max(region.width, 0)) != mask.shape:
+            raise ValueError("mask")
+        plans.append(BlendPlan(box, region, mask) if there else None)
+    kept = [square if there else None for there, square in zip(found, squares, strict=True)]
+    return cls(settings, latents, tuple(kept), tuple(plans))
+
+
+def _rows(boxes: Sequence[Box | None]) -> NDArray[np.int32]:
+    """(n, 4) left, top, right, bottom; zeros for None."""
+    rows = [(0, 0, 0, 0) if box is None else _corners(box) for box in boxes]
+    return np.array(rows, np.int32).reshape(-1, 4)
+
+
+def _boxes(rows: NDArray[Any]) -> list[Box]:
+    return [Box(*map(int, row)) for row in rows.tolist()]
+
+
+def _corners(box: Box) -> tuple[int, int, int, int]:
+    return box.left, box.top, box.right, box.bottom

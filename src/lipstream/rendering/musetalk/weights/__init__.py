@@ -1,0 +1,1 @@
+"""Checkpoints on disk: where they lie, how they are read and loaded."""

@@ -1,0 +1,253 @@
+"""The published weights of MuseTalk as networks that are ready to run.
+
+Each network is first made without memory, to know the name and shape of every tensor it needs. A
+file that differs in any of them is refused with the first difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from lipstream.errors import CheckpointError
+from lipstream.rendering.musetalk.models.taesd import TinyDecoder, TinyDimensions, decoder_state
+from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
+from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, current_names
+from lipstream.rendering.musetalk.weights.layout import (
+    PULL,
+    Layout,
+    find_layout,
+    find_parser,
+    find_tiny,
+    read_config,
+)
+from lipstream.rendering.musetalk.weights.state_dict import read_state
+from lipstream.speech.musetalk.whisper import (
+    WhisperDimensions,
+    WhisperEncoder,
+    WhisperSpeech,
+    encoder_state,
+)
+
+if TYPE_CHECKING:
+    from lipstream.rendering.musetalk.models.bisenet import BiSeNet
+    from lipstream.speech.musetalk.backbone import SpeechNetwork
+    from lipstream.speech.musetalk.hubert import HubertSpeech
+
+Network = TypeVar("Network", bound=nn.Module)
+
+LEVELS = 4  # of the autoencoder: latents are an eighth of the picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MuseTalkNetworks:
+    """Everything the backend runs, in evaluation mode and without gradients."""
+
+    version: str  # "v1" or "v15": they differ in how a face is cut, not in the networks
+    unet: UNet
+    vae: Vae
+    speech: SpeechNetwork
+    device: torch.device
+    dtype: torch.dtype
+    decoder: TinyDecoder | None = None  # instead of the autoencoder's own
+
+    def paint(self, latents: Tensor, audio: Tensor) -> Tensor:
+        """(b, 8, h, w) latents, (b, tokens, width) audio -> (b, 3, 8 h, 8 w), RGB near -1..1.
+
+        Both are of the device and the precision of the networks; the audio is without positions.
+        Nothing here waits for the device or depends on values, so that it can be recorded.
+        """
+        painted = self.unet(latents, add_positions(audio))
+        if self.decoder is None:
+            return self.vae.decode_scaled(painted)
+        raw: Tensor = self.decoder(painted)
+        return raw
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sketch(Generic[Network]):
+    """A network without memory, and the tensors that fit it."""
+
+    network: Network
+    state: Mapping[str, Tensor]
+
+    def filled(self, device: torch.device, dtype: torch.dtype) -> Network:
+        """Tensors stay mapped from their file where neither device nor precision changes."""
+        self.network.load_state_dict(dict(self.state), assign=True)
+        return self.network.to(device, dtype).eval().requires_grad_(False)
+
+
+def load_checkpoint(
+    models: str | Path,
+    version: str | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> MuseTalkNetworks:
+    """The networks of a folder of weights; `version` "v1" or "v15", by default v1.5 if it is there.
+
+    `dtype` None is float16 on a GPU and float32 elsewhere, whatever the files hold. MissingError
+    for a file that is not there, CheckpointError for one that is not what it should be.
+    """
+    layout = find_layout(models, version)
+    device = torch.device(device)
+    if dtype is None:
+        dtype = torch.float16 if device.type == "cuda" else torch.float32
+    unet, vae, speech = _sketches(layout)
+    if isinstance(speech, _Sketch):
+        hears: SpeechNetwork = WhisperSpeech(speech.filled(device, dtype))
+    else:
+        hears = speech.to(device, dtype).requires_grad_(False)
+    return MuseTalkNetworks(
+        layout.version,
+        unet.filled(device, dtype),
+        vae.filled(device, dtype),
+        hears,
+        device,
+        dtype,
+    )
+
+
+def check_checkpoint(layout: Layout) -> None:
+    """Raises what `load_checkpoint` would raise for these files; fills no network."""
+    _sketches(layout)
+
+
+def load_parser(models: str | Path, device: torch.device | str = "cpu") -> BiSeNet | None:
+    """The optional face parser that MuseTalk was published with, if its weights are there."""
+    from lipstream.rendering.musetalk.models.bisenet import BiSeNet
+
+    path = find_parser(models)
+    if path is None:
+        return None
+    return _sketch(BiSeNet, read_state(path), path).filled(torch.device(device), torch.float32)
+
+
+def load_tiny(
+    models: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> TinyDecoder:
+    """The small decoder of the turbo profile; MissingError and CheckpointError as above."""
+    files = find_tiny(models)
+    sizes = TinyDimensions.from_config(read_config(files.config), str(files.config))
+    for name, found, expected in (
+        ("out_channels", sizes.out_channels, 3),
+        ("latent_channels", sizes.latent_channels, 4),
+        ("number of decoder_block_out_channels", len(sizes.blocks), LEVELS),
+    ):
+        _check_size(files.config, name, found, expected)
+    state = decoder_state(read_state(files.weights))
+    network = _sketch(lambda: TinyDecoder(sizes), state, files.weights)
+    return network.filled(torch.device(device), dtype)
+
+
+def _sketches(
+    layout: Layout,
+) -> tuple[_Sketch[UNet], _Sketch[Vae], _Sketch[WhisperEncoder] | HubertSpeech]:
+    """The three networks of a layout; they fit their files and each other."""
+    unet_sizes = UNetDimensions.from_config(
+        read_config(layout.unet.config), str(layout.unet.config)
+    )
+    vae_sizes = VaeDimensions.from_config(read_config(layout.vae.config), str(layout.vae.config))
+    _check_sizes(layout, unet_sizes, vae_sizes)
+    speech = _whisper(layout, unet_sizes) if layout.listener == "whisper" else _hubert(layout)
+    vae_state = current_names(read_state(layout.vae.weights))
+    vae = _sketch(lambda: Vae(vae_sizes), vae_state, layout.vae.weights)
+    unet = _sketch(lambda: UNet(unet_sizes), read_state(layout.unet.weights), layout.unet.weights)
+    return unet, vae, speech
+
+
+def _check_sizes(layout: Layout, unet: UNetDimensions, vae: VaeDimensions) -> None:
+    """Whether this is MuseTalk at all: any other Stable Diffusion network would load as well."""
+    for name, found, expected, path in (
+        ("in_channels", vae.in_channels, 3, layout.vae.config),
+        ("out_channels", vae.out_channels, 3, layout.vae.config),
+        ("number of block_out_channels", len(vae.widths), LEVELS, layout.vae.config),
+        ("in_channels", unet.in_channels, 2 * vae.latent_channels, layout.unet.config),
+        ("out_channels", unet.out_channels, vae.latent_channels, layout.unet.config),
+    ):
+        _check_size(path, name, found, expected)
+
+
+def _check_size(path: Path, name: str, found: int, expected: int) -> None:
+    if found != expected:
+        raise CheckpointError(
+            f"{path} is not of a network of MuseTalk: its {name} is {found}, expected "
+            f"{expected}; delete its folder and {PULL}."
+        )
+
+
+def _whisper(layout: Layout, unet: UNetDimensions) -> _Sketch[WhisperEncoder]:
+    config = layout.speech.config
+    sizes = WhisperDimensions.from_config(read_config(config), str(config))
+    if sizes.width != unet.audio_width:
+        raise CheckpointError(
+            f"{layout.unet.config} is not of a network of MuseTalk for this speech encoder: its "
+            f"cross_attention_dim is {unet.audio_width}, expected {sizes.width}, the d_model of "
+            f"{config}; delete the wrong folder and {PULL}."
+        )
+    path = layout.speech.weights
+    return _sketch(lambda: WhisperEncoder(sizes), encoder_state(read_state(path)), path)
+
+
+def _hubert(layout: Layout) -> HubertSpeech:
+    from lipstream.speech.musetalk.hubert import HubertSpeech
+
+    read_state(layout.speech.weights)  # for its errors: transformers has none that name the file
+    return HubertSpeech.load(layout.speech.weights.parent)
+
+
+def _sketch(
+    build: Callable[[], Network], state: Mapping[str, Tensor], path: Path
+) -> _Sketch[Network]:
+    """CheckpointError unless the state has the network's tensors, no more and no less."""
+    with torch.device("meta"), _Undrawn():
+        network = build()
+    expected = network.state_dict()
+    for said, names in (
+        ("lacks", [name for name in expected if name not in state]),
+        ("has an unknown tensor", [name for name in state if name not in expected]),
+    ):
+        if names:
+            rest = f" and {len(names) - 1} more" * (len(names) > 1)
+            raise CheckpointError(
+                f"{path} {said} {names[0]}{rest}: it is not the network that its config "
+                f"describes; delete it and {PULL}."
+            )
+    for name, tensor in state.items():
+        _check_tensor(path, name, tensor, expected[name])
+    return _Sketch(network, state)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Layers draw no first values: without memory that only loads torch's compiler, for seconds."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        if func in (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_):
+            return named["tensor"] if "tensor" in named else args[0]
+        return func(*args, **named)
+
+
+def _check_tensor(path: Path, name: str, found: Tensor, expected: Tensor) -> None:
+    if found.shape != expected.shape:
+        raise CheckpointError(
+            f"{path}: {name} has the shape {tuple(found.shape)}, expected "
+            f"{tuple(expected.shape)}; delete it and {PULL}."
+        )
+    if found.is_floating_point() != expected.is_floating_point():
+        raise CheckpointError(
+            f"{path}: {name} holds {found.dtype}, expected {expected.dtype}; delete it and {PULL}."
+        )

@@ -1,0 +1,88 @@
+"""Weights files as tables of tensors: safetensors, and torch's own format without its code."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lipstream.errors import CheckpointError, MissingError
+from lipstream.rendering.musetalk.weights.layout import PULL, unreadable
+
+POINTER = b"version https://git-lfs"  # what git leaves instead of a large file
+SHORTEST = 8  # bytes; no format is as short
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Every tensor of the file by its key, on the CPU, mapped rather than read where possible.
+
+    Nothing in the file is executed. CheckpointError when it is cut short or is no such file.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if start.startswith(POINTER):
+        raise CheckpointError(
+            f"{path} is a Git LFS pointer, not the weights: run 'git lfs pull' there, or delete it "
+            f"and {PULL}."
+        )
+    if len(start) < SHORTEST:
+        raise CheckpointError(f"{path} is empty or cut short: delete it and {PULL}.")
+    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    if not isinstance(state, Mapping) or not state or not all(map(_is_entry, state.items())):
+        raise CheckpointError(f"{path} holds no table of tensors: delete it and {PULL}.")
+    return dict(state)
+
+
+def _is_entry(item: tuple[object, object]) -> bool:
+    return isinstance(item[0], str) and isinstance(item[1], Tensor)
+
+
+def _read_safetensors(path: Path) -> object:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingError(
+            f"{path} needs the package safetensors: run pip install 'lipstream[musetalk]'."
+        ) from error
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError) as error:
+        raise _damaged(path) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _read_torch(path: Path) -> object:
+    try:
+        return _load(path)
+    except pickle.UnpicklingError as error:
+        # torch names the class or function that the file asks for.
+        if "Unsupported global" in str(error) or "Unsupported class" in str(error):
+            raise CheckpointError(
+                f"{path} is not a plain weights file: it wants to run code, which lipstream never "
+                f"does; delete it and {PULL}."
+            ) from error
+        raise _damaged(path) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except Exception as error:  # there is no end to what a damaged pickle runs into
+        raise _damaged(path) from error
+
+
+def _load(path: Path) -> object:
+    """Only files in today's zip format can be mapped; older ones are read whole."""
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"PK"
+    state: object = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+    return state
+
+
+def _damaged(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged or cut short: delete it and {PULL}.")

@@ -1,0 +1,257 @@
+"""Painting on the device, on a CPU too: the same pictures, whoever shares a batch."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the device path needs torch")
+
+import torch
+
+from lipstream.media.colour import BT601, evened
+from lipstream.rendering.musetalk.compositing.base import FacePainter, FaceRequest
+from lipstream.rendering.musetalk.compositing.blend_torch import to_planes
+from lipstream.rendering.musetalk.compositing.gpu import Painter
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, Canvas, sizes_for
+from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
+from tests.rendering.musetalk.faces import (
+    ODD,
+    PICTURE,
+    SIDE,
+    TOKENS,
+    WIDTH,
+    avatar_with_faces,
+    spoken,
+)
+from tests.rendering.musetalk.networks import networks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from lipstream.media.image import Image, Planes
+
+    Both: TypeAlias = tuple[FacePainter, FacePainter, Callable[[Image], Planes]]
+
+on_a_gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
+]
+
+
+def host(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
+    pytest.importorskip("cv2")
+    from lipstream.rendering.musetalk.compositing.cpu import HostPainter
+
+    return HostPainter(tiny, planes=planes)
+
+
+def device(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
+    """Three or four faces at a time: batches of the tests are larger."""
+    return Painter(tiny, SIDE, TOKENS, batch=3, planes=planes)
+
+
+def recorded(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
+    return Painter(tiny, SIDE, TOKENS, batch=3, record=True, planes=planes)
+
+
+CPU = [pytest.param((host, "cpu"), id="host"), pytest.param((device, "cpu"), id="device")]
+GPU = [
+    pytest.param((device, "cuda"), id="cuda", marks=on_a_gpu),
+    pytest.param((recorded, "cuda"), id="recorded", marks=on_a_gpu),
+]
+
+
+@pytest.fixture(params=[*CPU, *GPU])
+def painter(request: pytest.FixtureRequest) -> FacePainter:
+    make, place = request.param
+    # A GPU's float32 may be less than that; what is tested here is where pixels go.
+    dtype = torch.float64 if place == "cuda" else torch.float32
+    made: FacePainter = make(networks(device=place, dtype=dtype))
+    return made
+
+
+@pytest.fixture(params=[*CPU, *GPU])
+def both(request: pytest.FixtureRequest) -> Both:
+    """A painter of RGB, one of planes, and how the second converts whole pictures."""
+    make, place = request.param
+    tiny = networks(device=place, dtype=torch.float64 if place == "cuda" else torch.float32)
+    return make(tiny), make(tiny, planes=True), by_opencv if make is host else by_torch
+
+
+def by_opencv(picture: Image) -> Planes:
+    from lipstream.media.i420 import to_i420
+
+    return to_i420(evened(picture), BT601)
+
+
+def by_torch(picture: Image) -> Planes:
+    planes: Planes = to_planes(torch.from_numpy(evened(picture))).numpy()
+    return planes
+
+
+def finished(painter: FacePainter, requests: list[FaceRequest]) -> list[Image]:
+    return painter.begin(requests).finish()
+
+
+def same(found: list[Image], expected: list[Image], most: int = 1) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        away = np.abs(one.astype(int) - other)
+        assert away.max() <= most
+        assert (away > 0).mean() < 0.01
+
+
+def test_a_processor_paints_nothing_meanwhile() -> None:
+    assert not host(networks()).overlaps
+    assert not device(networks()).overlaps
+
+
+def test_the_device_paints_what_the_host_paints() -> None:
+    tiny, requests = networks(), spoken(8)
+    expected = finished(host(tiny), requests)
+    same(finished(device(tiny), requests), expected)
+    for request, picture in zip(requests, expected, strict=True):
+        changed = (picture != request.avatar.frames[request.frame].pixels).any()
+        assert changed == bool(request.plan.mask.size)
+
+
+@pytest.mark.parametrize("painter", GPU, indirect=True)
+def test_a_gpu_paints_what_a_cpu_paints(painter: FacePainter) -> None:
+    assert painter.overlaps
+    requests = spoken(8)
+    same(finished(painter, requests), finished(device(networks()), requests), most=2)
+
+
+def test_batches_and_neighbours_change_nothing(painter: FacePainter) -> None:
+    requests = spoken(8)
+    whole = finished(painter, requests)
+    begun = [painter.begin(requests[start : start + 2]) for start in range(0, 8, 2)]
+    same([picture for pending in begun for picture in pending.finish()], whole)
+    same([picture for one in requests for picture in finished(painter, [one])], whole)
+    same(finished(painter, requests[::-1])[::-1], whole)
+
+
+def test_a_batch_keeps_its_pixels_while_others_are_painted(painter: FacePainter) -> None:
+    one, other = spoken(3, seed=1), spoken(4, seed=2)
+    expected = finished(painter, one)
+    first, second = painter.begin(one), painter.begin(other)
+    finished(painter, other)
+    same(first.finish(), expected, most=0)
+    second.finish()
+
+
+def test_a_batch_that_is_forgotten_disturbs_no_other(painter: FacePainter) -> None:
+    requests = spoken(5)
+    expected = finished(painter, requests)
+    painter.begin(requests[:4])
+    same(finished(painter, requests), expected, most=0)
+
+
+def test_what_is_kept_of_an_avatar_goes_with_it(painter: FacePainter) -> None:
+    avatar, faces = avatar_with_faces(3)
+    painter.keep(avatar, faces)
+    pending = painter.begin([FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
+    gone = weakref.ref(avatar)
+    del avatar
+    pending.finish()
+    del pending
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_picture_is_the_callers_own(painter: FacePainter) -> None:
+    requests = spoken(2)
+    before = [one.avatar.frames[one.frame].pixels.copy() for one in requests]
+    for picture in finished(painter, requests):
+        picture[:] = 0
+    for one, pixels in zip(requests, before, strict=True):
+        assert (one.avatar.frames[one.frame].pixels == pixels).all()
+
+
+@pytest.mark.parametrize("size", [PICTURE, ODD], ids=["even", "odd"])
+def test_planes_are_those_of_the_same_pictures(both: Both, size: tuple[int, int]) -> None:
+    rgb, planes, convert = both
+    requests = spoken(12, picture=size)
+    for found, picture in zip(finished(planes, requests), finished(rgb, requests), strict=True):
+        expected = convert(picture)
+        assert found.shape == expected.shape and found.dtype == np.uint8
+        away = np.abs(found.astype(int) - expected)
+        height, width = picture.shape[:2]
+        chroma = away[len(evened(picture)) :].reshape(2, (height + 1) // 2, (width + 1) // 2)
+        # What an odd picture has twice is not painted the second time.
+        for part in (away[:height, :width], chroma[:, : height // 2, : width // 2]):
+            assert part.max() <= 1
+            assert (part > 0).mean() < 0.02
+
+
+def test_planes_without_a_face_are_made_once(both: Both) -> None:
+    _, painter, _ = both
+    avatar, faces = avatar_with_faces(3)
+    bare = painter.keep(avatar, faces).bare(0)
+    before = bare.copy()
+    finished(painter, [FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
+    assert painter.keep(avatar, faces).bare(0) is bare
+    assert (bare == before).all() and not bare.flags.writeable
+
+
+def test_memory_of_the_host_is_used_again() -> None:
+    painter = Painter(networks(), SIDE, TOKENS, batch=2)
+    for _ in range(3):
+        one, other = painter.begin(spoken(1)), painter.begin(spoken(4))
+        one.finish()
+        other.finish()
+    assert painter.spare == 2
+
+
+def test_batches_are_filled_up_to_a_few_sizes() -> None:
+    assert sizes_for(1) == (1,)
+    assert sizes_for(8) == (1, 2, 4, 6, 8)
+    assert sizes_for(9) == (1, 2, 4, 6, 8, 12)
+    assert sizes_for(32) == sizes_for(100) == SIZES
+
+
+def canvas(tiny: MuseTalkNetworks, stream: torch.cuda.Stream | None = None) -> Canvas:
+    made = Canvas(tiny, (8, SIDE // 8, SIDE // 8), (TOKENS, WIDTH), (1, 2, 4), stream)
+    made.latents.copy_(torch.randn(made.latents.shape, generator=torch.Generator().manual_seed(1)))
+    made.audio.copy_(torch.randn(made.audio.shape, generator=torch.Generator().manual_seed(2)))
+    return made
+
+
+def test_a_canvas_paints_as_many_as_it_is_asked_for() -> None:
+    one = canvas(networks())
+    three = one.paint(3).clone()
+    assert three.shape == (3, SIDE, SIDE, 3) and three.dtype == torch.uint8
+    alone = one.paint(1)
+    assert alone.shape == (1, SIDE, SIDE, 3)
+    assert (alone.int() - three[:1].int()).abs().max() <= 1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
+@pytest.mark.parametrize("exact", [False, True], ids=["plain", "switched"])
+def test_a_recording_paints_what_is_painted_without(dtype: torch.dtype, exact: bool) -> None:
+    tiny = networks(device="cuda", dtype=dtype)
+    if exact:
+        tiny = switched(tiny, Switches.exact(tiny.device, dtype))
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    live, replayed = canvas(tiny, stream), canvas(tiny, stream)
+    replayed.record()
+    torch.cuda.synchronize()
+    with torch.cuda.stream(stream):
+        for count in (4, 1, 2, 3, 1, 4):
+            for one in (live, replayed):
+                one.latents.mul_(0.9)  # the recording reads what stands there now
+            found, expected = replayed.paint(count).clone(), live.paint(count).clone()
+            stream.synchronize()
+            away = (found.int() - expected.int()).abs().float()
+            # In halves cuDNN's other algorithms round differently.
+            assert away.max() <= (1 if dtype == torch.float64 else 4)
+            assert away.mean() <= (0.01 if dtype == torch.float64 else 0.5)

@@ -1,0 +1,151 @@
+"""The whole backend from a folder of weights: speech in, pictures out."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+from shutil import copytree
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the musetalk backend needs torch")
+
+import torch
+
+from lipstream.avatar.builder import open_avatar
+from lipstream.config import AvatarConfig, MuseTalkConfig
+from lipstream.engine import Engine
+from lipstream.errors import MissingError, OptionError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.colour import BT601, evened
+from lipstream.media.i420 import to_i420
+from lipstream.offline import render_stream
+from lipstream.rendering.musetalk.factory import largest_batch
+from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
+from lipstream.rendering.registry import open_backend
+from tests.golden_cases.filling import fill_module
+from tests.rendering.musetalk.networks import write_tiny_decoder
+from tests.tiny_models import UNET, write_models
+
+if TYPE_CHECKING:
+    from lipstream.media.image import Image
+
+PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
+RATE = 24_000
+
+
+def sound(seconds: float, seed: int = 3) -> Any:
+    noise = np.random.default_rng(seed).normal(0, 0.1, int(RATE * seconds))
+    return noise.astype(np.float32)
+
+
+def frames(models: Path, cuts: list[int], seconds: float = 0.4, **settings: Any) -> list[Image]:
+    """What the backend paints when the speech comes in pieces that end at `cuts`."""
+    muse = MuseTalkConfig(models=str(models), device="cpu", **settings)
+    engine = Engine(open_backend("musetalk", muse=muse))
+    avatar = engine.backend.renderer.prepare(open_avatar(PORTRAIT, AvatarConfig()))
+    pieces = np.split(sound(seconds), cuts)
+    chunks = [AudioChunk.from_pcm(piece, RATE) for piece in pieces]
+    return [frame.frame for frame in render_stream(engine, avatar, chunks)]
+
+
+def assert_same(one: list[Image], other: list[Image]) -> None:
+    assert len(one) == len(other)
+    for first, second in zip(one, other, strict=True):
+        # How many share a batch moves float sums a little, and so a rounded value now and then.
+        difference = np.abs(first.astype(int) - second)
+        assert difference.max() <= 1
+        assert (difference > 0).mean() < 0.01
+
+
+def test_planes_are_those_of_the_same_pictures(models: Path) -> None:
+    pictures, planes = frames(models, [], live=True), frames(models, [], live=True, planes=True)
+    height, width = pictures[0].shape[:2]
+    assert planes[0].shape == ((height + height % 2) * 3 // 2, width + width % 2)
+    assert_same(planes, [to_i420(evened(picture), BT601) for picture in pictures])
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_neither_chunks_nor_batches_change_the_frames(models: Path, live: bool) -> None:
+    whole = frames(models, [], live=live, batch=8)
+    assert len(whole) == 10
+    for cuts, batch in (([1, 2, 777], 1), (list(range(480, 9600, 480)), 3)):
+        assert_same(whole, frames(models, cuts, live=live, batch=batch))
+    assert any(not np.array_equal(whole[0], other) for other in whole[1:]), "it hears nothing"
+
+
+@pytest.mark.slow
+def test_a_face_of_512_pixels_is_painted_in_the_same_place(models: Path) -> None:
+    small, large = (frames(models, [], 0.08, side=side, batch=2)[0] for side in (256, 512))
+    picture = open_avatar(PORTRAIT, AvatarConfig()).frames[0].pixels
+    touched = [np.argwhere((painted != picture).any(-1)) for painted in (small, large)]
+    for one, other in zip(touched[0].min(0), touched[1].min(0), strict=True):
+        assert abs(int(one) - int(other)) <= 3
+    for one, other in zip(touched[0].max(0), touched[1].max(0), strict=True):
+        assert abs(int(one) - int(other)) <= 3
+
+
+@pytest.mark.slow
+def test_a_checkpoint_768_wide_hears_through_hubert(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="HuBERT is an extra")
+    models = write_models(tmp_path)
+    wide = UNET | {"cross_attention_dim": 768}
+    (models / "musetalkV15" / "musetalk.json").write_text(json.dumps(wide))
+    unet = UNet(UNetDimensions.from_config(wide))
+    fill_module(unet)
+    torch.save(unet.state_dict(), models / "musetalkV15" / "unet.pth")
+    sizes: dict[str, Any] = {
+        "hidden_size": 768,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "conv_dim": (8,) * 7,
+        "num_conv_pos_embeddings": 8,
+        "num_conv_pos_embedding_groups": 2,
+    }
+    network = transformers.HubertModel(transformers.HubertConfig(**sizes))
+    fill_module(network)
+    network.save_pretrained(models / "hubert")
+    whole = frames(models, [], live=True, batch=2)
+    assert len(whole) == 10
+    assert_same(whole, frames(models, [5, 4000], live=True, batch=2))
+
+
+def test_turbo_paints_with_the_small_decoder(models: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="taesd"):
+        frames(models, [], 0.08, profile="turbo")
+    with pytest.raises(OptionError, match="no profile 'fast'; use exact or turbo"):
+        frames(models, [], 0.08, profile="fast")
+    turbo = copytree(models, tmp_path / "models")
+    write_tiny_decoder(turbo)
+    plain, fast = (
+        frames(turbo, [], 0.08, profile="turbo", optimized=optimized, precision="float32")
+        for optimized in (False, True)
+    )
+    assert_same(plain, fast)
+    assert not np.array_equal(plain[0], frames(turbo, [], 0.08)[0])
+
+
+def test_other_frame_rates_have_their_frames(models: Path) -> None:
+    muse = MuseTalkConfig(models=str(models), device="cpu", batch=4)
+    backend = open_backend("musetalk", fps=Fraction(30_000, 1001), muse=muse)
+    engine = Engine(backend)
+    avatar = open_avatar(PORTRAIT, AvatarConfig())
+    painted = list(render_stream(engine, avatar, [AudioChunk.from_pcm(sound(0.3), RATE)]))
+    assert [frame.timestamp_ms for frame in painted] == [0, 33, 66, 100, 133, 166, 200, 233]
+
+
+def test_batches_fit_their_use(models: Path) -> None:
+    def batch(**settings: Any) -> int:
+        muse = MuseTalkConfig(models=str(models), device="cpu", **settings)
+        return open_backend("musetalk", muse=muse).batch
+
+    assert batch() == 8
+    assert batch(live=True) == 1  # a CPU gains nothing from more, and what is urgent would wait
+    assert batch(batch=3) == 3
+    with pytest.raises(OptionError, match="at least 1"):
+        batch(batch=0)
+    assert [largest_batch(faces) for faces in (0.2, 1, 5.9, 17, 300)] == [1, 1, 4, 16, 32]
