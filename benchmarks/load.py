@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lipstream.live.session import Session, SessionEvent, Unit
 from lipstream.media.audio import AudioChunk
 from lipstream.server.transport import NoObserver
-from lipstream.session import Session, SessionEvent, Unit
 from lipstream.timeline import UNIT_MS
 
 if TYPE_CHECKING:

@@ -32,12 +32,12 @@ from benchmarks.machine import describe, stolen_s, usable_cores
 from benchmarks.scenes import SCENES
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
-from lipstream.batcher import Batcher
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine
+from lipstream.live.scheduler import Batcher
+from lipstream.live.session import Session
 from lipstream.media.audio_reader import open_audio
 from lipstream.rendering.registry import open_backend
-from lipstream.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "examples" / "speech.wav"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
 from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer
 

@@ -28,7 +28,8 @@ LAYERS = {
     "media.image": 0,
     "media.colour": 0,
     # parts
-    "playout": 1,
+    "live.clock": 1,
+    "live.frame_buffer": 1,
     "media": 1,
     "weights": 1,
     "avatar": 1,
@@ -37,12 +38,11 @@ LAYERS = {
     # flow
     "stream": 2,
     "engine": 2,
-    "batcher": 2,
+    "live.scheduler": 2,
     # use
-    "session": 3,
+    "live": 3,
     "offline": 3,
-    "inference": 3,
-    "realtime": 3,
+    "compat": 3,
     # shell
     "server": 4,
     "bench": 4,

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from lipstream.errors import LipstreamError as LipstreamError
     from lipstream.inference import BatchLipSyncProcessor as BatchLipSyncProcessor
     from lipstream.inference import MuseTalkInference as MuseTalkInference
+    from lipstream.live.frame_buffer import FrameBuffer as FrameBuffer
     from lipstream.media.audio import AudioChunk as AudioChunk
     from lipstream.media.image import TimedFrame as TimedFrame
     from lipstream.offline import render_file as render
     from lipstream.offline import render_file as render_file
     from lipstream.offline import render_stream as render_stream
-    from lipstream.playout import FrameBuffer as FrameBuffer
     from lipstream.realtime import OptimizedLipSyncEngine as OptimizedLipSyncEngine
     from lipstream.realtime import RealtimeLipSyncEngine as RealtimeLipSyncEngine
     from lipstream.rendering.registry import open_backend as open_backend
@@ -46,7 +46,7 @@ _HOMES = {
     "AvatarConfig": "lipstream.config",
     "BatchLipSyncProcessor": "lipstream.inference",
     "Engine": "lipstream.engine",
-    "FrameBuffer": "lipstream.playout",
+    "FrameBuffer": "lipstream.live.frame_buffer",
     "LipSyncStream": "lipstream.stream",
     "LipstreamError": "lipstream.errors",
     "MotionConfig": "lipstream.config",

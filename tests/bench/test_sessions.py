@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lipstream.batcher import Batcher
 from lipstream.bench import sessions
 from lipstream.bench.encoding import encoders_there, open_encoders
 from lipstream.bench.sessions import Crowd, House, find_most, hold_crowd
 from lipstream.bench.sound import speech
 from lipstream.engine import Engine
+from lipstream.live.scheduler import Batcher
 from lipstream.speech.base import Plan
 from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, stripe_backend
-from tests.live import FussyRenderer
+from tests.live.harness import FussyRenderer
 
 HELD = Crowd(
     sessions=1,

@@ -13,7 +13,7 @@ import httpx
 from fastapi import FastAPI
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
 from lipstream.server.app import create_app
 from lipstream.server.lobby import Lobby
 from lipstream.server.seat import Seat

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.playout import Clock, MonotonicClock
+from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ BITS = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FakeUnit:
-    """What `lipstream.session.Unit` is."""
+    """What `lipstream.live.session.Unit` is."""
 
     index: int
     frame: Image

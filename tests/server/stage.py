@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lipstream.errors import BufferFullError
+from lipstream.live.session import Unit
 from lipstream.server.capacity import Cost
 from lipstream.server.signalling import IceServer
 from lipstream.server.transport import RestartError, SignallingError
-from lipstream.session import Unit
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from lipstream.errors import OptionError
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
 from lipstream.server.app import create_app
 from lipstream.server.limits import Buckets
 from lipstream.server.public import page_files

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
 from lipstream.server.transport import RestartError, SignallingError
 from lipstream.server.webrtc import MediaWorkers, TransportSettings, WebRTCTransport
 from tests.server.offers import candidate, fragment

@@ -17,12 +17,12 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.engine import Engine
+from lipstream.live.session import Unit
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import open_backend
 from lipstream.server.app import create_app
 from lipstream.server.live import LiveStage
 from lipstream.server.settings import ServeSettings
-from lipstream.session import Unit
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.media_files import tone, write_wav
 from tests.server.house import BASE, SDP, Socket, until

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
 from lipstream.rendering.base import FrameRequest
 
 if TYPE_CHECKING:

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
-from lipstream.batcher import Drawing
 from lipstream.bench.answers import Answer, Answers, percentile
 from lipstream.bench.device import Pace, PipelinedDevice, VirtualDevice, VirtualTime
 from lipstream.bench.sound import PlainBatcher
 from lipstream.engine import Engine
+from lipstream.live.scheduler import Drawing
+from lipstream.live.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
-from lipstream.session import Session
 from lipstream.speech.musetalk.audio_windows import ExcerptEncoder, recent
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.batcher import Batcher
 from lipstream.bench.answers import Answers, percentile
 from lipstream.bench.encoding import open_encoders
 from lipstream.bench.schedule import MOST_LATE, MOST_LATE_OF_ONE
 from lipstream.bench.sound import PlainBatcher, speech
 from lipstream.engine import Engine
+from lipstream.live.scheduler import Batcher
+from lipstream.live.session import Session, SessionEvent
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.registry import Backend
-from lipstream.session import Session, SessionEvent
 from lipstream.speech.base import SpeechEncoder
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 

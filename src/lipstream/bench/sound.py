@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.batcher import Batcher, DrawnBatch, Hearing, Lane
-from lipstream.batcher.hearing import pcm16
+from lipstream.live.scheduler import Batcher, DrawnBatch, Hearing, Lane
+from lipstream.live.scheduler.jobs import pcm16
 from lipstream.media.audio import AudioChunk
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.bench.answers import Spell
     from lipstream.engine import Engine
+    from lipstream.live.clock import Clock
     from lipstream.media.image import Floats
-    from lipstream.playout import Clock
 
 
 class PlainHearing(Hearing):

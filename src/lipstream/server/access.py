@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.types import Scope
 
-    from lipstream.playout import Clock
+    from lipstream.live.clock import Clock
 
 BURST = 5  # seconds of the rate that may come at once
 WRONG_TOKENS_PER_SECOND = 0.5

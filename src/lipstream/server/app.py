@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from lipstream import __version__
-from lipstream.playout import MonotonicClock
+from lipstream.live.clock import MonotonicClock
 from lipstream.server import refusals
 from lipstream.server.access import Access
 from lipstream.server.avatars import avatar_routes
@@ -28,7 +28,7 @@ from lipstream.server.whep import whep_routes
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.engine import Engine
-    from lipstream.playout import Clock
+    from lipstream.live.clock import Clock
     from lipstream.server.settings import ServeSettings
     from lipstream.server.stage import Stage
 

@@ -11,7 +11,7 @@ from lipstream.server.refusals import Refusal
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
-    from lipstream.playout import Clock
+    from lipstream.live.clock import Clock
 
 MOST_CLIENTS = 4096  # remembered; the one not seen for longest is forgotten first
 CHUNK_TIMEOUT_S = 20.0  # a body must go on within this

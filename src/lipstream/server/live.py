@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.batcher import Batcher
+from lipstream.live.scheduler import Batcher
+from lipstream.live.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.server.capacity import Cost
 from lipstream.server.encoders import FRAME_TICKS, nvenc_works, open_video_encoder
 from lipstream.server.signalling import ice_links
 from lipstream.server.webrtc import MediaWorkers, TransportSettings, WebRTCTransport
-from lipstream.session import Session
 from lipstream.timeline import SAMPLE_RATE
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from lipstream.server.seat import Seat
 from lipstream.server.telemetry import TOTALS, SeatObserver
 
 if TYPE_CHECKING:
-    from lipstream.playout import Clock
+    from lipstream.live.clock import Clock
     from lipstream.server.capacity import Capacity
     from lipstream.server.settings import ServeSettings
     from lipstream.server.shelf import Exhibit

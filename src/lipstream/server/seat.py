@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from lipstream.server.refusals import Refusal
 
 if TYPE_CHECKING:
-    from lipstream.playout import Clock
+    from lipstream.live.clock import Clock
+    from lipstream.live.session import Unit
     from lipstream.server.capacity import Cost
     from lipstream.server.settings import ServeSettings
     from lipstream.server.shelf import Exhibit
     from lipstream.server.stage import Event, Playing
     from lipstream.server.telemetry import Telemetry
     from lipstream.server.transport import Transport
-    from lipstream.session import Unit
 
 State = Literal["waiting", "connecting", "connected", "lost"]
 FIGURE_MS = 1_000  # least time between two readings of the frame rate

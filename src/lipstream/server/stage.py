@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.live.session import Unit
     from lipstream.media.audio import AudioChunk
     from lipstream.progress import Progress
     from lipstream.server.capacity import Cost
     from lipstream.server.signalling import IceServer
     from lipstream.server.transport import Hearer, Observer, Source, Transport
-    from lipstream.session import Unit
 
 
 class Event(Protocol):
@@ -27,7 +27,7 @@ class Event(Protocol):
 
 
 class Playing(Protocol):
-    """One person talking: `lipstream.session.Session`."""
+    """One person talking: `lipstream.live.session.Session`."""
 
     counts: Any  # units, late, repeated, dropped, skipped, underruns, utterances, interrupts
 

@@ -29,7 +29,7 @@ class RestartError(SignallingError):
 
 
 class Unit(Protocol):
-    """One frame and its sound, which must not be parted. `lipstream.session.Unit` is one."""
+    """One frame and its sound, which must not be parted. `lipstream.live.session.Unit` is one."""
 
     @property
     def index(self) -> int:

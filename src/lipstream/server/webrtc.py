@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiortc import RTCCertificate, RTCIceServer
 
-from lipstream.playout import MonotonicClock
+from lipstream.live.clock import MonotonicClock
 from lipstream.server.encoders import open_video_encoder
 from lipstream.server.microphone import Microphone
 from lipstream.server.negotiation import Agreement, Local, agree, answer, published
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
-    from lipstream.playout import Clock
+    from lipstream.live.clock import Clock
     from lipstream.server.signalling import Candidate
     from lipstream.server.transport import Hearer, Observer, Source
 

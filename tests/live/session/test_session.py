@@ -17,9 +17,9 @@ from lipstream.offline import render_stream
 from lipstream.rendering.registry import open_backend
 from lipstream.speech.base import Plan
 from tests.fakes import blank_avatar, read_strength, read_stripes, stripe_backend
-from tests.live import Stage, babble, listener_hears, pieces
+from tests.live.harness import Stage, babble, listener_hears, pieces
 
-PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
+PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)
 
 

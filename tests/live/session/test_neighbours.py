@@ -10,7 +10,7 @@ import pytest
 from lipstream.rendering.registry import Backend
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, blank_avatar
-from tests.live import FussyRenderer, Stage, babble, listener_hears
+from tests.live.harness import FussyRenderer, Stage, babble, listener_hears
 
 
 def fussy(renderer: FussyRenderer, encoder: StripeEncoder | None = None) -> Backend:

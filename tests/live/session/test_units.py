@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lipstream.batcher import Batcher
 from lipstream.engine import Engine
-from lipstream.session import Session, SessionEvent, Unit
+from lipstream.live.scheduler import Batcher
+from lipstream.live.session import Session, SessionEvent, Unit
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
-from tests.live import FussyRenderer, Stage, babble, listener_hears
+from tests.live.harness import FussyRenderer, Stage, babble, listener_hears
 
 
 def run(scenario: Coroutine[Any, Any, Any]) -> Any:

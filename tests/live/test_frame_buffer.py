@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipstream.errors import OptionError
+from lipstream.live.clock import ManualClock
+from lipstream.live.frame_buffer import FrameBuffer
 from lipstream.media.image import TimedFrame
-from lipstream.playout import FrameBuffer, ManualClock
 
 
 class HastyClock:

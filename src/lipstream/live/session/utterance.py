@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.batcher import Hearing, Lane, Listening
 from lipstream.errors import AudioError
+from lipstream.live.scheduler import Hearing, Lane, Listening
 from lipstream.timeline import SOUND_RATE, UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:

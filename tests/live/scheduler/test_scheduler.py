@@ -12,16 +12,16 @@ import cv2
 import numpy as np
 import pytest
 
-from lipstream.batcher import Batcher, Drawing, Hearing, Listening
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
+from lipstream.live.scheduler import Batcher, Drawing, Hearing, Listening
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes, stripe_backend
-from tests.live import FussyRenderer
+from tests.live.harness import FussyRenderer
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.batcher import Batcher
 from lipstream.errors import OptionError
-from lipstream.media.audio import AudioChunk
-from lipstream.playout import Clock
-from lipstream.session.plan import Plan, Slot
-from lipstream.session.speech import Speech
-from lipstream.session.utterance import Utterance
-from lipstream.session.values import (
+from lipstream.live.clock import Clock
+from lipstream.live.scheduler import Batcher
+from lipstream.live.session.frame_plan import Plan, Slot
+from lipstream.live.session.speech_queue import Speech
+from lipstream.live.session.types import (
     EventKind,
     Listener,
     SessionCounts,
@@ -24,7 +22,9 @@ from lipstream.session.values import (
     SessionLimits,
     Unit,
 )
-from lipstream.session.waking import call_on, until_done
+from lipstream.live.session.utterance import Utterance
+from lipstream.live.session.wakeup import call_on, until_done
+from lipstream.media.audio import AudioChunk
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:

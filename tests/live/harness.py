@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.batcher import Batcher
-from lipstream.batcher.hearing import pcm16
 from lipstream.engine import Engine
+from lipstream.live.clock import ManualClock
+from lipstream.live.scheduler import Batcher
+from lipstream.live.scheduler.jobs import pcm16
+from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import Resampler
-from lipstream.playout import ManualClock
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
-from lipstream.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.timeline import SOUND_RATE
 from tests.fakes import StripeRenderer, blank_avatar, read_strength, read_stripes, stripe_backend
 

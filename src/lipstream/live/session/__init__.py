@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lipstream.session.session import Session
-from lipstream.session.values import Listener, SessionCounts, SessionEvent, SessionLimits, Unit
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import Listener, SessionCounts, SessionEvent, SessionLimits, Unit
 
 __all__ = ["Listener", "Session", "SessionCounts", "SessionEvent", "SessionLimits", "Unit"]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lipstream.errors import AudioError, BufferFullError, OptionError
+from lipstream.live.session import SessionEvent, SessionLimits
 from lipstream.media.audio import AudioChunk
-from lipstream.session import SessionEvent, SessionLimits
-from tests.live import Stage, babble
+from tests.live.harness import Stage, babble
 
 
 def test_a_minute_may_wait_and_no_more() -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lipstream.batcher import Batcher, Drawing
 from lipstream.engine import Engine
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
+from lipstream.live.scheduler import Batcher, Drawing
 from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.pipelines import StripePipeline

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from fractions import Fraction
 
 from lipstream.errors import OptionError
+from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.media.image import TimedFrame
-from lipstream.playout.clock import Clock, MonotonicClock
 from lipstream.timeline import frame_ms
 
 

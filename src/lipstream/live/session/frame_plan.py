@@ -8,10 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.batcher import Drawing, Lane
+from lipstream.live.scheduler import Drawing, Lane
+from lipstream.live.session.types import SessionLimits
+from lipstream.live.session.utterance import Utterance
 from lipstream.rendering.base import FrameRequest
-from lipstream.session.utterance import Utterance
-from lipstream.session.values import SessionLimits
 from lipstream.timeline import UNIT_MS
 
 if TYPE_CHECKING:

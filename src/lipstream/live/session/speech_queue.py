@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.batcher import Batcher, Lane
 from lipstream.errors import BufferFullError
+from lipstream.live.scheduler import Batcher, Lane
+from lipstream.live.session.types import SessionLimits
+from lipstream.live.session.utterance import Utterance, check_rate
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import resampling_ms
-from lipstream.session.utterance import Utterance, check_rate
-from lipstream.session.values import SessionLimits
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE, UNIT_MS
 
 PLENTY_MS = 400  # of speech in hand: it seems to come faster than it is spoken

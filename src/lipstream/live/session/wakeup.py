@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from lipstream.batcher import Drawing
-from lipstream.playout import Clock
+from lipstream.live.clock import Clock
+from lipstream.live.scheduler import Drawing
 
 
 def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:

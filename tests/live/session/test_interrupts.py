@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipstream.session import SessionEvent
+from lipstream.live.session import SessionEvent
 from tests.fakes import read_strength
-from tests.live import Stage, babble, listener_hears
+from tests.live.harness import Stage, babble, listener_hears
 
 
 @pytest.mark.parametrize("after_ms", [130, 400, 777, 1500])

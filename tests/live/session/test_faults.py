@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipstream.session import SessionLimits
-from tests.live import Stage, babble, listener_hears, pieces
+from lipstream.live.session import SessionLimits
+from tests.live.harness import Stage, babble, listener_hears, pieces
 
 LIMITS = SessionLimits()
 

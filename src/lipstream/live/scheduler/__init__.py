@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lipstream.batcher.batcher import Batcher, BatcherCounts, DrawnBatch
-from lipstream.batcher.hearing import Heard, Hearing
-from lipstream.batcher.lane import Drawing, Lane, Listening
+from lipstream.live.scheduler.jobs import Heard, Hearing
+from lipstream.live.scheduler.scheduler import Batcher, BatcherCounts, DrawnBatch
+from lipstream.live.scheduler.session_queue import Drawing, Lane, Listening
 
 __all__ = [
     "Batcher",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.batcher import Batcher, Drawing, DrawnBatch
 from lipstream.engine import Engine
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
+from lipstream.live.scheduler import Batcher, Drawing, DrawnBatch
 from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
-from tests.live import FussyRenderer
+from tests.live.harness import FussyRenderer
 from tests.pipelines import StripePipeline
 
 if TYPE_CHECKING:

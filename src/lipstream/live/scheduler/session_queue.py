@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lipstream.rendering.base import FrameRequest
 
 if TYPE_CHECKING:
-    from lipstream.batcher.hearing import Heard, Hearing
+    from lipstream.live.scheduler.jobs import Heard, Hearing
     from lipstream.media.image import Floats, Picture
 
 CREDIT_STEP_MS, MOST_CREDIT_MS = 40, 400

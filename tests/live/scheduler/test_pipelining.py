@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.batcher import Batcher, Drawing, Lane, Listening
 from lipstream.engine import Engine
+from lipstream.live.clock import ManualClock
+from lipstream.live.scheduler import Batcher, Drawing, Lane, Listening
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
-from lipstream.playout import ManualClock
 from lipstream.rendering.base import FrameRequest, pipelined
 from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes
-from tests.live import Stage
+from tests.live.harness import Stage
 from tests.pipelines import StripePipeline
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lipstream.rendering.base import FrameRequest, PendingPictures, PipelinedRenderer
 
 if TYPE_CHECKING:
-    from lipstream.batcher.lane import Drawing, Lane
+    from lipstream.live.scheduler.session_queue import Drawing, Lane
     from lipstream.media.image import Picture
 
 _Item = TypeVar("_Item")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.playout import ManualClock
+from lipstream.live.clock import ManualClock
 from lipstream.rendering.base import FrameRequest
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 from tests.fakes import StripeRenderer, stripe_backend
-from tests.live import TICK_MS, Player, Stage, babble, pieces
+from tests.live.harness import TICK_MS, Player, Stage, babble, pieces
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image

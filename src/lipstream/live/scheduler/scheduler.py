@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.batcher.attempts import Begun, each
-from lipstream.batcher.hearing import Heard, Hearing
-from lipstream.batcher.lane import Drawing, Lane, Listening, favour, next_pieces
-from lipstream.batcher.reserve import Reserve
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
-from lipstream.playout import Clock, MonotonicClock
+from lipstream.live.clock import Clock, MonotonicClock
+from lipstream.live.scheduler.headroom import Reserve
+from lipstream.live.scheduler.isolation import Begun, each
+from lipstream.live.scheduler.jobs import Heard, Hearing
+from lipstream.live.scheduler.session_queue import Drawing, Lane, Listening, favour, next_pieces
 from lipstream.rendering.base import PipelinedRenderer, pipelined
 from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.stream import Segment

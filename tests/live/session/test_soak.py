@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.batcher import Batcher
 from lipstream.engine import Engine
+from lipstream.live.clock import ManualClock
+from lipstream.live.scheduler import Batcher
+from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.media.audio import AudioChunk
-from lipstream.playout import ManualClock
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
-from lipstream.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, UNIT_MS, UNIT_SAMPLES
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar

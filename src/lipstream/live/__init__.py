@@ -1,0 +1,1 @@
+"""Live sessions: clocks, the scheduler, and what one session plays when."""
