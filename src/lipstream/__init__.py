@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from lipstream.avatar.builder import open_avatar as open_avatar
     from lipstream.avatar.storage import load_avatar as load_avatar
     from lipstream.avatar.storage import save_avatar as save_avatar
+    from lipstream.compat.inference import BatchLipSyncProcessor as BatchLipSyncProcessor
+    from lipstream.compat.inference import MuseTalkInference as MuseTalkInference
+    from lipstream.compat.realtime import OptimizedLipSyncEngine as OptimizedLipSyncEngine
+    from lipstream.compat.realtime import RealtimeLipSyncEngine as RealtimeLipSyncEngine
     from lipstream.config import AvatarConfig as AvatarConfig
     from lipstream.config import MotionConfig as MotionConfig
     from lipstream.config import MovieConfig as MovieConfig
@@ -25,16 +29,12 @@ if TYPE_CHECKING:
     from lipstream.engine import Engine as Engine
     from lipstream.engine import open_engine as open_engine
     from lipstream.errors import LipstreamError as LipstreamError
-    from lipstream.inference import BatchLipSyncProcessor as BatchLipSyncProcessor
-    from lipstream.inference import MuseTalkInference as MuseTalkInference
     from lipstream.live.frame_buffer import FrameBuffer as FrameBuffer
     from lipstream.media.audio import AudioChunk as AudioChunk
     from lipstream.media.image import TimedFrame as TimedFrame
     from lipstream.offline import render_file as render
     from lipstream.offline import render_file as render_file
     from lipstream.offline import render_stream as render_stream
-    from lipstream.realtime import OptimizedLipSyncEngine as OptimizedLipSyncEngine
-    from lipstream.realtime import RealtimeLipSyncEngine as RealtimeLipSyncEngine
     from lipstream.rendering.registry import open_backend as open_backend
     from lipstream.stream import LipSyncStream as LipSyncStream
 
@@ -44,7 +44,7 @@ _HOMES = {
     "AudioChunk": "lipstream.media.audio",
     "Avatar": "lipstream.avatar.avatar",
     "AvatarConfig": "lipstream.config",
-    "BatchLipSyncProcessor": "lipstream.inference",
+    "BatchLipSyncProcessor": "lipstream.compat.inference",
     "Engine": "lipstream.engine",
     "FrameBuffer": "lipstream.live.frame_buffer",
     "LipSyncStream": "lipstream.stream",
@@ -52,9 +52,9 @@ _HOMES = {
     "MotionConfig": "lipstream.config",
     "MovieConfig": "lipstream.config",
     "MuseTalkConfig": "lipstream.config",
-    "MuseTalkInference": "lipstream.inference",
-    "OptimizedLipSyncEngine": "lipstream.realtime",
-    "RealtimeLipSyncEngine": "lipstream.realtime",
+    "MuseTalkInference": "lipstream.compat.inference",
+    "OptimizedLipSyncEngine": "lipstream.compat.realtime",
+    "RealtimeLipSyncEngine": "lipstream.compat.realtime",
     "TimedFrame": "lipstream.media.image",
     "build_avatar": "lipstream.avatar.builder",
     "load_avatar": "lipstream.avatar.storage",

@@ -13,9 +13,9 @@ import torch
 
 from lipstream.weights import BUNDLES
 from tests.cli.program import Program, contents, spawn, told
-from tests.hub import FakeHub, FakeRepository, serving
 from tests.rendering.musetalk.networks import TINY_DECODER, write_tiny_decoder
 from tests.tiny_models import unet_state, write_models
+from tests.weights.hub import FakeHub, FakeRepository, serving
 
 UNET = Path("models/musetalkV15/unet.pth")
 PARSER = b"not really a network" * 9

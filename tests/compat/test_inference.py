@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.compat.inference import BatchLipSyncProcessor, MuseTalkInference
 from lipstream.errors import CheckpointError, MissingError, OptionError
-from lipstream.inference import BatchLipSyncProcessor, MuseTalkInference
 from tests.media_files import tone
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 PORTRAIT = DATA / "portrait.png"  # 256x256
 
 

@@ -27,7 +27,7 @@ from lipstream.weights import (
     verify,
 )
 from lipstream.weights.catalogue import Part
-from tests.hub import FakeHub, FakeRepository, serving
+from tests.weights.hub import FakeHub, FakeRepository, serving
 
 OWNER = "someone/Talk"
 LARGE = bytes(range(256)) * 2000

@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.storage import save_avatar
+from lipstream.compat.realtime import MOST_AVATARS, OptimizedLipSyncEngine, RealtimeLipSyncEngine
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
-from lipstream.realtime import MOST_AVATARS, OptimizedLipSyncEngine, RealtimeLipSyncEngine
 from tests.media_files import tone
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
-DATA = Path(__file__).parent / "data"
-EXAMPLES = Path(__file__).parents[1] / "examples"
+DATA = Path(__file__).parents[1] / "data"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 PORTRAIT = DATA / "portrait.png"  # 256x256
 
 

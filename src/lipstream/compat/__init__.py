@@ -1,0 +1,1 @@
+"""The original interface: facades without logic of their own."""
