@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from benchmarks.load import Watched
-from lipstream.server.encoders import open_video_encoder
-from lipstream.server.player import MediaWorkers, Player
-from lipstream.server.sender import MediaClock, RtpStream
-from lipstream.server.webrtc import TransportSettings, WebRTCTransport
+from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.rtc.encoders import open_video_encoder
+from lipstream.server.rtc.media_sender import MediaWorkers, Player
+from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
+from lipstream.server.rtc.settings import TransportSettings
 
 BITRATE = TransportSettings().bitrate
 

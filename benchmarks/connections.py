@@ -25,7 +25,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.machine import describe  # noqa: E402
-from lipstream.server.webrtc import MediaWorkers, TransportSettings, WebRTCTransport  # noqa: E402
+from lipstream.server.rtc.connection import WebRTCTransport  # noqa: E402
+from lipstream.server.rtc.media_sender import MediaWorkers  # noqa: E402
+from lipstream.server.rtc.settings import TransportSettings  # noqa: E402
 from tests.server.sources import MarkedSource  # noqa: E402
 from tests.server.viewers import Viewer  # noqa: E402
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lipstream.live.session import Session, SessionEvent, Unit
 from lipstream.media.audio import AudioChunk
-from lipstream.server.transport import NoObserver
+from lipstream.server.rtc.interfaces import NoObserver
 from lipstream.timeline import UNIT_MS
 
 if TYPE_CHECKING:

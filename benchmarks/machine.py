@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lipstream.bench.machine import describe_machine
-from lipstream.server.capacity import usable_cores
+from lipstream.server.admission import usable_cores
 
 __all__ = ["describe", "stolen_s", "usable_cores"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lipstream.server.messages import BrowserStats
+from lipstream.server.schemas import BrowserStats
 from tests.browser.service import Service
 from tests.browser.stage import Stage
 

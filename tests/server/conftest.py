@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lipstream.server.webrtc import MediaWorkers
+from lipstream.server.rtc.media_sender import MediaWorkers
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from lipstream.avatar.avatar import Avatar
 from lipstream.live.clock import ManualClock
 from lipstream.server.app import create_app
-from lipstream.server.lobby import Lobby
-from lipstream.server.seat import Seat
+from lipstream.server.sessions.manager import Lobby
+from lipstream.server.sessions.session import Seat
 from lipstream.server.settings import ServeSettings
 from tests.fakes import blank_avatar
 from tests.server.stage import OFFER, FakeLine, FakeStage

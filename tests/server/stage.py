@@ -11,16 +11,16 @@ import numpy as np
 
 from lipstream.errors import BufferFullError
 from lipstream.live.session import Unit
-from lipstream.server.capacity import Cost
-from lipstream.server.signalling import IceServer
-from lipstream.server.transport import RestartError, SignallingError
+from lipstream.server.admission import Cost
+from lipstream.server.rtc.ice_servers import IceServer
+from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.media.audio import AudioChunk
     from lipstream.progress import Progress
-    from lipstream.server.stage import Playing
-    from lipstream.server.transport import Hearer, Observer, Source, Transport
+    from lipstream.server.interfaces import Playing
+    from lipstream.server.rtc.interfaces import Hearer, Observer, Source, Transport
 
 MOST_MS = 60_000
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"

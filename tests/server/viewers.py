@@ -25,7 +25,7 @@ from tests.server.sources import read_mark
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.server.transport import Transport
+    from lipstream.server.rtc.interfaces import Transport
 
 
 @dataclass(slots=True)

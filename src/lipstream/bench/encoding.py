@@ -31,7 +31,7 @@ def open_encoders(
     if not encoded:
         yield None, lambda: None
         return
-    from lipstream.server.encoders import FRAME_TICKS, open_video_encoder
+    from lipstream.server.rtc.encoders import FRAME_TICKS, open_video_encoder
 
     def encoder() -> Encode:
         made = open_video_encoder("H264", BITRATE, hardware=False)

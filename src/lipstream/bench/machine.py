@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lipstream import __version__
-from lipstream.server.capacity import usable_cores
+from lipstream.server.admission import usable_cores
 
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "av")
 ASKED = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.draw,temperature.gpu"

@@ -217,10 +217,10 @@ def serve(
     """Serve a page in which avatars talk, and the API behind it."""
     _check_installed()
     from lipstream.server.app import create_app
-    from lipstream.server.logs import logging_to_stderr
-    from lipstream.server.serving import address_of, bind
-    from lipstream.server.serving import serve as serve_forever
+    from lipstream.server.logging import logging_to_stderr
     from lipstream.server.settings import ServeSettings, UploadLimits
+    from lipstream.server.uvicorn_server import address_of, bind
+    from lipstream.server.uvicorn_server import serve as serve_forever
 
     settings = ServeSettings(
         uploads=UploadLimits(body=upload_limit * MEBIBYTE),
@@ -282,7 +282,7 @@ def _engine(
 ) -> Iterator[Engine]:
     from lipstream.engine import Engine
     from lipstream.rendering.registry import open_backend
-    from lipstream.server.capacity import usable_cores
+    from lipstream.server.admission import usable_cores
 
     if processes is None:
         processes = min(usable_cores(), MOST_DRAWING)

@@ -11,26 +11,26 @@ from fastapi import FastAPI
 
 from lipstream import __version__
 from lipstream.live.clock import MonotonicClock
-from lipstream.server import refusals
-from lipstream.server.access import Access
-from lipstream.server.avatars import avatar_routes
-from lipstream.server.capacity import Capacity
-from lipstream.server.documented import describe
-from lipstream.server.gate import Gate
-from lipstream.server.lobby import Lobby
-from lipstream.server.public import page_routes, public_paths, public_routes
-from lipstream.server.sessions import session_routes
-from lipstream.server.shelf import Shelf
-from lipstream.server.telemetry import Telemetry
-from lipstream.server.websocket import audio_routes
-from lipstream.server.whep import whep_routes
+from lipstream.server import errors as refusals
+from lipstream.server.admission import Capacity
+from lipstream.server.api.audio_socket import audio_routes
+from lipstream.server.api.avatars import avatar_routes
+from lipstream.server.api.openapi import describe
+from lipstream.server.api.public import page_routes, public_paths, public_routes
+from lipstream.server.api.sessions import session_routes
+from lipstream.server.api.whep import whep_routes
+from lipstream.server.avatars.store import Shelf
+from lipstream.server.metrics import Telemetry
+from lipstream.server.security.access import Access
+from lipstream.server.security.middleware import Gate
+from lipstream.server.sessions.manager import Lobby
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.engine import Engine
     from lipstream.live.clock import Clock
+    from lipstream.server.interfaces import Stage
     from lipstream.server.settings import ServeSettings
-    from lipstream.server.stage import Stage
 
 DESCRIPTION = (
     "Speech in, a talking face out: open a session, connect a viewer by WHEP, and send speech by "
@@ -54,7 +54,7 @@ def create_app(
     `app.state.lobby` is the `Lobby`. Tests give a `stage` of their own instead of an engine.
     """
     if stage is None:
-        from lipstream.server.live import LiveStage
+        from lipstream.server.media_runtime import LiveStage
 
         assert engine is not None, "an engine or a stage is needed"
         stage = LiveStage(engine, settings)

@@ -1,0 +1,115 @@
+"""What anybody may see: the page, its files, the documentation, and whether the server is well."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+from lipstream import __version__
+from lipstream.server.api.docs_page import reference
+from lipstream.server.api.openapi import content, refusals
+from lipstream.server.errors import Refusal
+from lipstream.server.schemas import Config, Health, Readiness
+
+if TYPE_CHECKING:
+    from lipstream.server.admission import Capacity
+    from lipstream.server.interfaces import Stage
+    from lipstream.server.metrics import Telemetry
+    from lipstream.server.sessions.manager import Lobby
+    from lipstream.server.settings import ServeSettings
+
+PAGE = Path(__file__).parents[1] / "page"
+PLAIN = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/v1/config")
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def page_files(folder: Path = PAGE) -> dict[str, str]:
+    """Addresses of the page's files: {"/style.css": "style.css"}."""
+    files = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")))
+    return {f"/{name}": name for name in files if (folder / name).is_file()}
+
+
+def public_paths(folder: Path = PAGE) -> list[str]:
+    """Everything that needs no token."""
+    return [*PLAIN, *page_files(folder)]
+
+
+def public_routes(
+    settings: ServeSettings,
+    stage: Stage,
+    capacity: Capacity,
+    lobby: Lobby,
+    telemetry: Telemetry,
+) -> APIRouter:
+    """Health, configuration and metrics; the last need the token."""
+    router = APIRouter(tags=["Server"])
+
+    @router.get("/healthz", summary="Whether the process lives", responses=refusals(public=True))
+    async def healthz() -> Health:
+        return Health()
+
+    @router.get(
+        "/readyz",
+        summary="Whether it takes new sessions",
+        description="503 from the moment the server is told to stop.",
+        responses=refusals(503, public=True),
+    )
+    async def readyz() -> Readiness:
+        if lobby.draining:
+            raise Refusal(503, "the server is about to stop.", "stopping")
+        return Readiness()
+
+    @router.get(
+        "/v1/config",
+        summary="What a page needs to know first",
+        responses=refusals(public=True),
+    )
+    async def config() -> Config:
+        return Config(
+            version=__version__,
+            backend=stage.backend,
+            reason=stage.reason,
+            max_sessions=capacity.sessions,
+            auth=settings.token is not None,
+        )
+
+    @router.get(
+        "/metrics",
+        summary="Figures for Prometheus",
+        response_class=Response,
+        responses={**refusals(), 200: content("text/plain", "Prometheus' text format.")},
+    )
+    async def metrics() -> Response:
+        return Response(telemetry.text(), media_type=PROMETHEUS)
+
+    return router
+
+
+def page_routes(openapi: Callable[[], dict[str, object]], folder: Path = PAGE) -> APIRouter:
+    """The page and the documentation. A file that is added later is seen after a restart."""
+    router = APIRouter(include_in_schema=False)
+    files = StaticFiles(directory=folder, check_dir=False)
+
+    def serving(name: str) -> Callable[[Request], Awaitable[Response]]:
+        async def serve(request: Request) -> Response:
+            response = await files.get_response(name, request.scope)
+            response.headers["Cache-Control"] = "no-cache"  # ask whether it has changed
+            return response
+
+        return serve
+
+    for path, name in page_files(folder).items():
+        router.add_api_route(path, serving(name), methods=["GET", "HEAD"])
+    if (folder / "index.html").is_file():
+        router.add_api_route("/", serving("index.html"), methods=["GET", "HEAD"])
+
+    @router.get("/docs")
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(reference(openapi()))
+
+    return router

@@ -1,0 +1,184 @@
+"""Picture and sound out by WHEP (draft-ietf-wish-whep-04), for our page and any standard player."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from lipstream.server.api.openapi import body, content, refusals
+from lipstream.server.errors import Refusal
+from lipstream.server.rtc.ice_servers import link_headers
+from lipstream.server.rtc.interfaces import RestartError, SignallingError
+
+if TYPE_CHECKING:
+    from lipstream.server.avatars.store import Shelf
+    from lipstream.server.interfaces import Stage
+    from lipstream.server.sessions.manager import Lobby
+    from lipstream.server.sessions.session import Seat
+
+VIEWER, PLAYER = "/v1/sessions/{session_id}/whep", "/whep"
+SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
+OFFER = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
+CANDIDATES = (
+    "a=ice-ufrag:EsAw\r\na=ice-pwd:P2uYro0UCOQ4zxjKXaWCBui1\r\nm=audio 9 RTP/AVP 0\r\na=mid:0\r\n"
+)
+ACCEPTS = {"Accept-Post": SDP, "Accept-Patch": FRAGMENT}
+ANSWERED = {
+    **content(SDP, "The SDP answer."),
+    "headers": {
+        "Location": {"description": "PATCH and DELETE go here.", "schema": {"type": "string"}},
+        "Link": {"description": "STUN and TURN servers.", "schema": {"type": "string"}},
+    },
+}
+Connection = Annotated[
+    int | None,
+    Query(description="Which connection is meant, as `Location` says.", ge=0, le=2**53),
+]
+
+
+def whep_routes(lobby: Lobby, shelf: Shelf, stage: Stage) -> APIRouter:
+    """/v1/sessions/{id}/whep and /whep?avatar=ID"""
+    router = APIRouter(tags=["WHEP"])
+    _add_connecting(router, lobby, stage)
+    _add_connected(router, lobby)
+    _add_one_call(router, lobby, shelf, stage)
+    for path in (VIEWER, PLAYER):
+        router.add_api_route(path, _options, methods=["OPTIONS"], include_in_schema=False)
+        router.add_api_route(path, _head, methods=["HEAD"], include_in_schema=False)
+    return router
+
+
+def _add_connecting(router: APIRouter, lobby: Lobby, stage: Stage) -> None:
+    """An offer, and what a viewer finds out after it."""
+
+    @router.post(
+        VIEWER,
+        summary="Connect a viewer",
+        description="An SDP offer with one audio and one video line. A `sendrecv` audio line "
+        "brings the microphone. A second offer replaces the connection.",
+        status_code=201,
+        response_class=Response,
+        responses={**refusals(400, 404, 408, 413, 415, 503), 201: ANSWERED},
+        openapi_extra=body(SDP, OFFER),
+    )
+    async def connect(request: Request, session_id: str) -> Response:
+        seat = lobby.find(session_id)
+        return await _answered(lobby, stage, request, seat, await text_of(request, SDP))
+
+    @router.patch(
+        VIEWER,
+        summary="Add addresses of the viewer",
+        description="Trickle ICE. An ICE restart is refused with 422: connect anew.",
+        status_code=204,
+        responses=refusals(400, 404, 408, 409, 413, 415, 422),
+        openapi_extra=body(FRAGMENT, CANDIDATES),
+    )
+    async def trickle(request: Request, session_id: str, connection: Connection = None) -> Response:
+        seat = lobby.find(session_id)
+        fragment = await text_of(request, FRAGMENT)
+        if seat.line is None or connection not in (None, seat.connection):
+            raise Refusal(409, "this connection is over; connect anew.", "not_connected")
+        seat.touch()
+        try:
+            await seat.line.add_candidates(fragment)
+        except RestartError as error:
+            raise Refusal(422, str(error), "no_restart") from error
+        except SignallingError as error:
+            raise Refusal(400, str(error), "bad_sdp") from error
+        return Response(status_code=204)
+
+
+def _add_connected(router: APIRouter, lobby: Lobby) -> None:
+    """What may be done with a connection."""
+
+    @router.delete(
+        VIEWER,
+        summary="Disconnect the viewer",
+        description="The session waits a while for the next one. A session that was opened with "
+        "`POST /whep` ends.",
+        responses={**refusals(404, 422), 200: {"description": "Disconnected."}},
+        response_class=Response,
+    )
+    async def disconnect(session_id: str, connection: Connection = None) -> Response:
+        await lobby.disconnect(lobby.find(session_id), connection)
+        return Response(status_code=200)
+
+    @router.get(
+        VIEWER,
+        summary="Nothing, as WHEP wants it",
+        status_code=204,
+        responses=refusals(404),
+    )
+    async def nothing(session_id: str) -> Response:
+        lobby.find(session_id)
+        return Response(status_code=204)
+
+
+def _add_one_call(router: APIRouter, lobby: Lobby, shelf: Shelf, stage: Stage) -> None:
+    """For players that know nothing of sessions."""
+
+    @router.post(
+        PLAYER,
+        summary="Open a session and connect a viewer",
+        description="The one-call form for standard players. `DELETE` at `Location` ends it.",
+        status_code=201,
+        response_class=Response,
+        responses={**refusals(400, 404, 408, 409, 413, 415, 422, 503), 201: ANSWERED},
+        openapi_extra=body(SDP, OFFER),
+    )
+    async def play(
+        request: Request,
+        avatar: Annotated[str, Query(min_length=1, max_length=128, description="Its id.")],
+    ) -> Response:
+        exhibit = shelf.ready(avatar)
+        offer = await text_of(request, SDP)
+        seat = lobby.open(exhibit, one_call=True)
+        try:
+            return await _answered(lobby, stage, request, seat, offer)
+        except BaseException:
+            await lobby.close(seat, "unconnected")
+            raise
+
+    @router.get(PLAYER, summary="Nothing, as WHEP wants it", status_code=204, responses=refusals())
+    async def nothing_yet() -> Response:
+        return Response(status_code=204)
+
+
+async def _answered(
+    lobby: Lobby, stage: Stage, request: Request, seat: Seat, offer: str
+) -> Response:
+    """The answer to an offer, and where its connection lives; Refusal 400 for bad SDP."""
+    try:
+        answer = await lobby.connect(seat, offer)
+    except SignallingError as error:
+        raise Refusal(400, str(error), "bad_sdp") from error
+    root = request.scope.get("root_path", "")
+    location = f"{root}/v1/sessions/{seat.id}/whep?connection={seat.connection}"
+    response = Response(answer, 201, {"Location": location}, SDP)
+    for link in link_headers(stage.ice_servers(seat.id)):
+        response.headers.append("Link", link)
+    return response
+
+
+async def text_of(request: Request, wanted: str) -> str:
+    """The body; Refusal 415 unless it is of type `wanted`, 400 when it is no text."""
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != wanted:
+        raise Refusal(415, f"send it as {wanted}.", headers=ACCEPTS)
+    try:
+        return (await request.body()).decode()
+    except UnicodeDecodeError:
+        raise Refusal(400, "the body is no UTF-8 text.", "bad_sdp") from None
+
+
+async def _options() -> Response:
+    return Response(status_code=200, headers={**ACCEPTS, "Allow": ", ".join(METHODS)})
+
+
+async def _head() -> Response:
+    return Response(status_code=200, media_type=SDP)
+
+
+METHODS: Sequence[str] = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")

@@ -1,0 +1,1 @@
+"""Avatars of the server: stored, uploaded, decoded in a sandbox."""

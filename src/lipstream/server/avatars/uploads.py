@@ -1,0 +1,193 @@
+"""Takes files from users and has them opened by a child process, never by the server itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+
+from lipstream.server.avatars.file_types import HEAD, Kind, claimed, kinds
+from lipstream.server.avatars.sandbox import Order, ordered
+from lipstream.server.errors import Refusal
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from lipstream.progress import Progress
+
+MOST_FIELDS = 4
+FIELD_BYTES = 4096
+COPY_BYTES = 1 << 20
+EXIT_S = 2.0  # from a child's last word to its end
+STATUS = {"too_large": 413, "unusable": 400, "no_face": 400}
+ODD = re.compile(r"[^A-Za-z0-9._-]+")
+# Isolated from the current folder and from variables, which uploads or users may have named.
+BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from lipstream.server.avatars.sandbox import main; sys.exit(main(sys.argv[2]))"
+)
+QUIET_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a request, in a folder of its own."""
+
+    path: Path
+    fields: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        return self.path.parent
+
+    def discard(self) -> None:
+        """Remove the folder and all in it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def discarded_on_error(upload: Upload) -> Iterator[None]:
+    """Nothing is left of an upload that is refused or abandoned."""
+    try:
+        yield
+    except BaseException:
+        upload.discard()
+        raise
+
+
+async def receive_file(request: Request, wanted: tuple[Kind, ...]) -> Upload:
+    """The part `file` of a multipart request, and its text fields.
+
+    Refusal 415 when it is of another kind than `wanted` or than it says, 422 when it is missing.
+    """
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
+        raise Refusal(415, "send multipart/form-data with the file in the part `file`.")
+    try:
+        form = request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES)
+        async with form as parts:
+            file = parts.get("file")
+            if not isinstance(file, UploadFile):
+                raise Refusal(422, "the part `file` is missing or holds no file.")
+            fields = {name: value for name, value in parts.items() if isinstance(value, str)}
+            return Upload(await _stored(file, wanted), fields)
+    except MultiPartException as error:
+        raise Refusal(400, f"the multipart body is damaged: {error.message}") from error
+
+
+async def _stored(file: UploadFile, wanted: tuple[Kind, ...]) -> Path:
+    name = safe_name(file.filename or "")
+    head = await file.read(HEAD)
+    if not head:
+        raise Refusal(422, f"{name} is empty; choose another file.")
+    found = kinds(head)
+    if not set(found) & set(wanted):
+        raise Refusal(415, f"{name} is no {' or '.join(wanted)} file that can be read.")
+    said = claimed(name, file.content_type)
+    # A video's sound may be spoken, and an audio file may come in a video's container.
+    if said and not said & set(found):
+        raise Refusal(415, f"{name} is not what its name or type says; send it as what it is.")
+    await file.seek(0)
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="lipstream-"))
+    path = folder / name
+    try:
+        await asyncio.to_thread(_copy, file, path)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return path
+
+
+def _copy(file: UploadFile, path: Path) -> None:
+    with path.open("xb") as target:
+        shutil.copyfileobj(file.file, target, COPY_BYTES)
+
+
+def safe_name(name: str) -> str:
+    """A plain file name like the one given, for sentences and for the disk."""
+    plain = ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip("._-")
+    stem, dot, suffix = plain.rpartition(".")
+    return (stem[:60] + dot + suffix[:8]) if stem else (plain[:60] or "upload")
+
+
+async def run_isolated(order: Order, folder: Path, progress: Progress | None = None) -> Any:
+    """Have a child process do `order` in `folder`; what it reports as done.
+
+    Refusal 413 or 400 with its own sentence, 400 too when it is killed by a limit. Cancelling ends
+    the child.
+    """
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",
+        "-c",
+        BOOT,
+        json.dumps([path for path in sys.path if os.path.isabs(path)]),
+        ordered(order),
+        cwd=folder,
+        env={**_environment(), **QUIET_THREADS},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        outcome = await asyncio.wait_for(_outcome(child, progress), order.limits.waiting_s)
+    except asyncio.TimeoutError:
+        raise Refusal(
+            400, f"{order.source} takes too long to read; send a smaller file.", "unusable"
+        ) from None
+    finally:
+        await _ended(child)
+    if "done" in outcome:
+        return outcome["done"]
+    code, message = outcome.get("error", ("unusable", ""))
+    message = message or (
+        f"{order.source} cannot be read within the limits of time and memory; send a smaller file "
+        "or export it again."
+    )
+    raise Refusal(STATUS.get(code, 400), str(message), str(code))
+
+
+async def _outcome(child: asyncio.subprocess.Process, progress: Progress | None) -> dict[str, Any]:
+    """The child's last word; empty when it died without one."""
+    assert child.stdout is not None
+    last: dict[str, Any] = {}
+    try:
+        async for line in child.stdout:
+            message = json.loads(line)
+            if "progress" in message:
+                if progress is not None:
+                    progress(*message["progress"])
+            else:
+                last = message
+    except ValueError:  # a child that babbles is as good as dead
+        return {}
+    return last
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    """Wait until the child is gone; killed unless it has ended or is about to."""
+    assert child.stdout is not None
+    if child.stdout.at_eof():
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(child.wait(), EXIT_S)
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+    await child.wait()
+
+
+def _environment() -> dict[str, str]:
+    """What a Python process needs, without the secrets of this one."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LIPSTREAM_")}

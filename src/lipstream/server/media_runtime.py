@@ -1,0 +1,132 @@
+"""The real stage: a backend's batcher, and WebRTC."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lipstream.live.scheduler import Batcher
+from lipstream.live.session import Session
+from lipstream.media.audio import AudioChunk
+from lipstream.server.admission import Cost
+from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.rtc.encoders import FRAME_TICKS, nvenc_works, open_video_encoder
+from lipstream.server.rtc.ice_servers import ice_links
+from lipstream.server.rtc.media_sender import MediaWorkers
+from lipstream.server.rtc.settings import TransportSettings
+from lipstream.timeline import SAMPLE_RATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lipstream.avatar.avatar import Avatar
+    from lipstream.engine import Engine
+    from lipstream.media.image import Picture
+    from lipstream.progress import Progress
+    from lipstream.server.interfaces import Playing
+    from lipstream.server.rtc.ice_servers import IceServer
+    from lipstream.server.rtc.interfaces import Hearer, Observer, Source, Transport
+    from lipstream.server.settings import ServeSettings
+
+MEASURED_S = 2  # of speech
+MEASURING_S = 3.0  # a backend that takes longer for it cannot talk live anyway
+UNMEASURED = 5  # frames at the start, in which caches are filled
+
+
+class LiveStage:
+    """Sessions of one engine, played by WebRTC. See `Stage`."""
+
+    def __init__(self, engine: Engine, settings: ServeSettings) -> None:
+        self.backend, self.reason = engine.backend.name, engine.backend.reason
+        self.lanes = engine.backend.lanes
+        self._engine = engine
+        self._batcher = Batcher(engine)
+        self._workers = MediaWorkers()
+        self._transport = TransportSettings(
+            ice_servers=(*settings.stun_urls, *settings.turn_urls),
+            turn_secret=settings.turn_secret,
+            public_ip=settings.public_ip,
+            private=settings.private_peers,
+            codec=settings.codec,
+            hardware=nvenc_works(),
+            connect_s=settings.connect_timeout_s,
+        )
+
+    def start(self) -> None:
+        self._batcher.start()
+
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        return self._engine.backend.renderer.prepare(avatar, progress)
+
+    def measure(self, avatar: Avatar) -> Cost:
+        stream = self._engine.open_stream(avatar)
+        segments = [*stream.push(_babble()), *stream.end()]
+        spent: list[float] = []
+        pictures: list[Picture] = []
+        batch, lanes = self._engine.backend.batch, self._engine.backend.lanes
+        enough = time.perf_counter() + MEASURING_S
+        for start in range(0, len(segments), batch):
+            chosen = segments[start : start + batch]
+            before = time.perf_counter()
+            frames = self._engine.render(chosen)
+            spent.append(1000 * (time.perf_counter() - before) * lanes / len(frames))
+            pictures += [frame.frame for frame in frames[:1]]
+            if time.perf_counter() > enough:
+                break
+        drawing = _usual(spent)
+        return Cost(drawing, self._encoding_ms(pictures))
+
+    def open_session(self, avatar: Avatar) -> Playing:
+        return Session(avatar, self._batcher)
+
+    def open_line(
+        self,
+        source: Source,
+        hearer: Hearer,
+        observer: Observer,
+        on_closed: Callable[[str], None],
+    ) -> Transport:
+        return WebRTCTransport(
+            source,
+            self._transport,
+            self._workers,
+            observer=observer,
+            microphone=hearer,
+            on_closed=on_closed,
+        )
+
+    def ice_servers(self, session_id: str) -> Sequence[IceServer]:
+        return ice_links(self._transport, session_id)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._batcher.close)
+        await asyncio.to_thread(self._workers.close)
+
+    def _encoding_ms(self, pictures: Sequence[Picture]) -> float:
+        settings = self._transport
+        encoder = open_video_encoder(
+            settings.codec or "h264", settings.bitrate, hardware=settings.hardware
+        )
+        spent = []
+        for index, picture in enumerate(pictures):
+            before = time.perf_counter()
+            encoder.encode(picture, index * FRAME_TICKS)
+            spent.append(1000 * (time.perf_counter() - before))
+        return _usual(spent)
+
+
+def _usual(spent: Sequence[float]) -> float:
+    """The lower quartile: what it takes when nothing else runs in between."""
+    rest = sorted(spent[UNMEASURED:] or spent)
+    return rest[len(rest) // 4]
+
+
+def _babble() -> AudioChunk:
+    """Noise in syllables, so that mouths move."""
+    times = np.arange(MEASURED_S * SAMPLE_RATE) / SAMPLE_RATE
+    noise = np.random.default_rng(0).normal(0, 0.1, len(times))
+    loudness = np.maximum(np.sin(2 * np.pi * 4 * times), 0)
+    return AudioChunk.from_pcm(np.asarray(noise * loudness, np.float32), SAMPLE_RATE)

@@ -1,0 +1,155 @@
+"""Figures for Prometheus. Each application has a registry of its own; nothing leaves by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+    from lipstream.server.schemas import BrowserStats
+
+FAST_MS = (0.5, 1, 2, 4, 6, 8, 12, 16, 24, 40, 80, 160)
+SLOW_MS = (20, 40, 60, 80, 100, 150, 200, 250, 300, 500, 1000, 2000, 5000)
+LONG_MS = (0, 100, 250, 500, 1000, 2000, 5000, 10_000, 20_000, 40_000, 60_000)
+SHARES = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+OFFSETS_MS = (-250, -120, -80, -45, -20, 0, 20, 45, 80, 120, 250)
+TOTALS = {
+    "units": "Frames with their sound given out.",
+    "late": "Frames that were not there in time.",
+    "repeated": "Frames shown again because the next was late.",
+    "dropped": "Frames never shown because they came too late.",
+    "skipped": "Places on the timeline passed over after a stall.",
+    "underruns": "Times that speech ran dry in the middle.",
+    "utterances": "Utterances begun.",
+    "interrupts": "Utterances cut off.",
+}
+
+Totals = Callable[[], Mapping[str, int]]
+
+
+class Telemetry:
+    """All metrics of one application."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.sessions = Gauge("lipstream_sessions", "Sessions now.", registry=registry)
+        self.most_sessions = Gauge(
+            "lipstream_sessions_max", "Sessions that fit, as measured.", registry=registry
+        )
+        self.opened = Counter("lipstream_sessions_opened", "Sessions let in.", registry=registry)
+        self.closed = Counter(
+            "lipstream_sessions_closed", "Sessions closed.", ["reason"], registry=registry
+        )
+        self.refusals = Counter(
+            "lipstream_refusals", "Requests refused.", ["code"], registry=registry
+        )
+        self.avatars = Counter(
+            "lipstream_avatars", "Uploaded avatars by outcome.", ["outcome"], registry=registry
+        )
+        self.buffered_ms = self._histogram("buffered_ms", "Speech waiting in a session.", LONG_MS)
+        self.encode_ms = Histogram(
+            "lipstream_encode_ms",
+            "Time to encode one frame.",
+            ["kind"],
+            buckets=FAST_MS,
+            registry=registry,
+        )
+        self.key_frames = Counter("lipstream_key_frames", "Key frames sent.", registry=registry)
+        self.unsent = Counter(
+            "lipstream_frames_unsent",
+            "Frames not encoded as the one before still was.",
+            registry=registry,
+        )
+        self.loss = Histogram(
+            "lipstream_packet_loss",
+            "Share of packets that viewers report as lost.",
+            ["kind"],
+            buckets=SHARES,
+            registry=registry,
+        )
+        self.round_trip_ms = self._histogram("round_trip_ms", "To viewers and back.", SLOW_MS)
+        self.late_ms = self._histogram("unit_late_ms", "How late units were released.", FAST_MS)
+        self.first_frame_ms = self._histogram(
+            "first_frame_ms", "From the offer to the first frame sent.", SLOW_MS
+        )
+        self.interrupt_ms = self._histogram(
+            "interrupt_ms", "From an interrupt to silence and a closed mouth.", SLOW_MS
+        )
+        self.browser_offset_ms = self._histogram(
+            "browser_av_offset_ms", "Picture after sound, seen in pages.", OFFSETS_MS
+        )
+        self.browser_latency_ms = self._histogram(
+            "browser_latency_ms", "From speech to picture, seen in pages.", SLOW_MS
+        )
+        self.browser_round_trip_ms = self._histogram(
+            "browser_round_trip_ms", "Round trips, seen in pages.", SLOW_MS
+        )
+        self.browser_jitter_ms = self._histogram(
+            "browser_jitter_buffer_ms", "Jitter buffers of sound, seen in pages.", SLOW_MS
+        )
+
+    def watch(self, totals: Totals) -> None:
+        """Ask `totals` for the counts of `TOTALS` whenever metrics are asked for."""
+        self.registry.register(_Counts(totals))
+
+    def text(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def seen(self, stats: BrowserStats) -> None:
+        """What a page measured."""
+        for value, histogram in (
+            (stats.av_offset_ms, self.browser_offset_ms),
+            (stats.latency_ms, self.browser_latency_ms),
+            (stats.rtt_ms, self.browser_round_trip_ms),
+            (stats.jitter_audio_ms, self.browser_jitter_ms),
+        ):
+            if value is not None:
+                histogram.observe(value)
+
+    def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"lipstream_{name}", what, buckets=buckets, registry=self.registry)
+
+
+class SeatObserver:
+    """What a transport tells about one session."""
+
+    def __init__(self, telemetry: Telemetry, on_first_frame: Callable[[], None]) -> None:
+        self._telemetry = telemetry
+        self._on_first_frame = on_first_frame
+
+    def encoded(self, kind: str, ms: float, key: bool) -> None:
+        self._telemetry.encode_ms.labels(kind).observe(ms)
+        if key:
+            self._telemetry.key_frames.inc()
+
+    def first_frame(self, ms: float) -> None:
+        self._telemetry.first_frame_ms.observe(ms)
+        self._on_first_frame()
+
+    def unit_late(self, ms: float) -> None:
+        self._telemetry.late_ms.observe(ms)
+
+    def video_dropped(self) -> None:
+        self._telemetry.unsent.inc()
+
+    def reported(self, kind: str, lost: float, round_trip_ms: float | None) -> None:
+        self._telemetry.loss.labels(kind).observe(lost)
+        if round_trip_ms is not None:
+            self._telemetry.round_trip_ms.observe(round_trip_ms)
+
+
+class _Counts(Collector):
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+
+    def collect(self) -> Iterator[Metric]:
+        totals = self._totals()
+        for name, what in TOTALS.items():
+            yield CounterMetricFamily(f"lipstream_{name}", what, value=totals[name])

@@ -1,0 +1,1 @@
+"""Media over WebRTC: SDP, ICE, DTLS, RTP."""

@@ -1,0 +1,248 @@
+"""WebRTC: one viewer's connection from offer to end, by aiortc's transports and our own senders."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from aiortc import RTCCertificate, RTCIceServer
+
+from lipstream.live.clock import MonotonicClock
+from lipstream.server.rtc.encoders import open_video_encoder
+from lipstream.server.rtc.ice_dtls import Peer
+from lipstream.server.rtc.ice_servers import ice_links
+from lipstream.server.rtc.interfaces import NoObserver, SignallingError
+from lipstream.server.rtc.media_sender import Player
+from lipstream.server.rtc.microphone import Microphone
+from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
+from lipstream.server.rtc.sdp_answer import Agreement, Local, agree, answer, published
+from lipstream.server.rtc.sdp_parse import read_fragment, usable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from typing import Any
+
+    from lipstream.live.clock import Clock
+    from lipstream.server.rtc.interfaces import Hearer, Observer, Source
+    from lipstream.server.rtc.media_sender import MediaWorkers
+    from lipstream.server.rtc.sdp_parse import Candidate
+    from lipstream.server.rtc.settings import TransportSettings
+
+logger = logging.getLogger(__name__)
+
+CLOSING_S = 5  # for the network's part of closing
+AGAIN_S = 0.1  # after which a task that goes on is cancelled once more
+
+
+class WebRTCTransport:
+    """One viewer of a source. See `Transport` for what the methods promise."""
+
+    def __init__(
+        self,
+        source: Source,
+        settings: TransportSettings,
+        workers: MediaWorkers,
+        *,
+        observer: Observer | None = None,
+        microphone: Hearer | None = None,
+        on_closed: Callable[[str], None] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`microphone` takes what the peer says; None keeps its microphone shut.
+
+        `on_closed` hears, once and after everything is closed, why the connection ended, unless it
+        was `close` that ended it.
+        """
+        self._source, self._settings, self._workers = source, settings, workers
+        self._observer: Observer = observer or NoObserver()
+        self._microphone, self._on_closed = microphone, on_closed
+        self._clock = clock or MonotonicClock()
+        self._peer: Peer | None = None
+        self._agreement: Agreement | None = None
+        self._player: Player | None = None
+        self._streams: list[RtpStream] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._candidates = 0
+        self._heard_ms = 0
+        self._began = 0.0
+
+    async def accept(self, offer: str) -> str:
+        if self._agreement is not None:
+            raise SignallingError("this connection has had its offer; open another one.")
+        self._began = time.monotonic()
+        certificate, agreement = await asyncio.get_running_loop().run_in_executor(
+            self._workers.offers, self._consider, offer
+        )
+        self._count(agreement.text.candidates)
+        self._agreement = agreement
+        peer = self._peer = Peer(certificate, self._servers(), self._lose)
+        clock, cname = MediaClock(), secrets.token_hex(8)
+        plans = (agreement.audio, agreement.video)
+        audio, video = (RtpStream(plan, clock, cname, self) for plan in plans)
+        self._streams = [audio, video]
+        encoder = open_video_encoder(
+            agreement.video.codec.name, self._settings.bitrate, hardware=self._settings.hardware
+        )
+        self._player = Player(
+            self._source,
+            (audio, video),
+            encoder,
+            clock,
+            self._workers,
+            self._observer,
+            on_first=self._first,
+        )
+        candidates = published(await peer.gather(), self._settings.public_ip)
+        self._heard_ms = self._clock.now_ms()
+        self._add(agreement.text.candidates)
+        self._spawn(self._run(peer, self._player, agreement))
+        self._watch = self._spawn(self._time_out(self._settings.connect_s, "did not connect"))
+        local = Local(
+            candidates,
+            peer.parameters,
+            peer.dtls.getLocalParameters(),
+            {"audio": audio.ssrcs, "video": video.ssrcs},
+            cname,
+        )
+        return answer(agreement, local)
+
+    async def add_candidates(self, fragment: str) -> None:
+        if self._agreement is None:
+            raise SignallingError("candidates can only follow an offer.")
+        offer = self._agreement.text
+        parts = read_fragment(fragment, offer.username, offer.password)
+        self._count(parts.candidates)
+        self._add(parts.candidates)
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    # What the peer reports (sender.Feedback)
+
+    def heard(self) -> None:
+        self._heard_ms = self._clock.now_ms()
+
+    def picture_lost(self) -> None:
+        if self._player is not None:
+            self._player.picture_lost()
+
+    def estimated(self, bitrate: int) -> None:
+        if self._player is not None:
+            self._player.target.estimated(bitrate)
+
+    def reported(self, kind: str, lost: float, round_trip_s: float | None) -> None:
+        if self._player is not None and kind == "video":
+            self._player.target.lost(lost)
+        round_trip_ms = None if round_trip_s is None else 1000 * round_trip_s
+        self._observer.reported(kind, lost, round_trip_ms)
+
+    def _consider(self, offer: str) -> tuple[RTCCertificate, Agreement]:
+        """In a thread."""
+        agreement = agree(offer, self._settings.codec, self._microphone is not None)
+        return RTCCertificate.generateCertificate(), agreement
+
+    async def _run(self, peer: Peer, player: Player, agreement: Agreement) -> None:
+        """Connect and play to the end."""
+        try:
+            await peer.connect(agreement)
+            self.heard()
+            self._stop_watching()
+            self._watch = self._spawn(self._watch_peer())
+            for stream in self._streams:
+                stream.start(peer.dtls)
+            if agreement.microphone and self._microphone is not None:
+                track = await peer.receive(agreement.audio, self._streams[0].ssrcs[0])
+                self._spawn(Microphone(self._microphone).listen(track))
+            await player.play()
+            self._lose("the session has ended")
+        except ConnectionError as error:
+            self._lose(str(error))
+        except Exception:
+            # Whatever it was, this viewer's slot must become free and the others' play on.
+            logger.exception("a viewer's connection failed")
+            self._lose("an error of the server")
+
+    async def _time_out(self, seconds: int, what: str) -> None:
+        await self._clock.sleep_until(self._heard_ms + 1000 * seconds)
+        self._lose(f"the peer {what} within {seconds} s")
+
+    async def _watch_peer(self) -> None:
+        """Until the peer has not reported for a while: it vanished without a word."""
+        patience = 1000 * self._settings.watchdog_s
+        while self._clock.now_ms() < self._heard_ms + patience:
+            await self._clock.sleep_until(self._heard_ms + patience)
+        self._lose(f"the peer sent no report for {self._settings.watchdog_s} s")
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _lose(self, reason: str) -> None:
+        """The connection is over, for this reason unless it was over before."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(reason))
+
+    async def _close(self, reason: str | None = None) -> None:
+        try:
+            while self._tasks:
+                for task in self._tasks:
+                    task.cancel()
+                # Before Python 3.12 `wait_for`, which aiortc uses, may swallow a cancellation.
+                await asyncio.wait(self._tasks, timeout=AGAIN_S)
+            if self._peer is not None:
+                await asyncio.wait_for(self._hang_up(self._peer), CLOSING_S)
+        except asyncio.TimeoutError:
+            logger.warning("a connection took more than %s s to close", CLOSING_S)
+        finally:
+            self._player = None
+            if reason is not None and self._on_closed is not None:
+                self._on_closed(reason)
+
+    async def _hang_up(self, peer: Peer) -> None:
+        for stream in self._streams:
+            await stream.stop()
+        await peer.close()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _first(self) -> None:
+        self._observer.first_frame(1000 * (time.monotonic() - self._began))
+
+    def _count(self, candidates: Sequence[Candidate]) -> None:
+        self._candidates += len(candidates)
+        if self._candidates > self._settings.max_candidates:
+            raise SignallingError(
+                f"a peer may name {self._settings.max_candidates} candidates and no more."
+            )
+
+    def _add(self, candidates: Sequence[Candidate]) -> None:
+        """In tasks, as a hidden name is asked for on the network and may not be answered."""
+        assert self._peer is not None
+        for candidate in candidates:
+            if usable(candidate, private=self._settings.private):
+                self._spawn(self._add_one(self._peer, candidate))
+
+    async def _add_one(self, peer: Peer, candidate: Candidate) -> None:
+        try:
+            await peer.add(candidate)
+        except OSError as error:
+            logger.info("a candidate was dropped: %s", error)
+
+    def _servers(self) -> list[RTCIceServer]:
+        """Those that this side uses: to learn its public address, and to be relayed on request."""
+        return [
+            RTCIceServer(list(server.urls), server.username, server.credential)
+            for server in ice_links(self._settings, "server")
+            if server.urls[0].startswith("stun") or self._settings.relayed
+        ]

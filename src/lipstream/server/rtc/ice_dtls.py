@@ -1,0 +1,126 @@
+"""One viewer's connection: a single ICE and DTLS transport, over which everything runs.
+
+aiortc's objects of the ORTC kind, put together without its `RTCPeerConnection`: that one cannot
+refuse an m= line, close what is still connecting without leaving tasks, or take other senders.
+What is used of aiortc beyond its documented interface is here and in `sender.py`:
+`RTCDtlsTransport._role`, `_task`, `_rtp_router` and `_send_rtp`, `RTCRtpReceiver._track`,
+`RTCIceTransport._connection` and `_role_set`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from aiortc import (
+    RTCCertificate,
+    RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceServer,
+    RTCIceTransport,
+    RTCRtpReceiver,
+)
+from aiortc.rtcrtpparameters import RTCRtpDecodingParameters, RTCRtpReceiveParameters
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+
+from lipstream.server.rtc.sdp_answer import to_aiortc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from aiortc import RTCIceCandidate, RTCIceParameters
+
+    from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan
+    from lipstream.server.rtc.sdp_parse import Candidate
+
+LOOPBACK = ["127.0.0.1"]
+GATHER_S = 2  # for relays and reflectors that do not answer
+
+
+class Peer:
+    """The transports of one viewer. Everything may be called at any time after `close`."""
+
+    def __init__(
+        self,
+        certificate: RTCCertificate,
+        servers: Sequence[RTCIceServer],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """`on_lost` is called, perhaps more than once, when the connection breaks."""
+        self._gatherer = RTCIceGatherer(list(servers))  # an empty list, too, is not the default
+        self._ice = RTCIceTransport(self._gatherer)
+        self.dtls = RTCDtlsTransport(self._ice, [certificate])
+        self._on_lost = on_lost
+        self._receiver: RTCRtpReceiver | None = None
+        self._closed = False
+        self._ice.on("statechange", self._changed)
+        self.dtls.on("statechange", self._changed)
+
+    async def gather(self) -> Sequence[RTCIceCandidate]:
+        """Our own addresses; those of this machine alone when it has no network."""
+        connection = self._gatherer._connection
+        every = connection.get_component_candidates
+        connection.get_component_candidates = partial(every, timeout=GATHER_S)  # type: ignore[method-assign]
+        await self._gatherer.gather()
+        if not connection.local_candidates:
+            connection._local_candidates += await every(1, LOOPBACK, GATHER_S)
+        return self._gatherer.getLocalCandidates()
+
+    @property
+    def parameters(self) -> RTCIceParameters:
+        """Our ICE name and password."""
+        return self._gatherer.getLocalParameters()
+
+    async def connect(self, agreement: Agreement) -> None:
+        """Return when media can flow. Raises ConnectionError."""
+        # Who made the offer controls, unless it can do nothing but answer.
+        self._ice._connection.ice_controlling = agreement.text.lite
+        self._ice._role_set = True
+        self.dtls._set_role(agreement.role)
+        await self._ice.start(agreement.ice)
+        if self._ice.state != "completed":
+            raise ConnectionError("no address of the peer could be reached")
+        await self.dtls.start(agreement.dtls)
+        if self.dtls.state != "connected":
+            raise ConnectionError("the encryption could not be agreed on")
+
+    async def add(self, candidate: Candidate) -> None:
+        """One more address of the peer. The end of candidates is never told: aioice would give
+        up although the peer's own checks can still arrive."""
+        if not self._closed:
+            await self._ice.addRemoteCandidate(to_aiortc(candidate))
+
+    async def receive(self, plan: MediaPlan, reporter: int) -> RemoteStreamTrack:
+        """Decode what the peer sends on the line of `plan`; `reporter` is the SSRC of reports."""
+        receiver = self._receiver = RTCRtpReceiver(plan.line.kind, self.dtls)
+        track = receiver._track = RemoteStreamTrack(plan.line.kind)
+        receiver._set_rtcp_ssrc(reporter)
+        parameters = RTCRtpReceiveParameters(codecs=plan.codecs, muxId=plan.line.mid)
+        number = plan.codec.payloadType
+        assert number is not None
+        parameters.encodings = [
+            RTCRtpDecodingParameters(ssrc=description.ssrc, payloadType=number)
+            for description in plan.parsed.ssrc[:1]
+        ]
+        await receiver.receive(parameters)
+        return track
+
+    async def close(self) -> None:
+        """Tell the peer, and wait until the last socket and task are gone."""
+        self._closed = True
+        for emitter in (self._ice, self.dtls):
+            emitter.remove_listener("statechange", self._changed)
+        if self._receiver is not None:
+            await self._receiver.stop()
+        pump = self.dtls._task
+        await self.dtls.stop()
+        await self._ice.stop()
+        if pump is not None:
+            await asyncio.gather(pump, return_exceptions=True)
+
+    def _changed(self) -> None:
+        if self.dtls.state in ("closed", "failed"):
+            self._on_lost("the peer hung up")
+        elif self._ice.state in ("closed", "failed"):
+            self._on_lost("the peer cannot be reached any more")

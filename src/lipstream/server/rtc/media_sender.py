@@ -1,0 +1,156 @@
+"""A session's units to a viewer: encoded off the event loop, each sent when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from lipstream.server.rtc.bitrate import BitrateTarget
+from lipstream.server.rtc.encoders import (
+    AUDIO_CLOCK,
+    FRAME_TICKS,
+    LEAST_BITRATE,
+    PACKET_SAMPLES,
+    EncodedPicture,
+    OpusEncoder,
+    VideoEncoder,
+)
+from lipstream.server.rtc.rtp_sender import REPORT_S, MediaClock, RtpStream
+from lipstream.timeline import FPS, UNIT_SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lipstream.server.rtc.interfaces import Observer, Source, Unit
+
+PACKET_S = PACKET_SAMPLES / AUDIO_CLOCK  # 20 ms
+KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
+
+
+class MediaWorkers:
+    """The threads in which all viewers of a process have their pictures encoded.
+
+    Pictures do not wait for offers, whose reading a stranger can make slow. Closing waits for what
+    runs.
+    """
+
+    def __init__(self, video_threads: int | None = None) -> None:
+        """By default a video thread for each core, at most 8."""
+        threads = video_threads or min(8, os.cpu_count() or 1)
+        self.video = ThreadPoolExecutor(threads, "video-encoder")
+        self.offers = ThreadPoolExecutor(1, "offers")
+
+    def close(self) -> None:
+        """Let go of the threads. May be called twice."""
+        for pool in (self.video, self.offers):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Player:
+    """Plays one source to one viewer, and does what the viewer's reports ask for."""
+
+    def __init__(
+        self,
+        source: Source,
+        streams: tuple[RtpStream, RtpStream],
+        encoder: VideoEncoder,
+        clock: MediaClock,
+        workers: MediaWorkers,
+        observer: Observer,
+        *,
+        on_first: Callable[[], None],
+    ) -> None:
+        """`streams` are those of sound and of pictures."""
+        self._source, self._clock = source, clock
+        self._audio, self._video = streams
+        self._encoder, self._opus = encoder, OpusEncoder()
+        self._workers, self._observer, self._on_first = workers, observer, on_first
+        self.target = BitrateTarget(encoder.ceiling, LEAST_BITRATE)
+        self._drawing: asyncio.Task[None] | None = None  # encodes and sends the last picture
+        self._key_wanted = False
+        self._since_key = KEY_GAP  # frames since the last one began
+        self._shown = False
+        self._reported = 0.0  # when
+
+    def picture_lost(self) -> None:
+        """The viewer needs a key frame; it gets one as soon as the last is old enough."""
+        self._key_wanted = True
+
+    async def play(self) -> None:
+        """Until the source ends."""
+        units = self._source.units()
+        try:
+            async for unit in units:
+                await self._release(unit)
+        finally:
+            if self._drawing is not None:
+                self._drawing.cancel()
+                await asyncio.gather(self._drawing, return_exceptions=True)
+            if isinstance(units, AsyncGenerator):
+                await units.aclose()
+
+    async def _release(self, unit: Unit) -> None:
+        """Encode both, and send each as soon as it is encoded and due.
+
+        One clock tells the viewer when to show and to play, so neither has to wait for the other.
+        Of the sound, the second packet leaves when its own time has come: a viewer takes two at
+        once for a line that stutters, and holds all sound back by 20 ms more.
+        """
+        began = time.monotonic()
+        late = self._clock.came(float(unit.index / FPS), began)
+        self._observer.unit_late(1000 * late)
+        self._draw(unit)
+        # 0.3 ms: to hand it to a thread and to be woken again costs the loop as much.
+        encoding = time.perf_counter()
+        packets = self._opus.encode(unit.samples)
+        self._observer.encoded("audio", 1000 * (time.perf_counter() - encoding), False)
+        for place, packet in enumerate(packets):
+            due = began - late + place * PACKET_S
+            await asyncio.sleep(due - time.monotonic())
+            await self._audio.send([packet], unit.index * UNIT_SAMPLES + place * PACKET_SAMPLES)
+            if not place:
+                await self._report()
+
+    def _draw(self, unit: Unit) -> None:
+        """Have the picture encoded and sent, unless the one before it is still on its way."""
+        if self._drawing is not None and not self._drawing.done():
+            self._observer.video_dropped()
+            return
+        if self._drawing is not None:
+            self._drawing.result()  # an encoder that fails ends the connection
+        key = self._key_wanted and self._since_key >= KEY_GAP
+        if key:
+            self._key_wanted = False
+        self._since_key += 1
+        self._encoder.bitrate = self.target.value
+        self._drawing = asyncio.create_task(self._show(unit, key))
+
+    async def _show(self, unit: Unit, key: bool) -> None:
+        loop = asyncio.get_running_loop()
+        encoding = loop.run_in_executor(self._workers.video, self._encode_picture, unit, key)
+        picture, took = await encoding
+        self._observer.encoded("video", took, picture.key)
+        if picture.key:
+            self._since_key = 1
+        await self._video.send(picture.payloads, unit.index * FRAME_TICKS)
+        if not self._shown:
+            self._shown = True
+            self._on_first()
+
+    async def _report(self) -> None:
+        """At once and then about every second: until the first one the viewer cannot align."""
+        now = time.monotonic()
+        if now - self._reported >= REPORT_S:
+            self._reported = now
+            await self._audio.report()
+            await self._video.report()
+
+    def _encode_picture(self, unit: Unit, key: bool) -> tuple[EncodedPicture, float]:
+        """In a thread."""
+        began = time.perf_counter()
+        picture = self._encoder.encode(unit.frame, unit.index * FRAME_TICKS, key=key)
+        return picture, 1000 * (time.perf_counter() - began)

@@ -1,0 +1,164 @@
+"""A viewer's microphone: pieces of sound with timestamps become utterances.
+
+`Utterances` is pure: what comes out depends on what went in and on nothing else. Only `Microphone`
+knows of tracks.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from aiortc import MediaStreamError
+from av.audio.frame import AudioFrame
+
+from lipstream.errors import LipstreamError
+from lipstream.media.audio import AudioChunk
+
+if TYPE_CHECKING:
+    from aiortc import MediaStreamTrack
+    from numpy.typing import NDArray
+
+    from lipstream.media.image import Floats
+    from lipstream.server.rtc.interfaces import Hearer
+
+logger = logging.getLogger(__name__)
+
+RATE = 48_000  # Hz; what Opus decodes to
+STEP = RATE // 50  # samples that are judged at once: 20 ms
+MOST_SILENCE = 2 * RATE  # that a gap is filled with; more means that the peer paused
+MARGIN = 10.0  # dB above the noise floor that begin an utterance
+HOLD_MARGIN = 6.0  # dB above it that go on with one
+QUIETEST = -55.0  # dB of full scale; what is below is never speech
+NOTHING = -90.0  # dB: exact zeros of a muted microphone or a gap tell nothing of the room
+ROOM = 100  # steps whose quietest is the noise floor: in 2 s of speech there is a pause
+ONSET = 2  # loud steps that begin an utterance: 40 ms, longer than a click
+PRE_ROLL = 15  # steps before its onset that belong to it: 300 ms, for soft consonants
+PAUSE = 30  # quiet steps that end it: 600 ms
+LONGEST = 30 * 50  # steps of one utterance, so that noise cannot talk for ever: 30 s
+
+
+@dataclass(slots=True)
+class Gaps:
+    """Puts silence where packets are missing, so that lost sound does not hurry the rest."""
+
+    next: int | None = None  # timestamp that the next piece should have
+
+    def fill(self, samples: Floats, timestamp: int) -> Floats:
+        """(n,) at `timestamp`, in samples: the same with what was missed before it.
+
+        Sound that comes twice is dropped; a jump back or far ahead is a new beginning.
+        """
+        expected, self.next = self.next, timestamp + len(samples)
+        if expected is None or timestamp == expected:
+            return samples
+        gap = timestamp - expected
+        if 0 < gap <= MOST_SILENCE:
+            return np.concatenate([np.zeros(gap, np.float32), samples])
+        if -RATE < gap < 0:
+            self.next = max(expected, self.next)
+            return samples[-gap:]
+        return samples
+
+
+@dataclass(slots=True)
+class Utterances:
+    """Tells speech from the room's noise by its level. Give it sound, get steps and ends."""
+
+    speaking: bool = False
+    _room: deque[float] = field(default_factory=lambda: deque(maxlen=ROOM))  # dB
+    _rest: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    _before: deque[Floats] = field(default_factory=lambda: deque(maxlen=PRE_ROLL))
+    _loud: int = 0  # steps in a row
+    _quiet: int = 0
+    _length: int = 0  # steps of the utterance
+
+    def hear(self, samples: Floats) -> list[Floats | None]:
+        """(n,) float32 at 48 kHz. Returns the sound that belongs to speech; None ends it."""
+        self._rest = np.concatenate([self._rest, samples])
+        heard: list[Floats | None] = []
+        while len(self._rest) >= STEP:
+            step, self._rest = self._rest[:STEP], self._rest[STEP:]
+            heard += self._step(step)
+        return heard
+
+    def finish(self) -> list[Floats | None]:
+        """Nothing more will come."""
+        ended: list[Floats | None] = [None] if self.speaking else []
+        self.speaking = False
+        return ended
+
+    def _step(self, step: Floats) -> list[Floats | None]:
+        level = _level(step)
+        floor = self._floor(level)
+        if not self.speaking:
+            return self._wait(step, level > max(floor + MARGIN, QUIETEST))
+        self._quiet = 0 if level > max(floor + HOLD_MARGIN, QUIETEST) else self._quiet + 1
+        self._length += 1
+        if self._quiet < PAUSE and self._length < LONGEST:
+            return [step]
+        self.speaking = False
+        return [step, None]
+
+    def _wait(self, step: Floats, loud: bool) -> list[Floats | None]:
+        """Keep what may turn out to be the beginning of an utterance."""
+        self._before.append(step)
+        self._loud = self._loud + 1 if loud else 0
+        if self._loud < ONSET:
+            return []
+        self.speaking, self._quiet, self._loud = True, 0, 0
+        self._length = len(self._before)
+        beginning: list[Floats | None] = [np.concatenate(list(self._before))]
+        self._before.clear()
+        return beginning
+
+    def _floor(self, level: float) -> float:
+        """The level of what is there when nobody speaks: a steady noise counts after 2 s."""
+        if level > NOTHING:
+            self._room.append(level)
+        return min(self._room, default=QUIETEST)
+
+
+class Microphone:
+    """Feeds utterances of a track to whoever listens, who hears of nothing else."""
+
+    def __init__(self, hearer: Hearer) -> None:
+        self._hearer = hearer
+        self._gaps, self._utterances = Gaps(), Utterances()
+
+    async def listen(self, track: MediaStreamTrack) -> None:
+        """Until the track ends."""
+        try:
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, AudioFrame) and frame.pts is not None:
+                    self._tell(self._utterances.hear(self._gaps.fill(_mono(frame), frame.pts)))
+        except MediaStreamError:
+            pass  # the peer closed its microphone
+        finally:
+            self._tell(self._utterances.finish())
+
+    def _tell(self, heard: list[Floats | None]) -> None:
+        for samples in heard:
+            try:
+                if samples is None:
+                    self._hearer.end()
+                else:
+                    self._hearer.push(AudioChunk(samples[:, np.newaxis], RATE))
+            except LipstreamError as error:
+                # Its buffer is full or it has just been closed: live sound cannot wait.
+                logger.info("microphone sound was dropped: %s", error)
+
+
+def _level(step: Floats) -> float:
+    """dB of full scale."""
+    return float(10 * np.log10(np.mean(np.square(step), dtype=np.float64) + 1e-10))
+
+
+def _mono(frame: AudioFrame) -> Floats:
+    """(n,) float32 of an interleaved 16-bit frame, which is what aiortc decodes to."""
+    samples: NDArray[Any] = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
+    return np.asarray(samples.mean(axis=1) / 32768, np.float32)

@@ -1,0 +1,204 @@
+"""An offer and what we can do, to one agreement and the SDP answer that states it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiortc import RTCIceCandidate, RTCRtpCodecParameters, sdp
+from aiortc.codecs import CODECS, is_rtx
+from aiortc.rtcpeerconnection import find_common_codecs
+
+from lipstream.server.rtc.interfaces import SignallingError
+from lipstream.server.rtc.sdp_parse import OfferText, read_offer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aiortc import RTCDtlsParameters, RTCIceParameters
+
+    from lipstream.server.rtc.sdp_parse import Candidate, MediaLine
+
+ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+CONSTRAINED_BASELINE = "42e01f"
+STREAM = "lipstream"  # the one MediaStream that picture and sound belong to
+# What a stranger's SDP makes of a parser that does not expect one.
+MALFORMED = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPlan:
+    """How one m= line is played."""
+
+    line: MediaLine
+    parsed: sdp.MediaDescription  # the same line as aiortc sees it
+    codec: RTCRtpCodecParameters
+    rtx: RTCRtpCodecParameters | None  # how lost packets are sent again
+    abs_send_time: int | None  # id of the header extension
+
+    @property
+    def codecs(self) -> list[RTCRtpCodecParameters]:
+        return [self.codec] if self.rtx is None else [self.codec, self.rtx]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """An offer, and what is made of it."""
+
+    text: OfferText
+    audio: MediaPlan
+    video: MediaPlan
+    microphone: bool  # the peer sends sound too, and it is wanted
+    dtls: RTCDtlsParameters  # the peer's
+    ice: RTCIceParameters
+    role: str  # ours in DTLS: client or server
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """What the answer says of this side."""
+
+    candidates: Sequence[RTCIceCandidate]
+    ice: RTCIceParameters
+    dtls: RTCDtlsParameters
+    ssrcs: dict[str, tuple[int, int]]  # of each kind: media, retransmission
+    cname: str
+
+
+def agree(offer: str, prefer: str | None, microphone: bool) -> Agreement:
+    """Choose codecs and directions. `prefer` is h264, vp8 or None for the first that fits.
+
+    Raises SignallingError for an offer that cannot be used.
+    """
+    text = read_offer(offer)
+    try:
+        parsed = sdp.SessionDescription.parse(offer)
+        audio = _plan(text.audio, parsed, ("audio/opus",))
+        video = _plan(text.video, parsed, _video_order(prefer))
+        primary = audio.parsed if text.audio.index < text.video.index else video.parsed
+        dtls, ice = primary.dtls, primary.ice
+        assert dtls is not None and ice is not None
+    except MALFORMED as error:
+        raise SignallingError("the offer is damaged SDP; its lines cannot be read.") from error
+    return Agreement(
+        text,
+        audio,
+        video,
+        microphone and text.audio.direction == "sendrecv",
+        dtls,
+        ice,
+        "server" if dtls.role == "client" else "client",
+    )
+
+
+def answer(agreement: Agreement, local: Local) -> str:
+    """The SDP answer. Lines we have no use for, such as data channels, are refused in it."""
+    description = sdp.SessionDescription()
+    description.origin = f"- {local.ssrcs['video'][0]} 2 IN IP4 0.0.0.0"
+    plans = {plan.line.index: plan for plan in (agreement.audio, agreement.video)}
+    mids = [plan.line.mid for _, plan in sorted(plans.items())]
+    description.group.append(sdp.GroupDescription("BUNDLE", list(mids)))
+    description.msid_semantic.append(sdp.GroupDescription("WMS", ["*"]))
+    text = str(description)
+    for line in agreement.text.media:
+        plan = plans.get(line.index)
+        text += _refused(line) if plan is None else _accepted(plan, agreement, local)
+    return text
+
+
+def to_aiortc(candidate: Candidate) -> RTCIceCandidate:
+    """The same address as aiortc's type."""
+    return RTCIceCandidate(
+        component=candidate.component,
+        foundation=candidate.foundation,
+        ip=candidate.host,
+        port=candidate.port,
+        priority=candidate.priority,
+        protocol=candidate.protocol,
+        type=candidate.kind,
+    )
+
+
+def published(
+    candidates: Sequence[RTCIceCandidate], public_ip: str | None
+) -> list[RTCIceCandidate]:
+    """Our candidates as the peer is told: behind a 1:1 NAT, hosts have the public address."""
+    if public_ip is None:
+        return list(candidates)
+    version = 6 if ":" in public_ip else 4
+    told: dict[tuple[str, int], RTCIceCandidate] = {}
+    for candidate in candidates:
+        if candidate.type == "host" and (":" in candidate.ip) == (version == 6):
+            candidate = dataclasses.replace(candidate, ip=public_ip)
+        told.setdefault((candidate.ip, candidate.port), candidate)
+    return list(told.values())
+
+
+def _video_order(prefer: str | None) -> tuple[str, ...]:
+    if prefer == "vp8":
+        return ("video/vp8", "video/h264")
+    return ("video/h264", "video/vp8")
+
+
+def _plan(line: MediaLine, parsed: sdp.SessionDescription, order: Sequence[str]) -> MediaPlan:
+    media = parsed.media[line.index]
+    common = find_common_codecs(CODECS[line.kind], media.rtp.codecs)
+    choices = [codec for codec in common if codec.mimeType.lower() in order]
+    if not choices:
+        names = " or ".join(name.split("/")[1].upper() for name in order)
+        raise SignallingError(f"the offer's {line.kind} has none of our codecs: {names}.")
+    codec = min(choices, key=lambda codec: _rank(codec, order))
+    rtx = next((c for c in common if is_rtx(c) and c.parameters["apt"] == codec.payloadType), None)
+    extensions = {extension.uri: extension.id for extension in media.rtp.headerExtensions}
+    sent = extensions.get(ABS_SEND_TIME)
+    return MediaPlan(line, media, codec, rtx, sent if sent in range(1, 15) else None)
+
+
+def _rank(codec: RTCRtpCodecParameters, order: Sequence[str]) -> tuple[int, bool]:
+    """The preferred codec first; of the H.264 profiles the one that we encode exactly."""
+    profile = str(codec.parameters.get("profile-level-id", CONSTRAINED_BASELINE)).lower()
+    return order.index(codec.mimeType.lower()), profile != CONSTRAINED_BASELINE
+
+
+def _accepted(plan: MediaPlan, agreement: Agreement, local: Local) -> str:
+    kind = plan.line.kind
+    media = sdp.MediaDescription(
+        kind, 9, plan.parsed.profile, [codec.payloadType for codec in plan.codecs]
+    )
+    if local.candidates:
+        media.host, media.port = local.candidates[0].ip, local.candidates[0].port
+    media.direction = "sendrecv" if kind == "audio" and agreement.microphone else "sendonly"
+    media.msid = f"{STREAM} {kind}"
+    media.rtcp_port, media.rtcp_host, media.rtcp_mux = 9, "0.0.0.0", True
+    media.rtp.muxId, media.rtp.codecs = plan.line.mid, plan.codecs
+    if plan.abs_send_time is not None:
+        media.rtp.headerExtensions = [
+            extension
+            for extension in plan.parsed.rtp.headerExtensions
+            if extension.id == plan.abs_send_time
+        ]
+    ssrc, rtx_ssrc = local.ssrcs[kind]
+    media.ssrc = [sdp.SsrcDescription(ssrc, cname=local.cname)]
+    if plan.rtx is not None:
+        media.ssrc.append(sdp.SsrcDescription(rtx_ssrc, cname=local.cname))
+        media.ssrc_group = [sdp.GroupDescription("FID", [ssrc, rtx_ssrc])]
+    media.ice, media.ice_candidates = local.ice, list(local.candidates)
+    media.ice_candidates_complete = True
+    media.dtls = dataclasses.replace(local.dtls, role=agreement.role)
+    return f"{media}a=rtcp-mux-only\r\n"
+
+
+def _refused(line: MediaLine) -> str:
+    kind, _, rest = line.heading.partition(" ")
+    _, _, rest = rest.partition(" ")
+    return f"{kind} 0 {rest}\r\nc=IN IP4 0.0.0.0\r\na=inactive\r\na=mid:{line.mid}\r\n"

@@ -1,0 +1,77 @@
+"""How often and how much: token buckets per client, and bodies that may not grow or dawdle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from lipstream.server.errors import Refusal
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive
+
+    from lipstream.live.clock import Clock
+
+MOST_CLIENTS = 4096  # remembered; the one not seen for longest is forgotten first
+CHUNK_TIMEOUT_S = 20.0  # a body must go on within this
+
+
+class Buckets:
+    """A token bucket per client: `rate` per second, `burst` at once. A rate of 0 is no limit."""
+
+    def __init__(self, rate: float, burst: float, clock: Clock) -> None:
+        self._rate, self._burst, self._clock = rate, burst, clock
+        self._levels: OrderedDict[str, tuple[float, int]] = OrderedDict()  # (tokens, at ms)
+
+    def take(self, client: str) -> float:
+        """0 when there was a token, else the seconds until there is one."""
+        if self._rate <= 0:
+            return 0.0
+        now = self._clock.now_ms()
+        level, since = self._levels.pop(client, (self._burst, now))
+        level = min(self._burst, level + (now - since) / 1000 * self._rate)
+        taken = level >= 1
+        self._levels[client] = (level - taken, now)
+        while len(self._levels) > MOST_CLIENTS:
+            self._levels.popitem(last=False)
+        return 0.0 if taken else (1 - level) / self._rate
+
+
+class MeteredBody:
+    """A request's body, counted as it comes.
+
+    `Refusal` 413 beyond `limit` bytes and 408 when it stalls. Raised where the body is read, so
+    that nothing more than the limit is ever held.
+    """
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive, self._limit = receive, limit
+        self._received = 0
+        self._complete = False
+
+    async def __call__(self) -> Message:
+        if self._complete:  # what follows is the end of the connection, whenever that comes
+            return await self._receive()
+        try:
+            message = await asyncio.wait_for(self._receive(), CHUNK_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            self._complete = True
+            raise Refusal(
+                408, "the body of the request came too slowly.", headers={"Connection": "close"}
+            ) from None
+        if message["type"] == "http.request":
+            self._received += len(message.get("body", b""))
+            self._complete = not message.get("more_body", False)
+            if self._received > self._limit:
+                raise too_large(self._limit)
+        return message
+
+
+def too_large(limit: int) -> Refusal:
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
+    return Refusal(
+        413,
+        f"the request is larger than {size}; send less.",
+        headers={"Connection": "close"},
+    )

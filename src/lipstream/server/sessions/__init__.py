@@ -1,0 +1,1 @@
+"""Sessions of the server: created, limited, watched and closed."""

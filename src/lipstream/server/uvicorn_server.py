@@ -1,0 +1,137 @@
+"""uvicorn around the application: one socket, one loop, and a graceful end."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from lipstream.errors import LipstreamError
+from lipstream.server.api.audio_socket import MOST_BYTES
+from lipstream.server.http_timeouts import PunctualProtocol
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from lipstream.server.sessions.manager import Lobby
+
+CONNECTIONS = 500  # at once; each is a descriptor
+HEADER_BYTES = 16 * 1024
+CLOSE_S = 5  # for requests that are still being answered at the end
+LIVELY_S = 20.0  # between pings, which keep proxies from closing a quiet WebSocket
+
+log = logging.getLogger("lipstream.server")
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A socket for the server; LipstreamError when the address cannot be had."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise LipstreamError(
+            f"--host {host} cannot be used: {_reason(error)}; give an address of this machine."
+        ) from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            wrong = f"port {port} of {host} is in use; choose another one with --port"
+        elif error.errno == errno.EACCES:
+            wrong = f"port {port} needs more rights; choose one above 1023 with --port"
+        else:
+            wrong = f"{host}:{port} cannot be used: {_reason(error)}; change --host or --port"
+        raise LipstreamError(f"{wrong}.") from error
+    return bound
+
+
+def address_of(bound: socket.socket) -> str:
+    """As a browser takes it."""
+    host, port = bound.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(
+    app: FastAPI, bound: socket.socket, drain_timeout_s: int, on_ready: Callable[[], None]
+) -> None:
+    """Serve until told to stop by SIGTERM or Ctrl-C; what is being said may then be finished.
+
+    A second signal stops at once. LipstreamError when the application does not start.
+    """
+    server = Server(configured(app), app.state.lobby, drain_timeout_s, on_ready)
+    try:
+        server.run(sockets=[bound])
+    except SystemExit as error:  # uvicorn's way to tell that the lifespan failed, after logging it
+        raise LipstreamError("the server could not start; its log says why.") from error
+
+
+def configured(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves `app`."""
+    return uvicorn.Config(
+        app,
+        loop="asyncio",
+        http=PunctualProtocol,
+        ws="websockets-sansio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws_max_size=MOST_BYTES,
+        ws_ping_interval=LIVELY_S,
+        ws_ping_timeout=None,  # a pong may wait behind a minute of speech
+        ws_per_message_deflate=False,
+        limit_concurrency=CONNECTIONS,
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        timeout_graceful_shutdown=CLOSE_S,
+    )
+
+
+class Server(uvicorn.Server):
+    """Goes on serving after a signal until nobody speaks, or for `drain_timeout_s`."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        lobby: Lobby,
+        drain_timeout_s: int,
+        on_ready: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._lobby, self._on_ready = lobby, on_ready
+        self._patience = drain_timeout_s
+        self._until: float | None = None  # monotonic seconds
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called in the middle of anything: changes flags only."""
+        if self._until is None:
+            self._until = time.monotonic() + self._patience
+            self._lobby.draining = True
+        elif self._until > 0:
+            self._until = 0.0
+        else:
+            self.force_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._until is not None and (not self._lobby.busy or time.monotonic() >= self._until):
+            log.info("stopping", extra={"sessions": len(self._lobby)})
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,104 @@
+"""What anybody may see: the page, the documentation, how the server is."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from lipstream import __version__
+from lipstream.server.api.public import PAGE, page_files
+from tests.server.house import House, in_house
+
+
+class Links(HTMLParser):
+    """Where a page points to, and what would run in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+        self.names: set[str] = set()
+        self.inline: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.targets += [found[name] or "" for name in ("href", "src") if name in found]
+        self.names.add(found.get("id") or "")
+        scripted = [name for name in found if name.startswith("on") or name == "style"]
+        if tag == "style" or (tag == "script" and "src" not in found) or scripted:
+            self.inline.append(tag)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_need_nothing_from_elsewhere(path: str) -> None:
+    async def test(house: House) -> None:
+        links = Links()
+        links.feed((await house.http.get(path)).text)
+        assert not links.inline, "the policy forbids it"
+        for target in links.targets:
+            assert not re.match("https?:|//", target), target
+            if target.startswith("#"):
+                assert target[1:] in links.names, target
+            elif not target.startswith("data:"):
+                assert (await house.http.get(target)).status_code == 200, target
+
+    in_house(test)
+
+
+def test_every_call_is_in_the_documentation() -> None:
+    async def test(house: House) -> None:
+        text = (await house.http.get("/docs")).text
+        document = (await house.http.get("/openapi.json")).json()
+        assert document["info"]["version"] == __version__
+        for path, operations in document["paths"].items():
+            for method in operations:
+                assert f"<code>{method.upper()} {path}</code>" in text
+
+    in_house(test)
+
+
+def test_the_page_is_asked_for_again_only_when_it_changed() -> None:
+    async def test(house: House) -> None:
+        for path, name in {**page_files(), "/": "index.html"}.items():
+            first = await house.http.get(path)
+            assert first.content == (PAGE / name).read_bytes()
+            assert first.headers["Cache-Control"] == "no-cache"
+            etag = {"If-None-Match": first.headers["ETag"]}
+            assert (await house.http.get(path, headers=etag)).status_code == 304
+            assert (await house.http.head(path)).status_code == 200
+
+    in_house(test)
+
+
+def test_scripts_are_served_as_scripts() -> None:
+    async def test(house: House) -> None:
+        answer = await house.http.get("/lipstream-avatar.js")
+        assert answer.headers["Content-Type"].partition(";")[0] == "text/javascript"
+
+    in_house(test)
+
+
+def test_metrics_can_be_read_by_prometheus() -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    async def test(house: House) -> None:
+        await house.open()
+        await house.http.get("/nothing")
+        families = {
+            family.name: family
+            for family in text_string_to_metric_families((await house.http.get("/metrics")).text)
+        }
+        assert families["lipstream_sessions"].samples[0].value == 1
+        assert all(name.startswith("lipstream_") for name in families)
+
+    in_house(test)
+
+
+def test_two_applications_have_figures_of_their_own() -> None:
+    async def test(house: House) -> None:
+        await house.open()
+        assert "lipstream_sessions_opened_total 1.0" in (await house.http.get("/metrics")).text
+
+    for _ in range(2):
+        in_house(test)

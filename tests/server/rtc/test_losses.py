@@ -1,0 +1,176 @@
+"""A bad network: what is still seen and heard. A seeded relay loses and delays real packets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.rtc.interfaces import NoObserver
+from lipstream.server.rtc.media_sender import MediaWorkers
+from lipstream.server.rtc.settings import TransportSettings
+from tests.server.rtc.relay import Relay, Weather
+from tests.server.sources import MarkedSource
+from tests.server.viewers import Seen, Viewer
+from tests.timed import judge, take_until
+
+SECONDS = 3.0
+SETTLED_S = 0.5  # until what was lost in bad weather is there
+
+
+def run(scenario: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(asyncio.wait_for(scenario, 60))
+
+
+class Observer(NoObserver):
+    """Counts the pictures that a machine too busy to encode them left out."""
+
+    dropped = 0
+
+    def video_dropped(self) -> None:
+        self.dropped += 1
+
+
+class Show:
+    """A source, a relay and a viewer, who sees it through the relay."""
+
+    def __init__(self, workers: MediaWorkers) -> None:
+        self.source = MarkedSource((256, 192))
+        self.observer = Observer()
+        self.transport = WebRTCTransport(
+            self.source, TransportSettings(), workers, observer=self.observer
+        )
+        self.viewer, self.relay = Viewer(), Relay()
+
+    async def __aenter__(self) -> Show:
+        offer = await self.relay.offer(await self.viewer.offer())
+        await self.viewer.take(self.relay.answer(await self.transport.accept(offer)))
+        await self.viewer.until(5)
+        self._insisting = asyncio.ensure_future(self.viewer.insist())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._insisting.cancel()
+        await asyncio.gather(self._insisting, return_exceptions=True)
+        await self.transport.close()
+        await self.viewer.close()
+        self.relay.close()
+
+    async def weather(self, weather: Weather, seconds: float) -> range:
+        """Let it last; returns the indices of the units that were sent meanwhile."""
+        first = self.source.next
+        self.relay.weather = weather
+        await asyncio.sleep(seconds)
+        last = self.source.next
+        self.relay.weather = Weather()
+        await asyncio.sleep(SETTLED_S)
+        return range(first, last)
+
+    def shown(self, sent: range) -> list[Seen]:
+        """The pictures of these units that were decoded."""
+        return [seen for seen in self.viewer.seen if seen.index in sent]
+
+    def freezes(self, sent: range) -> int:
+        """Pictures that stood 150 ms longer than what was sent asks for, as browsers count them.
+
+        A stall of this machine holds up sending as well, and so is none. Nothing evens arrivals
+        out here, so this counts more than a viewer sees.
+        """
+        shown, given = self.shown(sent), self.source.sent
+        gaps = zip(shown, shown[1:], strict=False)
+        longer = [b.arrived - a.arrived - (given[b.index] - given[a.index]) for a, b in gaps]
+        return sum(extra > 0.15 for extra in longer)
+
+
+@pytest.mark.parametrize(
+    ("weather", "share"),
+    [
+        (Weather(loss=0.02), 0.98),
+        (Weather(loss=0.05), 0.96),
+        (Weather(burst=0.01), 0.96),
+        (Weather(delay_ms=40, jitter_ms=20), 0.98),
+    ],
+    ids=["2 % lost", "5 % lost", "bursts", "reordered"],
+)
+def test_what_was_lost_comes_after_all(
+    workers: MediaWorkers, weather: Weather, share: float
+) -> None:
+    """How late it comes depends on the machine as well; the slow tests below look at that."""
+
+    async def scenario() -> Show:
+        async with Show(workers) as show:
+            sent = await show.weather(weather, SECONDS)
+            left_out = show.observer.dropped
+            assert len(show.shown(sent)) + left_out >= share * len(sent)
+            indices = [seen.index for seen in show.viewer.seen]
+            assert indices == sorted(set(indices))
+        return show
+
+    show = run(scenario())
+    if weather.loss or weather.burst:
+        assert show.relay.to_viewer.lost > 0
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("loss", "rate", "most"), [(0.02, 24.5, 0), (0.05, 24.0, 1), (0.10, 20.0, 3)]
+)
+def test_a_minute_of_loss(workers: MediaWorkers, loss: float, rate: float, most: int) -> None:
+    """So many pictures a second are decoded, and so often one of them stands still."""
+
+    async def minute() -> tuple[float, int]:
+        async with Show(workers) as show:
+            calm = await show.weather(Weather(), 20)
+            machine = 3 * show.freezes(calm)  # in a minute, by this machine alone
+            before = show.observer.dropped
+            sent = await show.weather(Weather(loss=loss), 60)
+            left_out = show.observer.dropped - before
+            decoded = 25 * len(show.shown(sent)) / (len(sent) - left_out)
+            return decoded, show.freezes(sent) - machine
+
+    def passed(figures: tuple[float, int]) -> bool:
+        return figures[0] >= rate and figures[1] <= most
+
+    takes = take_until(lambda: asyncio.run(asyncio.wait_for(minute(), 120)), passed)
+    figures = [take.found for take in takes]
+    judge(passed(figures[-1]), takes, f"frames per second and freezes were {figures}")
+
+
+def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
+    async def scenario() -> None:
+        async with Show(workers) as show:
+            await show.weather(Weather(blackout=True), 3.0)
+            back = time.monotonic() - SETTLED_S
+            before = len(show.viewer.seen)
+            await show.viewer.until(before + 20)
+            assert show.viewer.seen[before].arrived - back < 4
+
+    run(scenario())
+
+
+@pytest.mark.alone
+@pytest.mark.slow
+def test_a_fifth_of_all_packets_lost_is_survived(workers: MediaWorkers) -> None:
+    """When the storm is over, all pictures are there again."""
+
+    async def scenario() -> float:
+        async with Show(workers) as show:
+            await show.weather(Weather(loss=0.2), 10)
+            await asyncio.sleep(3)
+            before = show.observer.dropped
+            sent = await show.weather(Weather(), 4)
+            left_out = show.observer.dropped - before
+            share = (len(show.shown(sent)) + left_out) / len(sent)
+            await show.viewer.until(len(show.viewer.seen) + 20)  # on any machine
+            return share
+
+    def passed(share: float) -> bool:
+        return share >= 0.99
+
+    takes = take_until(lambda: run(scenario()), passed)
+    judge(passed(takes[-1].found), takes, [take.found for take in takes])

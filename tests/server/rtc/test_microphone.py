@@ -1,0 +1,196 @@
+"""A viewer's microphone: gaps, utterances, and a listener that is full."""
+
+from __future__ import annotations
+
+import asyncio
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from aiortc import MediaStreamError, MediaStreamTrack
+from av.audio.frame import AudioFrame
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lipstream.errors import LipstreamError
+from lipstream.media.audio import AudioChunk
+from lipstream.server.rtc.microphone import LONGEST, RATE, STEP, Gaps, Microphone, Utterances
+
+if TYPE_CHECKING:
+    from lipstream.media.image import Floats
+
+noise = np.random.default_rng(5)
+
+
+def hum(seconds: float, level: float = 0.001) -> Floats:
+    """A quiet room."""
+    return (noise.standard_normal(round(seconds * RATE)) * level).astype(np.float32)
+
+
+def speech(seconds: float, level: float = 0.1) -> Floats:
+    """Something loud that rises and falls."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    wave = np.sin(2 * np.pi * 180 * times) * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * times))
+    return (level * wave).astype(np.float32)
+
+
+def hear(*parts: Floats) -> tuple[list[Floats], Utterances]:
+    """Whole utterances, ended or not, of the parts one after the other."""
+    utterances, open_ = Utterances(), False
+    said: list[Floats] = []
+    for piece in np.array_split(np.concatenate(parts), 97):
+        for samples in utterances.hear(piece):
+            if samples is None:
+                open_ = False
+            elif open_:
+                said[-1] = np.concatenate([said[-1], samples])
+            else:
+                said.append(samples)
+                open_ = True
+    return said, utterances
+
+
+def test_an_utterance_has_its_beginning_and_its_end() -> None:
+    said, utterances = hear(hum(1), speech(1.0), hum(1.2), speech(0.5), hum(1))
+    assert len(said) == 2 and not utterances.speaking
+    for sound, seconds in zip(said, (1.0, 0.5), strict=True):
+        # Up to 300 ms before it, and the 600 ms that tell that it is over.
+        assert seconds + 0.8 < len(sound) / RATE < seconds + 1.0
+        loud = np.flatnonzero(np.abs(sound) > 0.02)
+        assert 0.2 < loud[0] / RATE < 0.32
+
+
+def test_a_short_pause_does_not_end_it() -> None:
+    said, _ = hear(hum(1), speech(0.5), hum(0.4), speech(0.5), hum(1))
+    assert len(said) == 1
+
+
+def test_a_quiet_room_and_a_click_say_nothing() -> None:
+    click = hum(0.02) + 0.5
+    assert hear(hum(3), click.astype(np.float32), hum(1))[0] == []
+    assert hear(hum(4, level=0.01))[0] == []
+
+
+def test_a_loud_fan_is_not_speech_for_ever() -> None:
+    said, utterances = hear(hum(0.5), hum(40, level=0.05))
+    assert sum(map(len, said)) / RATE < 4
+    assert not utterances.speaking
+
+
+def test_a_microphone_that_is_switched_on_says_nothing() -> None:
+    assert hear(np.zeros(RATE, np.float32), hum(3, level=0.01))[0] == []
+
+
+def test_no_utterance_is_endless() -> None:
+    words = [np.concatenate([speech(0.5), hum(0.1)]) for _ in range(80)]
+    said, _ = hear(*words)
+    assert max(map(len, said)) <= LONGEST * STEP
+
+
+def test_speech_over_a_fan_is_heard() -> None:
+    said, _ = hear(hum(2, level=0.002), speech(1) + hum(1, level=0.002), hum(2, level=0.002))
+    assert len(said) == 1
+
+
+@given(st.lists(st.integers(1, 3000), max_size=20))
+def test_how_sound_is_cut_does_not_matter(cuts: list[int]) -> None:
+    sound = np.concatenate([hum_of(1), speech(0.4), hum_of(2)])
+    whole, pieces = Utterances(), Utterances()
+    expected = joined(whole.hear(sound))
+    parts, place = [], 0
+    for cut in cuts:
+        parts += pieces.hear(sound[place : place + cut])
+        place += cut
+    parts += pieces.hear(sound[place:])
+    assert np.array_equal(joined(parts), expected)
+
+
+def hum_of(seed: int) -> Floats:
+    room = np.random.default_rng(seed).standard_normal(RATE) * 0.001
+    return np.asarray(room, np.float32)
+
+
+def joined(parts: list[Floats | None]) -> Floats:
+    """All of it, with an impossible sample at each end."""
+    ends = np.full(1, 9.0, np.float32)
+    return np.concatenate([ends if part is None else part for part in [None, *parts]])
+
+
+def test_missing_packets_are_silence() -> None:
+    gaps, ones = Gaps(), np.ones(960, np.float32)
+    assert len(gaps.fill(ones, 5000)) == 960
+    assert len(gaps.fill(ones, 5960)) == 960
+    late = gaps.fill(ones, 5960 + 3 * 960)
+    assert len(late) == 3 * 960
+    assert late[: 2 * 960].max() == 0 and late[2 * 960 :].min() == 1
+
+
+def test_sound_that_comes_twice_is_heard_once() -> None:
+    gaps, ones = Gaps(), np.ones(960, np.float32)
+    gaps.fill(ones, 0)
+    assert len(gaps.fill(ones, 0)) == 0
+    assert len(gaps.fill(ones, 480)) == 480
+    assert len(gaps.fill(ones, 1440)) == 960
+
+
+def test_a_new_beginning_is_not_a_gap() -> None:
+    gaps, ones = Gaps(), np.ones(960, np.float32)
+    gaps.fill(ones, 0)
+    assert len(gaps.fill(ones, 10 * 60 * RATE)) == 960
+    assert len(gaps.fill(ones, 0)) == 960
+
+
+class Track(MediaStreamTrack):
+    """Gives prepared sound, stereo, and ends."""
+
+    kind = "audio"
+
+    def __init__(self, sound: Floats) -> None:
+        super().__init__()
+        self._pieces = [sound[start : start + STEP] for start in range(0, len(sound), STEP)]
+        self._next = 0
+
+    async def recv(self) -> AudioFrame:
+        if self._next == len(self._pieces):
+            raise MediaStreamError
+        piece = (self._pieces[self._next] * 32767).astype(np.int16)
+        both = np.repeat(piece, 2)[np.newaxis]
+        frame = AudioFrame.from_ndarray(both, format="s16", layout="stereo")
+        frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+        frame.pts = self._next * STEP
+        self._next += 1
+        return frame
+
+
+class Listener:
+    """Notes what it is told; `room` is how many chunks it takes."""
+
+    def __init__(self, room: int = 10**6) -> None:
+        self.chunks: list[AudioChunk] = []
+        self.ends = 0
+        self._room = room
+
+    def push(self, chunk: AudioChunk) -> None:
+        if len(self.chunks) >= self._room:
+            raise LipstreamError("full.")
+        self.chunks.append(chunk)
+
+    def end(self) -> None:
+        self.ends += 1
+
+
+@pytest.mark.parametrize("tail", [0.0, 1.0])
+def test_a_track_becomes_utterances(tail: float) -> None:
+    listener = Listener()
+    sound = np.concatenate([hum(1), speech(1), hum(tail)])
+    asyncio.run(Microphone(listener).listen(Track(sound)))
+    assert listener.ends == 1
+    assert {(chunk.sample_rate, chunk.channels) for chunk in listener.chunks} == {(RATE, 1)}
+    assert abs(np.concatenate([c.mono() for c in listener.chunks]).max() - 0.1) < 0.01
+
+
+def test_a_full_listener_loses_sound_and_nothing_else() -> None:
+    listener = Listener(room=3)
+    asyncio.run(Microphone(listener).listen(Track(np.concatenate([hum(1), speech(1), hum(1)]))))
+    assert len(listener.chunks) == 3 and listener.ends == 1

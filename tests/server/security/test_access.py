@@ -1,0 +1,318 @@
+"""Who gets in: every route, every method, every kind of caller. A new route must be entered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+
+from lipstream.errors import OptionError
+from lipstream.live.clock import ManualClock
+from lipstream.server.api.public import page_files
+from lipstream.server.app import create_app
+from lipstream.server.security.rate_limit import Buckets
+from lipstream.server.settings import ServeSettings
+from tests.server.house import House, in_house
+from tests.server.stage import FakeStage
+
+TOKEN = "right-token-0123"
+RIGHT = {"Authorization": f"Bearer {TOKEN}"}
+EVIL = {"Origin": "https://evil.example.org"}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+# Everything there is. The page's files are public and are not listed one by one.
+PUBLIC = {
+    ("GET", "/docs"),
+    ("GET", "/openapi.json"),
+    ("HEAD", "/openapi.json"),
+    ("GET", "/healthz"),
+    ("GET", "/readyz"),
+    ("GET", "/v1/config"),
+    ("OPTIONS", "/whep"),
+    ("OPTIONS", "/v1/sessions/{session_id}/whep"),
+}
+CLOSED = {
+    ("GET", "/metrics"),
+    ("GET", "/v1/avatars"),
+    ("POST", "/v1/avatars"),
+    ("GET", "/v1/avatars/{avatar_id}"),
+    ("DELETE", "/v1/avatars/{avatar_id}"),
+    ("GET", "/v1/avatars/{avatar_id}/picture"),
+    ("POST", "/v1/sessions"),
+    ("GET", "/v1/sessions/{session_id}"),
+    ("DELETE", "/v1/sessions/{session_id}"),
+    ("POST", "/v1/sessions/{session_id}/speech"),
+    ("POST", "/v1/sessions/{session_id}/interrupt"),
+    ("POST", "/v1/sessions/{session_id}/stats"),
+    ("POST", "/v1/sessions/{session_id}/whep"),
+    ("PATCH", "/v1/sessions/{session_id}/whep"),
+    ("DELETE", "/v1/sessions/{session_id}/whep"),
+    ("GET", "/v1/sessions/{session_id}/whep"),
+    ("HEAD", "/v1/sessions/{session_id}/whep"),
+    ("POST", "/whep"),
+    ("GET", "/whep"),
+    ("HEAD", "/whep"),
+    ("WEBSOCKET", "/v1/sessions/{session_id}/audio"),
+}
+
+
+def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
+    """(method, path) of everything the application answers to, but the page's own files."""
+    files = {"/", *page_files()}
+    for route in leaves(app.routes):
+        if isinstance(route, WebSocketRoute):
+            yield "WEBSOCKET", route.path
+        else:
+            assert isinstance(route, Route), f"{route} is of a kind this matrix does not know"
+            if route.path not in files:
+                for method in route.methods or ():
+                    yield method, route.path
+
+
+def leaves(found: list[BaseRoute]) -> Iterator[BaseRoute]:
+    for route in found:
+        # Newer versions of FastAPI keep a router that was included as it is.
+        inner = getattr(getattr(route, "original_router", route), "routes", None)
+        if inner:
+            yield from leaves(inner)
+        else:
+            yield route
+
+
+def test_every_route_is_in_the_matrix() -> None:
+    app = create_app(ServeSettings(), stage=FakeStage())
+    assert set(routes(app)) == PUBLIC | CLOSED
+
+
+@pytest.mark.parametrize(
+    ("caller", "status"),
+    [
+        ({}, 401),
+        ({"Authorization": "Bearer wrong-token-0123"}, 401),
+        ({"Authorization": f"Bearer {TOKEN}x"}, 401),
+        ({"Authorization": f"Bearer {TOKEN[:-1]}"}, 401),
+        ({"Authorization": "Bearer"}, 401),
+        ({"Authorization": "Bearer "}, 401),
+        ({"Authorization": f"Basic {TOKEN}"}, 401),
+        ({"Authorization": TOKEN}, 401),
+        ({"Authorization": f"Bearer {TOKEN.upper()}"}, 401),
+        ({"Cookie": f"token={TOKEN}"}, 401),
+        ({**RIGHT, **EVIL}, 403),
+        ({**RIGHT, "Origin": "null"}, 403),
+        ({**RIGHT, "Origin": "http://127.0.0.1:8081"}, 403),
+        ({**RIGHT, "Origin": "http://127.0.0.1:8080.evil.example.org"}, 403),
+        ({**RIGHT, "Host": "evil.example.org"}, 403),
+        ({**RIGHT, "Host": ""}, 403),
+        ("in the query", 401),
+        ("another session's id", 401),
+    ],
+)
+def test_nobody_gets_past_the_gate(caller: Any, status: int) -> None:
+    async def test(house: House) -> None:
+        made = (
+            await house.http.post("/v1/sessions", json={"avatar": "face"}, headers=RIGHT)
+        ).json()
+        other = (
+            await house.http.post("/v1/sessions", json={"avatar": "face"}, headers=RIGHT)
+        ).json()
+        headers, query = caller, ""
+        if caller == "in the query":
+            headers, query = {}, f"?token={TOKEN}&access_token={TOKEN}&bearer={TOKEN}"
+        elif caller == "another session's id":
+            headers = {"Authorization": f"Bearer {other['id']}"}
+        for method, path in sorted(CLOSED):
+            there = path.format(session_id=made["id"], avatar_id="face") + query
+            house.clock.advance(2_000)  # so often may one guess
+            if method == "WEBSOCKET":
+                lower = {name.lower(): value for name, value in headers.items()}
+                socket = house.socket(there, **lower)
+                assert not await socket.open(), path
+                found, body = socket.status, socket.body
+            else:
+                answer = await house.http.request(method, there, headers=headers)
+                found, body = answer.status_code, answer.content
+            assert found == status, (method, path, found)
+            if method != "HEAD":
+                assert set(json.loads(body)["error"]) == {"code", "message"}
+                assert TOKEN.encode() not in body
+        assert len(house.lobby) == 2
+
+    in_house(test, ServeSettings(token=TOKEN, rate=0, connect_timeout_s=600))
+
+
+@pytest.mark.parametrize("protocol", ["bearer.wrong", "bearer.", "bearer", TOKEN, f"token.{TOKEN}"])
+def test_a_wrong_subprotocol_is_no_token(protocol: str) -> None:
+    async def test(house: House) -> None:
+        house.http.headers.update(RIGHT)
+        socket = house.socket((await house.open())["audio_url"])
+        socket.protocols = (protocol,)
+        assert not await socket.open() and socket.status == 401
+
+    in_house(test, ServeSettings(token=TOKEN, rate=0))
+
+
+def test_with_the_token_everything_answers() -> None:
+    async def test(house: House) -> None:
+        for origin in (
+            {},
+            {"Origin": "http://127.0.0.1:8080"},
+            {"Origin": "https://127.0.0.1:8080"},
+        ):
+            house.http.headers.update({**RIGHT, **origin})
+            made = await house.open()
+            for method, path in sorted(CLOSED, reverse=True):
+                if method == "WEBSOCKET":
+                    continue
+                there = path.format(session_id=made["id"], avatar_id="face")
+                answer = await house.http.request(method, there)
+                assert answer.status_code not in (401, 403, 500), (method, path)
+
+    in_house(test, ServeSettings(token=TOKEN, rate=0))
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_what_is_public_needs_no_token(token: str | None) -> None:
+    async def test(house: House) -> None:
+        for method, path in sorted(PUBLIC):
+            there = path.format(session_id="0")
+            assert (await house.http.request(method, there)).status_code == 200, path
+        for path in ("/", *page_files()):
+            assert (await house.http.get(path)).status_code == 200, path
+
+    in_house(test, ServeSettings(token=token, rate=0))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/v1",
+        "/v1/sessions/",
+        "//v1/avatars",
+        "/v1//avatars",
+        "/v1/config/",
+        "/V1/AVATARS",
+        "/v1%2Favatars",
+        "/docs/../v1/avatars",
+        "/%2e%2e/metrics",
+        "/metrics;/docs",
+        "/index.html/../../settings.py",
+    ],
+)
+def test_no_spelling_of_an_address_gets_around_the_token(path: str) -> None:
+    async def test(house: House) -> None:
+        for method in METHODS[:-2]:
+            answer = await house.http.request(method, path)
+            assert answer.status_code == 401, method
+
+    in_house(test, ServeSettings(token=TOKEN, rate=0))
+
+
+def test_on_loopback_other_names_for_it_are_refused() -> None:
+    """A page that had its own name point here could otherwise do all that its visitor may."""
+
+    async def test(house: House) -> None:
+        for host in ("localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST:1"):
+            assert (await house.http.get("/v1/avatars", headers={"Host": host})).status_code == 200
+        for host in (
+            "evil.example.org",
+            "localhost.evil.example.org",
+            "127.0.0.1.nip.example",
+            "[",
+        ):
+            for path in ("/", "/v1/avatars", "/healthz"):
+                answer = await house.http.get(path, headers={"Host": host})
+                assert answer.json()["error"]["code"] == "wrong_host"
+
+    in_house(test)
+
+
+def test_a_proxy_s_name_is_known_by_its_origin() -> None:
+    async def test(house: House) -> None:
+        headers = {"Host": "avatars.example.org", "Origin": "https://avatars.example.org"}
+        assert (await house.http.get("/v1/avatars", headers=headers)).status_code == 200
+
+    in_house(test, ServeSettings(rate=0, origins=("https://avatars.example.org",)))
+
+
+def test_too_many_changes_are_slowed_down() -> None:
+    async def test(house: House) -> None:
+        async def ask(times: int) -> list[int]:
+            asked = [await house.http.delete("/v1/sessions/0") for _ in range(times)]
+            return [answer.status_code for answer in asked]
+
+        assert await ask(51) == [204] * 50 + [429]
+        answer = await house.http.delete("/v1/sessions/0")
+        assert answer.headers["Retry-After"] == "1"
+        assert (await house.http.get("/v1/avatars")).status_code == 200  # looking is free
+        house.clock.advance(1_000)
+        assert await ask(11) == [204] * 10 + [429]
+
+    in_house(test, ServeSettings(rate=10))
+
+
+def test_guessing_tokens_is_slowed_down_and_hurts_nobody_else() -> None:
+    async def test(house: House) -> None:
+        wrong = {"Authorization": "Bearer wrong-token-0123"}
+        found = [
+            (await house.http.get("/v1/avatars", headers=wrong)).status_code for _ in range(25)
+        ]
+        assert found == [401] * 20 + [429] * 5
+        assert (await house.http.get("/v1/avatars", headers=RIGHT)).status_code == 200
+
+    in_house(test, ServeSettings(token=TOKEN, rate=0))
+
+
+def test_buckets_forget_old_clients() -> None:
+    buckets = Buckets(1, 1, ManualClock())
+    for number in range(10_000):
+        assert buckets.take(str(number)) == 0
+    assert len(buckets._levels) <= 4096
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/v1/avatars", "/nothing", "/healthz"])
+def test_every_answer_carries_the_safe_headers(path: str) -> None:
+    async def test(house: House) -> None:
+        headers = (await house.http.get(path)).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "default-src 'self'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert "Origin" in headers["Vary"]
+        assert "Access-Control-Allow-Origin" not in headers
+
+    in_house(test)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"host": "0.0.0.0"}, "0.0.0.0 can be reached from other machines, so a token is needed.*"),
+        ({"host": "::"}, ":: can be reached.*"),
+        ({"host": "192.168.1.5"}, ".*give --token or set LIPSTREAM_TOKEN.*"),
+        ({"host": "example.org"}, ".*so a token is needed.*"),
+        ({"host": ""}, ".*so a token is needed.*"),
+        ({"token": "short"}, "the token must be 8 to 256 letters.*"),
+        ({"token": "with spaces in it"}, "the token must be.*"),
+        ({"origins": ("example.org",)}, "--origin: 'example.org' is no origin; write https://.*"),
+        ({"origins": ("https://example.org/page",)}, "--origin: .* is no origin.*"),
+        ({"origins": ("*",)}, "--origin: .* is no origin.*"),
+        ({"turn_urls": ("turn:a",)}, "--turn-url needs --turn-secret.*"),
+    ],
+)
+def test_unsafe_settings_are_refused(settings: Any, told: str) -> None:
+    with pytest.raises(OptionError, match=told):
+        ServeSettings(**settings)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_needs_no_token(host: str) -> None:
+    assert ServeSettings(host=host).loopback
+
+
+def test_secrets_are_not_printed() -> None:
+    settings = ServeSettings(token=TOKEN, turn_secret="turn-secret", turn_urls=("turn:a",))
+    assert TOKEN not in repr(settings) and "turn-secret" not in repr(settings)

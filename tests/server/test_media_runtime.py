@@ -1,0 +1,318 @@
+"""Real sessions behind the API: what goes wrong in one of them is its own affair."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+import pytest
+
+from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.builder import build_avatar
+from lipstream.config import MuseTalkConfig
+from lipstream.engine import Engine
+from lipstream.live.session import Unit
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.registry import open_backend
+from lipstream.server.app import create_app
+from lipstream.server.media_runtime import LiveStage
+from lipstream.server.settings import ServeSettings
+from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
+from tests.media_files import tone, write_wav
+from tests.server.house import BASE, SDP, Socket, until
+from tests.server.viewers import Viewer
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from lipstream.media.image import Image
+
+PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
+PATIENCE_S = 60.0
+RATE = 24_000
+
+
+class Touchy(StripeRenderer):
+    """Cannot draw the avatar it is told of."""
+
+    broken: Avatar | None = None
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        if any(r.avatar is self.broken and r.conditioning is not None for r in requests):
+            raise RuntimeError("this avatar cannot be drawn")
+        return super().render(requests)
+
+
+@dataclass
+class Live:
+    """A running application with real sessions."""
+
+    app: FastAPI
+    http: httpx.AsyncClient
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def open(self, avatar: str = "face") -> tuple[str, list[Unit]]:
+        """A session somebody looks at without WebRTC: its id and the units that come."""
+        answer = await self.http.post("/v1/sessions", json={"avatar": avatar})
+        assert answer.status_code == 201, answer.text
+        seat = self.app.state.lobby.find(answer.json()["id"])
+        units: list[Unit] = []
+
+        async def look() -> None:
+            async for unit in seat.units():
+                units.append(unit)
+
+        self.tasks.append(asyncio.create_task(look()))
+        return seat.id, units
+
+    async def listen(self, session_id: str) -> Socket:
+        socket = Socket(self.app, f"/v1/sessions/{session_id}/audio?sample_rate={RATE}")
+        assert await socket.open()
+        return socket
+
+
+@asynccontextmanager
+async def open_live(
+    engine: Engine, avatars: dict[str, Avatar], settings: ServeSettings | None = None
+) -> AsyncIterator[Live]:
+    app = create_app(settings or ServeSettings(rate=0, connect_timeout_s=600), engine, avatars)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, timeout=60) as http,
+    ):
+        live = Live(app, http)
+        try:
+            yield live
+        finally:
+            await app.state.lobby.close_all("test")
+            await asyncio.gather(*live.tasks)
+
+
+def run(test: Callable[[], Any]) -> None:
+    async def bounded() -> None:
+        await asyncio.wait_for(test(), PATIENCE_S)
+
+    asyncio.run(bounded())
+
+
+def pcm(seconds: float) -> bytes:
+    return np.asarray(tone(seconds, RATE) * 20_000, np.int16).tobytes()
+
+
+async def say(socket: Socket, seconds: float) -> None:
+    data = pcm(seconds)
+    for start in range(0, len(data), 4_801):
+        await socket.say(data[start : start + 4_801])
+
+
+def heard(units: list[Unit]) -> int:
+    """Milliseconds of speech given out."""
+    return 40 * sum(unit.speaking for unit in units)
+
+
+def whole(units: list[Unit]) -> bool:
+    """Whether the timeline has no hole."""
+    indices = [unit.index for unit in units]
+    return indices == sorted(set(indices))
+
+
+def test_speech_comes_out_of_the_session_it_went_into() -> None:
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
+            one, units = await live.open()
+            _, others = await live.open()
+            socket = await live.listen(one)
+            await say(socket, 1.0)
+            await socket.say({"type": "end"})
+            assert (await socket.hear())["type"] == "started"
+            ended = await socket.hear()
+            assert ended["type"] == "ended" and ended["played_ms"] == 1000
+            assert heard(units) == 1000 and whole(units)
+            assert heard(others) == 0 and len(others) > 10
+            await socket.leave()
+
+    run(test)
+
+
+def test_a_hole_in_the_speech_is_waited_out() -> None:
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
+            one, units = await live.open()
+            socket = await live.listen(one)
+            await say(socket, 0.6)
+            assert (await socket.hear())["type"] == "started"
+            seen = len(units)
+            await until(lambda: len(units) > seen + 75)  # 2 s of it with nothing to say
+            await say(socket, 0.4)
+            await socket.say({"type": "end"})
+            ended = await socket.hear()
+            assert ended["type"] == "ended" and ended["played_ms"] == 1000
+            assert heard(units) == 1000 and whole(units)
+            await socket.leave()
+
+    run(test)
+
+
+def test_a_socket_that_dies_in_mid_sentence_leaves_a_session_that_goes_on() -> None:
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
+            one, units = await live.open()
+            socket = await live.listen(one)
+            await say(socket, 0.48)
+            await socket.leave()
+            await until(lambda: heard(units) == 480)
+            socket = await live.listen(one)
+            await say(socket, 0.3)
+            await socket.say({"type": "end"})
+            assert [(await socket.hear())["type"] for _ in range(2)] == ["started", "ended"]
+            await socket.leave()
+
+    run(test)
+
+
+def test_a_renderer_that_raises_hurts_only_whom_it_draws() -> None:
+    async def test() -> None:
+        renderer = Touchy()
+        engine = Engine(replace(stripe_backend(), renderer=renderer))
+        avatars = {"face": blank_avatar(64, 64), "bad": blank_avatar(64, 64)}
+        async with open_live(engine, avatars) as live:
+            renderer.broken = avatars["bad"]
+            bad, bad_units = await live.open("bad")
+            good, good_units = await live.open("face")
+            sockets = [await live.listen(bad), await live.listen(good)]
+            for socket in sockets:
+                await say(socket, 1.0)
+                await socket.say({"type": "end"})
+            events = [await sockets[0].hear()]
+            while events[-1]["type"] not in ("error", "ended"):
+                events.append(await sockets[0].hear())
+            assert events[-1]["code"] == "failed"
+            assert [(await sockets[1].hear())["type"] for _ in range(2)] == ["started", "ended"]
+            assert heard(good_units) == 1000
+            renderer.broken = None
+            await say(sockets[0], 0.2)
+            await sockets[0].say({"type": "end"})
+            while (event := await sockets[0].hear())["type"] != "ended":
+                assert event["type"] == "started"
+            assert whole(bad_units)
+            for socket in sockets:
+                await socket.leave()
+
+    run(test)
+
+
+def test_an_interrupt_silences_at_once_and_tells_what_was_heard() -> None:
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
+            one, units = await live.open()
+            socket = await live.listen(one)
+            await say(socket, 20.0)
+            await until(lambda: heard(units) > 300)
+            played = (await live.http.post(f"/v1/sessions/{one}/interrupt")).json()["played_ms"]
+            before = heard(units)
+            assert played in (before, before + 40)
+            seen = len(units)
+            await until(lambda: len(units) > seen + 5)
+            assert heard(units) <= before + 40
+            state = (await live.http.get(f"/v1/sessions/{one}")).json()
+            assert state["buffered_ms"] == 0 and not state["speaking"]
+            await socket.leave()
+
+    run(test)
+
+
+def test_one_too_many_is_refused_and_nobody_notices() -> None:
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        settings = ServeSettings(rate=0, connect_timeout_s=600, max_sessions=2)
+        async with open_live(engine, {"face": blank_avatar(64, 64)}, settings) as live:
+            opened = [await live.open() for _ in range(2)]
+            asked = [live.http.post("/v1/sessions", json={"avatar": "face"}) for _ in range(20)]
+            answers = await asyncio.gather(*asked)
+            assert {answer.status_code for answer in answers} == {503}
+            await until(lambda: all(len(units) > 20 for _, units in opened))
+            assert all(whole(units) for _, units in opened)
+
+    run(test)
+
+
+def test_the_puppet_is_seen_and_heard_by_a_player(tmp_path: Path) -> None:
+    """Everything there is, once: a real backend, a file that is spoken, and WebRTC."""
+    pcm16 = np.asarray(tone(1.0, 16_000) * 20_000, np.int16)
+    wav = write_wav(tmp_path / "a.wav", pcm16, 16_000).read_bytes()
+
+    async def test() -> None:
+        engine = Engine(open_backend("puppet"))
+        avatar = await asyncio.to_thread(build_avatar, PORTRAIT)
+        async with open_live(engine, {"face": avatar}, ServeSettings(rate=0)) as live:
+            assert (await live.http.get("/v1/config")).json()["max_sessions"] >= 1
+            viewer = Viewer()
+            answer = await live.http.post(
+                "/whep?avatar=face", content=await viewer.offer(), headers=SDP
+            )
+            assert answer.status_code == 201, answer.text
+            await viewer.take(answer.text)
+            await until(lambda: len(viewer.seen) > 5)
+            location = answer.headers["Location"]
+            session = location.partition("/whep")[0]
+            state = (await live.http.get(session)).json()
+            assert state["state"] == "connected"
+            files = {"file": ("a.wav", wav, "audio/wav")}
+            assert (await live.http.post(f"{session}/speech", files=files)).status_code == 202
+            await until(lambda: any(np.abs(piece.samples).max() > 0.2 for piece in viewer.heard))
+            assert viewer.seen[-1].size == (256, 256)
+            metrics = (await live.http.get("/metrics")).text
+            assert "lipstream_first_frame_ms_count 1.0" in metrics
+            assert (await live.http.delete(location)).status_code == 200
+            assert len(live.app.state.lobby) == 0
+            await viewer.close()
+
+    run(test)
+
+
+@pytest.mark.parametrize("kind", ["puppet", "stripes"])
+def test_what_a_frame_costs_is_measured(kind: str) -> None:
+    backend = open_backend("puppet") if kind == "puppet" else stripe_backend()
+    avatar = build_avatar(PORTRAIT) if kind == "puppet" else blank_avatar(64, 64)
+    stage = LiveStage(Engine(backend), ServeSettings())
+    cost = stage.measure(avatar)
+    assert cost.drawing > 0 and cost.encoding > 0
+    asyncio.run(stage.close())
+
+
+@pytest.mark.slow
+def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
+    """The tiny checkpoint on the processor, from an upload to speech."""
+    muse = MuseTalkConfig(
+        models=str(models), live=True, planes=True, device="cpu", version="v15", batch=4
+    )
+
+    async def test() -> None:
+        engine = Engine(open_backend("musetalk", muse=muse))
+        async with open_live(engine, {}) as live:
+            assert (await live.http.get("/v1/config")).json()["backend"] == "musetalk"
+            files = {"file": ("face.png", PORTRAIT.read_bytes(), "image/png")}
+            uploaded = (await live.http.post("/v1/avatars", files=files)).json()
+            exhibit = live.app.state.shelf.find(uploaded["id"])
+            await until(lambda: exhibit.status != "preparing")
+            assert exhibit.status == "ready", exhibit.reason
+            one, units = await live.open(uploaded["id"])
+            socket = await live.listen(one)
+            await say(socket, 0.12)
+            await socket.say({"type": "end"})
+            while (event := await socket.hear())["type"] != "ended":
+                assert event["type"] == "started"
+            assert heard(units) == 120
+            await socket.leave()
+
+    run(test)
