@@ -13,7 +13,7 @@ from typing import Protocol, cast
 from benchmarks.load import Watched
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import open_video_encoder
-from lipstream.server.rtc.media_sender import MediaWorkers, Player
+from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
 from lipstream.server.rtc.settings import TransportSettings
 
@@ -54,7 +54,7 @@ class Encoders:
 
     async def watch(self, source: Watched) -> Leave:
         nowhere = cast(RtpStream, Nowhere())
-        player = Player(
+        player = MediaSender(
             source,
             (nowhere, nowhere),
             open_video_encoder("H264", BITRATE, hardware=False),

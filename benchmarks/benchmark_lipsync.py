@@ -63,7 +63,7 @@ def main() -> int:
 
 def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
     """Render the same second again and again."""
-    muse = MuseTalkConfig(
+    musetalk = MuseTalkConfig(
         models=arguments.models,
         device=arguments.device,
         precision=arguments.precision,
@@ -71,7 +71,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
         batch=arguments.batch,
         optimized=arguments.optimized,
     )
-    engine = Engine(open_backend(arguments.backend, muse=muse))
+    engine = Engine(open_backend(arguments.backend, musetalk=musetalk))
     avatar = engine.backend.renderer.prepare(build_avatar(arguments.avatar))
     second = _second_of_speech()
     _render(engine, avatar, second)

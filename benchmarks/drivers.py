@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.clips import Clip, Sound
 from lipstream.speech.articulation.network import JAW, PARAMETERS
-from lipstream.speech.base import Ear, Plan, SpeechEncoder
+from lipstream.speech.base import EncoderState, Plan, SpeechEncoder
 from lipstream.timeline import frame_count
 from training.phonemes import aperture
 
@@ -34,7 +34,7 @@ class Script:
         self.poses = poses
         self.plan = Plan(past=0, step=1, future=0)
 
-    def open(self, fps: Fraction) -> Ear:
+    def open(self, fps: Fraction) -> EncoderState:
         assert fps == FPS
         return self
 
@@ -44,7 +44,7 @@ class Script:
         rows[: len(known)] = known
         return rows
 
-    def fork(self) -> Ear:
+    def fork(self) -> EncoderState:
         return self
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:

@@ -25,7 +25,7 @@ Curve = NDArray[np.float64]
 CLOSED_BELOW = 0.20  # of the range above the closed level
 AROUND = 0.060  # seconds on either side of a phone within which its closure may be seen
 SETTLED = 0.100  # seconds from the edges of a pause until the lips must be at rest
-LONGEST_LAG = 0.300  # seconds to either side in the search for an offset
+MAX_LAG = 0.300  # seconds to either side in the search for an offset
 LAG_STEP = 0.010  # seconds
 BLINK_BELOW = 0.87  # of the usual opening of the eyes; the mesh reads closed ones as 0.8
 
@@ -113,7 +113,7 @@ def offset(openings: Curve, target: Track, fps: float = 25.0) -> tuple[float, fl
     best step and its neighbours gives the rest. (0, 0) where nothing moves alike.
     """
     times = centres(len(openings), fps)
-    steps = round(LONGEST_LAG / LAG_STEP)
+    steps = round(MAX_LAG / LAG_STEP)
     lags = np.arange(-steps, steps + 1) * LAG_STEP
     found = np.array([correlation(openings, target.at(times - lag)) for lag in lags])
     best = int(found.argmax())

@@ -32,7 +32,7 @@ from benchmarks.machine import describe
 from lipstream.bench.workload import UNET, VAE
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, to_pictures
-from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.backbone import SpeechNetwork
 
@@ -113,14 +113,14 @@ def _contestants(device: str, tiny: bool, each: bool) -> dict[str, Paint]:
     }
     for dtype in [torch.bfloat16, torch.float16] if device == "cuda" else [torch.bfloat16]:
         plain = _networks(copy.deepcopy(unet), copy.deepcopy(vae), dtype)
-        exact = Switches.exact(plain.device, dtype)
-        layout = Switches(channels_last=True)
+        exact = OptimizationOptions.exact(plain.device, dtype)
+        layout = OptimizationOptions(channels_last=True)
         plain = switched(plain, layout)  # once, for all to share
         rows = {"channels_last": layout}
         if each:
             rows |= {
                 switch: replace(layout, **{switch: True})
-                for switch in (field.name for field in fields(Switches))
+                for switch in (field.name for field in fields(OptimizationOptions))
                 if switch != "channels_last" and getattr(exact, switch)
             }
         for named, switches in (rows | {"all exact savings": exact}).items():

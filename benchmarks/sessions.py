@@ -34,7 +34,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Batcher
+from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session
 from lipstream.media.audio_reader import open_audio
 from lipstream.rendering.registry import open_backend
@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SPEECH = ROOT / "examples" / "speech.wav"
 CHUNK_MS, PAUSE_S = 100, 1.2
 WARM_UP_S = 4.0
-MOST_LATE = 0.01
+MAX_LATE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ class Load:
 
     @property
     def held(self) -> bool:
-        return self.late < MOST_LATE
+        return self.late < MAX_LATE
 
 
 async def hold(
-    sessions: int, seconds: float, avatar: Avatar, batcher: Batcher, audience: Audience
+    sessions: int, seconds: float, avatar: Avatar, scheduler: Scheduler, audience: Audience
 ) -> Load:
     """Let `sessions` people talk for a while."""
     with open_audio(SPEECH) as file:
@@ -77,7 +77,7 @@ async def hold(
     around = len(speech) / rate + PAUSE_S
     watched, leave, talkers = [], [], []
     for number in range(sessions):
-        source = Watched(Session(avatar, batcher))
+        source = Watched(Session(avatar, scheduler))
         leave.append(await audience.watch(source))
         delay = WARM_UP_S / 2 + number * around / sessions
         words = talk(source, speech, rate, chunk_ms=CHUNK_MS, pause_s=PAUSE_S, delay_s=delay)
@@ -134,8 +134,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         avatar = open_avatar(SCENES[0].write(Path(folder)), AvatarConfig())
     avatar = engine.backend.renderer.prepare(avatar)
-    batcher = Batcher(engine)
-    batcher.start()
+    scheduler = Scheduler(engine)
+    scheduler.start()
     print(
         f"{'sessions':>8}{'late %':>9}{'out p50':>9}{'p99 ms':>9}{'words p50':>11}{'p95 ms':>9}"
         f"{'first ms':>10}{'CPU %':>8}{'viewer %':>10}{'stolen %':>10}"
@@ -145,16 +145,16 @@ def main() -> None:
         for number in options.sessions:
             for _ in range(options.attempts):
                 audience = Viewers() if options.viewers else Encoders()
-                load = asyncio.run(hold(number, options.seconds, avatar, batcher, audience))
+                load = asyncio.run(hold(number, options.seconds, avatar, scheduler, audience))
                 audience.close()
                 loads.append(load)
                 print(_row(load), flush=True)
                 if load.held:
                     break
-    batcher.close()
+    scheduler.close()
     engine.backend.close()
     held = max((load.sessions for load in loads if load.held), default=0)
-    print(f"\n{held} sessions with less than {100 * MOST_LATE:g} % of frames late")
+    print(f"\n{held} sessions with less than {100 * MAX_LATE:g} % of frames late")
     if options.out:
         report = {
             "machine": describe(),

@@ -31,7 +31,7 @@ from websockets.asyncio.client import connect
 
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
-from lipstream.media.mp4_writer import MovieWriter
+from lipstream.media.mp4_writer import Mp4Writer
 
 SPEECH_RATE = 24_000  # Hz of what is sent
 SOUND_RATE = 48_000  # Hz of what comes back
@@ -78,7 +78,7 @@ def fetch(request: urllib.request.Request) -> bytes:
 class Recorder:
     """Writes both tracks, each frame and sample at the place its timestamp says."""
 
-    def __init__(self, movie: MovieWriter) -> None:
+    def __init__(self, movie: Mp4Writer) -> None:
         self._movie = movie
         self._frames = self._samples = 0  # written so far
         self._last: Any = None
@@ -164,7 +164,7 @@ async def main(options: argparse.Namespace) -> None:
     connection = await watch(server, session)
     size = session["width"], session["height"]
     try:
-        with MovieWriter(options.movie, size, audio=(SOUND_RATE, 2)) as movie:
+        with Mp4Writer(options.movie, size, audio=(SOUND_RATE, 2)) as movie:
             recorder = Recorder(movie)
             receivers = {
                 receiver.track.kind: receiver.track for receiver in connection.getReceivers()

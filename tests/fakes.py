@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lipstream.progress import Progress
 
 
-class StripeEar:
+class StripeState:
     """Remembers all it heard; a frame's context is (samples heard, their sum, the frame's sum)."""
 
     def __init__(self, fps: Fraction) -> None:
@@ -34,8 +34,8 @@ class StripeEar:
             rows.append([len(self._heard), self._heard.sum(dtype=np.float64), span.sum()])
         return np.array(rows, np.float32)
 
-    def fork(self) -> StripeEar:
-        other = StripeEar(self._fps)
+    def fork(self) -> StripeState:
+        other = StripeState(self._fps)
         other._heard = self._heard
         return other
 
@@ -46,8 +46,8 @@ class StripeEncoder:
     def __init__(self, plan: Plan | None = None) -> None:
         self.plan = plan or Plan(past=0, step=1, future=960)
 
-    def open(self, fps: Fraction) -> StripeEar:
-        return StripeEar(fps)
+    def open(self, fps: Fraction) -> StripeState:
+        return StripeState(fps)
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
         return list(contexts)

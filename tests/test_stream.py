@@ -13,7 +13,7 @@ from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.speech.base import Plan
 from lipstream.stream import LipSyncStream, Segment
-from lipstream.timeline import FPS, frame_count, frame_ms
+from lipstream.timeline import FPS, frame_count
 from tests.fakes import StripeEncoder, blank_avatar
 
 RATES = (8000, 16000, 22050, 24000, 44100, 48000)
@@ -113,13 +113,11 @@ def test_a_stream_shorter_than_a_frame_has_one_with_push_now_too() -> None:
     assert [s.frame_count for s in stream.end()] == [1]
 
 
-def test_segments_carry_their_place_time_and_generation() -> None:
-    stream = LipSyncStream(AVATAR, StripeEncoder(Plan(0, 2, 0)), first_frame=100, generation=7)
+def test_segments_carry_their_place() -> None:
+    stream = LipSyncStream(AVATAR, StripeEncoder(Plan(0, 2, 0)), first_frame=100)
     segments = stream.push(noise(16_000, 16_000)) + stream.end()
     assert [s.first_frame for s in segments] == [*range(100, 124, 2), 124]
     assert [s.frame_count for s in segments] == [2] * 12 + [1]
-    assert [s.due for s in segments] == [frame_ms(s.first_frame) for s in segments]
-    assert {s.generation for s in segments} == {7}
 
 
 def test_stereo_is_heard_as_its_mean() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lipstream.compat.realtime import RealtimeLipSyncEngine as RealtimeLipSyncEngine
     from lipstream.config import AvatarConfig as AvatarConfig
     from lipstream.config import MotionConfig as MotionConfig
-    from lipstream.config import MovieConfig as MovieConfig
+    from lipstream.config import Mp4Config as Mp4Config
     from lipstream.config import MuseTalkConfig as MuseTalkConfig
     from lipstream.engine import Engine as Engine
     from lipstream.engine import open_engine as open_engine
@@ -50,7 +50,7 @@ _HOMES = {
     "LipSyncStream": "lipstream.stream",
     "LipstreamError": "lipstream.errors",
     "MotionConfig": "lipstream.config",
-    "MovieConfig": "lipstream.config",
+    "Mp4Config": "lipstream.config",
     "MuseTalkConfig": "lipstream.config",
     "MuseTalkInference": "lipstream.compat.inference",
     "OptimizedLipSyncEngine": "lipstream.compat.realtime",
@@ -77,7 +77,7 @@ __all__ = [
     "LipSyncStream",
     "LipstreamError",
     "MotionConfig",
-    "MovieConfig",
+    "Mp4Config",
     "MuseTalkConfig",
     "MuseTalkInference",
     "OptimizedLipSyncEngine",

@@ -44,7 +44,7 @@ class MuseTalkConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class MovieConfig:
+class Mp4Config:
     """How an mp4 is encoded."""
 
     crf: int = 18  # H.264 constant quality; lower is better and larger

@@ -28,16 +28,13 @@ class Engine:
         """Frames per second."""
         return self.backend.fps
 
-    def open_stream(
-        self, avatar: Avatar, *, first_frame: int = 0, generation: int = 0
-    ) -> LipSyncStream:
+    def open_stream(self, avatar: Avatar, *, first_frame: int = 0) -> LipSyncStream:
         """A stream whose segments this engine renders."""
         return LipSyncStream(
             avatar,
             self.backend.encoder,
             fps=self.fps,
             first_frame=first_frame,
-            generation=generation,
         )
 
     def render(self, segments: Sequence[Segment]) -> list[TimedFrame]:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
-from lipstream.config import AvatarConfig, MovieConfig
+from lipstream.config import AvatarConfig, Mp4Config
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
 from lipstream.media.image import TimedFrame
-from lipstream.media.mp4_writer import MovieWriter
+from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.media.output_path import checked_target
 from lipstream.progress import Progress
 from lipstream.rendering.opencv_threads import one_thread_per_picture
@@ -40,7 +40,7 @@ def render_file(
     *,
     engine: Engine | None = None,
     avatar_config: AvatarConfig | None = None,
-    movie_config: MovieConfig | None = None,
+    movie_config: Mp4Config | None = None,
     on_avatar: Progress | None = None,
     on_frame: Progress | None = None,
 ) -> Rendering:
@@ -62,10 +62,10 @@ def render_file(
             rate = sound.sample_rate
             expected = frame_count(round(sound.duration_hint * rate), rate, engine.fps)
         sounds = (sound.sample_rate, sound.channels)
-        config = movie_config or MovieConfig()
+        config = movie_config or Mp4Config()
         with (
             one_thread_per_picture(),
-            MovieWriter(target, avatar.size, engine.fps, sounds, config) as movie,
+            Mp4Writer(target, avatar.size, engine.fps, sounds, config) as movie,
         ):
             samples = 0
 

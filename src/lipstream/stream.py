@@ -18,8 +18,8 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import Resampler
-from lipstream.speech.base import Context, Ear, SpeechEncoder
-from lipstream.timeline import FPS, frame_count, frame_ms, frame_start
+from lipstream.speech.base import Context, EncoderState, SpeechEncoder
+from lipstream.timeline import FPS, frame_count, frame_start
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -33,8 +33,6 @@ class Segment:
     first_frame: int  # on the avatar's timeline
     frame_count: int
     context: Context  # what the speech encoder wants to know
-    due: int  # when the first frame shall be shown, ms from the start of the timeline
-    generation: int  # work of an older generation than its stream's is stale
 
 
 class LipSyncStream:
@@ -52,12 +50,10 @@ class LipSyncStream:
         *,
         fps: Fraction = FPS,
         first_frame: int = 0,
-        generation: int = 0,
     ) -> None:
         self.avatar = avatar
         self.fps = fps
         self.first_frame = first_frame
-        self.generation = generation
         self._plan = encoder.plan
         self._ear = encoder.open(fps)
         self._resampler: Resampler | None = None
@@ -168,11 +164,12 @@ class LipSyncStream:
         self._shown = until
         return [self._segment(ear, sound[: self._reach(until) - heard], frames, end)]
 
-    def _segment(self, ear: Ear, samples: Floats, frames: range, end: int | None) -> Segment:
+    def _segment(
+        self, ear: EncoderState, samples: Floats, frames: range, end: int | None
+    ) -> Segment:
         context = ear.hear(samples, frames, end)
         first = self.first_frame + frames.start
-        due = frame_ms(first, self.fps)
-        return Segment(self.avatar, first, len(frames), context, due, self.generation)
+        return Segment(self.avatar, first, len(frames), context)
 
     def _reach(self, stop: int) -> int:
         """Samples at 16 kHz that must be there to render the frames before `stop`."""

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 SAMPLE_RATE = 16_000  # Hz; what every speech encoder hears
 FPS = Fraction(25)  # frames per second unless the user asks for another rate
-SLOWEST, FASTEST = Fraction(1), Fraction(60)  # frames per second
+MIN_FPS, MAX_FPS = Fraction(1), Fraction(60)  # frames per second
 UNIT_MS = 40  # live: a unit is one frame at FPS and its sound
 SOUND_RATE = 48_000  # Hz; what listeners of a live session hear
 UNIT_SAMPLES = SOUND_RATE * UNIT_MS // 1000

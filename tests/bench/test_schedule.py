@@ -1,4 +1,4 @@
-"""The real batcher on an imaginary device: enough sessions, in virtual time, always the same."""
+"""The real scheduler on an imaginary device: enough sessions, in virtual time, always the same."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lipstream.bench.device import Pace, PipelinedDevice, VirtualDevice, Virtual
 from lipstream.bench.schedule import (
     AVATAR,
     DEVICES,
-    ENOUGH,
+    MIN_SHARE,
     Load,
     Sustained,
     hold_frames,
@@ -27,7 +27,7 @@ REQUESTS = [FrameRequest(AVATAR, index, None) for index in range(4)]
 
 def nearly(device: Pace) -> int:
     """The least number of sessions that is enough."""
-    return next(n for n in range(1, 100) if n >= ENOUGH * device.sessions)
+    return next(n for n in range(1, 100) if n >= MIN_SHARE * device.sessions)
 
 
 @pytest.mark.parametrize("device", DEVICES, ids=lambda device: device.name)

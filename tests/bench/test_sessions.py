@@ -14,7 +14,7 @@ from lipstream.bench.encoding import encoders_there, open_encoders
 from lipstream.bench.sessions import Crowd, House, find_most, hold_crowd
 from lipstream.bench.sound import speech
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Batcher
+from lipstream.live.scheduler import Scheduler
 from lipstream.speech.base import Plan
 from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, stripe_backend
@@ -67,8 +67,8 @@ def test_people_may_talk_in_small_packets() -> None:
 
 def test_a_chunk_is_out_with_the_last_of_its_frames() -> None:
     """Frames of 40 ms: the first chunk of 100 ms ends in the third, the second in the fifth."""
-    batcher = Batcher(Engine(stripe_backend(Plan(0, 1, 0))))
-    person = sessions._Person(house(), batcher, speech(1.0), None, None)
+    scheduler = Scheduler(Engine(stripe_backend(Plan(0, 1, 0))))
+    person = sessions._Person(house(), scheduler, speech(1.0), None, None)
     person._pushed.extend([(100, 0.0), (200, 0.0), (300, 0.0)])
     person.begin()
     out = []

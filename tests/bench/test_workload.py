@@ -16,7 +16,7 @@ from lipstream.bench.sides import count_flops, exact_networks, turbo_networks
 from lipstream.bench.workload import PUBLISHED, TINY, converted, make_workload, place_of
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
-from lipstream.rendering.musetalk.optimizations.options import Switches
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions
 
 if TYPE_CHECKING:
     from lipstream.bench.workload import Workload
@@ -63,7 +63,7 @@ def test_faces_lie_inside_their_pictures(sizes: object) -> None:
 @torch.inference_mode()  # type: ignore[untyped-decorator,unused-ignore]
 def test_converting_leaves_the_given_networks_as_they_are(work: Workload) -> None:
     before = {name: tensor.clone() for name, tensor in work.networks.unet.state_dict().items()}
-    half = converted(work.networks, torch.bfloat16, Switches.exact(CPU, torch.bfloat16))
+    half = converted(work.networks, torch.bfloat16, OptimizationOptions.exact(CPU, torch.bfloat16))
     assert half.dtype == torch.bfloat16
     assert half.paint(*work.inputs([0], torch.bfloat16)).dtype == torch.bfloat16
     assert work.networks.dtype == torch.float32

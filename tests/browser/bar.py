@@ -31,7 +31,7 @@ BITS = 16  # of the counter
 CELLS = slice(64, 96)  # rows of the counter: one square per bit, the lowest first
 
 
-class BarEar:
+class BarState:
     """Remembers the sound it has been given that belongs to frames not asked for yet."""
 
     def __init__(self, fps: Fraction) -> None:
@@ -50,8 +50,8 @@ class BarEar:
         self._heard, self._first = self._heard[used - self._first :], used
         return np.array(rows, np.float32)
 
-    def fork(self) -> BarEar:
-        other = BarEar(self._fps)
+    def fork(self) -> BarState:
+        other = BarState(self._fps)
         other._first, other._heard = self._first, self._heard
         return other
 
@@ -61,8 +61,8 @@ class BarEncoder:
 
     plan = Plan(past=0, step=1, future=LOOK_AHEAD)
 
-    def open(self, fps: Fraction) -> BarEar:
-        return BarEar(fps)
+    def open(self, fps: Fraction) -> BarState:
+        return BarState(fps)
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
         return list(contexts)
@@ -137,6 +137,6 @@ def bar_backend() -> Backend:
 
 def marked_musetalk(models: Path) -> Backend:
     """MuseTalk with the weights of a folder, on the processor."""
-    muse = MuseTalkConfig(str(models), device="cpu", live=True, planes=True)
-    backend = open_backend("musetalk", muse=muse)
+    musetalk = MuseTalkConfig(str(models), device="cpu", live=True, planes=True)
+    backend = open_backend("musetalk", musetalk=musetalk)
     return replace(backend, renderer=MarkedRenderer(backend.renderer))

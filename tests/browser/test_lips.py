@@ -39,7 +39,7 @@ HEARD_RATE, RATE = 48_000, 16_000  # Hz, of the browser and of the comparison
 SETTLE = 4.0  # seconds
 LONGEST = 9.0  # seconds of speech: enough to judge, and soon over
 PART = 40  # frames fetched at a time
-MOST_OFFSET, LEAST_CORRELATION = 0.060, 0.55  # seconds
+MAX_OFFSET, MIN_CORRELATION = 0.060, 0.55  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def test_received_lips_follow_the_received_sound(stage: Stage, tmp_path: Path) -
         return _judged(clip, stage.run(recording))
 
     def passed(figures: tuple[float, float]) -> bool:
-        return abs(figures[0]) <= MOST_OFFSET and figures[1] >= LEAST_CORRELATION
+        return abs(figures[0]) <= MAX_OFFSET and figures[1] >= MIN_CORRELATION
 
     with open_service("--puppet", f"face={PORTRAIT}") as service:
         takes = take_until(measure, passed)

@@ -47,8 +47,8 @@ def test_a_movie_has_every_frame_and_its_sound(
 def test_what_was_prepared_is_kept_and_used(
     program: Program, models: Path, portrait: Path, speech: Path
 ) -> None:
-    muse = ("--backend", "musetalk", "--models", models, "--device", "cpu")
-    program.done("prepare", portrait, "-o", "anna", *muse)
+    musetalk = ("--backend", "musetalk", "--models", models, "--device", "cpu")
+    program.done("prepare", portrait, "-o", "anna", *musetalk)
     latents = load_avatar(Path("anna"))["face_latent"]
     assert isinstance(latents, np.ndarray) and latents.shape == (1, 8, 32, 32)
     program.done(*call(models, "anna", speech))

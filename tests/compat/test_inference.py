@@ -75,13 +75,13 @@ def test_misuse_is_refused_in_words(
 
 def test_the_files_of_a_version_open_musetalk(models: Path) -> None:
     folder = models / "musetalkV15"
-    muse = MuseTalkInference(folder / "musetalk.json", folder / "unet.pth", "cpu")
-    assert muse.engine.backend.name == "musetalk"
-    avatar = muse.preprocess_avatar(PORTRAIT)
+    musetalk = MuseTalkInference(folder / "musetalk.json", folder / "unet.pth", "cpu")
+    assert musetalk.engine.backend.name == "musetalk"
+    avatar = musetalk.preprocess_avatar(PORTRAIT)
     latents = avatar["face_latent"]
     assert isinstance(latents, np.ndarray) and latents.shape == (1, 8, 32, 32)
     assert len(avatar["mask"]) == 1
-    frames = muse.generate(avatar, tone(0.2, 16_000))
+    frames = musetalk.generate(avatar, tone(0.2, 16_000))
     assert len(frames) == 5
     assert {frame.shape for frame in frames} == {(256, 256, 3)}
     source = avatar.frames[0].pixels

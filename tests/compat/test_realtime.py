@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.storage import save_avatar
-from lipstream.compat.realtime import MOST_AVATARS, OptimizedLipSyncEngine, RealtimeLipSyncEngine
+from lipstream.compat.realtime import MAX_AVATARS, OptimizedLipSyncEngine, RealtimeLipSyncEngine
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
@@ -31,7 +31,7 @@ def puppet() -> RealtimeLipSyncEngine:
 
 
 @pytest.fixture(scope="module")
-def muse(models: Path) -> RealtimeLipSyncEngine:
+def musetalk(models: Path) -> RealtimeLipSyncEngine:
     return RealtimeLipSyncEngine(models, device="cpu", buffer_size=4)
 
 
@@ -81,39 +81,41 @@ def test_streamed_frames_equal_offline_ones(puppet: RealtimeLipSyncEngine, rate:
         assert np.array_equal(one, other.frame)
 
 
-def test_musetalk_streams_what_it_renders_offline(muse: RealtimeLipSyncEngine) -> None:
+def test_musetalk_streams_what_it_renders_offline(musetalk: RealtimeLipSyncEngine) -> None:
     sound = warble(0.28)
-    streamed = run(stream(muse, [sound[:1000], sound[1000:1001], sound[1001:]]))
-    avatar = muse.preprocess_avatar(PORTRAIT)
-    offline = list(render_stream(muse.engine, avatar, [AudioChunk.from_pcm(sound, 16_000)]))
+    streamed = run(stream(musetalk, [sound[:1000], sound[1000:1001], sound[1001:]]))
+    avatar = musetalk.preprocess_avatar(PORTRAIT)
+    offline = list(render_stream(musetalk.engine, avatar, [AudioChunk.from_pcm(sound, 16_000)]))
     assert len(streamed) == len(offline) == 7
     for one, other in zip(streamed, offline, strict=True):
         # How many share a batch moves float sums a little, and so a rounded value now and then.
         assert np.abs(one.astype(int) - other.frame).max() <= 1
 
 
-def test_musetalk_answers_a_chunk_at_once(muse: RealtimeLipSyncEngine) -> None:
-    avatar, sound = muse.preprocess_avatar(PORTRAIT), warble(0.2)
+def test_musetalk_answers_a_chunk_at_once(musetalk: RealtimeLipSyncEngine) -> None:
+    avatar, sound = musetalk.preprocess_avatar(PORTRAIT), warble(0.2)
 
     async def speak() -> list[int]:
         return [
-            len(await muse.process_audio_chunk(avatar, sound[start : start + 1600]))
+            len(await musetalk.process_audio_chunk(avatar, sound[start : start + 1600]))
             for start in (0, 1600)
         ]
 
     assert run(speak()) == [2, 3]
-    muse.finish(avatar)
+    musetalk.finish(avatar)
 
 
-def test_the_optimized_engine_paints_the_same(models: Path, muse: RealtimeLipSyncEngine) -> None:
+def test_the_optimized_engine_paints_the_same(
+    models: Path, musetalk: RealtimeLipSyncEngine
+) -> None:
     fast = OptimizedLipSyncEngine(models, device="cpu", buffer_size=4)
     sound = warble(0.12)
-    plain, faster = (run(stream(engine, [sound])) for engine in (muse, fast))
+    plain, faster = (run(stream(engine, [sound])) for engine in (musetalk, fast))
     assert len(plain) == len(faster) == 3
     for one, other in zip(plain, faster, strict=True):
         # Processors with bfloat16 units use them, which keep 8 bits of each number.
         difference = np.abs(one.astype(int) - other)
-        changed = np.abs(one.astype(int) - muse.preprocess_avatar(PORTRAIT).frames[0].pixels)
+        changed = np.abs(one.astype(int) - musetalk.preprocess_avatar(PORTRAIT).frames[0].pixels)
         assert difference.mean() < 0.1 * changed.mean()
 
 
@@ -132,7 +134,7 @@ def test_the_same_content_is_prepared_once_wherever_it_lies(
 
 def test_kept_avatars_are_bounded(puppet: RealtimeLipSyncEngine, tmp_path: Path) -> None:
     first = puppet.preprocess_avatar(PORTRAIT)
-    for index in range(MOST_AVATARS):
+    for index in range(MAX_AVATARS):
         picture = tmp_path / f"{index}.png"
         # Bytes after the end of a PNG are not read but make it another file.
         picture.write_bytes(PORTRAIT.read_bytes() + bytes([index]))

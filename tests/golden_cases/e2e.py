@@ -30,7 +30,7 @@ from lipstream.rendering.musetalk.compositing.blend import (
     feathered_mask,
     plan_blend,
 )
-from lipstream.rendering.musetalk.compositing.cpu import HostPainter
+from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from lipstream.rendering.musetalk.models.unet import add_positions
 from lipstream.rendering.musetalk.preprocess.masks import repaint_mask
 from lipstream.rendering.musetalk.preprocess.prepare import (
@@ -77,7 +77,7 @@ COMPARED = {
 ONE_LESS = "upstream's live script stops one frame before the end; ours renders every frame"
 
 
-class _Recorder(HostPainter):
+class _Recorder(CpuCompositor):
     """Keeps what the networks painted, so that it can be put back in the offline script's way."""
 
     def __init__(self, networks: MuseTalkNetworks) -> None:
@@ -202,7 +202,7 @@ class _Clip:
         """Finished pictures: the live script's through our engine, then the offline script's."""
         avatar = attach(self.avatar(self.order), self.prepared(self.order))
         recorder = _Recorder(self.networks)
-        renderer = MuseTalkRenderer(self.networks, settings=self.settings, painter=recorder)
+        renderer = MuseTalkRenderer(self.networks, settings=self.settings, compositor=recorder)
         engine = Engine(self._backend(renderer))
         live = [f.frame for f in render_stream(engine, avatar, [self.sound()])]
         faces = stored_faces(avatar, self.settings)

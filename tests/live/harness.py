@@ -10,7 +10,7 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import Batcher
+from lipstream.live.scheduler import Scheduler
 from lipstream.live.scheduler.jobs import pcm16
 from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.media.audio import AudioChunk
@@ -74,24 +74,24 @@ class Player:
 
 
 class Stage:
-    """A batcher without a thread, sessions, and a clock that `run` moves.
+    """A scheduler without a thread, sessions, and a clock that `run` moves.
 
-    `stalled` keeps the batcher from working.
+    `stalled` keeps the scheduler from working.
     """
 
     def __init__(self, backend: Backend | None = None) -> None:
         self.clock = ManualClock(1_000)
-        self.batcher = Batcher(Engine(backend or stripe_backend()), clock=self.clock)
+        self.scheduler = Scheduler(Engine(backend or stripe_backend()), clock=self.clock)
         self.players: list[Player] = []
         self.stalled = False
 
     def player(self, avatar: Avatar | None = None, limits: SessionLimits | None = None) -> Player:
-        session = Session(avatar or blank_avatar(), self.batcher, limits=limits)
+        session = Session(avatar or blank_avatar(), self.scheduler, limits=limits)
         self.players.append(Player(session))
         return self.players[-1]
 
     def run(self, ms: int) -> None:
-        """Let `ms` pass; every 10 ms the batcher works and the sessions are asked for units."""
+        """Let `ms` pass; every 10 ms the scheduler works and the sessions are asked for units."""
         for _ in range(ms // TICK_MS):
             self.settle()
             for player in self.players:
@@ -106,8 +106,8 @@ class Stage:
         return (self.clock.now_ms() - TICK_MS - player.session._origin) // 40
 
     def settle(self) -> None:
-        """Let the batcher do all that waits."""
-        while not self.stalled and self.batcher.step():
+        """Let the scheduler do all that waits."""
+        while not self.stalled and self.scheduler.step():
             pass
 
 

@@ -15,7 +15,7 @@ import pytest
 from lipstream.errors import AudioError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
-from lipstream.media.mp4_writer import MovieWriter
+from lipstream.media.mp4_writer import Mp4Writer
 from tests.media_files import (
     grey_levels,
     tone,
@@ -89,7 +89,7 @@ def test_sound_starts_and_ends_where_it_did(
 def test_the_sound_of_a_video(tmp_path: Path) -> None:
     silent = write_video(tmp_path / "a.mp4", grey_levels(5), [Fraction(i, 25) for i in range(5)])
     assert "has no sound track" in refusal(silent)
-    with MovieWriter(tmp_path / "b.mp4", (64, 48), audio=(RATE, 1)) as movie:
+    with Mp4Writer(tmp_path / "b.mp4", (64, 48), audio=(RATE, 1)) as movie:
         movie.write_frame(grey_levels(1)[0])
         movie.write_audio(AudioChunk.from_pcm(SOUND, RATE))
     samples, _ = read(tmp_path / "b.mp4")

@@ -13,7 +13,7 @@ import pytest
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
-from lipstream.media.mp4_writer import MovieWriter, aac_rate
+from lipstream.media.mp4_writer import Mp4Writer, aac_rate
 from lipstream.media.video_reader import read_clip
 from tests.media_files import grey_levels, numbers
 
@@ -37,7 +37,7 @@ def write(
     audio_first: bool = False,
 ) -> Path:
     """`sound` and `pictures` numbered grey pictures, one of them wholly before the other."""
-    with MovieWriter(path, size, fps, (rate, sound.shape[1])) as movie:
+    with Mp4Writer(path, size, fps, (rate, sound.shape[1])) as movie:
         for audio in (audio_first, not audio_first):
             if audio:
                 for piece in np.array_split(sound, 7):
@@ -98,7 +98,7 @@ def test_every_frame_is_there_at_its_time(tmp_path: Path, fps: Fraction) -> None
 def test_odd_sides_are_filled_by_repeating_the_edge(tmp_path: Path, size: tuple[int, int]) -> None:
     path = tmp_path / "out.mp4"
     picture = np.full((size[1], size[0], 3), 200, np.uint8)
-    with MovieWriter(path, size) as movie:
+    with Mp4Writer(path, size) as movie:
         movie.write_frame(picture)
     (image,) = read_clip(path)
     assert image.shape == (size[1] + size[1] % 2, size[0] + size[0] % 2, 3)
@@ -107,7 +107,7 @@ def test_odd_sides_are_filled_by_repeating_the_edge(tmp_path: Path, size: tuple[
 
 def test_colours_are_tagged_and_kept(tmp_path: Path) -> None:
     path, colour = tmp_path / "out.mp4", (200, 120, 90)
-    with MovieWriter(path, (64, 64)) as movie:
+    with Mp4Writer(path, (64, 64)) as movie:
         movie.write_frame(np.full((64, 64, 3), colour, np.uint8))
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
@@ -133,7 +133,7 @@ def test_a_browser_can_start_before_the_file_is_there(tmp_path: Path) -> None:
 
 def test_the_callers_frame_may_be_reused(tmp_path: Path) -> None:
     canvas = np.zeros((48, 64, 3), np.uint8)
-    with MovieWriter(tmp_path / "out.mp4", (64, 48)) as movie:
+    with Mp4Writer(tmp_path / "out.mp4", (64, 48)) as movie:
         for picture in grey_levels(20):
             canvas[:] = picture
             movie.write_frame(canvas)
@@ -142,11 +142,11 @@ def test_the_callers_frame_may_be_reused(tmp_path: Path) -> None:
 
 def test_wrong_frames_and_sound_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    with pytest.raises(OptionError, match="64x48 RGB"), MovieWriter(path, (64, 48)) as movie:
+    with pytest.raises(OptionError, match="64x48 RGB"), Mp4Writer(path, (64, 48)) as movie:
         movie.write_frame(np.zeros((64, 48, 3), np.uint8))
-    with pytest.raises(OptionError, match="48000 Hz"), MovieWriter(path, (64, 48)) as movie:
+    with pytest.raises(OptionError, match="48000 Hz"), Mp4Writer(path, (64, 48)) as movie:
         movie.write_audio(AudioChunk(np.zeros((1, 1), np.float32), 48_000))
     with pytest.raises(OptionError, match="channels"):
-        MovieWriter(path, (64, 48), audio=(16_000, 6))
+        Mp4Writer(path, (64, 48), audio=(16_000, 6))
     with pytest.raises(OptionError, match="0x48"):
-        MovieWriter(path, (0, 48))
+        Mp4Writer(path, (0, 48))

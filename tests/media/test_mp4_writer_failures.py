@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from lipstream.config import MovieConfig
+from lipstream.config import Mp4Config
 from lipstream.errors import OutputError
-from lipstream.media.mp4_writer import MovieWriter, _Encoder
+from lipstream.media.mp4_writer import Mp4Writer, _Encoder
 from lipstream.media.video_reader import read_clip
 from tests.media_files import grey_levels
 
@@ -23,7 +23,7 @@ DISK, PAGE = 102_400, 4_096  # bytes of a small disk and of its blocks
 
 
 def write_grey(path: Path) -> None:
-    with MovieWriter(path, (64, 48)) as movie:
+    with Mp4Writer(path, (64, 48)) as movie:
         movie.write_frame(grey_levels(1)[0])
 
 
@@ -41,7 +41,7 @@ def test_an_exception_leaves_the_old_file_alone(
 ) -> None:
     path = tmp_path / "out.mp4"
     path.write_bytes(b"precious")
-    with pytest.raises(interruption), MovieWriter(path, (64, 48)) as movie:
+    with pytest.raises(interruption), Mp4Writer(path, (64, 48)) as movie:
         movie.write_frame(grey_levels(1)[0])
         raise interruption
     assert left_in(tmp_path) == ["out.mp4"]
@@ -51,7 +51,7 @@ def test_an_exception_leaves_the_old_file_alone(
 
 def test_the_target_appears_only_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    with MovieWriter(path, (64, 48)) as movie:
+    with Mp4Writer(path, (64, 48)) as movie:
         movie.write_frame(grey_levels(1)[0])
         assert not path.exists()
     assert left_in(tmp_path) == ["out.mp4"]
@@ -71,7 +71,7 @@ def test_a_part_that_cannot_be_removed_hides_no_error(
         raise PermissionError
 
     monkeypatch.setattr(Path, "unlink", refused)
-    with pytest.raises(ZeroDivisionError), MovieWriter(tmp_path / "out.mp4", (64, 48)):
+    with pytest.raises(ZeroDivisionError), Mp4Writer(tmp_path / "out.mp4", (64, 48)):
         raise ZeroDivisionError
 
 
@@ -82,7 +82,7 @@ def test_an_interrupt_before_the_work_begins_leaves_nothing(
         raise Interruption
 
     monkeypatch.setattr(threading.Thread, "start", interrupted)
-    with pytest.raises(Interruption), MovieWriter(tmp_path / "out.mp4", (64, 48)):
+    with pytest.raises(Interruption), Mp4Writer(tmp_path / "out.mp4", (64, 48)):
         pass
     assert left_in(tmp_path) == []
 
@@ -103,7 +103,7 @@ def test_an_interrupt_while_the_encoder_starts_leaves_nothing(
     monkeypatch.setattr("lipstream.media.mp4_writer._Encoder", late)
     with monkeypatch.context() as patch, pytest.raises(Interruption):
         patch.setattr(threading.Thread, "join", interrupted)
-        with MovieWriter(tmp_path / "out.mp4", (64, 48)) as writer:
+        with Mp4Writer(tmp_path / "out.mp4", (64, 48)) as writer:
             writer.write_frame(grey_levels(1)[0])
     goes_on.set()
     writer._thread.join()
@@ -114,7 +114,7 @@ def test_an_interrupt_while_the_queue_is_full_ends_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The end could not be announced, so it is announced again on the way out."""
-    writer = MovieWriter(tmp_path / "out.mp4", (64, 48))
+    writer = Mp4Writer(tmp_path / "out.mp4", (64, 48))
     put = writer._queue.put
 
     def interrupted(item: object) -> None:
@@ -136,14 +136,14 @@ def test_a_link_keeps_pointing_at_the_file_it_names(tmp_path: Path) -> None:
 
 
 def test_a_movie_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no frame"), MovieWriter(tmp_path / "out.mp4", (64, 48)):
+    with pytest.raises(OutputError, match="no frame"), Mp4Writer(tmp_path / "out.mp4", (64, 48)):
         pass
     assert left_in(tmp_path) == []
 
 
 def test_what_the_encoder_refuses_is_an_output_error(tmp_path: Path) -> None:
-    config = MovieConfig(preset="hasty")
-    writer = MovieWriter(tmp_path / "out.mp4", (64, 48), config=config)
+    config = Mp4Config(preset="hasty")
+    writer = Mp4Writer(tmp_path / "out.mp4", (64, 48), config=config)
     with pytest.raises(OutputError, match=r"out\.mp4 cannot be written"), writer as movie:
         for picture in grey_levels(60):
             movie.write_frame(picture)
@@ -172,7 +172,7 @@ def test_a_full_disk_is_named_and_nothing_is_lost(small_disk: Path, share: float
     noise = np.random.default_rng(0).integers(0, 255, (8, 64, 96, 3), np.uint8)
 
     def write_noise(path: Path) -> None:
-        with MovieWriter(path, (96, 64)) as movie:
+        with Mp4Writer(path, (96, 64)) as movie:
             for picture in noise:
                 movie.write_frame(picture)
 

@@ -1,4 +1,4 @@
-"""The whole application in the test's own event loop, with a stage and a clock of the test's."""
+"""The whole application in the test's own event loop, with a runtime and a clock of the test's."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fastapi import FastAPI
 from lipstream.avatar.avatar import Avatar
 from lipstream.live.clock import ManualClock
 from lipstream.server.app import create_app
-from lipstream.server.sessions.manager import Lobby
-from lipstream.server.sessions.session import Seat
+from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.session import ServerSession
 from lipstream.server.settings import ServeSettings
 from tests.fakes import blank_avatar
-from tests.server.stage import OFFER, FakeLine, FakeStage
+from tests.server.fake_runtime import OFFER, FakeConnection, FakeRuntime
 
 BASE = "http://127.0.0.1:8080"
 SDP = {"content-type": "application/sdp"}
@@ -31,13 +31,13 @@ class House:
     """A running application and the ways into it."""
 
     app: FastAPI
-    stage: FakeStage
+    runtime: FakeRuntime
     clock: ManualClock
     http: httpx.AsyncClient
 
     @property
-    def lobby(self) -> Lobby:
-        found: Lobby = self.app.state.lobby
+    def manager(self) -> SessionManager:
+        found: SessionManager = self.app.state.manager
         return found
 
     async def open(self, avatar: str = "face") -> dict[str, Any]:
@@ -47,16 +47,16 @@ class House:
         made: dict[str, Any] = answer.json()
         return made
 
-    async def connect(self, session: Mapping[str, Any]) -> FakeLine:
+    async def connect(self, session: Mapping[str, Any]) -> FakeConnection:
         """A viewer who sees the first picture."""
         answer = await self.http.post(session["whep_url"], content=OFFER, headers=SDP)
         assert answer.status_code == 201, answer.text
-        line = self.stage.lines[-1]
+        line = self.runtime.lines[-1]
         line.show()
         return line
 
-    def seat(self, session: Mapping[str, Any]) -> Seat:
-        return self.lobby.find(session["id"])
+    def seat(self, session: Mapping[str, Any]) -> ServerSession:
+        return self.manager.find(session["id"])
 
     async def pass_time(self, seconds: float) -> None:
         """Move the clock and let everybody act on it."""
@@ -80,22 +80,22 @@ class House:
 async def open_house(
     settings: ServeSettings | None = None,
     avatars: Mapping[str, Avatar] | None = None,
-    stage: FakeStage | None = None,
+    runtime: FakeRuntime | None = None,
     base: str = BASE,
 ) -> AsyncIterator[House]:
     """By default one avatar called face, no token, and no limit to how often one may ask."""
     settings = settings or ServeSettings(rate=0)
-    stage, clock = stage or FakeStage(), ManualClock()
+    runtime, clock = runtime or FakeRuntime(), ManualClock()
     shown = {"face": blank_avatar()} if avatars is None else avatars
-    app = create_app(settings, avatars=shown, stage=stage, clock=clock)
+    app = create_app(settings, avatars=shown, runtime=runtime, clock=clock)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url=base, timeout=PATIENCE_S) as http,
     ):
-        yield House(app, stage, clock, http)
-    assert stage.closed and all(session.closed for session in stage.sessions)
-    assert all(line.closed for line in stage.lines)
+        yield House(app, runtime, clock, http)
+    assert runtime.closed and all(session.closed for session in runtime.sessions)
+    assert all(line.closed for line in runtime.lines)
 
 
 def in_house(

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lipstream.server.app import create_app
-from lipstream.server.sessions.manager import Lobby
+from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.settings import ServeSettings
 from lipstream.server.uvicorn_server import Server, address_of, bind, configured
 from tests.fakes import blank_avatar
-from tests.server.stage import FakeStage
+from tests.server.fake_runtime import FakeRuntime
 
 START_S = 20.0
 
@@ -22,8 +22,8 @@ class Service:
     """Where it is, and what is in it; look only, as it lives in another thread."""
 
     url: str
-    stage: FakeStage
-    lobby: Lobby
+    runtime: FakeRuntime
+    manager: SessionManager
 
     @property
     def port(self) -> int:
@@ -32,20 +32,22 @@ class Service:
 
 @contextmanager
 def open_service(
-    settings: ServeSettings | None = None, stage: FakeStage | None = None
+    settings: ServeSettings | None = None, runtime: FakeRuntime | None = None
 ) -> Iterator[Service]:
-    """A fake stage with one avatar called face, behind the HTTP that users meet."""
-    stage = stage or FakeStage()
-    app = create_app(settings or ServeSettings(rate=0), None, {"face": blank_avatar()}, stage=stage)
+    """A fake runtime with one avatar called face, behind the HTTP that users meet."""
+    runtime = runtime or FakeRuntime()
+    app = create_app(
+        settings or ServeSettings(rate=0), None, {"face": blank_avatar()}, runtime=runtime
+    )
     ready = threading.Event()
     with bind("127.0.0.1", 0) as bound:
         url = address_of(bound)
-        server = Server(configured(app), app.state.lobby, 0, ready.set)
+        server = Server(configured(app), app.state.manager, 0, ready.set)
         thread = threading.Thread(target=server.run, args=([bound],), name="server")
         thread.start()
         try:
             assert ready.wait(START_S)
-            yield Service(url, stage, app.state.lobby)
+            yield Service(url, runtime, app.state.manager)
         finally:
             server.should_exit = True
             thread.join(START_S)

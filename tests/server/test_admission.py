@@ -28,7 +28,7 @@ def test_whatever_is_full_first_sets_the_limit(cost: Cost, cores: int, sessions:
 
 
 def test_frames_drawn_side_by_side_count_once_for_each_lane() -> None:
-    capacity = Capacity(cores=64, lanes=4)
+    capacity = Capacity(cores=64, parallelism=4)
     capacity.learn(Cost(10.0, 1.0))
     assert capacity.sessions == 12  # the event loop; one lane would draw for 3
     assert not Capacity(cores=64).admits([Cost(10.0, 1.0)] * 3, Cost(10.0, 1.0))

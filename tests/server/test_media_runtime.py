@@ -21,7 +21,7 @@ from lipstream.live.session import Unit
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import open_backend
 from lipstream.server.app import create_app
-from lipstream.server.media_runtime import LiveStage
+from lipstream.server.media_runtime import LiveMediaRuntime
 from lipstream.server.settings import ServeSettings
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.media_files import tone, write_wav
@@ -61,7 +61,7 @@ class Live:
         """A session somebody looks at without WebRTC: its id and the units that come."""
         answer = await self.http.post("/v1/sessions", json={"avatar": avatar})
         assert answer.status_code == 201, answer.text
-        seat = self.app.state.lobby.find(answer.json()["id"])
+        seat = self.app.state.manager.find(answer.json()["id"])
         units: list[Unit] = []
 
         async def look() -> None:
@@ -90,7 +90,7 @@ async def open_live(
         try:
             yield live
         finally:
-            await app.state.lobby.close_all("test")
+            await app.state.manager.close_all("test")
             await asyncio.gather(*live.tasks)
 
 
@@ -274,7 +274,7 @@ def test_the_puppet_is_seen_and_heard_by_a_player(tmp_path: Path) -> None:
             metrics = (await live.http.get("/metrics")).text
             assert "lipstream_first_frame_ms_count 1.0" in metrics
             assert (await live.http.delete(location)).status_code == 200
-            assert len(live.app.state.lobby) == 0
+            assert len(live.app.state.manager) == 0
             await viewer.close()
 
     run(test)
@@ -284,7 +284,7 @@ def test_the_puppet_is_seen_and_heard_by_a_player(tmp_path: Path) -> None:
 def test_what_a_frame_costs_is_measured(kind: str) -> None:
     backend = open_backend("puppet") if kind == "puppet" else stripe_backend()
     avatar = build_avatar(PORTRAIT) if kind == "puppet" else blank_avatar(64, 64)
-    stage = LiveStage(Engine(backend), ServeSettings())
+    stage = LiveMediaRuntime(Engine(backend), ServeSettings())
     cost = stage.measure(avatar)
     assert cost.drawing > 0 and cost.encoding > 0
     asyncio.run(stage.close())
@@ -293,19 +293,19 @@ def test_what_a_frame_costs_is_measured(kind: str) -> None:
 @pytest.mark.slow
 def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
     """The tiny checkpoint on the processor, from an upload to speech."""
-    muse = MuseTalkConfig(
+    musetalk = MuseTalkConfig(
         models=str(models), live=True, planes=True, device="cpu", version="v15", batch=4
     )
 
     async def test() -> None:
-        engine = Engine(open_backend("musetalk", muse=muse))
+        engine = Engine(open_backend("musetalk", musetalk=musetalk))
         async with open_live(engine, {}) as live:
             assert (await live.http.get("/v1/config")).json()["backend"] == "musetalk"
             files = {"file": ("face.png", PORTRAIT.read_bytes(), "image/png")}
             uploaded = (await live.http.post("/v1/avatars", files=files)).json()
-            exhibit = live.app.state.shelf.find(uploaded["id"])
-            await until(lambda: exhibit.status != "preparing")
-            assert exhibit.status == "ready", exhibit.reason
+            entry = live.app.state.store.find(uploaded["id"])
+            await until(lambda: entry.status != "preparing")
+            assert entry.status == "ready", entry.reason
             one, units = await live.open(uploaded["id"])
             socket = await live.listen(one)
             await say(socket, 0.12)

@@ -39,7 +39,7 @@ class Seen:
 
 
 @dataclass(slots=True)
-class Heard:
+class EncodeResult:
     """One decoded piece of sound, as mono float."""
 
     pts: int
@@ -54,7 +54,7 @@ class Viewer:
     video: str | None = None
     microphone: MediaStreamTrack | None = None
     seen: list[Seen] = field(default_factory=list)
-    heard: list[Heard] = field(default_factory=list)
+    heard: list[EncodeResult] = field(default_factory=list)
     pc: RTCPeerConnection = field(init=False)
     answer: str = ""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -130,4 +130,4 @@ class Viewer:
                 elif isinstance(frame, AudioFrame):
                     channels = len(frame.layout.channels)
                     samples = frame.to_ndarray().reshape(-1, channels).mean(axis=1) / 32768
-                    self.heard.append(Heard(frame.pts, now, samples))
+                    self.heard.append(EncodeResult(frame.pts, now, samples))

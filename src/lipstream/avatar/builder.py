@@ -15,7 +15,7 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
-from lipstream.avatar.face.tracker import Follower
+from lipstream.avatar.face.tracker import FaceTracker
 from lipstream.avatar.picture import SUFFIXES, check_file, is_picture, read_picture
 from lipstream.avatar.quality import refuse_unusable, shows_mouth, survey
 from lipstream.avatar.storage import load_avatar
@@ -120,7 +120,7 @@ def _measure(
 ) -> _Measured:
     """One decoded picture is held at a time."""
     finder = FaceFinder()
-    follower = Follower(finder, config.min_eye_distance)
+    follower = FaceTracker(finder, config.min_eye_distance)
     seen = _Measured()
     shape: tuple[int, ...] = ()
     for image in images:

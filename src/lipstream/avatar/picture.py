@@ -26,7 +26,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what is called so shoul
 NAMES = "png, jpg, webp or bmp"
 DAMAGE = (OSError, ValueError, SyntaxError, EOFError)  # by any of these Pillow reports it
 METADATA_DAMAGE = (KeyError, TypeError, ValueError, SyntaxError, struct.error)
-SMALLEST_SIDE = 32  # pixels; no face fits into less
+MIN_SIDE = 32  # pixels; no face fits into less
 
 _warning_filters = threading.Lock()  # they belong to the process
 
@@ -101,7 +101,7 @@ def _quiet() -> Iterator[None]:
 def _check_size(path: Path, size: tuple[int, int], config: AvatarConfig) -> None:
     if size[0] * size[1] > config.max_pixels:
         raise _too_large(path, config, size)
-    if min(size) < SMALLEST_SIDE:
+    if min(size) < MIN_SIDE:
         raise PictureError(
             f"{path} is only {size[0]}x{size[1]} pixels; give a picture whose face can be seen."
         )

@@ -51,7 +51,7 @@ ROUNDS = 7
 TOGETHER = 4  # sessions of the published way at once
 LOOP_ROUNDS = 3
 LOOP_FRAMES = 640  # of each loop in a round: the first and the last batch overlap with nothing
-MOST_SESSIONS = 128  # that are tried
+MAX_SESSIONS = 128  # that are tried
 PACKET_MS = 20
 
 Loop: TypeAlias = Callable[[int], tuple[int, float]]  # frames -> those made, and milliseconds
@@ -106,8 +106,8 @@ class Bed:
         return self._open_stage(planes=True)
 
     def _open_stage(self, planes: bool) -> Stage:
-        painter = open_painter(self.work, self.exact, max(self.batches), planes=planes)
-        return Stage(self.work, self.exact, painter)
+        compositor = open_painter(self.work, self.exact, max(self.batches), planes=planes)
+        return Stage(self.work, self.exact, compositor)
 
     @cached_property
     def found_ceilings(self) -> list[Ceiling]:
@@ -157,7 +157,7 @@ class Bed:
         """How many people can talk at once."""
         if not self._fps:
             self._fps = self._once(OurLoop(self.served, max(self.batches)))
-        ceiling = 1 if self.tiny else min(int(1.25 * self._fps / float(FPS)) + 1, MOST_SESSIONS)
+        ceiling = 1 if self.tiny else min(int(1.25 * self._fps / float(FPS)) + 1, MAX_SESSIONS)
         encoder = ExcerptEncoder(self.exact.speech, recent(FPS))
         warm_up_s = 1.5 if self.tiny else 5.0
         house = House(self.served, encoder, self.served.avatar, max(self.batches), warm_up_s)

@@ -1,4 +1,4 @@
-"""An accelerator that only exists in virtual time, as the renderer of a real batcher."""
+"""An accelerator that only exists in virtual time, as the renderer of a real scheduler."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class VirtualBatch:
 
 
 class PipelinedDevice(VirtualDevice):
-    """The same for a batcher that gives the next batch before it takes the one before."""
+    """The same for a scheduler that gives the next batch before it takes the one before."""
 
     overlaps = True
 

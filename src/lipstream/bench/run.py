@@ -22,7 +22,7 @@ PARTS = ("ceilings", "equality", "throughput", "sessions", "schedule", "puppet")
 NEED_TORCH = ("ceilings", "equality", "throughput", "sessions")
 SLOW_ON_A_CPU = ("equality", "throughput", "sessions")  # with networks of the published size
 BATCHES = (1, 2, 4, 8, 16, 24, 32)
-MOST_BATCH = 32
+MAX_BATCH = 32
 
 Tell = Callable[[str], None]
 
@@ -158,7 +158,7 @@ def _bed(options: BenchOptions, device: str) -> Bed:
     from lipstream.bench.bed import Bed
 
     batches = options.batches or ((1, 4) if options.tiny else BATCHES)
-    if not all(1 <= batch <= MOST_BATCH for batch in batches):
-        raise OptionError(f"batches must lie between 1 and {MOST_BATCH}.")
+    if not all(1 <= batch <= MAX_BATCH for batch in batches):
+        raise OptionError(f"batches must lie between 1 and {MAX_BATCH}.")
     seconds = options.seconds or (1.0 if options.tiny else 20.0)
     return Bed(device, options.tiny, batches, seconds, options.baseline)

@@ -1,8 +1,8 @@
 """How many sessions a device could hold if nothing but scheduling mattered.
 
-The real batcher gives work to a device that exists in virtual time only, so the answer is the same
-on every machine. Two kinds of load: single frames that are worthless 40 ms after they can be drawn,
-and whole live sessions whose speech comes in chunks of 100 ms as it is spoken.
+The real scheduler gives work to a device that exists in virtual time only, so the answer is the
+same on every machine. Two kinds of load: single frames that are worthless 40 ms after they can be
+drawn, and whole live sessions whose speech comes in chunks of 100 ms as it is spoken.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.bench.answers import Answer, Answers, percentile
 from lipstream.bench.device import Pace, PipelinedDevice, VirtualDevice, VirtualTime
-from lipstream.bench.sound import PlainBatcher
+from lipstream.bench.sound import ObservedScheduler
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Drawing
+from lipstream.live.scheduler import RenderJob
 from lipstream.live.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.base import FrameRequest
@@ -32,8 +32,8 @@ from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
-MOST_LATE, MOST_LATE_OF_ONE = 0.01, 0.02
-ENOUGH = 0.90  # of the ceiling
+MAX_LATE, MAX_LATE_OF_ONE = 0.01, 0.02
+MIN_SHARE = 0.90  # of the ceiling
 EASED = 0.75  # of the ceiling: a load that one would plan for
 WARM_UP_MS = 4_000
 OPENING_MS = 600  # from a session's opening to its first words
@@ -78,7 +78,7 @@ class Sustained:
         Frames that cannot wait are too much for a small device whoever gives it its work: a frame
         of every session alone takes it 40 ms.
         """
-        return self.load != "sessions" or not self.pipelined or self.share >= ENOUGH
+        return self.load != "sessions" or not self.pipelined or self.share >= MIN_SHARE
 
     def record(self) -> dict[str, object]:
         return asdict(self) | {"share": self.share, "enough": self.enough}
@@ -96,7 +96,7 @@ class Load:
 
     @property
     def held(self) -> bool:
-        return self.late < MOST_LATE and self.worst <= MOST_LATE_OF_ONE
+        return self.late < MAX_LATE and self.worst <= MAX_LATE_OF_ONE
 
     @property
     def making(self) -> list[int]:
@@ -182,7 +182,7 @@ LOADS = (
 
 
 class _World:
-    """A batcher, a device and a clock."""
+    """A scheduler, a device and a clock."""
 
     def __init__(self, device: Pace, sessions: int, pipelined: bool) -> None:
         self.clock = VirtualTime()
@@ -190,13 +190,13 @@ class _World:
         self.device = made(device, self.clock, seed=sessions)
         encoder = ExcerptEncoder(_Deaf(), recent())
         backend = Backend("virtual", encoder, self.device, FPS, device.batch, "a benchmark")
-        self.batcher = PlainBatcher(Engine(backend), clock=self.clock)
+        self.scheduler = ObservedScheduler(Engine(backend), clock=self.clock)
         self.drawn = random.Random(sessions)
 
     def run(self, until_ms: int) -> None:
-        """Let the batcher work whenever there is something to do."""
+        """Let the scheduler work whenever there is something to do."""
         while self.clock.exact < until_ms:
-            if not self.batcher.step():
+            if not self.scheduler.step():
                 self.clock.move_to(math.floor(self.clock.exact) + 1)
 
     def load(
@@ -221,9 +221,9 @@ class _Frames(_World):
 
     def __init__(self, device: Pace, sessions: int, pipelined: bool) -> None:
         super().__init__(device, sessions, pipelined)
-        self.lanes = [self.batcher.open() for _ in range(sessions)]
+        self.lanes = [self.scheduler.open() for _ in range(sessions)]
         self.phases = [self.drawn.randrange(UNIT_MS) for _ in range(sessions)]
-        self.wanted: list[Drawing | None] = [None] * sessions
+        self.wanted: list[RenderJob | None] = [None] * sessions
         self.late, self.frames = [0] * sessions, [0] * sessions
         self.clock.ticked = self._tick
 
@@ -236,15 +236,15 @@ class _Frames(_World):
             fresh = _drawing(index, now_ms + UNIT_MS)
             before, self.wanted[n] = self.wanted[n], fresh
             if before is not None:
-                before.wanted = False
+                before.cancelled = True
                 if now_ms >= WARM_UP_MS:
                     self.frames[n] += 1
                     self.late[n] += before.picture is None
             self.lanes[n].draw([fresh])
 
 
-def _drawing(index: int, due: int) -> Drawing:
-    return Drawing(FrameRequest(AVATAR, index, None), due)
+def _drawing(index: int, due: int) -> RenderJob:
+    return RenderJob(FrameRequest(AVATAR, index, None), due)
 
 
 class _Sessions(_World):
@@ -252,9 +252,9 @@ class _Sessions(_World):
 
     def __init__(self, device: Pace, sessions: int, pipelined: bool) -> None:
         super().__init__(device, sessions, pipelined)
-        self.sessions = [Session(AVATAR, self.batcher) for _ in range(sessions)]
-        self.spells = list(self.batcher.drawn.values())
-        plan = self.batcher.engine.backend.encoder.plan
+        self.sessions = [Session(AVATAR, self.scheduler) for _ in range(sessions)]
+        self.spells = list(self.scheduler.drawn.values())
+        plan = self.scheduler.engine.backend.encoder.plan
         self.answers = [Answers(plan, CHUNK_MS) for _ in range(sessions)]
         self.opens = sorted(self.drawn.randrange(WARM_UP_MS // 2) for _ in range(sessions))
         self.speaks = [opens + OPENING_MS + self.drawn.randrange(CHUNK_MS) for opens in self.opens]

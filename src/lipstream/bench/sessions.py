@@ -1,6 +1,6 @@
 """How many people a machine serves who talk at their own pace, whatever happens to them.
 
-Open loop, in real time, through the sessions and the batcher of the product: each person's speech
+Open loop, in real time, through the sessions and the scheduler of the product: each person's speech
 comes in chunks as it is spoken, without a pause, so that every frame has to be painted.
 A frame is late when its own picture is not there at its time, or not encoded 40 ms later.
 """
@@ -21,10 +21,10 @@ import numpy as np
 
 from lipstream.bench.answers import Answers, percentile
 from lipstream.bench.encoding import open_encoders
-from lipstream.bench.schedule import MOST_LATE, MOST_LATE_OF_ONE
-from lipstream.bench.sound import PlainBatcher, speech
+from lipstream.bench.schedule import MAX_LATE, MAX_LATE_OF_ONE
+from lipstream.bench.sound import ObservedScheduler, speech
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Batcher
+from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session, SessionEvent
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.registry import Backend
@@ -67,7 +67,7 @@ class Crowd:
 
     @property
     def held(self) -> bool:
-        return self.frames > 0 and self.late < MOST_LATE and self.worst <= MOST_LATE_OF_ONE
+        return self.frames > 0 and self.late < MAX_LATE and self.worst <= MAX_LATE_OF_ONE
 
     def record(self) -> dict[str, object]:
         return asdict(self) | {"held": self.held}
@@ -120,16 +120,16 @@ def find_most(
 async def hold_crowd(house: House, sessions: int, seconds: float, encoded: bool) -> Crowd:
     """Let `sessions` people talk for `seconds` after the warm-up."""
     backend = Backend("measured", house.encoder, house.renderer, FPS, house.batch, "a benchmark")
-    batcher = PlainBatcher(Engine(backend))
-    batcher.start()
+    scheduler = ObservedScheduler(Engine(backend))
+    scheduler.start()
     draw = random.Random(sessions)
     sounds = [speech(SPOKEN_S, seed) for seed in range(min(sessions, 8))]
     with open_encoders(encoded) as (pool, encoder):
         people = [
-            _Person(house, batcher, sounds[n % len(sounds)], encoder(), pool)
+            _Person(house, scheduler, sounds[n % len(sounds)], encoder(), pool)
             for n in range(sessions)
         ]
-        for person, drawn in zip(people, batcher.drawn.values(), strict=True):
+        for person, drawn in zip(people, scheduler.drawn.values(), strict=True):
             person.drawn = drawn
         delays = [draw.uniform(0, house.warm_up_s / 2) for _ in people]
         tasks = [
@@ -139,8 +139,8 @@ async def hold_crowd(house: House, sessions: int, seconds: float, encoded: bool)
         ]
         try:
             await _pass(tasks, house.warm_up_s)
-            before, cpu, began = batcher.counts.drawn, time.process_time(), time.perf_counter()
-            batches = batcher.counts.batches
+            before, cpu, began = scheduler.counts.drawn, time.process_time(), time.perf_counter()
+            batches = scheduler.counts.batches
             for person in people:
                 person.begin()
             await _pass(tasks, seconds)
@@ -153,9 +153,9 @@ async def hold_crowd(house: House, sessions: int, seconds: float, encoded: bool)
             await asyncio.gather(*tasks, return_exceptions=True)
             for person in people:
                 person.session.close()
-            batcher.close()
-    made = batcher.counts.drawn - before
-    mean = made / max(batcher.counts.batches - batches, 1)
+            scheduler.close()
+    made = scheduler.counts.drawn - before
+    mean = made / max(scheduler.counts.batches - batches, 1)
     return _crowd(people, counts, encoded, house.chunk_ms, mean, cpu)
 
 
@@ -204,18 +204,18 @@ class _Person:
     def __init__(
         self,
         house: House,
-        batcher: Batcher,
+        scheduler: Scheduler,
         sound: Floats,
         encode: Encode | None,
         pool: ThreadPoolExecutor | None,
     ) -> None:
-        self.session = Session(house.avatar, batcher)
+        self.session = Session(house.avatar, scheduler)
         self.answers = Answers(house.encoder.plan, house.chunk_ms)
         self.latencies: list[float] = []  # ms until a chunk's own last frame was out
         self.encoding: list[float] = []  # ms from a frame's turn to its being encoded
         self.drawn: dict[int, Spell] = {}  # frames by their index
         self._sound, self._encode, self._pool = sound, encode, pool
-        self._chunk_ms, self._clock = house.chunk_ms, batcher.clock
+        self._chunk_ms, self._clock = house.chunk_ms, scheduler.clock
         self._pushed: deque[tuple[int, float]] = deque()  # ms of speech so far, when
         self._said_ms = 0
         self._origin = math.inf  # when the unit with index 0 was due, about

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from lipstream.bench.timing import quickest_convolutions, wait
 from lipstream.bench.workload import Workload, converted, fill, half
-from lipstream.rendering.musetalk.models.taesd import TinyDecoder, TinyDimensions
+from lipstream.rendering.musetalk.models.taesd import TaesdDecoder, TaesdDimensions
 from lipstream.rendering.musetalk.models.vae import to_pictures
-from lipstream.rendering.musetalk.optimizations.cuda_graphs import Canvas, sizes_for
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import GraphRunner, sizes_for
 from lipstream.rendering.musetalk.optimizations.mkldnn_pack import pack
-from lipstream.rendering.musetalk.optimizations.options import Switches
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 RECORDED_AFTER = 3  # calls: the compiler's recordings are made at the second
@@ -46,13 +46,13 @@ class Side:
 
 def plain_side(work: Workload) -> Side:
     """Half precision and the modules as published: what a user has who changes nothing."""
-    networks = converted(work.networks, half(work.device), Switches.none())
+    networks = converted(work.networks, half(work.device), OptimizationOptions.none())
     return Side(PLAIN, networks, _eager(networks))
 
 
 def compiled_side(work: Workload) -> Side:
     """The same with `torch.compile` and channels last: what a user tries in an hour."""
-    networks = converted(work.networks, half(work.device), Switches(channels_last=True))
+    networks = converted(work.networks, half(work.device), OptimizationOptions(channels_last=True))
     compile_: Callable[..., Any] = torch.compile
     mark_step: Callable[..., Any] = torch.compiler.cudagraph_mark_step_begin
     paint = compile_(_eager(networks), mode="reduce-overhead", dynamic=False)
@@ -69,13 +69,13 @@ def compiled_side(work: Workload) -> Side:
 def exact_networks(work: Workload, dtype: torch.dtype | None = None) -> MuseTalkNetworks:
     """With every exact saving that is known to gain on this device; half precision by default."""
     dtype = dtype or half(work.device)
-    return converted(work.networks, dtype, Switches.exact(work.device, dtype))
+    return converted(work.networks, dtype, OptimizationOptions.exact(work.device, dtype))
 
 
 def turbo_networks(work: Workload, exact: MuseTalkNetworks) -> MuseTalkNetworks:
     """The exact ones with a small decoder; its weights are drawn: its error would say nothing."""
-    sizes = TinyDimensions.from_config(work.sizes.decoder)
-    decoder: TinyDecoder = fill(TinyDecoder, sizes, work.device, seed=7)
+    sizes = TaesdDimensions.from_config(work.sizes.decoder)
+    decoder: TaesdDecoder = fill(TaesdDecoder, sizes, work.device, seed=7)
     decoder.fold_upsampling()
     decoder.to(exact.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pack(decoder)
@@ -90,7 +90,7 @@ def our_side(
     stream = torch.cuda.Stream(work.device) if cuda else None  # type: ignore[no-untyped-call]
     shapes = tuple(work.latents.shape[1:]), tuple(work.audio.shape[1:])
     sizes = sizes_for(max(batches))
-    canvas = Canvas(networks, *cast(_Shapes, shapes), sizes, stream)
+    canvas = GraphRunner(networks, *cast(_Shapes, shapes), sizes, stream)
     began = time.perf_counter()
     if cuda:
         canvas.record()
@@ -99,7 +99,7 @@ def our_side(
 
 
 def _recorded(
-    canvas: Canvas, stream: torch.cuda.Stream | None
+    canvas: GraphRunner, stream: torch.cuda.Stream | None
 ) -> Callable[[Tensor, Tensor], Tensor]:
     def paint(latents: Tensor, audio: Tensor) -> Tensor:
         count = len(latents)
@@ -118,7 +118,7 @@ def _recorded(
     return paint
 
 
-def _on(canvas: Canvas, latents: Tensor, audio: Tensor, count: int) -> Tensor:
+def _on(canvas: GraphRunner, latents: Tensor, audio: Tensor, count: int) -> Tensor:
     canvas.latents[:count].copy_(latents)
     canvas.audio[:count].copy_(audio)
     return canvas.paint(count).clone()  # what the canvas gives is painted over next time

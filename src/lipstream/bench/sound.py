@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.live.scheduler import Batcher, DrawnBatch, Hearing, Lane
+from lipstream.live.scheduler import RenderedBatch, Scheduler, SessionQueue, UtteranceEncoder
 from lipstream.live.scheduler.jobs import pcm16
 from lipstream.media.audio import AudioChunk
 from lipstream.stream import LipSyncStream, Segment
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
 
-class PlainHearing(Hearing):
+class PlainEncoder(UtteranceEncoder):
     """Gives 48 kHz to the listener by repeating samples: nobody listens, and soxr may be missing.
 
     Speech must come at 16 kHz.
@@ -33,7 +33,7 @@ class PlainHearing(Hearing):
         self._stream = stream
 
     def listen(self, samples: Floats, last: bool) -> tuple[NDArray[np.int16], list[Segment]]:
-        """See `Hearing.listen`."""
+        """See `UtteranceEncoder.listen`."""
         segments: list[Segment] = []
         if len(samples):
             segments = self._stream.push(AudioChunk(samples[:, np.newaxis], SAMPLE_RATE))
@@ -42,29 +42,29 @@ class PlainHearing(Hearing):
         return pcm16(samples).repeat(SOUND_RATE // SAMPLE_RATE), segments
 
 
-class PlainBatcher(Batcher):
-    """A batcher whose utterances are heard plainly, and which notes when frames were drawn."""
+class ObservedScheduler(Scheduler):
+    """A scheduler whose utterances are heard plainly, and which notes when frames were drawn."""
 
     def __init__(self, engine: Engine, *, clock: Clock | None = None) -> None:
         super().__init__(engine, clock=clock, watch=self._note)
         # By lane, in the order in which they were opened: frames by their index.
-        self.drawn: dict[Lane, dict[int, Spell]] = {}
+        self.drawn: dict[SessionQueue, dict[int, Spell]] = {}
 
-    def open(self) -> Lane:
-        """See `Batcher.open`."""
+    def open(self) -> SessionQueue:
+        """See `Scheduler.open`."""
         lane = super().open()
         self.drawn[lane] = {}
         return lane
 
-    def _note(self, batch: DrawnBatch) -> None:
+    def _note(self, batch: RenderedBatch) -> None:
         for lane, drawing in batch.frames:
             if drawing.picture is not None:
                 self.drawn[lane][drawing.request.index] = (batch.began_ms, batch.done_ms)
 
-    def hearing(self, avatar: Avatar, sample_rate: int, generation: int) -> Hearing:
-        """See `Batcher.hearing`; only 16 kHz."""
+    def hearing(self, avatar: Avatar, sample_rate: int) -> UtteranceEncoder:
+        """See `Scheduler.hearing`; only 16 kHz."""
         assert sample_rate == SAMPLE_RATE, sample_rate
-        return PlainHearing(self.engine.open_stream(avatar, generation=generation))
+        return PlainEncoder(self.engine.open_stream(avatar))
 
 
 def speech(seconds: float, seed: int = 0) -> Floats:

@@ -1,7 +1,7 @@
 """The workload as avatar and renderer: what live sessions and whole loops are measured with.
 
-Everything between a request and its finished picture is the product's own painter; only what it is
-given was drawn instead of prepared from a face.
+Everything between a request and its finished picture is the product's own compositor; only what
+it is given was drawn instead of prepared from a face.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from lipstream.bench.workload import TOKENS, Place, Workload
 from lipstream.rendering.base import FrameRequest, PendingPictures
 from lipstream.rendering.musetalk.compositing.base import (
     BareRequest,
-    FacePainter,
+    Compositor,
     FaceRequest,
     begin_pictures,
 )
-from lipstream.rendering.musetalk.compositing.gpu import Painter
+from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 if TYPE_CHECKING:
@@ -40,20 +40,20 @@ class DrawnFaces:
 class Stage:
     """A renderer of one avatar, and that avatar."""
 
-    def __init__(self, work: Workload, networks: MuseTalkNetworks, painter: FacePainter) -> None:
-        self.networks, self.painter = networks, painter
+    def __init__(self, work: Workload, networks: MuseTalkNetworks, compositor: Compositor) -> None:
+        self.networks, self.compositor = networks, compositor
         width, height = work.sizes.picture
         report = _report(width, height, work.sizes.frames)
         frames = tuple(AvatarFrame(picture, None) for picture in work.pictures)
         self.avatar = Avatar(frames, True, "drawn", report)
         drawn: Any = DrawnFaces(work.latents.cpu().numpy(), work.places)
         self._faces = cast("MuseFaces", drawn)
-        self._backdrop = painter.keep(self.avatar, self._faces)
+        self._background = compositor.keep(self.avatar, self._faces)
 
     @property
     def overlaps(self) -> bool:
         """See `PipelinedRenderer`."""
-        return self.painter.overlaps
+        return self.compositor.overlaps
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """See `Renderer`; there is nothing to do."""
@@ -65,25 +65,25 @@ class Stage:
 
     def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
         """See `PipelinedRenderer`."""
-        return begin_pictures(self.painter, [self._shown(request) for request in requests])
+        return begin_pictures(self.compositor, [self._shown(request) for request in requests])
 
     def _shown(self, request: FrameRequest) -> FaceRequest | BareRequest:
         position, said = ping_pong(request.index, len(self.avatar.frames)), request.conditioning
         if said is None:
-            return BareRequest(self._backdrop, position)
+            return BareRequest(self._background, position)
         return FaceRequest(self.avatar, self._faces, position, said, request.strength)
 
 
 def open_painter(
     work: Workload, networks: MuseTalkNetworks, batch: int, *, planes: bool = False
-) -> FacePainter:
-    """The painter that the product takes on this device, recordings and all."""
+) -> Compositor:
+    """The compositor that the product takes on this device, recordings and all."""
     if networks.device.type == "cpu" and published_is_there():
-        from lipstream.rendering.musetalk.compositing.cpu import HostPainter
+        from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 
-        return HostPainter(networks, planes=planes)
+        return CpuCompositor(networks, planes=planes)
     side, record = 8 * work.sizes.latent, networks.device.type == "cuda"
-    return Painter(networks, side, TOKENS, batch=batch, record=record, planes=planes)
+    return GpuCompositor(networks, side, TOKENS, batch=batch, record=record, planes=planes)
 
 
 def _report(width: int, height: int, frames: int) -> QualityReport:

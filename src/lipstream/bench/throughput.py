@@ -15,7 +15,7 @@ from lipstream.bench.timing import quickest_convolutions, time_ms, wait
 from lipstream.bench.workload import Workload
 from lipstream.rendering.musetalk.models.unet import add_positions
 
-LEAST_ROUNDS = 5
+MIN_ROUNDS = 5
 WARM_UP = 3  # batches of each side that do not count, beside those that compile or record
 
 
@@ -44,7 +44,7 @@ def measure_speeds(
     work: Workload, sides: Sequence[Side], batches: Sequence[int], rounds: int
 ) -> Iterator[Speed]:
     """Every side at every size of batch: latents and audio in, uint8 faces on the device out."""
-    rounds = max(rounds, LEAST_ROUNDS)
+    rounds = max(rounds, MIN_ROUNDS)
     for batch in batches:
         racing = [side for side in sides if not side.only or batch in side.only]
         # Nothing is yielded from within: the modes would be those of whoever takes it too.

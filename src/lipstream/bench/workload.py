@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
-from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
 
@@ -149,10 +149,12 @@ def fill(build: type[Any], dimensions: Any, device: torch.device, seed: int) -> 
 
 
 def converted(
-    networks: MuseTalkNetworks, dtype: torch.dtype, switches: Switches
+    networks: MuseTalkNetworks, dtype: torch.dtype, switches: OptimizationOptions
 ) -> MuseTalkNetworks:
     """The same weights at another precision, with some savings; the given ones stay as they are."""
-    own = switched(networks, Switches.none())  # modules of its own: `to` changes them in place
+    own = switched(
+        networks, OptimizationOptions.none()
+    )  # modules of its own: `to` changes them in place
     if dtype != networks.dtype:
         speech = own.speech
         assert isinstance(speech, WhisperSpeech)

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import click
 
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
-from lipstream.timeline import FASTEST, SLOWEST
+from lipstream.timeline import MAX_FPS, MIN_FPS
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 BACKENDS = ("auto", "puppet", "musetalk")
 RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?(/[0-9]{1,9})?")
-FINEST = 1_000_000  # the denominator of a frame rate; video files keep no finer one
+MAX_DENOMINATOR = 1_000_000  # the denominator of a frame rate; video files keep no finer one
 
 
 def option(
@@ -53,7 +53,7 @@ def _backend(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 
 def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How the musetalk backend runs; the command gets one `muse: MuseTalkConfig`."""
+    """How the musetalk backend runs; the command gets one `musetalk: MuseTalkConfig`."""
     defaults = MuseTalkConfig()
 
     @functools.wraps(command)
@@ -68,7 +68,7 @@ def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
         bbox_shift: int,
         **others: Any,
     ) -> Any:
-        muse = MuseTalkConfig(
+        musetalk = MuseTalkConfig(
             models=None if models is None else str(models),
             version=model_version,
             device=device,
@@ -77,7 +77,7 @@ def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
             side=int(face_size),
             shift=bbox_shift,
         )
-        return command(*positional, muse=muse, **others)
+        return command(*positional, musetalk=musetalk, **others)
 
     result: Callable[..., Any] = collected
     for decorate in (
@@ -161,10 +161,10 @@ def _frame_rate(context: click.Context, parameter: click.Parameter, value: str) 
     except (ValueError, ZeroDivisionError):
         wrong = f"{value!r} is no frame rate; write 25, 29.97 or 30000/1001"
         raise click.BadParameter(wrong, context, parameter) from None
-    if not SLOWEST <= rate <= FASTEST:
-        wrong = f"{value} frames per second are not possible; write {SLOWEST} to {FASTEST}"
+    if not MIN_FPS <= rate <= MAX_FPS:
+        wrong = f"{value} frames per second are not possible; write {MIN_FPS} to {MAX_FPS}"
         raise click.BadParameter(wrong, context, parameter)
-    if rate.denominator > FINEST:
+    if rate.denominator > MAX_DENOMINATOR:
         wrong = f"{value!r} has too many digits; write fewer, or a fraction such as 30000/1001"
         raise click.BadParameter(wrong, context, parameter)
     return rate

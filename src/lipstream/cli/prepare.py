@@ -40,7 +40,7 @@ def prepare(
     source: Path,
     out: Path,
     backend: str,
-    muse: MuseTalkConfig,
+    musetalk: MuseTalkConfig,
     background: tuple[int, int, int],
 ) -> None:
     """Prepare the picture or clip SOURCE and print a quality report."""
@@ -50,7 +50,7 @@ def prepare(
     from lipstream.rendering.registry import open_backend
 
     check_folder(out, source)
-    chosen = open_backend(backend, muse=muse)
+    chosen = open_backend(backend, musetalk=musetalk)
     with progress_bars() as new_bar:
         avatar = build_avatar(source, avatar_config(background), new_bar("measuring"))
         avatar = chosen.renderer.prepare(avatar, new_bar(f"preparing ({chosen.name})"))

@@ -52,7 +52,7 @@ def render(
     audio: Path,
     out: Path,
     backend: str,
-    muse: MuseTalkConfig,
+    musetalk: MuseTalkConfig,
     fps: Fraction,
     background: tuple[int, int, int],
     blink: bool,
@@ -64,7 +64,9 @@ def render(
     from lipstream.offline import render_file
     from lipstream.rendering.registry import open_backend
 
-    chosen = open_backend(backend, fps=fps, motion=MotionConfig(blink, sway, seed), muse=muse)
+    chosen = open_backend(
+        backend, fps=fps, motion=MotionConfig(blink, sway, seed), musetalk=musetalk
+    )
     with progress_bars() as new_bar:
         done = render_file(
             avatar,

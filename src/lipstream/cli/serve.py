@@ -32,7 +32,7 @@ NEEDED = {  # modules, as find_spec knows them, and what brings them
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MEBIBYTE = 1 << 20
-MOST_DRAWING = 8  # processes, unless more are asked for
+MAX_DRAWING = 8  # processes, unless more are asked for
 EPILOG = "Example: lipstream serve --avatar anna=anna.png --avatar ben=ben.mp4"
 
 
@@ -208,7 +208,7 @@ def serve(
     draw_processes: int | None,
     log_format: str,
     backend: str,
-    muse: MuseTalkConfig,
+    musetalk: MuseTalkConfig,
     blink: bool,
     sway: bool,
     seed: int,
@@ -236,7 +236,7 @@ def serve(
         given = _open_avatars(avatars, settings)
         motion = MotionConfig(blink, sway, seed)
         with (
-            _engine(backend, muse, motion, draw_processes) as engine,
+            _engine(backend, musetalk, motion, draw_processes) as engine,
             logging_to_stderr(log_format),
         ):
             app = create_app(settings, engine, given)
@@ -278,16 +278,16 @@ def _check_data(settings: ServeSettings) -> None:
 
 @contextmanager
 def _engine(
-    name: str, muse: MuseTalkConfig, motion: MotionConfig, processes: int | None
+    name: str, musetalk: MuseTalkConfig, motion: MotionConfig, processes: int | None
 ) -> Iterator[Engine]:
     from lipstream.engine import Engine
     from lipstream.rendering.registry import open_backend
     from lipstream.server.admission import usable_cores
 
     if processes is None:
-        processes = min(usable_cores(), MOST_DRAWING)
-    live = replace(muse, live=True, planes=True)
-    backend = open_backend(name, motion=motion, muse=live, processes=processes)
+        processes = min(usable_cores(), MAX_DRAWING)
+    live = replace(musetalk, live=True, planes=True)
+    backend = open_backend(name, motion=motion, musetalk=live, processes=processes)
     try:
         yield Engine(backend)
     finally:

@@ -15,7 +15,7 @@ from lipstream.config import MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
-from lipstream.media.mp4_writer import MovieWriter
+from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.offline import render_stream
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import open_backend
@@ -42,10 +42,10 @@ class MuseTalkInference:
         *,
         backend: str = "auto",
     ) -> None:
-        muse = _muse_config(musetalk_config, musetalk_model, device)
-        if muse.models is not None and backend == "auto":
+        musetalk = _muse_config(musetalk_config, musetalk_model, device)
+        if musetalk.models is not None and backend == "auto":
             backend = "musetalk"
-        self.engine = Engine(open_backend(backend, muse=muse))
+        self.engine = Engine(open_backend(backend, musetalk=musetalk))
 
     def preprocess_avatar(self, path: str | Path) -> Avatar:
         """Prepare a picture, a clip or a prepared folder."""
@@ -85,7 +85,7 @@ class MuseTalkInference:
         height, width = frames[0].shape[:2]
         rate = Fraction(fps).limit_denominator(1_000_000)
         tracks = None if sound is None else (sound.sample_rate, sound.channels)
-        with MovieWriter(Path(path), (width, height), rate, tracks) as movie:
+        with Mp4Writer(Path(path), (width, height), rate, tracks) as movie:
             for frame in frames:
                 movie.write_frame(frame)
             if sound is not None:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from lipstream.media.image import Image
 
-MOST_AVATARS = 8  # prepared avatars that are kept; the one used longest ago goes first
-MOST_STREAMS = 64  # utterances that `process_audio_chunk` has open, likewise
+MAX_AVATARS = 8  # prepared avatars that are kept; the one used longest ago goes first
+MAX_STREAMS = 64  # utterances that `process_audio_chunk` has open, likewise
 
 
 class RealtimeLipSyncEngine:
@@ -53,14 +53,14 @@ class RealtimeLipSyncEngine:
             raise OptionError(f"buffer_size must be at least 1, not {buffer_size}.")
         if model_path is not None and backend == "auto":
             backend = "musetalk"
-        muse = MuseTalkConfig(
+        musetalk = MuseTalkConfig(
             models=None if model_path is None else str(model_path),
             device=device,
             live=True,
             batch=buffer_size,
             optimized=self.optimized,
         )
-        self.engine = Engine(open_backend(backend, motion=motion, muse=muse))
+        self.engine = Engine(open_backend(backend, motion=motion, musetalk=musetalk))
         self._avatars: OrderedDict[str, Avatar] = OrderedDict()
         self._streams: OrderedDict[Avatar, LipSyncStream] = OrderedDict()
         self._lock = threading.Lock()
@@ -77,7 +77,7 @@ class RealtimeLipSyncEngine:
                 avatar = self.engine.backend.renderer.prepare(avatar)
                 self._avatars[key] = avatar
             self._avatars.move_to_end(key)
-            while len(self._avatars) > MOST_AVATARS:
+            while len(self._avatars) > MAX_AVATARS:
                 self._avatars.popitem(last=False)
             return avatar
 
@@ -129,7 +129,7 @@ class RealtimeLipSyncEngine:
             if stream is None:
                 stream = self._streams[avatar] = self.engine.open_stream(avatar)
             self._streams.move_to_end(avatar)
-            while len(self._streams) > MOST_STREAMS:
+            while len(self._streams) > MAX_STREAMS:
                 self._streams.popitem(last=False)
             segments = stream.push_now(sound)
         return self._render(segments)

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from lipstream.media.image import Floats
 
-LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz
-MOST_CHANNELS = 64
-LOUDEST_FLOAT = 64.0  # full scale is 1; far above it the values are integers stored as floats
+MIN_RATE, MAX_RATE = 1_000, 768_000  # Hz
+MAX_CHANNELS = 64
+MAX_FLOAT = 64.0  # full scale is 1; far above it the values are integers stored as floats
 
 # Full scale and zero of the integer formats. Unsigned 8-bit is centred at 128, as in WAV files.
 _INTEGER_SCALE = {"int8": (128.0, 0), "uint8": (128.0, 128), "int16": (32768.0, 0)}
@@ -41,7 +41,7 @@ class AudioChunk:
         rate = checked_rate(sample_rate)
         if samples.ndim == 1:
             samples = samples[:, np.newaxis]
-        if samples.ndim != 2 or not 1 <= samples.shape[1] <= MOST_CHANNELS:
+        if samples.ndim != 2 or not 1 <= samples.shape[1] <= MAX_CHANNELS:
             raise AudioError(
                 f"audio must have the shape (samples,) or (samples, channels), not {samples.shape}."
             )
@@ -65,11 +65,11 @@ class AudioChunk:
 def checked_rate(sample_rate: int) -> int:
     """`sample_rate` as an int; AudioError when no sound has such a rate."""
     with contextlib.suppress(TypeError, ValueError, OverflowError):  # None, NaN and infinity
-        if int(sample_rate) == sample_rate and LOWEST_RATE <= sample_rate <= HIGHEST_RATE:
+        if int(sample_rate) == sample_rate and MIN_RATE <= sample_rate <= MAX_RATE:
             return int(sample_rate)
     raise AudioError(
         f"a sample rate of {sample_rate!r} Hz cannot be used; "
-        f"give a whole number from {LOWEST_RATE} to {HIGHEST_RATE}."
+        f"give a whole number from {MIN_RATE} to {MAX_RATE}."
     )
 
 
@@ -92,7 +92,7 @@ def _clipped(samples: NDArray[Any]) -> Floats:
     peak = np.abs(samples).max(initial=0.0)  # NaN and infinity survive the maximum
     if not np.isfinite(peak):
         raise AudioError("the audio holds NaN or infinite samples; export it again.")
-    if peak > LOUDEST_FLOAT:
+    if peak > MAX_FLOAT:
         raise AudioError(
             f"float audio must lie in -1..1 but reaches {peak:g}; "
             "divide 16-bit values by 32768 or give them as int16."

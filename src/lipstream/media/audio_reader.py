@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CHUNKS_PER_SECOND = 4
 GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled with silence
-LONGEST_GAP = 3600  # seconds; a larger jump is a wrong clock, not a pause
+MAX_GAP = 3600  # seconds; a larger jump is a wrong clock, not a pause
 MISSING = Fraction(1, 4)  # seconds a sound track may lack of what its header promises
 COUNTED = ("wav", "w64", "aiff", "au", "caf", "flac")  # say how long they are and have no gaps
 
@@ -120,7 +120,7 @@ class AudioFile:
         yield from self._frames
 
     def _silence(self, seconds: Fraction) -> Iterator[Floats]:
-        if not GAP < seconds < LONGEST_GAP:
+        if not GAP < seconds < MAX_GAP:
             return
         left = round(seconds * self.sample_rate)
         while left > 0:

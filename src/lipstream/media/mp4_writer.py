@@ -19,7 +19,7 @@ from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lipstream.config import MovieConfig
+from lipstream.config import Mp4Config
 from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.colour import BT709, LIMITED, evened
@@ -44,7 +44,7 @@ ONE_THREAD = 640 * 640  # pixels of the largest picture that one thread encodes
 QUEUED = 16  # frames and chunks between the caller and the encoder; a full queue makes it wait
 
 
-class MovieWriter:
+class Mp4Writer:
     """Writes one mp4 (H.264, AAC) as a context manager.
 
     Picture and sound both start at time 0; frame i is shown at i / fps. Encoding runs in a thread
@@ -58,7 +58,7 @@ class MovieWriter:
         size: tuple[int, int],
         fps: Fraction = FPS,
         audio: tuple[int, int] | None = None,
-        config: MovieConfig | None = None,
+        config: Mp4Config | None = None,
     ) -> None:
         """`size` is (width, height); `audio` is (sample rate, 1 or 2 channels), None for no sound.
 
@@ -70,14 +70,14 @@ class MovieWriter:
             raise OptionError(f"a movie has 1 or 2 sound channels, not {audio[1]}.")
         self.path = Path(path)
         self.size, self.audio = size, audio
-        self._fps, self._config = Fraction(fps), config or MovieConfig()
+        self._fps, self._config = Fraction(fps), config or Mp4Config()
         self._target = checked_target(self.path)
         self._part = part_of(self._target)
         self._queue: queue.Queue[Image | AudioChunk | None] = queue.Queue(QUEUED)
         self._failure: BaseException | None = None
         self._thread: threading.Thread
 
-    def __enter__(self) -> MovieWriter:
+    def __enter__(self) -> Mp4Writer:
         # The file is made here, as the thread could make it after an interrupt had cleaned up.
         with contextlib.ExitStack() as undo:
             undo.callback(self._remove_part)
@@ -178,7 +178,7 @@ class _Encoder:
         size: tuple[int, int],
         fps: Fraction,
         audio: tuple[int, int] | None,
-        config: MovieConfig,
+        config: Mp4Config,
     ) -> None:
         # Edit lists count in the movie's time scale: milliseconds would round the last sample off.
         rate = aac_rate(audio[0]) if audio else 0
@@ -193,9 +193,7 @@ class _Encoder:
             self._resampler = soxr.ResampleStream(audio[0], rate, audio[1], quality="HQ")
         self._frames = self._samples = 0
 
-    def _video_stream(
-        self, size: tuple[int, int], fps: Fraction, config: MovieConfig
-    ) -> VideoStream:
+    def _video_stream(self, size: tuple[int, int], fps: Fraction, config: Mp4Config) -> VideoStream:
         options = {"crf": str(config.crf), "preset": config.preset}
         try:
             stream = self._container.add_stream("libx264", rate=fps, options=options)
@@ -215,7 +213,7 @@ class _Encoder:
         context.color_range = LIMITED
         return stream
 
-    def _audio_stream(self, rate: int, channels: int, config: MovieConfig) -> AudioStream:
+    def _audio_stream(self, rate: int, channels: int, config: Mp4Config) -> AudioStream:
         # The fast coder takes half the time, and at this bit rate it is also the more exact one.
         stream = self._container.add_stream("aac", rate=rate, options={"aac_coder": "fast"})
         assert isinstance(stream, AudioStream)

@@ -11,7 +11,7 @@ from lipstream.config import MotionConfig, MuseTalkConfig
 from lipstream.errors import MissingError, OptionError
 from lipstream.rendering.base import Renderer
 from lipstream.speech.base import SpeechEncoder
-from lipstream.timeline import FASTEST, FPS, SLOWEST
+from lipstream.timeline import FPS, MAX_FPS, MIN_FPS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +24,7 @@ class Backend:
     fps: Fraction
     batch: int  # frames that one `Engine.render` call should carry
     reason: str  # why this one was chosen, for the user
-    lanes: int = 1  # frames of a batch that are drawn side by side, each by a core of its own
+    parallelism: int = 1  # frames of a batch that are drawn side by side, each by a core of its own
     release: Callable[[], None] | None = None  # what `close` calls
 
     def close(self) -> None:
@@ -38,7 +38,7 @@ def open_backend(
     *,
     fps: Fraction | float = FPS,
     motion: MotionConfig | None = None,
-    muse: MuseTalkConfig | None = None,
+    musetalk: MuseTalkConfig | None = None,
     processes: int = 0,
 ) -> Backend:
     """The backend called `name`: auto, puppet or musetalk. Raises OptionError for any other.
@@ -48,56 +48,56 @@ def open_backend(
     drawn in so many of its own where the system can do that; `close` ends them.
     """
     fps = Fraction(fps).limit_denominator(1_000_000)
-    if not SLOWEST <= fps <= FASTEST:
-        raise OptionError(f"fps must lie between {SLOWEST} and {FASTEST}, not {float(fps):g}.")
-    motion, muse = motion or MotionConfig(), muse or MuseTalkConfig()
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise OptionError(f"fps must lie between {MIN_FPS} and {MAX_FPS}, not {float(fps):g}.")
+    motion, musetalk = motion or MotionConfig(), musetalk or MuseTalkConfig()
     reason = "it was asked for"
     if name == "auto":
-        name, reason = _choose(muse)
+        name, reason = _choose(musetalk)
     if name == "puppet":
         return _open_puppet(fps, motion, reason, processes)
     if name == "musetalk":
-        return _open_musetalk(fps, muse, reason)
+        return _open_musetalk(fps, musetalk, reason)
     raise OptionError(f"there is no backend {name!r}; use auto, puppet or musetalk.")
 
 
-def _choose(muse: MuseTalkConfig) -> tuple[str, str]:
+def _choose(musetalk: MuseTalkConfig) -> tuple[str, str]:
     """The best backend this machine can run in real time, and why it was taken."""
     if find_spec("torch") is None:
         return "puppet", "PyTorch is not installed, which musetalk needs"
     from lipstream.rendering.musetalk.weights.layout import find_layout
     from lipstream.weights import models_folder
 
-    folder = models_folder(muse.models)
+    folder = models_folder(musetalk.models)
     try:
-        find_layout(folder, muse.version)
+        find_layout(folder, musetalk.version)
     except MissingError:
         return "puppet", f"there are no musetalk weights in {folder}"
     import torch
 
-    if muse.device == "cpu" or not torch.cuda.is_available():
+    if musetalk.device == "cpu" or not torch.cuda.is_available():
         return "puppet", "musetalk needs an NVIDIA GPU to keep up with speech"
     return "musetalk", f"its weights and {torch.cuda.get_device_name()} are there"
 
 
-def _open_musetalk(fps: Fraction, muse: MuseTalkConfig, reason: str) -> Backend:
+def _open_musetalk(fps: Fraction, musetalk: MuseTalkConfig, reason: str) -> Backend:
     if find_spec("torch") is None:
         raise MissingError(
             "the musetalk backend needs PyTorch; run `pip install 'lipstream[musetalk]'`."
         )
     from lipstream.rendering.musetalk.factory import open_musetalk
 
-    encoder, renderer, batch = open_musetalk(fps, muse)
+    encoder, renderer, batch = open_musetalk(fps, musetalk)
     return Backend("musetalk", encoder, renderer, fps, batch, reason)
 
 
 def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str, processes: int) -> Backend:
     from lipstream.rendering.puppet.renderer import PuppetRenderer
-    from lipstream.rendering.puppet.worker_pool import PuppetProcesses, possible
+    from lipstream.rendering.puppet.worker_pool import PuppetWorkerPool, possible
     from lipstream.speech.articulation.encoder import ArticulationEncoder
 
     encoder = ArticulationEncoder.from_file()
     if processes > 0 and possible():
-        drawers = PuppetProcesses(fps, motion, processes)
+        drawers = PuppetWorkerPool(fps, motion, processes)
         return Backend("puppet", encoder, drawers, fps, processes, reason, processes, drawers.close)
     return Backend("puppet", encoder, PuppetRenderer(fps, motion), fps, 1, reason)

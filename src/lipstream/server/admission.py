@@ -19,7 +19,7 @@ OVERLOADED = 0.02  # share of late frames at which nobody else is let in
 RELIEVED = 0.005  # and below which they are again
 WINDOW_MS = 5_000  # over which the share is taken
 CALM_MS = 10_000  # for which it must stay low
-ENOUGH = 25  # units in a window; fewer say nothing
+MIN_WINDOW_UNITS = 25  # units in a window; fewer say nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,14 @@ class Cost:
 
 
 class Capacity:
-    """Whether one more fits. Costs are told by the lobby, so nothing is counted twice."""
+    """Whether one more fits. Costs are told by the manager, so nothing is counted twice."""
 
-    def __init__(self, cap: int | None = None, cores: int | None = None, lanes: int = 1) -> None:
-        """`lanes`: frames that are drawn side by side."""
+    def __init__(
+        self, cap: int | None = None, cores: int | None = None, parallelism: int = 1
+    ) -> None:
+        """`parallelism`: frames that are drawn side by side."""
         self._cap = cap
-        self._lanes = lanes
+        self._lanes = parallelism
         self._cores = cores or usable_cores()
         self._typical: Cost | None = None
         self.overload = Overload()
@@ -96,7 +98,7 @@ class Overload:
             return
         self._window = (now_ms, units, late)
         seen = units - units_before
-        share = (late - late_before) / seen if seen >= ENOUGH else 0.0
+        share = (late - late_before) / seen if seen >= MIN_WINDOW_UNITS else 0.0
         if share > OVERLOADED:
             self.raised, self._calm_since = True, None
         elif share > RELIEVED:

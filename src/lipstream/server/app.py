@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from lipstream import __version__
 from lipstream.live.clock import MonotonicClock
-from lipstream.server import errors as refusals
+from lipstream.server import errors as error_responses
 from lipstream.server.admission import Capacity
 from lipstream.server.api.audio_socket import audio_routes
 from lipstream.server.api.avatars import avatar_routes
@@ -19,17 +19,17 @@ from lipstream.server.api.openapi import describe
 from lipstream.server.api.public import page_routes, public_paths, public_routes
 from lipstream.server.api.sessions import session_routes
 from lipstream.server.api.whep import whep_routes
-from lipstream.server.avatars.store import Shelf
-from lipstream.server.metrics import Telemetry
-from lipstream.server.security.access import Access
-from lipstream.server.security.middleware import Gate
-from lipstream.server.sessions.manager import Lobby
+from lipstream.server.avatars.store import AvatarStore
+from lipstream.server.metrics import Metrics
+from lipstream.server.security.access import AccessPolicy
+from lipstream.server.security.middleware import SecurityMiddleware
+from lipstream.server.sessions.manager import SessionManager
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.engine import Engine
     from lipstream.live.clock import Clock
-    from lipstream.server.interfaces import Stage
+    from lipstream.server.interfaces import MediaRuntime
     from lipstream.server.settings import ServeSettings
 
 DESCRIPTION = (
@@ -45,37 +45,37 @@ def create_app(
     engine: Engine | None = None,
     avatars: Mapping[str, Avatar] | None = None,
     *,
-    stage: Stage | None = None,
+    runtime: MediaRuntime | None = None,
     clock: Clock | None = None,
 ) -> FastAPI:
     """The server for `engine`, which shows `avatars` by their ids and whatever users upload.
 
     All that runs in the background lives from the application's startup to its shutdown.
-    `app.state.lobby` is the `Lobby`. Tests give a `stage` of their own instead of an engine.
+    `app.state.manager` is the `SessionManager`. Tests give a `runtime` instead of an engine.
     """
-    if stage is None:
-        from lipstream.server.media_runtime import LiveStage
+    if runtime is None:
+        from lipstream.server.media_runtime import LiveMediaRuntime
 
-        assert engine is not None, "an engine or a stage is needed"
-        stage = LiveStage(engine, settings)
+        assert engine is not None, "an engine or a runtime is needed"
+        runtime = LiveMediaRuntime(engine, settings)
     clock = clock or MonotonicClock()
-    telemetry, capacity = Telemetry(), Capacity(settings.max_sessions, lanes=stage.lanes)
-    lobby = Lobby(settings, stage, capacity, telemetry, clock)
-    shelf = Shelf(settings, stage, capacity, telemetry)
+    metrics, capacity = Metrics(), Capacity(settings.max_sessions, parallelism=runtime.parallelism)
+    manager = SessionManager(settings, runtime, capacity, metrics, clock)
+    store = AvatarStore(settings, runtime, capacity, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        stage.start()
-        watch = asyncio.create_task(lobby.watch(), name="lobby")
+        runtime.start()
+        watch = asyncio.create_task(manager.watch(), name="manager")
         try:
-            await shelf.open(avatars or {})
+            await store.open(avatars or {})
             yield
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
-            await lobby.close_all("stopped")
-            await shelf.close()
-            await stage.close()
+            await manager.close_all("stopped")
+            await store.close()
+            await runtime.close()
 
     app = FastAPI(
         title="lipstream",
@@ -85,19 +85,19 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.lobby, app.state.shelf = lobby, shelf
+    app.state.manager, app.state.store = manager, store
     app.openapi = describe(app)  # type: ignore[method-assign]
-    app.include_router(public_routes(settings, stage, capacity, lobby, telemetry))
-    app.include_router(avatar_routes(shelf))
-    app.include_router(session_routes(settings, lobby, shelf, stage, telemetry))
-    app.include_router(whep_routes(lobby, shelf, stage))
-    app.include_router(audio_routes(lobby))
+    app.include_router(public_routes(settings, runtime, capacity, manager, metrics))
+    app.include_router(avatar_routes(store))
+    app.include_router(session_routes(settings, manager, store, runtime, metrics))
+    app.include_router(whep_routes(manager, store, runtime))
+    app.include_router(audio_routes(manager))
     app.include_router(page_routes(app.openapi))
-    refusals.install(app)
+    error_responses.install(app)
     app.add_middleware(
-        Gate,
-        access=Access(settings, clock, public_paths()),
+        SecurityMiddleware,
+        access=AccessPolicy(settings, clock, public_paths()),
         uploads={"/v1/avatars": settings.uploads.body, "/speech": settings.uploads.body},
-        refused=lambda code: telemetry.refusals.labels(code).inc(),
+        refused=lambda code: metrics.error_responses.labels(code).inc(),
     )
     return app

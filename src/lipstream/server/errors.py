@@ -34,7 +34,7 @@ CODES = {
 }
 
 
-class Refusal(HTTPException):
+class ApiError(HTTPException):
     """A request that is not served: status, a word for programs and a sentence for people."""
 
     def __init__(
@@ -68,7 +68,7 @@ def install(app: FastAPI) -> None:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if isinstance(error, Refusal):
+    if isinstance(error, ApiError):
         return error.response()
     status = error.status_code
     message = str(error.detail)

@@ -10,7 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 HEADER_S = 10.0  # from the first byte of a request, or the connection, to the end of its header
 
 
-class PunctualProtocol(H11Protocol):
+class TimeoutProtocol(H11Protocol):
     """uvicorn's own, which would wait for the rest of a header for ever."""
 
     _deadline: asyncio.TimerHandle | None = None

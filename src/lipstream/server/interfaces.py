@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from lipstream.progress import Progress
     from lipstream.server.admission import Cost
     from lipstream.server.rtc.ice_servers import IceServer
-    from lipstream.server.rtc.interfaces import Hearer, Observer, Source, Transport
+    from lipstream.server.rtc.interfaces import Observer, Source, SpeechSink, Transport
 
 
-class Event(Protocol):
+class SessionEvent(Protocol):
     """Something that happened to an utterance."""
 
     @property
@@ -26,7 +26,7 @@ class Event(Protocol):
     def played_ms(self) -> int: ...
 
 
-class Playing(Protocol):
+class LiveSession(Protocol):
     """One person talking: `lipstream.live.session.Session`."""
 
     counts: Any  # units, late, repeated, dropped, skipped, underruns, utterances, interrupts
@@ -46,8 +46,8 @@ class Playing(Protocol):
     def close(self) -> None: ...
 
 
-class Stage(Protocol):
-    """A backend with its batcher and media workers."""
+class MediaRuntime(Protocol):
+    """A backend with its scheduler and media workers."""
 
     @property
     def backend(self) -> str:
@@ -60,7 +60,7 @@ class Stage(Protocol):
         ...
 
     @property
-    def lanes(self) -> int:
+    def parallelism(self) -> int:
         """Frames that are drawn side by side."""
         ...
 
@@ -74,12 +74,12 @@ class Stage(Protocol):
         """What a frame of it costs. Takes a second; call it in a thread."""
         ...
 
-    def open_session(self, avatar: Avatar) -> Playing: ...
+    def open_session(self, avatar: Avatar) -> LiveSession: ...
 
     def open_line(
         self,
         source: Source,
-        hearer: Hearer,
+        hearer: SpeechSink,
         observer: Observer,
         on_closed: Callable[[str], None],
     ) -> Transport:

@@ -1,4 +1,4 @@
-"""The real stage: a backend's batcher, and WebRTC."""
+"""The real runtime: a backend's scheduler, and WebRTC."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.live.scheduler import Batcher
+from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from lipstream.engine import Engine
     from lipstream.media.image import Picture
     from lipstream.progress import Progress
-    from lipstream.server.interfaces import Playing
+    from lipstream.server.interfaces import LiveSession
     from lipstream.server.rtc.ice_servers import IceServer
-    from lipstream.server.rtc.interfaces import Hearer, Observer, Source, Transport
+    from lipstream.server.rtc.interfaces import Observer, Source, SpeechSink, Transport
     from lipstream.server.settings import ServeSettings
 
 MEASURED_S = 2  # of speech
@@ -36,14 +36,14 @@ MEASURING_S = 3.0  # a backend that takes longer for it cannot talk live anyway
 UNMEASURED = 5  # frames at the start, in which caches are filled
 
 
-class LiveStage:
-    """Sessions of one engine, played by WebRTC. See `Stage`."""
+class LiveMediaRuntime:
+    """Sessions of one engine, played by WebRTC. See `MediaRuntime`."""
 
     def __init__(self, engine: Engine, settings: ServeSettings) -> None:
         self.backend, self.reason = engine.backend.name, engine.backend.reason
-        self.lanes = engine.backend.lanes
+        self.parallelism = engine.backend.parallelism
         self._engine = engine
-        self._batcher = Batcher(engine)
+        self._scheduler = Scheduler(engine)
         self._workers = MediaWorkers()
         self._transport = TransportSettings(
             ice_servers=(*settings.stun_urls, *settings.turn_urls),
@@ -56,7 +56,7 @@ class LiveStage:
         )
 
     def start(self) -> None:
-        self._batcher.start()
+        self._scheduler.start()
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         return self._engine.backend.renderer.prepare(avatar, progress)
@@ -66,26 +66,26 @@ class LiveStage:
         segments = [*stream.push(_babble()), *stream.end()]
         spent: list[float] = []
         pictures: list[Picture] = []
-        batch, lanes = self._engine.backend.batch, self._engine.backend.lanes
+        batch, parallelism = self._engine.backend.batch, self._engine.backend.parallelism
         enough = time.perf_counter() + MEASURING_S
         for start in range(0, len(segments), batch):
             chosen = segments[start : start + batch]
             before = time.perf_counter()
             frames = self._engine.render(chosen)
-            spent.append(1000 * (time.perf_counter() - before) * lanes / len(frames))
+            spent.append(1000 * (time.perf_counter() - before) * parallelism / len(frames))
             pictures += [frame.frame for frame in frames[:1]]
             if time.perf_counter() > enough:
                 break
         drawing = _usual(spent)
         return Cost(drawing, self._encoding_ms(pictures))
 
-    def open_session(self, avatar: Avatar) -> Playing:
-        return Session(avatar, self._batcher)
+    def open_session(self, avatar: Avatar) -> LiveSession:
+        return Session(avatar, self._scheduler)
 
     def open_line(
         self,
         source: Source,
-        hearer: Hearer,
+        hearer: SpeechSink,
         observer: Observer,
         on_closed: Callable[[str], None],
     ) -> Transport:
@@ -102,7 +102,7 @@ class LiveStage:
         return ice_links(self._transport, session_id)
 
     async def close(self) -> None:
-        await asyncio.to_thread(self._batcher.close)
+        await asyncio.to_thread(self._scheduler.close)
         await asyncio.to_thread(self._workers.close)
 
     def _encoding_ms(self, pictures: Sequence[Picture]) -> float:

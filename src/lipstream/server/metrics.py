@@ -33,20 +33,20 @@ TOTALS = {
 Totals = Callable[[], Mapping[str, int]]
 
 
-class Telemetry:
+class Metrics:
     """All metrics of one application."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.sessions = Gauge("lipstream_sessions", "Sessions now.", registry=registry)
-        self.most_sessions = Gauge(
+        self.max_sessions = Gauge(
             "lipstream_sessions_max", "Sessions that fit, as measured.", registry=registry
         )
         self.opened = Counter("lipstream_sessions_opened", "Sessions let in.", registry=registry)
         self.closed = Counter(
             "lipstream_sessions_closed", "Sessions closed.", ["reason"], registry=registry
         )
-        self.refusals = Counter(
+        self.error_responses = Counter(
             "lipstream_refusals", "Requests refused.", ["code"], registry=registry
         )
         self.avatars = Counter(
@@ -117,32 +117,32 @@ class Telemetry:
         return Histogram(f"lipstream_{name}", what, buckets=buckets, registry=self.registry)
 
 
-class SeatObserver:
+class SessionObserver:
     """What a transport tells about one session."""
 
-    def __init__(self, telemetry: Telemetry, on_first_frame: Callable[[], None]) -> None:
-        self._telemetry = telemetry
+    def __init__(self, metrics: Metrics, on_first_frame: Callable[[], None]) -> None:
+        self._metrics = metrics
         self._on_first_frame = on_first_frame
 
     def encoded(self, kind: str, ms: float, key: bool) -> None:
-        self._telemetry.encode_ms.labels(kind).observe(ms)
+        self._metrics.encode_ms.labels(kind).observe(ms)
         if key:
-            self._telemetry.key_frames.inc()
+            self._metrics.key_frames.inc()
 
     def first_frame(self, ms: float) -> None:
-        self._telemetry.first_frame_ms.observe(ms)
+        self._metrics.first_frame_ms.observe(ms)
         self._on_first_frame()
 
     def unit_late(self, ms: float) -> None:
-        self._telemetry.late_ms.observe(ms)
+        self._metrics.late_ms.observe(ms)
 
     def video_dropped(self) -> None:
-        self._telemetry.unsent.inc()
+        self._metrics.unsent.inc()
 
     def reported(self, kind: str, lost: float, round_trip_ms: float | None) -> None:
-        self._telemetry.loss.labels(kind).observe(lost)
+        self._metrics.loss.labels(kind).observe(lost)
         if round_trip_ms is not None:
-            self._telemetry.round_trip_ms.observe(round_trip_ms)
+            self._metrics.round_trip_ms.observe(round_trip_ms)
 
 
 class _Counts(Collector):

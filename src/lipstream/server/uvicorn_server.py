@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from lipstream.errors import LipstreamError
-from lipstream.server.api.audio_socket import MOST_BYTES
-from lipstream.server.http_timeouts import PunctualProtocol
+from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
+from lipstream.server.http_timeouts import TimeoutProtocol
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from lipstream.server.sessions.manager import Lobby
+    from lipstream.server.sessions.manager import SessionManager
 
 CONNECTIONS = 500  # at once; each is a descriptor
 HEADER_BYTES = 16 * 1024
@@ -68,7 +68,7 @@ def serve(
 
     A second signal stops at once. LipstreamError when the application does not start.
     """
-    server = Server(configured(app), app.state.lobby, drain_timeout_s, on_ready)
+    server = Server(configured(app), app.state.manager, drain_timeout_s, on_ready)
     try:
         server.run(sockets=[bound])
     except SystemExit as error:  # uvicorn's way to tell that the lifespan failed, after logging it
@@ -80,13 +80,13 @@ def configured(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http=PunctualProtocol,
+        http=TimeoutProtocol,
         ws="websockets-sansio",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
-        ws_max_size=MOST_BYTES,
+        ws_max_size=MAX_MESSAGE_BYTES,
         ws_ping_interval=LIVELY_S,
         ws_ping_timeout=None,  # a pong may wait behind a minute of speech
         ws_per_message_deflate=False,
@@ -102,12 +102,12 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        lobby: Lobby,
+        manager: SessionManager,
         drain_timeout_s: int,
         on_ready: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._lobby, self._on_ready = lobby, on_ready
+        self._manager, self._on_ready = manager, on_ready
         self._patience = drain_timeout_s
         self._until: float | None = None  # monotonic seconds
 
@@ -120,15 +120,15 @@ class Server(uvicorn.Server):
         """Called in the middle of anything: changes flags only."""
         if self._until is None:
             self._until = time.monotonic() + self._patience
-            self._lobby.draining = True
+            self._manager.draining = True
         elif self._until > 0:
             self._until = 0.0
         else:
             self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        if self._until is not None and (not self._lobby.busy or time.monotonic() >= self._until):
-            log.info("stopping", extra={"sessions": len(self._lobby)})
+        if self._until is not None and (not self._manager.busy or time.monotonic() >= self._until):
+            log.info("stopping", extra={"sessions": len(self._manager)})
             self.should_exit = True
         return await super().on_tick(counter)
 

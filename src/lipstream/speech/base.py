@@ -24,7 +24,7 @@ class Plan:
     future: int  # samples at 16 kHz that a segment sees after its last frame: the look-ahead
 
 
-class Ear(Protocol):
+class EncoderState(Protocol):
     """All the state that speech leaves behind in one stream."""
 
     def hear(self, samples: Floats, frames: range, end: int | None = None) -> Context:
@@ -36,7 +36,7 @@ class Ear(Protocol):
         """
         ...
 
-    def fork(self) -> Ear:
+    def fork(self) -> EncoderState:
         """An ear that has heard the same and from now on goes its own way."""
         ...
 
@@ -46,7 +46,7 @@ class SpeechEncoder(Protocol):
 
     plan: Plan
 
-    def open(self, fps: Fraction) -> Ear:
+    def open(self, fps: Fraction) -> EncoderState:
         """A fresh ear for one stream of `fps` frames per second."""
         ...
 

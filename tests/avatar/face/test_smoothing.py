@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipstream.avatar.face.landmarks import LIPS, POINTS, RIGID
-from lipstream.avatar.face.smoothing import LONGEST_GAP, fill_gaps, jitter, runs, smooth
+from lipstream.avatar.face.smoothing import MAX_GAP, fill_gaps, jitter, runs, smooth
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -38,15 +38,15 @@ def test_runs_hold_every_face_once_and_nothing_else(states: list[tuple[bool, boo
 
 
 def test_short_gaps_are_filled_on_a_straight_line(shape: Floats) -> None:
-    track: list[Floats | None] = [shape, *[None] * LONGEST_GAP, shape + np.float32(60)]
+    track: list[Floats | None] = [shape, *[None] * MAX_GAP, shape + np.float32(60)]
     filled = fill_gaps(track, [0] * len(track))
     steps = [float(points[0, 0] - shape[0, 0]) for points in filled if points is not None]
     assert steps == pytest.approx([0, 10, 20, 30, 40, 50, 60], abs=1e-3)
 
 
 def test_long_gaps_open_ends_and_cuts_stay_empty(shape: Floats) -> None:
-    long: list[Floats | None] = [shape, *[None] * (LONGEST_GAP + 1), shape]
-    assert fill_gaps(long, [0] * len(long))[1:-1] == [None] * (LONGEST_GAP + 1)
+    long: list[Floats | None] = [shape, *[None] * (MAX_GAP + 1), shape]
+    assert fill_gaps(long, [0] * len(long))[1:-1] == [None] * (MAX_GAP + 1)
     assert fill_gaps([None, shape, None], [0, 0, 0])[0] is None
     assert fill_gaps([None, shape, None], [0, 0, 0])[2] is None
     assert fill_gaps([shape, None, shape], [0, 0, 1])[1] is None

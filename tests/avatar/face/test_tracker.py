@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.avatar.face.landmarks import NOSE_TIP
-from lipstream.avatar.face.tracker import CutWatch, Follower
+from lipstream.avatar.face.tracker import FaceTracker, ShotDetector
 from tests.avatar.scenes import covered, faceless, placed
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def cuts(frames: Iterable[Image]) -> list[int]:
-    watch = CutWatch()
+    watch = ShotDetector()
     return [index for index, frame in enumerate(frames) if watch.begins_shot(frame)]
 
 
@@ -47,7 +47,7 @@ def test_a_flash_is_no_cut(portrait: Image) -> None:
 
 def follow(finder: FaceFinder, frames: Iterable[Image]) -> tuple[list[float | None], list[int]]:
     """Across position of the nose tip, and shot, per frame."""
-    follower = Follower(finder, 24)
+    follower = FaceTracker(finder, 24)
     noses: list[float | None] = []
     shots = []
     for frame in frames:

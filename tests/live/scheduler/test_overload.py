@@ -9,7 +9,7 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import Batcher, Drawing
+from lipstream.live.scheduler import RenderJob, Scheduler
 from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.pipelines import StripePipeline
@@ -44,15 +44,15 @@ def renderer(clock: ManualClock, pipelined: bool) -> StripeRenderer:
 def test_all_lose_alike(phases: tuple[int, ...], pipelined: bool) -> None:
     """Two to six sessions that want 25 frames a second each."""
     clock = ManualClock(100)
-    worker = Batcher(Engine(stripe_backend(renderer=renderer(clock, pipelined))), clock=clock)
-    lanes = [worker.open() for _ in phases]
-    asked: list[list[Drawing]] = [[] for _ in phases]
+    worker = Scheduler(Engine(stripe_backend(renderer=renderer(clock, pipelined))), clock=clock)
+    queues = [worker.open() for _ in phases]
+    asked: list[list[RenderJob]] = [[] for _ in phases]
     while clock.now_ms() < 20_000:
-        for lane, phase, mine in zip(lanes, phases, asked, strict=True):
+        for queue, phase, mine in zip(queues, phases, asked, strict=True):
             while 40 * len(mine) + phase < clock.now_ms():  # 160 ms ahead of their time
                 due = 40 * len(mine) + phase + 160
-                mine.append(Drawing(FrameRequest(AVATAR, len(mine), None), due))
-                lane.draw(mine[-1:])
+                mine.append(RenderJob(FrameRequest(AVATAR, len(mine), None), due))
+                queue.draw(mine[-1:])
         if not worker.step():
             clock.advance(1)
     shares = [sum(one.picture is not None for one in mine) for mine in asked]

@@ -1,4 +1,4 @@
-"""What the batcher knows about time: how long work takes, what is hopeless, and who is told."""
+"""What the scheduler knows about time: how long work takes, what is hopeless, and who is told."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import Batcher, Drawing, DrawnBatch
+from lipstream.live.scheduler import RenderedBatch, RenderJob, Scheduler
 from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.live.harness import FussyRenderer
@@ -39,15 +39,15 @@ class Slow(StripeRenderer):
         return super().render(requests)
 
 
-def frame(index: int, due: int = 10_000, speaks: bool = True) -> Drawing:
-    return Drawing(FrameRequest(AVATAR, index, MOUTH if speaks else None), due)
+def frame(index: int, due: int = 10_000, speaks: bool = True) -> RenderJob:
+    return RenderJob(FrameRequest(AVATAR, index, MOUTH if speaks else None), due)
 
 
-def batcher(renderer: StripeRenderer, clock: ManualClock, batch: int = 1) -> Batcher:
-    return Batcher(Engine(stripe_backend(renderer=renderer, batch=batch)), clock=clock)
+def scheduler(renderer: StripeRenderer, clock: ManualClock, batch: int = 1) -> Scheduler:
+    return Scheduler(Engine(stripe_backend(renderer=renderer, batch=batch)), clock=clock)
 
 
-def finish(worker: Batcher) -> None:
+def finish(worker: Scheduler) -> None:
     while worker.step():
         pass
 
@@ -55,14 +55,14 @@ def finish(worker: Batcher) -> None:
 def test_frames_that_cannot_be_ready_in_time_are_not_begun() -> None:
     clock = ManualClock()
     slow = Slow(clock, cost_ms=30)
-    worker = batcher(slow, clock)
-    lane = worker.open()
+    worker = scheduler(slow, clock)
+    queue = worker.open()
     for round_ in range(1, 30):  # until it knows how long a batch takes
-        lane.draw([frame(0, clock.now_ms() + 1000 * round_)])
+        queue.draw([frame(0, clock.now_ms() + 1000 * round_)])
         worker.step()
     slow.drawn.clear()
     now = clock.now_ms()
-    lane.draw([frame(1, now + 10), frame(2, now + 35)])
+    queue.draw([frame(1, now + 10), frame(2, now + 35)])
     finish(worker)
     assert slow.drawn == [2]
 
@@ -70,13 +70,13 @@ def test_frames_that_cannot_be_ready_in_time_are_not_begun() -> None:
 def test_one_slow_batch_does_not_stop_all_work() -> None:
     clock = ManualClock()
     slow = Slow(clock, cost_ms=5000)
-    worker = batcher(slow, clock)
-    lane = worker.open()
-    lane.draw([frame(0, 10_000)])
+    worker = scheduler(slow, clock)
+    queue = worker.open()
+    queue.draw([frame(0, 10_000)])
     worker.step()
     slow.cost_ms = 5
     for index in range(1, 60):
-        lane.draw([frame(index, clock.now_ms() + 160)])
+        queue.draw([frame(index, clock.now_ms() + 160)])
         finish(worker)
         clock.advance(40)
     assert slow.drawn[-20:] == list(range(40, 60))
@@ -84,7 +84,7 @@ def test_one_slow_batch_does_not_stop_all_work() -> None:
 
 def test_pace_is_the_time_of_one_batch_not_of_two() -> None:
     renderer = StripePipeline(cost_ms=lambda frames: 30)
-    worker = batcher(renderer, renderer.clock)
+    worker = scheduler(renderer, renderer.clock)
     worker.open().draw([frame(index) for index in range(80)])
     finish(worker)
     # A frame asked for now waits for the batch in hand and for the one begun behind it.
@@ -93,11 +93,11 @@ def test_pace_is_the_time_of_one_batch_not_of_two() -> None:
 
 def test_frames_at_rest_do_not_tell_how_long_speech_takes() -> None:
     clock = ManualClock()
-    worker = batcher(Slow(clock, cost_ms=30, rest_ms=1), clock)
-    lane = worker.open()
-    lane.draw([frame(index) for index in range(80)])
+    worker = scheduler(Slow(clock, cost_ms=30, rest_ms=1), clock)
+    queue = worker.open()
+    queue.draw([frame(index) for index in range(80)])
     finish(worker)
-    lane.draw([frame(index, speaks=False) for index in range(80)])
+    queue.draw([frame(index, speaks=False) for index in range(80)])
     finish(worker)
     assert worker.drawing_ms == pytest.approx(2 * 30, abs=2)
 
@@ -105,9 +105,9 @@ def test_frames_at_rest_do_not_tell_how_long_speech_takes() -> None:
 @pytest.mark.parametrize(("cost_ms", "believed"), [(30, 60), (5000, 240)])
 def test_the_first_speech_tells_at_once_how_long_it_takes(cost_ms: int, believed: int) -> None:
     clock = ManualClock()
-    worker = batcher(Slow(clock, cost_ms, rest_ms=1), clock)
-    lane = worker.open()
-    lane.draw([*(frame(index, speaks=False) for index in range(20)), frame(20)])
+    worker = scheduler(Slow(clock, cost_ms, rest_ms=1), clock)
+    queue = worker.open()
+    queue.draw([*(frame(index, speaks=False) for index in range(20)), frame(20)])
     finish(worker)
     assert worker.drawing_ms == believed
 
@@ -115,41 +115,41 @@ def test_the_first_speech_tells_at_once_how_long_it_takes(cost_ms: int, believed
 def test_one_slow_batch_is_not_believed_while_nobody_speaks() -> None:
     clock = ManualClock()
     slow = Slow(clock, cost_ms=10, rest_ms=10)
-    worker = batcher(slow, clock)
-    lane = worker.open()
-    lane.draw([frame(index, 100_000) for index in range(40)])
+    worker = scheduler(slow, clock)
+    queue = worker.open()
+    queue.draw([frame(index, 100_000) for index in range(40)])
     finish(worker)
     slow.cost_ms = 3000
-    lane.draw([frame(40, 100_000)])
+    queue.draw([frame(40, 100_000)])
     finish(worker)
-    lane.draw([frame(index, 100_000, speaks=False) for index in range(100)])
+    queue.draw([frame(index, 100_000, speaks=False) for index in range(100)])
     finish(worker)
     assert worker.drawing_ms < 60
 
 
 def test_who_watches_is_told_of_every_batch() -> None:
     clock = ManualClock(500)
-    seen: list[DrawnBatch] = []
+    seen: list[RenderedBatch] = []
     refusing = FussyRenderer(lambda request: request.index == 2)
-    worker = Batcher(
+    worker = Scheduler(
         Engine(stripe_backend(renderer=refusing, batch=2)), clock=clock, watch=seen.append
     )
-    lane = worker.open()
-    lane.draw([frame(index) for index in range(5)])
+    queue = worker.open()
+    queue.draw([frame(index) for index in range(5)])
     finish(worker)
     shown = [[one.picture is not None for _, one in batch.frames] for batch in seen]
     assert shown == [[True, True], [False, True], [True]]
-    assert all(owner is lane for batch in seen for owner, _ in batch.frames)
+    assert all(owner is queue for batch in seen for owner, _ in batch.frames)
     assert {(batch.began_ms, batch.done_ms) for batch in seen} == {(500, 500)}
 
 
 def test_late_frames_ask_for_more_time_which_is_taken_back_slowly() -> None:
     clock = ManualClock(1_000)
-    worker = batcher(StripeRenderer(), clock)
-    lane = worker.open()
+    worker = scheduler(StripeRenderer(), clock)
+    queue = worker.open()
 
     def draw(count: int, due_in: int) -> int:
-        lane.draw([frame(index, clock.now_ms() + due_in) for index in range(count)])
+        queue.draw([frame(index, clock.now_ms() + due_in) for index in range(count)])
         while worker.step():
             pass
         clock.advance(200)

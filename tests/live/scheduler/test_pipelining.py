@@ -11,7 +11,7 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import Batcher, Drawing, Lane, Listening
+from lipstream.live.scheduler import EncodeJob, RenderJob, Scheduler, SessionQueue
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.rendering.base import FrameRequest, pipelined
@@ -33,16 +33,16 @@ def engine_of(renderer: StripeRenderer, batch: int = 1, plan: Plan | None = None
     return Engine(Backend("stripes", encoder, renderer, FPS, batch, "a test"))
 
 
-def live(renderer: StripePipeline, batch: int = 1) -> tuple[Batcher, Lane]:
-    worker = Batcher(engine_of(renderer, batch), clock=renderer.clock)
+def live(renderer: StripePipeline, batch: int = 1) -> tuple[Scheduler, SessionQueue]:
+    worker = Scheduler(engine_of(renderer, batch), clock=renderer.clock)
     return worker, worker.open()
 
 
-def frame(index: int, due: int = 10_000, mouth: Floats | None = None) -> Drawing:
-    return Drawing(FrameRequest(AVATAR, index, mouth), due)
+def frame(index: int, due: int = 10_000, conditioning: Floats | None = None) -> RenderJob:
+    return RenderJob(FrameRequest(AVATAR, index, conditioning), due)
 
 
-def finish(worker: Batcher) -> None:
+def finish(worker: Scheduler) -> None:
     while worker.step():
         pass
 
@@ -57,9 +57,9 @@ def test_only_a_renderer_whose_device_draws_meanwhile_is_pipelined() -> None:
 
 def test_the_next_batch_is_begun_before_the_last_is_waited_for() -> None:
     renderer = StripePipeline()
-    worker, lane = live(renderer, batch=2)
+    worker, queue = live(renderer, batch=2)
     frames = [frame(index) for index in range(5)]
-    lane.draw(frames)
+    queue.draw(frames)
     finish(worker)
     assert renderer.diary == [
         *("begin 0,1", "begin 2,3", "finish 0,1"),
@@ -76,9 +76,9 @@ def test_where_nothing_overlaps_no_batch_waits_for_the_next_to_be_begun() -> Non
     """A processor draws in `finish`: its frames would be a batch late for nothing."""
     renderer = StripePipeline()
     renderer.overlaps = False
-    worker, lane = live(renderer)
+    worker, queue = live(renderer)
     frames = [frame(index) for index in range(3)]
-    lane.draw(frames)
+    queue.draw(frames)
     assert worker.step() and [one.done for one in frames] == [True, False, False]
     finish(worker)
     assert renderer.diary == [f"{word} {n}" for n in range(3) for word in ("begin", "finish")]
@@ -86,9 +86,9 @@ def test_where_nothing_overlaps_no_batch_waits_for_the_next_to_be_begun() -> Non
 
 def test_a_batch_alone_is_delivered_without_another() -> None:
     renderer = StripePipeline()
-    worker, lane = live(renderer)
+    worker, queue = live(renderer)
     one = frame(1)
-    lane.draw([one])
+    queue.draw([one])
     assert worker.step() and not one.done
     assert worker.step() and one.picture is not None
     assert not worker.step()
@@ -96,15 +96,15 @@ def test_a_batch_alone_is_delivered_without_another() -> None:
 
 def test_speech_is_heard_while_the_device_draws() -> None:
     renderer = StripePipeline()
-    worker, lane = live(renderer)
-    piece = Listening(worker.hearing(AVATAR, 16_000, 0), np.zeros(640, np.float32), False, 0)
-    drawing = frame(1)
+    worker, queue = live(renderer)
+    piece = EncodeJob(worker.hearing(AVATAR, 16_000), np.zeros(640, np.float32), False, 0)
+    job = frame(1)
     order: list[str] = []
-    piece.wake, drawing.wake = lambda: order.append("heard"), lambda: order.append("drawn")
-    lane.draw([drawing])
+    piece.wake, job.wake = lambda: order.append("heard"), lambda: order.append("drawn")
+    queue.draw([job])
     worker.step()
-    lane.listen(piece)
-    lane.draw([frame(2)])
+    queue.listen(piece)
+    queue.draw([frame(2)])
     worker.step()
     assert order == ["heard", "drawn"]
     assert renderer.diary == ["begin 1", "begin 2", "finish 1"]
@@ -113,9 +113,9 @@ def test_speech_is_heard_while_the_device_draws() -> None:
 @pytest.mark.parametrize("early", [True, False])
 def test_an_error_fails_the_frame_that_made_it_and_no_other(early: bool) -> None:
     renderer = StripePipeline(refuse=lambda request: request.index == 3, refuse_early=early)
-    worker, lane = live(renderer, batch=3)
+    worker, queue = live(renderer, batch=3)
     frames = [frame(index) for index in range(8)]
-    lane.draw(frames)
+    queue.draw(frames)
     finish(worker)
     assert [one.picture is None for one in frames] == [index == 3 for index in range(8)]
     assert isinstance(frames[3].error, RuntimeError)
@@ -126,20 +126,20 @@ def test_an_error_fails_the_frame_that_made_it_and_no_other(early: bool) -> None
 
 def test_a_frame_refused_when_begun_alone_is_not_tried_again() -> None:
     renderer = StripePipeline(refuse=lambda request: True, refuse_early=True)
-    worker, lane = live(renderer)
-    lane.draw([frame(1)])
+    worker, queue = live(renderer)
+    queue.draw([frame(1)])
     finish(worker)
     assert renderer.diary == ["begin 1"] and worker.counts.failed == 1
 
 
 def test_frames_that_would_wait_too_long_behind_a_batch_are_not_begun() -> None:
     renderer = StripePipeline(cost_ms=lambda frames: 30)
-    worker, lane = live(renderer)
-    lane.draw([frame(index, mouth=np.zeros(1, np.float32)) for index in range(80)])
+    worker, queue = live(renderer)
+    queue.draw([frame(index, conditioning=np.zeros(1, np.float32)) for index in range(80)])
     finish(worker)
     renderer.diary.clear()
     now = renderer.clock.now_ms()
-    lane.draw([frame(100, now + 35), frame(101, now + 55), frame(102, now + 65)])
+    queue.draw([frame(100, now + 35), frame(101, now + 55), frame(102, now + 65)])
     finish(worker)
     # The first is ready after 30 ms; one begun behind it after 60.
     assert renderer.diary == ["begin 100", "begin 102", "finish 100", "finish 102"]
@@ -148,20 +148,20 @@ def test_frames_that_would_wait_too_long_behind_a_batch_are_not_begun() -> None:
 
 def test_late_frames_are_counted_as_they_are_delivered() -> None:
     renderer = StripePipeline(cost_ms=lambda frames: 100)
-    worker, lane = live(renderer)
+    worker, queue = live(renderer)
     late = frame(1, 50)
-    lane.draw([late])
+    queue.draw([late])
     worker.step()
-    late.wanted = False  # its owner has played on
+    late.cancelled = True  # its owner has played on
     worker.step()
     assert worker.counts.late == 1 and worker.reserve_ms == 20
 
 
 def test_closing_delivers_what_is_pending() -> None:
     renderer = StripePipeline()
-    worker, lane = live(renderer)
+    worker, queue = live(renderer)
     one, other = frame(1), frame(2)
-    lane.draw([one, other])
+    queue.draw([one, other])
     worker.step()
     worker.close()
     worker.close()
@@ -171,15 +171,15 @@ def test_closing_delivers_what_is_pending() -> None:
 
 def test_a_thread_delivers_all_and_closes_with_a_batch_in_hand() -> None:
     renderer = StripePipeline()
-    worker, lane = live(renderer, batch=4)
+    worker, queue = live(renderer, batch=4)
     done = threading.Event()
     frames = [frame(index) for index in range(60)]
     frames[-1].wake = done.set
     worker.start()
     for one in frames:
-        lane.draw([one])
+        queue.draw([one])
     assert done.wait(20)
-    lane.draw([frame(100)])
+    queue.draw([frame(100)])
     worker.close()
     assert all(one.picture is not None for one in frames)
     assert renderer.pending == 0

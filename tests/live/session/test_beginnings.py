@@ -25,7 +25,7 @@ WAIT_MS = 150  # beyond the look-ahead, from the first sound to the first unit o
 
 
 def speak_live(rate: int, chunk_ms: int, offset_ms: int) -> tuple[Player, int]:
-    """Speech as fast as it is spoken, and how long after its first chunk it was seen."""
+    """SpeechQueue as fast as it is spoken, and how long after its first chunk it was seen."""
     stage = Stage()
     player = stage.player()
     stage.run(400 + offset_ms)
@@ -97,7 +97,7 @@ def test_speech_in_bursts_does_not_wait_for_its_end() -> None:
 
 
 def test_a_beginning_is_not_moved_again_and_again() -> None:
-    """Live speech behind an utterance that is just ending: its mouth has to close first."""
+    """Live speech behind an utterance that is just ending: its conditioning has to close first."""
     stage = Stage()
     player = stage.player()
     stage.run(400)
@@ -111,7 +111,7 @@ def test_a_beginning_is_not_moved_again_and_again() -> None:
         stage.run(TICK_MS)
         passed += TICK_MS
         assert passed < 10_000, "it is never over"
-    renderer = stage.batcher.engine.backend.renderer
+    renderer = stage.scheduler.engine.backend.renderer
     assert isinstance(renderer, StripeRenderer)
     drawn = sum(renderer.batches)
     assert drawn - len(player.units) <= 16  # planned ahead, or drawn again for one beginning each

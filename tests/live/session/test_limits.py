@@ -107,7 +107,7 @@ def test_a_closed_session_is_quiet() -> None:
     player.session.end()
     with pytest.raises(OptionError, match="closed"):
         player.session.push(babble(480, 48_000))
-    assert stage.batcher.step() is False
+    assert stage.scheduler.step() is False
 
 
 def test_a_listener_can_be_removed() -> None:

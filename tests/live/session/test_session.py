@@ -172,7 +172,7 @@ def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
     live = [unit.frame for unit in player.spoken]
     assert len(live) == len(offline) == 25
     assert player.session.counts.underruns == 0
-    for index in range(2, 25):  # before, the mouth is on its way from rest
+    for index in range(2, 25):  # before, the conditioning is on its way from rest
         assert np.array_equal(live[index], offline[index])
     rest = player.units[0].frame
     assert np.array_equal(player.units[-1].frame, rest)
@@ -181,7 +181,9 @@ def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
 
 def test_musetalk_talks_live_too(models: Path) -> None:
     """Its speech is heard two frames at a time, its frames are drawn in batches."""
-    backend = open_backend("musetalk", muse=MuseTalkConfig(str(models), device="cpu", live=True))
+    backend = open_backend(
+        "musetalk", musetalk=MuseTalkConfig(str(models), device="cpu", live=True)
+    )
     avatar = backend.renderer.prepare(build_avatar(PORTRAIT))
     chunk = babble(24_000, 48_000)
     offline = [frame.frame for frame in render_stream(Engine(backend), avatar, [chunk])]

@@ -12,7 +12,7 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import Batcher
+from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.base import FrameRequest
@@ -31,7 +31,7 @@ LIMITS = SessionLimits(ahead=32)
 
 
 class ConstantRenderer(StripeRenderer):
-    """One picture for all: drawing costs nothing, so that a day passes in seconds."""
+    """One picture for all: job costs nothing, so that a day passes in seconds."""
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
         return [PICTURE] * len(requests)
@@ -75,15 +75,15 @@ class Soak:
     clock: ManualClock = field(default_factory=ManualClock)
     talks: list[Talk] = field(default_factory=list)
     events: list[SessionEvent] = field(default_factory=list)
-    most_waiting: int = 0  # of anything that queues
+    max_waiting: int = 0  # of anything that queues
 
     def __post_init__(self) -> None:
         backend = Backend(
             "soak", DeafEncoder(Plan(0, 1, 960)), ConstantRenderer(), FPS, 16, "a test"
         )
         self.random = np.random.default_rng(self.seed)
-        self.batcher = Batcher(Engine(backend), clock=self.clock)
-        self.session = Session(blank_avatar(2, 2), self.batcher, limits=LIMITS)
+        self.scheduler = Scheduler(Engine(backend), clock=self.clock)
+        self.session = Session(blank_avatar(2, 2), self.scheduler, limits=LIMITS)
         self.session.add_listener(self.events.append)
         self.taken = 0
         assert self.session.take(self.clock.now_ms()) is None  # asks for the first picture
@@ -93,7 +93,7 @@ class Soak:
 
     def idle(self, units: int) -> None:
         """Play `units` units of nothing; each must be silent and in its place."""
-        take, clock, step = self.session.take, self.clock, self.batcher.step
+        take, clock, step = self.session.take, self.clock, self.scheduler.step
         index = self.taken
         for _ in range(units):
             clock.advance(UNIT_MS)
@@ -112,12 +112,12 @@ class Soak:
         return unit
 
     def work(self) -> None:
-        while self.batcher.step():
+        while self.scheduler.step():
             pass
-        lane = self.session._lane
+        queue = self.session._queue
         plan = self.session._plan
-        waiting = (len(lane.drawings), len(lane.listenings), len(plan.slots))
-        self.most_waiting = max(self.most_waiting, *waiting)
+        waiting = (len(queue.render_jobs), len(queue.encode_jobs), len(plan.slots))
+        self.max_waiting = max(self.max_waiting, *waiting)
 
     def converse(self) -> None:
         """Push an utterance of random length in random pieces, with a hole now and then."""
@@ -158,7 +158,7 @@ class Soak:
             assert talk.units == max(frames, -(-heard // UNIT_SAMPLES))
             assert abs(talk.loud - heard) <= 200  # the filter rings at both ends
             assert abs(event.played_ms - heard // 48) <= 1
-        assert self.most_waiting <= 2 * LIMITS.ahead
+        assert self.max_waiting <= 2 * LIMITS.ahead
 
 
 def soak(hours: float, talk_every_s: int, seed: int = 0) -> Soak:

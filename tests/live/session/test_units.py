@@ -1,4 +1,4 @@
-"""The pump: units at their deadlines, with a real batcher thread or a clock moved by hand."""
+"""The pump: units at their deadlines, with a real scheduler thread or a clock moved by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Batcher
+from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session, SessionEvent, Unit
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
 from tests.live.harness import FussyRenderer, Stage, babble, listener_hears
@@ -21,10 +21,10 @@ def run(scenario: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(scenario, 60))
 
 
-def open_batcher() -> Batcher:
-    batcher = Batcher(Engine(stripe_backend()))
-    batcher.start()
-    return batcher
+def open_batcher() -> Scheduler:
+    scheduler = Scheduler(Engine(stripe_backend()))
+    scheduler.start()
+    return scheduler
 
 
 async def collect(session: Session, units: int) -> list[Unit]:
@@ -40,8 +40,8 @@ async def collect(session: Session, units: int) -> list[Unit]:
 
 def test_units_come_from_a_thread_that_draws_and_a_clock_that_runs() -> None:
     async def scenario() -> None:
-        batcher, events = open_batcher(), list[SessionEvent]()
-        session = Session(blank_avatar(), batcher)
+        scheduler, events = open_batcher(), list[SessionEvent]()
+        session = Session(blank_avatar(), scheduler)
         session.add_listener(events.append)
         chunk = babble(24_000, 48_000)
         session.push(chunk)
@@ -54,7 +54,7 @@ def test_units_come_from_a_thread_that_draws_and_a_clock_that_runs() -> None:
         assert np.array_equal(said[:24_000], listener_hears(chunk))
         assert [event.kind for event in events] == ["started", "ended"]
         session.close()
-        batcher.close()
+        scheduler.close()
 
     run(scenario())
 
@@ -65,9 +65,9 @@ def test_sessions_share_the_thread_and_only_the_broken_one_suffers() -> None:
     async def scenario() -> None:
         backend = stripe_backend(batch=4)
         object.__setattr__(backend, "renderer", FussyRenderer(lambda one: one.avatar is bad))
-        batcher = Batcher(Engine(backend))
-        batcher.start()
-        sessions = [Session(avatar, batcher) for avatar in (bad, good, good)]
+        scheduler = Scheduler(Engine(backend))
+        scheduler.start()
+        sessions = [Session(avatar, scheduler) for avatar in (bad, good, good)]
         for session in sessions:
             session.push(babble(24_000, 24_000))
             session.end()
@@ -79,7 +79,7 @@ def test_sessions_share_the_thread_and_only_the_broken_one_suffers() -> None:
         assert all(any(unit.fresh for unit in units) for units in taken[1:])
         for session in sessions:
             session.close()
-        batcher.close()
+        scheduler.close()
 
     run(scenario())
 

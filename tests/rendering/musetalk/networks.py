@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk.models.taesd import TinyDecoder, TinyDimensions
+from lipstream.rendering.musetalk.models.taesd import TaesdDecoder, TaesdDimensions
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
@@ -79,13 +79,13 @@ def vae(config: dict[str, Any] = TINY_VAE) -> Vae:
     return network
 
 
-def tiny_decoder(config: dict[str, Any] = TINY_DECODER) -> TinyDecoder:
-    network = TinyDecoder(TinyDimensions.from_config(config))
+def tiny_decoder(config: dict[str, Any] = TINY_DECODER) -> TaesdDecoder:
+    network = TaesdDecoder(TaesdDimensions.from_config(config))
     fill_module(network)
     return network.requires_grad_(False)
 
 
-def write_tiny_decoder(models: Path, config: dict[str, Any] = TINY_DECODER) -> TinyDecoder:
+def write_tiny_decoder(models: Path, config: dict[str, Any] = TINY_DECODER) -> TaesdDecoder:
     """A folder of weights with a small decoder in it, and something of its other half."""
     network, folder = tiny_decoder(config), models / "taesd"
     folder.mkdir(parents=True)
@@ -106,8 +106,8 @@ def networks(
     """Both of them, without an ear."""
     place: dict[str, Any] = {"device": device, "dtype": dtype}
     painters = unet(unet_config).to(**place), vae(vae_config).to(**place)
-    for painter in painters:
-        painter.requires_grad_(False)
+    for compositor in painters:
+        compositor.requires_grad_(False)
     deaf = cast(SpeechNetwork, None)
     return MuseTalkNetworks("v15", *painters, deaf, torch.device(device), dtype)
 

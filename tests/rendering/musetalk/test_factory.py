@@ -44,8 +44,8 @@ def sound(seconds: float, seed: int = 3) -> Any:
 
 def frames(models: Path, cuts: list[int], seconds: float = 0.4, **settings: Any) -> list[Image]:
     """What the backend paints when the speech comes in pieces that end at `cuts`."""
-    muse = MuseTalkConfig(models=str(models), device="cpu", **settings)
-    engine = Engine(open_backend("musetalk", muse=muse))
+    musetalk = MuseTalkConfig(models=str(models), device="cpu", **settings)
+    engine = Engine(open_backend("musetalk", musetalk=musetalk))
     avatar = engine.backend.renderer.prepare(open_avatar(PORTRAIT, AvatarConfig()))
     pieces = np.split(sound(seconds), cuts)
     chunks = [AudioChunk.from_pcm(piece, RATE) for piece in pieces]
@@ -130,8 +130,8 @@ def test_turbo_paints_with_the_small_decoder(models: Path, tmp_path: Path) -> No
 
 
 def test_other_frame_rates_have_their_frames(models: Path) -> None:
-    muse = MuseTalkConfig(models=str(models), device="cpu", batch=4)
-    backend = open_backend("musetalk", fps=Fraction(30_000, 1001), muse=muse)
+    musetalk = MuseTalkConfig(models=str(models), device="cpu", batch=4)
+    backend = open_backend("musetalk", fps=Fraction(30_000, 1001), musetalk=musetalk)
     engine = Engine(backend)
     avatar = open_avatar(PORTRAIT, AvatarConfig())
     painted = list(render_stream(engine, avatar, [AudioChunk.from_pcm(sound(0.3), RATE)]))
@@ -140,8 +140,8 @@ def test_other_frame_rates_have_their_frames(models: Path) -> None:
 
 def test_batches_fit_their_use(models: Path) -> None:
     def batch(**settings: Any) -> int:
-        muse = MuseTalkConfig(models=str(models), device="cpu", **settings)
-        return open_backend("musetalk", muse=muse).batch
+        musetalk = MuseTalkConfig(models=str(models), device="cpu", **settings)
+        return open_backend("musetalk", musetalk=musetalk).batch
 
     assert batch() == 8
     assert batch(live=True) == 1  # a CPU gains nothing from more, and what is urgent would wait

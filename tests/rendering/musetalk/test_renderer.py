@@ -15,7 +15,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig
 from lipstream.rendering.base import FrameRequest, pipelined
-from lipstream.rendering.musetalk.compositing.gpu import Painter
+from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
 from lipstream.rendering.registry import open_backend
@@ -27,19 +27,23 @@ PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
 
 
 @pytest.fixture(scope="module")
-def muse(models: Path) -> MuseTalkRenderer:
-    backend = open_backend("musetalk", muse=MuseTalkConfig(str(models), device="cpu", live=True))
+def musetalk(models: Path) -> MuseTalkRenderer:
+    backend = open_backend(
+        "musetalk", musetalk=MuseTalkConfig(str(models), device="cpu", live=True)
+    )
     return backend.renderer  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="module")
-def avatar(muse: MuseTalkRenderer) -> Avatar:
-    return muse.prepare(build_avatar(PORTRAIT))
+def avatar(musetalk: MuseTalkRenderer) -> Avatar:
+    return musetalk.prepare(build_avatar(PORTRAIT))
 
 
 @pytest.fixture(scope="module")
 def heard(models: Path) -> Floats:
-    backend = open_backend("musetalk", muse=MuseTalkConfig(str(models), device="cpu", live=True))
+    backend = open_backend(
+        "musetalk", musetalk=MuseTalkConfig(str(models), device="cpu", live=True)
+    )
     ear = backend.encoder.open(backend.fps)
     sound = np.random.default_rng(3).uniform(-1, 1, 640 + backend.encoder.plan.future)
     (rows,) = backend.encoder.encode([ear.hear(sound.astype(np.float32), range(1))])
@@ -47,29 +51,29 @@ def heard(models: Path) -> Floats:
     return row
 
 
-def test_a_processor_is_given_one_batch_after_the_other(muse: MuseTalkRenderer) -> None:
-    assert pipelined(muse) is None
+def test_a_processor_is_given_one_batch_after_the_other(musetalk: MuseTalkRenderer) -> None:
+    assert pipelined(musetalk) is None
 
 
 def test_rest_is_the_source_picture_and_asks_no_network(
-    muse: MuseTalkRenderer, avatar: Avatar, heard: Floats, monkeypatch: pytest.MonkeyPatch
+    musetalk: MuseTalkRenderer, avatar: Avatar, heard: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def asked(*_: Any) -> Any:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(muse.networks.unet, "forward", asked)
+    monkeypatch.setattr(musetalk.networks.unet, "forward", asked)
     requests = [FrameRequest(avatar, 7, None), FrameRequest(avatar, 7, heard, 0.0)]
-    for picture in muse.render(requests):
+    for picture in musetalk.render(requests):
         assert np.array_equal(picture, avatar.frames[0].pixels)
         assert picture is not avatar.frames[0].pixels
 
 
 def test_strength_leads_from_the_picture_to_the_painted_face(
-    muse: MuseTalkRenderer, avatar: Avatar, heard: Floats
+    musetalk: MuseTalkRenderer, avatar: Avatar, heard: Floats
 ) -> None:
     source = avatar.frames[0].pixels.astype(int)
     strengths = (None, 0.25, 0.5, 1.0)
-    pictures = muse.render(
+    pictures = musetalk.render(
         [
             FrameRequest(avatar, 0, None if strength is None else heard, strength or 0.0)
             for strength in strengths
@@ -83,24 +87,24 @@ def test_strength_leads_from_the_picture_to_the_painted_face(
 
 
 def test_the_device_path_paints_the_same_pictures(
-    muse: MuseTalkRenderer, avatar: Avatar, heard: Floats
+    musetalk: MuseTalkRenderer, avatar: Avatar, heard: Floats
 ) -> None:
-    painter = Painter(muse.networks, batch=2)
-    on_device = MuseTalkRenderer(muse.networks, painter=painter)
+    compositor = GpuCompositor(musetalk.networks, batch=2)
+    on_device = MuseTalkRenderer(musetalk.networks, compositor=compositor)
     requests = [
         FrameRequest(avatar, 3, heard),
         FrameRequest(avatar, 4, None),
         FrameRequest(avatar, 5, 2 * heard, 0.5),
         FrameRequest(avatar, 6, -heard),
     ]
-    expected = muse.render(requests)
+    expected = musetalk.render(requests)
     for one, other in zip(on_device.render(requests), expected, strict=True):
         away = np.abs(one.astype(int) - other)
         assert away.max() <= 2  # of the networks' rounding and of the composite's
         assert away.mean() <= 0.02
 
 
-def test_avatars_speak_while_another_is_prepared(muse: MuseTalkRenderer, heard: Floats) -> None:
+def test_avatars_speak_while_another_is_prepared(musetalk: MuseTalkRenderer, heard: Floats) -> None:
     begun, released = threading.Event(), threading.Event()
 
     def parse(square: Any) -> Any:
@@ -109,7 +113,7 @@ def test_avatars_speak_while_another_is_prepared(muse: MuseTalkRenderer, heard: 
         return np.full((512, 512), 13, np.uint8)
 
     settings = FaceSettings("v15", labels="bisenet")
-    slow = MuseTalkRenderer(muse.networks, settings=settings, parse=parse)
+    slow = MuseTalkRenderer(musetalk.networks, settings=settings, parse=parse)
     released.set()
     ready = slow.prepare(build_avatar(PORTRAIT))
     released.clear()

@@ -17,7 +17,7 @@ from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.errors import FaceError
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.puppet.renderer import PuppetRenderer
-from lipstream.rendering.puppet.worker_pool import PuppetProcesses, possible
+from lipstream.rendering.puppet.worker_pool import PuppetWorkerPool, possible
 from lipstream.rendering.registry import open_backend
 from tests.fakes import blank_avatar
 
@@ -34,8 +34,8 @@ def portrait() -> Avatar:
 
 
 @pytest.fixture
-def processes() -> Iterator[PuppetProcesses]:
-    opened = PuppetProcesses(Fraction(25), MOTION, 2)
+def processes() -> Iterator[PuppetWorkerPool]:
+    opened = PuppetWorkerPool(Fraction(25), MOTION, 2)
     yield opened
     opened.close()
 
@@ -48,7 +48,7 @@ def some_frames(avatar: Avatar) -> list[FrameRequest]:
     ]
 
 
-def test_the_pictures_are_the_same(processes: PuppetProcesses, portrait: Avatar) -> None:
+def test_the_pictures_are_the_same(processes: PuppetWorkerPool, portrait: Avatar) -> None:
     here = PuppetRenderer(Fraction(25), MOTION)
     requests = some_frames(portrait)
     assert processes.prepare(portrait) is portrait
@@ -56,7 +56,7 @@ def test_the_pictures_are_the_same(processes: PuppetProcesses, portrait: Avatar)
         assert np.array_equal(drawn, expected)
 
 
-def test_a_picture_is_not_written_to_again(processes: PuppetProcesses, portrait: Avatar) -> None:
+def test_a_picture_is_not_written_to_again(processes: PuppetWorkerPool, portrait: Avatar) -> None:
     first = processes.render(some_frames(portrait)[:1])[0]
     kept = first.copy()
     processes.render(some_frames(portrait))
@@ -64,7 +64,7 @@ def test_a_picture_is_not_written_to_again(processes: PuppetProcesses, portrait:
 
 
 def test_what_cannot_be_drawn_is_told_and_hurts_nobody(
-    processes: PuppetProcesses, portrait: Avatar
+    processes: PuppetWorkerPool, portrait: Avatar
 ) -> None:
     with pytest.raises(FaceError, match="has no face"):
         processes.prepare(blank_avatar())
@@ -73,7 +73,7 @@ def test_what_cannot_be_drawn_is_told_and_hurts_nobody(
     assert len(processes.render(some_frames(portrait))) == 3
 
 
-def test_a_process_that_dies_is_replaced(processes: PuppetProcesses, portrait: Avatar) -> None:
+def test_a_process_that_dies_is_replaced(processes: PuppetWorkerPool, portrait: Avatar) -> None:
     requests = some_frames(portrait)[:2]
     expected = processes.render(requests)
     child = processes._children[0]._process
@@ -88,7 +88,7 @@ def test_a_process_that_dies_is_replaced(processes: PuppetProcesses, portrait: A
 def test_closing_ends_the_processes(portrait: Avatar) -> None:
     backend = open_backend("puppet", processes=1)
     renderer = backend.renderer
-    assert isinstance(renderer, PuppetProcesses)
+    assert isinstance(renderer, PuppetWorkerPool)
     renderer.prepare(portrait)
     child = renderer._children[0]._process
     backend.close()
@@ -96,7 +96,7 @@ def test_closing_ends_the_processes(portrait: Avatar) -> None:
     backend.close()
 
 
-def test_an_avatar_that_nobody_holds_is_forgotten(processes: PuppetProcesses) -> None:
+def test_an_avatar_that_nobody_holds_is_forgotten(processes: PuppetWorkerPool) -> None:
     avatar = open_avatar(DATA / "portrait.png", AvatarConfig())
     processes.prepare(avatar)
     del avatar

@@ -14,8 +14,8 @@ from hypothesis.errors import Unsatisfiable
 from lipstream.server.admission import Cost
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
+from tests.server.fake_runtime import FakeRuntime
 from tests.server.service import Service, open_service
-from tests.server.stage import FakeStage
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs Python 3.11")
 
@@ -33,7 +33,7 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
 
 EXAMPLES = 10
 SMALL = Cost(0.01, 0.01)
-DOCUMENT = create_app(ServeSettings(), stage=FakeStage()).openapi()
+DOCUMENT = create_app(ServeSettings(), runtime=FakeRuntime()).openapi()
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]
 
@@ -75,7 +75,7 @@ def text(ctx: Any, value: Any) -> bytes:
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_call_keeps_to_its_description(mode: GenerationMode) -> None:
     room = ServeSettings(rate=0, connect_timeout_s=600, max_avatars=2)
-    with open_service(room, FakeStage(cost=SMALL)) as service:
+    with open_service(room, FakeRuntime(cost=SMALL)) as service:
         for operation in OPERATIONS:
             made = httpx.post(f"{service.url}/v1/sessions", json={"avatar": "face"}).json()["id"]
             examine(service, operation, mode, {"session_id": made, "avatar_id": "face"})

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lipstream.server.api.audio_socket import MOST_BYTES, MOST_EVENTS, RATES
-from lipstream.server.sessions.session import Seat
+from lipstream.server.api.audio_socket import MAX_EVENTS, MAX_MESSAGE_BYTES, RATES
+from lipstream.server.sessions.session import ServerSession
 from lipstream.server.settings import ServeSettings
+from tests.server.fake_runtime import FakeEvent
 from tests.server.house import House, in_house, settle, until
-from tests.server.stage import FakeEvent
 
 SECOND = 24_000  # samples at the usual rate
 
@@ -30,7 +30,7 @@ def test_all_rates_are_taken(rate: int) -> None:
         socket = await house.listen(await house.open(), rate)
         await socket.say(counting(rate // 10))
         await socket.leave()
-        assert set(house.stage.sessions[0].rates) == {rate}
+        assert set(house.runtime.sessions[0].rates) == {rate}
 
     in_house(test)
 
@@ -67,7 +67,7 @@ def test_samples_may_be_cut_anywhere(size: int) -> None:
             await socket.say(b"")
         await socket.say({"type": "end"})
         await socket.leave()
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         assert session.samples == list(range(len(pcm) // 2)) and session.ends == 1
 
     in_house(test)
@@ -80,7 +80,7 @@ def test_half_a_sample_at_the_end_is_left_out() -> None:
         await socket.say({"type": "end"})
         await socket.say(counting(2, 10))
         await socket.leave()
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         assert session.samples == [0, 1, 10, 11] and session.ends == 2
 
     in_house(test)
@@ -93,8 +93,8 @@ def test_a_socket_that_closes_in_mid_sentence_ends_the_sentence(said: bool) -> N
         if said:
             await socket.say(counting(SECOND))
         await socket.leave()
-        assert house.stage.sessions[0].ends == said
-        assert len(house.lobby) == 1
+        assert house.runtime.sessions[0].ends == said
+        assert len(house.manager) == 1
 
     in_house(test)
 
@@ -102,7 +102,7 @@ def test_a_socket_that_closes_in_mid_sentence_ends_the_sentence(said: bool) -> N
 def test_events_are_told() -> None:
     async def test(house: House) -> None:
         socket = await house.listen(await house.open())
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         session.tell(FakeEvent("started", 3))
         session.tell(FakeEvent("interrupted", 3, 240))
         session.tell(FakeEvent("ended", 4, 900))
@@ -142,7 +142,7 @@ def test_an_interrupt_is_always_answered() -> None:
         assert await socket.hear() == {"type": "interrupted", "played_ms": 120}
         await socket.say(counting(2))
         await socket.leave()
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         assert session.counts.interrupts == 1
         assert session.samples[-2:] == [0, 1]  # the odd byte went with the rest
 
@@ -179,7 +179,7 @@ def test_senseless_messages_are_told_and_forgiven(text: str) -> None:
         await socket.say(counting(10))
         await socket.say({"type": "end"})
         await socket.leave()
-        assert house.stage.sessions[0].ends == 1
+        assert house.runtime.sessions[0].ends == 1
 
     in_house(test)
 
@@ -197,14 +197,16 @@ def test_patience_ends() -> None:
     in_house(test)
 
 
-@pytest.mark.parametrize("message", [b"\0" * (MOST_BYTES + 1), "x" * (MOST_BYTES + 1)])
+@pytest.mark.parametrize(
+    "message", [b"\0" * (MAX_MESSAGE_BYTES + 1), "x" * (MAX_MESSAGE_BYTES + 1)]
+)
 def test_huge_messages_close_the_socket(message: bytes | str) -> None:
     async def test(house: House) -> None:
         socket = await house.listen(await house.open())
         await socket.say(message)
         assert await socket.hear() == {"type": "close", "code": 1009}
         await socket.leave()
-        assert not house.stage.sessions[0].samples
+        assert not house.runtime.sessions[0].samples
 
     in_house(test)
 
@@ -212,7 +214,7 @@ def test_huge_messages_close_the_socket(message: bytes | str) -> None:
 def test_a_refused_push_is_told() -> None:
     async def test(house: House) -> None:
         socket = await house.listen(await house.open())
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         session.room = nothing  # type: ignore[method-assign]
         session.buffered_ms = 60_000
         await socket.say(counting(SECOND))
@@ -234,10 +236,10 @@ def test_the_newest_socket_of_a_session_replaces_the_one_before() -> None:
         second = await house.listen(made)
         assert await first.hear() == {"type": "close", "code": 1008}
         await first.leave()
-        assert house.stage.sessions[0].ends == 1
+        assert house.runtime.sessions[0].ends == 1
         await second.say(counting(10))
         await second.leave()
-        assert len(house.stage.sessions[0].samples) == 20
+        assert len(house.runtime.sessions[0].samples) == 20
 
     in_house(test)
 
@@ -260,9 +262,9 @@ def test_a_flood_waits_at_the_door_and_hurts_nobody() -> None:
     async def test(house: House) -> None:
         made, neighbour = await house.open(), await house.open()
         flood, calm = await house.listen(made), await house.listen(neighbour)
-        chunk = counting(MOST_BYTES // 2)  # 1.4 s
+        chunk = counting(MAX_MESSAGE_BYTES // 2)  # 1.4 s
         flooding = asyncio.create_task(keep_saying(flood, chunk, 1_000))
-        await until(lambda: house.stage.sessions[0].buffered_ms > 58_000)
+        await until(lambda: house.runtime.sessions[0].buffered_ms > 58_000)
         await settle(200)
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
@@ -271,10 +273,10 @@ def test_a_flood_waits_at_the_door_and_hurts_nobody() -> None:
         await settle(200)
         grown = tracemalloc.get_traced_memory()[0] - before
         tracemalloc.stop()
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         assert session.peak_ms <= 60_000 and len(session.samples) == 43 * len(chunk) // 2
         assert grown < 2 << 20
-        assert house.stage.sessions[1].buffered_ms == 800
+        assert house.runtime.sessions[1].buffered_ms == 800
         session.play(3_000)
         await settle(200)
         assert session.peak_ms <= 60_000 and len(session.samples) == 46 * len(chunk) // 2
@@ -296,8 +298,8 @@ def test_who_does_not_read_is_closed() -> None:
     async def test(house: House) -> None:
         socket = await house.listen(await house.open())
         socket.stop_reading()
-        for number in range(MOST_EVENTS + 2):
-            house.stage.sessions[0].tell(FakeEvent("started", number))
+        for number in range(MAX_EVENTS + 2):
+            house.runtime.sessions[0].tell(FakeEvent("started", number))
             await settle(2)
         socket._read.set()
         while (event := await socket.hear())["type"] != "close":
@@ -326,13 +328,13 @@ def test_speaking_keeps_a_session() -> None:
         made = await house.open()
         await house.connect(made)
         socket = await house.listen(made)
-        seat: Seat = house.seat(made)
+        seat: ServerSession = house.seat(made)
         await house.pass_time(50)
         before = seat.deadline_ms
         await socket.say(counting(10))
         await socket.say({"type": "end"})
         await socket.leave()
-        house.stage.sessions[0].play(1_000)
+        house.runtime.sessions[0].play(1_000)
         assert seat.deadline_ms > before
 
     in_house(test, ServeSettings(rate=0, idle_timeout_s=60))
@@ -370,9 +372,9 @@ def test_no_message_at_all_breaks_a_socket(monkeypatch: pytest.MonkeyPatch) -> N
             await settle(3)
         await socket.say({"type": "end"})
         await settle()
-        before = len(house.stage.sessions[0].samples)
+        before = len(house.runtime.sessions[0].samples)
         await socket.say(counting(500))
         await socket.leave()
-        assert house.stage.sessions[0].samples[before:] == list(range(500))
+        assert house.runtime.sessions[0].samples[before:] == list(range(500))
 
     in_house(test)

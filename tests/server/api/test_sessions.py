@@ -28,7 +28,7 @@ def test_an_audio_file_is_spoken(tmp_path: Path) -> None:
     async def test(house: House) -> None:
         answer = await speak(house, await house.open(), content)
         assert answer.status_code == 202 and answer.json() == {"duration_ms": 1500}
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         await until(lambda: session.ends == 1)
         assert len(session.samples) == 72_000 and set(session.rates) == {48_000}
         heard = np.array(session.samples[4_800:67_200]) / 32767
@@ -44,7 +44,7 @@ def test_other_formats_are_spoken(tmp_path: Path, form: str) -> None:
     async def test(house: House) -> None:
         answer = await speak(house, await house.open(), sound, f"a.{form}")
         assert answer.status_code == 202 and abs(answer.json()["duration_ms"] - 1000) < 60
-        await until(lambda: house.stage.sessions[0].ends == 1)
+        await until(lambda: house.runtime.sessions[0].ends == 1)
 
     in_house(test)
 
@@ -55,7 +55,7 @@ def test_a_long_file_waits_for_room(tmp_path: Path) -> None:
     async def test(house: House) -> None:
         answer = await speak(house, await house.open(), content)
         assert answer.json() == {"duration_ms": 90_000}
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         await until(lambda: session.buffered_ms > 59_000)
         await settle()
         assert session.peak_ms <= 60_000 and session.ends == 0
@@ -73,7 +73,7 @@ def test_files_are_spoken_one_after_the_other_until_somebody_interrupts(tmp_path
         made = await house.open()
         found = [(await speak(house, made, content)).status_code for _ in range(5)]
         assert found == [202] * 4 + [429]
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         await until(lambda: session.buffered_ms > 59_000)
         assert house.seat(made).busy
         await house.http.post(f"/v1/sessions/{made['id']}/interrupt")
@@ -139,7 +139,7 @@ def test_nothing_is_left_of_what_was_spoken(
     async def test(house: House) -> None:
         made = await house.open()
         await speak(house, made, content)
-        await until(lambda: house.stage.sessions[0].ends == 1)
+        await until(lambda: house.runtime.sessions[0].ends == 1)
         await speak(house, made, content[:40])
         await speak(house, made, content)
 
@@ -207,7 +207,7 @@ def test_sessions_of_nobody_are_refused(wanted: Any, status: int) -> None:
     async def test(house: House) -> None:
         answer = await house.http.post("/v1/sessions", json=wanted)
         assert answer.status_code == status
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test)
 
@@ -227,13 +227,13 @@ def test_a_fault_of_ours_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr("tests.server.stage.FakeStage.open_session", broken)
+    monkeypatch.setattr("tests.server.fake_runtime.FakeRuntime.open_session", broken)
 
     async def test(house: House) -> None:
         answer = await house.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.status_code == 500 and answer.json()["error"]["code"] == "internal"
         assert "secret" not in answer.text
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test)

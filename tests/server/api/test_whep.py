@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from lipstream.server.settings import ServeSettings
+from tests.server.fake_runtime import ANSWER, CANDIDATES, OFFER
 from tests.server.house import SDP, House, in_house
-from tests.server.stage import ANSWER, CANDIDATES, OFFER
 
 FRAGMENT = {"content-type": "application/trickle-ice-sdpfrag"}
 
@@ -60,8 +60,8 @@ def test_what_is_no_offer_is_refused(path: str, content: bytes, kind: str, statu
         answer = await house.http.post(made["whep_url"], content=content, headers=headers)
         assert answer.status_code == status
         assert set(answer.json()["error"]) == {"code", "message"}
-        assert len(house.lobby) == (path == "whep_url")
-        assert all(line.closed for line in house.stage.lines)
+        assert len(house.manager) == (path == "whep_url")
+        assert all(line.closed for line in house.runtime.lines)
 
     in_house(test)
 
@@ -124,7 +124,7 @@ def test_players_know_one_address_only() -> None:
         patched = await house.http.patch(location, content=CANDIDATES, headers=FRAGMENT)
         assert patched.status_code == 204
         assert (await house.http.delete(location)).status_code == 200
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
         assert (await house.http.delete(location)).status_code == 404
 
     in_house(test)
@@ -133,9 +133,9 @@ def test_players_know_one_address_only() -> None:
 def test_a_player_that_vanishes_takes_its_session_with_it() -> None:
     async def test(house: House) -> None:
         await house.http.post("/whep?avatar=face", content=OFFER, headers=SDP)
-        house.stage.lines[0].vanish()
+        house.runtime.lines[0].vanish()
         await house.pass_time(1)
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test)
 
@@ -159,10 +159,10 @@ def test_an_answer_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatc
 
     async def test(house: House) -> None:
         made = await house.open()
-        monkeypatch.setattr("tests.server.stage.FakeLine.accept", hang)
+        monkeypatch.setattr("tests.server.fake_runtime.FakeConnection.accept", hang)
         answer = await house.http.post(made["whep_url"], content=OFFER, headers=SDP)
         assert answer.status_code == 503
-        assert house.stage.lines[0].closed and house.seat(made).line is None
+        assert house.runtime.lines[0].closed and house.seat(made).line is None
 
     in_house(test)
 
@@ -217,12 +217,12 @@ def test_a_session_that_ends_while_it_is_connected_leaves_no_line(
 
     async def test(house: House) -> None:
         made = await house.open()
-        monkeypatch.setattr("tests.server.stage.FakeLine.accept", slowly)
+        monkeypatch.setattr("tests.server.fake_runtime.FakeConnection.accept", slowly)
         asked = asyncio.create_task(house.http.post(made["whep_url"], content=OFFER, headers=SDP))
         await going.wait()
         assert (await house.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
         gone.set()
         assert (await asked).status_code == 404
-        assert house.stage.lines[0].closed and len(house.lobby) == 0
+        assert house.runtime.lines[0].closed and len(house.manager) == 0
 
     in_house(test)

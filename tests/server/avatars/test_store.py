@@ -17,8 +17,8 @@ from lipstream.server.settings import ServeSettings, UploadLimits
 from tests.avatar.scenes import write_clip
 from tests.fakes import blank_avatar
 from tests.media_files import tone, write_wav
+from tests.server.fake_runtime import FakeRuntime
 from tests.server.house import House, in_house, until
-from tests.server.stage import FakeStage
 
 PORTRAIT = (Path(__file__).parents[2] / "data" / "portrait.png").read_bytes()
 FACE = {"file": ("face.png", PORTRAIT, "image/png")}
@@ -35,7 +35,7 @@ async def prepared(house: House, answer: Any) -> dict[str, Any]:
     """The avatar when it is ready or has failed."""
     assert answer.status_code == 202, answer.text
     here = f"/v1/avatars/{answer.json()['id']}"
-    found = house.app.state.shelf.find(answer.json()["id"])
+    found = house.app.state.store.find(answer.json()["id"])
     await until(lambda: found.status != "preparing")
     shown: dict[str, Any] = (await house.http.get(here)).json()
     return shown
@@ -56,7 +56,7 @@ def test_a_portrait_is_uploaded_and_talks() -> None:
         listed = (await house.http.get("/v1/avatars")).json()["avatars"]
         assert [avatar["id"] for avatar in listed] == ["face", shown["id"]]
         await house.open(shown["id"])
-        assert house.stage.sessions[0].avatar.size == (256, 256)
+        assert house.runtime.sessions[0].avatar.size == (256, 256)
 
     in_house(test)
 
@@ -92,7 +92,7 @@ def test_a_picture_of_nobody_tells_why_it_failed() -> None:
 
 @pytest.mark.parametrize("fault", [FaceError("this face cannot talk."), ZeroDivisionError()])
 def test_a_backend_that_cannot_is_no_harm(fault: Exception) -> None:
-    class Broken(FakeStage):
+    class Broken(FakeRuntime):
         def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
             if avatar.size == (256, 256):
                 raise fault
@@ -104,7 +104,7 @@ def test_a_backend_that_cannot_is_no_harm(fault: Exception) -> None:
         assert shown["reason"] == str(fault) or "bug in lipstream" in shown["reason"]
         await house.open()
 
-    in_house(test, stage=Broken())
+    in_house(test, runtime=Broken())
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_an_avatar_that_is_deleted_while_in_use_goes_on_talking() -> None:
         socket = await house.listen(made)
         await socket.say(bytes(9_600))
         await socket.leave()
-        assert house.stage.sessions[0].buffered_ms == 200
+        assert house.runtime.sessions[0].buffered_ms == 200
         refused = await house.http.post("/v1/sessions", json={"avatar": shown["id"]})
         assert refused.status_code == 404
         assert (await house.http.delete(f"/v1/avatars/{shown['id']}")).status_code == 404
@@ -228,7 +228,7 @@ def test_the_shelf_can_be_full(settings: Any) -> None:
         shown = await prepared(house, await house.http.post("/v1/avatars", files=FACE))
         answer = await house.http.post("/v1/avatars", files=FACE)
         assert answer.status_code == 409
-        assert answer.json()["error"]["code"] == "shelf_full"
+        assert answer.json()["error"]["code"] == "avatar_limit"
         await house.http.delete(f"/v1/avatars/{shown['id']}")
         await prepared(house, await house.http.post("/v1/avatars", files=FACE))
 

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image as Pillow
 
 from lipstream.server.avatars import uploads
-from lipstream.server.avatars.sandbox import Order
+from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.avatars.uploads import run_isolated, safe_name
-from lipstream.server.errors import Refusal
+from lipstream.server.errors import ApiError
 from lipstream.server.settings import UploadLimits
 from tests.media_files import tone, write_sound, write_wav
 
@@ -26,8 +26,8 @@ LIMITS = UploadLimits()
 
 
 def isolated(path: Path, work: Any, limits: UploadLimits = LIMITS, side: int = 512) -> Any:
-    """What the child process makes of a file; Refusal."""
-    return asyncio.run(run_isolated(Order(work, path.name, "out", limits, side), path.parent))
+    """What the child process makes of a file; ApiError."""
+    return asyncio.run(run_isolated(DecodeJob(work, path.name, "out", limits, side), path.parent))
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -64,7 +64,7 @@ def test_a_picture_s_header_tells_enough(
     tmp_path: Path, name: str, content: bytes, work: str
 ) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         isolated(tmp_path / name, work)
     assert refused.value.status_code == 413
     assert name in refused.value.detail and "50 million" in refused.value.detail
@@ -76,7 +76,7 @@ def test_a_large_picture_is_within_the_limits(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Pillow.new("RGB", (7_000, 7_000), (90, 90, 90)).save(path, compress_level=1)
     assert isolated(path, "probe")["kind"] == "image"
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         isolated(path, "avatar")
     assert refused.value.code == "no_face"  # read to the end, within the memory allowed
 
@@ -104,7 +104,7 @@ def test_an_hour_of_silence_is_stopped_on_the_way(tmp_path: Path, codec: str, na
     """Small on the disk, 690 MB decoded: counted, not trusted."""
     path = _hour_of_silence(tmp_path / name, codec)
     assert path.stat().st_size < 64 * MEBIBYTE
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         isolated(path, "speech")
     assert refused.value.status_code == 413 and "longer than 600 s" in refused.value.detail
     assert (tmp_path / "out").stat().st_size <= 600 * 96_000
@@ -113,7 +113,7 @@ def test_an_hour_of_silence_is_stopped_on_the_way(tmp_path: Path, codec: str, na
 def test_loud_formats_are_stopped_by_their_size(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "wide.wav", np.zeros((48_000 * 20, 2), np.int16), 48_000)
     limits = UploadLimits(audio_bytes=4 * MEBIBYTE)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         isolated(path, "speech", limits)
     assert refused.value.status_code == 413 and "4 MiB decoded" in refused.value.detail
 
@@ -129,7 +129,7 @@ def test_decoding_ten_minutes_takes_little_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("announced", [2**30, 10**6])
 def test_a_wav_that_lies_about_its_size_is_refused(tmp_path: Path, announced: int) -> None:
     path = write_wav(tmp_path / "lie.wav", np.zeros(1000, np.int16), 16_000, announced)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         isolated(path, "speech")
     assert refused.value.status_code == 400 and "cut short" in refused.value.detail
 
@@ -147,7 +147,7 @@ def test_speech_of_any_rate_becomes_what_listeners_hear(tmp_path: Path, rate: in
 def test_memory_ends_the_child_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Pillow.new("RGB", (7_000, 7_000)).save(path, compress_level=1)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         isolated(path, "avatar", UploadLimits(memory=160 * MEBIBYTE))
     assert refused.value.status_code in (400, 413)
     assert "send a smaller file" in refused.value.detail
@@ -157,21 +157,21 @@ def test_memory_ends_the_child_and_nothing_else(tmp_path: Path) -> None:
 def test_processor_time_ends_the_child(tmp_path: Path) -> None:
     path = _hour_of_silence(tmp_path / "silence.flac", "flac")
     limits = UploadLimits(audio_seconds=10**6, audio_bytes=1 << 40, audio_cpu_s=1)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         isolated(path, "speech", limits)
     assert "limits of time and memory" in refused.value.detail
 
 
 def test_the_clock_on_the_wall_ends_the_child(tmp_path: Path) -> None:
     (tmp_path / "face.png").write_bytes(PORTRAIT.read_bytes())
-    with pytest.raises(Refusal, match="takes too long"):
+    with pytest.raises(ApiError, match="takes too long"):
         isolated(tmp_path / "face.png", "avatar", UploadLimits(waiting_s=0))
 
 
 def test_a_child_that_babbles_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "BOOT", "print('not json')")
     (tmp_path / "face.png").write_bytes(b"")
-    with pytest.raises(Refusal, match="within the limits"):
+    with pytest.raises(ApiError, match="within the limits"):
         isolated(tmp_path / "face.png", "probe")
 
 
@@ -181,7 +181,7 @@ def test_cancelling_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
 
     async def run() -> None:
-        order = Order("probe", "a", "b", LIMITS, 1)
+        order = DecodeJob("probe", "a", "b", LIMITS, 1)
         task = asyncio.create_task(run_isolated(order, tmp_path))
         await asyncio.sleep(0.2)
         task.cancel()
@@ -221,7 +221,7 @@ def test_damaged_files_are_refused_in_a_sentence(tmp_path: Path, work: str) -> N
         (tmp_path / "out").unlink(missing_ok=True)
         try:
             isolated(path, work)
-        except Refusal as refusal:
+        except ApiError as refusal:
             assert refusal.status_code in (400, 413)
             assert str(tmp_path) not in refusal.detail
 

@@ -11,7 +11,7 @@ import pytest
 
 from lipstream.server.rtc.encoders import EncodedPicture, H264Encoder
 from lipstream.server.rtc.interfaces import NoObserver
-from lipstream.server.rtc.media_sender import KEY_GAP, MediaWorkers, Player
+from lipstream.server.rtc.media_sender import KEY_GAP, MediaSender, MediaWorkers
 from lipstream.server.rtc.rtp_sender import MediaClock
 from tests.server.sources import FakeUnit, MarkedSource
 
@@ -81,7 +81,7 @@ class Rig:
         self.log: list[tuple[str, int]] = []
         self.streams = Outlet(self.log, "audio"), Outlet(self.log, "video")
         self.encoder, self.feed, self.observer, self.first = Encoder(), Feed(), Observer(), 0
-        self.player = Player(
+        self.player = MediaSender(
             self.feed,
             self.streams,  # type: ignore[arg-type]
             self.encoder,

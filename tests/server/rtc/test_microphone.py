@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from lipstream.errors import LipstreamError
 from lipstream.media.audio import AudioChunk
-from lipstream.server.rtc.microphone import LONGEST, RATE, STEP, Gaps, Microphone, Utterances
+from lipstream.server.rtc.microphone import (
+    MAX_UTTERANCE_STEPS,
+    RATE,
+    STEP,
+    Gaps,
+    Microphone,
+    Utterances,
+)
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -85,7 +92,7 @@ def test_a_microphone_that_is_switched_on_says_nothing() -> None:
 def test_no_utterance_is_endless() -> None:
     words = [np.concatenate([speech(0.5), hum(0.1)]) for _ in range(80)]
     said, _ = hear(*words)
-    assert max(map(len, said)) <= LONGEST * STEP
+    assert max(map(len, said)) <= MAX_UTTERANCE_STEPS * STEP
 
 
 def test_speech_over_a_fan_is_heard() -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lipstream.server.rtc.ice_servers import ice_links, link_headers
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
 from lipstream.server.rtc.sdp_parse import (
-    MOST_BYTES,
-    MOST_LINES,
+    MAX_SDP_BYTES,
+    MAX_SDP_LINES,
     Candidate,
     parse_candidate,
     read_fragment,
@@ -86,9 +86,9 @@ def drop(section: str, start: str) -> str:
         (offer(AUDIO, VIDEO, "m=\n"), "m= line"),
         (offer(AUDIO + "a=candidate:rubbish\n", VIDEO), "candidate"),
         (offer(AUDIO, VIDEO + "a=x:\0\n"), "cannot be printed"),
-        (offer(AUDIO, VIDEO) + "a=x\r\n" * MOST_LINES, f"more than {MOST_LINES} lines"),
-        (offer(AUDIO, VIDEO) + "a=" + "x" * MOST_BYTES, "longer than 64 KiB"),
-        ("v=0\r\n" + "é" * (MOST_BYTES // 2), "longer than 64 KiB"),
+        (offer(AUDIO, VIDEO) + "a=x\r\n" * MAX_SDP_LINES, f"more than {MAX_SDP_LINES} lines"),
+        (offer(AUDIO, VIDEO) + "a=" + "x" * MAX_SDP_BYTES, "longer than 64 KiB"),
+        ("v=0\r\n" + "é" * (MAX_SDP_BYTES // 2), "longer than 64 KiB"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_words(text: str, words: str) -> None:

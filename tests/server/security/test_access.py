@@ -16,8 +16,8 @@ from lipstream.server.api.public import page_files
 from lipstream.server.app import create_app
 from lipstream.server.security.rate_limit import Buckets
 from lipstream.server.settings import ServeSettings
+from tests.server.fake_runtime import FakeRuntime
 from tests.server.house import House, in_house
-from tests.server.stage import FakeStage
 
 TOKEN = "right-token-0123"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
@@ -84,7 +84,7 @@ def leaves(found: list[BaseRoute]) -> Iterator[BaseRoute]:
 
 
 def test_every_route_is_in_the_matrix() -> None:
-    app = create_app(ServeSettings(), stage=FakeStage())
+    app = create_app(ServeSettings(), runtime=FakeRuntime())
     assert set(routes(app)) == PUBLIC | CLOSED
 
 
@@ -139,7 +139,7 @@ def test_nobody_gets_past_the_gate(caller: Any, status: int) -> None:
             if method != "HEAD":
                 assert set(json.loads(body)["error"]) == {"code", "message"}
                 assert TOKEN.encode() not in body
-        assert len(house.lobby) == 2
+        assert len(house.manager) == 2
 
     in_house(test, ServeSettings(token=TOKEN, rate=0, connect_timeout_s=600))
 

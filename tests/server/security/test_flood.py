@@ -16,8 +16,8 @@ from lipstream.server.admission import Cost
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
 from lipstream.server.uvicorn_server import configured
+from tests.server.fake_runtime import FakeRuntime
 from tests.server.service import Service, open_service
-from tests.server.stage import FakeStage
 
 MEBIBYTE = 1 << 20
 ROOMY = ServeSettings(rate=0, connect_timeout_s=600)
@@ -56,12 +56,12 @@ def test_a_sender_of_any_speed_is_held_back_by_the_network(
             there.transport.abort()
             return sent
 
-    with open_service(ROOMY, FakeStage(cost=Cost(0.1, 0.1))) as service:
-        monkeypatch.setattr("tests.server.stage.FakeSession.keeps", False)
+    with open_service(ROOMY, FakeRuntime(cost=Cost(0.1, 0.1))) as service:
+        monkeypatch.setattr("tests.server.fake_runtime.FakeSession.keeps", False)
         neighbour = opened(service)
         before = memory()
         sent = asyncio.run(flood(service))
-        session = service.stage.sessions[-1]
+        session = service.runtime.sessions[-1]
         assert sent < 64 * MEBIBYTE  # the kernel's buffers on both sides, and ours
         assert session.peak_ms <= 60_000
         assert memory() - before < 20 * MEBIBYTE
@@ -180,7 +180,7 @@ def test_sixteen_ask_for_eight_places_at_once() -> None:
             return await asyncio.gather(*(one() for _ in range(16)))
 
     settings = ServeSettings(rate=0, max_sessions=8)
-    with open_service(settings, FakeStage(cost=Cost(0.1, 0.1))) as service:
+    with open_service(settings, FakeRuntime(cost=Cost(0.1, 0.1))) as service:
         found = asyncio.run(ask(service))
     assert sorted(status for status, _ in found) == [201] * 8 + [503] * 8
     print(f"the slowest refusal took {1000 * max(s for code, s in found if code == 503):.0f} ms")
@@ -188,5 +188,5 @@ def test_sixteen_ask_for_eight_places_at_once() -> None:
 
 def test_a_minute_of_speech_does_not_cost_the_connection() -> None:
     """Pings may wait behind speech that is not read; that is no reason to hang up."""
-    config = configured(create_app(ROOMY, stage=FakeStage()))
+    config = configured(create_app(ROOMY, runtime=FakeRuntime()))
     assert config.ws_ping_timeout is None and config.ws_max_size == 64 * 1024

@@ -8,8 +8,8 @@ import pytest
 
 from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings
+from tests.server.fake_runtime import OFFER, FakeEvent, FakeRuntime
 from tests.server.house import SDP, House, in_house, settle
-from tests.server.stage import OFFER, FakeEvent, FakeStage
 
 FEW = ServeSettings(rate=0, max_sessions=2)
 
@@ -51,7 +51,7 @@ def test_one_too_many_is_told_to_come_back() -> None:
             assert answer.json()["error"]["code"] == "full"
         await house.http.delete(f"/v1/sessions/{first['id']}")
         await house.open()
-        assert len(house.lobby) == 2
+        assert len(house.manager) == 2
 
     in_house(test, FEW)
 
@@ -63,7 +63,7 @@ def test_sixteen_ask_at_once_and_those_who_fit_get_in() -> None:
         assert sorted(answer.status_code for answer in answers) == [201] * 8 + [503] * 8
         assert all("Retry-After" in answer.headers for answer in answers if not answer.is_success)
 
-    in_house(test, ServeSettings(rate=0, max_sessions=8), stage=FakeStage(cost=Cost(0.1, 0.1)))
+    in_house(test, ServeSettings(rate=0, max_sessions=8), runtime=FakeRuntime(cost=Cost(0.1, 0.1)))
 
 
 def test_the_machine_sets_the_limit_where_nobody_does() -> None:
@@ -75,7 +75,7 @@ def test_the_machine_sets_the_limit_where_nobody_does() -> None:
         answer = await house.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.status_code == 503
 
-    in_house(test, stage=FakeStage(cost=Cost(20.0, 1.0)))
+    in_house(test, runtime=FakeRuntime(cost=Cost(20.0, 1.0)))
 
 
 def test_closing_twice_is_no_error() -> None:
@@ -84,7 +84,7 @@ def test_closing_twice_is_no_error() -> None:
         line = await house.connect(made)
         for _ in range(2):
             assert (await house.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
-        assert line.closed and house.stage.sessions[0].closed and len(house.lobby) == 0
+        assert line.closed and house.runtime.sessions[0].closed and len(house.manager) == 0
         assert (await house.http.get(f"/v1/sessions/{made['id']}")).status_code == 404
 
     in_house(test)
@@ -105,9 +105,9 @@ def test_who_never_connects_is_not_waited_for() -> None:
     async def test(house: House) -> None:
         await house.open()
         await house.pass_time(14)
-        assert len(house.lobby) == 1
+        assert len(house.manager) == 1
         await house.pass_time(2)
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test)
 
@@ -118,7 +118,7 @@ def test_an_offer_without_a_picture_is_not_waited_for_either() -> None:
         await house.http.post(made["whep_url"], content=OFFER, headers=SDP)
         assert house.seat(made).state == "connecting"
         await house.pass_time(16)
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test)
 
@@ -127,16 +127,16 @@ def test_who_vanishes_may_come_back_within_the_grace_time() -> None:
     async def test(house: House) -> None:
         made = await house.open()
         line = await house.connect(made)
-        house.stage.sessions[0].buffered_ms = 5_000
+        house.runtime.sessions[0].buffered_ms = 5_000
         line.vanish()
         await house.pass_time(29)
         assert house.seat(made).state == "lost"
         await house.connect(made)
         assert house.seat(made).state == "connected"
-        assert house.stage.sessions[0].buffered_ms == 5_000
-        house.stage.lines[-1].vanish()
+        assert house.runtime.sessions[0].buffered_ms == 5_000
+        house.runtime.lines[-1].vanish()
         await house.pass_time(31)
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test)
 
@@ -161,13 +161,13 @@ def test_a_session_in_which_nothing_happens_ends() -> None:
         await house.pass_time(50)
         await house.http.post(f"/v1/sessions/{made['id']}/interrupt")
         await house.pass_time(50)
-        assert len(house.lobby) == 1
-        house.stage.sessions[0].tell(FakeEvent("started"))
+        assert len(house.manager) == 1
+        house.runtime.sessions[0].tell(FakeEvent("started"))
         await house.pass_time(90)
-        assert len(house.lobby) == 1  # it speaks
-        house.stage.sessions[0].tell(FakeEvent("ended"))
+        assert len(house.manager) == 1  # it speaks
+        house.runtime.sessions[0].tell(FakeEvent("ended"))
         await house.pass_time(61)
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test, ServeSettings(rate=0, idle_timeout_s=60))
 
@@ -176,9 +176,9 @@ def test_no_session_lasts_for_ever() -> None:
     async def test(house: House) -> None:
         made = await house.open()
         await house.connect(made)
-        house.stage.sessions[0].tell(FakeEvent("started"))
+        house.runtime.sessions[0].tell(FakeEvent("started"))
         await house.pass_time(101)
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test, ServeSettings(rate=0, max_duration_s=100))
 
@@ -187,9 +187,9 @@ def test_a_session_that_closed_itself_is_seen_out() -> None:
     async def test(house: House) -> None:
         made = await house.open()
         await house.connect(made)
-        house.stage.sessions[0].close()
+        house.runtime.sessions[0].close()
         await house.pass_time(1)
-        assert len(house.lobby) == 0
+        assert len(house.manager) == 0
 
     in_house(test)
 
@@ -198,7 +198,7 @@ def test_late_frames_shut_the_door_until_all_is_calm() -> None:
     async def test(house: House) -> None:
         made = await house.open()
         await house.connect(made)
-        counts = house.stage.sessions[0].counts
+        counts = house.runtime.sessions[0].counts
 
         async def go_on(seconds: int, late: int) -> None:
             for _ in range(seconds):
@@ -210,7 +210,7 @@ def test_late_frames_shut_the_door_until_all_is_calm() -> None:
         answer = await house.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.status_code == 503
         await go_on(8, 0)
-        assert house.lobby._capacity.overload.raised
+        assert house.manager._capacity.overload.raised
         await go_on(12, 0)
         await house.open()
 
@@ -220,7 +220,7 @@ def test_late_frames_shut_the_door_until_all_is_calm() -> None:
 def test_nobody_comes_in_while_the_server_drains() -> None:
     async def test(house: House) -> None:
         await house.open()
-        house.lobby.draining = True
+        house.manager.draining = True
         assert (await house.http.get("/readyz")).status_code == 503
         assert (await house.http.get("/healthz")).status_code == 200
         answer = await house.http.post("/v1/sessions", json={"avatar": "face"})
@@ -239,14 +239,14 @@ def test_the_end_of_the_server_is_the_end_of_all_sessions(connected: bool) -> No
             if connected:
                 await house.connect(made)
 
-    in_house(test, stage=FakeStage(cost=Cost(1.0, 1.0)))
+    in_house(test, runtime=FakeRuntime(cost=Cost(1.0, 1.0)))
 
 
 def test_figures_of_a_session_and_of_all_there_were() -> None:
     async def test(house: House) -> None:
         made = await house.open()
         await house.connect(made)
-        session = house.stage.sessions[0]
+        session = house.runtime.sessions[0]
         here = f"/v1/sessions/{made['id']}"
         await house.http.get(here)
         session.counts.units, session.counts.late, session.buffered_ms = 50, 1, 700
@@ -268,7 +268,7 @@ def test_an_interrupt_is_timed_to_the_first_silent_unit() -> None:
     async def test(house: House) -> None:
         made = await house.open()
         await house.connect(made)
-        house.stage.sessions[0].tell(FakeEvent("started"))
+        house.runtime.sessions[0].tell(FakeEvent("started"))
         played = await house.http.post(f"/v1/sessions/{made['id']}/interrupt")
         assert played.json() == {"played_ms": 120}
         house.clock.advance(40)

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from lipstream.speech.articulation.noise_gate import NoiseFloor, SilenceGate
+from lipstream.speech.articulation.noise_gate import NoiseFloor, NoiseGate
 
 
-def run(gate: SilenceGate, loudness: float, presence: float, steps: int) -> float:
+def run(gate: NoiseGate, loudness: float, presence: float, steps: int) -> float:
     for _ in range(steps):
         opening = gate.step(loudness, presence)
     return opening
@@ -26,40 +26,40 @@ def test_the_floor_rises_slower_than_a_sentence_lasts() -> None:
 
 
 def test_a_stream_begins_shut_and_opens_within_two_steps_of_speech() -> None:
-    gate = SilenceGate()
+    gate = NoiseGate()
     assert run(gate, -60.0, 0.0, 10) == 0.0
     assert run(gate, -30.0, 1.0, 2) == 1.0
 
 
 def test_a_short_dip_between_sounds_does_not_shut() -> None:
-    gate = SilenceGate()
+    gate = NoiseGate()
     run(gate, -60.0, 0.0, 10)
     run(gate, -30.0, 1.0, 20)
     assert run(gate, -60.0, 0.9, 5) == 1.0
 
 
 def test_a_pause_shuts_when_both_witnesses_agree() -> None:
-    gate = SilenceGate()
+    gate = NoiseGate()
     run(gate, -60.0, 0.0, 10)
     run(gate, -30.0, 1.0, 20)
     assert run(gate, -60.0, 0.3, 10) == 0.0
 
 
 def test_the_network_keeps_quiet_speech_in_noise_open() -> None:
-    gate = SilenceGate()
+    gate = NoiseGate()
     run(gate, -40.0, 0.0, 20)
     run(gate, -36.0, 0.9, 5)
     assert run(gate, -36.0, 0.9, 10) == 1.0
 
 
 def test_half_a_second_at_the_floor_needs_no_network() -> None:
-    gate = SilenceGate()
+    gate = NoiseGate()
     run(gate, -60.0, 0.0, 10)
     run(gate, -30.0, 1.0, 20)
     assert run(gate, -60.0, 0.9, 30) == 0.0
 
 
 def test_a_loud_noise_that_is_no_speech_opens_nothing() -> None:
-    gate = SilenceGate()
+    gate = NoiseGate()
     run(gate, -60.0, 0.0, 10)
     assert run(gate, -20.0, 0.05, 50) == 0.0

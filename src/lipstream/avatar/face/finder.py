@@ -35,7 +35,7 @@ THOROUGH = 2  # so many tile sizes are scanned even when a face was found alread
 CANDIDATE, CONFIRMED = 0.3, 0.5  # detector thresholds of the scan and of the second look
 SECOND_LOOK = 2.5  # its window is so many times the candidate's box
 PER_SCALE = 12  # candidates of one tile size that get a second look
-SMALLEST_TILE = 64  # pixels; faces that need smaller ones have a few pixels between the eyes
+MIN_TILE = 64  # pixels; faces that need smaller ones have a few pixels between the eyes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +132,7 @@ def _tiles(image: Image, share: float) -> Iterator[Square]:
     """Windows of `share` of the longer side that overlap by half and cover the picture."""
     height, width = image.shape[:2]
     side = max(height, width) * share
-    if side < SMALLEST_TILE and share < 1:
+    if side < MIN_TILE and share < 1:
         return
     for y in _centres(height, side):
         for x in _centres(width, side):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Plane: TypeAlias = NDArray[np.complex128]  # (frames, points) positions x + iy
 
-LONGEST_GAP = 5  # frames; a longer absence is not guessed
+MAX_GAP = 5  # frames; a longer absence is not guessed
 
 # Widths of the Gaussian windows in frames, and the degree of the polynomial fitted inside them.
 # Degree 2 follows accelerating motion. The head's pose is the mean over the rigid points and so
@@ -50,13 +50,13 @@ def runs(present: Sequence[bool], shots: Sequence[int]) -> list[slice]:
 
 
 def fill_gaps(track: Sequence[Floats | None], shots: Sequence[int]) -> list[Floats | None]:
-    """Faces missing for up to `LONGEST_GAP` frames inside a shot, on a straight line between."""
+    """Faces missing for up to `MAX_GAP` frames inside a shot, on a straight line between."""
     filled = list(track)
     stretches = runs([points is not None for points in track], shots)
     for before, after in zip(stretches, stretches[1:], strict=False):
         gap = after.start - before.stop
         first, last = track[before.stop - 1], track[after.start]
-        if first is None or last is None or gap > LONGEST_GAP:
+        if first is None or last is None or gap > MAX_GAP:
             continue
         if shots[before.start] != shots[after.start]:
             continue

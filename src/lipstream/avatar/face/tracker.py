@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lipstream.avatar.face.landmarks import RIGID, eye_distance
-from lipstream.avatar.face.smoothing import LONGEST_GAP
+from lipstream.avatar.face.smoothing import MAX_GAP
 
 if TYPE_CHECKING:
     from lipstream.avatar.face.finder import Face, FaceFinder
@@ -35,7 +35,7 @@ BROAD_SEARCH_EVERY = 5  # frames, once a face has been lost for so long
 PATIENCE = 25
 
 
-class CutWatch:
+class ShotDetector:
     """Tells from picture to picture whether a new shot has begun."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class CutWatch:
         return cut
 
 
-class Follower:
+class FaceTracker:
     """Finds one person in the first picture and stays with them; the largest face is chosen.
 
     Nothing recognises people: after a cut or a long absence the largest face is taken again.
@@ -76,7 +76,7 @@ class Follower:
         self.shot = 0
         self._finder = finder
         self._smallest = smallest
-        self._watch = CutWatch()
+        self._watch = ShotDetector()
         self._last: Face | None = None  # where the person was last seen in this shot
         self._motion = np.zeros(2, np.float32)  # pixels per frame, up to the last sighting
         self._absent = 0  # frames since then
@@ -89,7 +89,7 @@ class Follower:
         if face is None:
             self._absent += 1
             return None
-        if self._last is not None and self._absent <= LONGEST_GAP:
+        if self._last is not None and self._absent <= MAX_GAP:
             moved = _centre(face) - _centre(self._last)
             steps = self._absent + 1
             if _jumped(self._last, face, self._motion * steps, steps):
@@ -114,7 +114,7 @@ class Follower:
         if self._absent > PATIENCE and self._absent % BROAD_SEARCH_EVERY:
             return None
         faces = self._finder.find(image, self._smallest)
-        if self._last is None or self._absent > LONGEST_GAP:
+        if self._last is None or self._absent > MAX_GAP:
             return faces[0] if faces else None
         last = self._last
         same = [face for face in faces if _plausible(last, face, self._absent + 1)]

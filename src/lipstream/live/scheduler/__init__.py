@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from lipstream.live.scheduler.jobs import Heard, Hearing
-from lipstream.live.scheduler.scheduler import Batcher, BatcherCounts, DrawnBatch
-from lipstream.live.scheduler.session_queue import Drawing, Lane, Listening
+from lipstream.live.scheduler.jobs import EncodeResult, UtteranceEncoder
+from lipstream.live.scheduler.scheduler import RenderedBatch, Scheduler, SchedulerCounts
+from lipstream.live.scheduler.session_queue import EncodeJob, RenderJob, SessionQueue
 
 __all__ = [
-    "Batcher",
-    "BatcherCounts",
-    "Drawing",
-    "DrawnBatch",
-    "Heard",
-    "Hearing",
-    "Lane",
-    "Listening",
+    "Scheduler",
+    "SchedulerCounts",
+    "RenderJob",
+    "RenderedBatch",
+    "EncodeResult",
+    "UtteranceEncoder",
+    "SessionQueue",
+    "EncodeJob",
 ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 # What was late is answered with so much more time for all, at most so often and so much; taken back
 # by this for each frame in time, so that about one frame in 400 is late under a heavy load.
-STEP_MS, EVERY_MS, MOST_MS, DECAY_MS = 20, 100, 240, 0.05
+STEP_MS, EVERY_MS, MAX_MS, DECAY_MS = 20, 100, 240, 0.05
 
 
-class Reserve:
+class Headroom:
     """Grows when frames are late and shrinks slowly while they are not.
 
     Alone, a session answers at once; beside others, it leaves them time for theirs.
@@ -25,7 +25,7 @@ class Reserve:
         """A frame was late. Several at a time have one cause."""
         if now_ms - self._grown_ms >= EVERY_MS:
             self._grown_ms = now_ms
-            self._reserve = min(self._reserve + STEP_MS, MOST_MS)
+            self._reserve = min(self._reserve + STEP_MS, MAX_MS)
 
     def shrink(self, frames: int) -> None:
         """So many frames came in time."""

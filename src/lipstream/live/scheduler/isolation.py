@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from lipstream.rendering.base import FrameRequest, PendingPictures, PipelinedRenderer
 
 if TYPE_CHECKING:
-    from lipstream.live.scheduler.session_queue import Drawing, Lane
+    from lipstream.live.scheduler.session_queue import RenderJob, SessionQueue
     from lipstream.media.image import Picture
 
 _Item = TypeVar("_Item")
@@ -35,20 +35,20 @@ def each(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Begun:
-    """A batch that the renderer's device is drawing."""
+class PendingBatch:
+    """A batch that the renderer's device is job."""
 
-    frames: list[tuple[Lane, Drawing]]
+    frames: list[tuple[SessionQueue, RenderJob]]
     pending: PendingPictures | Exception  # or why it could not be begun
     began_ms: int
 
     @classmethod
     def begin(
-        cls, renderer: PipelinedRenderer, frames: list[tuple[Lane, Drawing]], now_ms: int
-    ) -> Begun:
+        cls, renderer: PipelinedRenderer, frames: list[tuple[SessionQueue, RenderJob]], now_ms: int
+    ) -> PendingBatch:
         """Never raises: what `renderer` raises is kept for `finish`."""
         try:
-            pending = renderer.begin([drawing.request for _, drawing in frames])
+            pending = renderer.begin([job.request for _, job in frames])
         except Exception as error:  # whatever a backend raises is told to those concerned
             return cls(frames, error, now_ms)
         return cls(frames, pending, now_ms)
@@ -65,4 +65,4 @@ class Begun:
                 raise pending
             return pending.finish()
 
-        return each([drawing.request for _, drawing in self.frames], wait)
+        return each([job.request for _, job in self.frames], wait)

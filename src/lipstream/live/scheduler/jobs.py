@@ -21,15 +21,15 @@ _FULL_SCALE = np.float32(32768)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class EncodeResult:
     """What one piece of an utterance added."""
 
     sound: NDArray[np.int16]  # (n,) 48 kHz mono: the original, resampled once
-    mouths: tuple[Floats, ...]  # one conditioning per frame whose look-ahead is there now
+    conditionings: tuple[Floats, ...]  # one conditioning per frame whose look-ahead is there now
 
 
-class Hearing:
-    """What an utterance has left behind so far. Used by the batcher's thread alone.
+class UtteranceEncoder:
+    """What an utterance has left behind so far. Used by the scheduler's thread alone.
 
     The sound that the listener gets depends on the samples only, never on how they were cut; so do
     the segments.

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from lipstream.live.session.session import Session
-from lipstream.live.session.types import Listener, SessionCounts, SessionEvent, SessionLimits, Unit
+from lipstream.live.session.types import (
+    EventListener,
+    SessionCounts,
+    SessionEvent,
+    SessionLimits,
+    Unit,
+)
 
-__all__ = ["Listener", "Session", "SessionCounts", "SessionEvent", "SessionLimits", "Unit"]
+__all__ = ["EventListener", "Session", "SessionCounts", "SessionEvent", "SessionLimits", "Unit"]

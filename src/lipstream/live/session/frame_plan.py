@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.live.scheduler import Drawing, Lane
+from lipstream.live.scheduler import RenderJob, SessionQueue
 from lipstream.live.session.types import SessionLimits
 from lipstream.live.session.utterance import Utterance
 from lipstream.rendering.base import FrameRequest
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 
 LEVELS = 3  # steps of strength between rest and speech, one frame each
 WORTHWHILE = 2  # units by which a start must come sooner for it to be planned again
-LEAST_RESERVE_MS, MOST_RESERVE_MS = 10, 400  # from planning a beginning to its first unit
+MIN_RESERVE_MS, MAX_RESERVE_MS = 10, 400  # from planning a beginning to its first unit
 
 
-class Slot(Drawing):
+class PlannedUnit(RenderJob):
     """One unit that is planned."""
 
-    __slots__ = ("beginning", "mouth", "spare", "utterance")
+    __slots__ = ("beginning", "conditioning", "spare", "utterance")
 
     def __init__(self, request: FrameRequest, due: int, utterance: Utterance | None = None) -> None:
         super().__init__(request, due)
         self.utterance = utterance  # whose sound is heard; None for silence
-        self.mouth: Floats | None = None  # a frame of the utterance, not what follows it
+        self.conditioning: Floats | None = None  # a frame of the utterance, not what follows it
         self.beginning = False  # speech starts here, or goes on after a pause
-        self.spare: Slot | None = None  # the rest that was planned here before
+        self.spare: PlannedUnit | None = None  # the rest that was planned here before
 
 
-class Plan:
+class FramePlan:
     """The next units in order, the first of them due next; at most `limits.ahead` of them.
 
     One utterance at a time is in it; `speech` is the one, from when it is begun until it is over,
@@ -43,22 +43,28 @@ class Plan:
     """
 
     def __init__(
-        self, avatar: Avatar, lane: Lane, limits: SessionLimits, on_hole: Callable[[], None]
+        self,
+        avatar: Avatar,
+        queue: SessionQueue,
+        limits: SessionLimits,
+        on_hole: Callable[[], None],
     ) -> None:
-        self.slots: deque[Slot] = deque()
+        self.slots: deque[PlannedUnit] = deque()
         self.speech: Utterance | None = None
         self.flowing = False  # units of `speech` are planned one after the other
-        self.shown: Slot | None = None  # the last unit given out that was not rest, if none since
+        self.shown: PlannedUnit | None = (
+            None  # the last unit given out that was not rest, if none since
+        )
         self._avatar = avatar
-        self._lane = lane
+        self._queue = queue
         self._limits = limits
         self._on_hole = on_hole
         self._slips = 0  # times in a row that a beginning was put off
         self._start = 0  # index of the unit at which `speech` begins or goes on
-        self._spares: deque[Slot] = deque()  # rests that were planned from there on
+        self._spares: deque[PlannedUnit] = deque()  # rests that were planned from there on
         self._level = 0  # of strength, of the last unit planned
-        self._mouth: Floats | None = None  # the last one planned
-        self._reserve = LEAST_RESERVE_MS
+        self._conditioning: Floats | None = None  # the last one planned
+        self._reserve = MIN_RESERVE_MS
 
     def begin(self, utterance: Utterance, next_index: int, origin: int, earliest: int) -> None:
         """Let `utterance` start, or go on, when its first frame can be there from `earliest` ms."""
@@ -66,7 +72,7 @@ class Plan:
         self._spares.clear()
         while len(self.slots) > start - next_index and self._last_rests():
             rest = self.slots.pop()
-            rest.wanted = False
+            rest.cancelled = True
             self._spares.appendleft(rest)
         self.speech, self.flowing = utterance, True
         self._start = max(start, next_index + len(self.slots))
@@ -79,7 +85,7 @@ class Plan:
         sooner = max(next_index, self._first_unit(origin, earliest))
         if self.speech is None or self._start - sooner < WORTHWHILE:
             return
-        # A mouth that is closing is not cut short.
+        # A conditioning that is closing is not cut short.
         closing = [
             index
             for index, slot in enumerate(self.slots, next_index + 1)
@@ -96,7 +102,7 @@ class Plan:
         for index, slot in enumerate(self.slots, next_index):
             slot.due = origin + UNIT_MS * index
 
-    def take(self, missed: int) -> Slot | None:
+    def take(self, missed: int) -> PlannedUnit | None:
         """The unit that is due, None where there is nothing to show but the last picture again.
 
         `missed` is how many units in a row have had no picture of their own.
@@ -113,7 +119,7 @@ class Plan:
             if not self._may_begin(slot, missed):
                 return self._slip(slot)
             self._slips = 0
-            self._reserve = max(self._reserve - LEAST_RESERVE_MS, LEAST_RESERVE_MS)
+            self._reserve = max(self._reserve - MIN_RESERVE_MS, MIN_RESERVE_MS)
         if slot.picture is None and slot.error is None and missed >= self._limits.patience:
             self._pause(slot)
             return None
@@ -121,12 +127,12 @@ class Plan:
         return slot
 
     def fill(self, next_index: int, origin: int) -> None:
-        """Plan as far ahead as is allowed and known, and have it drawn.
+        """FramePlan as far ahead as is allowed and known, and have it drawn.
 
         `next_index` is the unit due next, `origin` the time of unit 0 in ms.
         """
         index, stop = next_index + len(self.slots), next_index + self._limits.ahead
-        fresh: list[Slot] = []
+        fresh: list[PlannedUnit] = []
         while index < stop:
             if self._level <= 1 and not self.flowing:
                 fresh += [self._rest(one, origin + UNIT_MS * one) for one in range(index, stop)]
@@ -138,28 +144,28 @@ class Plan:
             index += 1
         if fresh:
             self.slots.extend(fresh)
-            self._lane.draw(fresh)
+            self._queue.draw(fresh)
 
     def unplan(self) -> None:
         """Throw away all that is planned; what would have been said goes back to be planned again.
 
-        Speech pauses; the mouth closes from where it is.
+        SpeechQueue pauses; the conditioning closes from where it is.
         """
         while self.slots:
             self._discard(self.slots.pop())
         self.flowing = False
         self._spares.clear()
-        self._level, self._mouth = 0, None
+        self._level, self._conditioning = 0, None
         if self.shown is not None and self.shown.request.conditioning is not None:
             self._level = round(self.shown.request.strength * LEVELS)
-            self._mouth = self.shown.request.conditioning
+            self._conditioning = self.shown.request.conditioning
 
     def finish(self) -> None:
         """All of the utterance was said."""
         self.speech, self.flowing = None, False
 
     def stop(self) -> None:
-        """Nothing more of the utterance will be said: the mouth closes in two frames."""
+        """Nothing more of the utterance will be said: the conditioning closes in two frames."""
         self.unplan()
         self._level = min(self._level, LEVELS - 1)
         self.speech = None
@@ -167,7 +173,7 @@ class Plan:
     def skip(self, next_index: int) -> None:
         """The timeline goes on at `next_index` after a stall.
 
-        Speech that is drawn is shown at once; all else is planned again.
+        SpeechQueue that is drawn is shown at once; all else is planned again.
         """
         said, begins = False, False
         while self.slots and not (self.slots[-1].utterance and self.slots[-1].picture is not None):
@@ -180,7 +186,7 @@ class Plan:
         self.flowing = (self.flowing or said) and not begins
         self._start = min(self._start, next_index)
 
-    def _may_begin(self, slot: Slot, missed: int) -> bool:
+    def _may_begin(self, slot: PlannedUnit, missed: int) -> bool:
         """The first frames are drawn, or have failed, or were waited for long enough.
 
         While nothing at all is drawn, not even idle frames, there is no end to waiting.
@@ -190,19 +196,19 @@ class Plan:
             return True
         return self._slips >= self._limits.patience > missed
 
-    def _slip(self, slot: Slot) -> Slot | None:
-        """Speech cannot begin at `slot` yet: what was planned there before is shown.
+    def _slip(self, slot: PlannedUnit) -> PlannedUnit | None:
+        """SpeechQueue cannot begin at `slot` yet: what was planned there before is shown.
 
         It gets more time from now on.
         """
         self._slips += 1
-        self._reserve = min(self._reserve + UNIT_MS, MOST_RESERVE_MS)
+        self._reserve = min(self._reserve + UNIT_MS, MAX_RESERVE_MS)
         self.slots.appendleft(slot)
         self.unplan()
         return slot.spare
 
-    def _pause(self, slot: Slot | None) -> None:
-        """Speech waits at `slot` until enough of it is ready again."""
+    def _pause(self, slot: PlannedUnit | None) -> None:
+        """SpeechQueue waits at `slot` until enough of it is ready again."""
         if slot is not None:
             self.slots.appendleft(slot)
         self.unplan()
@@ -215,19 +221,19 @@ class Plan:
         return self.slots[-1].request.conditioning is None
 
     @staticmethod
-    def _discard(slot: Slot) -> None:
-        slot.wanted = False
+    def _discard(slot: PlannedUnit) -> None:
+        slot.cancelled = True
         if slot.utterance is not None:
-            slot.utterance.put_back(slot.mouth)
+            slot.utterance.put_back(slot.conditioning)
 
-    def _slot(self, index: int, due: int) -> Slot | None:
+    def _slot(self, index: int, due: int) -> PlannedUnit | None:
         """What unit `index` will be; None when that is not known yet."""
         tail = None
         if self.flowing and index >= self._start:
             assert self.speech is not None
-            mouth = self.speech.next_mouth()
-            if mouth is not None:
-                return self._speech(index, due, mouth)
+            conditioning = self.speech.next_conditioning()
+            if conditioning is not None:
+                return self._speech(index, due, conditioning)
             if not self.speech.complete:
                 return None
             if self.speech.next_tail():
@@ -237,18 +243,20 @@ class Plan:
         if self._level > 1:
             self._level -= 1
             strength = self._level / LEVELS
-            return Slot(FrameRequest(self._avatar, index, self._mouth, strength), due, tail)
+            return PlannedUnit(
+                FrameRequest(self._avatar, index, self._conditioning, strength), due, tail
+            )
         return self._rest(index, due, tail)
 
-    def _rest(self, index: int, due: int, tail: Utterance | None = None) -> Slot:
-        self._level, self._mouth = 0, None
-        return Slot(FrameRequest(self._avatar, index, None), due, tail)
+    def _rest(self, index: int, due: int, tail: Utterance | None = None) -> PlannedUnit:
+        self._level, self._conditioning = 0, None
+        return PlannedUnit(FrameRequest(self._avatar, index, None), due, tail)
 
-    def _speech(self, index: int, due: int, mouth: Floats) -> Slot:
-        self._level, self._mouth = min(index - self._start + 1, LEVELS), mouth
-        request = FrameRequest(self._avatar, index, mouth, self._level / LEVELS)
-        slot = Slot(request, due, self.speech)
-        slot.mouth = mouth
+    def _speech(self, index: int, due: int, conditioning: Floats) -> PlannedUnit:
+        self._level, self._conditioning = min(index - self._start + 1, LEVELS), conditioning
+        request = FrameRequest(self._avatar, index, conditioning, self._level / LEVELS)
+        slot = PlannedUnit(request, due, self.speech)
+        slot.conditioning = conditioning
         slot.beginning = index == self._start
         if self._spares:
             slot.spare = self._spares.popleft()

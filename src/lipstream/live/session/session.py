@@ -11,12 +11,12 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import OptionError
 from lipstream.live.clock import Clock
-from lipstream.live.scheduler import Batcher
-from lipstream.live.session.frame_plan import Plan, Slot
-from lipstream.live.session.speech_queue import Speech
+from lipstream.live.scheduler import Scheduler
+from lipstream.live.session.frame_plan import FramePlan, PlannedUnit
+from lipstream.live.session.speech_queue import SpeechQueue
 from lipstream.live.session.types import (
     EventKind,
-    Listener,
+    EventListener,
     SessionCounts,
     SessionEvent,
     SessionLimits,
@@ -41,33 +41,32 @@ SILENCE.flags.writeable = False
 class Session:
     """Plays what is pushed, on one clock, and idles in between.
 
-    Speech is heard and drawn only a few frames ahead of its time. An utterance starts when its
+    SpeechQueue is heard and drawn only a few frames ahead of its time. An utterance starts when its
     first frames are ready. Picture and sound of a unit belong together: a frame that is late is
     replaced by the one before while the sound goes on; when too many are late, or the speech pushed
     runs out, both wait. The timeline itself never waits: between words it is filled with idle
     motion and silence, and after a stall it leaves units out but no words.
 
-    All but the batcher's own work happens on the thread of one event loop.
+    All but the scheduler's own work happens on the thread of one event loop.
     """
 
     def __init__(
         self,
         avatar: Avatar,
-        batcher: Batcher,
+        scheduler: Scheduler,
         *,
         clock: Clock | None = None,
         limits: SessionLimits | None = None,
     ) -> None:
         self.avatar = avatar
         self.counts = SessionCounts()
-        self.generation = 0  # counts interrupts; what belongs to an older one is stale
         self.closed = False
         self.limits = limits or SessionLimits()
-        self._batcher = batcher
-        self._clock = clock or batcher.clock  # must show the time of the batcher's
-        self._lane = batcher.open()
-        self._plan = Plan(avatar, self._lane, self.limits, self._hole)
-        self._speech = Speech(avatar, batcher, self._lane, self.limits)
+        self._scheduler = scheduler
+        self._clock = clock or scheduler.clock  # must show the time of the scheduler's
+        self._queue = scheduler.open()
+        self._plan = FramePlan(avatar, self._queue, self.limits, self._hole)
+        self._speech = SpeechQueue(avatar, scheduler, self._queue, self.limits)
         self._few = self.limits.ahead // 2  # units planned; at so few, more are
         self._fading: NDArray[np.int16] | None = None  # the sound after an interrupt
         self._picture: Image | None = None  # the last one given out
@@ -76,7 +75,7 @@ class Session:
         self._next = 0  # index of the next unit
         self._missed = 0  # units in a row without a picture of their own
         self._troubled = False  # idle frames cannot be drawn, and the listeners know
-        self._listeners: list[Listener] = []
+        self._listeners: list[EventListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None  # of the pump
         self._pumps = 0  # how many were opened; only the last one works
 
@@ -87,7 +86,7 @@ class Session:
 
     @property
     def buffered_ms(self) -> int:
-        """Speech that was pushed and not given out yet."""
+        """SpeechQueue that was pushed and not given out yet."""
         return self._speech.buffered_ms
 
     def push(self, chunk: AudioChunk) -> None:
@@ -99,7 +98,7 @@ class Session:
         if self.closed:
             raise OptionError("this session is closed; open a new one to speak.")
         now_ms = self._clock.now_ms()
-        self._speech.push(chunk, self.generation, now_ms)
+        self._speech.push(chunk, now_ms)
         self.counts.utterances = self._speech.begun
         self._prepare(now_ms)
 
@@ -121,7 +120,6 @@ class Session:
         The sound fades out within 20 ms of the next unit, the mouth closes within three frames.
         Returns how much of the utterance was given out, ms; 0 when nothing plays.
         """
-        self.generation += 1
         if not self._speech.waiting:
             return 0
         first = self._speech.waiting[0]
@@ -134,7 +132,7 @@ class Session:
         self._prepare(self._clock.now_ms())
         return first.played_ms
 
-    def add_listener(self, listener: Listener) -> Callable[[], None]:
+    def add_listener(self, listener: EventListener) -> Callable[[], None]:
         """Call `listener` with every event, on the event loop's thread; returns a remover."""
         self._listeners.append(listener)
 
@@ -205,7 +203,7 @@ class Session:
             self.closed = True
             self._plan.stop()
             self._speech.clear()
-            self._lane.close()
+            self._queue.close()
             self._listeners.clear()
 
     def _open_timeline(self, now_ms: int) -> bool:
@@ -243,12 +241,12 @@ class Session:
             self._emit("started", utterance.number, 0)
         return utterance.read()
 
-    def _repeat(self, slot: Slot | None) -> Image:
+    def _repeat(self, slot: PlannedUnit | None) -> Image:
         """The picture for a unit whose own is not there."""
         self.counts.repeated += 1
         self._missed += 1
         if slot is not None:
-            slot.wanted = False
+            slot.cancelled = True
             self.counts.dropped += 1
             if slot.error is not None:
                 self._tell_failure(slot.utterance)
@@ -284,10 +282,10 @@ class Session:
 
     def _earliest(self, utterance: Utterance, now_ms: int) -> int:
         """When `utterance` may begin, if its first frames are asked for at `now_ms`."""
-        return max(now_ms + self._batcher.drawing_ms, self._speech.begins_at(utterance))
+        return max(now_ms + self._scheduler.drawing_ms, self._speech.begins_at(utterance))
 
     def _wake(self) -> None:
-        """Called on the batcher's thread when speech was heard that somebody waits for."""
+        """Called on the scheduler's thread when speech was heard that somebody waits for."""
         if (loop := self._loop) is not None:
             call_on(loop, self._woken)
 

@@ -9,34 +9,36 @@ from itertools import islice
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import BufferFullError
-from lipstream.live.scheduler import Batcher, Lane
+from lipstream.live.scheduler import Scheduler, SessionQueue
 from lipstream.live.session.types import SessionLimits
 from lipstream.live.session.utterance import Utterance, check_rate
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import resampling_ms
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE, UNIT_MS
 
-PLENTY_MS = 400  # of speech in hand: it seems to come faster than it is spoken
-SPARE_MS = 20  # for chunks that come late, and for drawing
+BURST_MS = 400  # of speech in hand: it seems to come faster than it is spoken
+SPARE_MS = 20  # for chunks that come late, and for job
 RESAMPLING_UNITS = 5  # that a resampler may hold back
 
 
-class Speech:
+class SpeechQueue:
     """Utterances that are not over; the first of them plays.
 
     Holds `limits.buffer_s` of speech and refuses more. Only a few frames ahead of playback are
-    given to the batcher, so that an interrupt wastes little.
+    given to the scheduler, so that an interrupt wastes little.
     """
 
-    def __init__(self, avatar: Avatar, batcher: Batcher, lane: Lane, limits: SessionLimits) -> None:
+    def __init__(
+        self, avatar: Avatar, scheduler: Scheduler, queue: SessionQueue, limits: SessionLimits
+    ) -> None:
         self.waiting: deque[Utterance] = deque()
         self.begun = 0  # utterances so far
-        self.most_ms = int(limits.buffer_s * 1000)
+        self.max_ms = int(limits.buffer_s * 1000)
         self._avatar = avatar
-        self._batcher = batcher
-        self._lane = lane
+        self._scheduler = scheduler
+        self._queue = queue
         self._limits = limits
-        self._plan = batcher.engine.backend.encoder.plan
+        self._plan = scheduler.engine.backend.encoder.plan
         self._open: Utterance | None = None  # the last one, as long as it has not ended
         self._later_ms = 0  # in all utterances but the first
         self._caution = 0  # frames that holes have added to `limits.lead`
@@ -55,7 +57,7 @@ class Speech:
         """What was pushed and not given out."""
         return self.waiting[0].waiting_ms + self._later_ms if self.waiting else 0
 
-    def push(self, chunk: AudioChunk, generation: int, now_ms: int) -> None:
+    def push(self, chunk: AudioChunk, now_ms: int) -> None:
         """Take the next piece; see `Session.push`."""
         if self._open is not None:
             check_rate(self._open, chunk.sample_rate)
@@ -64,13 +66,13 @@ class Speech:
         length = len(chunk) * 1000 // chunk.sample_rate
         if self._open is None:
             length = max(length, UNIT_MS)
-        if self.buffered_ms + length > self.most_ms:
+        if self.buffered_ms + length > self.max_ms:
             raise BufferFullError(
                 f"{self.buffered_ms} ms of speech wait already and {length} ms more would pass the "
-                f"limit of {self.most_ms} ms; push on when some of it was played."
+                f"limit of {self.max_ms} ms; push on when some of it was played."
             )
         if self._open is None:
-            hearing = self._batcher.hearing(self._avatar, chunk.sample_rate, generation)
+            hearing = self._scheduler.hearing(self._avatar, chunk.sample_rate)
             self.begun += 1
             self._open = Utterance(self.begun, hearing, chunk.sample_rate, now_ms)
             self.waiting.append(self._open)
@@ -91,7 +93,7 @@ class Speech:
 
     async def room(self, ms: int) -> None:
         """Return when `ms` more may be pushed, or all that can wait at once."""
-        while self.buffered_ms + min(ms, self.most_ms) > self.most_ms:
+        while self.buffered_ms + min(ms, self.max_ms) > self.max_ms:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
@@ -123,14 +125,14 @@ class Speech:
             self._make_room()
 
     def feed(self, now_ms: int, wake: Callable[[], None] | None) -> None:
-        """Let the batcher hear what comes next; it calls `wake` if somebody waits for that."""
+        """Let the scheduler hear what comes next; it calls `wake` if somebody waits for that."""
         for utterance in islice(self.waiting, 2):
             lead = self.lead(utterance)
             utterance.feed(
-                self._lane,
+                self._queue,
                 self._ahead(lead),
                 now_ms,
-                wake if len(utterance.mouths) < lead else None,
+                wake if len(utterance.conditionings) < lead else None,
             )
             if utterance.unfed:
                 break
@@ -157,7 +159,7 @@ class Speech:
             lead = max(lead, utterance.longest_chunk_ms // UNIT_MS + 2) + self._caution
         if self._plan.step > 1:
             lead = max(lead, self._plan.step + 1)
-        return min(lead, self._limits.most_lead)
+        return min(lead, self._limits.max_lead)
 
     def begins_at(self, utterance: Utterance) -> int:
         """The time, in ms, from which `utterance` may begin without running out at once.
@@ -166,15 +168,15 @@ class Speech:
         comes as fast as it is spoken therefore lasts, in chunks of any size, when it begins so much
         after the first of them; speech that comes faster need not wait.
         """
-        if utterance.ended or utterance.holes or utterance.waiting_ms >= PLENTY_MS:
+        if utterance.ended or utterance.holes or utterance.waiting_ms >= BURST_MS:
             return utterance.opened_ms
         heard = self.look_ahead_ms + resampling_ms(utterance.rate)
         needed = max(heard, resampling_ms(utterance.rate, SOUND_RATE)) + UNIT_MS
-        spare = SPARE_MS + self._batcher.reserve_ms + self._caution * UNIT_MS
+        spare = SPARE_MS + self._scheduler.reserve_ms + self._caution * UNIT_MS
         return utterance.opened_ms + needed + spare
 
     def _ahead(self, lead: int) -> int:
-        """Frames whose sound the batcher may have beyond those planned."""
+        """Frames whose sound the scheduler may have beyond those planned."""
         look_ahead = -(-self.look_ahead_ms // UNIT_MS) + RESAMPLING_UNITS + 1
         return max(self._limits.heard_ahead, lead) + look_ahead
 

@@ -36,7 +36,7 @@ class SessionEvent:
     played_ms: int  # of the utterance, so far
 
 
-Listener: TypeAlias = Callable[[SessionEvent], None]
+EventListener: TypeAlias = Callable[[SessionEvent], None]
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class SessionLimits:
 
     buffer_s: float = 60.0  # of speech that waits; more is refused
     lead: int = 2  # frames that are heard before an utterance starts, at least
-    most_lead: int = 30  # to which holes and large chunks may raise `lead`
+    max_lead: int = 30  # to which holes and large chunks may raise `lead`
     ahead: int = 6  # units that are planned and drawn before they are due
     heard_ahead: int = 8  # frames of speech that are heard before they are due
     patience: int = 5  # frames in a row that may be late before sound and picture both wait

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.errors import AudioError
-from lipstream.live.scheduler import Hearing, Lane, Listening
+from lipstream.live.scheduler import EncodeJob, SessionQueue, UtteranceEncoder
 from lipstream.timeline import SOUND_RATE, UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ _FADE = np.linspace(1, 0, SOUND_RATE * 20 // 1000, dtype=np.float32)
 
 
 class Utterance:
-    """Speech on its way: waiting -> being heard -> mouths and sound -> played.
+    """SpeechQueue on its way: waiting -> being heard -> conditionings and sound -> played.
 
     Bounded by the session, which refuses more than it may hold and lets only a few frames ahead of
     playback be heard.
     """
 
-    def __init__(self, number: int, hearing: Hearing, sample_rate: int, now_ms: int) -> None:
+    def __init__(
+        self, number: int, hearing: UtteranceEncoder, sample_rate: int, now_ms: int
+    ) -> None:
         self.number = number
         self.rate = sample_rate
         self.opened_ms = now_ms  # when its first samples came
@@ -39,7 +41,7 @@ class Utterance:
         self.failed_to_draw = False
         self.holes = 0  # times that it had to wait in its middle
         self.longest_chunk_ms = 0  # rounded down
-        self.mouths: deque[Floats] = deque()  # conditionings of frames heard but not planned
+        self.conditionings: deque[Floats] = deque()  # conditionings of frames heard but not planned
         self.planned = 0  # frames
         self.played = 0  # samples at 48 kHz, padding not counted
         self._units = 0  # given out
@@ -50,7 +52,7 @@ class Utterance:
         self._pushed = 0  # samples at `rate`
         self._fed = 0
         self._finishing = False  # the last piece is being heard
-        self._listenings: deque[Listening] = deque()
+        self._encode_jobs: deque[EncodeJob] = deque()
         self._sound: deque[NDArray[np.int16]] = deque()
         self._heard = 0  # samples at 48 kHz
         self._tail = 0  # units planned beyond the last frame
@@ -75,11 +77,11 @@ class Utterance:
     def over(self) -> bool:
         """All was given out."""
         units = max(self.planned, -(-self._heard // UNIT_SAMPLES))
-        return self.complete and not self.mouths and self._units >= units
+        return self.complete and not self.conditionings and self._units >= units
 
     @property
     def unfed(self) -> bool:
-        """Some of it has not been given to the batcher."""
+        """Some of it has not been given to the scheduler."""
         return self._fed < self._pushed or not self._finishing
 
     def push(self, samples: Floats) -> None:
@@ -96,8 +98,10 @@ class Utterance:
             block[start : start + len(part)] = part
             self._room -= len(part)
 
-    def feed(self, lane: Lane, ahead: int, now_ms: int, wake: Callable[[], None] | None) -> None:
-        """Let the batcher hear up to `ahead` frames beyond those planned."""
+    def feed(
+        self, queue: SessionQueue, ahead: int, now_ms: int, wake: Callable[[], None] | None
+    ) -> None:
+        """Let the scheduler hear up to `ahead` frames beyond those planned."""
         until = (self.planned + ahead) * self.rate * UNIT_MS // 1000
         while not self._finishing:
             count = min(self._pushed, until) - self._fed
@@ -105,38 +109,40 @@ class Utterance:
             last = self.ended and self._fed + max(count, 0) == self._pushed
             if count <= 0 and not last:
                 return
-            due = now_ms + UNIT_MS * len(self.mouths)
-            listening = Listening(self._hearing, self._next(max(count, 0)), last, due, wake)
+            due = now_ms + UNIT_MS * len(self.conditionings)
+            job = EncodeJob(self._hearing, self._next(max(count, 0)), last, due, wake)
             self._finishing = last
-            self._listenings.append(listening)
-            lane.listen(listening)
+            self._encode_jobs.append(job)
+            queue.listen(job)
 
     def collect(self) -> None:
         """Take what was heard since the last call."""
-        while self._listenings and self._listenings[0].done:
-            listening = self._listenings.popleft()
-            if listening.heard is None:
+        while self._encode_jobs and self._encode_jobs[0].done:
+            job = self._encode_jobs.popleft()
+            if job.heard is None:
                 self.failed_to_hear = True
                 self.forget()
                 return
-            self.mouths.extend(listening.heard.mouths)
-            if len(listening.heard.sound):
-                self._sound.append(listening.heard.sound)
-                self._heard += len(listening.heard.sound)
-            self.complete = listening.last
+            self.conditionings.extend(job.heard.conditionings)
+            if len(job.heard.sound):
+                self._sound.append(job.heard.sound)
+                self._heard += len(job.heard.sound)
+            self.complete = job.last
 
     def ready(self, lead: int) -> bool:
         """Enough was heard to begin or to go on, or the rest of it."""
         if self.complete:
-            return bool(self.mouths) or self._heard > (self.planned + self._tail) * UNIT_SAMPLES
-        return len(self.mouths) >= lead and self._sounds(self.planned + lead)
+            return (
+                bool(self.conditionings) or self._heard > (self.planned + self._tail) * UNIT_SAMPLES
+            )
+        return len(self.conditionings) >= lead and self._sounds(self.planned + lead)
 
-    def next_mouth(self) -> Floats | None:
+    def next_conditioning(self) -> Floats | None:
         """The conditioning of the next frame to plan, once its sound is there too."""
-        if not self.mouths or not (self.complete or self._sounds(self.planned + 1)):
+        if not self.conditionings or not (self.complete or self._sounds(self.planned + 1)):
             return None
         self.planned += 1
-        return self.mouths.popleft()
+        return self.conditionings.popleft()
 
     def next_tail(self) -> bool:
         """Whether there is another unit of sound beyond the last frame; it counts as planned."""
@@ -145,12 +151,12 @@ class Utterance:
         self._tail += 1
         return True
 
-    def put_back(self, mouth: Floats | None) -> None:
+    def put_back(self, conditioning: Floats | None) -> None:
         """A frame planned last, or a unit of the tail (None), will not be shown as planned."""
-        if mouth is None:
+        if conditioning is None:
             self._tail -= 1
         else:
-            self.mouths.appendleft(mouth)
+            self.conditionings.appendleft(conditioning)
             self.planned -= 1
 
     def read(self) -> NDArray[np.int16]:
@@ -171,9 +177,9 @@ class Utterance:
 
     def forget(self) -> None:
         """Stop hearing it."""
-        for listening in self._listenings:
-            listening.wanted = False
-        self._listenings.clear()
+        for job in self._encode_jobs:
+            job.cancelled = True
+        self._encode_jobs.clear()
         self._blocks.clear()
         self._finishing = True
 

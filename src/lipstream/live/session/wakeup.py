@@ -1,4 +1,4 @@
-"""From the batcher's thread to the event loop of a session."""
+"""From the scheduler's thread to the event loop of a session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lipstream.live.clock import Clock
-from lipstream.live.scheduler import Drawing
+from lipstream.live.scheduler import RenderJob
 
 
 def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
@@ -17,11 +17,11 @@ def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> No
         loop.call_soon_threadsafe(callback)
 
 
-async def until_done(drawing: Drawing, clock: Clock, deadline_ms: int) -> None:
-    """Return when `drawing` is done, or at the deadline."""
+async def until_done(job: RenderJob, clock: Clock, deadline_ms: int) -> None:
+    """Return when `job` is done, or at the deadline."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
-    drawing.wake = lambda: call_on(loop, done.set)
-    if drawing.done:  # before it could know whom to wake
+    job.wake = lambda: call_on(loop, done.set)
+    if job.done:  # before it could know whom to wake
         return
     ends: tuple[Coroutine[Any, Any, object], ...] = (done.wait(), clock.sleep_until(deadline_ms))
     waits = [asyncio.ensure_future(end) for end in ends]

@@ -9,14 +9,14 @@ import torch
 
 from lipstream.config import MuseTalkConfig
 from lipstream.errors import OptionError
-from lipstream.rendering.musetalk.compositing.base import FacePainter
-from lipstream.rendering.musetalk.compositing.cpu import HostPainter
-from lipstream.rendering.musetalk.compositing.gpu import Painter
+from lipstream.rendering.musetalk.compositing.base import Compositor
+from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
+from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.models.bisenet import FaceParser
 from lipstream.rendering.musetalk.models.dwpose import DwPose
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES
 from lipstream.rendering.musetalk.optimizations.mkldnn_pack import packable
-from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer, fingerprint
 from lipstream.rendering.musetalk.weights.layout import find_landmarks
@@ -66,7 +66,7 @@ def open_musetalk(
     checkpoint = fingerprint(networks.vae)  # of what is published, before anything is folded
     # Nobody wants the plain networks on a GPU; on a CPU they are what recordings are compared with.
     if config.optimized or device.type == "cuda":
-        networks = switched(networks, Switches.exact(networks.device, networks.dtype))
+        networks = switched(networks, OptimizationOptions.exact(networks.device, networks.dtype))
     # The published landmarks and masks are used where the user has pulled them.
     parser, landmarks = load_parser(models, device), find_landmarks(models)
     settings = replace(
@@ -76,12 +76,12 @@ def open_musetalk(
         landmarks="mesh" if landmarks is None else "dwpose",
         labels="mesh" if parser is None else "bisenet",
     )
-    painter: FacePainter = HostPainter(networks, planes=config.planes)
+    compositor: Compositor = CpuCompositor(networks, planes=config.planes)
     if device.type == "cuda":
         tokens = (STEPS_BEFORE + STEPS_AFTER) * networks.speech.layers
         # Recording takes seconds: worth it where many batches follow.
         record = config.live or config.optimized
-        painter = Painter(
+        compositor = GpuCompositor(
             networks, config.side, tokens, batch=batch, record=record, planes=config.planes
         )
     renderer = MuseTalkRenderer(
@@ -90,7 +90,7 @@ def open_musetalk(
         settings=settings,
         parse=None if parser is None else FaceParser(parser, device),
         locate=None if landmarks is None else DwPose.from_file(landmarks),
-        painter=painter,
+        compositor=compositor,
     )
     plan = recent(fps) if config.live else WHOLE_PIECES
     return ExcerptEncoder(networks.speech, plan), renderer, batch

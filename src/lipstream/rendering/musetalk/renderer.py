@@ -16,11 +16,11 @@ from lipstream.avatar.avatar import Avatar, ping_pong
 from lipstream.rendering.base import FrameRequest, PendingPictures
 from lipstream.rendering.musetalk.compositing.base import (
     BareRequest,
-    FacePainter,
+    Compositor,
     FaceRequest,
     begin_pictures,
 )
-from lipstream.rendering.musetalk.compositing.cpu import HostPainter
+from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from lipstream.rendering.musetalk.models.vae import Vae
 from lipstream.rendering.musetalk.preprocess.prepare import (
     FaceSettings,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 class MuseTalkRenderer:
     """Paints mouths with the MuseTalk networks. Shared by all streams and threads.
 
-    `painter` does it, by default one that needs no GPU and agrees with the published code bit for
+    `compositor` does it, by default one without a GPU that agrees with the published code bit for
     bit. `parse` is the published face parser where its weights are there, `locate` the published
     landmark model; without them lipstream's own landmarks do both. What is computed once per avatar
     is kept as long as the avatar itself.
@@ -57,10 +57,10 @@ class MuseTalkRenderer:
         settings: FaceSettings | None = None,
         parse: Parse | None = None,
         locate: Locate | None = None,
-        painter: FacePainter | None = None,
+        compositor: Compositor | None = None,
     ) -> None:
         self.networks = networks
-        self._painter = painter or HostPainter(networks)
+        self._compositor = compositor or CpuCompositor(networks)
         self._fps = fps
         self._parse, self._locate = parse, locate
         self._settings = _settled(
@@ -72,7 +72,7 @@ class MuseTalkRenderer:
     @property
     def overlaps(self) -> bool:
         """See `PipelinedRenderer`; on a GPU it does."""
-        return self._painter.overlaps
+        return self._compositor.overlaps
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """The avatar with its faces: they are saved with it and found again."""
@@ -82,7 +82,7 @@ class MuseTalkRenderer:
                 faces = self._prepare(avatar, progress)
                 avatar = attach(avatar, faces)
             self._faces[avatar] = faces
-        self._painter.keep(avatar, faces)
+        self._compositor.keep(avatar, faces)
         return avatar
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
@@ -91,7 +91,7 @@ class MuseTalkRenderer:
 
     def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
         """The same, begun: on a GPU nothing is waited for before `finish`."""
-        return begin_pictures(self._painter, [self._shown(request) for request in requests])
+        return begin_pictures(self._compositor, [self._shown(request) for request in requests])
 
     def _shown(self, request: FrameRequest) -> FaceRequest | BareRequest:
         """The face to paint, or what is shown where there is none or it is at rest."""
@@ -99,7 +99,7 @@ class MuseTalkRenderer:
         position = ping_pong(int(request.index * FPS / self._fps), len(avatar.frames))
         faces = self._faces_of(avatar)
         if said is None or request.strength <= 0 or faces.plans[position] is None:
-            return BareRequest(self._painter.keep(avatar, faces), position)
+            return BareRequest(self._compositor.keep(avatar, faces), position)
         return FaceRequest(avatar, faces, position, said, request.strength)
 
     def _faces_of(self, avatar: Avatar) -> MuseFaces:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
 TRAVEL = 0.96  # of the eye's opening; lids meet a little above the lower rim
-STRETCH, LEAST_STRETCH = 0.42, 0.14  # eye widths of skin above the lid that stretch
+STRETCH, MIN_STRETCH = 0.42, 0.14  # eye widths of skin above the lid that stretch
 DARK = 0.62  # of the skin's brightness: a brow or the rim of spectacles, which must stay still
 RIM = 0.10  # eye widths along the lid that stay rigid: lashes must not smear
 
@@ -75,7 +75,7 @@ def _close_eye(
 
 def _free_skin(image: Image, axes: FaceAxes, upper: NDArray[np.float64], width: float) -> float:
     """Eye widths of bare skin above the lid that may stretch, up to a brow or a spectacle rim."""
-    heights = np.arange(LEAST_STRETCH, STRETCH + 0.12, 0.02)
+    heights = np.arange(MIN_STRETCH, STRETCH + 0.12, 0.02)
     across = np.linspace(upper[1, 0], upper[-2, 0], 24)
     lid = np.interp(across, upper[:, 0], upper[:, 1])
     rows = lid - heights[:, None] * width
@@ -88,7 +88,7 @@ def _free_skin(image: Image, axes: FaceAxes, upper: NDArray[np.float64], width: 
     blocked = np.flatnonzero(brightness < DARK * np.median(read))
     if len(blocked) == 0:
         return STRETCH
-    return float(np.clip(heights[blocked[0]] - 0.06, LEAST_STRETCH, STRETCH))
+    return float(np.clip(heights[blocked[0]] - 0.06, MIN_STRETCH, STRETCH))
 
 
 def _eye_box(contour: Floats, image: Image) -> Box:

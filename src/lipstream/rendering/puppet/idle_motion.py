@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # One blink: lid position (0 open, 1 closed) every 40 ms from its start.
 BLINK_CURVE = (0.5, 1.0, 1.0, 0.6, 0.25)
 BLINK_STEP_MS = 40
-SLOWEST_BLINKING = 10  # frames per second; at fewer, lids would hang half shut
+MIN_BLINK_FPS = 10  # frames per second; at fewer, lids would hang half shut
 BLINK_SLOT_MS = 3600  # one blink in every slot,
 BLINK_SPREAD_MS = 1600  # at a moment drawn from its first part: 2.0 to 5.2 s apart
 
@@ -40,7 +40,7 @@ SWAY_SHARES = (0.75, 0.55, 0.36)  # amplitudes of the three sines; their squares
 
 def lid_position(index: int, fps: Fraction, config: MotionConfig) -> float:
     """How far the eyelids are closed at frame `index`, 0 to 1, one of `BLINK_CURVE` or 0."""
-    if not config.blink or fps < SLOWEST_BLINKING:
+    if not config.blink or fps < MIN_BLINK_FPS:
         return 0.0
     now = frame_ms(index, fps)
     slot = now // BLINK_SLOT_MS

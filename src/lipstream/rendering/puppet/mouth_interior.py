@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from lipstream.rendering.puppet.mouth_geometry import Mouth
 from lipstream.rendering.puppet.sprites import (
     DETAIL,
-    Canvas,
     Colours,
+    SpriteCanvas,
     paint_cavity,
     paint_lower_teeth,
     paint_tongue,
@@ -71,7 +71,7 @@ class MouthInterior:
 
 def paint_mouth(image: Image, points: Floats, mouth: Mouth) -> MouthInterior:
     """Paint the inside of `mouth` in the colours of the face in `image`."""
-    canvas = Canvas.of(mouth)
+    canvas = SpriteCanvas.of(mouth)
     colours = Colours.of(image, points)
     upper = _own_teeth(image, mouth, canvas) if mouth.is_open else None
     return MouthInterior(
@@ -85,7 +85,7 @@ def paint_mouth(image: Image, points: Floats, mouth: Mouth) -> MouthInterior:
     )
 
 
-def _own_teeth(image: Image, mouth: Mouth, canvas: Canvas) -> NDArray[np.uint8]:
+def _own_teeth(image: Image, mouth: Mouth, canvas: SpriteCanvas) -> NDArray[np.uint8]:
     """The teeth that the picture shows, cut out between its lips: (height, width, 4) uint8.
 
     The row is continued upwards, since the closed canonical lips lie over part of it.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
 DETAIL = 3  # sprites are painted so many times larger, then shrunk: smooth edges
-SMALLEST = 110  # pixels; a smaller mouth gets sprites of this width, shrunk when drawn
+MIN_WIDTH = 110  # pixels; a smaller mouth gets sprites of this width, shrunk when drawn
 
 # Visible widths of the teeth from the middle outwards, in eye distances; foreshortened sidewards.
 UPPER_TEETH = (0.092, 0.070, 0.066, 0.050, 0.042, 0.034)
@@ -32,7 +32,7 @@ Field = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Canvas:
+class SpriteCanvas:
     """The sprite frame: x across and y down from the seam's middle, in units of the face."""
 
     x: Field  # eye distances, supersampled
@@ -44,8 +44,8 @@ class Canvas:
     to_canonical: NDArray[np.float64]
 
     @staticmethod
-    def of(mouth: Mouth) -> Canvas:
-        unit = float(max(mouth.width, SMALLEST))
+    def of(mouth: Mouth) -> SpriteCanvas:
+        unit = float(max(mouth.width, MIN_WIDTH))
         width, height, above = int(1.3 * unit), int(1.05 * unit), int(0.32 * unit)
         scale = mouth.width / unit
         middle = float(np.interp(0, mouth.columns, mouth.seam))
@@ -59,7 +59,7 @@ class Canvas:
         x, y = np.meshgrid(columns / unit * eye, rows / unit * eye)
         seam = np.interp(x * mouth.eye_distance, mouth.columns, mouth.seam) - middle
         finesse = float(np.clip((mouth.eye_distance - 50) / 200, 0.15, 1))
-        return Canvas(
+        return SpriteCanvas(
             x,
             y,
             seam / mouth.eye_distance,
@@ -115,13 +115,13 @@ def _pixel(image: Image, point: Floats) -> Field:
     return np.asarray(patch.reshape(-1, 3).mean(0), np.float64)
 
 
-def paint_cavity(canvas: Canvas, colours: Colours) -> Field:
+def paint_cavity(canvas: SpriteCanvas, colours: Colours) -> Field:
     depth = np.exp(-(((canvas.y - 0.06) / 0.10) ** 2) - (canvas.x / 0.30) ** 2)
     return np.asarray(colours.cavity * (1.15 - 0.55 * depth)[..., None])
 
 
 def _teeth_row(
-    canvas: Canvas, widths: tuple[float, ...]
+    canvas: SpriteCanvas, widths: tuple[float, ...]
 ) -> tuple[NDArray[np.int64], Field, Field, Field]:
     """For every pixel: which tooth, position on it -1 to 1, its half width, inside the row."""
     x = np.abs(canvas.x)
@@ -132,7 +132,7 @@ def _teeth_row(
     return which, (x - middle) / half, half, (borders[-1] - x).astype(np.float64)
 
 
-def paint_upper_teeth(canvas: Canvas, colours: Colours) -> Field:
+def paint_upper_teeth(canvas: SpriteCanvas, colours: Colours) -> Field:
     which, across, half, row_end = _teeth_row(canvas, UPPER_TEETH)
     far = np.abs(canvas.x)
     # The biting edges follow the lips, a little flatter, and each tooth has round corners.
@@ -151,7 +151,7 @@ def paint_upper_teeth(canvas: Canvas, colours: Colours) -> Field:
     return np.dstack([colour, 255 * alpha])
 
 
-def paint_lower_teeth(canvas: Canvas, colours: Colours) -> Field:
+def paint_lower_teeth(canvas: SpriteCanvas, colours: Colours) -> Field:
     which, across, half, row_end = _teeth_row(canvas, LOWER_TEETH)
     far = np.abs(canvas.x)
     top = LOWER_EDGE + 0.8 * canvas.seam + 0.05 * far**2 + 0.005 * np.abs(across) ** 4
@@ -181,7 +181,7 @@ def _warmth(along: Field) -> Field:
     return np.asarray(1 - gum * (0.08, 0.11, 0.17) - tip * (0.05, 0.04, 0.02))
 
 
-def paint_tongue(canvas: Canvas, colours: Colours) -> Field:
+def paint_tongue(canvas: SpriteCanvas, colours: Colours) -> Field:
     x, y = canvas.x / 0.225, (canvas.y - 0.075) / 0.135
     inside = 1 - np.sqrt(x**2 + y**2)
     dome = np.clip(1 - x**2 * 0.7 - (y + 0.45) ** 2 * 0.6, 0.25, 1)

@@ -120,14 +120,14 @@ def _opening_gains(
     shut = NOISE * lips.mouth.width + min(lm.mouth_gap(_points(frame)) for frame in faces)
     steps = np.linspace(0, len(opened) - 1, min(TRIALS, len(opened))).round().astype(int)
     trials = [opened[step] for step in steps]
-    gains = [_least_gain(finder, faces[i], placed[i], lips, shut) for i in trials]
+    gains = [_min_gain(finder, faces[i], placed[i], lips, shut) for i in trials]
     known = [placed[i].opening for i in trials]
     # A wider mouth is never read better than a narrower one.
     rising = np.maximum.accumulate(gains)
     return [float(np.interp(placement.opening, known, rising)) for placement in placed]
 
 
-def _least_gain(
+def _min_gain(
     finder: FaceFinder, frame: AvatarFrame, placement: Placement, lips: Lips, shut: float
 ) -> float:
     """The least of `GAINS` by which the mouth of `frame` reads as shut when it is closed."""

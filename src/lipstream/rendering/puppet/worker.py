@@ -34,7 +34,7 @@ NUMBER = Struct("<I")  # of an avatar
 FRAME = Struct("<IIf")  # avatar, index, strength; then the conditioning as float32, if any
 
 
-class Drawer:
+class Worker:
     """Answers messages until the other end hangs up."""
 
     def __init__(self, connection: Connection, paper: mmap.mmap, renderer: PuppetRenderer) -> None:
@@ -85,7 +85,7 @@ def main() -> None:
     settings = json.loads(sys.argv[4])
     cv2.setNumThreads(1)
     renderer = PuppetRenderer(Fraction(settings.pop("fps")), MotionConfig(**settings))
-    Drawer(Connection(connection), mmap.mmap(memory, size), renderer).run()
+    Worker(Connection(connection), mmap.mmap(memory, size), renderer).run()
 
 
 if __name__ == "__main__":

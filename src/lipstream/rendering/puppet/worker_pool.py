@@ -48,7 +48,7 @@ def possible() -> bool:
     return os.name == "posix"
 
 
-class PuppetProcesses:
+class PuppetWorkerPool:
     """A renderer whose pictures come from `count` processes. Calls from several threads queue.
 
     A process that dies is started again; the frame it was drawing fails.
@@ -60,7 +60,7 @@ class PuppetProcesses:
         self._numbers: weakref.WeakKeyDictionary[Avatar, int] = weakref.WeakKeyDictionary()
         self._next = 1
         self._gone: deque[int] = deque()  # numbers of avatars that nobody holds any more
-        self._children = [_Child(self._settings) for _ in range(count)]
+        self._children = [WorkerProcess(self._settings) for _ in range(count)]
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """Let every process measure `avatar`; FaceError and the like as any renderer."""
@@ -106,7 +106,7 @@ class PuppetProcesses:
         self._numbers[avatar] = number
         weakref.finalize(avatar, self._gone.append, number)
 
-    def _load(self, children: Sequence[_Child], avatar: Avatar, number: int) -> None:
+    def _load(self, children: Sequence[WorkerProcess], avatar: Avatar, number: int) -> None:
         """By a folder, as avatars are kept: nothing is unpickled anywhere."""
         with tempfile.TemporaryDirectory(prefix="lipstream-") as place:
             folder = Path(place) / "avatar"
@@ -119,7 +119,7 @@ class PuppetProcesses:
             for child in self._children:
                 child.send(message)
 
-    def _do(self, orders: Sequence[tuple[_Child, bytes]]) -> None:
+    def _do(self, orders: Sequence[tuple[WorkerProcess, bytes]]) -> None:
         """Have the orders done side by side; raises the first error when all have answered."""
         for child, order in orders:
             child.send(order)
@@ -132,14 +132,14 @@ class PuppetProcesses:
             if answer is not None and answer[:1] != DONE:
                 _complain(answer)
 
-    def _restart(self, dead: _Child) -> None:
+    def _restart(self, dead: WorkerProcess) -> None:
         dead.close()
-        child = self._children[self._children.index(dead)] = _Child(self._settings)
+        child = self._children[self._children.index(dead)] = WorkerProcess(self._settings)
         for avatar, number in list(self._numbers.items()):
             self._load([child], avatar, number)
 
 
-class _Child:
+class WorkerProcess:
     """One process, the connection to it, and the memory in which it draws."""
 
     def __init__(self, settings: str) -> None:

@@ -17,39 +17,39 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipstream.errors import LipstreamError
 from lipstream.media.audio import AudioChunk
-from lipstream.server.errors import Refusal
+from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
 
 if TYPE_CHECKING:
-    from lipstream.server.interfaces import Event
-    from lipstream.server.sessions.manager import Lobby
-    from lipstream.server.sessions.session import Seat
+    from lipstream.server.interfaces import SessionEvent
+    from lipstream.server.sessions.manager import SessionManager
+    from lipstream.server.sessions.session import ServerSession
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz
 USUAL_RATE = 24_000
-MOST_BYTES = 64 * 1024  # of one message
+MAX_MESSAGE_BYTES = 64 * 1024  # of one message
 TELL_S = 0.25  # least time between two `buffered` events
-MOST_EVENTS = 64  # that wait for a client who does not read
+MAX_EVENTS = 64  # that wait for a client who does not read
 PATIENCE = 20  # senseless messages before the socket is closed
 CLOSE_S = 2.0
 
 GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009  # RFC 6455, section 7.4.1
 
 
-def audio_routes(lobby: Lobby) -> APIRouter:
+def audio_routes(manager: SessionManager) -> APIRouter:
     """WS /v1/sessions/{id}/audio"""
     router = APIRouter()
 
     @router.websocket("/v1/sessions/{session_id}/audio")
     async def audio(socket: WebSocket, session_id: str) -> None:
         try:
-            seat = lobby.find(session_id)
+            seat = manager.find(session_id)
             rate = _rate(socket.query_params.get("sample_rate"))
-        except Refusal as refusal:
+        except ApiError as refusal:
             await socket.send_denial_response(refusal.response())
             return
         await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
-        await Feed(socket, seat, rate).run()
+        await AudioSocket(socket, seat, rate).run()
 
     return router
 
@@ -59,14 +59,14 @@ def _rate(text: str | None) -> int:
         return USUAL_RATE
     if text not in map(str, RATES):
         known = ", ".join(map(str, RATES))
-        raise Refusal(422, f"sample_rate: {text[:20]!r} is not possible; use {known}.")
+        raise ApiError(422, f"sample_rate: {text[:20]!r} is not possible; use {known}.")
     return int(text)
 
 
-class Feed:
+class AudioSocket:
     """One WebSocket that feeds a session. The newest one of a session replaces the one before."""
 
-    def __init__(self, socket: WebSocket, seat: Seat, rate: int) -> None:
+    def __init__(self, socket: WebSocket, seat: ServerSession, rate: int) -> None:
         self._socket, self._seat, self._rate = socket, seat, rate
         self._session = seat.session
         self._odd = b""  # half a sample that waits for its other half
@@ -74,7 +74,7 @@ class Feed:
         self._mistakes = 0
         self._told = 0  # the last `buffered` event
         self._interrupts = 0  # that the session told of
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MOST_EVENTS)
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_EVENTS)
         self._over: asyncio.Future[tuple[int, str] | None] = asyncio.Future()
 
     async def run(self) -> None:
@@ -116,8 +116,8 @@ class Feed:
 
     async def _take(self, data: bytes) -> None:
         """PCM, s16le mono."""
-        if len(data) > MOST_BYTES:
-            self._end((TOO_BIG, f"send at most {MOST_BYTES} bytes in a message"))
+        if len(data) > MAX_MESSAGE_BYTES:
+            self._end((TOO_BIG, f"send at most {MAX_MESSAGE_BYTES} bytes in a message"))
             return
         data = self._odd + data
         whole = len(data) // 2
@@ -138,8 +138,8 @@ class Feed:
 
     def _obey(self, text: str) -> None:
         """A control message."""
-        if len(text) > MOST_BYTES:
-            self._end((TOO_BIG, f"send at most {MOST_BYTES} bytes in a message"))
+        if len(text) > MAX_MESSAGE_BYTES:
+            self._end((TOO_BIG, f"send at most {MAX_MESSAGE_BYTES} bytes in a message"))
             return
         try:
             order = json.loads(text)
@@ -183,7 +183,7 @@ class Feed:
             return False
         return True
 
-    def _heard(self, event: Event) -> None:
+    def _heard(self, event: SessionEvent) -> None:
         if event.kind == "failed":
             text = "this utterance could not be drawn; the session goes on with the next one."
             told = {"type": "error", "code": "failed", "message": text}

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
-from lipstream.server.api.openapi import content, file_form, refusals
+from lipstream.server.api.openapi import content, error_responses, file_form
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.schemas import AvatarInfo, AvatarList
 
 if TYPE_CHECKING:
-    from lipstream.server.avatars.store import Shelf
+    from lipstream.server.avatars.store import AvatarStore
 
 JPEG = "image/jpeg"
 
 
-def avatar_routes(shelf: Shelf) -> APIRouter:
+def avatar_routes(store: AvatarStore) -> APIRouter:
     """Everything at /v1/avatars."""
     router = APIRouter(prefix="/v1/avatars", tags=["Avatars"])
 
-    @router.get("", summary="All avatars", responses=refusals())
+    @router.get("", summary="All avatars", responses=error_responses())
     async def listed() -> AvatarList:
-        return AvatarList(avatars=[exhibit.info() for exhibit in shelf.list()])
+        return AvatarList(avatars=[entry.info() for entry in store.list()])
 
     @router.post(
         "",
@@ -30,41 +30,41 @@ def avatar_routes(shelf: Shelf) -> APIRouter:
         description="It is prepared in the background: ask for it until its status is `ready` or "
         "`failed`.",
         status_code=202,
-        responses=refusals(400, 408, 409, 413, 415, 422, 503),
+        responses=error_responses(400, 408, 409, 413, 415, 422, 503),
         openapi_extra=file_form(
             "A portrait (png, jpg, webp, bmp) or a clip of at most a minute.",
             name="What to call it.",
         ),
     )
     async def upload(request: Request) -> AvatarInfo:
-        return (await shelf.add(await receive_file(request, ("image", "video")))).info()
+        return (await store.add(await receive_file(request, ("image", "video")))).info()
 
-    @router.get("/{avatar_id}", summary="One avatar", responses=refusals(404))
+    @router.get("/{avatar_id}", summary="One avatar", responses=error_responses(404))
     async def one(avatar_id: str) -> AvatarInfo:
-        return shelf.find(avatar_id).info()
+        return store.find(avatar_id).info()
 
     @router.get(
         "/{avatar_id}/picture",
         summary="A small picture of it",
         response_class=Response,
         responses={
-            **refusals(404, 409),
+            **error_responses(404, 409),
             200: content(JPEG, "The picture.", format="binary"),
         },
     )
     async def picture(avatar_id: str) -> Response:
         headers = {"Cache-Control": "private, max-age=300"}
-        return Response(shelf.ready(avatar_id).poster, media_type=JPEG, headers=headers)
+        return Response(store.ready(avatar_id).poster, media_type=JPEG, headers=headers)
 
     @router.delete(
         "/{avatar_id}",
         summary="Delete an uploaded avatar",
         description="Sessions that show it go on. Avatars given on the command line stay: 409.",
         status_code=204,
-        responses=refusals(404, 409),
+        responses=error_responses(404, 409),
     )
     async def delete(avatar_id: str) -> Response:
-        await shelf.remove(avatar_id)
+        await store.remove(avatar_id)
         return Response(status_code=204)
 
     return router

@@ -31,8 +31,8 @@ FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")  # which nobody ever s
 Responses = dict[int | str, dict[str, Any]]
 
 
-def refusals(*statuses: int, public: bool = False) -> Responses:
-    """Documentation of these refusals and of those that any call may meet."""
+def error_responses(*statuses: int, public: bool = False) -> Responses:
+    """Documentation of these error_responses and of those that any call may meet."""
     usual = (403,) if public else ALWAYS
     documented: Responses = {
         status: {"description": WORDS[status], "content": {"application/json": ERROR}}

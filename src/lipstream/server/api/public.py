@@ -12,15 +12,15 @@ from fastapi.staticfiles import StaticFiles
 
 from lipstream import __version__
 from lipstream.server.api.docs_page import reference
-from lipstream.server.api.openapi import content, refusals
-from lipstream.server.errors import Refusal
+from lipstream.server.api.openapi import content, error_responses
+from lipstream.server.errors import ApiError
 from lipstream.server.schemas import Config, Health, Readiness
 
 if TYPE_CHECKING:
     from lipstream.server.admission import Capacity
-    from lipstream.server.interfaces import Stage
-    from lipstream.server.metrics import Telemetry
-    from lipstream.server.sessions.manager import Lobby
+    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.metrics import Metrics
+    from lipstream.server.sessions.manager import SessionManager
     from lipstream.server.settings import ServeSettings
 
 PAGE = Path(__file__).parents[1] / "page"
@@ -41,15 +41,17 @@ def public_paths(folder: Path = PAGE) -> list[str]:
 
 def public_routes(
     settings: ServeSettings,
-    stage: Stage,
+    runtime: MediaRuntime,
     capacity: Capacity,
-    lobby: Lobby,
-    telemetry: Telemetry,
+    manager: SessionManager,
+    metrics: Metrics,
 ) -> APIRouter:
     """Health, configuration and metrics; the last need the token."""
     router = APIRouter(tags=["Server"])
 
-    @router.get("/healthz", summary="Whether the process lives", responses=refusals(public=True))
+    @router.get(
+        "/healthz", summary="Whether the process lives", responses=error_responses(public=True)
+    )
     async def healthz() -> Health:
         return Health()
 
@@ -57,23 +59,23 @@ def public_routes(
         "/readyz",
         summary="Whether it takes new sessions",
         description="503 from the moment the server is told to stop.",
-        responses=refusals(503, public=True),
+        responses=error_responses(503, public=True),
     )
     async def readyz() -> Readiness:
-        if lobby.draining:
-            raise Refusal(503, "the server is about to stop.", "stopping")
+        if manager.draining:
+            raise ApiError(503, "the server is about to stop.", "stopping")
         return Readiness()
 
     @router.get(
         "/v1/config",
         summary="What a page needs to know first",
-        responses=refusals(public=True),
+        responses=error_responses(public=True),
     )
     async def config() -> Config:
         return Config(
             version=__version__,
-            backend=stage.backend,
-            reason=stage.reason,
+            backend=runtime.backend,
+            reason=runtime.reason,
             max_sessions=capacity.sessions,
             auth=settings.token is not None,
         )
@@ -82,10 +84,10 @@ def public_routes(
         "/metrics",
         summary="Figures for Prometheus",
         response_class=Response,
-        responses={**refusals(), 200: content("text/plain", "Prometheus' text format.")},
+        responses={**error_responses(), 200: content("text/plain", "Prometheus' text format.")},
     )
-    async def metrics() -> Response:
-        return Response(telemetry.text(), media_type=PROMETHEUS)
+    async def prometheus() -> Response:
+        return Response(metrics.text(), media_type=PROMETHEUS)
 
     return router
 

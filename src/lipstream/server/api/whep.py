@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from lipstream.server.api.openapi import body, content, refusals
-from lipstream.server.errors import Refusal
+from lipstream.server.api.openapi import body, content, error_responses
+from lipstream.server.errors import ApiError
 from lipstream.server.rtc.ice_servers import link_headers
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
 if TYPE_CHECKING:
-    from lipstream.server.avatars.store import Shelf
-    from lipstream.server.interfaces import Stage
-    from lipstream.server.sessions.manager import Lobby
-    from lipstream.server.sessions.session import Seat
+    from lipstream.server.avatars.store import AvatarStore
+    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.sessions.manager import SessionManager
+    from lipstream.server.sessions.session import ServerSession
 
 VIEWER, PLAYER = "/v1/sessions/{session_id}/whep", "/whep"
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
@@ -38,19 +38,19 @@ Connection = Annotated[
 ]
 
 
-def whep_routes(lobby: Lobby, shelf: Shelf, stage: Stage) -> APIRouter:
+def whep_routes(manager: SessionManager, store: AvatarStore, runtime: MediaRuntime) -> APIRouter:
     """/v1/sessions/{id}/whep and /whep?avatar=ID"""
     router = APIRouter(tags=["WHEP"])
-    _add_connecting(router, lobby, stage)
-    _add_connected(router, lobby)
-    _add_one_call(router, lobby, shelf, stage)
+    _add_connecting(router, manager, runtime)
+    _add_connected(router, manager)
+    _add_one_call(router, manager, store, runtime)
     for path in (VIEWER, PLAYER):
         router.add_api_route(path, _options, methods=["OPTIONS"], include_in_schema=False)
         router.add_api_route(path, _head, methods=["HEAD"], include_in_schema=False)
     return router
 
 
-def _add_connecting(router: APIRouter, lobby: Lobby, stage: Stage) -> None:
+def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRuntime) -> None:
     """An offer, and what a viewer finds out after it."""
 
     @router.post(
@@ -60,37 +60,37 @@ def _add_connecting(router: APIRouter, lobby: Lobby, stage: Stage) -> None:
         "brings the microphone. A second offer replaces the connection.",
         status_code=201,
         response_class=Response,
-        responses={**refusals(400, 404, 408, 413, 415, 503), 201: ANSWERED},
+        responses={**error_responses(400, 404, 408, 413, 415, 503), 201: ANSWERED},
         openapi_extra=body(SDP, OFFER),
     )
     async def connect(request: Request, session_id: str) -> Response:
-        seat = lobby.find(session_id)
-        return await _answered(lobby, stage, request, seat, await text_of(request, SDP))
+        seat = manager.find(session_id)
+        return await _answered(manager, runtime, request, seat, await text_of(request, SDP))
 
     @router.patch(
         VIEWER,
         summary="Add addresses of the viewer",
         description="Trickle ICE. An ICE restart is refused with 422: connect anew.",
         status_code=204,
-        responses=refusals(400, 404, 408, 409, 413, 415, 422),
+        responses=error_responses(400, 404, 408, 409, 413, 415, 422),
         openapi_extra=body(FRAGMENT, CANDIDATES),
     )
     async def trickle(request: Request, session_id: str, connection: Connection = None) -> Response:
-        seat = lobby.find(session_id)
+        seat = manager.find(session_id)
         fragment = await text_of(request, FRAGMENT)
         if seat.line is None or connection not in (None, seat.connection):
-            raise Refusal(409, "this connection is over; connect anew.", "not_connected")
+            raise ApiError(409, "this connection is over; connect anew.", "not_connected")
         seat.touch()
         try:
             await seat.line.add_candidates(fragment)
         except RestartError as error:
-            raise Refusal(422, str(error), "no_restart") from error
+            raise ApiError(422, str(error), "no_restart") from error
         except SignallingError as error:
-            raise Refusal(400, str(error), "bad_sdp") from error
+            raise ApiError(400, str(error), "bad_sdp") from error
         return Response(status_code=204)
 
 
-def _add_connected(router: APIRouter, lobby: Lobby) -> None:
+def _add_connected(router: APIRouter, manager: SessionManager) -> None:
     """What may be done with a connection."""
 
     @router.delete(
@@ -98,25 +98,27 @@ def _add_connected(router: APIRouter, lobby: Lobby) -> None:
         summary="Disconnect the viewer",
         description="The session waits a while for the next one. A session that was opened with "
         "`POST /whep` ends.",
-        responses={**refusals(404, 422), 200: {"description": "Disconnected."}},
+        responses={**error_responses(404, 422), 200: {"description": "Disconnected."}},
         response_class=Response,
     )
     async def disconnect(session_id: str, connection: Connection = None) -> Response:
-        await lobby.disconnect(lobby.find(session_id), connection)
+        await manager.disconnect(manager.find(session_id), connection)
         return Response(status_code=200)
 
     @router.get(
         VIEWER,
         summary="Nothing, as WHEP wants it",
         status_code=204,
-        responses=refusals(404),
+        responses=error_responses(404),
     )
     async def nothing(session_id: str) -> Response:
-        lobby.find(session_id)
+        manager.find(session_id)
         return Response(status_code=204)
 
 
-def _add_one_call(router: APIRouter, lobby: Lobby, shelf: Shelf, stage: Stage) -> None:
+def _add_one_call(
+    router: APIRouter, manager: SessionManager, store: AvatarStore, runtime: MediaRuntime
+) -> None:
     """For players that know nothing of sessions."""
 
     @router.post(
@@ -125,52 +127,58 @@ def _add_one_call(router: APIRouter, lobby: Lobby, shelf: Shelf, stage: Stage) -
         description="The one-call form for standard players. `DELETE` at `Location` ends it.",
         status_code=201,
         response_class=Response,
-        responses={**refusals(400, 404, 408, 409, 413, 415, 422, 503), 201: ANSWERED},
+        responses={**error_responses(400, 404, 408, 409, 413, 415, 422, 503), 201: ANSWERED},
         openapi_extra=body(SDP, OFFER),
     )
     async def play(
         request: Request,
         avatar: Annotated[str, Query(min_length=1, max_length=128, description="Its id.")],
     ) -> Response:
-        exhibit = shelf.ready(avatar)
+        entry = store.ready(avatar)
         offer = await text_of(request, SDP)
-        seat = lobby.open(exhibit, one_call=True)
+        seat = manager.open(entry, whep_only=True)
         try:
-            return await _answered(lobby, stage, request, seat, offer)
+            return await _answered(manager, runtime, request, seat, offer)
         except BaseException:
-            await lobby.close(seat, "unconnected")
+            await manager.close(seat, "unconnected")
             raise
 
-    @router.get(PLAYER, summary="Nothing, as WHEP wants it", status_code=204, responses=refusals())
+    @router.get(
+        PLAYER, summary="Nothing, as WHEP wants it", status_code=204, responses=error_responses()
+    )
     async def nothing_yet() -> Response:
         return Response(status_code=204)
 
 
 async def _answered(
-    lobby: Lobby, stage: Stage, request: Request, seat: Seat, offer: str
+    manager: SessionManager,
+    runtime: MediaRuntime,
+    request: Request,
+    seat: ServerSession,
+    offer: str,
 ) -> Response:
-    """The answer to an offer, and where its connection lives; Refusal 400 for bad SDP."""
+    """The answer to an offer, and where its connection lives; ApiError 400 for bad SDP."""
     try:
-        answer = await lobby.connect(seat, offer)
+        answer = await manager.connect(seat, offer)
     except SignallingError as error:
-        raise Refusal(400, str(error), "bad_sdp") from error
+        raise ApiError(400, str(error), "bad_sdp") from error
     root = request.scope.get("root_path", "")
     location = f"{root}/v1/sessions/{seat.id}/whep?connection={seat.connection}"
     response = Response(answer, 201, {"Location": location}, SDP)
-    for link in link_headers(stage.ice_servers(seat.id)):
+    for link in link_headers(runtime.ice_servers(seat.id)):
         response.headers.append("Link", link)
     return response
 
 
 async def text_of(request: Request, wanted: str) -> str:
-    """The body; Refusal 415 unless it is of type `wanted`, 400 when it is no text."""
+    """The body; ApiError 415 unless it is of type `wanted`, 400 when it is no text."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != wanted:
-        raise Refusal(415, f"send it as {wanted}.", headers=ACCEPTS)
+        raise ApiError(415, f"send it as {wanted}.", headers=ACCEPTS)
     try:
         return (await request.body()).decode()
     except UnicodeDecodeError:
-        raise Refusal(400, "the body is no UTF-8 text.", "bad_sdp") from None
+        raise ApiError(400, "the body is no UTF-8 text.", "bad_sdp") from None
 
 
 async def _options() -> Response:

@@ -1,6 +1,6 @@
 """The child process that opens what users upload. `uploads.run_isolated` starts it.
 
-It is given an `Order` as JSON, runs in a folder with the file, under limits it sets itself, and
+It is given an `DecodeJob` as JSON, runs in a folder with the file, under limits it sets itself, and
 prints lines of JSON: {"progress": [done, total]}, at last {"done": {...}} or {"error": [code,
 text]}. Nothing of a damaged or hostile file gets further than this process.
 """
@@ -23,7 +23,7 @@ OPEN_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DecodeJob:
     """What to do with the file `source` of the current folder."""
 
     work: Literal["probe", "avatar", "speech"]
@@ -40,7 +40,7 @@ class TooLargeError(InputError):
 def main(argument: str) -> int:
     """Do what is ordered; 0 when it is done or refused in words."""
     fields = json.loads(argument)
-    order = Order(**{**fields, "limits": UploadLimits(**fields["limits"])})
+    order = DecodeJob(**{**fields, "limits": UploadLimits(**fields["limits"])})
     _confine(order)
     try:
         done = {"probe": probe, "avatar": make_avatar, "speech": make_speech}[order.work](order)
@@ -54,12 +54,12 @@ def main(argument: str) -> int:
     return 0
 
 
-def ordered(order: Order) -> str:
+def ordered(order: DecodeJob) -> str:
     """The order as `main` reads it."""
     return json.dumps(asdict(order))
 
 
-def probe(order: Order) -> dict[str, Any]:
+def probe(order: DecodeJob) -> dict[str, Any]:
     """Read the header only: {"kind": "image" or "video"}. TooLargeError beyond the limits."""
     from lipstream.avatar.picture import is_picture
 
@@ -76,7 +76,7 @@ def probe(order: Order) -> dict[str, Any]:
     return {"kind": "video"}
 
 
-def make_avatar(order: Order) -> dict[str, Any]:
+def make_avatar(order: DecodeJob) -> dict[str, Any]:
     """Measure the face of the picture or clip and write the prepared avatar as a folder."""
     from lipstream.avatar.builder import build_avatar
     from lipstream.avatar.storage import save_avatar
@@ -93,7 +93,7 @@ def make_avatar(order: Order) -> dict[str, Any]:
     return {"frames": len(avatar.frames)}
 
 
-def make_speech(order: Order) -> dict[str, Any]:
+def make_speech(order: DecodeJob) -> dict[str, Any]:
     """Decode the sound to 16-bit mono samples of `SPOKEN_RATE`, counting as it goes."""
     import numpy as np
     import soxr
@@ -172,7 +172,7 @@ def _probe_clip(path: Path, limits: UploadLimits) -> None:
                 )
 
 
-def _confine(order: Order) -> None:
+def _confine(order: DecodeJob) -> None:
     """Take away what this work does not need, where the system lets one."""
     os.environ["OMP_NUM_THREADS"] = "1"
     try:

@@ -1,7 +1,7 @@
 """The avatars: those given on the command line, and those users upload.
 
 An upload is prepared in the background, one at a time. Who deletes an avatar in use takes it off
-the shelf: sessions that show it go on, new ones cannot have it.
+the store: sessions that show it go on, new ones cannot have it.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Literal
 
 from lipstream.avatar.storage import load_avatar
 from lipstream.errors import LipstreamError
-from lipstream.server.avatars.sandbox import Order
+from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.avatars.uploads import Upload, discarded_on_error, run_isolated
-from lipstream.server.errors import Refusal
+from lipstream.server.errors import ApiError
 from lipstream.server.schemas import AvatarInfo, Report
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.server.admission import Capacity, Cost
-    from lipstream.server.interfaces import Stage
-    from lipstream.server.metrics import Telemetry
+    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.metrics import Metrics
     from lipstream.server.settings import ServeSettings
 
 AVATAR, LABEL = "avatar", "label.json"  # in the folder of each upload
@@ -43,7 +43,7 @@ log = logging.getLogger("lipstream.server")
 
 
 @dataclass(eq=False)
-class Exhibit:
+class AvatarEntry:
     """One avatar and how far it is. Changed on the event loop only."""
 
     id: str
@@ -77,15 +77,15 @@ class Exhibit:
         )
 
 
-class Shelf:
+class AvatarStore:
     """All avatars of one server. Used on the event loop; the work is done elsewhere."""
 
     def __init__(
-        self, settings: ServeSettings, stage: Stage, capacity: Capacity, telemetry: Telemetry
+        self, settings: ServeSettings, runtime: MediaRuntime, capacity: Capacity, metrics: Metrics
     ) -> None:
-        self._settings, self._stage = settings, stage
-        self._capacity, self._telemetry = capacity, telemetry
-        self._exhibits: dict[str, Exhibit] = {}
+        self._settings, self._runtime = settings, runtime
+        self._capacity, self._metrics = capacity, metrics
+        self._exhibits: dict[str, AvatarEntry] = {}
         self._turn = asyncio.Lock()
         self._folder: Path | None = None
 
@@ -97,15 +97,15 @@ class Shelf:
             self._folder = self._settings.data
             await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         for name, avatar in given.items():
-            exhibit = self._exhibits[name] = Exhibit(name, name, given=True)
-            await self._show(exhibit, avatar)
+            entry = self._exhibits[name] = AvatarEntry(name, name, given=True)
+            await self._show(entry, avatar)
         for folder in await asyncio.to_thread(lambda: sorted(self._place.iterdir())):
             if (folder / LABEL).is_file():
                 await self._resume(folder)
 
     async def close(self) -> None:
         """Stop preparing; forget everything that is not kept."""
-        tasks = [exhibit.task for exhibit in self._exhibits.values() if exhibit.task is not None]
+        tasks = [entry.task for entry in self._exhibits.values() if entry.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -113,27 +113,27 @@ class Shelf:
         if self._settings.data is None and self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    def list(self) -> list[Exhibit]:
+    def list(self) -> list[AvatarEntry]:
         """All of them, the given ones first, then as they came."""
         return list(self._exhibits.values())
 
-    def find(self, avatar_id: str) -> Exhibit:
-        """The avatar of this id, however far it is; Refusal 404."""
-        exhibit = self._exhibits.get(avatar_id)
-        if exhibit is None:
-            raise Refusal(404, "there is no such avatar; GET /v1/avatars lists those there are.")
-        return exhibit
+    def find(self, avatar_id: str) -> AvatarEntry:
+        """The avatar of this id, however far it is; ApiError 404."""
+        entry = self._exhibits.get(avatar_id)
+        if entry is None:
+            raise ApiError(404, "there is no such avatar; GET /v1/avatars lists those there are.")
+        return entry
 
-    def ready(self, avatar_id: str) -> Exhibit:
-        """The same, ready to talk; Refusal 409 when it is not."""
-        exhibit = self.find(avatar_id)
-        if exhibit.status == "preparing":
-            raise Refusal(409, "this avatar is still being prepared; wait until it is ready.")
-        if exhibit.status == "failed":
-            raise Refusal(409, f"this avatar cannot be used: {exhibit.reason}")
-        return exhibit
+    def ready(self, avatar_id: str) -> AvatarEntry:
+        """The same, ready to talk; ApiError 409 when it is not."""
+        entry = self.find(avatar_id)
+        if entry.status == "preparing":
+            raise ApiError(409, "this avatar is still being prepared; wait until it is ready.")
+        if entry.status == "failed":
+            raise ApiError(409, f"this avatar cannot be used: {entry.reason}")
+        return entry
 
-    async def add(self, upload: Upload) -> Exhibit:
+    async def add(self, upload: Upload) -> AvatarEntry:
         """Take an upload and begin to prepare it. Refusals: 400, 413, 409 when there is no room."""
         with discarded_on_error(upload):
             self._check_room()
@@ -141,126 +141,128 @@ class Shelf:
             self._check_room()  # others may have come meanwhile
             name = " ".join(upload.fields.get("name", "").split()) or upload.path.stem
             printable = "".join(letter for letter in name if letter.isprintable())
-            exhibit = Exhibit(secrets.token_hex(16), printable[:NAME_LENGTH], given=False)
-            self._exhibits[exhibit.id] = exhibit
-            exhibit.task = asyncio.create_task(
-                self._prepare(exhibit, upload), name=f"avatar {exhibit.id[:8]}"
+            entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], given=False)
+            self._exhibits[entry.id] = entry
+            entry.task = asyncio.create_task(
+                self._prepare(entry, upload), name=f"avatar {entry.id[:8]}"
             )
-            exhibit.task.add_done_callback(lambda _: upload.discard())
-            return exhibit
+            entry.task.add_done_callback(lambda _: upload.discard())
+            return entry
 
     async def remove(self, avatar_id: str) -> None:
-        """Take it off the shelf and delete its files. Refusal 404, and 409 when it was given."""
-        exhibit = self.find(avatar_id)
-        if exhibit.given:
-            raise Refusal(409, "this avatar was given on the command line and stays.")
-        del self._exhibits[exhibit.id]
-        if exhibit.task is not None:
-            exhibit.task.cancel()
-            await asyncio.gather(exhibit.task, return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, self._place / exhibit.id, ignore_errors=True)
+        """Take it off the store and delete its files. ApiError 404, and 409 when it was given."""
+        entry = self.find(avatar_id)
+        if entry.given:
+            raise ApiError(409, "this avatar was given on the command line and stays.")
+        del self._exhibits[entry.id]
+        if entry.task is not None:
+            entry.task.cancel()
+            await asyncio.gather(entry.task, return_exceptions=True)
+        await asyncio.to_thread(shutil.rmtree, self._place / entry.id, ignore_errors=True)
 
     @property
     def _place(self) -> Path:
-        assert self._folder is not None, "the shelf is not open"
+        assert self._folder is not None, "the store is not open"
         return self._folder
 
     def _check_room(self) -> None:
-        own = [exhibit for exhibit in self._exhibits.values() if not exhibit.given]
+        own = [entry for entry in self._exhibits.values() if not entry.given]
         if len(own) >= self._settings.max_avatars:
-            raise Refusal(409, "the shelf is full; delete an avatar first.", "shelf_full")
-        if sum(exhibit.size for exhibit in own) >= self._settings.avatar_space:
-            raise Refusal(409, "the avatars take too much space; delete one first.", "shelf_full")
-        if sum(exhibit.status == "preparing" for exhibit in own) > QUEUED:
-            raise Refusal(
+            raise ApiError(409, "the store is full; delete an avatar first.", "avatar_limit")
+        if sum(entry.size for entry in own) >= self._settings.avatar_space:
+            raise ApiError(
+                409, "the avatars take too much space; delete one first.", "avatar_limit"
+            )
+        if sum(entry.status == "preparing" for entry in own) > QUEUED:
+            raise ApiError(
                 503,
                 "too many avatars wait to be prepared; try later.",
                 headers={"Retry-After": "20"},
             )
 
-    def _order(self, work: Literal["probe", "avatar"], upload: Upload) -> Order:
+    def _order(self, work: Literal["probe", "avatar"], upload: Upload) -> DecodeJob:
         settings = self._settings
-        return Order(work, upload.path.name, AVATAR, settings.uploads, settings.max_side)
+        return DecodeJob(work, upload.path.name, AVATAR, settings.uploads, settings.max_side)
 
-    async def _prepare(self, exhibit: Exhibit, upload: Upload) -> None:
+    async def _prepare(self, entry: AvatarEntry, upload: Upload) -> None:
         """From the upload to an avatar that can talk, or to the reason why not."""
         outcome = "failed"
         try:
             async with self._turn:
-                exhibit.progress = 0.0
+                entry.progress = 0.0
                 await run_isolated(
-                    self._order("avatar", upload), upload.folder, self._bar(exhibit, 0, MEASURED)
+                    self._order("avatar", upload), upload.folder, self._bar(entry, 0, MEASURED)
                 )
-                await asyncio.to_thread(self._store, exhibit, upload)
-                avatar = await asyncio.to_thread(load_avatar, self._place / exhibit.id / AVATAR)
-                await self._show(exhibit, avatar)
+                await asyncio.to_thread(self._store, entry, upload)
+                avatar = await asyncio.to_thread(load_avatar, self._place / entry.id / AVATAR)
+                await self._show(entry, avatar)
             outcome = "ready"
-        except (Refusal, LipstreamError) as error:
-            exhibit.reason = str(error.detail if isinstance(error, Refusal) else error)
+        except (ApiError, LipstreamError) as error:
+            entry.reason = str(error.detail if isinstance(error, ApiError) else error)
         except OSError as error:
-            exhibit.reason = f"its files could not be kept: {error.strerror or error}."
+            entry.reason = f"its files could not be kept: {error.strerror or error}."
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
         except Exception:
-            exhibit.reason = FAULT
-            log.exception("avatar could not be prepared", extra={"avatar": exhibit.id[:8]})
+            entry.reason = FAULT
+            log.exception("avatar could not be prepared", extra={"avatar": entry.id[:8]})
         finally:
-            exhibit.task = None
+            entry.task = None
             if outcome == "failed":
-                exhibit.status = "failed"
-                shutil.rmtree(self._place / exhibit.id, ignore_errors=True)
-            self._telemetry.avatars.labels(outcome).inc()
-            told = {"avatar": exhibit.id[:8], "outcome": outcome, "reason": exhibit.reason}
+                entry.status = "failed"
+                shutil.rmtree(self._place / entry.id, ignore_errors=True)
+            self._metrics.avatars.labels(outcome).inc()
+            told = {"avatar": entry.id[:8], "outcome": outcome, "reason": entry.reason}
             log.info("avatar prepared", extra=told)
 
-    async def _show(self, exhibit: Exhibit, avatar: Avatar) -> None:
+    async def _show(self, entry: AvatarEntry, avatar: Avatar) -> None:
         """Let the backend do its part, measure what a frame costs, and be ready."""
-        bar = self._bar(exhibit, MEASURED, 1.0)
-        exhibit.avatar = await asyncio.to_thread(self._stage.prepare, avatar, bar)
-        exhibit.cost = await asyncio.to_thread(self._stage.measure, exhibit.avatar)
-        exhibit.poster = await asyncio.to_thread(poster, exhibit.avatar)
-        self._capacity.learn(exhibit.cost)
-        exhibit.status = "ready"
+        bar = self._bar(entry, MEASURED, 1.0)
+        entry.avatar = await asyncio.to_thread(self._runtime.prepare, avatar, bar)
+        entry.cost = await asyncio.to_thread(self._runtime.measure, entry.avatar)
+        entry.poster = await asyncio.to_thread(poster, entry.avatar)
+        self._capacity.learn(entry.cost)
+        entry.status = "ready"
 
     async def _resume(self, folder: Path) -> None:
         """An avatar kept from an earlier run; one that cannot be used is shown with its reason."""
         try:
             label = json.loads(await asyncio.to_thread((folder / LABEL).read_text, "utf-8"))
-            exhibit = Exhibit(folder.name, str(label["name"])[:NAME_LENGTH], given=False)
+            entry = AvatarEntry(folder.name, str(label["name"])[:NAME_LENGTH], given=False)
         except (OSError, ValueError, KeyError, TypeError):
             log.warning("not an avatar of ours", extra={"folder": folder.name})
             return
-        if exhibit.id in self._exhibits:
+        if entry.id in self._exhibits:
             return
-        self._exhibits[exhibit.id] = exhibit
+        self._exhibits[entry.id] = entry
         try:
-            exhibit.size = await asyncio.to_thread(_bytes_in, folder)
-            await self._show(exhibit, await asyncio.to_thread(load_avatar, folder / AVATAR))
+            entry.size = await asyncio.to_thread(_bytes_in, folder)
+            await self._show(entry, await asyncio.to_thread(load_avatar, folder / AVATAR))
         except LipstreamError as error:
-            exhibit.status, exhibit.reason = "failed", str(error)
+            entry.status, entry.reason = "failed", str(error)
 
-    def _store(self, exhibit: Exhibit, upload: Upload) -> None:
+    def _store(self, entry: AvatarEntry, upload: Upload) -> None:
         """From the folder of the upload to the place of its own."""
-        place = self._place / exhibit.id
+        place = self._place / entry.id
         place.mkdir()
         shutil.move(upload.folder / AVATAR, place / AVATAR)
-        (place / LABEL).write_text(json.dumps({"name": exhibit.name}), "utf-8")
-        exhibit.size = _bytes_in(place)
+        (place / LABEL).write_text(json.dumps({"name": entry.name}), "utf-8")
+        entry.size = _bytes_in(place)
 
-    def _bar(self, exhibit: Exhibit, start: float, end: float) -> _Bar:
-        return _Bar(exhibit, start, end)
+    def _bar(self, entry: AvatarEntry, start: float, end: float) -> _Bar:
+        return _Bar(entry, start, end)
 
 
 class _Bar:
     """A part of the way from 0 to 1. A clip's length is not known before it is measured."""
 
-    def __init__(self, exhibit: Exhibit, start: float, end: float) -> None:
-        self._exhibit, self._start, self._end = exhibit, start, end
+    def __init__(self, entry: AvatarEntry, start: float, end: float) -> None:
+        self._entry, self._start, self._end = entry, start, end
 
     def __call__(self, done: int, total: int | None) -> None:
         share = done / total if total else done / (done + 100)
-        self._exhibit.progress = self._start + (self._end - self._start) * min(share, 1.0)
+        self._entry.progress = self._start + (self._end - self._start) * min(share, 1.0)
 
 
 def poster(avatar: Avatar) -> bytes:

@@ -19,15 +19,15 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from lipstream.server.avatars.file_types import HEAD, Kind, claimed, kinds
-from lipstream.server.avatars.sandbox import Order, ordered
-from lipstream.server.errors import Refusal
+from lipstream.server.avatars.sandbox import DecodeJob, ordered
+from lipstream.server.errors import ApiError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from lipstream.progress import Progress
 
-MOST_FIELDS = 4
+MAX_FIELDS = 4
 FIELD_BYTES = 4096
 COPY_BYTES = 1 << 20
 EXIT_S = 2.0  # from a child's last word to its end
@@ -70,35 +70,35 @@ def discarded_on_error(upload: Upload) -> Iterator[None]:
 async def receive_file(request: Request, wanted: tuple[Kind, ...]) -> Upload:
     """The part `file` of a multipart request, and its text fields.
 
-    Refusal 415 when it is of another kind than `wanted` or than it says, 422 when it is missing.
+    ApiError 415 when it is of another kind than `wanted` or than it says, 422 when it is missing.
     """
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
-        raise Refusal(415, "send multipart/form-data with the file in the part `file`.")
+        raise ApiError(415, "send multipart/form-data with the file in the part `file`.")
     try:
-        form = request.form(max_files=1, max_fields=MOST_FIELDS, max_part_size=FIELD_BYTES)
+        form = request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=FIELD_BYTES)
         async with form as parts:
             file = parts.get("file")
             if not isinstance(file, UploadFile):
-                raise Refusal(422, "the part `file` is missing or holds no file.")
+                raise ApiError(422, "the part `file` is missing or holds no file.")
             fields = {name: value for name, value in parts.items() if isinstance(value, str)}
             return Upload(await _stored(file, wanted), fields)
     except MultiPartException as error:
-        raise Refusal(400, f"the multipart body is damaged: {error.message}") from error
+        raise ApiError(400, f"the multipart body is damaged: {error.message}") from error
 
 
 async def _stored(file: UploadFile, wanted: tuple[Kind, ...]) -> Path:
     name = safe_name(file.filename or "")
     head = await file.read(HEAD)
     if not head:
-        raise Refusal(422, f"{name} is empty; choose another file.")
+        raise ApiError(422, f"{name} is empty; choose another file.")
     found = kinds(head)
     if not set(found) & set(wanted):
-        raise Refusal(415, f"{name} is no {' or '.join(wanted)} file that can be read.")
+        raise ApiError(415, f"{name} is no {' or '.join(wanted)} file that can be read.")
     said = claimed(name, file.content_type)
     # A video's sound may be spoken, and an audio file may come in a video's container.
     if said and not said & set(found):
-        raise Refusal(415, f"{name} is not what its name or type says; send it as what it is.")
+        raise ApiError(415, f"{name} is not what its name or type says; send it as what it is.")
     await file.seek(0)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="lipstream-"))
     path = folder / name
@@ -122,10 +122,10 @@ def safe_name(name: str) -> str:
     return (stem[:60] + dot + suffix[:8]) if stem else (plain[:60] or "upload")
 
 
-async def run_isolated(order: Order, folder: Path, progress: Progress | None = None) -> Any:
+async def run_isolated(order: DecodeJob, folder: Path, progress: Progress | None = None) -> Any:
     """Have a child process do `order` in `folder`; what it reports as done.
 
-    Refusal 413 or 400 with its own sentence, 400 too when it is killed by a limit. Cancelling ends
+    ApiError 413 or 400 with its own sentence, 400 too when it is killed by a limit. Cancelling ends
     the child.
     """
     child = await asyncio.create_subprocess_exec(
@@ -144,7 +144,7 @@ async def run_isolated(order: Order, folder: Path, progress: Progress | None = N
     try:
         outcome = await asyncio.wait_for(_outcome(child, progress), order.limits.waiting_s)
     except asyncio.TimeoutError:
-        raise Refusal(
+        raise ApiError(
             400, f"{order.source} takes too long to read; send a smaller file.", "unusable"
         ) from None
     finally:
@@ -156,7 +156,7 @@ async def run_isolated(order: Order, folder: Path, progress: Progress | None = N
         f"{order.source} cannot be read within the limits of time and memory; send a smaller file "
         "or export it again."
     )
-    raise Refusal(STATUS.get(code, 400), str(message), str(code))
+    raise ApiError(STATUS.get(code, 400), str(message), str(code))
 
 
 async def _outcome(child: asyncio.subprocess.Process, progress: Progress | None) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from aiortc import RTCCertificate, RTCIceServer
 
 from lipstream.live.clock import MonotonicClock
 from lipstream.server.rtc.encoders import open_video_encoder
-from lipstream.server.rtc.ice_dtls import Peer
+from lipstream.server.rtc.ice_dtls import IceDtlsTransport
 from lipstream.server.rtc.ice_servers import ice_links
 from lipstream.server.rtc.interfaces import NoObserver, SignallingError
-from lipstream.server.rtc.media_sender import Player
+from lipstream.server.rtc.media_sender import MediaSender
 from lipstream.server.rtc.microphone import Microphone
 from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
 from lipstream.server.rtc.sdp_answer import Agreement, Local, agree, answer, published
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lipstream.live.clock import Clock
-    from lipstream.server.rtc.interfaces import Hearer, Observer, Source
+    from lipstream.server.rtc.interfaces import Observer, Source, SpeechSink
     from lipstream.server.rtc.media_sender import MediaWorkers
     from lipstream.server.rtc.sdp_parse import Candidate
     from lipstream.server.rtc.settings import TransportSettings
@@ -47,7 +47,7 @@ class WebRTCTransport:
         workers: MediaWorkers,
         *,
         observer: Observer | None = None,
-        microphone: Hearer | None = None,
+        microphone: SpeechSink | None = None,
         on_closed: Callable[[str], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -60,9 +60,9 @@ class WebRTCTransport:
         self._observer: Observer = observer or NoObserver()
         self._microphone, self._on_closed = microphone, on_closed
         self._clock = clock or MonotonicClock()
-        self._peer: Peer | None = None
+        self._peer: IceDtlsTransport | None = None
         self._agreement: Agreement | None = None
-        self._player: Player | None = None
+        self._player: MediaSender | None = None
         self._streams: list[RtpStream] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -80,7 +80,7 @@ class WebRTCTransport:
         )
         self._count(agreement.text.candidates)
         self._agreement = agreement
-        peer = self._peer = Peer(certificate, self._servers(), self._lose)
+        peer = self._peer = IceDtlsTransport(certificate, self._servers(), self._lose)
         clock, cname = MediaClock(), secrets.token_hex(8)
         plans = (agreement.audio, agreement.video)
         audio, video = (RtpStream(plan, clock, cname, self) for plan in plans)
@@ -88,7 +88,7 @@ class WebRTCTransport:
         encoder = open_video_encoder(
             agreement.video.codec.name, self._settings.bitrate, hardware=self._settings.hardware
         )
-        self._player = Player(
+        self._player = MediaSender(
             self._source,
             (audio, video),
             encoder,
@@ -148,7 +148,7 @@ class WebRTCTransport:
         agreement = agree(offer, self._settings.codec, self._microphone is not None)
         return RTCCertificate.generateCertificate(), agreement
 
-    async def _run(self, peer: Peer, player: Player, agreement: Agreement) -> None:
+    async def _run(self, peer: IceDtlsTransport, player: MediaSender, agreement: Agreement) -> None:
         """Connect and play to the end."""
         try:
             await peer.connect(agreement)
@@ -205,7 +205,7 @@ class WebRTCTransport:
             if reason is not None and self._on_closed is not None:
                 self._on_closed(reason)
 
-    async def _hang_up(self, peer: Peer) -> None:
+    async def _hang_up(self, peer: IceDtlsTransport) -> None:
         for stream in self._streams:
             await stream.stop()
         await peer.close()
@@ -233,7 +233,7 @@ class WebRTCTransport:
             if usable(candidate, private=self._settings.private):
                 self._spawn(self._add_one(self._peer, candidate))
 
-    async def _add_one(self, peer: Peer, candidate: Candidate) -> None:
+    async def _add_one(self, peer: IceDtlsTransport, candidate: Candidate) -> None:
         try:
             await peer.add(candidate)
         except OSError as error:

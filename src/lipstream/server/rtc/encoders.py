@@ -37,13 +37,13 @@ AUDIO_CLOCK = 48_000
 VIDEO_TIME, AUDIO_TIME = Fraction(1, VIDEO_CLOCK), Fraction(1, AUDIO_CLOCK)
 FRAME_TICKS = int(VIDEO_CLOCK / FPS)  # 3600
 PACKET_SAMPLES = AUDIO_CLOCK // 50  # 20 ms: more in one call would give packets of equal time
-LEAST_BITRATE = 100_000
+MIN_BITRATE = 100_000
 KEY_INTERVAL = 250  # frames; receivers that miss one ask, this is for those that cannot
 MACROBLOCKS_31 = 3_600  # of the largest picture of H.264 level 3.1
 VP8_CHANGE, VP8_PATIENCE = 0.3, 125  # share and frames: a VP8 encoder that is rebuilt costs a key
 # The finest quantiser of H.264. Without it the encoder spends whatever it may on the grain of a
 # picture that hardly moves: 1240 kb/s instead of 380 and a fifth more time, for 1 dB.
-FINEST = 14
+QMIN = 14
 SPEECH_BITRATE = 40_000
 
 
@@ -55,7 +55,7 @@ class EncodedPicture:
     key: bool
 
 
-class Canvas:
+class FrameConverter:
     """Pictures as the frames that codecs take. One that is shown again is kept."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class VideoEncoder(ABC):
         self.ceiling = ceiling
         self.bitrate = ceiling
         self._packets = packets  # only to cut what was encoded into payloads
-        self._canvas = Canvas()
+        self._canvas = FrameConverter()
         self._codec: VideoCodecContext | None = None
 
     def encode(self, picture: Picture, pts: int, *, key: bool = False) -> EncodedPicture:
@@ -127,7 +127,7 @@ class VideoEncoder(ABC):
         """The codec at the bit rate that is wanted."""
 
     def _wanted(self) -> int:
-        return max(LEAST_BITRATE, min(self.bitrate, self.ceiling))
+        return max(MIN_BITRATE, min(self.bitrate, self.ceiling))
 
 
 class H264Encoder(VideoEncoder):
@@ -141,7 +141,7 @@ class H264Encoder(VideoEncoder):
         codec = _video_codec("h264_nvenc" if self._hardware else "libx264", width, height)
         codec.bit_rate = self._wanted()
         if not self._hardware:
-            codec.qmin = FINEST
+            codec.qmin = QMIN
         # A buffer of a quarter second keeps key frames small: nothing paces them on the way out.
         limits = {"maxrate": str(self.ceiling), "bufsize": str(self.ceiling // 4)}
         codec.options = limits | (_NVENC if self._hardware else _X264)

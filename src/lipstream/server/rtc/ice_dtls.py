@@ -38,7 +38,7 @@ LOOPBACK = ["127.0.0.1"]
 GATHER_S = 2  # for relays and reflectors that do not answer
 
 
-class Peer:
+class IceDtlsTransport:
     """The transports of one viewer. Everything may be called at any time after `close`."""
 
     def __init__(

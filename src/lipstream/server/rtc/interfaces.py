@@ -55,7 +55,7 @@ class Source(Protocol):
         ...
 
 
-class Hearer(Protocol):
+class SpeechSink(Protocol):
     """Who takes what a viewer says. `Session` is one."""
 
     def push(self, chunk: AudioChunk) -> None:

@@ -13,7 +13,7 @@ from lipstream.server.rtc.bitrate import BitrateTarget
 from lipstream.server.rtc.encoders import (
     AUDIO_CLOCK,
     FRAME_TICKS,
-    LEAST_BITRATE,
+    MIN_BITRATE,
     PACKET_SAMPLES,
     EncodedPicture,
     OpusEncoder,
@@ -50,7 +50,7 @@ class MediaWorkers:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-class Player:
+class MediaSender:
     """Plays one source to one viewer, and does what the viewer's reports ask for."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Player:
         self._audio, self._video = streams
         self._encoder, self._opus = encoder, OpusEncoder()
         self._workers, self._observer, self._on_first = workers, observer, on_first
-        self.target = BitrateTarget(encoder.ceiling, LEAST_BITRATE)
+        self.target = BitrateTarget(encoder.ceiling, MIN_BITRATE)
         self._drawing: asyncio.Task[None] | None = None  # encodes and sends the last picture
         self._key_wanted = False
         self._since_key = KEY_GAP  # frames since the last one began

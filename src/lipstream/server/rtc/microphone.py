@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.media.image import Floats
-    from lipstream.server.rtc.interfaces import Hearer
+    from lipstream.server.rtc.interfaces import SpeechSink
 
 logger = logging.getLogger(__name__)
 
 RATE = 48_000  # Hz; what Opus decodes to
 STEP = RATE // 50  # samples that are judged at once: 20 ms
-MOST_SILENCE = 2 * RATE  # that a gap is filled with; more means that the peer paused
+MAX_SILENCE = 2 * RATE  # that a gap is filled with; more means that the peer paused
 MARGIN = 10.0  # dB above the noise floor that begin an utterance
 HOLD_MARGIN = 6.0  # dB above it that go on with one
-QUIETEST = -55.0  # dB of full scale; what is below is never speech
+MIN_SPEECH_DB = -55.0  # dB of full scale; what is below is never speech
 NOTHING = -90.0  # dB: exact zeros of a muted microphone or a gap tell nothing of the room
 ROOM = 100  # steps whose quietest is the noise floor: in 2 s of speech there is a pause
 ONSET = 2  # loud steps that begin an utterance: 40 ms, longer than a click
 PRE_ROLL = 15  # steps before its onset that belong to it: 300 ms, for soft consonants
 PAUSE = 30  # quiet steps that end it: 600 ms
-LONGEST = 30 * 50  # steps of one utterance, so that noise cannot talk for ever: 30 s
+MAX_UTTERANCE_STEPS = 30 * 50  # steps of one utterance, so that noise cannot talk for ever: 30 s
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Gaps:
         if expected is None or timestamp == expected:
             return samples
         gap = timestamp - expected
-        if 0 < gap <= MOST_SILENCE:
+        if 0 < gap <= MAX_SILENCE:
             return np.concatenate([np.zeros(gap, np.float32), samples])
         if -RATE < gap < 0:
             self.next = max(expected, self.next)
@@ -95,10 +95,10 @@ class Utterances:
         level = _level(step)
         floor = self._floor(level)
         if not self.speaking:
-            return self._wait(step, level > max(floor + MARGIN, QUIETEST))
-        self._quiet = 0 if level > max(floor + HOLD_MARGIN, QUIETEST) else self._quiet + 1
+            return self._wait(step, level > max(floor + MARGIN, MIN_SPEECH_DB))
+        self._quiet = 0 if level > max(floor + HOLD_MARGIN, MIN_SPEECH_DB) else self._quiet + 1
         self._length += 1
-        if self._quiet < PAUSE and self._length < LONGEST:
+        if self._quiet < PAUSE and self._length < MAX_UTTERANCE_STEPS:
             return [step]
         self.speaking = False
         return [step, None]
@@ -119,13 +119,13 @@ class Utterances:
         """The level of what is there when nobody speaks: a steady noise counts after 2 s."""
         if level > NOTHING:
             self._room.append(level)
-        return min(self._room, default=QUIETEST)
+        return min(self._room, default=MIN_SPEECH_DB)
 
 
 class Microphone:
     """Feeds utterances of a track to whoever listens, who hears of nothing else."""
 
-    def __init__(self, hearer: Hearer) -> None:
+    def __init__(self, hearer: SpeechSink) -> None:
         self._hearer = hearer
         self._gaps, self._utterances = Gaps(), Utterances()
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-MOST_BYTES = 64 * 1024  # of an offer or fragment; a browser's is 5 to 10 KiB
-MOST_LINES = 1_000  # a browser's has 150 to 400; some parsers need quadratic time
+MAX_SDP_BYTES = 64 * 1024  # of an offer or fragment; a browser's is 5 to 10 KiB
+MAX_SDP_LINES = 1_000  # a browser's has 150 to 400; some parsers need quadratic time
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 DIGESTS = ("sha-256", "sha-384", "sha-512")
 HEADING = re.compile(r"m=([a-z]{1,16}) \d{1,5} [A-Z/]{1,32} \S+(?: \S+)*", re.ASCII)
@@ -158,11 +158,11 @@ def parse_candidate(value: str) -> Candidate:
 
 
 def _lines(text: str, what: str) -> list[str]:
-    if len(text) > MOST_BYTES or len(text.encode("utf-8", "replace")) > MOST_BYTES:
-        raise SignallingError(f"the {what} is longer than {MOST_BYTES // 1024} KiB.")
+    if len(text) > MAX_SDP_BYTES or len(text.encode("utf-8", "replace")) > MAX_SDP_BYTES:
+        raise SignallingError(f"the {what} is longer than {MAX_SDP_BYTES // 1024} KiB.")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) > MOST_LINES:
-        raise SignallingError(f"the {what} has more than {MOST_LINES} lines.")
+    if len(lines) > MAX_SDP_LINES:
+        raise SignallingError(f"the {what} has more than {MAX_SDP_LINES} lines.")
     if not text.isprintable() and any(not line.isprintable() for line in lines):
         raise SignallingError(f"the {what} holds characters that cannot be printed.")
     return lines

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from lipstream.server.errors import Refusal
+from lipstream.server.errors import ApiError
 from lipstream.server.security.rate_limit import Buckets
 from lipstream.server.settings import LOCAL_NAMES, ServeSettings
 
@@ -28,7 +28,7 @@ SUBPROTOCOL = "bearer."  # browsers cannot set headers of a WebSocket
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
-class Access:
+class AccessPolicy:
     """The rules, as a function of a request."""
 
     def __init__(self, settings: ServeSettings, clock: Clock, public: Iterable[str]) -> None:
@@ -65,7 +65,7 @@ class Access:
     def _check_host(self, headers: Headers) -> None:
         """On loopback a name that leads here by DNS alone is somebody else's page at work."""
         if self._settings.loopback and _name(_host(headers)) not in self._names:
-            raise Refusal(
+            raise ApiError(
                 403,
                 "this server answers to localhost only; call it so, or start it with --origin "
                 "and the address of your proxy.",
@@ -74,7 +74,7 @@ class Access:
 
     def _check_origin(self, headers: Headers) -> None:
         if not self.allows_origin(headers):
-            raise Refusal(
+            raise ApiError(
                 403,
                 "pages of this origin may not use the server; start it with --origin to allow it.",
                 "wrong_origin",
@@ -89,7 +89,7 @@ class Access:
             return
         if given is not None and (wait := self._guesses.take(client)):
             raise _too_often(wait)
-        raise Refusal(
+        raise ApiError(
             401,
             "a valid token is needed; send it as `Authorization: Bearer TOKEN`.",
             headers={"WWW-Authenticate": 'Bearer realm="lipstream"'},
@@ -132,8 +132,8 @@ def _name(host: str) -> str:
     return host.partition(":")[0]
 
 
-def _too_often(wait: float) -> Refusal:
-    return Refusal(
+def _too_often(wait: float) -> ApiError:
+    return ApiError(
         429,
         "too many requests from this address; wait a little.",
         headers={"Retry-After": str(math.ceil(wait))},

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 
-from lipstream.server.errors import Refusal, fault
+from lipstream.server.errors import ApiError, fault
 from lipstream.server.security.rate_limit import MeteredBody, too_large
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from lipstream.server.security.access import Access
+    from lipstream.server.security.access import AccessPolicy
 
 SMALL_BODY = 64 * 1024  # bytes of JSON or SDP
 POLICY = (
@@ -37,14 +37,14 @@ PREFLIGHT = {
 EXPOSED_HEADERS = "Location, Link, ETag, Retry-After"
 
 
-class Gate:
+class SecurityMiddleware:
     """What every request passes first and every response last."""
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        access: Access,
+        access: AccessPolicy,
         uploads: Mapping[str, int],
         refused: Callable[[str], None],
     ) -> None:
@@ -67,7 +67,7 @@ class Gate:
                 receive = self._metered(scope["path"], headers, receive)
             if _is_preflight(scope, headers):
                 answer = Response(status_code=200, headers=PREFLIGHT)
-        except Refusal as refusal:
+        except ApiError as refusal:
             self._refused(refusal.code)
             answer = refusal.response()
         sending = Sending(send, self._headers_for(headers))

@@ -6,14 +6,14 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from lipstream.server.errors import Refusal
+from lipstream.server.errors import ApiError
 
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
     from lipstream.live.clock import Clock
 
-MOST_CLIENTS = 4096  # remembered; the one not seen for longest is forgotten first
+MAX_CLIENTS = 4096  # remembered; the one not seen for longest is forgotten first
 CHUNK_TIMEOUT_S = 20.0  # a body must go on within this
 
 
@@ -33,7 +33,7 @@ class Buckets:
         level = min(self._burst, level + (now - since) / 1000 * self._rate)
         taken = level >= 1
         self._levels[client] = (level - taken, now)
-        while len(self._levels) > MOST_CLIENTS:
+        while len(self._levels) > MAX_CLIENTS:
             self._levels.popitem(last=False)
         return 0.0 if taken else (1 - level) / self._rate
 
@@ -41,7 +41,7 @@ class Buckets:
 class MeteredBody:
     """A request's body, counted as it comes.
 
-    `Refusal` 413 beyond `limit` bytes and 408 when it stalls. Raised where the body is read, so
+    `ApiError` 413 beyond `limit` bytes and 408 when it stalls. Raised where the body is read, so
     that nothing more than the limit is ever held.
     """
 
@@ -57,7 +57,7 @@ class MeteredBody:
             message = await asyncio.wait_for(self._receive(), CHUNK_TIMEOUT_S)
         except asyncio.TimeoutError:
             self._complete = True
-            raise Refusal(
+            raise ApiError(
                 408, "the body of the request came too slowly.", headers={"Connection": "close"}
             ) from None
         if message["type"] == "http.request":
@@ -68,9 +68,9 @@ class MeteredBody:
         return message
 
 
-def too_large(limit: int) -> Refusal:
+def too_large(limit: int) -> ApiError:
     size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
-    return Refusal(
+    return ApiError(
         413,
         f"the request is larger than {size}; send less.",
         headers={"Connection": "close"},

@@ -9,16 +9,16 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from lipstream.server.errors import Refusal
-from lipstream.server.metrics import TOTALS, SeatObserver
-from lipstream.server.sessions.session import Seat
+from lipstream.server.errors import ApiError
+from lipstream.server.metrics import TOTALS, SessionObserver
+from lipstream.server.sessions.session import ServerSession
 
 if TYPE_CHECKING:
     from lipstream.live.clock import Clock
     from lipstream.server.admission import Capacity
-    from lipstream.server.avatars.store import Exhibit
-    from lipstream.server.interfaces import Stage
-    from lipstream.server.metrics import Telemetry
+    from lipstream.server.avatars.store import AvatarEntry
+    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.metrics import Metrics
     from lipstream.server.rtc.interfaces import Transport
     from lipstream.server.settings import ServeSettings
 
@@ -31,27 +31,27 @@ ENDED = "this session has ended; open a new one."
 log = logging.getLogger("lipstream.server")
 
 
-class Lobby:
+class SessionManager:
     """All sessions of one server. Used on the event loop only."""
 
     def __init__(
         self,
         settings: ServeSettings,
-        stage: Stage,
+        runtime: MediaRuntime,
         capacity: Capacity,
-        telemetry: Telemetry,
+        metrics: Metrics,
         clock: Clock,
     ) -> None:
-        self._settings, self._stage, self._capacity = settings, stage, capacity
-        self._telemetry, self._clock = telemetry, clock
-        self._seats: dict[str, Seat] = {}
+        self._settings, self._runtime, self._capacity = settings, runtime, capacity
+        self._metrics, self._clock = metrics, clock
+        self._seats: dict[str, ServerSession] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._past: Counter[str] = Counter()  # figures of the sessions that are gone
         self.draining = False
-        telemetry.watch(self.totals)
-        telemetry.sessions.set_function(lambda: len(self._seats))
-        telemetry.most_sessions.set_function(lambda: capacity.sessions)
+        metrics.watch(self.totals)
+        metrics.sessions.set_function(lambda: len(self._seats))
+        metrics.max_sessions.set_function(lambda: capacity.sessions)
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -61,45 +61,45 @@ class Lobby:
         """Whether anybody still has something to say."""
         return any(seat.busy for seat in self._seats.values())
 
-    def open(self, exhibit: Exhibit, *, one_call: bool = False) -> Seat:
-        """Let one more in; Refusal 503 when there is no room."""
+    def open(self, entry: AvatarEntry, *, whep_only: bool = False) -> ServerSession:
+        """Let one more in; ApiError 503 when there is no room."""
         if self.draining:
             raise self._full("the server is about to stop; use another one.", "stopping")
-        assert exhibit.avatar is not None and exhibit.cost is not None
+        assert entry.avatar is not None and entry.cost is not None
         present = [seat.cost for seat in self._seats.values()]
-        if not self._capacity.admits(present, exhibit.cost):
+        if not self._capacity.admits(present, entry.cost):
             raise self._full("all places are taken; try again in a while.", "full")
-        session = self._stage.open_session(exhibit.avatar)
-        seat = Seat(
+        session = self._runtime.open_session(entry.avatar)
+        seat = ServerSession(
             secrets.token_hex(16),
-            exhibit,
+            entry,
             session,
             self._settings,
-            self._telemetry,
+            self._metrics,
             self._clock,
-            one_call,
+            whep_only,
         )
         self._seats[seat.id] = seat
-        self._telemetry.opened.inc()
-        log.info("session opened", extra={"session": seat.short_id, "avatar": exhibit.id})
+        self._metrics.opened.inc()
+        log.info("session opened", extra={"session": seat.short_id, "avatar": entry.id})
         return seat
 
-    def find(self, session_id: str) -> Seat:
-        """The session of this id; Refusal 404."""
+    def find(self, session_id: str) -> ServerSession:
+        """The session of this id; ApiError 404."""
         seat = self._seats.get(session_id)
         if seat is None or seat.closed:
-            raise Refusal(404, "there is no such session; it may have ended. Open a new one.")
+            raise ApiError(404, "there is no such session; it may have ended. Open a new one.")
         return seat
 
-    async def connect(self, seat: Seat, offer: str) -> str:
+    async def connect(self, seat: ServerSession, offer: str) -> str:
         """The SDP answer to a viewer's offer; a viewer there already is replaced by this one."""
         async with seat.lock:
             if seat.closed:
-                raise Refusal(404, ENDED)
+                raise ApiError(404, ENDED)
             await self._drop_line(seat)
             lines: list[Transport] = []
-            observer = SeatObserver(self._telemetry, lambda: self._pictured(seat, lines))
-            line = self._stage.open_line(
+            observer = SessionObserver(self._metrics, lambda: self._pictured(seat, lines))
+            line = self._runtime.open_line(
                 seat, seat.session, observer, lambda reason: self._lost(seat, line, reason)
             )
             lines.append(line)
@@ -110,22 +110,22 @@ class Lobby:
             except BaseException as error:
                 await self._drop_line(seat)
                 if isinstance(error, asyncio.TimeoutError):
-                    raise Refusal(503, "the connection could not be prepared in time.") from error
+                    raise ApiError(503, "the connection could not be prepared in time.") from error
                 raise
             if seat.closed:  # meanwhile
                 await self._drop_line(seat)
-                raise Refusal(404, ENDED)
+                raise ApiError(404, ENDED)
             seat.enter("connecting")
             return answer
 
-    async def disconnect(self, seat: Seat, connection: int | None = None) -> None:
+    async def disconnect(self, seat: ServerSession, connection: int | None = None) -> None:
         """The viewer leaves. A player's session ends with that; another may get a new viewer.
 
         Nothing happens when `connection` has been replaced by a newer one.
         """
         if connection not in (None, seat.connection):
             return
-        if seat.one_call:
+        if seat.whep_only:
             await self.close(seat, "left")
             return
         async with seat.lock:
@@ -133,7 +133,7 @@ class Lobby:
                 await self._drop_line(seat)
                 seat.enter("lost")
 
-    async def close(self, seat: Seat, reason: str) -> None:
+    async def close(self, seat: ServerSession, reason: str) -> None:
         """End a session and wait until nothing of it is left."""
         task = self._leaving.get(seat.id)
         if task is None and seat.id in self._seats:
@@ -164,7 +164,7 @@ class Lobby:
     def look(self) -> None:
         """End what is overdue, and see whether frames come late."""
         for seat in list(self._seats.values()):
-            self._telemetry.buffered_ms.observe(seat.session.buffered_ms)
+            self._metrics.buffered_ms.observe(seat.session.buffered_ms)
             if seat.session.closed and not seat.closed:
                 self._begin(self.close(seat, "failed"))
             elif reason := seat.overdue:
@@ -185,7 +185,7 @@ class Lobby:
             for name in TOTALS
         }
 
-    async def _leave(self, seat: Seat, reason: str) -> None:
+    async def _leave(self, seat: ServerSession, reason: str) -> None:
         try:
             await asyncio.wait_for(seat.close(), CLOSE_S)
         except asyncio.TimeoutError:
@@ -195,26 +195,26 @@ class Lobby:
             self._past.update(counts)
             self._seats.pop(seat.id, None)
             self._leaving.pop(seat.id, None)
-            self._telemetry.closed.labels(reason).inc()
+            self._metrics.closed.labels(reason).inc()
             lasted = (self._clock.now_ms() - seat.opened_ms) // 1000
             told = {"session": seat.short_id, "reason": reason, "seconds": lasted}
             log.info("session closed", extra={**told, **counts})
 
-    async def _drop_line(self, seat: Seat) -> None:
+    async def _drop_line(self, seat: ServerSession) -> None:
         line, seat.line = seat.line, None
         if line is not None:
             await line.close()
 
-    def _pictured(self, seat: Seat, lines: list[Transport]) -> None:
+    def _pictured(self, seat: ServerSession, lines: list[Transport]) -> None:
         if seat.line in lines:
             seat.enter("connected")
 
-    def _lost(self, seat: Seat, line: Transport, reason: str) -> None:
+    def _lost(self, seat: ServerSession, line: Transport, reason: str) -> None:
         """The viewer went without a word. A reconnecting one comes back within the grace time."""
         if seat.line is not line or seat.closed:
             return
         log.info("viewer lost", extra={"session": seat.short_id, "reason": reason})
-        if seat.one_call:
+        if seat.whep_only:
             self._begin(self.close(seat, "vanished"))
             return
         seat.line = None
@@ -226,5 +226,5 @@ class Lobby:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _full(self, message: str, code: str) -> Refusal:
-        return Refusal(503, message, code, {"Retry-After": str(RETRY_S)})
+    def _full(self, message: str, code: str) -> ApiError:
+        return ApiError(503, message, code, {"Retry-After": str(RETRY_S)})

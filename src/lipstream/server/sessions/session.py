@@ -6,42 +6,42 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Literal
 
-from lipstream.server.errors import Refusal
+from lipstream.server.errors import ApiError
 
 if TYPE_CHECKING:
     from lipstream.live.clock import Clock
     from lipstream.live.session import Unit
     from lipstream.server.admission import Cost
-    from lipstream.server.avatars.store import Exhibit
-    from lipstream.server.interfaces import Event, Playing
-    from lipstream.server.metrics import Telemetry
+    from lipstream.server.avatars.store import AvatarEntry
+    from lipstream.server.interfaces import LiveSession, SessionEvent
+    from lipstream.server.metrics import Metrics
     from lipstream.server.rtc.interfaces import Transport
     from lipstream.server.settings import ServeSettings
 
 State = Literal["waiting", "connecting", "connected", "lost"]
 FIGURE_MS = 1_000  # least time between two readings of the frame rate
-MOST_SPEECHES = 4  # uploaded files that may wait to be spoken
+MAX_SPEECHES = 4  # uploaded files that may wait to be spoken
 
 
-class Seat:
+class ServerSession:
     """Everything that belongs to one session id. Used on the event loop only."""
 
     def __init__(
         self,
         id: str,
-        exhibit: Exhibit,
-        session: Playing,
+        entry: AvatarEntry,
+        session: LiveSession,
         settings: ServeSettings,
-        telemetry: Telemetry,
+        metrics: Metrics,
         clock: Clock,
-        one_call: bool,
+        whep_only: bool,
     ) -> None:
-        assert exhibit.avatar is not None and exhibit.cost is not None
+        assert entry.avatar is not None and entry.cost is not None
         self.id = id
-        self.size = exhibit.avatar.size
-        self.cost: Cost = exhibit.cost
+        self.size = entry.avatar.size
+        self.cost: Cost = entry.cost
         self.session = session
-        self.one_call = one_call  # opened by a WHEP player, which knows no session to return to
+        self.whep_only = whep_only  # opened by a WHEP player, which knows no session to return to
         self.line: Transport | None = None
         self.connection = 0  # which line it is; what is asked of an older one comes too late
         self.state: State = "waiting"
@@ -49,7 +49,7 @@ class Seat:
         self.speaking = False
         self.closed = False
         self.hang_up: Callable[[], None] | None = None  # ends the WebSocket that feeds this seat
-        self._settings, self._telemetry, self._clock = settings, telemetry, clock
+        self._settings, self._metrics, self._clock = settings, metrics, clock
         now = clock.now_ms()
         self.opened_ms = self._changed_ms = self._touched_ms = now
         self._interrupted_ms: int | None = None
@@ -65,7 +65,7 @@ class Seat:
             async for unit in units:
                 if self._interrupted_ms is not None and not unit.speaking:
                     waited = self._clock.now_ms() - self._interrupted_ms
-                    self._telemetry.interrupt_ms.observe(waited)
+                    self._metrics.interrupt_ms.observe(waited)
                     self._interrupted_ms = None
                 yield unit
         finally:
@@ -123,16 +123,16 @@ class Seat:
             self._interrupted_ms = self._clock.now_ms()
         return self.session.interrupt()
 
-    def say(self, speech: Callable[[Playing], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+    def say(self, speech: Callable[[LiveSession], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Run `speech`, which pushes a whole utterance, when those before it are said.
 
-        Refusal 429 when too many wait. The task is cancelled by an interrupt or the end.
+        ApiError 429 when too many wait. The task is cancelled by an interrupt or the end.
         """
         self.touch()
-        if len(self._speeches) >= MOST_SPEECHES:
-            raise Refusal(
+        if len(self._speeches) >= MAX_SPEECHES:
+            raise ApiError(
                 429,
-                f"{MOST_SPEECHES} files wait to be spoken already; send the next one later.",
+                f"{MAX_SPEECHES} files wait to be spoken already; send the next one later.",
                 headers={"Retry-After": "5"},
             )
 
@@ -171,7 +171,7 @@ class Seat:
                 await line.close()
         self._forget()
 
-    def _heard(self, event: Event) -> None:
+    def _heard(self, event: SessionEvent) -> None:
         """What the session tells of its utterances."""
         self.touch()
         self.speaking = event.kind == "started"

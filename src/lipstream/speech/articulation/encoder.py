@@ -1,6 +1,6 @@
 """The puppet's ear: samples of one stream in, seven mouth parameters per frame out.
 
-    samples -> LogMel -> Articulation -> SilenceGate -> frame rules -> (frames, 7)
+    samples -> LogMel -> Articulation -> NoiseGate -> frame rules -> (frames, 7)
 
 The sound is heard in steps of 20 ms, always one at a time and always by the same arithmetic, so the
 frames do not depend on how the samples were cut into calls. A frame is made of the steps that end
@@ -28,7 +28,7 @@ from lipstream.speech.articulation.network import (
     Articulation,
     load,
 )
-from lipstream.speech.articulation.noise_gate import SilenceGate
+from lipstream.speech.articulation.noise_gate import NoiseGate
 from lipstream.speech.base import Plan
 from lipstream.timeline import FEATURE_STEP, frame_start
 
@@ -53,7 +53,7 @@ _ZERO, _ONE = np.float32(0), np.float32(1)
 _BRIEF = [CLOSE, TUCK]  # gestures that a mean over the frame would lose: take their peak
 
 
-class ArticulationEar:
+class ArticulationState:
     """What one stream has heard: the front end, the network's memory, the gate, the last pose."""
 
     def __init__(self, network: Articulation, fps: Fraction) -> None:
@@ -61,7 +61,7 @@ class ArticulationEar:
         self._fps = fps
         self._logmel = LogMel()
         self._memory = network.begin()
-        self._gate = SilenceGate()
+        self._gate = NoiseGate()
         self._waiting = np.zeros(0, np.float32)  # samples short of a step
         self._heard = 0  # steps
         self._answers: list[Floats] = []  # (7,) each, of steps that no frame has used yet
@@ -83,7 +83,7 @@ class ArticulationEar:
             self._next += 1
         return poses
 
-    def fork(self) -> ArticulationEar:
+    def fork(self) -> ArticulationState:
         """An ear that has heard the same and from now on goes its own way."""
         # The network is shared by all ears and must not be copied with them.
         return copy.deepcopy(self, {id(self._network): self._network})
@@ -130,9 +130,9 @@ class ArticulationEncoder:
         """With the weights that ship, or those in `path`. Raises MissingError."""
         return cls(load(path))
 
-    def open(self, fps: Fraction) -> ArticulationEar:
+    def open(self, fps: Fraction) -> ArticulationState:
         """A fresh ear; frame 0 of its stream begins at the first sample it will hear."""
-        return ArticulationEar(self.network, fps)
+        return ArticulationState(self.network, fps)
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
         """The contexts as they are: (frames, 7) each."""

@@ -22,7 +22,7 @@ HOP = FEATURE_STEP // 2  # 160 samples: two windows per step
 WINDOW = 400  # samples, 25 ms
 FFT = 512
 BANDS = 40
-LOWEST, HIGHEST = 60.0, 7800.0  # Hz
+MIN_HZ, MAX_HZ = 60.0, 7800.0  # Hz
 FEATURES = 2 * (BANDS + 1)  # two windows of 40 bands and a level
 
 _TAIL = WINDOW - HOP  # samples before the step that its first window reaches back to
@@ -40,7 +40,7 @@ def _mel(hertz: float) -> float:
 
 def _filterbank() -> Floats:
     """Triangles of unit area on the mel scale: (FFT / 2 + 1, BANDS)."""
-    mels = np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2)
+    mels = np.linspace(_mel(MIN_HZ), _mel(MAX_HZ), BANDS + 2)
     edges = 700.0 * (10.0 ** (mels / 2595.0) - 1.0) / SAMPLE_RATE * FFT
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     bins = np.arange(FFT // 2 + 1)

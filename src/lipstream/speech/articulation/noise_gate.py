@@ -39,7 +39,7 @@ class NoiseFloor:
 
 
 @dataclass(slots=True)
-class SilenceGate:
+class NoiseGate:
     """How far the mouth of one stream may open, step by step."""
 
     floor: NoiseFloor = field(default_factory=NoiseFloor)

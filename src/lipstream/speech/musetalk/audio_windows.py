@@ -47,7 +47,7 @@ class Excerpt:
     fps: Fraction
 
 
-class ExcerptEar:
+class ExcerptState:
     """Keeps the samples that coming segments will want to hear again."""
 
     def __init__(self, plan: Plan, fps: Fraction) -> None:
@@ -63,9 +63,9 @@ class ExcerptEar:
         self._forget(max(wanted - self._plan.past, 0) // FEATURE_STEP * FEATURE_STEP)
         return Excerpt(self._samples.copy(), self._start, end, frames, self._fps)
 
-    def fork(self) -> ExcerptEar:
+    def fork(self) -> ExcerptState:
         """An ear that has heard the same and goes its own way."""
-        other = ExcerptEar(self._plan, self._fps)
+        other = ExcerptState(self._plan, self._fps)
         other._samples, other._start = self._samples, self._start
         return other
 
@@ -82,9 +82,9 @@ class ExcerptEncoder:
         self.network = network
         self.plan = plan
 
-    def open(self, fps: Fraction) -> ExcerptEar:
+    def open(self, fps: Fraction) -> ExcerptState:
         """A fresh ear for one stream."""
-        return ExcerptEar(self.plan, fps)
+        return ExcerptState(self.plan, fps)
 
     def encode(self, contexts: Sequence[Excerpt]) -> list[Floats]:
         """One (frames, 10 * layers, width) float32 per excerpt; all pieces in one batch."""

@@ -16,8 +16,8 @@ from lipstream.media.colour import BT601
 from lipstream.media.i420 import to_i420
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.compositing import cpu
-from lipstream.rendering.musetalk.compositing.background import PlaneBackdrop
-from lipstream.rendering.musetalk.compositing.cpu import HostPainter
+from lipstream.rendering.musetalk.compositing.background import I420Background
+from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from tests.rendering.musetalk.faces import avatar_with_faces
 from tests.rendering.musetalk.networks import networks
 
@@ -49,24 +49,24 @@ class Converter:
 
 def test_what_does_not_fit_is_converted_when_it_is_shown() -> None:
     pictures, convert = frames(4), Converter()
-    all_kept = PlaneBackdrop(pictures, partial(to_i420, matrix=BT601))
-    backdrop = PlaneBackdrop(pictures, convert, room=2 * PLANES + 1)
+    all_kept = I420Background(pictures, partial(to_i420, matrix=BT601))
+    background = I420Background(pictures, convert, room=2 * PLANES + 1)
     convert.whole = 0
     patch = np.full((6, 4), 90, np.uint8)
     region = Box(2, 4, 6, 8)
     for frame in range(4):
-        assert (backdrop.bare(frame) == all_kept.bare(frame)).all()
-        found = backdrop.with_patch(frame, patch, region)
+        assert (background.bare(frame) == all_kept.bare(frame)).all()
+        found = background.with_patch(frame, patch, region)
         assert (found == all_kept.with_patch(frame, patch, region)).all()
         assert (found[region.slices] == 90).all()
     assert convert.whole == 2 * 2  # the two that were not kept, each time
-    assert backdrop.bare(0) is backdrop.bare(0)
+    assert background.bare(0) is background.bare(0)
 
 
 def test_nobody_waits_while_another_avatar_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
-    painter = HostPainter(networks(), planes=True)
+    compositor = CpuCompositor(networks(), planes=True)
     known, other = avatar_with_faces(1), avatar_with_faces(2)
-    before = painter.keep(*known)
+    before = compositor.keep(*known)
     converting, go_on = threading.Event(), threading.Event()
 
     def slowly(*arguments: object) -> object:
@@ -74,11 +74,11 @@ def test_nobody_waits_while_another_avatar_is_converted(monkeypatch: pytest.Monk
         assert go_on.wait(10)
         return before
 
-    monkeypatch.setattr(cpu, "PlaneBackdrop", slowly)
-    preparing = threading.Thread(target=painter.keep, args=other)
+    monkeypatch.setattr(cpu, "I420Background", slowly)
+    preparing = threading.Thread(target=compositor.keep, args=other)
     preparing.start()
     assert converting.wait(10)
-    asked = threading.Thread(target=painter.keep, args=known)
+    asked = threading.Thread(target=compositor.keep, args=known)
     asked.start()
     asked.join(10)
     waited = asked.is_alive()

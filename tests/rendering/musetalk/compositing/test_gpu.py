@@ -14,11 +14,11 @@ pytest.importorskip("torch", reason="the device path needs torch")
 import torch
 
 from lipstream.media.colour import BT601, evened
-from lipstream.rendering.musetalk.compositing.base import FacePainter, FaceRequest
+from lipstream.rendering.musetalk.compositing.base import Compositor, FaceRequest
 from lipstream.rendering.musetalk.compositing.blend_torch import to_planes
-from lipstream.rendering.musetalk.compositing.gpu import Painter
-from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, Canvas, sizes_for
-from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from tests.rendering.musetalk.faces import (
     ODD,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from lipstream.media.image import Image, Planes
 
-    Both: TypeAlias = tuple[FacePainter, FacePainter, Callable[[Image], Planes]]
+    Both: TypeAlias = tuple[Compositor, Compositor, Callable[[Image], Planes]]
 
 on_a_gpu = [
     pytest.mark.gpu,
@@ -45,20 +45,20 @@ on_a_gpu = [
 ]
 
 
-def host(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
+def host(tiny: MuseTalkNetworks, *, planes: bool = False) -> Compositor:
     pytest.importorskip("cv2")
-    from lipstream.rendering.musetalk.compositing.cpu import HostPainter
+    from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 
-    return HostPainter(tiny, planes=planes)
+    return CpuCompositor(tiny, planes=planes)
 
 
-def device(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
+def device(tiny: MuseTalkNetworks, *, planes: bool = False) -> Compositor:
     """Three or four faces at a time: batches of the tests are larger."""
-    return Painter(tiny, SIDE, TOKENS, batch=3, planes=planes)
+    return GpuCompositor(tiny, SIDE, TOKENS, batch=3, planes=planes)
 
 
-def recorded(tiny: MuseTalkNetworks, *, planes: bool = False) -> FacePainter:
-    return Painter(tiny, SIDE, TOKENS, batch=3, record=True, planes=planes)
+def recorded(tiny: MuseTalkNetworks, *, planes: bool = False) -> Compositor:
+    return GpuCompositor(tiny, SIDE, TOKENS, batch=3, record=True, planes=planes)
 
 
 CPU = [pytest.param((host, "cpu"), id="host"), pytest.param((device, "cpu"), id="device")]
@@ -69,17 +69,17 @@ GPU = [
 
 
 @pytest.fixture(params=[*CPU, *GPU])
-def painter(request: pytest.FixtureRequest) -> FacePainter:
+def compositor(request: pytest.FixtureRequest) -> Compositor:
     make, place = request.param
     # A GPU's float32 may be less than that; what is tested here is where pixels go.
     dtype = torch.float64 if place == "cuda" else torch.float32
-    made: FacePainter = make(networks(device=place, dtype=dtype))
+    made: Compositor = make(networks(device=place, dtype=dtype))
     return made
 
 
 @pytest.fixture(params=[*CPU, *GPU])
 def both(request: pytest.FixtureRequest) -> Both:
-    """A painter of RGB, one of planes, and how the second converts whole pictures."""
+    """A compositor of RGB, one of planes, and how the second converts whole pictures."""
     make, place = request.param
     tiny = networks(device=place, dtype=torch.float64 if place == "cuda" else torch.float32)
     return make(tiny), make(tiny, planes=True), by_opencv if make is host else by_torch
@@ -96,8 +96,8 @@ def by_torch(picture: Image) -> Planes:
     return planes
 
 
-def finished(painter: FacePainter, requests: list[FaceRequest]) -> list[Image]:
-    return painter.begin(requests).finish()
+def finished(compositor: Compositor, requests: list[FaceRequest]) -> list[Image]:
+    return compositor.begin(requests).finish()
 
 
 def same(found: list[Image], expected: list[Image], most: int = 1) -> None:
@@ -122,42 +122,42 @@ def test_the_device_paints_what_the_host_paints() -> None:
         assert changed == bool(request.plan.mask.size)
 
 
-@pytest.mark.parametrize("painter", GPU, indirect=True)
-def test_a_gpu_paints_what_a_cpu_paints(painter: FacePainter) -> None:
-    assert painter.overlaps
+@pytest.mark.parametrize("compositor", GPU, indirect=True)
+def test_a_gpu_paints_what_a_cpu_paints(compositor: Compositor) -> None:
+    assert compositor.overlaps
     requests = spoken(8)
-    same(finished(painter, requests), finished(device(networks()), requests), most=2)
+    same(finished(compositor, requests), finished(device(networks()), requests), most=2)
 
 
-def test_batches_and_neighbours_change_nothing(painter: FacePainter) -> None:
+def test_batches_and_neighbours_change_nothing(compositor: Compositor) -> None:
     requests = spoken(8)
-    whole = finished(painter, requests)
-    begun = [painter.begin(requests[start : start + 2]) for start in range(0, 8, 2)]
+    whole = finished(compositor, requests)
+    begun = [compositor.begin(requests[start : start + 2]) for start in range(0, 8, 2)]
     same([picture for pending in begun for picture in pending.finish()], whole)
-    same([picture for one in requests for picture in finished(painter, [one])], whole)
-    same(finished(painter, requests[::-1])[::-1], whole)
+    same([picture for one in requests for picture in finished(compositor, [one])], whole)
+    same(finished(compositor, requests[::-1])[::-1], whole)
 
 
-def test_a_batch_keeps_its_pixels_while_others_are_painted(painter: FacePainter) -> None:
+def test_a_batch_keeps_its_pixels_while_others_are_painted(compositor: Compositor) -> None:
     one, other = spoken(3, seed=1), spoken(4, seed=2)
-    expected = finished(painter, one)
-    first, second = painter.begin(one), painter.begin(other)
-    finished(painter, other)
+    expected = finished(compositor, one)
+    first, second = compositor.begin(one), compositor.begin(other)
+    finished(compositor, other)
     same(first.finish(), expected, most=0)
     second.finish()
 
 
-def test_a_batch_that_is_forgotten_disturbs_no_other(painter: FacePainter) -> None:
+def test_a_batch_that_is_forgotten_disturbs_no_other(compositor: Compositor) -> None:
     requests = spoken(5)
-    expected = finished(painter, requests)
-    painter.begin(requests[:4])
-    same(finished(painter, requests), expected, most=0)
+    expected = finished(compositor, requests)
+    compositor.begin(requests[:4])
+    same(finished(compositor, requests), expected, most=0)
 
 
-def test_what_is_kept_of_an_avatar_goes_with_it(painter: FacePainter) -> None:
+def test_what_is_kept_of_an_avatar_goes_with_it(compositor: Compositor) -> None:
     avatar, faces = avatar_with_faces(3)
-    painter.keep(avatar, faces)
-    pending = painter.begin([FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
+    compositor.keep(avatar, faces)
+    pending = compositor.begin([FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
     gone = weakref.ref(avatar)
     del avatar
     pending.finish()
@@ -166,10 +166,10 @@ def test_what_is_kept_of_an_avatar_goes_with_it(painter: FacePainter) -> None:
     assert gone() is None
 
 
-def test_a_picture_is_the_callers_own(painter: FacePainter) -> None:
+def test_a_picture_is_the_callers_own(compositor: Compositor) -> None:
     requests = spoken(2)
     before = [one.avatar.frames[one.frame].pixels.copy() for one in requests]
-    for picture in finished(painter, requests):
+    for picture in finished(compositor, requests):
         picture[:] = 0
     for one, pixels in zip(requests, before, strict=True):
         assert (one.avatar.frames[one.frame].pixels == pixels).all()
@@ -192,22 +192,22 @@ def test_planes_are_those_of_the_same_pictures(both: Both, size: tuple[int, int]
 
 
 def test_planes_without_a_face_are_made_once(both: Both) -> None:
-    _, painter, _ = both
+    _, compositor, _ = both
     avatar, faces = avatar_with_faces(3)
-    bare = painter.keep(avatar, faces).bare(0)
+    bare = compositor.keep(avatar, faces).bare(0)
     before = bare.copy()
-    finished(painter, [FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
-    assert painter.keep(avatar, faces).bare(0) is bare
+    finished(compositor, [FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
+    assert compositor.keep(avatar, faces).bare(0) is bare
     assert (bare == before).all() and not bare.flags.writeable
 
 
 def test_memory_of_the_host_is_used_again() -> None:
-    painter = Painter(networks(), SIDE, TOKENS, batch=2)
+    compositor = GpuCompositor(networks(), SIDE, TOKENS, batch=2)
     for _ in range(3):
-        one, other = painter.begin(spoken(1)), painter.begin(spoken(4))
+        one, other = compositor.begin(spoken(1)), compositor.begin(spoken(4))
         one.finish()
         other.finish()
-    assert painter.spare == 2
+    assert compositor.spare == 2
 
 
 def test_batches_are_filled_up_to_a_few_sizes() -> None:
@@ -217,8 +217,8 @@ def test_batches_are_filled_up_to_a_few_sizes() -> None:
     assert sizes_for(32) == sizes_for(100) == SIZES
 
 
-def canvas(tiny: MuseTalkNetworks, stream: torch.cuda.Stream | None = None) -> Canvas:
-    made = Canvas(tiny, (8, SIDE // 8, SIDE // 8), (TOKENS, WIDTH), (1, 2, 4), stream)
+def canvas(tiny: MuseTalkNetworks, stream: torch.cuda.Stream | None = None) -> GraphRunner:
+    made = GraphRunner(tiny, (8, SIDE // 8, SIDE // 8), (TOKENS, WIDTH), (1, 2, 4), stream)
     made.latents.copy_(torch.randn(made.latents.shape, generator=torch.Generator().manual_seed(1)))
     made.audio.copy_(torch.randn(made.audio.shape, generator=torch.Generator().manual_seed(2)))
     return made
@@ -240,7 +240,7 @@ def test_a_canvas_paints_as_many_as_it_is_asked_for() -> None:
 def test_a_recording_paints_what_is_painted_without(dtype: torch.dtype, exact: bool) -> None:
     tiny = networks(device="cuda", dtype=dtype)
     if exact:
-        tiny = switched(tiny, Switches.exact(tiny.device, dtype))
+        tiny = switched(tiny, OptimizationOptions.exact(tiny.device, dtype))
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     live, replayed = canvas(tiny, stream), canvas(tiny, stream)
     replayed.record()

@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 import torch
 
 from lipstream.errors import CheckpointError, MissingError
-from lipstream.rendering.musetalk.models.taesd import TinyDimensions, decoder_state
+from lipstream.rendering.musetalk.models.taesd import TaesdDimensions, decoder_state
 from lipstream.rendering.musetalk.weights.loader import load_tiny
 from tests.rendering.musetalk.networks import (
     TINY_DECODER,
@@ -57,7 +57,7 @@ def test_every_value_of_the_config_is_honoured(variant: dict[str, Any], tmp_path
 @pytest.mark.parametrize(("variant", "named"), REFUSED, ids=str)
 def test_what_cannot_be_honoured_is_refused_by_name(variant: dict[str, Any], named: str) -> None:
     with pytest.raises(CheckpointError, match=named):
-        TinyDimensions.from_config(TINY_DECODER | variant)
+        TaesdDimensions.from_config(TINY_DECODER | variant)
 
 
 @torch.inference_mode()

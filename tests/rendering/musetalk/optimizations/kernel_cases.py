@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from lipstream.rendering.musetalk.optimizations import ops, triton_kernels
-from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
 from tests.rendering.musetalk.networks import drawn, networks
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def check_networks() -> list[str]:
     plain = networks()
     latents, audio = drawn(1, 8, 4, 4, seed=1), drawn(1, 10, 24, seed=2)
     expected = plain.paint(latents, audio)
-    on = dict.fromkeys((field.name for field in fields(Switches)), True)
-    painted = switched(plain, Switches(**on | {"pack": False})).paint(latents, audio)
+    on = dict.fromkeys((field.name for field in fields(OptimizationOptions)), True)
+    painted = switched(plain, OptimizationOptions(**on | {"pack": False})).paint(latents, audio)
     away = float((painted - expected).norm() / expected.norm())
     return [] if away < 2e-5 else [f"networks: {away:.2g}"]
 

@@ -12,13 +12,13 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 import torch
 from torch import Tensor
 
-from lipstream.rendering.musetalk.optimizations.options import Switches, switched
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from tests.rendering.musetalk.networks import TINY_UNET, TINY_VAE, drawn, networks
 
-NAMES = [field.name for field in fields(Switches) if field.name != "pack"]
-ALL = Switches(**dict.fromkeys(NAMES, True))
-CASES = [pytest.param(Switches(**{name: True}), id=name) for name in NAMES]
+NAMES = [field.name for field in fields(OptimizationOptions) if field.name != "pack"]
+ALL = OptimizationOptions(**dict.fromkeys(NAMES, True))
+CASES = [pytest.param(OptimizationOptions(**{name: True}), id=name) for name in NAMES]
 CASES.append(pytest.param(ALL, id="all"))
 
 HALVES = [torch.bfloat16, torch.float16]
@@ -48,7 +48,7 @@ def error(found: Tensor, expected: Tensor) -> float:
 
 
 @pytest.mark.parametrize("switches", CASES)
-def test_in_double_precision_nothing_changes(switches: Switches) -> None:
+def test_in_double_precision_nothing_changes(switches: OptimizationOptions) -> None:
     plain = networks(dtype=torch.float64)
     latents, audio = inputs()
     expected = painted(plain, latents, audio)
@@ -58,7 +58,7 @@ def test_in_double_precision_nothing_changes(switches: Switches) -> None:
 @pytest.mark.parametrize("switches", CASES)
 @pytest.mark.parametrize("size", [(1, 8, 8), (3, 4, 12), (2, 9, 13)], ids=str)
 def test_in_single_precision_only_rounding_changes(
-    switches: Switches, size: tuple[int, int, int]
+    switches: OptimizationOptions, size: tuple[int, int, int]
 ) -> None:
     plain = networks()
     latents, audio = inputs(*size)
@@ -68,7 +68,9 @@ def test_in_single_precision_only_rounding_changes(
 
 @pytest.mark.parametrize("switches", CASES)
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
-def test_in_half_precision_the_error_does_not_grow(switches: Switches, dtype: torch.dtype) -> None:
+def test_in_half_precision_the_error_does_not_grow(
+    switches: OptimizationOptions, dtype: torch.dtype
+) -> None:
     latents, audio = inputs()
     exact = painted(networks(dtype=torch.float64), latents, audio)
     plain = networks(dtype=dtype)
@@ -88,7 +90,7 @@ def test_every_kind_of_network_can_be_switched(
 
 
 @pytest.mark.parametrize("switches", CASES)
-def test_a_frame_does_not_depend_on_who_shares_its_batch(switches: Switches) -> None:
+def test_a_frame_does_not_depend_on_who_shares_its_batch(switches: OptimizationOptions) -> None:
     fast = switched(networks(), switches)
     latents, audio = inputs(4)
     together = painted(fast, latents, audio)
@@ -101,7 +103,7 @@ def test_a_frame_does_not_depend_on_who_shares_its_batch(switches: Switches) -> 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("switches", CASES)
-def test_an_avatar_s_latents_stay_the_same(switches: Switches) -> None:
+def test_an_avatar_s_latents_stay_the_same(switches: OptimizationOptions) -> None:
     plain, images = networks(dtype=torch.float64), drawn(2, 3, 32, 40).clamp(-1, 1).double()
     latents = plain.vae.encode(images)
     fast = switched(plain, switches).vae
@@ -123,7 +125,9 @@ def test_the_given_networks_stay_as_they_are() -> None:
 def test_what_no_saving_changes_is_shared() -> None:
     plain = networks()
     for mine, theirs in zip(
-        switched(plain, Switches.none()).unet.parameters(), plain.unet.parameters(), strict=True
+        switched(plain, OptimizationOptions.none()).unet.parameters(),
+        plain.unet.parameters(),
+        strict=True,
     ):
         assert mine is theirs
 
@@ -131,7 +135,7 @@ def test_what_no_saving_changes_is_shared() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_what_is_exact_on_a_device_paints_there(dtype: torch.dtype) -> None:
     plain = networks(dtype=dtype)
-    exact = Switches.exact(plain.device, dtype)
+    exact = OptimizationOptions.exact(plain.device, dtype)
     assert exact.pack == (dtype == torch.bfloat16)
     latents, audio = inputs()
     found, expected = (
@@ -142,7 +146,7 @@ def test_what_is_exact_on_a_device_paints_there(dtype: torch.dtype) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_switching_twice_is_switching_once(dtype: torch.dtype) -> None:
-    exact = Switches.exact(torch.device("cpu"), dtype)
+    exact = OptimizationOptions.exact(torch.device("cpu"), dtype)
     for switches in (exact, ALL):
         once = switched(networks(dtype=dtype), switches)
         latents, audio = inputs()
@@ -151,7 +155,7 @@ def test_switching_twice_is_switching_once(dtype: torch.dtype) -> None:
 
 
 def test_on_a_gpu_all_but_packing_is_exact() -> None:
-    assert Switches.exact(torch.device("cuda"), torch.float16) == ALL
+    assert OptimizationOptions.exact(torch.device("cuda"), torch.float16) == ALL
 
 
 @pytest.mark.gpu
@@ -159,7 +163,7 @@ def test_on_a_gpu_all_but_packing_is_exact() -> None:
 @pytest.mark.parametrize("switches", CASES)
 @pytest.mark.parametrize("dtype", [torch.float32, *HALVES], ids=str)
 def test_the_same_holds_on_a_gpu(
-    switches: Switches, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    switches: OptimizationOptions, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(torch.backends.cuda.matmul, "allow_tf32", False)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KEPT_BYTES = 1_000_000_000  # of planes per avatar: 29 s of a clip at 1280x720
 
 
-class Backdrop(Protocol):
+class Background(Protocol):
     """The pictures of one avatar, by frame."""
 
     def bare(self, frame: int) -> Picture:
@@ -43,7 +43,7 @@ class Backdrop(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RgbBackdrop:
+class RgbBackground:
     """Pictures for anyone; each is the caller's own."""
 
     frames: Sequence[AvatarFrame]
@@ -58,7 +58,7 @@ class RgbBackdrop:
         return paste(self.frames[frame].pixels, patch, region)
 
 
-class PlaneBackdrop:
+class I420Background:
     """Pictures for a video encoder; whoever gets one shows it and does not write to it.
 
     As many of the first ones as fit into `room` bytes are converted at once and kept: a clip's are

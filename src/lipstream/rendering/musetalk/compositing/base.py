@@ -1,4 +1,4 @@
-"""What is asked of a painter and what it gives: `Painter` on a device, `HostPainter` on a CPU."""
+"""The protocol of compositors: `GpuCompositor` on a device, `CpuCompositor` on a CPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lipstream.avatar.avatar import Avatar
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Picture
-    from lipstream.rendering.musetalk.compositing.background import Backdrop
+    from lipstream.rendering.musetalk.compositing.background import Background
     from lipstream.rendering.musetalk.compositing.blend import BlendPlan
     from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
 
@@ -36,7 +36,7 @@ class FaceRequest:
 class BareRequest:
     """One frame of an avatar as it is: without a face, or with one at rest."""
 
-    backdrop: Backdrop
+    background: Background
     frame: int
 
 
@@ -48,15 +48,15 @@ class Pending(Protocol):
         ...
 
 
-class FacePainter(Protocol):
-    """What the renderer asks of `Painter` and of `HostPainter`."""
+class Compositor(Protocol):
+    """What the renderer asks of `GpuCompositor` and of `CpuCompositor`."""
 
     @property
     def overlaps(self) -> bool:
         """Whether it paints between `begin` and `finish`."""
         ...
 
-    def keep(self, avatar: Avatar, faces: MuseFaces) -> Backdrop:
+    def keep(self, avatar: Avatar, faces: MuseFaces) -> Background:
         """Do what is needed once per avatar; `begin` would do it on first sight."""
         ...
 
@@ -65,10 +65,12 @@ class FacePainter(Protocol):
         ...
 
 
-def begin_pictures(painter: FacePainter, requests: Sequence[FaceRequest | BareRequest]) -> Pending:
+def begin_pictures(
+    compositor: Compositor, requests: Sequence[FaceRequest | BareRequest]
+) -> Pending:
     """Start with any pictures; all faces that speak are painted in one batch."""
     faces = [request for request in requests if isinstance(request, FaceRequest)]
-    return _Begun(requests, painter.begin(faces) if faces else None)
+    return _Begun(requests, compositor.begin(faces) if faces else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +82,7 @@ class _Begun:
         """See `Pending`."""
         painted = iter([] if self.faces is None else self.faces.finish())
         return [
-            request.backdrop.bare(request.frame)
+            request.background.bare(request.frame)
             if isinstance(request, BareRequest)
             else next(painted)
             for request in self.requests

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from lipstream.media.colour import BT601, evened
 from lipstream.rendering.musetalk.compositing.background import (
-    Backdrop,
-    PlaneBackdrop,
-    RgbBackdrop,
+    Background,
+    I420Background,
+    RgbBackground,
     even_plan,
 )
 from lipstream.rendering.musetalk.compositing.fixed_point import COLUMNS, NEARLY_255, ONE, PIXELS
@@ -46,7 +46,7 @@ class KeptFaces:
     masks: Tensor  # (pixels,) uint8
     starts: tuple[int, ...]  # per frame, the first pixel of its region
     plans: tuple[BlendPlan | None, ...]
-    backdrop: Backdrop
+    background: Background
     planes: bool  # what changes is converted to planes, and regions are of whole 2x2 pixels
 
 
@@ -106,7 +106,7 @@ def keep_faces(
         torch.from_numpy(masks).to(device),
         starts[:-1],
         plans,
-        PlaneBackdrop(frames, convert) if planes else RgbBackdrop(frames),
+        I420Background(frames, convert) if planes else RgbBackground(frames),
         planes,
     )
     if device.type == "cuda":

@@ -16,7 +16,11 @@ from torch import Tensor
 from lipstream.avatar.avatar import Avatar
 from lipstream.media.colour import BT601
 from lipstream.media.i420 import to_i420
-from lipstream.rendering.musetalk.compositing.background import Backdrop, PlaneBackdrop, RgbBackdrop
+from lipstream.rendering.musetalk.compositing.background import (
+    Background,
+    I420Background,
+    RgbBackground,
+)
 from lipstream.rendering.musetalk.compositing.base import FaceRequest, Pending
 from lipstream.rendering.musetalk.compositing.blend import blend
 from lipstream.rendering.musetalk.models.vae import to_pictures
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
 
 
-class HostPainter:
+class CpuCompositor:
     """Composites with OpenCV, bit for bit as published; paints when it is asked for the pictures.
 
     There is nothing to overlap on a CPU. Threads take turns. With `planes` pictures are given as
@@ -37,7 +41,7 @@ class HostPainter:
     def __init__(self, networks: MuseTalkNetworks, *, planes: bool = False) -> None:
         self._networks = networks
         self._planes = planes
-        self._backdrops: WeakKeyDictionary[Avatar, Backdrop] = WeakKeyDictionary()
+        self._backgrounds: WeakKeyDictionary[Avatar, Background] = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._keeping = threading.Lock()
 
@@ -46,16 +50,16 @@ class HostPainter:
         """No: `finish` paints."""
         return False
 
-    def keep(self, avatar: Avatar, faces: MuseFaces) -> Backdrop:
+    def keep(self, avatar: Avatar, faces: MuseFaces) -> Background:
         """Convert the pictures of an avatar; they stay as long as the avatar itself."""
         if not self._planes:
-            return RgbBackdrop(avatar.frames)
+            return RgbBackground(avatar.frames)
         with self._keeping:
-            found = self._backdrops.get(avatar)
+            found = self._backgrounds.get(avatar)
         if found is None:
-            found = PlaneBackdrop(avatar.frames, partial(to_i420, matrix=BT601))
+            found = I420Background(avatar.frames, partial(to_i420, matrix=BT601))
             with self._keeping:  # not before: nobody waits while another's avatar is converted
-                found = self._backdrops.setdefault(avatar, found)
+                found = self._backgrounds.setdefault(avatar, found)
         return found
 
     def begin(self, requests: Sequence[FaceRequest]) -> Pending:
@@ -65,11 +69,11 @@ class HostPainter:
         """The pictures of `requests`."""
         pictures = []
         for request, face in zip(requests, self.faces(requests), strict=True):
-            backdrop = self.keep(request.avatar, request.faces)
+            background = self.keep(request.avatar, request.faces)
             picture = request.avatar.frames[request.frame].pixels
             pixels, region = blend(picture, face, request.plan, request.strength)
-            patch, where = backdrop.patch(picture, pixels, region)
-            pictures.append(backdrop.with_patch(request.frame, patch, where))
+            patch, where = background.patch(picture, pixels, region)
+            pictures.append(background.with_patch(request.frame, patch, where))
         return pictures
 
     @torch.inference_mode()
@@ -87,8 +91,8 @@ class HostPainter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Unpainted:
-    painter: HostPainter
+    compositor: CpuCompositor
     requests: Sequence[FaceRequest]
 
     def finish(self) -> list[Picture]:
-        return self.painter.pictures(self.requests)
+        return self.compositor.pictures(self.requests)

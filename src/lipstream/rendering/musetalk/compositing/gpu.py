@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.rendering.musetalk.compositing.background import Backdrop
+from lipstream.rendering.musetalk.compositing.background import Background
 from lipstream.rendering.musetalk.compositing.base import FaceRequest, Pending
 from lipstream.rendering.musetalk.compositing.blend_torch import (
     KeptFaces,
@@ -21,8 +21,8 @@ from lipstream.rendering.musetalk.compositing.blend_torch import (
     keep_faces,
     rehearse,
 )
-from lipstream.rendering.musetalk.compositing.pinned_buffers import Staging
-from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, Canvas, sizes_for
+from lipstream.rendering.musetalk.compositing.pinned_buffers import PinnedBuffers
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 SHRINK = 8  # pixels per latent
 
 
-class Painter:
+class GpuCompositor:
     """Owns the device: faces stay there from their latents to the pixels that change.
 
     On a GPU everything is ordered by one stream of its own, so that batches in flight share their
@@ -63,7 +63,7 @@ class Painter:
         channels = networks.unet.dimensions.in_channels
         latents = (channels, side // SHRINK, side // SHRINK)
         audio = (tokens, networks.unet.dimensions.audio_width)
-        self._canvas = Canvas(networks, latents, audio, sizes_for(batch), self._stream)
+        self._canvas = GraphRunner(networks, latents, audio, sizes_for(batch), self._stream)
         if self._stream is not None:
             # Neither the weights nor the canvas need be there yet.
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
@@ -72,7 +72,7 @@ class Painter:
             if record:
                 self._canvas.record()
         self._kept: WeakKeyDictionary[Avatar, KeptFaces] = WeakKeyDictionary()
-        self._spare: list[Staging] = []
+        self._spare: list[PinnedBuffers] = []
         self._out = torch.zeros(0, dtype=torch.uint8, device=self._device)
         self._lock = threading.Lock()
 
@@ -81,29 +81,29 @@ class Painter:
         """Whether the device paints while the caller does something else: a GPU does."""
         return self._stream is not None
 
-    def keep(self, avatar: Avatar, faces: MuseFaces) -> Backdrop:
+    def keep(self, avatar: Avatar, faces: MuseFaces) -> Background:
         """Bring an avatar to the device; it stays as long as the avatar itself."""
-        return self._kept_faces(avatar, faces).backdrop
+        return self._kept_faces(avatar, faces).background
 
     @torch.inference_mode()
     def begin(self, requests: Sequence[FaceRequest]) -> Pending:
         """Start with at least one face; waits for the device only to bring an avatar there."""
         patches = self._patches(requests)
         with self._lock, self._on_stream():
-            staging = self._spare.pop() if self._spare else Staging(self._stream)
-            staging.fill([request.audio for request in requests], patches)
-            self._launch(staging, patches)
-        return _Painted(self, staging, patches)
+            pinned = self._spare.pop() if self._spare else PinnedBuffers(self._stream)
+            pinned.fill([request.audio for request in requests], patches)
+            self._launch(pinned, patches)
+        return _Painted(self, pinned, patches)
 
     @property
     def spare(self) -> int:
         """Batches whose memory on the host waits for another."""
         return len(self._spare)
 
-    def put_back(self, staging: Staging) -> None:
+    def put_back(self, pinned: PinnedBuffers) -> None:
         """Take the host's memory of a batch that has been read."""
         with self._lock:
-            self._spare.append(staging)
+            self._spare.append(pinned)
 
     def _patches(self, requests: Sequence[FaceRequest]) -> list[Patch]:
         """Where the face of each goes, and where its bytes go among those of the batch."""
@@ -116,13 +116,13 @@ class Painter:
             start += patch.size
         return patches
 
-    def _launch(self, staging: Staging, patches: Sequence[Patch]) -> None:
-        """Paint and composite what `staging` holds, and bring it back there."""
-        canvas, size = self._canvas, staging.result.numel()
+    def _launch(self, pinned: PinnedBuffers, patches: Sequence[Patch]) -> None:
+        """Paint and composite what `pinned` holds, and bring it back there."""
+        canvas, size = self._canvas, pinned.result.numel()
         if self._out.numel() < size:
             self._out = torch.empty(2 * size, dtype=torch.uint8, device=self._device)
-        audio = staging.audio.to(self._device, non_blocking=True)
-        table = staging.table.to(self._device, non_blocking=True)
+        audio = pinned.audio.to(self._device, non_blocking=True)
+        table = pinned.table.to(self._device, non_blocking=True)
         most = canvas.sizes[-1]
         for start in range(0, len(patches), most):
             some = patches[start : start + most]
@@ -131,8 +131,8 @@ class Painter:
             canvas.audio[: len(some)].copy_(audio[start : start + most])
             painted = canvas.paint(len(some))
             composite(painted, some, table[start : start + most], self._out)
-        staging.result.copy_(self._out[:size], non_blocking=True)
-        staging.mark()
+        pinned.result.copy_(self._out[:size], non_blocking=True)
+        pinned.mark()
 
     def _kept_faces(self, avatar: Avatar, faces: MuseFaces) -> KeptFaces:
         with self._lock:
@@ -157,17 +157,17 @@ class Painter:
 class _Painted:
     """A batch on the device; it keeps alive what the device reads."""
 
-    painter: Painter
-    staging: Staging
+    compositor: GpuCompositor
+    pinned: PinnedBuffers
     patches: Sequence[Patch]
 
     def finish(self) -> list[Picture]:
         """See `Pending`."""
-        self.staging.wait()
-        flat, pictures = self.staging.result.numpy(), []
+        self.pinned.wait()
+        flat, pictures = self.pinned.result.numpy(), []
         for patch in self.patches:
             changed = flat[patch.start : patch.start + patch.size].reshape(patch.shape)
-            backdrop = patch.kept.backdrop
-            pictures.append(backdrop.with_patch(patch.frame, changed, patch.plan.region))
-        self.painter.put_back(self.staging)
+            background = patch.kept.background
+            pictures.append(background.with_patch(patch.frame, changed, patch.plan.region))
+        self.compositor.put_back(self.pinned)
         return pictures

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
 
-class Staging:
+class PinnedBuffers:
     """Pinned where there is a `stream`, so that copies wait for nobody. Grows, never shrinks.
 
     Belongs to one batch at a time: from `fill` until its pictures have been read.

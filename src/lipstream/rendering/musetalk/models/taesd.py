@@ -21,7 +21,7 @@ _REACH = 3.0  # latents beyond it are bent back
 
 
 @dataclass(frozen=True, slots=True)
-class TinyDimensions:
+class TaesdDimensions:
     """The sizes of one small decoder."""
 
     latent_channels: int
@@ -34,7 +34,7 @@ class TinyDimensions:
     @classmethod
     def from_config(
         cls, config: Mapping[str, object], source: str = "The config of the small decoder"
-    ) -> TinyDimensions:
+    ) -> TaesdDimensions:
         """Read a `config.json`; refuse in one sentence what this network cannot honour."""
         says = Settings(config, source, "AutoencoderTiny")
         widths = says.counts("decoder_block_out_channels", (64, 64, 64, 64))
@@ -87,10 +87,10 @@ class _Double(nn.Module):
         return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-class TinyDecoder(nn.Module):
+class TaesdDecoder(nn.Module):
     """(b, latent_channels, h, w), scaled as the UNet makes them -> (b, out_channels, 8 h, 8 w)."""
 
-    def __init__(self, dimensions: TinyDimensions) -> None:
+    def __init__(self, dimensions: TaesdDimensions) -> None:
         super().__init__()
         width, activate = dimensions.width, ACTIVATIONS[dimensions.activation]
         self.dimensions = dimensions

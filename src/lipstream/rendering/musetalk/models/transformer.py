@@ -79,7 +79,7 @@ class TransformerBlock(nn.Module):
         return thought
 
 
-class Listener(nn.Module):
+class SpatialTransformer(nn.Module):
     """A transformer over all pixels of a picture and all tokens of its audio."""
 
     def __init__(self, width: int, heads: int, groups: int, audio_width: int) -> None:

@@ -28,7 +28,7 @@ def sizes_for(batch: int) -> tuple[int, ...]:
     return tuple(size for size in SIZES if size <= most)
 
 
-class Canvas:
+class GraphRunner:
     """`networks.paint` and its bytes for up to `sizes[-1]` faces at a time.
 
     The caller writes the first rows of `latents` and `audio`, calls `paint` and reads as many of

@@ -13,7 +13,7 @@ from lipstream.rendering.musetalk.models.layers import (
     to_picture,
     to_tokens,
 )
-from lipstream.rendering.musetalk.models.transformer import GatedGelu, Listener
+from lipstream.rendering.musetalk.models.transformer import GatedGelu, SpatialTransformer
 from lipstream.rendering.musetalk.optimizations import ops
 
 
@@ -57,10 +57,10 @@ class FusedBlock(nn.Module):
         return ops.add(short, h, self.last, self.scale)
 
 
-class FusedListener(nn.Module):
-    """A `Listener` whose convolutions of single pixels are products that add their own biases."""
+class FusedSpatialTransformer(nn.Module):
+    """A `SpatialTransformer` whose 1x1 convolutions are products that add their own biases."""
 
-    def __init__(self, plain: Listener) -> None:
+    def __init__(self, plain: SpatialTransformer) -> None:
         super().__init__()
         assert isinstance(plain.norm, Norm)
         self.norm = FusedNorm(plain.norm)
@@ -91,11 +91,13 @@ def fuse_norms(network: nn.Module) -> None:
         for name, child in list(parent.named_children()):
             if isinstance(child, ResnetBlock):
                 setattr(parent, name, FusedBlock(child))
-            elif isinstance(child, Listener):
-                setattr(parent, name, FusedListener(child))
+            elif isinstance(child, SpatialTransformer):
+                setattr(parent, name, FusedSpatialTransformer(child))
             elif isinstance(child, GatedGelu):
                 setattr(parent, name, FusedGate(child))
-            elif isinstance(child, Norm) and not isinstance(parent, (ResnetBlock, Listener)):
+            elif isinstance(child, Norm) and not isinstance(
+                parent, (ResnetBlock, SpatialTransformer)
+            ):
                 setattr(parent, name, FusedNorm(child))
 
 

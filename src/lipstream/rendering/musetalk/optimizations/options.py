@@ -26,7 +26,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True, slots=True)
-class Switches:
+class OptimizationOptions:
     """Which savings are on."""
 
     fold_time: bool = False  # the constant timestep goes into biases
@@ -40,12 +40,12 @@ class Switches:
     pack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
 
     @classmethod
-    def none(cls) -> Switches:
+    def none(cls) -> OptimizationOptions:
         """The plain networks."""
         return cls()
 
     @classmethod
-    def exact(cls, device: torch.device, dtype: torch.dtype) -> Switches:
+    def exact(cls, device: torch.device, dtype: torch.dtype) -> OptimizationOptions:
         """What is known to gain on this device at this precision."""
         on_cpu = device.type == "cpu"
         return cls(
@@ -63,7 +63,7 @@ class Switches:
 
 
 @torch.no_grad()
-def switched(networks: MuseTalkNetworks, switches: Switches) -> MuseTalkNetworks:
+def switched(networks: MuseTalkNetworks, switches: OptimizationOptions) -> MuseTalkNetworks:
     """The same networks with these savings; the given ones stay as they are.
 
     Both share the tensors that no saving changes. Convert and move networks before.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from lipstream.errors import CheckpointError
-from lipstream.rendering.musetalk.models.taesd import TinyDecoder, TinyDimensions, decoder_state
+from lipstream.rendering.musetalk.models.taesd import TaesdDecoder, TaesdDimensions, decoder_state
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, current_names
 from lipstream.rendering.musetalk.weights.layout import (
@@ -55,7 +55,7 @@ class MuseTalkNetworks:
     speech: SpeechNetwork
     device: torch.device
     dtype: torch.dtype
-    decoder: TinyDecoder | None = None  # instead of the autoencoder's own
+    decoder: TaesdDecoder | None = None  # instead of the autoencoder's own
 
     def paint(self, latents: Tensor, audio: Tensor) -> Tensor:
         """(b, 8, h, w) latents, (b, tokens, width) audio -> (b, 3, 8 h, 8 w), RGB near -1..1.
@@ -132,10 +132,10 @@ def load_tiny(
     models: str | Path,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
-) -> TinyDecoder:
+) -> TaesdDecoder:
     """The small decoder of the turbo profile; MissingError and CheckpointError as above."""
     files = find_tiny(models)
-    sizes = TinyDimensions.from_config(read_config(files.config), str(files.config))
+    sizes = TaesdDimensions.from_config(read_config(files.config), str(files.config))
     for name, found, expected in (
         ("out_channels", sizes.out_channels, 3),
         ("latent_channels", sizes.latent_channels, 4),
@@ -143,7 +143,7 @@ def load_tiny(
     ):
         _check_size(files.config, name, found, expected)
     state = decoder_state(read_state(files.weights))
-    network = _sketch(lambda: TinyDecoder(sizes), state, files.weights)
+    network = _sketch(lambda: TaesdDecoder(sizes), state, files.weights)
     return network.filled(torch.device(device), dtype)
 
 
@@ -207,7 +207,7 @@ def _sketch(
     build: Callable[[], Network], state: Mapping[str, Tensor], path: Path
 ) -> _Sketch[Network]:
     """CheckpointError unless the state has the network's tensors, no more and no less."""
-    with torch.device("meta"), _Undrawn():
+    with torch.device("meta"), SkipInit():
         network = build()
     expected = network.state_dict()
     for said, names in (
@@ -225,7 +225,7 @@ def _sketch(
     return _Sketch(network, state)
 
 
-class _Undrawn(TorchFunctionMode):
+class SkipInit(TorchFunctionMode):
     """Layers draw no first values: without memory that only loads torch's compiler, for seconds."""
 
     def __torch_function__(

@@ -13,7 +13,7 @@ from lipstream.errors import CheckpointError, MissingError
 from lipstream.rendering.musetalk.weights.layout import PULL, unreadable
 
 POINTER = b"version https://git-lfs"  # what git leaves instead of a large file
-SHORTEST = 8  # bytes; no format is as short
+MIN_BYTES = 8  # bytes; no format is as short
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
@@ -31,7 +31,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
             f"{path} is a Git LFS pointer, not the weights: run 'git lfs pull' there, or delete it "
             f"and {PULL}."
         )
-    if len(start) < SHORTEST:
+    if len(start) < MIN_BYTES:
         raise CheckpointError(f"{path} is empty or cut short: delete it and {PULL}.")
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
     if not isinstance(state, Mapping) or not state or not all(map(_is_entry, state.items())):

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.media.audio import AudioChunk
     from lipstream.progress import Progress
-    from lipstream.server.interfaces import Playing
-    from lipstream.server.rtc.interfaces import Hearer, Observer, Source, Transport
+    from lipstream.server.interfaces import LiveSession
+    from lipstream.server.rtc.interfaces import Observer, Source, SpeechSink, Transport
 
-MOST_MS = 60_000
+MAX_MS = 60_000
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 ANSWER = "v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=answer\r\nt=0 0\r\n"
 CANDIDATES = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n"
@@ -69,7 +69,7 @@ class FakeSession:
     def push(self, chunk: AudioChunk) -> None:
         assert not self.closed
         ms = len(chunk) * 1000 // chunk.sample_rate
-        if self.buffered_ms + ms > MOST_MS:
+        if self.buffered_ms + ms > MAX_MS:
             raise BufferFullError("60 s wait already; wait until some was played.")
         self.buffered_ms += ms
         self.peak_ms = max(self.peak_ms, self.buffered_ms)
@@ -79,7 +79,7 @@ class FakeSession:
         self.rates.append(chunk.sample_rate)
 
     async def room(self, ms: int) -> None:
-        while not self.closed and self.buffered_ms + ms > MOST_MS:
+        while not self.closed and self.buffered_ms + ms > MAX_MS:
             self._changed.clear()
             await self._changed.wait()
 
@@ -113,7 +113,7 @@ class FakeSession:
         self._changed.set()
 
 
-class FakeLine:
+class FakeConnection:
     """Answers any offer that begins like SDP."""
 
     def __init__(self, observer: Observer, on_closed: Callable[[str], None]) -> None:
@@ -147,15 +147,15 @@ class FakeLine:
 
 
 @dataclass
-class FakeStage:
+class FakeRuntime:
     """Remembers all sessions and lines it opened."""
 
     backend: str = "fake"
     reason: str = "a test"
-    lanes: int = 1
+    parallelism: int = 1
     cost: Cost = Cost(10.0, 2.0)
     sessions: list[FakeSession] = field(default_factory=list)
-    lines: list[FakeLine] = field(default_factory=list)
+    lines: list[FakeConnection] = field(default_factory=list)
     started: bool = False
     closed: bool = False
 
@@ -170,7 +170,7 @@ class FakeStage:
     def measure(self, avatar: Avatar) -> Cost:
         return self.cost
 
-    def open_session(self, avatar: Avatar) -> Playing:
+    def open_session(self, avatar: Avatar) -> LiveSession:
         session = FakeSession(avatar)
         self.sessions.append(session)
         return session
@@ -178,11 +178,11 @@ class FakeStage:
     def open_line(
         self,
         source: Source,
-        hearer: Hearer,
+        hearer: SpeechSink,
         observer: Observer,
         on_closed: Callable[[str], None],
     ) -> Transport:
-        line = FakeLine(observer, on_closed)
+        line = FakeConnection(observer, on_closed)
         self.lines.append(line)
         return line
 
