@@ -20,7 +20,7 @@ from lipstream.rendering.musetalk.models.layers import (
     Style,
     Upsample,
 )
-from lipstream.rendering.musetalk.models.transformer import Listener
+from lipstream.rendering.musetalk.models.transformer import SpatialTransformer
 
 _DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}  # does it listen?
 _UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}
@@ -97,8 +97,8 @@ def _take_the_rest(says: Settings) -> None:
     says.finish()
 
 
-def _listener(width: int, heads: int, dimensions: UNetDimensions) -> Listener:
-    return Listener(width, heads, dimensions.style.groups, dimensions.audio_width)
+def _listener(width: int, heads: int, dimensions: UNetDimensions) -> SpatialTransformer:
+    return SpatialTransformer(width, heads, dimensions.style.groups, dimensions.audio_width)
 
 
 class _Level(nn.Module):
@@ -261,6 +261,9 @@ def add_positions(audio: Tensor) -> Tensor:
     tokens, width = audio.shape[1:]
     place = torch.arange(tokens, device=audio.device, dtype=torch.float32)[:, None]
     even = torch.arange(0, width, 2, device=audio.device, dtype=torch.float32)
-    angle = place * torch.exp(even * (-math.log(10_000.0) / width))  # (tokens, width / 2)
+    # In double precision: exp of float32 differs in its last bits from processor to processor, and
+    # the place multiplies that.
+    rate = torch.exp((even * (-math.log(10_000.0) / width)).double()).float()
+    angle = place * rate  # (tokens, width / 2)
     waves = torch.stack((angle.sin(), angle.cos()), dim=2).flatten(1)[:, :width]
     return (audio.float() + waves).to(audio.dtype)
