@@ -55,7 +55,7 @@ class StripeEncoder:
 
 class StripeRenderer:
     """Paints three 24-bit numbers as pixels: the frame's index, how many samples were heard (0 at
-    rest) and the strength of speech in thousandths."""
+    rest) and the blend weight of speech in thousandths."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -71,8 +71,8 @@ class StripeRenderer:
         width, height = request.avatar.size
         picture = np.zeros((height, width, 3), np.uint8)
         heard = 0 if request.conditioning is None else int(request.conditioning[0])
-        strength = 0 if request.conditioning is None else round(1000 * request.strength)
-        for column, number in enumerate((request.index, heard, strength)):
+        blend_weight = 0 if request.conditioning is None else round(1000 * request.blend_weight)
+        for column, number in enumerate((request.index, heard, blend_weight)):
             picture[0, column] = (number >> 16 & 255, number >> 8 & 255, number & 255)
         return picture
 
@@ -84,7 +84,7 @@ def read_stripes(picture: Image) -> tuple[int, int]:
     return index, heard
 
 
-def read_strength(picture: Image) -> float:
+def read_blend_weight(picture: Image) -> float:
     """How strongly the frame speaks: 0 at rest, 1 in speech."""
     r, g, b = picture[0, 2].astype(int)
     return int(r << 16 | g << 8 | b) / 1000

@@ -80,7 +80,7 @@ class BarRenderer:
     def _draw(self, request: FrameRequest) -> Image:
         row = request.conditioning
         loud = row is not None and float(row[0]) > LOUD
-        level = round(255 * request.strength) if loud else 0
+        level = round(255 * request.blend_weight) if loud else 0
         return marked(request.avatar.at(request.index).pixels, level, request.index)
 
 
@@ -100,7 +100,9 @@ class MarkedRenderer:
 
     def _marked(self, request: FrameRequest, planes: Planes) -> Planes:
         moved = not np.array_equal(planes, self._rest_of(request.avatar))
-        return marked_planes(planes, round(255 * request.strength) if moved else 0, request.index)
+        return marked_planes(
+            planes, round(255 * request.blend_weight) if moved else 0, request.index
+        )
 
     def _rest_of(self, avatar: Avatar) -> Planes:
         rest = self._rest.get(avatar)

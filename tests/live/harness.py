@@ -18,7 +18,13 @@ from lipstream.media.resampler import Resampler
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
 from lipstream.timeline import SOUND_RATE
-from tests.fakes import StripeRenderer, blank_avatar, read_strength, read_stripes, stripe_backend
+from tests.fakes import (
+    StripeRenderer,
+    blank_avatar,
+    read_blend_weight,
+    read_stripes,
+    stripe_backend,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,8 +53,8 @@ class Player:
         return [unit for unit in self.units if unit.speaking]
 
     @property
-    def strengths(self) -> list[float]:
-        return [read_strength(unit.frame) for unit in self.units]
+    def blend_weights(self) -> list[float]:
+        return [read_blend_weight(unit.frame) for unit in self.units]
 
     @property
     def drawn(self) -> list[int]:

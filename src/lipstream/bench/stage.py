@@ -71,7 +71,7 @@ class Stage:
         position, said = ping_pong(request.index, len(self.avatar.frames)), request.conditioning
         if said is None:
             return BareRequest(self._background, position)
-        return FaceRequest(self.avatar, self._faces, position, said, request.strength)
+        return FaceRequest(self.avatar, self._faces, position, said, request.blend_weight)
 
 
 def open_painter(

@@ -21,7 +21,7 @@ class FrameRequest:
     # What the speech encoder says of this frame. None is rest: idle motion and no speech, drawn as
     # cheaply as can be; no network is asked.
     conditioning: Floats | None
-    strength: float = 1.0  # 0..1 between rest and all that is said
+    blend_weight: float = 1.0  # 0..1 from the idle picture to full speech
 
 
 class Renderer(Protocol):

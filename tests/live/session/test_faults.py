@@ -29,9 +29,9 @@ def test_a_hole_of_two_seconds_is_silence_and_idle_and_loses_nothing() -> None:
     begin, stop = spoken.index(True), len(spoken) - spoken[::-1].index(True)
     hole = [index for index in range(begin, stop) if not spoken[index]]
     assert 45 <= len(hole) <= 60 and hole == list(range(hole[0], hole[-1] + 1))
-    strengths = player.strengths
-    assert np.abs(np.diff(strengths)).max() < 0.34
-    assert set(strengths[hole[0] + 4 : hole[-1]]) == {0.0}
+    blend_weights = player.blend_weights
+    assert np.abs(np.diff(blend_weights)).max() < 0.34
+    assert set(blend_weights[hole[0] + 4 : hole[-1]]) == {0.0}
 
 
 @pytest.mark.parametrize("chunk_ms", [20, 60, 100, 200])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lipstream.live.session import SessionEvent
-from tests.fakes import read_strength
+from tests.fakes import read_blend_weight
 from tests.live.harness import Stage, babble, listener_hears
 
 
@@ -33,8 +33,8 @@ def test_an_interrupt_is_exact_and_at_once(after_ms: int, rate: int) -> None:
     assert np.abs(fading[:96] - goes_on[:96]).max() <= 0.1 * 32_768 + 1  # it fades, no click
     assert not fading[959:].any()
     assert not any(unit.samples.any() for unit in after[1:])
-    strengths = [read_strength(unit.frame) for unit in after]
-    assert strengths[2:] == [0.0] * len(strengths[2:])
+    blend_weights = [read_blend_weight(unit.frame) for unit in after]
+    assert blend_weights[2:] == [0.0] * len(blend_weights[2:])
     assert np.array_equal(played, listener_hears(chunk)[: len(played)])
     assert player.events[-1] == SessionEvent("interrupted", 1, answer)
     assert player.in_order()
@@ -87,7 +87,7 @@ def test_interrupting_silence_changes_nothing() -> None:
     assert player.session.interrupt() == 0
     stage.run(200)
     assert player.events == [] and player.in_order()
-    assert set(player.strengths) == {0.0} and player.session.counts.interrupts == 0
+    assert set(player.blend_weights) == {0.0} and player.session.counts.interrupts == 0
 
 
 def test_interrupting_before_the_first_unit_plays_nothing() -> None:

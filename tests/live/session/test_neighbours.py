@@ -39,7 +39,7 @@ def test_an_avatar_that_cannot_be_drawn_harms_nobody_else(
 
 
 def test_frames_of_speech_that_fail_are_repeated_and_told_once() -> None:
-    full = FussyRenderer(lambda one: one.conditioning is not None and one.strength == 1)
+    full = FussyRenderer(lambda one: one.conditioning is not None and one.blend_weight == 1)
     stage = Stage(fussy(full))
     player = stage.player()
     stage.run(200)

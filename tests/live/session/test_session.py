@@ -16,7 +16,7 @@ from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.rendering.registry import open_backend
 from lipstream.speech.base import Plan
-from tests.fakes import blank_avatar, read_strength, read_stripes, stripe_backend
+from tests.fakes import blank_avatar, read_blend_weight, read_stripes, stripe_backend
 from tests.live.harness import Stage, babble, listener_hears, pieces
 
 PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
@@ -30,7 +30,7 @@ def test_an_idle_session_gives_a_fresh_frame_and_silence_every_40_ms() -> None:
     assert len(player.units) == 50 and player.in_order()
     assert all(unit.fresh and not unit.speaking for unit in player.units)
     assert not any(unit.samples.any() for unit in player.units)
-    assert set(player.strengths) == {0.0}
+    assert set(player.blend_weights) == {0.0}
     counts = player.session.counts
     assert (counts.units, counts.repeated, counts.late, counts.skipped) == (50, 0, 0, 0)
 
@@ -73,7 +73,7 @@ def test_every_sample_is_heard_once_and_every_frame_seen(rate: int, seconds: flo
     expected, heard = listener_hears(chunk), player.sound()
     assert np.array_equal(heard[: len(expected)], expected)
     assert not heard[len(expected) :].any() and len(heard) - len(expected) < 1920 + 1920
-    speech = [unit for unit in player.spoken if read_strength(unit.frame) > 0]
+    speech = [unit for unit in player.spoken if read_blend_weight(unit.frame) > 0]
     frames = max(len(chunk) * 25 // rate, 1)
     # The sound may last a part of a unit longer than the last whole frame.
     assert len(player.spoken) == max(frames, -(-len(expected) // 1920))
@@ -207,13 +207,13 @@ def test_speech_rises_from_rest_and_falls_back_to_it() -> None:
     stage.run(200)
     player.say(babble(16_000 * 6 // 5, 16_000))
     stage.run(2_500)
-    strengths = player.strengths
-    first = strengths.index(0.333)
-    assert strengths[first : first + 2] == [0.333, 0.667]
-    assert strengths[first + 2 : first + 30] == [1.0] * 28
-    assert strengths[first + 30 : first + 33] == [0.667, 0.333, 0.0]
+    blend_weights = player.blend_weights
+    first = blend_weights.index(0.333)
+    assert blend_weights[first : first + 2] == [0.333, 0.667]
+    assert blend_weights[first + 2 : first + 30] == [1.0] * 28
+    assert blend_weights[first + 30 : first + 33] == [0.667, 0.333, 0.0]
     assert [unit.speaking for unit in player.units].index(True) == first
-    assert set(strengths[first + 33 :]) == {0.0}
+    assert set(blend_weights[first + 33 :]) == {0.0}
 
 
 def test_speech_begins_within_a_few_units_when_it_is_there() -> None:
@@ -238,7 +238,7 @@ def test_utterances_follow_each_other_with_a_closed_mouth_between() -> None:
     assert player.kinds == ["started", "ended"] * 3
     assert [event.utterance for event in player.events] == [1, 1, 2, 2, 3, 3]
     assert player.in_order()
-    changes = np.abs(np.diff(player.strengths))
+    changes = np.abs(np.diff(player.blend_weights))
     assert changes.max() < 0.34
 
 

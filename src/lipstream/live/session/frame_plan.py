@@ -157,7 +157,7 @@ class FramePlan:
         self._spares.clear()
         self._level, self._conditioning = 0, None
         if self.shown is not None and self.shown.request.conditioning is not None:
-            self._level = round(self.shown.request.strength * LEVELS)
+            self._level = round(self.shown.request.blend_weight * LEVELS)
             self._conditioning = self.shown.request.conditioning
 
     def finish(self) -> None:

@@ -98,9 +98,9 @@ class MuseTalkRenderer:
         avatar, said = request.avatar, request.conditioning
         position = ping_pong(int(request.index * FPS / self._fps), len(avatar.frames))
         faces = self._faces_of(avatar)
-        if said is None or request.strength <= 0 or faces.plans[position] is None:
+        if said is None or request.blend_weight <= 0 or faces.plans[position] is None:
             return BareRequest(self._compositor.keep(avatar, faces), position)
-        return FaceRequest(avatar, faces, position, said, request.strength)
+        return FaceRequest(avatar, faces, position, said, request.blend_weight)
 
     def _faces_of(self, avatar: Avatar) -> MuseFaces:
         """What was prepared of an avatar; prepared now where it was not."""

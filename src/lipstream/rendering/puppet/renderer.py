@@ -71,7 +71,7 @@ def _pose(request: FrameRequest) -> Pose:
     if request.conditioning is None:
         return REST
     pose = pose_of(request.conditioning)
-    return pose if request.strength == 1 else pose.scaled(request.strength)
+    return pose if request.blend_weight == 1 else pose.scaled(request.blend_weight)
 
 
 def _prepare(avatar: Avatar) -> Portrait | Clip:

@@ -98,7 +98,7 @@ class PuppetWorkerPool:
         number = self._numbers[request.avatar]
         heard = request.conditioning
         tail = b"" if heard is None else np.asarray(heard, np.float32).tobytes()
-        return DRAW + FRAME.pack(number, request.index, request.strength) + tail
+        return DRAW + FRAME.pack(number, request.index, request.blend_weight) + tail
 
     def _introduce(self, avatar: Avatar) -> None:
         number, self._next = self._next, self._next + 1
