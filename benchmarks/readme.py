@@ -64,7 +64,7 @@ def table() -> str:
     controls = ", ".join(quality["controls"])
     lines = ["| | measured | target |", "|---|---|---|", *(f"| {a} | {b} |" for a, b in rows)]
     return "\n".join(lines) + (
-        f"\n\n`benchmarks/quality.py`, `render.py`, `sessions.py`, `soak.py`, `networks.py` and\n"
+        "\n\n`quality`, `render`, `sessions`, `soak` and `networks` of `benchmarks/cpu` and\n"
         f"`lipstream bench` on {where}.\n"
         f"The same run moves the mouth wrongly on purpose ({controls}):\n"
         "each of these fails at least one gate.\n" + _on_a_gpu()

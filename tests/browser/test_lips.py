@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks import metrics
 from benchmarks.clips import Clip, load_clips
+from benchmarks.cpu.tracked_render import Watcher
 from benchmarks.metrics import Curve
-from benchmarks.stage import Watcher
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig

@@ -37,7 +37,7 @@ from lipstream.config import AvatarConfig
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 DRAWN = 4  # details are drawn so many times larger and averaged down
 TILT = 15.0  # degrees
 HAIR = (92, 66, 44)  # RGB of the beard: a shade darker than the photograph's hair

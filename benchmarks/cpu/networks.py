@@ -1,6 +1,7 @@
 """How fast MuseTalk's networks paint a face, next to diffusers in the same run.
 
-    python benchmarks/networks.py [--batch N] [--runs N] [--threads N] [--each] [--tiny] [--out F]
+    python -m benchmarks.cpu.networks [--batch N] [--runs N] [--threads N] [--each] [--tiny]
+        [--out F]
 
 UNet and decoder, latents and audio in, uint8 pictures out, on the same synthetic weights. All take
 turns in every run, so that a busy machine disturbs all alike; the ratio is the median over the
@@ -14,7 +15,6 @@ import argparse
 import copy
 import json
 import math
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -22,8 +22,6 @@ from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
 from torch import Tensor, nn

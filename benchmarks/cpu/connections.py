@@ -1,6 +1,6 @@
 """Viewers come and go, hundreds of times: what is left of them?
 
-    MALLOC_ARENA_MAX=2 python benchmarks/connections.py [--cycles 500] [--at-once 4]
+    MALLOC_ARENA_MAX=2 python -m benchmarks.cpu.connections [--cycles 500] [--at-once 4]
 
 Each cycle connects a real viewer to a session by WebRTC, lets it see a few pictures, and ends with
 one side hanging up, in turns. Prints descriptors, threads, tasks and memory as it goes; the first
@@ -21,15 +21,12 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.machine import describe  # noqa: E402
-from lipstream.server.rtc.connection import WebRTCTransport  # noqa: E402
-from lipstream.server.rtc.media_sender import MediaWorkers  # noqa: E402
-from lipstream.server.rtc.settings import TransportSettings  # noqa: E402
-from tests.server.sources import MarkedSource  # noqa: E402
-from tests.server.viewers import Viewer  # noqa: E402
+from benchmarks.machine import describe
+from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.rtc.media_sender import MediaWorkers
+from lipstream.server.rtc.settings import TransportSettings
+from tests.server.sources import MarkedSource
+from tests.server.viewers import Viewer
 
 PICTURES = 3  # that each viewer sees before somebody hangs up
 ROWS = 8

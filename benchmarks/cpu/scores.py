@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks import metrics
 from benchmarks.clips import Clip
+from benchmarks.cpu.fidelity import Fidelity
+from benchmarks.cpu.tracked_render import Performance
 from benchmarks.metrics import Count, Curve, Scale
-from benchmarks.picture import Fidelity
-from benchmarks.stage import Performance
 from training.phonemes import aperture
 
 

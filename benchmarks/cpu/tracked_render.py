@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from benchmarks.drivers import Take
+from benchmarks.cpu.speech_inputs import Take
 from benchmarks.metrics import Curve, eye_opening, opening
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar

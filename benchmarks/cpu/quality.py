@@ -1,6 +1,7 @@
 """How well the mouth says what is heard, measured in the finished frames.
 
-    python benchmarks/quality.py [--clips FOLDER ...] [--portraits NAME ...] [--out FILE] [--quick]
+    python -m benchmarks.cpu.quality [--clips FOLDER ...] [--portraits NAME ...] [--quick]
+        [--out FILE]
 
 Every portrait speaks every clip through the real path; our own tracker watches the frames. Exits
 with 1 when a gate fails, or when a control, which is wrong on purpose, passes all of them. What the
@@ -18,15 +19,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks import metrics, report, scores
+from benchmarks import metrics
 from benchmarks.clips import Clip, Sound, load_clips, shut_sounds
-from benchmarks.drivers import Driver, Take, loud, spelled, still
-from benchmarks.picture import Fidelity, judge
-from benchmarks.portraits import PORTRAITS
-from benchmarks.scores import Score, Shut
-from benchmarks.stage import LIVELY, STILL, Performance, Stage, avatar_of
+from benchmarks.cpu import quality_report, scores
+from benchmarks.cpu.fidelity import Fidelity, judge
+from benchmarks.cpu.portraits import PORTRAITS
+from benchmarks.cpu.scores import Score, Shut
+from benchmarks.cpu.speech_inputs import Driver, Take, loud, spelled, still
+from benchmarks.cpu.tracked_render import LIVELY, STILL, Performance, Stage, avatar_of
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import MissingError
@@ -61,13 +61,13 @@ def main() -> None:
         rest = float(stage.perform(avatar, still(clips[0])).openings[0])
         rests[name] = (rest - scale.level) / scale.range
         shuts += _shut(stage, name, avatar, driver, rest, scale)
-        report.note(f"{name}: {time.perf_counter() - began:.0f} s")
+        quality_report.note(f"{name}: {time.perf_counter() - began:.0f} s")
     control = CONTROL_PORTRAIT if CONTROL_PORTRAIT in avatars else names[0]
     variants = _controls(stage, control, avatars[control], driver, clips)
-    report.note(f"controls: {time.perf_counter() - began:.0f} s")
+    quality_report.note(f"controls: {time.perf_counter() - began:.0f} s")
     variants["lively"], blinks = _lively(control, avatars[control], driver, clips)
 
-    outcome = report.Outcome(
+    outcome = quality_report.Outcome(
         driver=driver.name,
         scores=spoken,
         variants=variants,
@@ -77,9 +77,9 @@ def main() -> None:
         blinks=blinks,
         seconds=time.perf_counter() - began,
     )
-    print(report.text(outcome))
+    print(quality_report.text(outcome))
     if options.out:
-        report.write(outcome, options.out)
+        quality_report.write(outcome, options.out)
     sys.exit(0 if outcome.passed else 1)
 
 

@@ -1,6 +1,6 @@
 """Contact sheets for the eye: every viseme, and three seconds of speech, on several faces.
 
-python -m benchmarks.sheets docs/sheets        # writes the jpg files that docs/ shows
+python -m benchmarks.cpu.contact_sheets docs/sheets        # writes the jpg files that docs/ shows
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from benchmarks import portraits
+from benchmarks.cpu import portraits
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
 from lipstream.avatar.face.landmarks import CHIN, FOREHEAD, face_height
@@ -28,7 +28,7 @@ from lipstream.speech.articulation.network import PARAMETERS
 if TYPE_CHECKING:
     from lipstream.media.image import Image
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 CELL, COLUMNS, QUALITY = 200, 7, 84  # pixels, cells in a row, JPEG quality
 
 # jaw, round, wide, close, tuck, teeth, tongue at the middle of each sound.

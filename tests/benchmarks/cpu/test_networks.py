@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 pytest.importorskip("diffusers", reason="comparing needs diffusers, an extra: dev")
 
-from benchmarks import networks
+from benchmarks.cpu import networks
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """How many live sessions one process holds.
 
-    python benchmarks/sessions.py [--sessions N ...] [--seconds S] [--viewers] [--out FILE]
+    python -m benchmarks.cpu.sessions [--sessions N ...] [--seconds S] [--viewers] [--out FILE]
 
 Each session is a person talking in chunks of 100 ms at the pace of speech (open loop). Its pictures
 are drawn and encoded as H.264, its sound as Opus, and with `--viewers` sent to a WebRTC viewer in
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -24,12 +23,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.audience import Audience, Encoders, Viewers
-from benchmarks.load import Watched, talk
+from benchmarks.cpu.load_generator import Watched, talk
+from benchmarks.cpu.receivers import Audience, Encoders, Viewers
+from benchmarks.cpu.scenes import SCENES
 from benchmarks.machine import describe, stolen_s, usable_cores
-from benchmarks.scenes import SCENES
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig
@@ -39,7 +36,7 @@ from lipstream.live.session import Session
 from lipstream.media.audio_reader import open_audio
 from lipstream.rendering.registry import open_backend
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SPEECH = ROOT / "examples" / "speech.wav"
 CHUNK_MS, PAUSE_S = 100, 1.2
 WARM_UP_S = 4.0

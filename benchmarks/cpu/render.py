@@ -1,6 +1,6 @@
 """How fast talking faces are made, and in how much memory.
 
-    python benchmarks/render.py [--sizes NAME ...] [--runs N] [--hour] [--out FILE]
+    python -m benchmarks.cpu.render [--sizes NAME ...] [--runs N] [--hour] [--out FILE]
 
 Prints milliseconds per frame by stage for several sizes of picture, then whole runs of
 `lipstream render`: times real time, import time, peak memory. Figures stand next to their targets;
@@ -11,16 +11,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from benchmarks.frames import FrameTimes, time_frames
+from benchmarks.cpu.cli_runs import FileTimes, import_ms, time_file, write_speech
+from benchmarks.cpu.frame_times import FrameTimes, time_frames
+from benchmarks.cpu.scenes import SCENES, Scene
 from benchmarks.machine import describe
-from benchmarks.runs import FileTimes, import_ms, time_file, write_speech
-from benchmarks.scenes import SCENES, Scene
 
 FILE_SCENES = ("512x512", "1280x720 bust")
 TIMES_REAL_TIME, PEAK_MB = 5.0, 400.0  # targets

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.clips import load_clips
-from benchmarks.drivers import Driver, Take
-from benchmarks.stage import LIVELY, chunks
+from benchmarks.cpu.speech_inputs import Driver, Take
+from benchmarks.cpu.tracked_render import LIVELY, chunks
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig

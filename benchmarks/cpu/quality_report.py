@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import describe
-from benchmarks.picture import Fidelity
-from benchmarks.scores import (
+from benchmarks.cpu.fidelity import Fidelity
+from benchmarks.cpu.scores import (
     Check,
     Score,
     Shut,
@@ -22,6 +21,7 @@ from benchmarks.scores import (
     shut_checks,
     total,
 )
+from benchmarks.machine import describe
 
 CONTROLS = ("late 120 ms", "wrong audio", "loudness", "still")  # each must fail a gate
 HEAD = (

@@ -1,6 +1,6 @@
 """Viewers in a process of their own: they receive everything and decode nothing.
 
-    python benchmarks/viewers.py
+    python -m benchmarks.cpu.receiver_process
 
 Driven by one JSON object a line: {"viewer": n} asks for an offer and answers {"viewer", "sdp"};
 {"viewer": n, "sdp": answer} connects it and answers {"viewer", "state"}. The end of input ends it.

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import picture
+from benchmarks.cpu import fidelity
 from lipstream.media.image import Box
 
 if TYPE_CHECKING:
@@ -27,19 +27,19 @@ def changed(source: Image, box: Box, by: int) -> Image:
 
 def test_the_redrawn_region_is_where_anything_changed(source: Image) -> None:
     box = Box(20, 30, 60, 70)
-    assert picture.redrawn(source, [source, changed(source, box, 9)]) == box
-    assert picture.redrawn(source, [source.copy()]) is None
+    assert fidelity.redrawn(source, [source, changed(source, box, 9)]) == box
+    assert fidelity.redrawn(source, [source.copy()]) is None
 
 
 def test_a_seam_around_the_region_is_seen(source: Image) -> None:
     box = Box(20, 30, 60, 70)
-    assert picture.border_ratio(source, source, box) == pytest.approx(1)
-    assert picture.border_ratio(source, changed(source, box, 12), box) > 1.2
+    assert fidelity.border_ratio(source, source, box) == pytest.approx(1)
+    assert fidelity.border_ratio(source, changed(source, box, 12), box) > 1.2
 
 
 def test_the_edge_of_the_picture_is_no_border(source: Image) -> None:
     whole = Box(0, 0, 100, 80)
-    assert picture.border_ratio(source, changed(source, whole, 30), whole) == 1
+    assert fidelity.border_ratio(source, changed(source, whole, 30), whole) == 1
 
 
 def test_psnr_counts_only_where_it_is_asked(source: Image) -> None:
@@ -47,12 +47,12 @@ def test_psnr_counts_only_where_it_is_asked(source: Image) -> None:
     frame = changed(source, box, 10)
     outside = np.ones(source.shape[:2], np.bool_)
     outside[box.slices] = False
-    assert picture.psnr(source, [frame], outside) == 99
-    assert picture.psnr(source, [frame], ~outside) == pytest.approx(28.13, abs=0.1)
+    assert fidelity.psnr(source, [frame], outside) == 99
+    assert fidelity.psnr(source, [frame], ~outside) == pytest.approx(28.13, abs=0.1)
 
 
 def test_blur_costs_sharpness(source: Image) -> None:
     box = Box(10, 10, 90, 70)
     soft = np.asarray(cv2.GaussianBlur(source, (0, 0), 1.5), np.uint8)
-    assert picture.sharpness(source, source, box) == pytest.approx(1)
-    assert picture.sharpness(source, soft, box) < 0.7
+    assert fidelity.sharpness(source, source, box) == pytest.approx(1)
+    assert fidelity.sharpness(source, soft, box) < 0.7

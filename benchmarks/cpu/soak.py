@@ -1,6 +1,6 @@
 """A quarter of an hour of one live session in a real browser: does sound stay with the picture?
 
-    python benchmarks/soak.py [--minutes M] [--out FILE]
+    python -m benchmarks.cpu.soak [--minutes M] [--out FILE]
 
 Each half minute the page sends eight beeps and measures picture minus sound as a viewer gets them
 (the test backend lights a bar while it hears a beep). Prints a row a minute, then the trend of the
@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.machine import describe
 from tests.browser.figures import offsets

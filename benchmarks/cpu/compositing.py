@@ -1,6 +1,6 @@
 """What the host does with a live frame once its face is painted, until a video encoder can have it.
 
-    python benchmarks/compositing.py [--rounds N] [--out F]
+    python -m benchmarks.cpu.compositing [--rounds N] [--out F]
 
 Three ways take turns: the published one (the whole picture through Pillow, then converted), RGB
 (only the face is put back, then the whole is converted), and planes (only the face is put back, and
@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, TypeAlias
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import cv2
 import numpy as np

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from benchmarks.portraits import EXAMPLES, closed
+from benchmarks.cpu.portraits import EXAMPLES, closed
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.landmarks import FACE_OVAL, face_height
 

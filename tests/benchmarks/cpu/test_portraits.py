@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from benchmarks.portraits import PORTRAITS, TILT, closed
+from benchmarks.cpu.portraits import PORTRAITS, TILT, closed
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.landmarks import LIPS, eye_distance, roll
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
-from benchmarks.load import Watched
+from benchmarks.cpu.load_generator import Watched
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import open_video_encoder
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
@@ -85,7 +85,7 @@ class Viewers:
         self._workers = MediaWorkers()
         self._count = 0
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("viewers.py"))],
+            [sys.executable, str(Path(__file__).with_name("receiver_process.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
