@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lipstream.live.session import Session, SessionEvent, Unit
 from lipstream.media.audio import AudioChunk
-from lipstream.server.rtc.interfaces import NoObserver
+from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.timeline import UNIT_MS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Utterance:
         return self.pushed[-1][1]
 
 
-class Watched(NoObserver):
+class Watched(TransportObserver):
     """A session as a source of units; notes when each one's picture was encoded."""
 
     def __init__(self, session: Session) -> None:

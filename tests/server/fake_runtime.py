@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
 from lipstream.errors import BufferFullError
-from lipstream.live.session import Unit
+from lipstream.live.session import Session, SessionCounts, Unit
 from lipstream.server.admission import Cost
 from lipstream.server.rtc.ice_servers import IceServer
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
@@ -19,25 +19,12 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.media.audio import AudioChunk
     from lipstream.progress import Progress
-    from lipstream.server.interfaces import LiveSession
-    from lipstream.server.rtc.interfaces import Observer, Source, SpeechSink, Transport
+    from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver
 
 MAX_MS = 60_000
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
 ANSWER = "v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=answer\r\nt=0 0\r\n"
 CANDIDATES = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n"
-
-
-@dataclass
-class FakeCounts:
-    units: int = 0
-    late: int = 0
-    repeated: int = 0
-    dropped: int = 0
-    skipped: int = 0
-    underruns: int = 0
-    utterances: int = 0
-    interrupts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +42,7 @@ class FakeSession:
 
     def __init__(self, avatar: Avatar) -> None:
         self.avatar = avatar
-        self.counts = FakeCounts()
+        self.counts = SessionCounts()
         self.closed = False
         self.buffered_ms = 0
         self.samples: list[int] = []
@@ -116,7 +103,7 @@ class FakeSession:
 class FakeConnection:
     """Answers any offer that begins like SDP."""
 
-    def __init__(self, observer: Observer, on_closed: Callable[[str], None]) -> None:
+    def __init__(self, observer: TransportObserver, on_closed: Callable[[str], None]) -> None:
         self.observer, self.on_closed = observer, on_closed
         self.fragments: list[str] = []
         self.closed = False
@@ -170,16 +157,16 @@ class FakeRuntime:
     def measure(self, avatar: Avatar) -> Cost:
         return self.cost
 
-    def open_session(self, avatar: Avatar) -> LiveSession:
+    def open_session(self, avatar: Avatar) -> Session:
         session = FakeSession(avatar)
         self.sessions.append(session)
-        return session
+        return cast("Session", session)
 
-    def open_line(
+    def open_connection(
         self,
         source: Source,
-        hearer: SpeechSink,
-        observer: Observer,
+        speech: SpeechSink,
+        observer: TransportObserver,
         on_closed: Callable[[str], None],
     ) -> Transport:
         line = FakeConnection(observer, on_closed)

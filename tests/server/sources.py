@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipstream.live.clock import Clock, MonotonicClock
+from lipstream.live.session import Unit
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:
@@ -18,17 +18,6 @@ if TYPE_CHECKING:
     from lipstream.media.image import Image
 
 BITS = 16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FakeUnit:
-    """What `lipstream.live.session.Unit` is."""
-
-    index: int
-    frame: Image
-    samples: NDArray[np.int16]
-    speaking: bool = True
-    fresh: bool = True
 
 
 class MarkedSource:
@@ -51,7 +40,7 @@ class MarkedSource:
         self._backdrop = _backdrop(size)
         self._origin_ms: int | None = None
 
-    async def units(self) -> AsyncIterator[FakeUnit]:
+    async def units(self) -> AsyncIterator[Unit]:
         if self._origin_ms is None:
             self._origin_ms = self._clock.now_ms() - self.next * UNIT_MS
         self.open += 1
@@ -64,11 +53,11 @@ class MarkedSource:
         finally:
             self.open -= 1
 
-    def unit(self, index: int) -> FakeUnit:
+    def unit(self, index: int) -> Unit:
         """The unit of one position."""
         times = (index * UNIT_SAMPLES + np.arange(UNIT_SAMPLES)) / 48_000
         tone = np.sin(2 * np.pi * self.frequency * times) * 8000
-        return FakeUnit(index, mark(self._backdrop, index), tone.astype(np.int16))
+        return Unit(index, mark(self._backdrop, index), tone.astype(np.int16), True, True)
 
 
 def mark(picture: Image, index: int) -> Image:

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from lipstream.engine import Engine
     from lipstream.media.image import Picture
     from lipstream.progress import Progress
-    from lipstream.server.interfaces import LiveSession
     from lipstream.server.rtc.ice_servers import IceServer
-    from lipstream.server.rtc.interfaces import Observer, Source, SpeechSink, Transport
+    from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver
     from lipstream.server.settings import ServeSettings
 
 MEASURED_S = 2  # of speech
@@ -79,14 +78,14 @@ class LiveMediaRuntime:
         drawing = _usual(spent)
         return Cost(drawing, self._encoding_ms(pictures))
 
-    def open_session(self, avatar: Avatar) -> LiveSession:
+    def open_session(self, avatar: Avatar) -> Session:
         return Session(avatar, self._scheduler)
 
-    def open_line(
+    def open_connection(
         self,
         source: Source,
-        hearer: SpeechSink,
-        observer: Observer,
+        speech: SpeechSink,
+        observer: TransportObserver,
         on_closed: Callable[[str], None],
     ) -> Transport:
         return WebRTCTransport(
@@ -94,7 +93,7 @@ class LiveMediaRuntime:
             self._transport,
             self._workers,
             observer=observer,
-            microphone=hearer,
+            microphone=speech,
             on_closed=on_closed,
         )
 

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from lipstream.server.rtc.interfaces import TransportObserver
+
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
@@ -117,8 +119,8 @@ class Metrics:
         return Histogram(f"lipstream_{name}", what, buckets=buckets, registry=self.registry)
 
 
-class SessionObserver:
-    """What a transport tells about one session."""
+class SessionObserver(TransportObserver):
+    """Puts the measurements of one session's transport into the metrics."""
 
     def __init__(self, metrics: Metrics, on_first_frame: Callable[[], None]) -> None:
         self._metrics = metrics

@@ -17,7 +17,7 @@ from av.audio.frame import AudioFrame
 from lipstream.media.audio import AudioChunk
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import EncodedPicture, H264Encoder
-from lipstream.server.rtc.interfaces import NoObserver
+from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.settings import TransportSettings
 from tests.server.sources import MarkedSource
@@ -30,7 +30,7 @@ def run(scenario: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(scenario, 30))
 
 
-class Observer(NoObserver):
+class Observer(TransportObserver):
     """Keeps what a transport tells."""
 
     def __init__(self) -> None:

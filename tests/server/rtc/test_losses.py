@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lipstream.server.rtc.connection import WebRTCTransport
-from lipstream.server.rtc.interfaces import NoObserver
+from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.settings import TransportSettings
 from tests.server.rtc.relay import Relay, Weather
@@ -26,7 +26,7 @@ def run(scenario: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(scenario, 60))
 
 
-class Observer(NoObserver):
+class Observer(TransportObserver):
     """Counts the pictures that a machine too busy to encode them left out."""
 
     dropped = 0

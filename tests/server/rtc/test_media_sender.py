@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from lipstream.live.session import Unit
 from lipstream.server.rtc.encoders import EncodedPicture, H264Encoder
-from lipstream.server.rtc.interfaces import NoObserver
+from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import KEY_GAP, MediaSender, MediaWorkers
 from lipstream.server.rtc.rtp_sender import MediaClock
-from tests.server.sources import FakeUnit, MarkedSource
+from tests.server.sources import MarkedSource
 
 
 class Outlet:
@@ -50,7 +51,7 @@ class Feed:
     """Gives out a unit each time it is asked to, and only then."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[FakeUnit | None] = asyncio.Queue()
+        self.queue: asyncio.Queue[Unit | None] = asyncio.Queue()
         self.closed = False
         self._source = MarkedSource((32, 32))
 
@@ -58,7 +59,7 @@ class Feed:
         for index in indices:
             self.queue.put_nowait(self._source.unit(index))
 
-    async def units(self) -> AsyncIterator[FakeUnit]:
+    async def units(self) -> AsyncIterator[Unit]:
         try:
             while (unit := await self.queue.get()) is not None:
                 yield unit
@@ -66,7 +67,7 @@ class Feed:
             self.closed = True
 
 
-class Observer(NoObserver):
+class Observer(TransportObserver):
     def __init__(self) -> None:
         self.dropped = 0
 

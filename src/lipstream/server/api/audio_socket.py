@@ -21,7 +21,7 @@ from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
 
 if TYPE_CHECKING:
-    from lipstream.server.interfaces import SessionEvent
+    from lipstream.live.session import SessionEvent
     from lipstream.server.sessions.manager import SessionManager
     from lipstream.server.sessions.session import ServerSession
 

@@ -14,7 +14,7 @@ from lipstream.live.clock import MonotonicClock
 from lipstream.server.rtc.encoders import open_video_encoder
 from lipstream.server.rtc.ice_dtls import IceDtlsTransport
 from lipstream.server.rtc.ice_servers import ice_links
-from lipstream.server.rtc.interfaces import NoObserver, SignallingError
+from lipstream.server.rtc.interfaces import SignallingError, TransportObserver
 from lipstream.server.rtc.media_sender import MediaSender
 from lipstream.server.rtc.microphone import Microphone
 from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from lipstream.live.clock import Clock
-    from lipstream.server.rtc.interfaces import Observer, Source, SpeechSink
+    from lipstream.server.rtc.interfaces import Source, SpeechSink
     from lipstream.server.rtc.media_sender import MediaWorkers
     from lipstream.server.rtc.sdp_parse import Candidate
     from lipstream.server.rtc.settings import TransportSettings
@@ -46,7 +46,7 @@ class WebRTCTransport:
         settings: TransportSettings,
         workers: MediaWorkers,
         *,
-        observer: Observer | None = None,
+        observer: TransportObserver | None = None,
         microphone: SpeechSink | None = None,
         on_closed: Callable[[str], None] | None = None,
         clock: Clock | None = None,
@@ -57,7 +57,7 @@ class WebRTCTransport:
         was `close` that ended it.
         """
         self._source, self._settings, self._workers = source, settings, workers
-        self._observer: Observer = observer or NoObserver()
+        self._observer = observer or TransportObserver()
         self._microphone, self._on_closed = microphone, on_closed
         self._clock = clock or MonotonicClock()
         self._peer: IceDtlsTransport | None = None

@@ -1,8 +1,4 @@
-"""How a session reaches its viewer: the protocols between the server and a way to transport media.
-
-Nothing here knows of WebRTC. A transport plays a `Source`, tells an `Observer` how it goes, and is
-driven by the few calls of `Transport`.
-"""
+"""The protocols between sessions and the transport of their media; none of them knows of WebRTC."""
 
 from __future__ import annotations
 
@@ -13,11 +9,8 @@ from lipstream.errors import LipstreamError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from lipstream.live.session import Unit
     from lipstream.media.audio import AudioChunk
-    from lipstream.media.image import Image
 
 
 class SignallingError(LipstreamError):
@@ -28,27 +21,8 @@ class RestartError(SignallingError):
     """The peer asks for an ICE restart, which is not supported: it must connect anew."""
 
 
-class Unit(Protocol):
-    """One frame and its sound, which must not be parted. `lipstream.live.session.Unit` is one."""
-
-    @property
-    def index(self) -> int:
-        """Its place on the timeline, 40 ms each; grows, and skips what could not be played."""
-        ...
-
-    @property
-    def frame(self) -> Image:
-        """The same object as before when the picture has not changed."""
-        ...
-
-    @property
-    def samples(self) -> NDArray[np.int16]:
-        """(1920,) mono at 48 kHz."""
-        ...
-
-
 class Source(Protocol):
-    """What a transport plays. `Session` is one."""
+    """The media that a transport plays. `Session` is one."""
 
     def units(self) -> AsyncIterator[Unit]:
         """Units as they become due; may be called again when the iterator before was closed."""
@@ -56,7 +30,7 @@ class Source(Protocol):
 
 
 class SpeechSink(Protocol):
-    """Who takes what a viewer says. `Session` is one."""
+    """The receiver of a viewer's speech."""
 
     def push(self, chunk: AudioChunk) -> None:
         """The next piece of an utterance. Raises LipstreamError when it has no room."""
@@ -67,47 +41,23 @@ class SpeechSink(Protocol):
         ...
 
 
-class Observer(Protocol):
-    """Who counts and measures. Called on the event loop's thread; must be quick."""
+class TransportObserver:
+    """Receives a transport's measurements. Called on the event loop; subclasses must be quick."""
 
     def encoded(self, kind: str, ms: float, key: bool) -> None:
         """One unit's "audio" or "video" took `ms` of wall time to encode."""
-        ...
 
     def first_frame(self, ms: float) -> None:
         """The first picture left `ms` after the offer had come."""
-        ...
 
     def unit_late(self, ms: float) -> None:
         """A unit was released `ms` after it was due."""
-        ...
 
     def video_dropped(self) -> None:
         """A picture was not encoded, as the one before it still was."""
-        ...
 
     def reported(self, kind: str, lost: float, round_trip_ms: float | None) -> None:
         """The peer lost this share (0..1) of the packets since its last report."""
-        ...
-
-
-class NoObserver:
-    """Nobody is interested."""
-
-    def encoded(self, kind: str, ms: float, key: bool) -> None:
-        pass
-
-    def first_frame(self, ms: float) -> None:
-        pass
-
-    def unit_late(self, ms: float) -> None:
-        pass
-
-    def video_dropped(self) -> None:
-        pass
-
-    def reported(self, kind: str, lost: float, round_trip_ms: float | None) -> None:
-        pass
 
 
 class Transport(Protocol):

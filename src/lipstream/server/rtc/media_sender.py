@@ -25,7 +25,8 @@ from lipstream.timeline import FPS, UNIT_SAMPLES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lipstream.server.rtc.interfaces import Observer, Source, Unit
+    from lipstream.live.session import Unit
+    from lipstream.server.rtc.interfaces import Source, TransportObserver
 
 PACKET_S = PACKET_SAMPLES / AUDIO_CLOCK  # 20 ms
 KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
@@ -60,7 +61,7 @@ class MediaSender:
         encoder: VideoEncoder,
         clock: MediaClock,
         workers: MediaWorkers,
-        observer: Observer,
+        observer: TransportObserver,
         *,
         on_first: Callable[[], None],
     ) -> None:

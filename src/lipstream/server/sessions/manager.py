@@ -99,7 +99,7 @@ class SessionManager:
             await self._drop_line(seat)
             lines: list[Transport] = []
             observer = SessionObserver(self._metrics, lambda: self._pictured(seat, lines))
-            line = self._runtime.open_line(
+            line = self._runtime.open_connection(
                 seat, seat.session, observer, lambda reason: self._lost(seat, line, reason)
             )
             lines.append(line)

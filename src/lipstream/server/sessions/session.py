@@ -10,10 +10,9 @@ from lipstream.server.errors import ApiError
 
 if TYPE_CHECKING:
     from lipstream.live.clock import Clock
-    from lipstream.live.session import Unit
+    from lipstream.live.session import Session, SessionEvent, Unit
     from lipstream.server.admission import Cost
     from lipstream.server.avatars.store import AvatarEntry
-    from lipstream.server.interfaces import LiveSession, SessionEvent
     from lipstream.server.metrics import Metrics
     from lipstream.server.rtc.interfaces import Transport
     from lipstream.server.settings import ServeSettings
@@ -30,7 +29,7 @@ class ServerSession:
         self,
         id: str,
         entry: AvatarEntry,
-        session: LiveSession,
+        session: Session,
         settings: ServeSettings,
         metrics: Metrics,
         clock: Clock,
@@ -123,7 +122,7 @@ class ServerSession:
             self._interrupted_ms = self._clock.now_ms()
         return self.session.interrupt()
 
-    def say(self, speech: Callable[[LiveSession], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+    def say(self, speech: Callable[[Session], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Run `speech`, which pushes a whole utterance, when those before it are said.
 
         ApiError 429 when too many wait. The task is cancelled by an interrupt or the end.

@@ -11,12 +11,12 @@ import numpy as np
 from lipstream.media.audio import AudioChunk
 
 if TYPE_CHECKING:
-    from lipstream.server.interfaces import LiveSession
+    from lipstream.live.session import Session
 
 CHUNK_MS = 200
 
 
-async def say_file(session: LiveSession, pcm: Path, sample_rate: int) -> None:
+async def say_file(session: Session, pcm: Path, sample_rate: int) -> None:
     """Push the 16-bit mono samples in `pcm` as one utterance, as fast as there is room."""
     start, length = 0, 2 * (sample_rate * CHUNK_MS // 1000)
     while data := await asyncio.to_thread(_piece, pcm, start, length):
