@@ -83,7 +83,7 @@ class FakeSession:
         self.buffered_ms = max(0, self.buffered_ms - ms)
         self._changed.set()
 
-    def tell(self, event: FakeEvent) -> None:
+    def emit(self, event: FakeEvent) -> None:
         for listener in list(self._listeners):
             listener(event)
 

@@ -25,7 +25,7 @@ from lipstream.server.media_runtime import LiveMediaRuntime
 from lipstream.server.settings import ServeSettings
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.media_files import tone, write_wav
-from tests.server.house import BASE, SDP, Socket, until
+from tests.server.app_client import BASE, SDP, Socket, until
 from tests.server.viewers import Viewer
 
 if TYPE_CHECKING:
@@ -105,10 +105,10 @@ def pcm(seconds: float) -> bytes:
     return np.asarray(tone(seconds, RATE) * 20_000, np.int16).tobytes()
 
 
-async def say(socket: Socket, seconds: float) -> None:
+async def send_tone(socket: Socket, seconds: float) -> None:
     data = pcm(seconds)
     for start in range(0, len(data), 4_801):
-        await socket.say(data[start : start + 4_801])
+        await socket.send(data[start : start + 4_801])
 
 
 def heard(units: list[Unit]) -> int:
@@ -129,10 +129,10 @@ def test_speech_comes_out_of_the_session_it_went_into() -> None:
             one, units = await live.open()
             _, others = await live.open()
             socket = await live.listen(one)
-            await say(socket, 1.0)
-            await socket.say({"type": "end"})
-            assert (await socket.hear())["type"] == "started"
-            ended = await socket.hear()
+            await send_tone(socket, 1.0)
+            await socket.send({"type": "end"})
+            assert (await socket.next_event())["type"] == "started"
+            ended = await socket.next_event()
             assert ended["type"] == "ended" and ended["played_ms"] == 1000
             assert heard(units) == 1000 and whole(units)
             assert heard(others) == 0 and len(others) > 10
@@ -147,13 +147,13 @@ def test_a_hole_in_the_speech_is_waited_out() -> None:
         async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
             one, units = await live.open()
             socket = await live.listen(one)
-            await say(socket, 0.6)
-            assert (await socket.hear())["type"] == "started"
+            await send_tone(socket, 0.6)
+            assert (await socket.next_event())["type"] == "started"
             seen = len(units)
             await until(lambda: len(units) > seen + 75)  # 2 s of it with nothing to say
-            await say(socket, 0.4)
-            await socket.say({"type": "end"})
-            ended = await socket.hear()
+            await send_tone(socket, 0.4)
+            await socket.send({"type": "end"})
+            ended = await socket.next_event()
             assert ended["type"] == "ended" and ended["played_ms"] == 1000
             assert heard(units) == 1000 and whole(units)
             await socket.leave()
@@ -167,13 +167,13 @@ def test_a_socket_that_dies_in_mid_sentence_leaves_a_session_that_goes_on() -> N
         async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
             one, units = await live.open()
             socket = await live.listen(one)
-            await say(socket, 0.48)
+            await send_tone(socket, 0.48)
             await socket.leave()
             await until(lambda: heard(units) == 480)
             socket = await live.listen(one)
-            await say(socket, 0.3)
-            await socket.say({"type": "end"})
-            assert [(await socket.hear())["type"] for _ in range(2)] == ["started", "ended"]
+            await send_tone(socket, 0.3)
+            await socket.send({"type": "end"})
+            assert [(await socket.next_event())["type"] for _ in range(2)] == ["started", "ended"]
             await socket.leave()
 
     run(test)
@@ -190,18 +190,21 @@ def test_a_renderer_that_raises_hurts_only_whom_it_draws() -> None:
             good, good_units = await live.open("face")
             sockets = [await live.listen(bad), await live.listen(good)]
             for socket in sockets:
-                await say(socket, 1.0)
-                await socket.say({"type": "end"})
-            events = [await sockets[0].hear()]
+                await send_tone(socket, 1.0)
+                await socket.send({"type": "end"})
+            events = [await sockets[0].next_event()]
             while events[-1]["type"] not in ("error", "ended"):
-                events.append(await sockets[0].hear())
+                events.append(await sockets[0].next_event())
             assert events[-1]["code"] == "failed"
-            assert [(await sockets[1].hear())["type"] for _ in range(2)] == ["started", "ended"]
+            assert [(await sockets[1].next_event())["type"] for _ in range(2)] == [
+                "started",
+                "ended",
+            ]
             assert heard(good_units) == 1000
             renderer.broken = None
-            await say(sockets[0], 0.2)
-            await sockets[0].say({"type": "end"})
-            while (event := await sockets[0].hear())["type"] != "ended":
+            await send_tone(sockets[0], 0.2)
+            await sockets[0].send({"type": "end"})
+            while (event := await sockets[0].next_event())["type"] != "ended":
                 assert event["type"] == "started"
             assert whole(bad_units)
             for socket in sockets:
@@ -216,7 +219,7 @@ def test_an_interrupt_silences_at_once_and_tells_what_was_heard() -> None:
         async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
             one, units = await live.open()
             socket = await live.listen(one)
-            await say(socket, 20.0)
+            await send_tone(socket, 20.0)
             await until(lambda: heard(units) > 300)
             played = (await live.http.post(f"/v1/sessions/{one}/interrupt")).json()["played_ms"]
             before = heard(units)
@@ -308,9 +311,9 @@ def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
             assert entry.status == "ready", entry.reason
             one, units = await live.open(uploaded["id"])
             socket = await live.listen(one)
-            await say(socket, 0.12)
-            await socket.say({"type": "end"})
-            while (event := await socket.hear())["type"] != "ended":
+            await send_tone(socket, 0.12)
+            await socket.send({"type": "end"})
+            while (event := await socket.next_event())["type"] != "ended":
                 assert event["type"] == "started"
             assert heard(units) == 120
             await socket.leave()

@@ -15,7 +15,7 @@ from lipstream.server.admission import Cost
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
 from tests.server.fake_runtime import FakeRuntime
-from tests.server.service import Service, open_service
+from tests.server.http_server import HttpServer, open_server
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs Python 3.11")
 
@@ -75,14 +75,16 @@ def text(ctx: Any, value: Any) -> bytes:
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_every_call_keeps_to_its_description(mode: GenerationMode) -> None:
     room = ServeSettings(rate=0, connect_timeout_s=600, max_avatars=2)
-    with open_service(room, FakeRuntime(cost=SMALL)) as service:
+    with open_server(room, FakeRuntime(cost=SMALL)) as server:
         for operation in OPERATIONS:
-            made = httpx.post(f"{service.url}/v1/sessions", json={"avatar": "face"}).json()["id"]
-            examine(service, operation, mode, {"session_id": made, "avatar_id": "face"})
-            httpx.delete(f"{service.url}/v1/sessions/{made}")
+            made = httpx.post(f"{server.url}/v1/sessions", json={"avatar": "face"}).json()["id"]
+            examine(server, operation, mode, {"session_id": made, "avatar_id": "face"})
+            httpx.delete(f"{server.url}/v1/sessions/{made}")
 
 
-def examine(service: Service, operation: Any, mode: GenerationMode, known: dict[str, str]) -> None:
+def examine(
+    server: HttpServer, operation: Any, mode: GenerationMode, known: dict[str, str]
+) -> None:
     """Try one call many times; half of the time with an id that there is."""
 
     @given(operation.as_strategy(generation_mode=mode), st.booleans())
@@ -91,14 +93,14 @@ def examine(service: Service, operation: Any, mode: GenerationMode, known: dict[
         if real:
             for name in case.path_parameters.keys() & known:
                 case.path_parameters[name] = known[name]
-        response = case.call(base_url=service.url)
+        response = case.call(base_url=server.url)
         checks = CHECKS
         if case.media_type == "multipart/form-data":  # in which everything is text
             checks = [check for check in CHECKS if check is not negative_data_rejection]
         case.validate_response(response, checks=checks)
         if response.status_code == 201:  # there shall be room for the next one
             made = response.headers.get("location") or [f"/v1/sessions/{response.json()['id']}"]
-            httpx.delete(f"{service.url}{made[0]}")
+            httpx.delete(f"{server.url}{made[0]}")
 
     with contextlib.suppress(Unsatisfiable):  # of some calls nothing can be wrong
         keeps()

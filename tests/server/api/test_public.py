@@ -9,7 +9,7 @@ import pytest
 
 from lipstream import __version__
 from lipstream.server.api.public import PAGE, page_files
-from tests.server.house import House, in_house
+from tests.server.app_client import AppClient, run_client
 
 
 class Links(HTMLParser):
@@ -32,73 +32,73 @@ class Links(HTMLParser):
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_pages_need_nothing_from_elsewhere(path: str) -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         links = Links()
-        links.feed((await house.http.get(path)).text)
+        links.feed((await client.http.get(path)).text)
         assert not links.inline, "the policy forbids it"
         for target in links.targets:
             assert not re.match("https?:|//", target), target
             if target.startswith("#"):
                 assert target[1:] in links.names, target
             elif not target.startswith("data:"):
-                assert (await house.http.get(target)).status_code == 200, target
+                assert (await client.http.get(target)).status_code == 200, target
 
-    in_house(test)
+    run_client(test)
 
 
 def test_every_call_is_in_the_documentation() -> None:
-    async def test(house: House) -> None:
-        text = (await house.http.get("/docs")).text
-        document = (await house.http.get("/openapi.json")).json()
+    async def test(client: AppClient) -> None:
+        text = (await client.http.get("/docs")).text
+        document = (await client.http.get("/openapi.json")).json()
         assert document["info"]["version"] == __version__
         for path, operations in document["paths"].items():
             for method in operations:
                 assert f"<code>{method.upper()} {path}</code>" in text
 
-    in_house(test)
+    run_client(test)
 
 
 def test_the_page_is_asked_for_again_only_when_it_changed() -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         for path, name in {**page_files(), "/": "index.html"}.items():
-            first = await house.http.get(path)
+            first = await client.http.get(path)
             assert first.content == (PAGE / name).read_bytes()
             assert first.headers["Cache-Control"] == "no-cache"
             etag = {"If-None-Match": first.headers["ETag"]}
-            assert (await house.http.get(path, headers=etag)).status_code == 304
-            assert (await house.http.head(path)).status_code == 200
+            assert (await client.http.get(path, headers=etag)).status_code == 304
+            assert (await client.http.head(path)).status_code == 200
 
-    in_house(test)
+    run_client(test)
 
 
 def test_scripts_are_served_as_scripts() -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.get("/lipstream-avatar.js")
+    async def test(client: AppClient) -> None:
+        answer = await client.http.get("/lipstream-avatar.js")
         assert answer.headers["Content-Type"].partition(";")[0] == "text/javascript"
 
-    in_house(test)
+    run_client(test)
 
 
 def test_metrics_can_be_read_by_prometheus() -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
-    async def test(house: House) -> None:
-        await house.open()
-        await house.http.get("/nothing")
+    async def test(client: AppClient) -> None:
+        await client.open()
+        await client.http.get("/nothing")
         families = {
             family.name: family
-            for family in text_string_to_metric_families((await house.http.get("/metrics")).text)
+            for family in text_string_to_metric_families((await client.http.get("/metrics")).text)
         }
         assert families["lipstream_sessions"].samples[0].value == 1
         assert all(name.startswith("lipstream_") for name in families)
 
-    in_house(test)
+    run_client(test)
 
 
 def test_two_applications_have_figures_of_their_own() -> None:
-    async def test(house: House) -> None:
-        await house.open()
-        assert "lipstream_sessions_opened_total 1.0" in (await house.http.get("/metrics")).text
+    async def test(client: AppClient) -> None:
+        await client.open()
+        assert "lipstream_sessions_opened_total 1.0" in (await client.http.get("/metrics")).text
 
     for _ in range(2):
-        in_house(test)
+        run_client(test)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.media_files import tone, write_sound, write_video, write_wav
-from tests.server.house import House, in_house, settle, until
+from tests.server.app_client import AppClient, run_client, settle, until
 
 
 def wav(folder: Path, seconds: float, rate: int = 16_000) -> bytes:
@@ -17,45 +17,47 @@ def wav(folder: Path, seconds: float, rate: int = 16_000) -> bytes:
     return write_wav(folder / "speech.wav", pcm, rate).read_bytes()
 
 
-async def speak(house: House, made: dict[str, Any], content: bytes, name: str = "a.wav") -> Any:
+async def speak(
+    client: AppClient, made: dict[str, Any], content: bytes, name: str = "a.wav"
+) -> Any:
     files = {"file": (name, content)}
-    return await house.http.post(made["speech_url"], files=files)
+    return await client.http.post(made["speech_url"], files=files)
 
 
 def test_an_audio_file_is_spoken(tmp_path: Path) -> None:
     content = wav(tmp_path, 1.5)
 
-    async def test(house: House) -> None:
-        answer = await speak(house, await house.open(), content)
+    async def test(client: AppClient) -> None:
+        answer = await speak(client, await client.open(), content)
         assert answer.status_code == 202 and answer.json() == {"duration_ms": 1500}
-        session = house.runtime.sessions[0]
+        session = client.runtime.sessions[0]
         await until(lambda: session.ends == 1)
         assert len(session.samples) == 72_000 and set(session.rates) == {48_000}
         heard = np.array(session.samples[4_800:67_200]) / 32767
         assert np.abs(heard - tone(1.5, 48_000)[4_800:67_200]).max() < 0.01
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("form", ["mp3", "flac"])
 def test_other_formats_are_spoken(tmp_path: Path, form: str) -> None:
     sound = write_sound(tmp_path / f"a.{form}", tone(1, 44_100), 44_100, form).read_bytes()
 
-    async def test(house: House) -> None:
-        answer = await speak(house, await house.open(), sound, f"a.{form}")
+    async def test(client: AppClient) -> None:
+        answer = await speak(client, await client.open(), sound, f"a.{form}")
         assert answer.status_code == 202 and abs(answer.json()["duration_ms"] - 1000) < 60
-        await until(lambda: house.runtime.sessions[0].ends == 1)
+        await until(lambda: client.runtime.sessions[0].ends == 1)
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_long_file_waits_for_room(tmp_path: Path) -> None:
     content = wav(tmp_path, 90, 8_000)
 
-    async def test(house: House) -> None:
-        answer = await speak(house, await house.open(), content)
+    async def test(client: AppClient) -> None:
+        answer = await speak(client, await client.open(), content)
         assert answer.json() == {"duration_ms": 90_000}
-        session = house.runtime.sessions[0]
+        session = client.runtime.sessions[0]
         await until(lambda: session.buffered_ms > 59_000)
         await settle()
         assert session.peak_ms <= 60_000 and session.ends == 0
@@ -63,25 +65,25 @@ def test_a_long_file_waits_for_room(tmp_path: Path) -> None:
         await until(lambda: session.ends == 1)
         assert len(session.samples) == 90 * 48_000
 
-    in_house(test)
+    run_client(test)
 
 
 def test_files_are_spoken_one_after_the_other_until_somebody_interrupts(tmp_path: Path) -> None:
     content = wav(tmp_path, 60.2, 8_000)
 
-    async def test(house: House) -> None:
-        made = await house.open()
-        found = [(await speak(house, made, content)).status_code for _ in range(5)]
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        found = [(await speak(client, made, content)).status_code for _ in range(5)]
         assert found == [202] * 4 + [429]
-        session = house.runtime.sessions[0]
+        session = client.runtime.sessions[0]
         await until(lambda: session.buffered_ms > 59_000)
-        assert house.seat(made).busy
-        await house.http.post(f"/v1/sessions/{made['id']}/interrupt")
-        await until(lambda: not house.seat(made).busy)
+        assert client.session(made).busy
+        await client.http.post(f"/v1/sessions/{made['id']}/interrupt")
+        await until(lambda: not client.session(made).busy)
         assert session.ends == 0
-        assert (await speak(house, made, content)).status_code == 202
+        assert (await speak(client, made, content)).status_code == 202
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize(
@@ -97,35 +99,35 @@ def test_files_are_spoken_one_after_the_other_until_somebody_interrupts(tmp_path
     ],
 )
 def test_what_is_no_speech_is_refused(name: str, content: bytes, status: int) -> None:
-    async def test(house: House) -> None:
-        answer = await speak(house, await house.open(), content, name)
+    async def test(client: AppClient) -> None:
+        answer = await speak(client, await client.open(), content, name)
         assert answer.status_code == status, answer.text
         assert "/tmp" not in answer.text
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_silent_film_cannot_be_spoken(tmp_path: Path) -> None:
     pictures = [np.zeros((48, 64, 3), np.uint8)] * 3
     film = write_video(tmp_path / "film.mp4", pictures, [0, 0.04, 0.08])  # type: ignore[list-item]
 
-    async def test(house: House) -> None:
-        answer = await speak(house, await house.open(), film.read_bytes(), "film.mp4")
+    async def test(client: AppClient) -> None:
+        answer = await speak(client, await client.open(), film.read_bytes(), "film.mp4")
         assert answer.status_code == 400 and "no sound track" in answer.text
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_session_that_ends_meanwhile_says_nothing(tmp_path: Path) -> None:
     content = wav(tmp_path, 61, 8_000)
 
-    async def test(house: House) -> None:
-        made = await house.open()
-        await speak(house, made, content)
-        await house.http.delete(f"/v1/sessions/{made['id']}")
-        assert (await speak(house, made, content)).status_code == 404
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await speak(client, made, content)
+        await client.http.delete(f"/v1/sessions/{made['id']}")
+        assert (await speak(client, made, content)).status_code == 404
 
-    in_house(test)
+    run_client(test)
 
 
 def test_nothing_is_left_of_what_was_spoken(
@@ -136,29 +138,29 @@ def test_nothing_is_left_of_what_was_spoken(
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
 
-    async def test(house: House) -> None:
-        made = await house.open()
-        await speak(house, made, content)
-        await until(lambda: house.runtime.sessions[0].ends == 1)
-        await speak(house, made, content[:40])
-        await speak(house, made, content)
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await speak(client, made, content)
+        await until(lambda: client.runtime.sessions[0].ends == 1)
+        await speak(client, made, content[:40])
+        await speak(client, made, content)
 
-    in_house(test)
+    run_client(test)
     assert list(folder.iterdir()) == []
 
 
 def test_figures_of_pages_become_metrics() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
+    async def test(client: AppClient) -> None:
+        made = await client.open()
         here = f"/v1/sessions/{made['id']}/stats"
         figures = {"fps": 25.0, "av_offset_ms": -12.5, "rtt_ms": None, "newer": [1]}
-        assert (await house.http.post(here, json=figures)).status_code == 204
-        text = (await house.http.get("/metrics")).text
+        assert (await client.http.post(here, json=figures)).status_code == 204
+        text = (await client.http.get("/metrics")).text
         assert 'lipstream_browser_av_offset_ms_bucket{le="-20.0"} 0.0' in text
         assert 'lipstream_browser_av_offset_ms_bucket{le="0.0"} 1.0' in text
         assert "lipstream_browser_round_trip_ms_count 0.0" in text
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize(
@@ -179,15 +181,15 @@ def test_figures_of_pages_become_metrics() -> None:
     ],
 )
 def test_senseless_json_is_refused(content: bytes, status: int) -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
+    async def test(client: AppClient) -> None:
+        made = await client.open()
         headers = {"content-type": "application/json"}
         for path in (f"/v1/sessions/{made['id']}/stats", "/v1/sessions"):
-            answer = await house.http.post(path, content=content, headers=headers)
+            answer = await client.http.post(path, content=content, headers=headers)
             assert answer.status_code == status, answer.text
             assert set(answer.json()["error"]) == {"code", "message"}
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize(
@@ -204,23 +206,23 @@ def test_senseless_json_is_refused(content: bytes, status: int) -> None:
     ],
 )
 def test_sessions_of_nobody_are_refused(wanted: Any, status: int) -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.post("/v1/sessions", json=wanted)
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/v1/sessions", json=wanted)
         assert answer.status_code == status
-        assert len(house.manager) == 0
+        assert len(client.manager) == 0
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "TRACE", "BREW"])
 @pytest.mark.parametrize("path", ["/v1/sessions", "/healthz", "/"])
 def test_methods_that_are_not_there(method: str, path: str) -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.request(method, path)
+    async def test(client: AppClient) -> None:
+        answer = await client.http.request(method, path)
         assert answer.status_code == 405 and answer.headers["Allow"]
         assert answer.json()["error"]["code"] == "method_not_allowed"
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_fault_of_ours_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,11 +231,11 @@ def test_a_fault_of_ours_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr("tests.server.fake_runtime.FakeRuntime.open_session", broken)
 
-    async def test(house: House) -> None:
-        answer = await house.http.post("/v1/sessions", json={"avatar": "face"})
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.status_code == 500 and answer.json()["error"]["code"] == "internal"
         assert "secret" not in answer.text
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert len(house.manager) == 0
+        assert len(client.manager) == 0
 
-    in_house(test)
+    run_client(test)

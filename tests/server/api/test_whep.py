@@ -7,16 +7,16 @@ import asyncio
 import pytest
 
 from lipstream.server.settings import ServeSettings
+from tests.server.app_client import SDP, AppClient, run_client
 from tests.server.fake_runtime import ANSWER, CANDIDATES, OFFER
-from tests.server.house import SDP, House, in_house
 
 FRAGMENT = {"content-type": "application/trickle-ice-sdpfrag"}
 
 
 def test_an_offer_is_answered() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        answer = await house.http.post(made["whep_url"], content=OFFER, headers=SDP)
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        answer = await client.http.post(made["whep_url"], content=OFFER, headers=SDP)
         assert answer.status_code == 201 and answer.text == ANSWER
         assert answer.headers["Content-Type"] == "application/sdp"
         assert answer.headers["Location"].startswith(made["whep_url"])
@@ -27,18 +27,18 @@ def test_an_offer_is_answered() -> None:
             f'{made["id"]}"; credential="secret"; credential-type="password"',
         ]
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("kind", ["application/sdp; charset=utf-8", "APPLICATION/SDP"])
 def test_the_type_may_be_written_in_any_way(kind: str) -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
+    async def test(client: AppClient) -> None:
+        made = await client.open()
         headers = {"content-type": kind}
-        answer = await house.http.post(made["whep_url"], content=OFFER, headers=headers)
+        answer = await client.http.post(made["whep_url"], content=OFFER, headers=headers)
         assert answer.status_code == 201
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("path", ["whep_url", "/whep?avatar=face"])
@@ -54,100 +54,100 @@ def test_the_type_may_be_written_in_any_way(kind: str) -> None:
     ],
 )
 def test_what_is_no_offer_is_refused(path: str, content: bytes, kind: str, status: int) -> None:
-    async def test(house: House) -> None:
-        made = await house.open() if path == "whep_url" else {"whep_url": path}
+    async def test(client: AppClient) -> None:
+        made = await client.open() if path == "whep_url" else {"whep_url": path}
         headers = {"content-type": kind} if kind else {}
-        answer = await house.http.post(made["whep_url"], content=content, headers=headers)
+        answer = await client.http.post(made["whep_url"], content=content, headers=headers)
         assert answer.status_code == status
         assert set(answer.json()["error"]) == {"code", "message"}
-        assert len(house.manager) == (path == "whep_url")
-        assert all(line.closed for line in house.runtime.lines)
+        assert len(client.manager) == (path == "whep_url")
+        assert all(line.closed for line in client.runtime.lines)
 
-    in_house(test)
+    run_client(test)
 
 
 def test_candidates_trickle_in() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        line = await house.connect(made)
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        line = await client.connect(made)
         for content, status in ((CANDIDATES, 204), ("nonsense", 400), ("restart", 422)):
-            answer = await house.http.patch(made["whep_url"], content=content, headers=FRAGMENT)
+            answer = await client.http.patch(made["whep_url"], content=content, headers=FRAGMENT)
             assert answer.status_code == status
         assert line.fragments == [CANDIDATES]
-        wrong = await house.http.patch(made["whep_url"], content=CANDIDATES, headers=SDP)
+        wrong = await client.http.patch(made["whep_url"], content=CANDIDATES, headers=SDP)
         assert wrong.status_code == 415
 
-    in_house(test)
+    run_client(test)
 
 
 def test_candidates_without_a_connection_are_refused() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        answer = await house.http.patch(made["whep_url"], content=CANDIDATES, headers=FRAGMENT)
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        answer = await client.http.patch(made["whep_url"], content=CANDIDATES, headers=FRAGMENT)
         assert answer.status_code == 409
 
-    in_house(test)
+    run_client(test)
 
 
 def test_what_is_meant_for_an_older_connection_comes_too_late() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        answer = await house.http.post(made["whep_url"], content=OFFER, headers=SDP)
-        newest = await house.connect(made)
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        answer = await client.http.post(made["whep_url"], content=OFFER, headers=SDP)
+        newest = await client.connect(made)
         old = answer.headers["Location"]
-        late = await house.http.patch(old, content=CANDIDATES, headers=FRAGMENT)
+        late = await client.http.patch(old, content=CANDIDATES, headers=FRAGMENT)
         assert late.status_code == 409
-        assert (await house.http.delete(old)).status_code == 200
-        assert not newest.closed and house.seat(made).state == "connected"
+        assert (await client.http.delete(old)).status_code == 200
+        assert not newest.closed and client.session(made).state == "connected"
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_viewer_may_leave_and_another_one_come() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        line = await house.connect(made)
-        assert (await house.http.delete(made["whep_url"])).status_code == 200
-        assert line.closed and house.seat(made).state == "lost"
-        assert (await house.http.delete(made["whep_url"])).status_code == 200
-        await house.connect(made)
-        assert house.seat(made).state == "connected"
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        line = await client.connect(made)
+        assert (await client.http.delete(made["whep_url"])).status_code == 200
+        assert line.closed and client.session(made).state == "lost"
+        assert (await client.http.delete(made["whep_url"])).status_code == 200
+        await client.connect(made)
+        assert client.session(made).state == "connected"
 
-    in_house(test)
+    run_client(test)
 
 
 def test_players_know_one_address_only() -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.post("/whep?avatar=face", content=OFFER, headers=SDP)
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/whep?avatar=face", content=OFFER, headers=SDP)
         assert answer.status_code == 201
         location = answer.headers["Location"]
-        patched = await house.http.patch(location, content=CANDIDATES, headers=FRAGMENT)
+        patched = await client.http.patch(location, content=CANDIDATES, headers=FRAGMENT)
         assert patched.status_code == 204
-        assert (await house.http.delete(location)).status_code == 200
-        assert len(house.manager) == 0
-        assert (await house.http.delete(location)).status_code == 404
+        assert (await client.http.delete(location)).status_code == 200
+        assert len(client.manager) == 0
+        assert (await client.http.delete(location)).status_code == 404
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_player_that_vanishes_takes_its_session_with_it() -> None:
-    async def test(house: House) -> None:
-        await house.http.post("/whep?avatar=face", content=OFFER, headers=SDP)
-        house.runtime.lines[0].vanish()
-        await house.pass_time(1)
-        assert len(house.manager) == 0
+    async def test(client: AppClient) -> None:
+        await client.http.post("/whep?avatar=face", content=OFFER, headers=SDP)
+        client.runtime.lines[0].vanish()
+        await client.pass_time(1)
+        assert len(client.manager) == 0
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize(("avatar", "status"), [("nobody", 404), ("", 422), ("a" * 200, 422)])
 def test_players_are_told_of_avatars_that_are_not_there(avatar: str, status: int) -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         path = f"/whep?avatar={avatar}"
-        answer = await house.http.post(path, content=OFFER, headers=SDP)
+        answer = await client.http.post(path, content=OFFER, headers=SDP)
         assert answer.status_code == status
 
-    in_house(test)
+    run_client(test)
 
 
 def test_an_answer_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,51 +157,51 @@ def test_an_answer_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatc
         await asyncio.Event().wait()
         return ""
 
-    async def test(house: House) -> None:
-        made = await house.open()
+    async def test(client: AppClient) -> None:
+        made = await client.open()
         monkeypatch.setattr("tests.server.fake_runtime.FakeConnection.accept", hang)
-        answer = await house.http.post(made["whep_url"], content=OFFER, headers=SDP)
+        answer = await client.http.post(made["whep_url"], content=OFFER, headers=SDP)
         assert answer.status_code == 503
-        assert house.runtime.lines[0].closed and house.seat(made).line is None
+        assert client.runtime.lines[0].closed and client.session(made).line is None
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("path", ["/whep", "/v1/sessions/0/whep"])
 def test_options_tell_what_is_accepted(path: str) -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.options(path)
+    async def test(client: AppClient) -> None:
+        answer = await client.http.options(path)
         assert answer.status_code == 200
         assert answer.headers["Accept-Post"] == "application/sdp"
-        assert (await house.http.head(path)).headers["Content-Type"] == "application/sdp"
+        assert (await client.http.head(path)).headers["Content-Type"] == "application/sdp"
 
-    in_house(test)
+    run_client(test)
 
 
 def test_pages_elsewhere_may_play_when_they_are_listed() -> None:
     there = "https://pages.example.org"
 
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         asks = {
             "Origin": there,
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "authorization, content-type",
         }
-        asked = await house.http.options("/whep", headers=asks)
+        asked = await client.http.options("/whep", headers=asks)
         assert asked.status_code == 200
         assert asked.headers["Access-Control-Allow-Origin"] == there
         assert "Authorization" in asked.headers["Access-Control-Allow-Headers"]
-        answer = await house.http.post(
+        answer = await client.http.post(
             "/whep?avatar=face", content=OFFER, headers={**SDP, "Origin": there}
         )
         assert answer.status_code == 201
         assert answer.headers["Access-Control-Allow-Origin"] == there
         assert "Location" in answer.headers["Access-Control-Expose-Headers"]
         asks["Origin"] = "https://other.example.org"
-        asked = await house.http.options("/whep", headers=asks)
+        asked = await client.http.options("/whep", headers=asks)
         assert "Access-Control-Allow-Origin" not in asked.headers
 
-    in_house(test, ServeSettings(rate=0, origins=(there,)))
+    run_client(test, ServeSettings(rate=0, origins=(there,)))
 
 
 def test_a_session_that_ends_while_it_is_connected_leaves_no_line(
@@ -215,14 +215,14 @@ def test_a_session_that_ends_while_it_is_connected_leaves_no_line(
         await gone.wait()
         return ANSWER
 
-    async def test(house: House) -> None:
-        made = await house.open()
+    async def test(client: AppClient) -> None:
+        made = await client.open()
         monkeypatch.setattr("tests.server.fake_runtime.FakeConnection.accept", slowly)
-        asked = asyncio.create_task(house.http.post(made["whep_url"], content=OFFER, headers=SDP))
+        asked = asyncio.create_task(client.http.post(made["whep_url"], content=OFFER, headers=SDP))
         await going.wait()
-        assert (await house.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
+        assert (await client.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
         gone.set()
         assert (await asked).status_code == 404
-        assert house.runtime.lines[0].closed and len(house.manager) == 0
+        assert client.runtime.lines[0].closed and len(client.manager) == 0
 
-    in_house(test)
+    run_client(test)

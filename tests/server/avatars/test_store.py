@@ -17,8 +17,8 @@ from lipstream.server.settings import ServeSettings, UploadLimits
 from tests.avatar.scenes import write_clip
 from tests.fakes import blank_avatar
 from tests.media_files import tone, write_wav
+from tests.server.app_client import AppClient, run_client, until
 from tests.server.fake_runtime import FakeRuntime
-from tests.server.house import House, in_house, until
 
 PORTRAIT = (Path(__file__).parents[2] / "data" / "portrait.png").read_bytes()
 FACE = {"file": ("face.png", PORTRAIT, "image/png")}
@@ -31,63 +31,63 @@ def blank() -> bytes:
     return file.getvalue()
 
 
-async def prepared(house: House, answer: Any) -> dict[str, Any]:
+async def prepared(client: AppClient, answer: Any) -> dict[str, Any]:
     """The avatar when it is ready or has failed."""
     assert answer.status_code == 202, answer.text
     here = f"/v1/avatars/{answer.json()['id']}"
-    found = house.app.state.store.find(answer.json()["id"])
+    found = client.app.state.store.find(answer.json()["id"])
     await until(lambda: found.status != "preparing")
-    shown: dict[str, Any] = (await house.http.get(here)).json()
+    shown: dict[str, Any] = (await client.http.get(here)).json()
     return shown
 
 
 def test_a_portrait_is_uploaded_and_talks() -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.post("/v1/avatars", files=FACE, data={"name": " My  face\n"})
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/v1/avatars", files=FACE, data={"name": " My  face\n"})
         assert answer.json()["status"] == "preparing" and answer.json()["name"] == "My face"
-        early = await house.http.post("/v1/sessions", json={"avatar": answer.json()["id"]})
+        early = await client.http.post("/v1/sessions", json={"avatar": answer.json()["id"]})
         assert early.status_code == 409
-        shown = await prepared(house, answer)
+        shown = await prepared(client, answer)
         assert shown["status"] == "ready" and shown["report"]["faces_found"] == 1
         assert (shown["width"], shown["height"]) == (256, 256)
-        picture = await house.http.get(shown["picture_url"])
+        picture = await client.http.get(shown["picture_url"])
         assert picture.headers["Content-Type"] == "image/jpeg"
         assert Pillow.open(io.BytesIO(picture.content)).size == (256, 256)
-        listed = (await house.http.get("/v1/avatars")).json()["avatars"]
+        listed = (await client.http.get("/v1/avatars")).json()["avatars"]
         assert [avatar["id"] for avatar in listed] == ["face", shown["id"]]
-        await house.open(shown["id"])
-        assert house.runtime.sessions[0].avatar.size == (256, 256)
+        await client.open(shown["id"])
+        assert client.runtime.sessions[0].avatar.size == (256, 256)
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_clip_is_prepared_with_progress(tmp_path: Path) -> None:
     image = np.asarray(Pillow.open(io.BytesIO(PORTRAIT)).convert("RGB"))
     clip = write_clip(tmp_path / "clip.mp4", [image] * 12).read_bytes()
 
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         files = {"file": ("clip.mp4", clip, "video/mp4")}
-        shown = await prepared(house, await house.http.post("/v1/avatars", files=files))
+        shown = await prepared(client, await client.http.post("/v1/avatars", files=files))
         assert shown["status"] == "ready" and shown["report"]["frames"] == 12
         assert shown["name"] == "clip"
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_picture_of_nobody_tells_why_it_failed() -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         files = {"file": ("wall.png", blank(), "image/png")}
-        shown = await prepared(house, await house.http.post("/v1/avatars", files=files))
+        shown = await prepared(client, await client.http.post("/v1/avatars", files=files))
         assert shown["status"] == "failed"
         assert shown["reason"].startswith("no face was found in wall.png;")
         assert shown["report"] is None and shown["picture_url"] is None
         for path in (f"/v1/avatars/{shown['id']}/picture",):
-            assert (await house.http.get(path)).status_code == 409
-        refused = await house.http.post("/v1/sessions", json={"avatar": shown["id"]})
+            assert (await client.http.get(path)).status_code == 409
+        refused = await client.http.post("/v1/sessions", json={"avatar": shown["id"]})
         assert refused.status_code == 409 and "wall.png" in refused.json()["error"]["message"]
-        assert (await house.http.delete(f"/v1/avatars/{shown['id']}")).status_code == 204
+        assert (await client.http.delete(f"/v1/avatars/{shown['id']}")).status_code == 204
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("fault", [FaceError("this face cannot talk."), ZeroDivisionError()])
@@ -98,13 +98,13 @@ def test_a_backend_that_cannot_is_no_harm(fault: Exception) -> None:
                 raise fault
             return avatar
 
-    async def test(house: House) -> None:
-        shown = await prepared(house, await house.http.post("/v1/avatars", files=FACE))
+    async def test(client: AppClient) -> None:
+        shown = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
         assert shown["status"] == "failed"
         assert shown["reason"] == str(fault) or "bug in lipstream" in shown["reason"]
-        await house.open()
+        await client.open()
 
-    in_house(test, runtime=Broken())
+    run_client(test, runtime=Broken())
 
 
 @pytest.mark.parametrize(
@@ -123,25 +123,25 @@ def test_a_backend_that_cannot_is_no_harm(fault: Exception) -> None:
     ],
 )
 def test_files_that_lie(file: tuple[str, bytes, str], status: int, code: str) -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.post("/v1/avatars", files={"file": file})
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/v1/avatars", files={"file": file})
         assert answer.status_code == status, answer.text
         if code:
             assert answer.json()["error"]["code"] == code
-            assert len((await house.http.get("/v1/avatars")).json()["avatars"]) == 1
+            assert len((await client.http.get("/v1/avatars")).json()["avatars"]) == 1
 
-    in_house(test)
+    run_client(test)
 
 
 def test_sound_is_no_avatar(tmp_path: Path) -> None:
     wav = write_wav(tmp_path / "a.wav", np.asarray(tone(0.1, 8_000) * 9_000, np.int16), 8_000)
 
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         files = {"file": ("a.wav", wav.read_bytes(), "audio/wav")}
-        answer = await house.http.post("/v1/avatars", files=files)
+        answer = await client.http.post("/v1/avatars", files=files)
         assert answer.status_code == 415
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize(
@@ -162,17 +162,17 @@ def test_sound_is_no_avatar(tmp_path: Path) -> None:
     ],
 )
 def test_forms_that_are_not_as_they_should_be(request_: Any, status: int) -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.post("/v1/avatars", **request_)
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/v1/avatars", **request_)
         assert answer.status_code == status, answer.text
         assert set(answer.json()["error"]) == {"code", "message"}
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("announced", [True, False])
 def test_a_body_that_is_too_large_is_stopped(announced: bool) -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         async def body() -> Any:
             yield b'--a\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
             for _ in range(40):
@@ -180,79 +180,79 @@ def test_a_body_that_is_too_large_is_stopped(announced: bool) -> None:
 
         headers = {"content-type": "multipart/form-data; boundary=a"}
         content = bytes(4_000_000) if announced else body()
-        answer = await house.http.post("/v1/avatars", content=content, headers=headers)
+        answer = await client.http.post("/v1/avatars", content=content, headers=headers)
         assert answer.status_code == 413
         assert "2 MiB" in answer.json()["error"]["message"]
 
-    in_house(test, ServeSettings(rate=0, uploads=UploadLimits(body=2 << 20)))
+    run_client(test, ServeSettings(rate=0, uploads=UploadLimits(body=2 << 20)))
 
 
 def test_an_avatar_that_is_deleted_while_in_use_goes_on_talking() -> None:
-    async def test(house: House) -> None:
-        shown = await prepared(house, await house.http.post("/v1/avatars", files=FACE))
-        made = await house.open(shown["id"])
-        assert (await house.http.delete(f"/v1/avatars/{shown['id']}")).status_code == 204
-        await house.connect(made)
-        socket = await house.listen(made)
-        await socket.say(bytes(9_600))
+    async def test(client: AppClient) -> None:
+        shown = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
+        made = await client.open(shown["id"])
+        assert (await client.http.delete(f"/v1/avatars/{shown['id']}")).status_code == 204
+        await client.connect(made)
+        socket = await client.open_socket(made)
+        await socket.send(bytes(9_600))
         await socket.leave()
-        assert house.runtime.sessions[0].buffered_ms == 200
-        refused = await house.http.post("/v1/sessions", json={"avatar": shown["id"]})
+        assert client.runtime.sessions[0].buffered_ms == 200
+        refused = await client.http.post("/v1/sessions", json={"avatar": shown["id"]})
         assert refused.status_code == 404
-        assert (await house.http.delete(f"/v1/avatars/{shown['id']}")).status_code == 404
+        assert (await client.http.delete(f"/v1/avatars/{shown['id']}")).status_code == 404
 
-    in_house(test)
+    run_client(test)
 
 
 def test_an_avatar_that_is_deleted_while_preparing_is_given_up() -> None:
-    async def test(house: House) -> None:
-        answer = await house.http.post("/v1/avatars", files=FACE)
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/v1/avatars", files=FACE)
         here = f"/v1/avatars/{answer.json()['id']}"
-        assert (await house.http.delete(here)).status_code == 204
-        assert (await house.http.get(here)).status_code == 404
+        assert (await client.http.delete(here)).status_code == 204
+        assert (await client.http.get(here)).status_code == 404
 
-    in_house(test)
+    run_client(test)
 
 
 def test_what_the_command_line_gave_stays() -> None:
-    async def test(house: House) -> None:
-        assert (await house.http.delete("/v1/avatars/face")).status_code == 409
-        await house.open()
+    async def test(client: AppClient) -> None:
+        assert (await client.http.delete("/v1/avatars/face")).status_code == 409
+        await client.open()
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("settings", [{"max_avatars": 1}, {"avatar_space": 1}])
 def test_the_shelf_can_be_full(settings: Any) -> None:
-    async def test(house: House) -> None:
-        shown = await prepared(house, await house.http.post("/v1/avatars", files=FACE))
-        answer = await house.http.post("/v1/avatars", files=FACE)
+    async def test(client: AppClient) -> None:
+        shown = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
+        answer = await client.http.post("/v1/avatars", files=FACE)
         assert answer.status_code == 409
         assert answer.json()["error"]["code"] == "avatar_limit"
-        await house.http.delete(f"/v1/avatars/{shown['id']}")
-        await prepared(house, await house.http.post("/v1/avatars", files=FACE))
+        await client.http.delete(f"/v1/avatars/{shown['id']}")
+        await prepared(client, await client.http.post("/v1/avatars", files=FACE))
 
-    in_house(test, ServeSettings(rate=0, **settings))
+    run_client(test, ServeSettings(rate=0, **settings))
 
 
 def test_uploads_are_kept_where_they_shall_be(tmp_path: Path) -> None:
     settings = ServeSettings(rate=0, data=tmp_path / "avatars")
     ids: list[str] = []
 
-    async def upload(house: House) -> None:
-        answer = await house.http.post("/v1/avatars", files=FACE, data={"name": "Anna"})
-        ids.append((await prepared(house, answer))["id"])
+    async def upload(client: AppClient) -> None:
+        answer = await client.http.post("/v1/avatars", files=FACE, data={"name": "Anna"})
+        ids.append((await prepared(client, answer))["id"])
 
-    async def again(house: House) -> None:
-        shown = (await house.http.get(f"/v1/avatars/{ids[0]}")).json()
+    async def again(client: AppClient) -> None:
+        shown = (await client.http.get(f"/v1/avatars/{ids[0]}")).json()
         assert (shown["name"], shown["status"], shown["width"]) == ("Anna", "ready", 256)
-        await house.http.delete(f"/v1/avatars/{ids[0]}")
+        await client.http.delete(f"/v1/avatars/{ids[0]}")
 
-    async def gone(house: House) -> None:
-        assert (await house.http.get(f"/v1/avatars/{ids[0]}")).status_code == 404
+    async def gone(client: AppClient) -> None:
+        assert (await client.http.get(f"/v1/avatars/{ids[0]}")).status_code == 404
 
     for test in (upload, again, gone):
-        in_house(test, settings)
+        run_client(test, settings)
     assert list((tmp_path / "avatars").iterdir()) == []
 
 
@@ -263,14 +263,14 @@ def test_a_damaged_upload_is_shown_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "b2").mkdir()
     (tmp_path / "b2" / "label.json").write_text("not json")
 
-    async def test(house: House) -> None:
-        listed = (await house.http.get("/v1/avatars")).json()["avatars"]
+    async def test(client: AppClient) -> None:
+        listed = (await client.http.get("/v1/avatars")).json()["avatars"]
         assert [(avatar["id"], avatar["status"]) for avatar in listed] == [
             ("face", "ready"),
             ("a1", "failed"),
         ]
 
-    in_house(test, ServeSettings(rate=0, data=tmp_path))
+    run_client(test, ServeSettings(rate=0, data=tmp_path))
 
 
 def test_nothing_is_left_in_the_temporary_folder(
@@ -278,20 +278,20 @@ def test_nothing_is_left_in_the_temporary_folder(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
-    async def test(house: House) -> None:
-        await prepared(house, await house.http.post("/v1/avatars", files=FACE))
-        await house.http.post("/v1/avatars", files=FACE)
-        await house.http.post("/v1/avatars", files={"file": ("a.png", b"no", "image/png")})
+    async def test(client: AppClient) -> None:
+        await prepared(client, await client.http.post("/v1/avatars", files=FACE))
+        await client.http.post("/v1/avatars", files=FACE)
+        await client.http.post("/v1/avatars", files={"file": ("a.png", b"no", "image/png")})
         lie = {"file": ("a.png", b"\x89PNG\r\n\x1a\n" + bytes(100), "image/png")}
-        await house.http.post("/v1/avatars", files=lie)
+        await client.http.post("/v1/avatars", files=lie)
 
-    in_house(test)
+    run_client(test)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_first_picture_of_a_large_avatar_is_small() -> None:
-    async def test(house: House) -> None:
-        picture = await house.http.get("/v1/avatars/wide/picture")
+    async def test(client: AppClient) -> None:
+        picture = await client.http.get("/v1/avatars/wide/picture")
         assert Pillow.open(io.BytesIO(picture.content)).size == (480, 240)
 
-    in_house(test, avatars={"wide": blank_avatar(1_000, 500)})
+    run_client(test, avatars={"wide": blank_avatar(1_000, 500)})

@@ -16,8 +16,8 @@ from lipstream.server.api.public import page_files
 from lipstream.server.app import create_app
 from lipstream.server.security.rate_limit import Buckets
 from lipstream.server.settings import ServeSettings
+from tests.server.app_client import AppClient, run_client
 from tests.server.fake_runtime import FakeRuntime
-from tests.server.house import House, in_house
 
 TOKEN = "right-token-0123"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
@@ -112,12 +112,12 @@ def test_every_route_is_in_the_matrix() -> None:
     ],
 )
 def test_nobody_gets_past_the_gate(caller: Any, status: int) -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         made = (
-            await house.http.post("/v1/sessions", json={"avatar": "face"}, headers=RIGHT)
+            await client.http.post("/v1/sessions", json={"avatar": "face"}, headers=RIGHT)
         ).json()
         other = (
-            await house.http.post("/v1/sessions", json={"avatar": "face"}, headers=RIGHT)
+            await client.http.post("/v1/sessions", json={"avatar": "face"}, headers=RIGHT)
         ).json()
         headers, query = caller, ""
         if caller == "in the query":
@@ -126,64 +126,64 @@ def test_nobody_gets_past_the_gate(caller: Any, status: int) -> None:
             headers = {"Authorization": f"Bearer {other['id']}"}
         for method, path in sorted(CLOSED):
             there = path.format(session_id=made["id"], avatar_id="face") + query
-            house.clock.advance(2_000)  # so often may one guess
+            client.clock.advance(2_000)  # so often may one guess
             if method == "WEBSOCKET":
                 lower = {name.lower(): value for name, value in headers.items()}
-                socket = house.socket(there, **lower)
+                socket = client.socket(there, **lower)
                 assert not await socket.open(), path
                 found, body = socket.status, socket.body
             else:
-                answer = await house.http.request(method, there, headers=headers)
+                answer = await client.http.request(method, there, headers=headers)
                 found, body = answer.status_code, answer.content
             assert found == status, (method, path, found)
             if method != "HEAD":
                 assert set(json.loads(body)["error"]) == {"code", "message"}
                 assert TOKEN.encode() not in body
-        assert len(house.manager) == 2
+        assert len(client.manager) == 2
 
-    in_house(test, ServeSettings(token=TOKEN, rate=0, connect_timeout_s=600))
+    run_client(test, ServeSettings(token=TOKEN, rate=0, connect_timeout_s=600))
 
 
 @pytest.mark.parametrize("protocol", ["bearer.wrong", "bearer.", "bearer", TOKEN, f"token.{TOKEN}"])
 def test_a_wrong_subprotocol_is_no_token(protocol: str) -> None:
-    async def test(house: House) -> None:
-        house.http.headers.update(RIGHT)
-        socket = house.socket((await house.open())["audio_url"])
+    async def test(client: AppClient) -> None:
+        client.http.headers.update(RIGHT)
+        socket = client.socket((await client.open())["audio_url"])
         socket.protocols = (protocol,)
         assert not await socket.open() and socket.status == 401
 
-    in_house(test, ServeSettings(token=TOKEN, rate=0))
+    run_client(test, ServeSettings(token=TOKEN, rate=0))
 
 
 def test_with_the_token_everything_answers() -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         for origin in (
             {},
             {"Origin": "http://127.0.0.1:8080"},
             {"Origin": "https://127.0.0.1:8080"},
         ):
-            house.http.headers.update({**RIGHT, **origin})
-            made = await house.open()
+            client.http.headers.update({**RIGHT, **origin})
+            made = await client.open()
             for method, path in sorted(CLOSED, reverse=True):
                 if method == "WEBSOCKET":
                     continue
                 there = path.format(session_id=made["id"], avatar_id="face")
-                answer = await house.http.request(method, there)
+                answer = await client.http.request(method, there)
                 assert answer.status_code not in (401, 403, 500), (method, path)
 
-    in_house(test, ServeSettings(token=TOKEN, rate=0))
+    run_client(test, ServeSettings(token=TOKEN, rate=0))
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])
 def test_what_is_public_needs_no_token(token: str | None) -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         for method, path in sorted(PUBLIC):
             there = path.format(session_id="0")
-            assert (await house.http.request(method, there)).status_code == 200, path
+            assert (await client.http.request(method, there)).status_code == 200, path
         for path in ("/", *page_files()):
-            assert (await house.http.get(path)).status_code == 200, path
+            assert (await client.http.get(path)).status_code == 200, path
 
-    in_house(test, ServeSettings(token=token, rate=0))
+    run_client(test, ServeSettings(token=token, rate=0))
 
 
 @pytest.mark.parametrize(
@@ -204,20 +204,20 @@ def test_what_is_public_needs_no_token(token: str | None) -> None:
     ],
 )
 def test_no_spelling_of_an_address_gets_around_the_token(path: str) -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         for method in METHODS[:-2]:
-            answer = await house.http.request(method, path)
+            answer = await client.http.request(method, path)
             assert answer.status_code == 401, method
 
-    in_house(test, ServeSettings(token=TOKEN, rate=0))
+    run_client(test, ServeSettings(token=TOKEN, rate=0))
 
 
 def test_on_loopback_other_names_for_it_are_refused() -> None:
     """A page that had its own name point here could otherwise do all that its visitor may."""
 
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         for host in ("localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST:1"):
-            assert (await house.http.get("/v1/avatars", headers={"Host": host})).status_code == 200
+            assert (await client.http.get("/v1/avatars", headers={"Host": host})).status_code == 200
         for host in (
             "evil.example.org",
             "localhost.evil.example.org",
@@ -225,46 +225,46 @@ def test_on_loopback_other_names_for_it_are_refused() -> None:
             "[",
         ):
             for path in ("/", "/v1/avatars", "/healthz"):
-                answer = await house.http.get(path, headers={"Host": host})
+                answer = await client.http.get(path, headers={"Host": host})
                 assert answer.json()["error"]["code"] == "wrong_host"
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_proxy_s_name_is_known_by_its_origin() -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         headers = {"Host": "avatars.example.org", "Origin": "https://avatars.example.org"}
-        assert (await house.http.get("/v1/avatars", headers=headers)).status_code == 200
+        assert (await client.http.get("/v1/avatars", headers=headers)).status_code == 200
 
-    in_house(test, ServeSettings(rate=0, origins=("https://avatars.example.org",)))
+    run_client(test, ServeSettings(rate=0, origins=("https://avatars.example.org",)))
 
 
 def test_too_many_changes_are_slowed_down() -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         async def ask(times: int) -> list[int]:
-            asked = [await house.http.delete("/v1/sessions/0") for _ in range(times)]
+            asked = [await client.http.delete("/v1/sessions/0") for _ in range(times)]
             return [answer.status_code for answer in asked]
 
         assert await ask(51) == [204] * 50 + [429]
-        answer = await house.http.delete("/v1/sessions/0")
+        answer = await client.http.delete("/v1/sessions/0")
         assert answer.headers["Retry-After"] == "1"
-        assert (await house.http.get("/v1/avatars")).status_code == 200  # looking is free
-        house.clock.advance(1_000)
+        assert (await client.http.get("/v1/avatars")).status_code == 200  # looking is free
+        client.clock.advance(1_000)
         assert await ask(11) == [204] * 10 + [429]
 
-    in_house(test, ServeSettings(rate=10))
+    run_client(test, ServeSettings(rate=10))
 
 
 def test_guessing_tokens_is_slowed_down_and_hurts_nobody_else() -> None:
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         wrong = {"Authorization": "Bearer wrong-token-0123"}
         found = [
-            (await house.http.get("/v1/avatars", headers=wrong)).status_code for _ in range(25)
+            (await client.http.get("/v1/avatars", headers=wrong)).status_code for _ in range(25)
         ]
         assert found == [401] * 20 + [429] * 5
-        assert (await house.http.get("/v1/avatars", headers=RIGHT)).status_code == 200
+        assert (await client.http.get("/v1/avatars", headers=RIGHT)).status_code == 200
 
-    in_house(test, ServeSettings(token=TOKEN, rate=0))
+    run_client(test, ServeSettings(token=TOKEN, rate=0))
 
 
 def test_buckets_forget_old_clients() -> None:
@@ -276,15 +276,15 @@ def test_buckets_forget_old_clients() -> None:
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/v1/avatars", "/nothing", "/healthz"])
 def test_every_answer_carries_the_safe_headers(path: str) -> None:
-    async def test(house: House) -> None:
-        headers = (await house.http.get(path)).headers
+    async def test(client: AppClient) -> None:
+        headers = (await client.http.get(path)).headers
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "default-src 'self'" in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
         assert "Origin" in headers["Vary"]
         assert "Access-Control-Allow-Origin" not in headers
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
 from lipstream.server.uvicorn_server import configured
 from tests.server.fake_runtime import FakeRuntime
-from tests.server.service import Service, open_service
+from tests.server.http_server import HttpServer, open_server
 
 MEBIBYTE = 1 << 20
 ROOMY = ServeSettings(rate=0, connect_timeout_s=600)
@@ -25,13 +25,13 @@ CHUNK = bytes(64 * 1024)
 PATIENCE_S = 20.0
 
 
-def opened(service: Service) -> dict[str, Any]:
-    made: dict[str, Any] = httpx.post(f"{service.url}/v1/sessions", json={"avatar": "face"}).json()
+def opened(server: HttpServer) -> dict[str, Any]:
+    made: dict[str, Any] = httpx.post(f"{server.url}/v1/sessions", json={"avatar": "face"}).json()
     return made
 
 
-def address(service: Service, made: dict[str, Any]) -> str:
-    return f"ws://127.0.0.1:{service.port}{made['audio_url']}?sample_rate=24000"
+def address(server: HttpServer, made: dict[str, Any]) -> str:
+    return f"ws://127.0.0.1:{server.port}{made['audio_url']}?sample_rate=24000"
 
 
 def memory() -> int:
@@ -44,8 +44,8 @@ def test_a_sender_of_any_speed_is_held_back_by_the_network(
 ) -> None:
     """Nothing is played: 60 s go in, the rest of the gigabyte stays with the sender."""
 
-    async def flood(service: Service) -> int:
-        async with websockets.connect(address(service, opened(service))) as there:
+    async def flood(server: HttpServer) -> int:
+        async with websockets.connect(address(server, opened(server))) as there:
             sent = 0
             for _ in range(16_000):
                 try:
@@ -56,43 +56,43 @@ def test_a_sender_of_any_speed_is_held_back_by_the_network(
             there.transport.abort()
             return sent
 
-    with open_service(ROOMY, FakeRuntime(cost=Cost(0.1, 0.1))) as service:
+    with open_server(ROOMY, FakeRuntime(cost=Cost(0.1, 0.1))) as server:
         monkeypatch.setattr("tests.server.fake_runtime.FakeSession.keeps", False)
-        neighbour = opened(service)
+        neighbour = opened(server)
         before = memory()
-        sent = asyncio.run(flood(service))
-        session = service.runtime.sessions[-1]
+        sent = asyncio.run(flood(server))
+        session = server.runtime.sessions[-1]
         assert sent < 64 * MEBIBYTE  # the kernel's buffers on both sides, and ours
         assert session.peak_ms <= 60_000
         assert memory() - before < 20 * MEBIBYTE
-        state = httpx.get(f"{service.url}/v1/sessions/{neighbour['id']}")
+        state = httpx.get(f"{server.url}/v1/sessions/{neighbour['id']}")
         assert state.status_code == 200
 
 
 def test_who_reads_no_events_costs_no_memory() -> None:
-    async def stall(service: Service) -> None:
-        made = opened(service)
-        async with websockets.connect(address(service, made), max_queue=1) as there:
+    async def stall(server: HttpServer) -> None:
+        made = opened(server)
+        async with websockets.connect(address(server, made), max_queue=1) as there:
             there.transport.pause_reading()
             for _ in range(3_000):
                 await there.send('{"type": "interrupt"}')
             there.transport.abort()
 
-    with open_service(ROOMY) as service:
+    with open_server(ROOMY) as server:
         before = memory()
-        asyncio.run(stall(service))
+        asyncio.run(stall(server))
         assert memory() - before < 20 * MEBIBYTE
 
 
 def test_hundreds_of_slow_clients_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipstream.server.http_timeouts.HEADER_S", 0.5)
-    with open_service(ROOMY) as service:
+    with open_server(ROOMY) as server:
         before = memory()
-        slow = [socket.create_connection(("127.0.0.1", service.port)) for _ in range(200)]
+        slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
         try:
             for one in slow:
                 one.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
-            assert httpx.get(f"{service.url}/healthz").status_code == 200
+            assert httpx.get(f"{server.url}/healthz").status_code == 200
             for one in slow:
                 one.settimeout(PATIENCE_S)
                 assert one.recv(1) == b""  # closed without an answer
@@ -107,8 +107,8 @@ def test_a_header_has_a_deadline_each_time(monkeypatch: pytest.MonkeyPatch, firs
     """A connection that was used before is no better than a new one."""
     monkeypatch.setattr("lipstream.server.http_timeouts.HEADER_S", 0.3)
     with (
-        open_service(ROOMY) as service,
-        socket.create_connection(("127.0.0.1", service.port)) as slow,
+        open_server(ROOMY) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as slow,
     ):
         slow.settimeout(PATIENCE_S)
         if first:
@@ -122,8 +122,8 @@ def test_a_header_has_a_deadline_each_time(monkeypatch: pytest.MonkeyPatch, firs
 def test_a_body_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipstream.server.security.rate_limit.CHUNK_TIMEOUT_S", 0.3)
     with (
-        open_service(ROOMY) as service,
-        socket.create_connection(("127.0.0.1", service.port)) as slow,
+        open_server(ROOMY) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as slow,
     ):
         slow.settimeout(PATIENCE_S)
         head = (
@@ -134,23 +134,23 @@ def test_a_body_that_stalls_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_client_that_goes_away_in_mid_upload_leaves_nothing() -> None:
-    with open_service(ROOMY) as service:
+    with open_server(ROOMY) as server:
         for _ in range(5):
-            with socket.create_connection(("127.0.0.1", service.port)) as there:
+            with socket.create_connection(("127.0.0.1", server.port)) as there:
                 there.sendall(
                     b"POST /v1/avatars HTTP/1.1\r\nHost: 127.0.0.1\r\n"
                     b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000000\r\n"
                     b'\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"'
                     b"\r\n\r\n" + bytes(100_000)
                 )
-        assert httpx.get(f"{service.url}/v1/avatars").status_code == 200
+        assert httpx.get(f"{server.url}/v1/avatars").status_code == 200
 
 
 def test_an_endless_body_is_cut_off() -> None:
     """An answer comes, and the connection is closed, long before the client would stop."""
     with (
-        open_service(ROOMY) as service,
-        socket.create_connection(("127.0.0.1", service.port)) as there,
+        open_server(ROOMY) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as there,
     ):
         there.settimeout(PATIENCE_S)
         there.sendall(
@@ -169,8 +169,8 @@ def test_an_endless_body_is_cut_off() -> None:
 
 
 def test_sixteen_ask_for_eight_places_at_once() -> None:
-    async def ask(service: Service) -> list[tuple[int, float]]:
-        async with httpx.AsyncClient(base_url=service.url, timeout=PATIENCE_S) as http:
+    async def ask(server: HttpServer) -> list[tuple[int, float]]:
+        async with httpx.AsyncClient(base_url=server.url, timeout=PATIENCE_S) as http:
 
             async def one() -> tuple[int, float]:
                 began = time.perf_counter()
@@ -180,8 +180,8 @@ def test_sixteen_ask_for_eight_places_at_once() -> None:
             return await asyncio.gather(*(one() for _ in range(16)))
 
     settings = ServeSettings(rate=0, max_sessions=8)
-    with open_service(settings, FakeRuntime(cost=Cost(0.1, 0.1))) as service:
-        found = asyncio.run(ask(service))
+    with open_server(settings, FakeRuntime(cost=Cost(0.1, 0.1))) as server:
+        found = asyncio.run(ask(server))
     assert sorted(status for status, _ in found) == [201] * 8 + [503] * 8
     print(f"the slowest refusal took {1000 * max(s for code, s in found if code == 503):.0f} ms")
 

@@ -8,15 +8,15 @@ import pytest
 
 from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings
+from tests.server.app_client import SDP, AppClient, run_client, settle
 from tests.server.fake_runtime import OFFER, FakeEvent, FakeRuntime
-from tests.server.house import SDP, House, in_house, settle
 
 FEW = ServeSettings(rate=0, max_sessions=2)
 
 
 def test_a_session_tells_where_everything_is() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
+    async def test(client: AppClient) -> None:
+        made = await client.open()
         assert len(made["id"]) == 32 and int(made["id"], 16) >= 0
         here = f"/v1/sessions/{made['id']}"
         assert made["whep_url"] == f"{here}/whep"
@@ -33,250 +33,252 @@ def test_a_session_tells_where_everything_is() -> None:
                 "credential": "secret",
             },
         ]
-        assert len({(await house.open())["id"], made["id"]}) == 2
+        assert len({(await client.open())["id"], made["id"]}) == 2
 
-    in_house(test)
+    run_client(test)
 
 
 def test_one_too_many_is_told_to_come_back() -> None:
-    async def test(house: House) -> None:
-        first, _ = await house.open(), await house.open()
+    async def test(client: AppClient) -> None:
+        first, _ = await client.open(), await client.open()
         for path, request in (
             ("/v1/sessions", {"json": {"avatar": "face"}}),
             ("/whep?avatar=face", {"content": OFFER, "headers": SDP}),
         ):
-            answer = await house.http.post(path, **request)
+            answer = await client.http.post(path, **request)
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.json()["error"]["code"] == "full"
-        await house.http.delete(f"/v1/sessions/{first['id']}")
-        await house.open()
-        assert len(house.manager) == 2
+        await client.http.delete(f"/v1/sessions/{first['id']}")
+        await client.open()
+        assert len(client.manager) == 2
 
-    in_house(test, FEW)
+    run_client(test, FEW)
 
 
 def test_sixteen_ask_at_once_and_those_who_fit_get_in() -> None:
-    async def test(house: House) -> None:
-        asked = [house.http.post("/v1/sessions", json={"avatar": "face"}) for _ in range(16)]
+    async def test(client: AppClient) -> None:
+        asked = [client.http.post("/v1/sessions", json={"avatar": "face"}) for _ in range(16)]
         answers = await asyncio.gather(*asked)
         assert sorted(answer.status_code for answer in answers) == [201] * 8 + [503] * 8
         assert all("Retry-After" in answer.headers for answer in answers if not answer.is_success)
 
-    in_house(test, ServeSettings(rate=0, max_sessions=8), runtime=FakeRuntime(cost=Cost(0.1, 0.1)))
+    run_client(
+        test, ServeSettings(rate=0, max_sessions=8), runtime=FakeRuntime(cost=Cost(0.1, 0.1))
+    )
 
 
 def test_the_machine_sets_the_limit_where_nobody_does() -> None:
     """Drawing takes 20 ms of each 40: one session fits, not two."""
 
-    async def test(house: House) -> None:
-        assert (await house.http.get("/v1/config")).json()["max_sessions"] == 1
-        await house.open()
-        answer = await house.http.post("/v1/sessions", json={"avatar": "face"})
+    async def test(client: AppClient) -> None:
+        assert (await client.http.get("/v1/config")).json()["max_sessions"] == 1
+        await client.open()
+        answer = await client.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.status_code == 503
 
-    in_house(test, runtime=FakeRuntime(cost=Cost(20.0, 1.0)))
+    run_client(test, runtime=FakeRuntime(cost=Cost(20.0, 1.0)))
 
 
 def test_closing_twice_is_no_error() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        line = await house.connect(made)
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        line = await client.connect(made)
         for _ in range(2):
-            assert (await house.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
-        assert line.closed and house.runtime.sessions[0].closed and len(house.manager) == 0
-        assert (await house.http.get(f"/v1/sessions/{made['id']}")).status_code == 404
+            assert (await client.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
+        assert line.closed and client.runtime.sessions[0].closed and len(client.manager) == 0
+        assert (await client.http.get(f"/v1/sessions/{made['id']}")).status_code == 404
 
-    in_house(test)
+    run_client(test)
 
 
 def test_closing_at_the_same_time_is_no_error() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        await house.connect(made)
-        asked = [house.http.delete(f"/v1/sessions/{made['id']}") for _ in range(5)]
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await client.connect(made)
+        asked = [client.http.delete(f"/v1/sessions/{made['id']}") for _ in range(5)]
         answers = await asyncio.gather(*asked)
         assert {answer.status_code for answer in answers} == {204}
 
-    in_house(test)
+    run_client(test)
 
 
 def test_who_never_connects_is_not_waited_for() -> None:
-    async def test(house: House) -> None:
-        await house.open()
-        await house.pass_time(14)
-        assert len(house.manager) == 1
-        await house.pass_time(2)
-        assert len(house.manager) == 0
+    async def test(client: AppClient) -> None:
+        await client.open()
+        await client.pass_time(14)
+        assert len(client.manager) == 1
+        await client.pass_time(2)
+        assert len(client.manager) == 0
 
-    in_house(test)
+    run_client(test)
 
 
 def test_an_offer_without_a_picture_is_not_waited_for_either() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        await house.http.post(made["whep_url"], content=OFFER, headers=SDP)
-        assert house.seat(made).state == "connecting"
-        await house.pass_time(16)
-        assert len(house.manager) == 0
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await client.http.post(made["whep_url"], content=OFFER, headers=SDP)
+        assert client.session(made).state == "connecting"
+        await client.pass_time(16)
+        assert len(client.manager) == 0
 
-    in_house(test)
+    run_client(test)
 
 
 def test_who_vanishes_may_come_back_within_the_grace_time() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        line = await house.connect(made)
-        house.runtime.sessions[0].buffered_ms = 5_000
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        line = await client.connect(made)
+        client.runtime.sessions[0].buffered_ms = 5_000
         line.vanish()
-        await house.pass_time(29)
-        assert house.seat(made).state == "lost"
-        await house.connect(made)
-        assert house.seat(made).state == "connected"
-        assert house.runtime.sessions[0].buffered_ms == 5_000
-        house.runtime.lines[-1].vanish()
-        await house.pass_time(31)
-        assert len(house.manager) == 0
+        await client.pass_time(29)
+        assert client.session(made).state == "lost"
+        await client.connect(made)
+        assert client.session(made).state == "connected"
+        assert client.runtime.sessions[0].buffered_ms == 5_000
+        client.runtime.lines[-1].vanish()
+        await client.pass_time(31)
+        assert len(client.manager) == 0
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_viewer_who_connects_again_replaces_himself() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        first = await house.connect(made)
-        second = await house.connect(made)
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        first = await client.connect(made)
+        second = await client.connect(made)
         assert first.closed and not second.closed
         first.on_closed("too late to matter")
         first.show()
-        assert house.seat(made).state == "connected" and house.seat(made).line is not None
+        assert client.session(made).state == "connected" and client.session(made).line is not None
 
-    in_house(test)
+    run_client(test)
 
 
 def test_a_session_in_which_nothing_happens_ends() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        await house.connect(made)
-        await house.pass_time(50)
-        await house.http.post(f"/v1/sessions/{made['id']}/interrupt")
-        await house.pass_time(50)
-        assert len(house.manager) == 1
-        house.runtime.sessions[0].tell(FakeEvent("started"))
-        await house.pass_time(90)
-        assert len(house.manager) == 1  # it speaks
-        house.runtime.sessions[0].tell(FakeEvent("ended"))
-        await house.pass_time(61)
-        assert len(house.manager) == 0
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await client.connect(made)
+        await client.pass_time(50)
+        await client.http.post(f"/v1/sessions/{made['id']}/interrupt")
+        await client.pass_time(50)
+        assert len(client.manager) == 1
+        client.runtime.sessions[0].emit(FakeEvent("started"))
+        await client.pass_time(90)
+        assert len(client.manager) == 1  # it speaks
+        client.runtime.sessions[0].emit(FakeEvent("ended"))
+        await client.pass_time(61)
+        assert len(client.manager) == 0
 
-    in_house(test, ServeSettings(rate=0, idle_timeout_s=60))
+    run_client(test, ServeSettings(rate=0, idle_timeout_s=60))
 
 
 def test_no_session_lasts_for_ever() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        await house.connect(made)
-        house.runtime.sessions[0].tell(FakeEvent("started"))
-        await house.pass_time(101)
-        assert len(house.manager) == 0
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await client.connect(made)
+        client.runtime.sessions[0].emit(FakeEvent("started"))
+        await client.pass_time(101)
+        assert len(client.manager) == 0
 
-    in_house(test, ServeSettings(rate=0, max_duration_s=100))
+    run_client(test, ServeSettings(rate=0, max_duration_s=100))
 
 
 def test_a_session_that_closed_itself_is_seen_out() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        await house.connect(made)
-        house.runtime.sessions[0].close()
-        await house.pass_time(1)
-        assert len(house.manager) == 0
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await client.connect(made)
+        client.runtime.sessions[0].close()
+        await client.pass_time(1)
+        assert len(client.manager) == 0
 
-    in_house(test)
+    run_client(test)
 
 
 def test_late_frames_shut_the_door_until_all_is_calm() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        await house.connect(made)
-        counts = house.runtime.sessions[0].counts
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await client.connect(made)
+        counts = client.runtime.sessions[0].counts
 
         async def go_on(seconds: int, late: int) -> None:
             for _ in range(seconds):
                 counts.units, counts.late = counts.units + 25, counts.late + late
-                await house.pass_time(1)
+                await client.pass_time(1)
 
         await go_on(10, 0)
         await go_on(10, 2)
-        answer = await house.http.post("/v1/sessions", json={"avatar": "face"})
+        answer = await client.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.status_code == 503
         await go_on(8, 0)
-        assert house.manager._capacity.overload.raised
+        assert client.manager._capacity.overload.raised
         await go_on(12, 0)
-        await house.open()
+        await client.open()
 
-    in_house(test)
+    run_client(test)
 
 
 def test_nobody_comes_in_while_the_server_drains() -> None:
-    async def test(house: House) -> None:
-        await house.open()
-        house.manager.draining = True
-        assert (await house.http.get("/readyz")).status_code == 503
-        assert (await house.http.get("/healthz")).status_code == 200
-        answer = await house.http.post("/v1/sessions", json={"avatar": "face"})
+    async def test(client: AppClient) -> None:
+        await client.open()
+        client.manager.draining = True
+        assert (await client.http.get("/readyz")).status_code == 503
+        assert (await client.http.get("/healthz")).status_code == 200
+        answer = await client.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.json()["error"]["code"] == "stopping"
 
-    in_house(test)
+    run_client(test)
 
 
 @pytest.mark.parametrize("connected", [True, False])
 def test_the_end_of_the_server_is_the_end_of_all_sessions(connected: bool) -> None:
-    """`open_house` looks whether all is closed."""
+    """`open_client` looks whether all is closed."""
 
-    async def test(house: House) -> None:
+    async def test(client: AppClient) -> None:
         for _ in range(3):
-            made = await house.open()
+            made = await client.open()
             if connected:
-                await house.connect(made)
+                await client.connect(made)
 
-    in_house(test, runtime=FakeRuntime(cost=Cost(1.0, 1.0)))
+    run_client(test, runtime=FakeRuntime(cost=Cost(1.0, 1.0)))
 
 
 def test_figures_of_a_session_and_of_all_there_were() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        await house.connect(made)
-        session = house.runtime.sessions[0]
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await client.connect(made)
+        session = client.runtime.sessions[0]
         here = f"/v1/sessions/{made['id']}"
-        await house.http.get(here)
+        await client.http.get(here)
         session.counts.units, session.counts.late, session.buffered_ms = 50, 1, 700
-        session.tell(FakeEvent("started"))
-        await house.pass_time(2)
-        state = (await house.http.get(here)).json()
+        session.emit(FakeEvent("started"))
+        await client.pass_time(2)
+        state = (await client.http.get(here)).json()
         assert state["fps"] == 25.0 and state["late"] == 1
         assert state["speaking"] and state["buffered_ms"] == 700
-        await house.http.delete(here)
-        text = (await house.http.get("/metrics")).text
+        await client.http.delete(here)
+        text = (await client.http.get("/metrics")).text
         assert "lipstream_units_total 50.0" in text and "lipstream_late_total 1.0" in text
         assert 'lipstream_sessions_closed_total{reason="closed"} 1.0' in text
         assert "lipstream_sessions 0.0" in text
 
-    in_house(test)
+    run_client(test)
 
 
 def test_an_interrupt_is_timed_to_the_first_silent_unit() -> None:
-    async def test(house: House) -> None:
-        made = await house.open()
-        await house.connect(made)
-        house.runtime.sessions[0].tell(FakeEvent("started"))
-        played = await house.http.post(f"/v1/sessions/{made['id']}/interrupt")
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        await client.connect(made)
+        client.runtime.sessions[0].emit(FakeEvent("started"))
+        played = await client.http.post(f"/v1/sessions/{made['id']}/interrupt")
         assert played.json() == {"played_ms": 120}
-        house.clock.advance(40)
-        async for _ in house.seat(made).units():
+        client.clock.advance(40)
+        async for _ in client.session(made).units():
             pass
         await settle()
-        text = (await house.http.get("/metrics")).text
+        text = (await client.http.get("/metrics")).text
         assert "lipstream_interrupt_ms_count 1.0" in text
         assert 'lipstream_interrupt_ms_bucket{le="40.0"} 1.0' in text
 
-    in_house(test)
+    run_client(test)

@@ -1,4 +1,4 @@
-"""The whole application in the test's own event loop, with a runtime and a clock of the test's."""
+"""A client of the whole application, which runs in the test's own event loop and on its clock."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ PATIENCE_S = 20.0
 
 
 @dataclass
-class House:
-    """A running application and the ways into it."""
+class AppClient:
+    """A running application, called over HTTP and WebSockets without a network."""
 
     app: FastAPI
     runtime: FakeRuntime
@@ -55,11 +55,11 @@ class House:
         line.show()
         return line
 
-    def seat(self, session: Mapping[str, Any]) -> ServerSession:
+    def session(self, session: Mapping[str, Any]) -> ServerSession:
         return self.manager.find(session["id"])
 
     async def pass_time(self, seconds: float) -> None:
-        """Move the clock and let everybody act on it."""
+        """Move the clock, and run what is due."""
         for _ in range(round(seconds * 2)):
             self.clock.advance(500)
             await settle()
@@ -68,7 +68,7 @@ class House:
         """A WebSocket of this application, not yet open."""
         return Socket(self.app, path, headers)
 
-    async def listen(self, session: Mapping[str, Any], rate: int | None = None) -> Socket:
+    async def open_socket(self, session: Mapping[str, Any], rate: int | None = None) -> Socket:
         """The open WebSocket of a session."""
         query = "" if rate is None else f"?sample_rate={rate}"
         socket = self.socket(session["audio_url"] + query)
@@ -77,12 +77,12 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(
+async def open_client(
     settings: ServeSettings | None = None,
     avatars: Mapping[str, Avatar] | None = None,
     runtime: FakeRuntime | None = None,
     base: str = BASE,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[AppClient]:
     """By default one avatar called face, no token, and no limit to how often one may ask."""
     settings = settings or ServeSettings(rate=0)
     runtime, clock = runtime or FakeRuntime(), ManualClock()
@@ -93,33 +93,33 @@ async def open_house(
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url=base, timeout=PATIENCE_S) as http,
     ):
-        yield House(app, runtime, clock, http)
+        yield AppClient(app, runtime, clock, http)
     assert runtime.closed and all(session.closed for session in runtime.sessions)
     assert all(line.closed for line in runtime.lines)
 
 
-def in_house(
-    test: Callable[[House], Awaitable[None]],
+def run_client(
+    test: Callable[[AppClient], Awaitable[None]],
     settings: ServeSettings | None = None,
     **others: Any,
 ) -> None:
-    """Run `test` in a house of its own."""
+    """Run `test` with a client of an application of its own."""
 
     async def run() -> None:
-        async with open_house(settings, **others) as house:
-            await asyncio.wait_for(test(house), PATIENCE_S)
+        async with open_client(settings, **others) as client:
+            await asyncio.wait_for(test(client), PATIENCE_S)
 
     asyncio.run(run())
 
 
 async def settle(turns: int = 20) -> None:
-    """Let everything that can go on go on."""
+    """Run whatever is ready on the event loop."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Wait for something that threads or processes do; the test's own timeout ends it."""
+    """Return when `true()`; for what threads and processes do. The test's own timeout ends it."""
     while not true():  # noqa: ASYNC110 (threads and processes set no event)
         await asyncio.sleep(0.01)
 
@@ -145,7 +145,7 @@ class Socket:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> bool:
-        """Whether the server let us in."""
+        """True when the server accepted it."""
         path, _, query = self.path.partition("?")
         headers = {"host": "127.0.0.1:8080", **self.headers}
         scope = {
@@ -175,7 +175,7 @@ class Socket:
         await self._task
         return False
 
-    async def say(self, message: bytes | str | dict[str, Any]) -> None:
+    async def send(self, message: bytes | str | dict[str, Any]) -> None:
         """Returns when the server has taken the message before."""
         if isinstance(message, bytes):
             await self._to_app.put({"type": "websocket.receive", "bytes": message})
@@ -183,14 +183,14 @@ class Socket:
             text = message if isinstance(message, str) else json.dumps(message)
             await self._to_app.put({"type": "websocket.receive", "text": text})
 
-    async def hear(self) -> dict[str, Any]:
+    async def next_event(self) -> dict[str, Any]:
         """The next event that is not `buffered`."""
         while True:
-            event = await self.next()
+            event = await self.receive()
             if event["type"] != "buffered":
                 return event
 
-    async def next(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         """The next event; {"type": "close"} at the end."""
         message = await self._from_app.get()
         if message["type"] == "websocket.close":

@@ -18,8 +18,8 @@ START_S = 20.0
 
 
 @dataclass
-class Service:
-    """Where it is, and what is in it; look only, as it lives in another thread."""
+class HttpServer:
+    """A running server. Read its objects only: they live in another thread."""
 
     url: str
     runtime: FakeRuntime
@@ -31,9 +31,9 @@ class Service:
 
 
 @contextmanager
-def open_service(
+def open_server(
     settings: ServeSettings | None = None, runtime: FakeRuntime | None = None
-) -> Iterator[Service]:
+) -> Iterator[HttpServer]:
     """A fake runtime with one avatar called face, behind the HTTP that users meet."""
     runtime = runtime or FakeRuntime()
     app = create_app(
@@ -47,7 +47,7 @@ def open_service(
         thread.start()
         try:
             assert ready.wait(START_S)
-            yield Service(url, runtime, app.state.manager)
+            yield HttpServer(url, runtime, app.state.manager)
         finally:
             server.should_exit = True
             thread.join(START_S)
