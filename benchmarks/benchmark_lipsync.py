@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.machine import describe  # noqa: E402
 from lipstream.avatar.avatar import Avatar  # noqa: E402
 from lipstream.avatar.builder import build_avatar  # noqa: E402
-from lipstream.config import MuseTalkConfig  # noqa: E402
+from lipstream.config import MuseTalkConfig, RuntimeOptions  # noqa: E402
 from lipstream.engine import Engine  # noqa: E402
 from lipstream.media.audio import AudioChunk  # noqa: E402
 from lipstream.media.audio_reader import open_audio  # noqa: E402
@@ -67,11 +67,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
         models=arguments.models,
         device=arguments.device,
         precision=arguments.precision,
-        live=True,
-        batch=arguments.batch,
-        optimized=arguments.optimized,
     )
-    engine = Engine(open_backend(arguments.backend, musetalk=musetalk))
+    runtime = RuntimeOptions(live=True, batch=arguments.batch, optimized=arguments.optimized)
+    engine = Engine(open_backend(arguments.backend, musetalk=musetalk, runtime=runtime))
     avatar = engine.backend.renderer.prepare(build_avatar(arguments.avatar))
     second = _second_of_speech()
     _render(engine, avatar, second)

@@ -1,13 +1,25 @@
-"""Settings, as frozen values. Reads nothing and imports nothing heavy."""
+"""Settings, as frozen values that are checked when they are made; `OptionError` for a bad one."""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
+from typing import Literal
+
+from lipstream.errors import OptionError
+
+VERSIONS = ("v1", "v15")
+PRECISIONS = ("float32", "float16", "bfloat16")
+PROFILES = ("exact", "turbo")
+FACE_SIZES = (256, 512)
+PIXEL_FORMATS = ("rgb24", "i420")
+MAX_CRF = 51  # of H.264
 
 
 @dataclass(frozen=True, slots=True)
 class AvatarConfig:
-    """How a picture or clip becomes an avatar."""
+    """The preparation of a picture or clip."""
 
     max_side: int = 1280  # pixels; larger sources are shrunk once, when the avatar is built
     background: tuple[int, int, int] = (255, 255, 255)  # RGB behind transparent pictures
@@ -16,10 +28,19 @@ class AvatarConfig:
     min_eye_distance: float = 24.0  # pixels between the outer eye corners; refused below
     good_eye_distance: float = 60.0  # a warning below
 
+    def __post_init__(self) -> None:
+        for name in ("max_side", "max_pixels", "max_seconds", "min_eye_distance"):
+            _check(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}.")
+        colour = self.background
+        _check(
+            len(colour) == 3 and all(0 <= value <= 255 for value in colour),
+            f"background must be (red, green, blue) from 0 to 255, not {colour!r}.",
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MotionConfig:
-    """How lively a still portrait is. A clip brings its own motion and ignores this."""
+    """The idle motion of a still portrait. A clip brings its own motion and ignores this."""
 
     blink: bool = True
     sway: bool = True
@@ -28,25 +49,66 @@ class MotionConfig:
 
 @dataclass(frozen=True, slots=True)
 class MuseTalkConfig:
-    """How the MuseTalk backend runs."""
+    """The choices of a user of the MuseTalk backend. None is what fits the machine."""
 
-    models: str | None = None  # folder of weights; None looks where `lipstream models` puts them
-    version: str | None = None  # v1 or v15; None takes v15 where it is there
+    models: str | os.PathLike[str] | None = None  # folder of weights; None: that of `models pull`
+    version: str | None = None  # v1 or v15; None takes v15 where its weights are
     device: str | None = None  # cuda, cuda:1, cpu; None takes a GPU where there is one
-    precision: str | None = None  # float32, float16, bfloat16; None fits the device
-    live: bool = False  # hear only what a live stream can know, not whole pieces of 30 s
-    planes: bool = False  # give pictures as planes for a video encoder (`video.Planes`), not as RGB
-    batch: int | None = None  # frames through the networks at once, at most; None fits the use
-    side: int = 256  # pixels of the face that the network paints: 256 or 512
-    shift: int = 0  # v1 only: pixels by which the middle of the face's box moves down
+    precision: str | None = None  # float32, float16, bfloat16; None: half on a GPU
     profile: str = "exact"  # turbo: a small decoder, faster and only close to the published one
+    face_size: int = 256  # pixels of the face that the network paints: 256 or 512
+    bbox_shift: int = 0  # v1 only: pixels by which the face's box moves down; opens the mouth more
+
+    def __post_init__(self) -> None:
+        _one_of("MuseTalk", "version", self.version, VERSIONS)
+        _one_of("MuseTalk", "precision", self.precision, PRECISIONS)
+        _one_of("MuseTalk", "profile", self.profile, PROFILES)
+        _one_of("MuseTalk", "face_size", self.face_size, FACE_SIZES)
+        device = "cpu" if self.device is None else str(self.device)
+        _check(
+            re.fullmatch(r"cpu|cuda(:\d{1,3})?", device) is not None,
+            f"there is no device {device!r}; use cuda, cuda:0 or cpu.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """The use that a program makes of a backend, whatever its user chose."""
+
+    live: bool = False  # conditionings from what a live stream can know, not from 30 s pieces
+    pixel_format: Literal["rgb24", "i420"] = "rgb24"  # of pictures: RGB, or a video encoder's
+    batch: int | None = (
+        None  # frames through MuseTalk's networks at once, at most; None fits `live`
+    )
     optimized: bool = False  # on a CPU, too, what is faster and differs by rounding only
+
+    def __post_init__(self) -> None:
+        _one_of("backend", "pixel_format", self.pixel_format, PIXEL_FORMATS)
+        _check(
+            self.batch is None or self.batch >= 1, f"batch must be at least 1, not {self.batch}."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Mp4Config:
-    """How an mp4 is encoded."""
+    """The encoding of an mp4."""
 
-    crf: int = 18  # H.264 constant quality; lower is better and larger
+    crf: int = 18  # H.264 constant quality, 0 to 51; lower is better and larger
     preset: str = "veryfast"
     audio_bitrate: int = 160_000
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.crf <= MAX_CRF, f"crf must be from 0 to {MAX_CRF}, not {self.crf}.")
+        _check(self.audio_bitrate > 0, f"audio_bitrate must be above 0, not {self.audio_bitrate}.")
+
+
+def _check(true: bool, otherwise: str) -> None:
+    if not true:
+        raise OptionError(otherwise)
+
+
+def _one_of(what: str, name: str, value: object, known: tuple[object, ...]) -> None:
+    """`value` must be None, where that stands for a default, or one of `known`."""
+    if value is not None and value not in known:
+        choices = " or ".join(map(str, known)) if len(known) < 3 else ", ".join(map(str, known))
+        raise OptionError(f"there is no {what} {name} {value!r}; use {choices}.")

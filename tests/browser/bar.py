@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.config import MuseTalkConfig
+from lipstream.config import MuseTalkConfig, RuntimeOptions
 from lipstream.media.colour import BT601, evened
 from lipstream.media.i420 import to_i420
 from lipstream.rendering.base import FrameRequest, Renderer
@@ -139,6 +139,7 @@ def bar_backend() -> Backend:
 
 def marked_musetalk(models: Path) -> Backend:
     """MuseTalk with the weights of a folder, on the processor."""
-    musetalk = MuseTalkConfig(str(models), device="cpu", live=True, planes=True)
-    backend = open_backend("musetalk", musetalk=musetalk)
+    musetalk = MuseTalkConfig(models, device="cpu")
+    runtime = RuntimeOptions(live=True, pixel_format="i420")
+    backend = open_backend("musetalk", musetalk=musetalk, runtime=runtime)
     return replace(backend, renderer=MarkedRenderer(backend.renderer))

@@ -15,7 +15,7 @@ import pytest
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
-from lipstream.config import MuseTalkConfig
+from lipstream.config import MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
 from lipstream.live.session import Unit
 from lipstream.rendering.base import FrameRequest
@@ -296,12 +296,11 @@ def test_what_a_frame_costs_is_measured(kind: str) -> None:
 @pytest.mark.slow
 def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
     """The tiny checkpoint on the processor, from an upload to speech."""
-    musetalk = MuseTalkConfig(
-        models=str(models), live=True, planes=True, device="cpu", version="v15", batch=4
-    )
+    musetalk = MuseTalkConfig(models, device="cpu", version="v15")
+    runtime = RuntimeOptions(live=True, pixel_format="i420", batch=4)
 
     async def test() -> None:
-        engine = Engine(open_backend("musetalk", musetalk=musetalk))
+        engine = Engine(open_backend("musetalk", musetalk=musetalk, runtime=runtime))
         async with open_live(engine, {}) as live:
             assert (await live.http.get("/v1/config")).json()["backend"] == "musetalk"
             files = {"file": ("face.png", PORTRAIT.read_bytes(), "image/png")}

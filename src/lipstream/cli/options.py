@@ -69,13 +69,13 @@ def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **others: Any,
     ) -> Any:
         musetalk = MuseTalkConfig(
-            models=None if models is None else str(models),
+            models=models,
             version=model_version,
             device=device,
             precision=precision,
             profile=profile,
-            side=int(face_size),
-            shift=bbox_shift,
+            face_size=int(face_size),
+            bbox_shift=bbox_shift,
         )
         return command(*positional, musetalk=musetalk, **others)
 
@@ -84,14 +84,14 @@ def muse_options(command: Callable[..., Any]) -> Callable[..., Any]:
         option(
             "--bbox-shift",
             type=int,
-            default=defaults.shift,
+            default=defaults.bbox_shift,
             show_default=True,
             help="musetalk v1: pixels by which the face's box moves down; opens the mouth more.",
         ),
         option(
             "--face-size",
             type=click.Choice(["256", "512"]),
-            default=str(defaults.side),
+            default=str(defaults.face_size),
             show_default=True,
             help="musetalk: pixels of the face that the network paints.",
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import click
 
 from lipstream.cli.options import backend_option, motion_options, muse_options, option
 from lipstream.cli.progress import progress_bars
-from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
+from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import LipstreamError, MissingError, OptionError
 
 if TYPE_CHECKING:
@@ -286,8 +285,10 @@ def _engine(
 
     if processes is None:
         processes = min(usable_cores(), MAX_DRAWING)
-    live = replace(musetalk, live=True, planes=True)
-    backend = open_backend(name, motion=motion, musetalk=live, processes=processes)
+    live = RuntimeOptions(live=True, pixel_format="i420")
+    backend = open_backend(
+        name, motion=motion, musetalk=musetalk, runtime=live, processes=processes
+    )
     try:
         yield Engine(backend)
     finally:

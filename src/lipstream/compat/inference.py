@@ -144,4 +144,4 @@ def _muse_config(
             f"{given[0]} must lie in a folder called musetalk or musetalkV15 beside sd-vae-ft-mse "
             "and whisper; `lipstream models pull musetalk` lays them out so."
         )
-    return MuseTalkConfig(models=str(given[0].parent.parent), version=version, device=device)
+    return MuseTalkConfig(models=given[0].parent.parent, version=version, device=device)

@@ -14,7 +14,7 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar, digest
 from lipstream.avatar.storage import load_avatar
-from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
+from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
@@ -53,14 +53,11 @@ class RealtimeLipSyncEngine:
             raise OptionError(f"buffer_size must be at least 1, not {buffer_size}.")
         if model_path is not None and backend == "auto":
             backend = "musetalk"
-        musetalk = MuseTalkConfig(
-            models=None if model_path is None else str(model_path),
-            device=device,
-            live=True,
-            batch=buffer_size,
-            optimized=self.optimized,
+        musetalk = MuseTalkConfig(models=model_path, device=device)
+        runtime = RuntimeOptions(live=True, batch=buffer_size, optimized=self.optimized)
+        self.engine = Engine(
+            open_backend(backend, motion=motion, musetalk=musetalk, runtime=runtime)
         )
-        self.engine = Engine(open_backend(backend, motion=motion, musetalk=musetalk))
         self._avatars: OrderedDict[str, Avatar] = OrderedDict()
         self._streams: OrderedDict[Avatar, LipSyncStream] = OrderedDict()
         self._lock = threading.Lock()

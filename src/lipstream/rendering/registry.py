@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
 
-from lipstream.config import MotionConfig, MuseTalkConfig
+from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import MissingError, OptionError
 from lipstream.rendering.base import Renderer
 from lipstream.speech.base import SpeechEncoder
@@ -39,6 +39,7 @@ def open_backend(
     fps: Fraction | float = FPS,
     motion: MotionConfig | None = None,
     musetalk: MuseTalkConfig | None = None,
+    runtime: RuntimeOptions | None = None,
     processes: int = 0,
 ) -> Backend:
     """The backend called `name`: auto, puppet or musetalk. Raises OptionError for any other.
@@ -57,7 +58,7 @@ def open_backend(
     if name == "puppet":
         return _open_puppet(fps, motion, reason, processes)
     if name == "musetalk":
-        return _open_musetalk(fps, musetalk, reason)
+        return _open_musetalk(fps, musetalk, runtime or RuntimeOptions(), reason)
     raise OptionError(f"there is no backend {name!r}; use auto, puppet or musetalk.")
 
 
@@ -80,14 +81,16 @@ def _choose(musetalk: MuseTalkConfig) -> tuple[str, str]:
     return "musetalk", f"its weights and {torch.cuda.get_device_name()} are there"
 
 
-def _open_musetalk(fps: Fraction, musetalk: MuseTalkConfig, reason: str) -> Backend:
+def _open_musetalk(
+    fps: Fraction, musetalk: MuseTalkConfig, runtime: RuntimeOptions, reason: str
+) -> Backend:
     if find_spec("torch") is None:
         raise MissingError(
             "the musetalk backend needs PyTorch; run `pip install 'lipstream[musetalk]'`."
         )
     from lipstream.rendering.musetalk.factory import open_musetalk
 
-    encoder, renderer, batch = open_musetalk(fps, musetalk)
+    encoder, renderer, batch = open_musetalk(fps, musetalk, runtime)
     return Backend("musetalk", encoder, renderer, fps, batch, reason)
 
 

@@ -18,7 +18,7 @@ VARIABLE = "LIPSTREAM_MODELS"
 BLOCK = 1 << 22  # bytes read at a time
 
 
-def models_folder(given: str | Path | None = None) -> Path:
+def models_folder(given: str | os.PathLike[str] | None = None) -> Path:
     """`given`, else $LIPSTREAM_MODELS, else ./models if it exists, else the user's data folder."""
     chosen = given or os.environ.get(VARIABLE)
     if chosen:

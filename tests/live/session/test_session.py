@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lipstream.avatar.builder import build_avatar
-from lipstream.config import MotionConfig, MuseTalkConfig
+from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
@@ -182,7 +182,7 @@ def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
 def test_musetalk_talks_live_too(models: Path) -> None:
     """Its speech is heard two frames at a time, its frames are drawn in batches."""
     backend = open_backend(
-        "musetalk", musetalk=MuseTalkConfig(str(models), device="cpu", live=True)
+        "musetalk", musetalk=MuseTalkConfig(models, device="cpu"), runtime=RuntimeOptions(live=True)
     )
     avatar = backend.renderer.prepare(build_avatar(PORTRAIT))
     chunk = babble(24_000, 48_000)

@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="the musetalk backend needs torch")
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
-from lipstream.config import MuseTalkConfig
+from lipstream.config import MuseTalkConfig, RuntimeOptions
 from lipstream.rendering.base import FrameRequest, pipelined
 from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
@@ -29,7 +29,7 @@ PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
 @pytest.fixture(scope="module")
 def musetalk(models: Path) -> MuseTalkRenderer:
     backend = open_backend(
-        "musetalk", musetalk=MuseTalkConfig(str(models), device="cpu", live=True)
+        "musetalk", musetalk=MuseTalkConfig(models, device="cpu"), runtime=RuntimeOptions(live=True)
     )
     return backend.renderer  # type: ignore[return-value]
 
@@ -42,7 +42,7 @@ def avatar(musetalk: MuseTalkRenderer) -> Avatar:
 @pytest.fixture(scope="module")
 def heard(models: Path) -> Floats:
     backend = open_backend(
-        "musetalk", musetalk=MuseTalkConfig(str(models), device="cpu", live=True)
+        "musetalk", musetalk=MuseTalkConfig(models, device="cpu"), runtime=RuntimeOptions(live=True)
     )
     ear = backend.encoder.open(backend.fps)
     sound = np.random.default_rng(3).uniform(-1, 1, 640 + backend.encoder.plan.future)

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import torch
 
-from lipstream.config import MuseTalkConfig
+from lipstream.config import MuseTalkConfig, RuntimeOptions
 from lipstream.errors import OptionError
 from lipstream.rendering.musetalk.compositing.base import Compositor
 from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
@@ -30,7 +30,6 @@ PRECISIONS = {
     "float16": torch.float16,
     "bfloat16": torch.bfloat16,
 }
-PROFILES = ("exact", "turbo")
 
 
 # A live server takes what waits and never waits for more: its limit only says how far batches may
@@ -42,47 +41,43 @@ FACE_BYTES = 150e6  # of a GPU's memory for each face of 256 pixels in a batch, 
 
 
 def open_musetalk(
-    fps: Fraction, config: MuseTalkConfig
+    fps: Fraction, config: MuseTalkConfig, runtime: RuntimeOptions
 ) -> tuple[ExcerptEncoder, MuseTalkRenderer, int]:
     """The encoder and the renderer of `config`, and how many frames to give it at once.
 
-    OptionError for a setting that cannot be, MissingError and CheckpointError for weights that are
-    not there or not what they should be.
+    OptionError for a device that is not available, MissingError and CheckpointError for weights
+    that are not available or not what they should be.
     """
     models = models_folder(config.models)
     device = _device(config.device)
-    if config.precision is not None and config.precision not in PRECISIONS:
-        known = ", ".join(PRECISIONS)
-        raise OptionError(f"there is no precision {config.precision!r}; use {known}.")
-    if config.profile not in PROFILES:
-        raise OptionError(f"there is no profile {config.profile!r}; use {' or '.join(PROFILES)}.")
-    batch = _batch(config, device)
+    batch = _batch(config.face_size, runtime, device)
     precision = PRECISIONS[config.precision] if config.precision else None
-    if precision is None and config.optimized and device.type == "cpu" and packable():
+    if precision is None and runtime.optimized and device.type == "cpu" and packable():
         precision = torch.bfloat16
     networks = load_checkpoint(models, config.version, device, precision)
     if config.profile == "turbo":
         networks = replace(networks, decoder=load_tiny(models, device, networks.dtype))
     checkpoint = fingerprint(networks.vae)  # of what is published, before anything is folded
     # Nobody wants the plain networks on a GPU; on a CPU they are what recordings are compared with.
-    if config.optimized or device.type == "cuda":
+    if runtime.optimized or device.type == "cuda":
         networks = switched(networks, OptimizationOptions.exact(networks.device, networks.dtype))
     # The published landmarks and masks are used where the user has pulled them.
     parser, landmarks = load_parser(models, device), find_landmarks(models)
     settings = replace(
-        FaceSettings.published(networks.version, config.shift),
-        side=config.side,
+        FaceSettings.published(networks.version, config.bbox_shift),
+        side=config.face_size,
         checkpoint=checkpoint,
         landmarks="mesh" if landmarks is None else "dwpose",
         labels="mesh" if parser is None else "bisenet",
     )
-    compositor: Compositor = CpuCompositor(networks, planes=config.planes)
+    planes = runtime.pixel_format == "i420"
+    compositor: Compositor = CpuCompositor(networks, planes=planes)
     if device.type == "cuda":
         tokens = (STEPS_BEFORE + STEPS_AFTER) * networks.speech.layers
         # Recording takes seconds: worth it where many batches follow.
-        record = config.live or config.optimized
+        record = runtime.live or runtime.optimized
         compositor = GpuCompositor(
-            networks, config.side, tokens, batch=batch, record=record, planes=config.planes
+            networks, config.face_size, tokens, batch=batch, record=record, planes=planes
         )
     renderer = MuseTalkRenderer(
         networks,
@@ -92,22 +87,20 @@ def open_musetalk(
         locate=None if landmarks is None else DwPose.from_file(landmarks),
         compositor=compositor,
     )
-    plan = recent(fps) if config.live else WHOLE_PIECES
+    plan = recent(fps) if runtime.live else WHOLE_PIECES
     return ExcerptEncoder(networks.speech, plan), renderer, batch
 
 
-def _batch(config: MuseTalkConfig, device: torch.device) -> int:
-    """How many frames to give the networks at once, at most."""
-    if config.batch is not None:
-        if config.batch < 1:
-            raise OptionError(f"batch must be at least 1, not {config.batch}.")
-        return config.batch
+def _batch(face_size: int, runtime: RuntimeOptions, device: torch.device) -> int:
+    """The most frames to give the networks at once."""
+    if runtime.batch is not None:
+        return runtime.batch
     if device.type != "cuda":
-        return 1 if config.live else BATCH
-    if not config.live:
+        return 1 if runtime.live else BATCH
+    if not runtime.live:
         return BATCH
     room = torch.cuda.get_device_properties(device).total_memory / 3
-    return largest_batch(room / (FACE_BYTES * (config.side / 256) ** 2))
+    return largest_batch(room / (FACE_BYTES * (face_size / 256) ** 2))
 
 
 def largest_batch(faces: float) -> int:
@@ -119,10 +112,7 @@ def largest_batch(faces: float) -> int:
 def _device(name: str | None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise OptionError(f"there is no device {name!r}; use cuda, cuda:0 or cpu.") from None
+    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise OptionError(f"device {name!r} was asked for but PyTorch sees no GPU; use cpu.")
     return device
