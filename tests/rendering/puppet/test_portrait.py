@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,29 +14,16 @@ from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.rendering.puppet.mouth_layers import layers_of
 from lipstream.rendering.puppet.portrait import ZOOM, Portrait, prepare_portrait
-from lipstream.rendering.puppet.pose import Pose, pose_of
-from lipstream.speech.articulation.network import PARAMETERS
+from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, lip_gap, pose
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
-FPS = Fraction(25)
 STILL, LIVELY = MotionConfig(blink=False, sway=False), MotionConfig()
-EXAMPLES = Path(__file__).parents[3] / "examples"
 BLINK = 40  # a frame of seed 0 with the eyes shut
 
 
-def say(**values: float) -> Pose:
-    return pose_of(np.array([values.get(name, 0.0) for name in PARAMETERS], np.float32))
-
-
-REST, AH, M = say(), say(jaw=0.95, wide=0.3), say(jaw=0.12, close=1)
-OO, EE = say(jaw=0.22, round=1), say(jaw=0.2, wide=0.85, teeth=0.35)
-
-
-@pytest.fixture(scope="module")
-def finder() -> FaceFinder:
-    return FaceFinder()
+M, OO, EE = pose(jaw=0.12, close=1), pose(jaw=0.22, round=1), pose(jaw=0.2, wide=0.85, teeth=0.35)
 
 
 @pytest.fixture(scope="module", params=["portrait_closed.png", "portrait.png"])
@@ -49,8 +34,8 @@ def portrait(request: pytest.FixtureRequest, finder: FaceFinder) -> Portrait:
 
 def test_rest_is_drawn_the_short_way_and_looks_the_same(portrait: Portrait) -> None:
     """Lips that touch in the picture are left alone; for others the layers are kept."""
-    assert (portrait.rest is None) != portrait.lips.mouth.is_open
-    anew = replace(portrait, rest=layers_of(portrait.lips, REST, opening=1.0, zoom=ZOOM))
+    assert (portrait.rest is None) != portrait.model.mouth.is_open
+    anew = replace(portrait, rest=layers_of(portrait.model, REST, opening=1.0, zoom=ZOOM))
     for index in (0, BLINK, 77, 200, 333):
         short, long = (face.render(index, FPS, REST, LIVELY) for face in (portrait, anew))
         assert np.array_equal(short, long)
@@ -60,14 +45,9 @@ def points(finder: FaceFinder, picture: Image) -> Floats:
     return finder.find(picture)[0].landmarks
 
 
-def gap(finder: FaceFinder, picture: Image) -> float:
-    found = points(finder, picture)
-    return lm.mouth_gap(found) / lm.eye_distance(found)
-
-
 def test_the_jaw_opens_and_lips_close(portrait: Portrait, finder: FaceFinder) -> None:
     opened, rest, pressed = (
-        gap(finder, portrait.render(0, FPS, pose, STILL)) for pose in (AH, REST, M)
+        lip_gap(finder, portrait.render(0, FPS, shown, STILL)) for shown in (AH, REST, M)
     )
     assert opened > rest + 0.08
     assert rest < 0.05 and pressed < 0.05
@@ -81,8 +61,8 @@ def test_a_closed_mouth_at_rest_is_the_photo_itself(finder: FaceFinder) -> None:
 
 def test_rounding_narrows_and_spreading_widens(portrait: Portrait, finder: FaceFinder) -> None:
     widths = [
-        lm.mouth_width(points(finder, portrait.render(0, FPS, pose, STILL)))
-        for pose in (OO, REST, EE)
+        lm.mouth_width(points(finder, portrait.render(0, FPS, shown, STILL)))
+        for shown in (OO, REST, EE)
     ]
     assert widths[0] < 0.9 * widths[1] < 0.9 * widths[2]
 
@@ -90,8 +70,8 @@ def test_rounding_narrows_and_spreading_widens(portrait: Portrait, finder: FaceF
 def test_nothing_outside_the_region_changes(portrait: Portrait) -> None:
     outside = np.ones(portrait.image.shape[:2], bool)
     outside[portrait.region.slices] = False
-    for index, pose in ((0, AH), (BLINK, OO), (1234, REST)):
-        drawn = portrait.render(index, FPS, pose, LIVELY)
+    for index, shown in ((0, AH), (BLINK, OO), (1234, REST)):
+        drawn = portrait.render(index, FPS, shown, LIVELY)
         assert np.array_equal(drawn[outside], portrait.image[outside])
 
 
@@ -134,7 +114,7 @@ def test_the_head_sways_by_a_little(portrait: Portrait, finder: FaceFinder) -> N
             for index in range(0, 500, 50)
         ]
     )
-    spread = np.ptp(noses, axis=0) / portrait.lips.mouth.width
+    spread = np.ptp(noses, axis=0) / portrait.model.mouth.width
     assert (spread > 0.01).all() and (spread < 0.2).all()
 
 

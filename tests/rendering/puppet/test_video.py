@@ -1,9 +1,8 @@
-"""A clip that talks: moved by the new speech only, never by what was said in the clip."""
+"""A clip that talks: moved by the new speech only, never by the speech of the clip."""
 
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,32 +14,17 @@ from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.config import MotionConfig
 from lipstream.rendering.puppet.portrait import prepare_portrait
-from lipstream.rendering.puppet.pose import Pose, pose_of
+from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.video import Clip, prepare_clip
-from lipstream.speech.articulation.network import PARAMETERS
 from tests.fakes import blank_avatar
+from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, lip_gap
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
 
-FPS = Fraction(25)
-EXAMPLES = Path(__file__).parents[3] / "examples"
 
-
-def say(**values: float) -> Pose:
-    return pose_of(np.array([values.get(name, 0.0) for name in PARAMETERS], np.float32))
-
-
-REST, AH = say(), say(jaw=0.95, wide=0.3)
-
-
-@pytest.fixture(scope="module")
-def finder() -> FaceFinder:
-    return FaceFinder()
-
-
-class Show:
-    """An avatar together with its prepared clip."""
+class PreparedClip:
+    """A video avatar and its prepared clip."""
 
     def __init__(self, avatar: Avatar) -> None:
         self.avatar = avatar
@@ -51,13 +35,13 @@ class Show:
 
 
 @pytest.fixture(scope="module")
-def idle() -> Show:
-    return Show(build_avatar(EXAMPLES / "idle.mp4"))
+def idle() -> PreparedClip:
+    return PreparedClip(build_avatar(EXAMPLES / "idle.mp4"))
 
 
 @pytest.fixture(scope="module")
 def talking(finder: FaceFinder) -> Avatar:
-    """Somebody saying a-m-a-m: the smiling portrait with its mouth opened and closed."""
+    """A clip that says a-m-a-m: the smiling portrait with its mouth opened and closed."""
     still = build_avatar(EXAMPLES / "portrait.png").frames[0]
     assert still.landmarks is not None
     portrait = prepare_portrait(still.pixels, still.landmarks)
@@ -70,24 +54,19 @@ def talking(finder: FaceFinder) -> Avatar:
     return Avatar(tuple(frames), True, "talking", blank_avatar(512, 512, 8).report)
 
 
-def gap(finder: FaceFinder, picture: Image) -> float:
-    found = finder.find(picture)[0].landmarks
-    return lm.mouth_gap(found) / lm.eye_distance(found)
-
-
-def test_an_idle_clip_at_rest_is_shown_as_it_is(idle: Show) -> None:
+def test_an_idle_clip_at_rest_is_shown_as_it_is(idle: PreparedClip) -> None:
     for index in range(0, 150, 15):
         shown, source = idle.render(index, FPS, REST), idle.avatar.at(index).pixels
         assert np.abs(shown.astype(int) - source).mean() < 0.05
 
 
-def test_its_mouth_opens_wherever_the_head_is(idle: Show, finder: FaceFinder) -> None:
+def test_its_mouth_opens_wherever_the_head_is(idle: PreparedClip, finder: FaceFinder) -> None:
     for index in (0, 24, 48, 100):
-        opened, shut = (gap(finder, idle.render(index, FPS, pose)) for pose in (AH, REST))
+        opened, shut = (lip_gap(finder, idle.render(index, FPS, pose)) for pose in (AH, REST))
         assert opened > shut + 0.06
 
 
-def test_only_the_lower_face_changes(idle: Show) -> None:
+def test_only_the_lower_face_changes(idle: PreparedClip) -> None:
     frame = idle.avatar.at(30)
     assert frame.landmarks is not None
     drawn = idle.render(30, FPS, AH).astype(int)
@@ -97,27 +76,27 @@ def test_only_the_lower_face_changes(idle: Show) -> None:
     assert changed.max() < frame.landmarks[lm.CHIN, 1] + below_chin
 
 
-def test_what_was_said_in_the_clip_is_silenced(talking: Avatar, finder: FaceFinder) -> None:
-    clip = Show(talking)
-    source = [gap(finder, frame.pixels) for frame in talking.frames]
-    silent = [gap(finder, clip.render(index, FPS, REST)) for index in range(8)]
-    spoken = [gap(finder, clip.render(index, FPS, AH)) for index in range(8)]
+def test_the_own_speech_of_the_clip_is_silenced(talking: Avatar, finder: FaceFinder) -> None:
+    clip = PreparedClip(talking)
+    source = [lip_gap(finder, frame.pixels) for frame in talking.frames]
+    silent = [lip_gap(finder, clip.render(index, FPS, REST)) for index in range(8)]
+    spoken = [lip_gap(finder, clip.render(index, FPS, AH)) for index in range(8)]
     assert np.ptp(source) > 0.08
     assert max(silent) < 0.06 and np.median(silent) < 0.04
     assert all(loud > quiet + 0.05 for loud, quiet in zip(spoken, silent, strict=True))
 
 
-def test_frames_without_a_face_are_shown_as_they_are(idle: Show) -> None:
+def test_frames_without_a_face_are_shown_as_they_are(idle: PreparedClip) -> None:
     frames = tuple(
         AvatarFrame(frame.source, None if index == 3 else frame.landmarks, frame.shot)
         for index, frame in enumerate(idle.avatar.frames[:6])
     )
-    clip = Show(Avatar(frames, True, "gap", idle.avatar.report))
+    clip = PreparedClip(Avatar(frames, True, "gap", idle.avatar.report))
     assert np.array_equal(clip.render(3, FPS, AH), frames[3].pixels)
     assert not np.array_equal(clip.render(2, FPS, AH), frames[2].pixels)
 
 
-def test_every_shot_has_its_own_lips(idle: Show) -> None:
+def test_every_shot_has_its_own_lips(idle: PreparedClip) -> None:
     frames = tuple(
         AvatarFrame(frame.source, frame.landmarks, int(index >= 3))
         for index, frame in enumerate(idle.avatar.frames[:6])
@@ -125,5 +104,5 @@ def test_every_shot_has_its_own_lips(idle: Show) -> None:
     assert set(prepare_clip(Avatar(frames, True, "cut", idle.avatar.report)).shots) == {0, 1}
 
 
-def test_the_clip_keeps_its_speed_at_any_frame_rate(idle: Show) -> None:
+def test_the_clip_keeps_its_speed_at_any_frame_rate(idle: PreparedClip) -> None:
     assert np.array_equal(idle.render(20, Fraction(50), AH), idle.render(10, FPS, AH))

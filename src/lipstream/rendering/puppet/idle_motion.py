@@ -52,7 +52,7 @@ def lid_position(index: int, fps: Fraction, config: MotionConfig) -> float:
 
 
 def sway(index: int, fps: Fraction, config: MotionConfig, mouth_width: float) -> Floats:
-    """The head's motion at frame `index` in the units of `head.HeadFlow`: (5,) float32."""
+    """The head's motion at frame `index` in the units of `HeadGeometry.fields`: (5,) float32."""
     if not config.sway:
         return np.zeros(len(SWAY), np.float32)
     seconds = index * fps.denominator / fps.numerator

@@ -1,8 +1,8 @@
-"""Where the mouth is: the face's own axes and the line between the lips.
+"""The geometry of a mouth: the face's own axes and the line between the lips.
 
 All flow of the puppet is defined on a *canonical* face: the face of the picture with its lips just
-touching along one seam. `Mouth.upper_gap` and `Mouth.lower_gap` say how far the lips of the
-picture itself stand from that seam, so a smile with open lips and a closed mouth move alike.
+touching along one seam. `upper_gap` and `lower_gap` give how far the lips of the picture itself
+stand from that seam, so a smile with open lips and a closed mouth move alike.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
 COLUMNS = 200  # samples of the lip line from corner to corner
-OPEN_GAP = 0.07  # of the mouth width; the mesh reads up to 0.06 on closed lips
+MAX_CLOSED_GAP = 0.07  # mouth widths; the mesh reads up to 0.06 on closed lips
 UPPER_SHARE = 0.35  # of an open mouth's gap is closed by the upper lip, the rest by the lower
-SEAM_REACH = 0.07  # of the mouth width; how far the true lip line lies from the mesh's
+MAX_SEAM_ERROR = 0.07  # mouth widths between the true lip line and the mesh's
+# Mouth width over the distance of the outer eye corners: about 0.55 when neutral, 0.72 in a broad
+# smile, as the mesh reads the example faces.
+NEUTRAL_WIDTH, SMILE_RANGE = 0.56, 0.16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,16 +37,16 @@ class FaceAxes:
     rotation: NDArray[np.float64]  # (2, 2) picture -> face
 
     def to_face(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(..., 2) picture pixels -> face axes."""
+        """Turn (..., 2) picture pixels into face axes."""
         return np.asarray((points - self.origin) @ self.rotation.T, np.float64)
 
     def to_picture(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(..., 2) face axes -> picture pixels."""
+        """Turn (..., 2) face axes into picture pixels."""
         return np.asarray(points @ self.rotation + self.origin, np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Mouth:
+class MouthGeometry:
     """A measured mouth; lengths in picture pixels along the face axes unless said otherwise."""
 
     axes: FaceAxes
@@ -63,18 +66,18 @@ class Mouth:
 
     @property
     def half_widths(self) -> tuple[float, float]:
-        """From the origin to the picture's left and right mouth corner: unequal when turned."""
+        """The distance from the origin to the left and right corner: unequal when turned."""
         return -float(self.columns[0]), float(self.columns[-1])
 
 
-def measure_mouth(image: Image, points: Floats) -> Mouth:
+def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     """Measure the mouth of a face with (468, 2) landmarks `points` in `image`."""
     axes = _axes(points)
     width = lm.mouth_width(points)
     eye_distance = lm.eye_distance(points)
     columns, upper, lower = _inner_contours(axes, points)
     gap = lm.mouth_gap(points) / width
-    if gap <= OPEN_GAP:
+    if gap <= MAX_CLOSED_GAP:
         seam = _snap_to_dark_line(image, axes, columns, (upper + lower) / 2, width)
         upper_gap = lower_gap = np.zeros_like(seam)
     else:
@@ -84,15 +87,14 @@ def measure_mouth(image: Image, points: Floats) -> Mouth:
         seam = upper + UPPER_SHARE * np.maximum(lower - upper, 0)
         upper_gap, lower_gap = UPPER_SHARE * opening, (1 - UPPER_SHARE) * opening
     chin = float(axes.to_face(points[lm.CHIN, :2])[1]) / width
-    # A neutral mouth is 0.55 of the distance between the outer eye corners, a broad smile 0.72.
-    smile = float(np.clip((width / eye_distance - 0.56) / 0.16, 0, 1))
-    return Mouth(
+    smile = float(np.clip((width / eye_distance - NEUTRAL_WIDTH) / SMILE_RANGE, 0, 1))
+    return MouthGeometry(
         axes, width, eye_distance, columns, seam, upper_gap, lower_gap, max(chin, 0.5), smile
     )
 
 
 def smoothstep(low: float, high: float, x: NDArray[np.floating] | float) -> NDArray[np.float64]:
-    """0 below `low`, 1 above `high` (or reversed), with a smooth cubic between."""
+    """Rise from 0 below `low` to 1 above `high` (or reversed) along a smooth cubic."""
     t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
@@ -107,7 +109,7 @@ def _axes(points: Floats) -> FaceAxes:
 def _inner_contours(
     axes: FaceAxes, points: Floats
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Columns from corner to corner and the inner edges of both lips at them."""
+    """The columns from corner to corner and the inner edges of both lips at them."""
     curves = []
     for contour in (lm.INNER_UPPER_LIP, lm.INNER_LOWER_LIP):
         curve = axes.to_face(points[list(contour), :2])
@@ -120,7 +122,7 @@ def _inner_contours(
 
 
 def _corner_ease(columns: NDArray[np.float64], share: float) -> NDArray[np.float64]:
-    """0 at both corners, 1 further inside than `share` of the width."""
+    """A (COLUMNS,) weight: 0 at both corners, 1 further inside than `share` of the width."""
     span = columns[-1] - columns[0]
     inward = np.minimum(columns - columns[0], columns[-1] - columns) / span
     return smoothstep(0, share, inward)
@@ -138,26 +140,26 @@ def _snap_to_dark_line(
     Closed lips meet in a dark crease that the mesh misses by a few pixels; cutting anywhere else
     shows a double lip. The path is pinned to the mesh at both corners.
     """
-    offsets = np.linspace(-SEAM_REACH, SEAM_REACH, 25) * width
+    offsets = np.linspace(-MAX_SEAM_ERROR, MAX_SEAM_ERROR, 25) * width
     grid = np.stack([np.repeat(columns[:, None], len(offsets), 1), middle[:, None] + offsets], -1)
-    where = axes.to_picture(grid).astype(np.float32)
+    points = axes.to_picture(grid).astype(np.float32)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     # Some of the mouth may lie outside the picture; the nearest pixels stand in for it.
     last = (grey.shape[1] - 1, grey.shape[0] - 1)
-    x, y = np.clip(np.floor(where.min((0, 1))).astype(int) - 8, 0, last)
-    right, bottom = np.clip(np.ceil(where.max((0, 1))).astype(int) + 9, (x + 1, y + 1), None)
+    x, y = np.clip(np.floor(points.min((0, 1))).astype(int) - 8, 0, last)
+    right, bottom = np.clip(np.ceil(points.max((0, 1))).astype(int) + 9, (x + 1, y + 1), None)
     crop = cv2.GaussianBlur(grey[y:bottom, x:right], (0, 0), max(0.6, 0.008 * width))
-    shade = sample(np.asarray(crop, np.float32), where - np.array([x, y], np.float32))
-    strayed = np.abs(offsets) / width
+    shade = sample(np.asarray(crop, np.float32), points - np.array([x, y], np.float32))
+    distance = np.abs(offsets) / width
     ease = _corner_ease(columns, 0.12)[:, None]
-    cost = (shade + 120 * strayed) * ease + 2000 * strayed * (1 - ease)
+    cost = (shade + 120 * distance) * ease + 2000 * distance * (1 - ease)
     path = _cheapest_path(cost, step_cost=3.0)
     snapped = offsets[path].astype(np.float32)[None]
     return middle + cv2.GaussianBlur(snapped, (0, 0), 4).ravel()
 
 
 def _cheapest_path(cost: NDArray[np.floating], step_cost: float) -> NDArray[np.int64]:
-    """Left to right through (columns, levels), at most one level up or down per column."""
+    """The cheapest way through (columns, levels), at most one level up or down per column."""
     total = cost[0].astype(np.float64)
     came_from = np.zeros(cost.shape, np.int64)
     for column in range(1, len(cost)):

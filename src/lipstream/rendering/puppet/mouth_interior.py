@@ -1,4 +1,4 @@
-"""What is seen between the lips, put together for each frame.
+"""The interior of the mouth as seen between the lips, put together for each frame.
 
 The upper teeth stay with the skull, the lower ones and the tongue ride on the jaw. A picture that
 shows teeth keeps its own upper row.
@@ -13,16 +13,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.rendering.puppet.mouth_geometry import Mouth
+from lipstream.media.image import Box
+from lipstream.rendering.puppet.mouth_geometry import MouthGeometry
 from lipstream.rendering.puppet.sprites import (
-    DETAIL,
-    Colours,
+    SUPERSAMPLING,
+    MouthColours,
     SpriteCanvas,
     paint_cavity,
     paint_lower_teeth,
     paint_tongue,
     paint_upper_teeth,
 )
+from lipstream.rendering.puppet.warp import blend, compose, pixel_grid, transform, warp
 from lipstream.rendering.puppet.warp_fields import JAW_TRAVEL
 
 if TYPE_CHECKING:
@@ -45,15 +47,15 @@ class MouthInterior:
     own_teeth: bool  # the upper teeth are the picture's own
 
     def paint(
-        self, jaw: float, rounding: float, tongue: float, placement: Floats, size: tuple[int, int]
+        self, jaw: float, rounding: float, tongue: float, to_result: Floats, size: tuple[int, int]
     ) -> Image:
-        """The interior as seen through the lips: (height, width, 3) for `size` (width, height).
+        """Paint the (height, width, 3) interior for a `size` of (width, height).
 
-        `jaw`, `rounding` and `tongue` are 0 to 1; `placement` (2, 3) takes canonical picture
+        `jaw`, `rounding` and `tongue` are 0 to 1; `to_result` (2, 3) takes canonical picture
         pixels to pixels of the result.
         """
         drop = jaw * JAW_TRAVEL * self.unit
-        scene = _place(self.cavity, placement, self.to_canonical, 0, size, cv2.BORDER_REPLICATE)
+        scene = self._place(self.cavity, to_result, 0, size, cv2.BORDER_REPLICATE)
         lift = tongue * min(0.10, 0.5 * jaw + 0.04) * self.unit
         # Pushing the lips forward draws them down over the teeth.
         hidden = (0.18 if self.own_teeth else 0.13) * rounding * self.unit
@@ -62,17 +64,27 @@ class MouthInterior:
             (self.lower_teeth, drop + 0.3 * hidden),
             (self.upper_teeth, -hidden),
         ):
-            layer = _place(sprite, placement, self.to_canonical, shift, size, cv2.BORDER_CONSTANT)
-            weight = layer[..., 3].astype(np.float32) * np.float32(1 / 255)
-            paint = np.ascontiguousarray(layer[..., :3])
-            scene = np.asarray(cv2.blendLinear(paint, scene, weight, 1 - weight), np.uint8)
+            layer = self._place(sprite, to_result, shift, size, cv2.BORDER_CONSTANT)
+            alpha = layer[..., 3].astype(np.float32) * np.float32(1 / 255)
+            scene = blend(layer[..., :3], scene, alpha)
         return scene
 
+    def _place(
+        self, sprite: Sprite, to_result: Floats, shift: float, size: tuple[int, int], border: int
+    ) -> Sprite:
+        """Draw `sprite` at its place in the result, moved down by `shift` sprite pixels."""
+        matrix = self.to_canonical.copy()
+        matrix[:, 2] += matrix[:, 1] * shift
+        placed = cv2.warpAffine(
+            sprite, compose(to_result, matrix), size, flags=cv2.INTER_LINEAR, borderMode=border
+        )
+        return np.asarray(placed, np.uint8)
 
-def paint_mouth(image: Image, points: Floats, mouth: Mouth) -> MouthInterior:
+
+def paint_interior(image: Image, points: Floats, mouth: MouthGeometry) -> MouthInterior:
     """Paint the inside of `mouth` in the colours of the face in `image`."""
     canvas = SpriteCanvas.of(mouth)
-    colours = Colours.of(image, points)
+    colours = MouthColours.of(image, points)
     upper = _own_teeth(image, mouth, canvas) if mouth.is_open else None
     return MouthInterior(
         canvas.shrink(paint_cavity(canvas, colours)),
@@ -85,50 +97,20 @@ def paint_mouth(image: Image, points: Floats, mouth: Mouth) -> MouthInterior:
     )
 
 
-def _own_teeth(image: Image, mouth: Mouth, canvas: SpriteCanvas) -> NDArray[np.uint8]:
-    """The teeth that the picture shows, cut out between its lips: (height, width, 4) uint8.
+def _own_teeth(image: Image, mouth: MouthGeometry, canvas: SpriteCanvas) -> Sprite:
+    """Cut out the teeth that the picture shows between its lips.
 
     The row is continued upwards, since the closed canonical lips lie over part of it.
     """
-    height, width = (side // DETAIL for side in canvas.x.shape)
-    forward = canvas.to_canonical
-    columns, rows = np.meshgrid(np.arange(width) + 0.0, np.arange(height) + 0.0)
-    picture = np.stack([columns, rows], -1) @ forward[:, :2].T + forward[:, 2]
-    face = mouth.axes.to_face(picture)
-    across, down = face[..., 0], face[..., 1]
+    height, width = (side // SUPERSAMPLING for side in canvas.x.shape)
+    picture = transform(canvas.to_canonical, pixel_grid(Box(0, 0, width, height)))
+    across, down = np.moveaxis(mouth.axes.to_face(picture), -1, 0)
     upper = np.interp(across, mouth.columns, mouth.seam - mouth.upper_gap)
     lower = np.interp(across, mouth.columns, mouth.seam + mouth.lower_gap)
     kept = np.maximum(down, upper + 0.03 * mouth.width)
-    where = mouth.axes.to_picture(np.stack([across, kept], -1)).astype(np.float32)
-    teeth = cv2.remap(  # type: ignore[call-overload]
-        image, where, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    teeth = warp(image, mouth.axes.to_picture(np.stack([across, kept], -1)).astype(np.float32))
     soft = max(0.02 * mouth.width, 1.0)
     inside = np.clip((lower - 0.03 * mouth.width - down) / soft + 0.5, 0, 1)
     span = np.minimum(across - mouth.columns[0], mouth.columns[-1] - across)
     alpha = inside * np.clip(span / soft, 0, 1)
     return np.dstack([teeth, np.asarray(255 * alpha, np.uint8)])
-
-
-def _place(
-    sprite: NDArray[np.uint8],
-    placement: Floats,
-    to_canonical: NDArray[np.float64],
-    shift: float,
-    size: tuple[int, int],
-    border: int,
-) -> NDArray[np.uint8]:
-    """`sprite`, moved down by `shift` sprite pixels, drawn where it belongs in the result."""
-    lowered = to_canonical[:, 2] + to_canonical[:, 1] * shift
-    matrix = placement[:, :2] @ to_canonical[:, :2]
-    offset = placement[:, :2] @ lowered + placement[:, 2]
-    return np.asarray(
-        cv2.warpAffine(
-            sprite,
-            np.hstack([matrix, offset[:, None]]),
-            size,
-            flags=cv2.INTER_LINEAR,
-            borderMode=border,
-        ),
-        np.uint8,
-    )

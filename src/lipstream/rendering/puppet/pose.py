@@ -1,4 +1,4 @@
-"""What the mouth shall look like in one frame: articulation in, strengths of gestures out."""
+"""The pose of the mouth in one frame: articulation in, weights of gestures out."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import numpy as np
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
+MIN_WEIGHT = 1e-3  # gestures below it are invisible and count as none
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
-    """Strengths of the gestures, each about 0 to 1."""
+    """The weights of the gestures, each about 0 to 1."""
 
-    gestures: Floats  # (len(flow.GESTURES),)
+    gestures: Floats  # (len(warp_fields.GESTURES),)
     tongue: float
 
     @property
@@ -31,32 +33,24 @@ class Pose:
         """Nothing moves: the lips simply touch."""
         return not self.gestures.any()
 
-    def scaled(self, strength: float) -> Pose:
-        """The pose on its way from rest (0) to all that it is (1)."""
-        return Pose(self.gestures * np.float32(strength), self.tongue * strength)
+    def scaled(self, weight: float) -> Pose:
+        """The pose blended with rest: 0 is rest, 1 the pose itself."""
+        return Pose(self.gestures * np.float32(weight), self.tongue * weight)
 
 
 def pose_of(articulation: Floats) -> Pose:
-    """(7,) jaw, round, wide, close, tuck, teeth, tongue in 0..1 -> the pose that shows it.
+    """Turn (7,) jaw, round, wide, close, tuck, teeth, tongue in 0..1 into a pose.
 
     Closing, rounding and tucking take from the opening as they do in the targets that the
-    articulation network was trained on, so the gap seen is the gap heard.
+    articulation network was trained on, so the gap drawn is the gap predicted.
     """
     jaw, rounding, wide, close, tuck, teeth, tongue = (float(value) for value in articulation)
     shut = min(max(1.5 * close - 0.15, 0.0), 1.0)
     opening = jaw * (1 - 0.35 * rounding) * (1 - 0.6 * tuck) * (1 - shut)
-    gestures = np.array(
-        [
-            opening,
-            rounding,
-            wide * (1 - 0.5 * close) * (1 - 0.5 * rounding),
-            close,
-            tuck,
-            teeth * (1 - shut) * (1 - 0.5 * rounding),
-        ],
-        np.float32,
-    )
-    gestures[gestures < 1e-3] = 0
+    spreading = wide * (1 - 0.5 * close) * (1 - 0.5 * rounding)
+    baring = teeth * (1 - shut) * (1 - 0.5 * rounding)
+    gestures = np.array([opening, rounding, spreading, close, tuck, baring], np.float32)
+    gestures[gestures < MIN_WEIGHT] = 0
     return Pose(gestures, tongue)
 
 

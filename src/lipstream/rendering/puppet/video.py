@@ -1,9 +1,9 @@
 """A clip that talks: the mouth of one reference picture a shot, moved over every frame.
 
 Flow is computed once per shot, on the frame whose mouth is most closed, and carried to the others
-by the head's similarity plus the wandering of the mouth over the face. The speaker's own lips are
-first closed and then moved, so what they said in the clip does not show. The clip brings its own
-blinks and sway.
+by the head's similarity plus the shift and stretch of the mouth over the face. The speaker's own
+lips are first closed and then moved, so the clip's own speech does not show. The clip brings its
+own blinks and sway.
 """
 
 from __future__ import annotations
@@ -18,128 +18,136 @@ from numpy.typing import NDArray
 from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import Face, FaceFinder
-from lipstream.media.image import Box
 from lipstream.media.paste import paste
-from lipstream.rendering.puppet.mouth_geometry import UPPER_SHARE, Mouth, measure_mouth
+from lipstream.rendering.puppet.mouth_geometry import UPPER_SHARE, MouthGeometry, measure_mouth
 from lipstream.rendering.puppet.mouth_layers import (
-    Lips,
-    assemble_lips,
+    MouthModel,
+    build_mouth_model,
     join_layers,
     layers_of,
     shade,
 )
-from lipstream.rendering.puppet.pose import Pose, pose_of
-from lipstream.rendering.puppet.warp import sample, similarity, warp
-from lipstream.speech.articulation.network import PARAMETERS
+from lipstream.rendering.puppet.pose import REST, Pose
+from lipstream.rendering.puppet.warp import (
+    bounding_box,
+    compose,
+    pixel_grid,
+    sample,
+    similarity,
+    transform,
+    transform_back,
+    warp,
+)
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
-NOISE = 0.02  # mouth widths; gaps up to here are noise of the mesh
-# How much further than the mesh says a mouth stands open; it reads rounded or wide ones short.
+GAP_NOISE = 0.02  # mouth widths; gaps up to here are noise of the mesh
+# Factors on the gap that the mesh reads; it reads rounded or wide mouths short.
 GAINS = (1.0, 1.3, 1.6, 2.0, 2.4, 2.8)
-TRIALS = 6  # frames on which the gain of a shot is tried
+GAIN_TRIALS = 6  # frames on which the gain of a shot is tried
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Placement:
-    """Where the canonical mouth of a shot lies in one of its frames."""
+class MouthAlignment:
+    """The place and the opening of a shot's canonical mouth in one of its frames."""
 
     head: NDArray[np.float64]  # (2, 3) canonical pixels -> pixels of the frame
-    wander: NDArray[np.float64]  # (2,) canonical pixels by which the mouth has left its place
-    spread: NDArray[np.float64]  # (2,) the same per half mouth width sidewards
-    opening: float  # how much of `MouthFlow.opening` the frame's own lips stand apart
+    shift: NDArray[np.float64]  # (2,) canonical pixels of the mouth against the head
+    stretch: NDArray[np.float64]  # (2,) the same per half mouth width sidewards
+    opening: float  # factor on `MouthFlow.opening` that gives the frame's own lips
 
-    def mouth(self, mouth: Mouth) -> Floats:
-        """(2, 3) canonical pixels -> pixels of the frame, for what moves with the mouth."""
+    def to_frame(self, mouth: MouthGeometry) -> Floats:
+        """The (2, 3) map of canonical pixels to the frame's, for what moves with the mouth."""
         across = mouth.axes.rotation[0] / (mouth.width / 2)
-        turn = np.eye(2) + np.outer(self.spread, across)
-        shift = self.wander - np.outer(self.spread, across) @ mouth.axes.origin
-        linear = self.head[:, :2] @ turn
-        offset = self.head[:, :2] @ shift + self.head[:, 2]
-        return np.hstack([linear, offset[:, None]]).astype(np.float32)
+        stretch = np.outer(self.stretch, across)
+        shift = self.shift - stretch @ mouth.axes.origin
+        mouth_motion = np.hstack([np.eye(2) + stretch, shift[:, None]])
+        return compose(self.head, mouth_motion).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """The lips of each shot and their place in each frame.
+    """The mouth of each shot and its alignment with each frame.
 
     Holds no avatar: what is computed for one must not keep it alive.
     """
 
-    shots: dict[int, Lips]
-    placements: tuple[Placement | None, ...]  # one per frame of the avatar; None without a face
+    shots: dict[int, MouthModel]
+    alignments: tuple[MouthAlignment | None, ...]  # one per frame of the avatar; None: no face
 
     def render(self, avatar: Avatar, index: int, fps: Fraction, pose: Pose) -> Image:
-        """The picture of `avatar` at frame `index` of a stream, a fresh array."""
+        """Draw frame `index` of a stream of `avatar`, a fresh array."""
         # The clip's frames are FPS apart whatever the stream's rate.
         position = ping_pong(int(index * FPS / fps), len(avatar.frames))
-        frame, placement = avatar.frames[position], self.placements[position]
-        picture = frame.pixels
-        if placement is None or (pose.is_rest and not placement.opening):
-            return picture.copy()
-        return _draw(picture, self.shots[frame.shot], placement, pose)
+        frame, alignment = avatar.frames[position], self.alignments[position]
+        if alignment is None or (pose.is_rest and not alignment.opening):
+            return frame.pixels.copy()
+        return _draw(frame.pixels, self.shots[frame.shot], alignment, pose)
 
 
 def prepare_clip(avatar: Avatar) -> Clip:
     """Compute what the clip `avatar` needs to talk."""
-    shots: dict[int, Lips] = {}
-    placements: list[Placement | None] = [None] * len(avatar.frames)
+    shots: dict[int, MouthModel] = {}
+    alignments: list[MouthAlignment | None] = [None] * len(avatar.frames)
     finder = FaceFinder()
     for shot in sorted({frame.shot for frame in avatar.frames}):
-        where = [
-            position
+        faces = {
+            position: frame
             for position, frame in enumerate(avatar.frames)
             if frame.shot == shot and frame.landmarks is not None
-        ]
-        if not where:
+        }
+        if not faces:
             continue
-        faces = [avatar.frames[position] for position in where]
-        reference = min(faces, key=_restlessness)
-        lips, unit = _reference_lips(reference)
-        shots[shot] = lips
-        placed = [_place(frame, reference, lips.mouth, unit) for frame in faces]
-        gains = _opening_gains(finder, faces, placed, lips)
-        for position, placement, gain in zip(where, placed, gains, strict=True):
-            placements[position] = replace(placement, opening=gain * placement.opening)
-    return Clip(shots, tuple(placements))
+        frames = list(faces.values())
+        reference = min(frames, key=_reference_cost)
+        model, unit = _reference_model(reference)
+        shots[shot] = model
+        aligned = [_align(frame, reference, model.mouth, unit) for frame in frames]
+        gains = _opening_gains(finder, frames, aligned, model)
+        for position, alignment, gain in zip(faces, aligned, gains, strict=True):
+            alignments[position] = replace(alignment, opening=gain * alignment.opening)
+    return Clip(shots, tuple(alignments))
 
 
 def _opening_gains(
-    finder: FaceFinder, faces: list[AvatarFrame], placed: list[Placement], lips: Lips
+    finder: FaceFinder, faces: list[AvatarFrame], aligned: list[MouthAlignment], model: MouthModel
 ) -> list[float]:
-    """How much further than the mesh says each mouth of a shot stands open.
+    """The factor on the opening that the mesh reads, for each mouth of a shot.
 
     Tried on a few frames from the least to the most open, and interpolated for the others.
     """
-    by_opening = sorted(range(len(faces)), key=lambda i: placed[i].opening)
-    opened = [i for i in by_opening if placed[i].opening > 0]
+    by_opening = sorted(range(len(faces)), key=lambda i: aligned[i].opening)
+    opened = [i for i in by_opening if aligned[i].opening > 0]
     if not opened:
         return [1.0] * len(faces)
-    shut = NOISE * lips.mouth.width + min(lm.mouth_gap(_points(frame)) for frame in faces)
-    steps = np.linspace(0, len(opened) - 1, min(TRIALS, len(opened))).round().astype(int)
+    shut = GAP_NOISE * model.mouth.width + min(lm.mouth_gap(_points(frame)) for frame in faces)
+    steps = np.linspace(0, len(opened) - 1, min(GAIN_TRIALS, len(opened))).round().astype(int)
     trials = [opened[step] for step in steps]
-    gains = [_min_gain(finder, faces[i], placed[i], lips, shut) for i in trials]
-    known = [placed[i].opening for i in trials]
+    gains = [_min_gain(finder, faces[i], aligned[i], model, shut) for i in trials]
+    known = [aligned[i].opening for i in trials]
     # A wider mouth is never read better than a narrower one.
     rising = np.maximum.accumulate(gains)
-    return [float(np.interp(placement.opening, known, rising)) for placement in placed]
+    return [float(np.interp(alignment.opening, known, rising)) for alignment in aligned]
 
 
 def _min_gain(
-    finder: FaceFinder, frame: AvatarFrame, placement: Placement, lips: Lips, shut: float
+    finder: FaceFinder,
+    frame: AvatarFrame,
+    alignment: MouthAlignment,
+    model: MouthModel,
+    shut: float,
 ) -> float:
     """The least of `GAINS` by which the mouth of `frame` reads as shut when it is closed."""
-    rest = pose_of(np.zeros(len(PARAMETERS), np.float32))
-    left = []
+    gaps = []
     for gain in GAINS:
-        tried = replace(placement, opening=gain * placement.opening)
-        seen = finder.track(_draw(frame.pixels, lips, tried, rest), Face(_points(frame), 1.0))
-        left.append(np.inf if seen is None else lm.mouth_gap(seen.landmarks))
-        if left[-1] <= shut:
+        trial = replace(alignment, opening=gain * alignment.opening)
+        face = finder.track(_draw(frame.pixels, model, trial, REST), Face(_points(frame), 1.0))
+        gaps.append(np.inf if face is None else lm.mouth_gap(face.landmarks))
+        if gaps[-1] <= shut:
             break
-    return GAINS[int(np.argmin(left))]
+    return GAINS[int(np.argmin(gaps))]
 
 
 def _points(frame: AvatarFrame) -> Floats:
@@ -147,14 +155,14 @@ def _points(frame: AvatarFrame) -> Floats:
     return frame.landmarks
 
 
-def _restlessness(frame: AvatarFrame) -> float:
+def _reference_cost(frame: AvatarFrame) -> float:
     """Low for a frame whose mouth is closed and whose head looks ahead."""
     points = _points(frame)
     return lm.mouth_gap(points) / lm.mouth_width(points) + 0.3 * abs(lm.yaw(points))
 
 
-def _reference_lips(reference: AvatarFrame) -> tuple[Lips, float]:
-    """The lips of a shot, and the gap in pixels that its whole `MouthFlow.opening` stands for."""
+def _reference_model(reference: AvatarFrame) -> tuple[MouthModel, float]:
+    """The mouth of a shot, and the gap in pixels that its whole `MouthFlow.opening` stands for."""
     image, points = reference.pixels, _points(reference)
     mouth = measure_mouth(image, points)
     moving, unit = mouth, lm.mouth_gap(points)
@@ -166,67 +174,53 @@ def _reference_lips(reference: AvatarFrame) -> tuple[Lips, float]:
         moving = replace(
             mouth, upper_gap=UPPER_SHARE * profile, lower_gap=(1 - UPPER_SHARE) * profile
         )
-    return assemble_lips(image, points, mouth, moving), unit
+    return build_mouth_model(image, points, mouth, moving), unit
 
 
-def _place(frame: AvatarFrame, reference: AvatarFrame, mouth: Mouth, unit: float) -> Placement:
-    home, points = _points(reference)[:, :2], _points(frame)[:, :2]
+def _align(
+    frame: AvatarFrame, reference: AvatarFrame, mouth: MouthGeometry, unit: float
+) -> MouthAlignment:
+    """Align the mouth of `reference` with `frame`; `unit` is as `_reference_model` gives it."""
+    canonical, points = _points(reference)[:, :2], _points(frame)[:, :2]
     rigid = list(lm.RIGID)
-    head = similarity(home[rigid], points[rigid])
-    back = (points - head[:, 2]) @ np.linalg.inv(head[:, :2]).T
-    stray = [_lip_line(back)[i] - _lip_line(home)[i] for i in range(3)]
-    gap = lm.mouth_gap(back)
-    closed = 0.0 if mouth.is_open else lm.mouth_gap(home)
-    # Without a jump: a mouth near the limit must not flicker between open and closed.
-    opening = max(gap - closed - (0.0 if mouth.is_open else NOISE * mouth.width), 0.0)
-    return Placement(
-        head,
-        (stray[0] + 2 * stray[1] + stray[2]) / 4,
-        (stray[2] - stray[0]) / 2,
-        opening / unit,
+    head = similarity(canonical[rigid], points[rigid])
+    back = transform_back(head, points)
+    left, middle, right = (
+        here - there for here, there in zip(_lip_line(back), _lip_line(canonical), strict=True)
     )
+    gap = lm.mouth_gap(back)
+    # Without a jump: a mouth near the limit must not flicker between open and closed.
+    closed = 0.0 if mouth.is_open else lm.mouth_gap(canonical)
+    opening = max(gap - closed - (0.0 if mouth.is_open else GAP_NOISE * mouth.width), 0.0)
+    return MouthAlignment(head, (left + 2 * middle + right) / 4, (right - left) / 2, opening / unit)
 
 
 def _lip_line(points: Floats) -> list[NDArray[np.float64]]:
-    """Picture-left corner, where the closed lips would meet, and picture-right corner."""
+    """Picture-left corner, the point where the closed lips would meet, picture-right corner."""
     upper, lower = points[lm.UPPER_LIP_CENTRE], points[lm.LOWER_LIP_CENTRE]
     meet = upper + UPPER_SHARE * (lower - upper)
     line = (points[lm.MOUTH_RIGHT], meet, points[lm.MOUTH_LEFT])
     return [np.asarray(point, np.float64) for point in line]
 
 
-def _draw(picture: Image, lips: Lips, placement: Placement, pose: Pose) -> Image:
-    flow, head = lips.flow, placement.head
-    box = _covered(flow.box, head, picture)
+def _draw(picture: Image, model: MouthModel, alignment: MouthAlignment, pose: Pose) -> Image:
+    """Draw the mouth of `model` over that of `picture` in `pose`."""
+    flow, head = model.flow, alignment.head
+    edges = flow.box
+    corners = [[x, y] for x in (edges.left, edges.right) for y in (edges.top, edges.bottom)]
+    box = bounding_box(transform(head, np.array(corners)), (picture.shape[1], picture.shape[0]))
     if box.width < 2 or box.height < 2:
         return picture.copy()
-    step = flow.scale
-    x, y = np.meshgrid(
-        np.arange(box.left, box.right, step) + (step - 1) / 2,
-        np.arange(box.top, box.bottom, step) + (step - 1) / 2,
+    canonical = transform_back(head, pixel_grid(box, flow.scale)).astype(np.float32)
+    follow = sample(flow.skin_follow, flow.to_grid(canonical))
+    canonical -= follow[..., :1] * alignment.shift.astype(np.float32)
+    canonical -= follow[..., 1:] * alignment.stretch.astype(np.float32)
+    layers = layers_of(model, pose, alignment.opening).read(
+        flow.to_grid(canonical), flow.scale, (box.width, box.height), (0, box.height)
     )
-    pixels = np.stack([x, y], -1)
-    home = ((pixels - head[:, 2]) @ np.linalg.inv(head[:, :2]).T).astype(np.float32)
-    near = sample(flow.near, flow.to_grid(home))
-    home -= near[..., :1] * placement.wander.astype(np.float32)
-    home -= near[..., 1:] * placement.spread.astype(np.float32)
-    size = (box.width, box.height)
-    layers = layers_of(lips, pose, placement.opening)
-    layers = layers.read(flow.to_grid(home), step, size, (0, box.height))
-    turn = head[:, :2].T.astype(np.float32)
-    columns, rows = np.meshgrid(np.arange(box.left, box.right), np.arange(box.top, box.bottom))
-    here = np.stack([columns, rows], -1).astype(np.float32)
-    upper, lower = (warp(picture, here + shift @ turn) for shift in layers.shifts)
-    there = placement.mouth(lips.mouth)
-    there[:, 2] -= (box.left, box.top)
-    mouth = join_layers(upper, lower, layers.edges, lips, pose, there)
+    pixels, turn = pixel_grid(box).astype(np.float32), head[:, :2].T.astype(np.float32)
+    upper, lower = (warp(picture, pixels + shift @ turn) for shift in layers.shifts)
+    to_box = alignment.to_frame(model.mouth)
+    to_box[:, 2] -= (box.left, box.top)
+    mouth = join_layers(upper, lower, layers.edges, model, pose, to_box)
     return paste(picture, mouth if pose.is_rest else shade(mouth, layers.light), box)
-
-
-def _covered(box: Box, head: NDArray[np.float64], picture: Image) -> Box:
-    """Where a canonical box lies in a frame."""
-    corners = np.array([[x, y] for x in (box.left, box.right) for y in (box.top, box.bottom)])
-    there = corners @ head[:, :2].T + head[:, 2]
-    (x0, y0), (x1, y1) = np.floor(there.min(0)), np.ceil(there.max(0))
-    height, width = picture.shape[:2]
-    return Box(int(x0), int(y0), int(x1), int(y1)).clip(width, height)

@@ -1,4 +1,4 @@
-"""The few OpenCV calls that move pixels, with the choices they embody."""
+"""Remapping, resizing and affine maps of pictures and fields, with OpenCV's choices made once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+
+from lipstream.media.image import Box
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,49 +17,71 @@ if TYPE_CHECKING:
     Points = NDArray[np.floating]
 
 
-def sample(field: Floats, where: Floats) -> Floats:
-    """`field` (rows, columns[, channels]) read at (..., 2) grid coordinates, edges held."""
+def sample(field: Floats, points: Floats) -> Floats:
+    """Read `field` (rows, columns[, channels]) at (..., 2) grid coordinates, edges held."""
     return cv2.remap(  # type: ignore[call-overload,no-any-return]
-        field, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        field, points, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
 
 
-def warp(source: Image, where: Floats, interpolation: int = cv2.INTER_CUBIC) -> Image:
-    """`source` read at (height, width, 2) pixel coordinates, edges held."""
+def warp(source: Image, points: Floats, interpolation: int = cv2.INTER_CUBIC) -> Image:
+    """Read `source` at (height, width, 2) pixel coordinates, edges held."""
     return cv2.remap(  # type: ignore[call-overload,no-any-return]
-        source, where, None, interpolation, borderMode=cv2.BORDER_REPLICATE
+        source, points, None, interpolation, borderMode=cv2.BORDER_REPLICATE
     )
 
 
-def doubled(image: Image) -> Image:
-    """`image` at twice the resolution; pixel (x, y) is (2x, 2y) and keeps its exact value.
+def blend(over: Image, under: Image, weight: Floats) -> Image:
+    """Lay `over` on `under` with the (height, width) opacity `weight`, 0 to 1."""
+    return np.asarray(
+        cv2.blendLinear(np.ascontiguousarray(over), np.ascontiguousarray(under), weight, 1 - weight)
+    )
+
+
+def double_resolution(image: Image) -> Image:
+    """Enlarge `image` twofold; pixel (x, y) becomes (2x, 2y) and keeps its exact value.
 
     Read bilinearly, it gives about the sharpness of a bicubic warp of `image` in a third of the
     time. Plain bilinear would soften the picture with every sub-pixel of motion.
     """
     height, width = image.shape[:2]
-    scale = np.array([[0.5, 0, 0], [0, 0.5, 0]])
-    return np.asarray(
-        cv2.warpAffine(
-            image,
-            scale,
-            (2 * width, 2 * height),
-            flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        ),
-        np.uint8,
+    doubled = cv2.warpAffine(
+        image,
+        np.array([[0.5, 0, 0], [0, 0.5, 0]]),
+        (2 * width, 2 * height),
+        flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(doubled, np.uint8)
 
 
 def enlarge(field: Floats, step: int, size: tuple[int, int]) -> Floats:
-    """A grid of one point per `step` pixels -> `size` (width, height) pixels, bilinear."""
+    """Enlarge a grid of one point per `step` pixels to `size` (width, height) pixels, bilinear."""
     rows, columns = field.shape[:2]
     fine = cv2.resize(field, (columns * step, rows * step), interpolation=cv2.INTER_LINEAR)
     return np.asarray(fine[: size[1], : size[0]])
 
 
+def pixel_grid(box: Box, step: int = 1) -> NDArray[np.float64]:
+    """The (rows, columns, 2) centres of `box`'s blocks of `step` pixels, as `enlarge` places them.
+
+    The first block of the box (10, 20, 30, 40) has its centre at (10, 20) for a step of 1, at
+    (11.5, 21.5) for a step of 4.
+    """
+    shift = (step - 1) / 2
+    x = np.arange(box.left, box.right, step) + shift
+    y = np.arange(box.top, box.bottom, step) + shift
+    return np.stack(np.meshgrid(x, y), -1)
+
+
+def bounding_box(points: Points, size: tuple[int, int]) -> Box:
+    """The smallest box around (n, 2) points inside a picture of `size` (width, height)."""
+    (left, top), (right, bottom) = np.floor(points.min(0)), np.ceil(points.max(0))
+    return Box(int(left), int(top), int(right), int(bottom)).clip(*size)
+
+
 def similarity(source: Points, target: Points) -> NDArray[np.float64]:
-    """(2, 3) rotation, scale and shift taking (n, 2) points nearest to (n, 2) others.
+    """The (2, 3) rotation, scale and shift that takes (n, 2) points nearest to (n, 2) others.
 
     Least squares with points as complex numbers; n >= 2, not all equal.
     """
@@ -68,3 +92,19 @@ def similarity(source: Points, target: Points) -> NDArray[np.float64]:
     return np.array(
         [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]], np.float64
     )
+
+
+def transform(matrix: Points, points: Points) -> Points:
+    """Apply a (2, 3) affine matrix to (..., 2) points."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def transform_back(matrix: Points, points: Points) -> Points:
+    """Apply the inverse of a (2, 3) affine matrix to (..., 2) points."""
+    return (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+
+
+def compose(outer: Points, inner: Points) -> Points:
+    """The (2, 3) affine matrix of `inner` followed by `outer`."""
+    linear, offset = outer[:, :2] @ inner[:, :2], outer[:, :2] @ inner[:, 2] + outer[:, 2]
+    return np.hstack([linear, offset[:, None]])

@@ -1,4 +1,4 @@
-"""How speech moves the skin: two layers of dense flow on the canonical face.
+"""The flow of the skin in speech: two layers of dense fields on the canonical face.
 
 The upper layer carries everything above the lip line, the lower layer everything below. Each
 moves by a sum of a few precomputed fields, one per gesture, so a frame costs two small matrix
@@ -8,6 +8,12 @@ with rigid bands along the lips keep the edges sharp.
 Lengths are mouth widths (`v`, downwards from the seam) and half mouth widths (`u`, sidewards, the
 two halves measured separately so that a turned head moves right). The constants were tuned by eye
 on contact sheets, starting from 18 mm of opening on a 50 mm mouth.
+
+An example, with a mouth 100 pixels wide and the jaw at 0.5: in the lower layer, the skin at the
+middle of the lower lip (u = 0, v = 0.10) moves down by JAW_TRAVEL * 0.5 = 0.16 mouth widths, 16
+pixels; in the upper layer, the middle of the upper lip rises by 1.7. To draw, the opposite is
+needed: the source of the grid point at v = 0.26. `inverse` starts with the flow at that point, 15.6
+pixels, reads the flow again so far above, and after two rounds ends 15.9 pixels above, at v = 0.10.
 """
 
 from __future__ import annotations
@@ -21,26 +27,26 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.mouth_geometry import Mouth, smoothstep
-from lipstream.rendering.puppet.warp import sample
+from lipstream.rendering.puppet.mouth_geometry import MouthGeometry, smoothstep
+from lipstream.rendering.puppet.warp import bounding_box, pixel_grid, sample
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
 GESTURES = ("jaw", "round", "wide", "close", "tuck", "teeth")
 SHADES = ("jaw", "round", "wide")  # gestures that also change how the light falls
-GRID_SIDE = 80  # flow is computed on at most so many points per side, then interpolated
-GAP = 0.36  # mouth widths between the lips at full jaw opening
-JAW_TRAVEL = GAP - 0.04  # of it the lower jaw's share; the upper lip rises by the rest
+MAX_GRID_SIDE = 80  # points per side on which flow is computed; interpolated between
+MAX_GAP = 0.36  # mouth widths between the lips at full jaw opening: 18 mm of 50 mm
+JAW_TRAVEL = MAX_GAP - 0.04  # the lower jaw's share; the upper lip rises by the rest
 INVERSION_STEPS = 2  # of the fixed point g(x) = F(x - g(x)); fields are smooth, two suffice
 
 Field = NDArray[np.float64]  # (height, width)
-Pair = tuple[Field, Field]  # sidewards and downwards, mouth widths
+Vectors = tuple[Field, Field]  # sidewards and downwards, mouth widths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MouthFlow:
-    """Everything that moves around one mouth, sampled on a coarse grid over `box`."""
+    """The gesture fields around one mouth, sampled on a coarse grid over `box`."""
 
     box: Box  # of the canonical picture
     scale: int  # picture pixels per grid step
@@ -49,22 +55,25 @@ class MouthFlow:
     opening: Floats  # (2, rows, columns, 2): canonical lips -> the picture's own lips, pixels
     edges: Floats  # (2, rows, columns): distance inside the upper and the lower layer, pixels
     shades: Floats  # (len(SHADES), rows * columns): change of brightness at full gesture
-    near: Floats  # (rows, columns, 2): 1 around the mouth fading to 0, and u times that
+    skin_follow: Floats  # (rows, columns, 2): 1 around the mouth fading to 0, and u times that
+
+    @property
+    def origin(self) -> Floats:
+        """The (2,) picture pixels of the first grid point."""
+        return np.array([self.box.left, self.box.top], np.float32) + (self.scale - 1) / 2
 
     def to_grid(self, points: Floats) -> Floats:
-        """(..., 2) pixels of the canonical picture -> grid coordinates."""
-        first = np.array([self.box.left, self.box.top], np.float32) + (self.scale - 1) / 2
-        return np.asarray((points - first) / self.scale, np.float32)
+        """Turn (..., 2) pixels of the canonical picture into grid coordinates."""
+        return np.asarray((points - self.origin) / self.scale, np.float32)
 
     def to_picture(self, grid: Floats) -> Floats:
-        """(..., 2) grid coordinates -> pixels of the canonical picture."""
-        first = np.array([self.box.left, self.box.top], np.float32) + (self.scale - 1) / 2
-        return np.asarray(grid * self.scale + first, np.float32)
+        """Turn (..., 2) grid coordinates into pixels of the canonical picture."""
+        return np.asarray(grid * self.scale + self.origin, np.float32)
 
     def inverse(self, weights: Floats, layer: int) -> Floats:
-        """Where each grid point of the moved layer came from: (rows, columns, 2) grid steps back.
+        """The (rows, columns, 2) grid steps back to the source of each point of the moved layer.
 
-        `weights` (len(GESTURES),) are the strengths of the gestures, about 0 to 1.
+        `weights` (len(GESTURES),) are those of the gestures, about 0 to 1.
         """
         forward: Floats = (weights @ self.gestures[layer]).reshape(self.grid.shape)
         back = forward
@@ -73,45 +82,39 @@ class MouthFlow:
         return back
 
     def brightness(self, weights: Floats) -> Floats:
-        """(rows, columns) factor around 1 by which the gestures shade the skin."""
-        strengths = np.array([weights[GESTURES.index(name)] for name in SHADES], np.float32)
-        rows, columns = self.grid.shape[:2]
-        return 1 + (strengths @ self.shades).reshape(rows, columns)
+        """The (rows, columns) factor around 1 by which the gestures shade the skin."""
+        chosen = np.array([weights[GESTURES.index(name)] for name in SHADES], np.float32)
+        return 1 + (chosen @ self.shades).reshape(self.grid.shape[:2])
 
 
-def build_flow(mouth: Mouth, points: Floats, size: tuple[int, int]) -> MouthFlow:
-    """The flow of `mouth` in a picture of `size` (width, height) with landmarks `points`."""
+def build_flow(mouth: MouthGeometry, points: Floats, size: tuple[int, int]) -> MouthFlow:
+    """Compute the flow in a picture of `size` (width, height) with (468, 2) landmarks `points`."""
     box = _active_box(mouth, size)
-    scale = max(2, -(-max(box.width, box.height) // GRID_SIDE))
-    # Grid points lie at the centres of their blocks of pixels, where cv2.resize expects them.
-    x = np.arange(box.left, box.right, scale) + (scale - 1) / 2
-    y = np.arange(box.top, box.bottom, scale) + (scale - 1) / 2
-    picture = np.stack(np.meshgrid(x, y), -1)
-    place = _Place.of(mouth, points, picture, scale)
-    gestures = _gestures(place)
+    scale = max(2, -(-max(box.width, box.height) // MAX_GRID_SIDE))
+    picture = pixel_grid(box, scale)
+    rows, columns = picture.shape[:2]
+    face = _FaceGrid.of(mouth, points, picture, scale)
+    gestures, shades = _gestures(face), _shades(face)
     layers = [
         np.stack([_to_picture(mouth, gestures[name][layer], scale).ravel() for name in GESTURES])
         for layer in (0, 1)
     ]
-    shades = _shades(place)
-    grid = np.stack(np.meshgrid(np.arange(len(x)), np.arange(len(y))), -1)
-    return MouthFlow(
-        box,
-        scale,
-        grid.astype(np.float32),
-        np.stack(layers).astype(np.float32),
-        np.stack(_opening(place)).astype(np.float32),
-        _edges(place).astype(np.float32),
-        np.stack([shades[name].ravel() for name in SHADES]).astype(np.float32),
-        _near(place).astype(np.float32),
+    fields = (
+        pixel_grid(Box(0, 0, columns, rows)),
+        np.stack(layers),
+        np.stack(_opening(face)),
+        _edges(face),
+        np.stack([shades[name].ravel() for name in SHADES]),
+        _skin_follow(face),
     )
+    return MouthFlow(box, scale, *(field.astype(np.float32) for field in fields))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Place:
+class _FaceGrid:
     """The grid in the coordinates that the fields are written in; all (rows, columns)."""
 
-    mouth: Mouth
+    mouth: MouthGeometry
     u: Field  # half mouth widths sidewards, signed
     v: Field  # mouth widths below the seam
     half: Field  # half width of this side in mouth widths
@@ -121,9 +124,8 @@ class _Place:
     below_eyes: Field  # 0 at the eyes, 1 well below: speech must never pull at them
 
     @staticmethod
-    def of(mouth: Mouth, points: Floats, picture: Field, step: int) -> _Place:
-        face = mouth.axes.to_face(picture)
-        x, y = face[..., 0], face[..., 1]
+    def of(mouth: MouthGeometry, points: Floats, picture: Field, step: int) -> _FaceGrid:
+        x, y = np.moveaxis(mouth.axes.to_face(picture), -1, 0)
         left, right = mouth.half_widths
         half = np.where(x < 0, left, right)
         columns = mouth.columns
@@ -143,40 +145,43 @@ class _Place:
         below_eyes = smoothstep(lids.max(), lids.max() + 0.35 * mouth.width, y)
         v = (y - seam) / mouth.width
         half_share = half / mouth.width
-        return _Place(mouth, x / half, v, half_share, upper_gap, lower_gap, skin, below_eyes)
+        return _FaceGrid(mouth, x / half, v, half_share, upper_gap, lower_gap, skin, below_eyes)
 
 
-def _active_box(mouth: Mouth, size: tuple[int, int]) -> Box:
+def _active_box(mouth: MouthGeometry, size: tuple[int, int]) -> Box:
     """The part of the picture that speech can move: nose to below the chin, cheek to cheek."""
     left, right = mouth.half_widths
     low = (mouth.chin + 1.15) * mouth.width
     corners = mouth.axes.to_picture(
         np.array([[x, y] for x in (-3.0 * left, 3.0 * right) for y in (-1.15 * mouth.width, low)])
     )
-    (x0, y0), (x1, y1) = np.floor(corners.min(0)), np.ceil(corners.max(0))
-    return Box(int(x0), int(y0), int(x1), int(y1)).clip(*size)
+    return bounding_box(corners, size)
 
 
-def _gestures(place: _Place) -> dict[str, tuple[Pair, Pair]]:
-    """Upper and lower layer of every gesture at full strength."""
-    u, v, half = place.u, place.v, place.half
+def _fall_off(distance: Field, start: float, width: float) -> Field:
+    """Fade from 1 below `start` to 0 as half a Gaussian; e.g. 0.37 at `start` + `width`."""
+    return np.exp(-((np.clip(distance - start, 0, 9) / width) ** 2))
+
+
+def _gestures(face: _FaceGrid) -> dict[str, tuple[Vectors, Vectors]]:
+    """The upper and lower layer of every gesture at full weight."""
+    u, v, half = face.u, face.v, face.half
     far = np.abs(u)
     arc = np.clip(1 - u**2, 0, 1) ** 0.75
     zero = np.zeros_like(u)
     # Bands along the lips move rigidly, then fade: otherwise lips look like rubber.
-    upper_lip = np.exp(-((np.clip(-v - 0.16, 0, 9) / 0.22) ** 2))
-    lower_lip = np.exp(-((np.clip(v - 0.20, 0, 9) / 0.25) ** 2))
+    upper_lip, lower_lip = _fall_off(-v, 0.16, 0.22), _fall_off(v, 0.20, 0.25)
     # Upwards the pull ends below the eyes, downwards it may reach the chin.
     height = np.where(v < 0, 0.42, 0.62)
-    around = np.exp(-((np.clip(far - 0.9, 0, 9) / 0.75) ** 2)) * np.exp(-((v / height) ** 2))
+    around = _fall_off(far, 0.9, 0.75) * np.exp(-((v / height) ** 2))
     # Sideways pull, steep in the middle so that the lips' centre shortens too.
     pull = np.tanh(1.1 * u) / np.tanh(1.1) * half * around
     corners = around * np.clip(far, 0, 1) ** 2
-    smile = place.mouth.smile
-    upper_jaw, lower_jaw = _jaw(place)
+    smile = face.mouth.smile
+    upper_jaw, lower_jaw = _jaw(face)
 
-    def both(side: Field, up: Field, down: Field) -> tuple[Pair, Pair]:
-        side, up, down = (part * place.below_eyes for part in (side, up, down))
+    def both(side: Field, up: Field, down: Field) -> tuple[Vectors, Vectors]:
+        side, up, down = (part * face.below_eyes for part in (side, up, down))
         return (side, up), (side, down)
 
     # A smiling source keeps its corners wide and high; speech must bring them in and down, or
@@ -196,11 +201,7 @@ def _gestures(place: _Place) -> dict[str, tuple[Pair, Pair]]:
             -(0.015 + fuller_up) * arc * upper_lip + round_drop * corners,
             (0.025 + fuller_down) * arc * lower_lip + round_drop * corners,
         ),
-        "wide": both(
-            0.10 * pull,
-            -0.022 * corners + 0.008 * arc * upper_lip,
-            -0.022 * corners,
-        ),
+        "wide": both(0.10 * pull, -0.022 * corners + 0.008 * arc * upper_lip, -0.022 * corners),
         "close": both(
             zero,
             (0.012 + 0.016 * smoothstep(0, 0.16, -v)) * arc * upper_lip,
@@ -211,22 +212,21 @@ def _gestures(place: _Place) -> dict[str, tuple[Pair, Pair]]:
     }
 
 
-def _jaw(place: _Place) -> tuple[Field, Field]:
-    """Downward share of the jaw's opening in the upper and the lower layer."""
-    u, v, chin = place.u, place.v, place.mouth.chin
+def _jaw(face: _FaceGrid) -> tuple[Field, Field]:
+    """The downward share of the jaw's opening in the upper and the lower layer."""
+    u, v, chin = face.u, face.v, face.mouth.chin
     far = np.abs(u)
     arc = np.clip(1 - u**2, 0, 1)
     dip = 0.30  # the corners follow the jaw by so much
     beside = np.exp(-(((far - 1) / 0.9) ** 2))
     along_seam = np.where(far < 1, dip + (1 - dip) * arc**0.75, dip * beside)
     to_chin = smoothstep(0, 0.75 * chin, v)
-    cheek = np.exp(-((far / 2.3) ** 4)) * place.skin
-    neck = np.exp(-((np.clip(v - 1.05 * chin, 0, 9) / 0.55) ** 2))
+    cheek = np.exp(-((far / 2.3) ** 4)) * face.skin
+    neck = _fall_off(v, 1.05 * chin, 0.55)
     lower = (along_seam * (1 - to_chin) + 0.95 * cheek * to_chin) * neck
     above_lower = along_seam * np.where(far < 1, 1, np.exp(-((v / 0.5) ** 2)))
     corner_dip = dip * np.where(far < 1, 1 - arc**0.6, beside)
-    fade_up = np.exp(-((np.clip(-v, 0, 9) / 0.45) ** 2))
-    upper = corner_dip * fade_up
+    upper = corner_dip * _fall_off(-v, 0, 0.45)
     # Beside the mouth there is no cut: both layers must move alike there or the skin cracks.
     joint = np.where(v < 0, upper, lower)
     mouth_columns = smoothstep(1.25, 1.0, far)
@@ -235,30 +235,29 @@ def _jaw(place: _Place) -> tuple[Field, Field]:
     return upper, lower
 
 
-def _opening(place: _Place) -> list[Field]:
-    """From the canonical, closed lips to the picture's own: (rows, columns, 2) pixels a layer."""
-    upper_lip = np.exp(-((np.clip(-place.v - 0.16, 0, 9) / 0.22) ** 2))
-    chin = np.exp(-((np.clip(place.v - 0.25, 0, 9) / 0.55) ** 2))
-    zero = np.zeros_like(place.u)
+def _opening(face: _FaceGrid) -> list[Field]:
+    """The (rows, columns, 2) pixels per layer from the canonical, closed lips to the picture's."""
+    upper_lip, chin = _fall_off(-face.v, 0.16, 0.22), _fall_off(face.v, 0.25, 0.55)
+    zero = np.zeros_like(face.u)
     return [
-        _to_picture(place.mouth, (zero, -place.upper_gap * upper_lip), 1),
-        _to_picture(place.mouth, (zero, place.lower_gap * chin), 1),
+        _to_picture(face.mouth, (zero, -face.upper_gap * upper_lip), 1),
+        _to_picture(face.mouth, (zero, face.lower_gap * chin), 1),
     ]
 
 
-def _edges(place: _Place) -> Field:
-    """Signed distance inside the upper and lower layer: (2, rows, columns) pixels.
+def _edges(face: _FaceGrid) -> Field:
+    """The (2, rows, columns) signed distance inside the upper and the lower layer, pixels.
 
     Distances are smooth, so they can be moved and enlarged on the coarse grid and still give a
     sharp edge. Beside the mouth the lower layer is solid: nothing may shine through there.
     """
-    v, beside = place.v, np.clip(np.abs(place.u) - 1.03, 0, 9)
-    return np.stack([-v, v + 6.0 * beside]) * place.mouth.width
+    v, beside = face.v, np.clip(np.abs(face.u) - 1.03, 0, 9)
+    return np.stack([-v, v + 6.0 * beside]) * face.mouth.width
 
 
-def _shades(place: _Place) -> dict[str, Field]:
-    """Change of brightness by gesture: the pit at the corners, the crease under the lip."""
-    far, v = np.abs(place.u), place.v
+def _shades(face: _FaceGrid) -> dict[str, Field]:
+    """The change of brightness by gesture: the pit at the corners, the crease under the lip."""
+    far, v = np.abs(face.u), face.v
 
     def spot(u0: float, v0: float, su: float, sv: float) -> Field:
         return np.asarray(np.exp(-(((far - u0) / su) ** 2) - ((v - v0) / sv) ** 2))
@@ -273,17 +272,15 @@ def _shades(place: _Place) -> dict[str, Field]:
     }
 
 
-def _near(place: _Place) -> Field:
-    """Where a clip's mouth takes the skin along as it wanders over the face."""
-    u, v = place.u, place.v
-    beside = np.exp(-((np.clip(np.abs(u) - 1.2, 0, 9) / 0.8) ** 2))
-    above = np.exp(-((np.clip(-v - 0.2, 0, 9) / 0.35) ** 2))
-    below = np.exp(-((np.clip(v - place.mouth.chin, 0, 9) / 0.40) ** 2))
-    weight = beside * above * below
+def _skin_follow(face: _FaceGrid) -> Field:
+    """The share by which skin follows the mouth of a clip as it shifts and stretches."""
+    u, v = face.u, face.v
+    above, below = _fall_off(-v, 0.2, 0.35), _fall_off(v, face.mouth.chin, 0.40)
+    weight = _fall_off(np.abs(u), 1.2, 0.8) * above * below
     return np.stack([weight, weight * np.clip(u, -1.2, 1.2)], -1)
 
 
-def _to_picture(mouth: Mouth, pair: Pair, scale: int) -> Field:
-    """Mouth widths along the face axes -> (rows, columns, 2) along the picture's, grid steps."""
-    field = np.stack(np.broadcast_arrays(*pair), -1) * (mouth.width / scale)
+def _to_picture(mouth: MouthGeometry, vectors: Vectors, scale: int) -> Field:
+    """Turn mouth widths along the face axes into (rows, columns, 2) picture vectors, grid steps."""
+    field = np.stack(np.broadcast_arrays(*vectors), -1) * (mouth.width / scale)
     return np.asarray(field @ mouth.axes.rotation)
