@@ -103,7 +103,7 @@ class Recorder:
         self._frames, self._last = self._frames + 1, picture
 
     def _sound(self, samples: Any) -> None:
-        self._movie.write_audio(AudioChunk.from_pcm(samples, SOUND_RATE))
+        self._movie.write_audio(AudioChunk(samples, SOUND_RATE))
         self._samples += len(samples)
 
 

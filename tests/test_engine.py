@@ -16,7 +16,7 @@ AVATAR = blank_avatar()
 def segments_of(engine: Engine, samples: int, first_frame: int = 0) -> list[Segment]:
     stream = engine.open_stream(AVATAR, first_frame=first_frame)
     pcm = np.linspace(-1, 1, samples, dtype=np.float32)
-    return stream.push(AudioChunk.from_pcm(pcm, 16_000)) + stream.end()
+    return stream.push(AudioChunk(pcm, 16_000)) + stream.end()
 
 
 def test_frames_come_in_order_with_their_time() -> None:

@@ -22,7 +22,7 @@ AVATAR = blank_avatar()
 
 def noise(samples: int, rate: int, seed: int = 0) -> AudioChunk:
     pcm = np.random.default_rng(seed).uniform(-1, 1, samples).astype(np.float32)
-    return AudioChunk.from_pcm(pcm, rate)
+    return AudioChunk(pcm, rate)
 
 
 def run(
@@ -123,7 +123,7 @@ def test_segments_carry_their_place() -> None:
 def test_stereo_is_heard_as_its_mean() -> None:
     left, right = noise(16_000, 16_000, 1).samples, noise(16_000, 16_000, 2).samples
     both = AudioChunk(np.hstack([left, right]), 16_000)
-    mean = AudioChunk(np.asarray((left + right) / 2, np.float32), 16_000)
+    mean = AudioChunk((left + right) / 2, 16_000)
     for one, other in zip(run(both, [], Plan(0, 1, 0)), run(mean, [], Plan(0, 1, 0)), strict=True):
         assert np.array_equal(one.context, other.context)
 

@@ -116,7 +116,7 @@ async def talk(
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             piece = speech[start : start + size]
             utterance.pushed.append(((start + len(piece)) * 1000 // rate, time.perf_counter()))
-            watched.session.push(AudioChunk.from_pcm(piece, rate))
+            watched.session.push(AudioChunk(piece, rate))
             due += chunk_ms / 1000
         watched.session.end()
         due += pause_s

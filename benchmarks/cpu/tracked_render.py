@@ -142,7 +142,7 @@ def chunks(take: Take) -> Iterator[AudioChunk]:
     """The take's sound as it would come over a network."""
     size = round(CHUNK_SECONDS * take.sample_rate)
     for start in range(0, len(take.samples), size):
-        yield AudioChunk.from_pcm(take.samples[start : start + size], take.sample_rate)
+        yield AudioChunk(take.samples[start : start + size], take.sample_rate)
 
 
 def _resized(face: Face, size: float) -> Face:

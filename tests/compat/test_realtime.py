@@ -75,7 +75,7 @@ def test_streamed_frames_equal_offline_ones(puppet: RealtimeLipSyncEngine, rate:
     chunks = [sound[start : start + rate // 10] for start in range(0, len(sound), rate // 10)]
     streamed = run(stream(puppet, chunks, rate=rate))
     avatar = puppet.preprocess_avatar(PORTRAIT)
-    offline = list(render_stream(puppet.engine, avatar, [AudioChunk.from_pcm(sound, rate)]))
+    offline = list(render_stream(puppet.engine, avatar, [AudioChunk(sound, rate)]))
     assert len(streamed) == len(offline) == 17
     for one, other in zip(streamed, offline, strict=True):
         assert np.array_equal(one, other.frame)
@@ -85,7 +85,7 @@ def test_musetalk_streams_what_it_renders_offline(musetalk: RealtimeLipSyncEngin
     sound = warble(0.28)
     streamed = run(stream(musetalk, [sound[:1000], sound[1000:1001], sound[1001:]]))
     avatar = musetalk.preprocess_avatar(PORTRAIT)
-    offline = list(render_stream(musetalk.engine, avatar, [AudioChunk.from_pcm(sound, 16_000)]))
+    offline = list(render_stream(musetalk.engine, avatar, [AudioChunk(sound, 16_000)]))
     assert len(streamed) == len(offline) == 7
     for one, other in zip(streamed, offline, strict=True):
         # How many share a batch moves float sums a little, and so a rounded value now and then.

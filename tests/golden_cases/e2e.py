@@ -196,7 +196,7 @@ class _Clip:
         return np.concatenate(rows)
 
     def sound(self) -> AudioChunk:
-        return AudioChunk.from_pcm(np.asarray(self.case["waveform_i16"], np.int16), SAMPLE_RATE)
+        return AudioChunk(np.asarray(self.case["waveform_i16"], np.int16), SAMPLE_RATE)
 
     def frames(self) -> list[Outcome]:
         """Finished pictures: the live script's through our engine, then the offline script's."""

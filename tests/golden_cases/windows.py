@@ -170,7 +170,7 @@ def _our_prompts(
     """What the real path gives the renderer: (frames, tokens, width)."""
     encoder = ExcerptEncoder(network)
     stream = LipSyncStream(blank_avatar(), encoder, fps=fps)
-    segments = stream.push(AudioChunk.from_pcm(sound, SAMPLE_RATE)) + stream.end()
+    segments = stream.push(AudioChunk(sound, SAMPLE_RATE)) + stream.end()
     rows = encoder.encode([segment.context for segment in segments])
     return np.concatenate(rows)
 

@@ -133,7 +133,7 @@ class FussyRenderer(StripeRenderer):
 def babble(samples: int, rate: int, seed: int = 0) -> AudioChunk:
     """16-bit noise in which no two places are alike."""
     pcm = np.random.default_rng(seed).integers(-20_000, 20_000, samples).astype(np.int16)
-    return AudioChunk.from_pcm(pcm, rate)
+    return AudioChunk(pcm, rate)
 
 
 def pieces(chunk: AudioChunk, lengths: Sequence[int]) -> list[AudioChunk]:

@@ -44,36 +44,51 @@ def resampled(samples: Floats, rate: int, cuts: list[int]) -> Floats:
     ],
 )
 def test_every_pcm_type_is_scaled_to_full_scale(values: list[float], kind: type) -> None:
-    chunk = AudioChunk.from_pcm(np.array(values, kind), 16_000)
+    chunk = AudioChunk(np.array(values, kind), 16_000)
     assert chunk.samples.dtype == np.float32
     assert chunk.samples.shape == (3, 1)
     assert chunk.mono().tolist() == [-1.0, 0.0, 0.5]
 
 
 def test_channels_are_averaged() -> None:
-    chunk = AudioChunk.from_pcm(np.array([[0.5, 0.25], [1.0, -1.0]]), 48_000)
+    chunk = AudioChunk(np.array([[0.5, 0.25], [1.0, -1.0]]), 48_000)
     assert chunk.channels == 2 and len(chunk) == 2
     assert chunk.mono().tolist() == [0.375, 0.0]
 
 
 def test_a_little_overshoot_is_clipped() -> None:
-    chunk = AudioChunk.from_pcm(np.array([1.2, -1.5], np.float32), 16_000)
+    chunk = AudioChunk(np.array([1.2, -1.5], np.float32), 16_000)
     assert chunk.mono().tolist() == [1.0, -1.0]
 
 
+def test_one_dimension_is_mono_and_so_is_a_list() -> None:
+    assert AudioChunk(np.zeros(10, np.int16), 16_000).samples.shape == (10, 1)
+    assert AudioChunk([0.0, -0.5], 16_000).mono().tolist() == [0.0, -0.5]
+    with pytest.raises(AudioError, match="differ in length"):
+        AudioChunk([[0.0], [0.0, 1.0]], 16_000)
+
+
+def test_a_chunk_owns_its_samples_and_says_how_many_they_are() -> None:
+    sound = np.zeros((1600, 2), np.float32)
+    chunk = AudioChunk(sound, 16_000)
+    sound[:] = 1
+    assert not chunk.samples.any()
+    assert repr(chunk) == "AudioChunk(1600 samples x 2, 16000 Hz)"
+
+
 def test_no_samples_are_a_chunk_of_none() -> None:
-    assert len(AudioChunk.from_pcm(np.zeros(0, np.int16), 16_000).mono()) == 0
+    assert len(AudioChunk(np.zeros(0, np.int16), 16_000).mono()) == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_values_that_are_no_sound_are_refused(bad: float) -> None:
     with pytest.raises(AudioError, match="NaN or infinite"):
-        AudioChunk.from_pcm(np.array([0.0, bad]), 16_000)
+        AudioChunk(np.array([0.0, bad]), 16_000)
 
 
 def test_integers_stored_as_floats_are_refused_with_the_remedy() -> None:
     with pytest.raises(AudioError, match="divide 16-bit values by 32768"):
-        AudioChunk.from_pcm(np.array([0.0, 12_000.0]), 16_000)
+        AudioChunk(np.array([0.0, 12_000.0]), 16_000)
 
 
 @pytest.mark.parametrize(
@@ -81,26 +96,26 @@ def test_integers_stored_as_floats_are_refused_with_the_remedy() -> None:
 )
 def test_absurd_rates_are_refused(rate: Any) -> None:
     with pytest.raises(AudioError, match="sample rate"):
-        AudioChunk.from_pcm(np.zeros(4, np.int16), rate)
+        AudioChunk(np.zeros(4, np.int16), rate)
     with pytest.raises(AudioError, match="sample rate"):
         Resampler(rate)
 
 
 @pytest.mark.parametrize("rate", [16_000.0, np.int32(16_000), np.float32(16_000)])
 def test_a_rate_may_be_any_kind_of_whole_number(rate: Any) -> None:
-    assert type(AudioChunk.from_pcm(np.zeros(4, np.int16), rate).sample_rate) is int
+    assert type(AudioChunk(np.zeros(4, np.int16), rate).sample_rate) is int
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int64, np.complex64, bool])
 def test_other_types_are_refused_by_name(kind: type) -> None:
     with pytest.raises(AudioError, match=np.dtype(kind).name):
-        AudioChunk.from_pcm(np.zeros(4, kind), 16_000)
+        AudioChunk(np.zeros(4, kind), 16_000)
 
 
 @pytest.mark.parametrize("shape", [(), (2, 3, 4), (2, 16_000), (5, 0)])
 def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(AudioError, match="shape"):
-        AudioChunk.from_pcm(np.zeros(shape, np.float32), 16_000)
+        AudioChunk(np.zeros(shape, np.float32), 16_000)
 
 
 @settings(deadline=None, max_examples=60)

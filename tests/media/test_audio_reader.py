@@ -53,7 +53,7 @@ def test_wav_of_every_width(tmp_path: Path, kind: str) -> None:
     pcm = (SOUND.astype(np.float64) * scale + zero).round(0 if scale > 1 else 12).astype(kind)
     samples, rate = read(write_wav(tmp_path / "a.wav", pcm, RATE))
     assert rate == RATE and samples.shape == (len(SOUND), 1)
-    assert np.array_equal(samples, AudioChunk.from_pcm(pcm, RATE).samples)
+    assert np.array_equal(samples, AudioChunk(pcm, RATE).samples)
 
 
 def test_wav_of_24_bits(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_the_sound_of_a_video(tmp_path: Path) -> None:
     assert "has no sound track" in refusal(silent)
     with Mp4Writer(tmp_path / "b.mp4", (64, 48), audio=(RATE, 1)) as movie:
         movie.write_frame(grey_levels(1)[0])
-        movie.write_audio(AudioChunk.from_pcm(SOUND, RATE))
+        movie.write_audio(AudioChunk(SOUND, RATE))
     samples, _ = read(tmp_path / "b.mp4")
     assert len(samples) == len(SOUND) and np.abs(samples[:, 0] - SOUND).mean() < 0.01
 

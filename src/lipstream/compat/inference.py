@@ -64,7 +64,7 @@ class MuseTalkInference:
 
             with open_audio(audio) as sound:
                 return self._frames(avatar, sound)
-        return self._frames(avatar, [AudioChunk.from_pcm(np.asarray(audio), sample_rate)])
+        return self._frames(avatar, [AudioChunk(audio, sample_rate)])
 
     def save_video(
         self,
@@ -81,7 +81,7 @@ class MuseTalkInference:
             raise OptionError("sample_rate must be given together with audio.")
         sound = None
         if audio is not None and sample_rate is not None:
-            sound = AudioChunk.from_pcm(np.asarray(audio), sample_rate)
+            sound = AudioChunk(audio, sample_rate)
         height, width = frames[0].shape[:2]
         rate = Fraction(fps).limit_denominator(1_000_000)
         tracks = None if sound is None else (sound.sample_rate, sound.channels)

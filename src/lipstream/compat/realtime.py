@@ -147,4 +147,4 @@ class OptimizedLipSyncEngine(RealtimeLipSyncEngine):
 
 def _chunk(pcm: NDArray[Any] | bytes, sample_rate: int) -> AudioChunk:
     samples = np.frombuffer(pcm, np.int16) if isinstance(pcm, bytes) else np.asarray(pcm)
-    return AudioChunk.from_pcm(samples, sample_rate)
+    return AudioChunk(samples, sample_rate)

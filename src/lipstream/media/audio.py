@@ -11,7 +11,7 @@ import numpy as np
 from lipstream.errors import AudioError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from lipstream.media.image import Floats
 
@@ -24,28 +24,36 @@ _INTEGER_SCALE = {"int8": (128.0, 0), "uint8": (128.0, 128), "int16": (32768.0, 
 _LONG_SCALE = 2147483648.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class AudioChunk:
-    """A stretch of sound. Made by `from_pcm`, which checks and scales."""
+    """A stretch of sound, checked and scaled when it is made, in memory of its own.
+
+    Takes PCM as it comes: (n,) for mono or (n, channels); int8, uint8, int16, int32, float32 or
+    float64. Floats count as -1..1 and are clipped there. `AudioError` for NaN or infinity, for
+    other shapes and types, and for a rate outside 1,000..768,000 Hz.
+
+        AudioChunk(np.array([0, 16384], np.int16), 16_000).samples    # [[0.0], [0.5]]
+    """
 
     samples: Floats  # (n, channels) float32 in -1..1
     sample_rate: int  # Hz
 
-    @classmethod
-    def from_pcm(cls, samples: NDArray[Any], sample_rate: int) -> AudioChunk:
-        """Take PCM as it comes: (n,) or (n, channels); int8, uint8, int16, int32 or float.
-
-        Floats are taken as -1..1 and clipped there. Raises AudioError for NaN or infinity, for
-        other shapes and types, and for a rate outside 1,000..768,000 Hz.
-        """
-        rate = checked_rate(sample_rate)
-        if samples.ndim == 1:
-            samples = samples[:, np.newaxis]
-        if samples.ndim != 2 or not 1 <= samples.shape[1] <= MAX_CHANNELS:
+    def __init__(self, samples: ArrayLike, sample_rate: float) -> None:
+        try:
+            pcm = np.asarray(samples)
+        except ValueError:
+            raise AudioError("audio must be an array; its channels differ in length.") from None
+        if pcm.ndim == 1:
+            pcm = pcm[:, np.newaxis]
+        if pcm.ndim != 2 or not 1 <= pcm.shape[1] <= MAX_CHANNELS:
             raise AudioError(
-                f"audio must have the shape (samples,) or (samples, channels), not {samples.shape}."
+                f"audio must have the shape (samples,) or (samples, channels), not {pcm.shape}."
             )
-        return cls(_scaled(samples), rate)
+        object.__setattr__(self, "sample_rate", checked_rate(sample_rate))
+        object.__setattr__(self, "samples", _scaled(pcm))
+
+    def __repr__(self) -> str:
+        return f"AudioChunk({len(self)} samples x {self.channels}, {self.sample_rate} Hz)"
 
     @property
     def channels(self) -> int:
@@ -62,7 +70,7 @@ class AudioChunk:
         return np.asarray(self.samples.mean(axis=1), np.float32)
 
 
-def checked_rate(sample_rate: int) -> int:
+def checked_rate(sample_rate: float) -> int:
     """`sample_rate` as an int; AudioError when no sound has such a rate."""
     with contextlib.suppress(TypeError, ValueError, OverflowError):  # None, NaN and infinity
         if int(sample_rate) == sample_rate and MIN_RATE <= sample_rate <= MAX_RATE:

@@ -137,7 +137,7 @@ class AudioFile:
         if duration and frame.time_base == Fraction(1, frame.sample_rate):
             pcm = pcm[:duration]
         try:
-            samples = AudioChunk.from_pcm(pcm, self.sample_rate).samples
+            samples = AudioChunk(pcm, self.sample_rate).samples
         except AudioError as error:
             raise AudioError(f"{self._path}: {error}") from error
         return mixed(samples, frame.layout, self.channels)

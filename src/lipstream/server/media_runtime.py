@@ -128,4 +128,4 @@ def _babble() -> AudioChunk:
     times = np.arange(MEASURED_S * SAMPLE_RATE) / SAMPLE_RATE
     noise = np.random.default_rng(0).normal(0, 0.1, len(times))
     loudness = np.maximum(np.sin(2 * np.pi * 4 * times), 0)
-    return AudioChunk.from_pcm(np.asarray(noise * loudness, np.float32), SAMPLE_RATE)
+    return AudioChunk(np.asarray(noise * loudness, np.float32), SAMPLE_RATE)

@@ -187,7 +187,7 @@ def test_a_thread_delivers_all_and_closes_with_a_batch_in_hand() -> None:
 
 def speech(frames: int) -> list[AudioChunk]:
     pcm = np.linspace(-1, 1, 640 * frames, dtype=np.float32)
-    return [AudioChunk.from_pcm(part, 16_000) for part in np.split(pcm, [3 * 640, 7 * 640])]
+    return [AudioChunk(part, 16_000) for part in np.split(pcm, [3 * 640, 7 * 640])]
 
 
 @pytest.mark.parametrize("batch", [1, 4, 100])

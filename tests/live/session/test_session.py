@@ -159,7 +159,7 @@ def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
     avatar = build_avatar(PORTRAIT)
     times = np.arange(24_000) / 24_000
     sound = 0.5 * np.sin(2 * np.pi * 220 * times) * np.abs(np.sin(9 * times))
-    chunk = AudioChunk.from_pcm(sound.astype(np.float32), 24_000)
+    chunk = AudioChunk(sound.astype(np.float32), 24_000)
     offline = [frame.frame for frame in render_stream(Engine(backend), avatar, [chunk])]
     stage = Stage(backend)
     player = stage.player(avatar)

@@ -51,7 +51,7 @@ def frames(models: Path, cuts: list[int], seconds: float = 0.4, **settings: Any)
     engine = Engine(open_backend("musetalk", musetalk=musetalk, runtime=RuntimeOptions(**chosen)))
     avatar = engine.backend.renderer.prepare(open_avatar(PORTRAIT, AvatarConfig()))
     pieces = np.split(sound(seconds), cuts)
-    chunks = [AudioChunk.from_pcm(piece, RATE) for piece in pieces]
+    chunks = [AudioChunk(piece, RATE) for piece in pieces]
     return [frame.frame for frame in render_stream(engine, avatar, chunks)]
 
 
@@ -139,7 +139,7 @@ def test_other_frame_rates_have_their_frames(models: Path) -> None:
     backend = open_backend("musetalk", fps=fps, musetalk=musetalk, runtime=runtime)
     engine = Engine(backend)
     avatar = open_avatar(PORTRAIT, AvatarConfig())
-    painted = list(render_stream(engine, avatar, [AudioChunk.from_pcm(sound(0.3), RATE)]))
+    painted = list(render_stream(engine, avatar, [AudioChunk(sound(0.3), RATE)]))
     assert [frame.timestamp_ms for frame in painted] == [0, 33, 66, 100, 133, 166, 200, 233]
 
 

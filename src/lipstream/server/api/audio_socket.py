@@ -130,7 +130,7 @@ class AudioSocket:
             return
         samples = np.frombuffer(data, "<i2", whole).astype(np.int16)
         try:
-            self._session.push(AudioChunk.from_pcm(samples, self._rate))
+            self._session.push(AudioChunk(samples, self._rate))
         except LipstreamError as error:
             self._complain("bad_audio", str(error))
         else:

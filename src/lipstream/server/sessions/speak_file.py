@@ -25,7 +25,7 @@ async def say_file(session: Session, pcm: Path, sample_rate: int) -> None:
         if session.closed:
             return
         samples = np.frombuffer(data, "<i2").astype(np.int16)
-        session.push(AudioChunk.from_pcm(samples, sample_rate))
+        session.push(AudioChunk(samples, sample_rate))
     session.end()
 
 
