@@ -141,6 +141,7 @@ class FakeRuntime:
     reason: str = "a test"
     parallelism: int = 1
     cost: Cost = Cost(10.0, 2.0)
+    sending_ms: float = 0.1
     sessions: list[FakeSession] = field(default_factory=list)
     lines: list[FakeConnection] = field(default_factory=list)
     started: bool = False
@@ -156,6 +157,9 @@ class FakeRuntime:
 
     def measure(self, avatar: Avatar) -> Cost:
         return self.cost
+
+    def measure_sending(self) -> float:
+        return self.sending_ms
 
     def open_session(self, avatar: Avatar) -> Session:
         session = FakeSession(avatar)

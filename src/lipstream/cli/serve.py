@@ -31,7 +31,7 @@ NEEDED = {  # modules, as find_spec knows them, and what brings them
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MEBIBYTE = 1 << 20
-MAX_DRAWING = 8  # processes, unless more are asked for
+MAX_DRAWING = 16  # processes, unless more are asked for
 EPILOG = "Example: lipstream serve --avatar anna=anna.png --avatar ben=ben.mp4"
 
 
@@ -85,6 +85,12 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     "--max-sessions",
     type=click.IntRange(1),
     help="At most so many, however many this machine could hold.",
+)
+@option(
+    "--cores",
+    type=click.IntRange(1),
+    metavar="N",
+    help="This process's share of the machine; default all cores that it may use.",
 )
 @option(
     "--origin",
@@ -235,7 +241,7 @@ def serve(
         given = _open_avatars(avatars, settings)
         motion = MotionConfig(blink, sway, seed)
         with (
-            _engine(backend, musetalk, motion, draw_processes) as engine,
+            _engine(backend, musetalk, motion, settings.cores, draw_processes) as engine,
             logging_to_stderr(log_format),
         ):
             app = create_app(settings, engine, given)
@@ -277,14 +283,18 @@ def _check_data(settings: ServeSettings) -> None:
 
 @contextmanager
 def _engine(
-    name: str, musetalk: MuseTalkConfig, motion: MotionConfig, processes: int | None
+    name: str,
+    musetalk: MuseTalkConfig,
+    motion: MotionConfig,
+    cores: int | None,
+    processes: int | None,
 ) -> Iterator[Engine]:
     from lipstream.engine import Engine
     from lipstream.rendering.registry import open_backend
     from lipstream.server.admission import usable_cores
 
     if processes is None:
-        processes = min(usable_cores(), MAX_DRAWING)
+        processes = min(cores or usable_cores(), MAX_DRAWING)
     live = RuntimeOptions(live=True, pixel_format="i420")
     backend = open_backend(
         name, motion=motion, musetalk=musetalk, runtime=live, processes=processes

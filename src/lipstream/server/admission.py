@@ -1,25 +1,33 @@
-"""How many sessions this machine can hold, by measurement and not by hope.
+"""The number of sessions that this machine can hold, from measured costs.
 
 A session costs what drawing, encoding and sending one frame of its avatar costs, 25 times a second.
-Three things can be full: what draws, the one event loop, and the processor.
+Three things can be full: the lanes that draw, the one event loop, and the processor. For example, a
+frame that takes 4 ms to draw, 2 ms to encode and 1 ms to send takes 0.1 + 0.05 + 0.025 of a core.
+Of 0.85 * 8 cores that leaves room for 38 sessions, of one lane's 0.85 for 8, of the loop's for 34:
+8 are admitted with one lane, 34 with five.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 FPS = 25
-DRAWING = 0.85  # share of the time of each lane that draws that is given away
+DRAWING = 0.85  # share of the time of each drawing lane that is given away
 LOOP = 0.85  # of the event loop's
 PROCESSOR = 0.85  # of all cores'
-SENDING_MS = 2.8  # per frame and session: packets, encryption, sound; research: 7 % of a core
-OVERLOADED = 0.02  # share of late frames at which nobody else is let in
+OVERLOADED = 0.02  # share of late frames at which no more sessions are admitted
 RELIEVED = 0.005  # and below which they are again
 WINDOW_MS = 5_000  # over which the share is taken
 CALM_MS = 10_000  # for which it must stay low
 MIN_WINDOW_UNITS = 25  # units in a window; fewer say nothing
+LAG_EVERY_S = 0.1  # between two samples of the loop's lag
+LAG_DECAY = 0.02  # weight of a sample: the mean follows within 5 s
+MAX_LAG_SAMPLE_MS = 250.0  # a single stall counts for no more
+HARMLESS_LAG_MS = 5.0  # viewers' jitter buffers absorb it
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,56 +37,82 @@ class Cost:
     drawing: float
     encoding: float
 
+    def cheapest(self, other: Cost) -> Cost:
+        """The lower of two measurements: other work on the machine only ever adds to one."""
+        return Cost(min(self.drawing, other.drawing), min(self.encoding, other.encoding))
+
+
+class LoopLag:
+    """How late the event loop wakes its sleepers: an exponentially decaying mean."""
+
+    def __init__(self) -> None:
+        self.ms = 0.0
+
+    def observe(self, late_ms: float) -> None:
+        """One timer came `late_ms` after it was due."""
+        sample = min(max(late_ms, 0.0), MAX_LAG_SAMPLE_MS)
+        self.ms += LAG_DECAY * (sample - self.ms)
+
+    @property
+    def factor(self) -> float:
+        """By how much sending costs more than was measured: 1 while the lag is harmless."""
+        return max(1.0, self.ms / HARMLESS_LAG_MS)
+
+    async def watch(self) -> None:
+        """Sample the running loop until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            self.observe(1000 * (loop.time() - due))
+
 
 class Capacity:
-    """Whether one more fits. Costs are told by the manager, so nothing is counted twice."""
+    """Decides whether one more session fits. Sessions are counted by the manager alone."""
 
     def __init__(
         self, cap: int | None = None, cores: int | None = None, parallelism: int = 1
     ) -> None:
-        """`parallelism`: frames that are drawn side by side."""
-        self._cap = cap
-        self._lanes = parallelism
+        """`cap` lowers what was measured; `parallelism` frames are drawn side by side."""
+        self._cap = math.inf if cap is None else cap
         self._cores = cores or usable_cores()
-        self._typical: Cost | None = None
+        self._parallelism = parallelism
+        self._costs: dict[str, Cost] = {}  # of each avatar
+        self.sending_ms = 0.0  # of the event loop, per unit and viewer
+        self.lag = LoopLag()
         self.overload = Overload()
 
-    def learn(self, cost: Cost) -> None:
-        """An avatar was measured. The dearest one stands for all where there is none yet."""
-        if self._typical is None or cost.drawing > self._typical.drawing:
-            self._typical = cost
+    def learn(self, avatar_id: str, cost: Cost) -> None:
+        """The avatar was measured, for the first time or again."""
+        self._costs[avatar_id] = cost
+
+    def forget(self, avatar_id: str) -> None:
+        """No new session will show the avatar. Does nothing for an unknown one."""
+        self._costs.pop(avatar_id, None)
 
     @property
     def sessions(self) -> int:
-        """Sessions of the dearest avatar that fit; 1 before anything is measured."""
-        if self._typical is None:
-            return min(1, self._cap) if self._cap is not None else 1
-        count = 0
-        while self._fit([self._typical] * (count + 1)) and count < 1000:
-            count += 1
-        return self._capped(max(count, 1))
+        """Sessions of the dearest avatar that fit; 1 before any is measured."""
+        use = max((self._use([cost]) for cost in self._costs.values()), default=1.0)
+        return int(min(max(1, math.floor(1 / max(use, 1e-6) + 1e-9)), self._cap))
 
     def admits(self, present: Iterable[Cost], newcomer: Cost) -> bool:
         """Whether `newcomer` fits beside those present. The first one always does."""
         costs = [*present, newcomer]
-        if self._cap is not None and len(costs) > self._cap:
+        if len(costs) > self._cap:
             return False
-        if len(costs) == 1:
-            return True
-        return not self.overload.raised and self._fit(costs)
+        return len(costs) == 1 or (not self.overload.raised and self._use(costs) <= 1 + 1e-9)
 
-    def _fit(self, costs: list[Cost]) -> bool:
+    def _use(self, costs: list[Cost]) -> float:
+        """The use of whatever is fullest; 1 is all that is given away."""
         drawing = sum(cost.drawing for cost in costs) * FPS / 1000
         encoding = sum(cost.encoding for cost in costs) * FPS / 1000
-        sending = len(costs) * SENDING_MS * FPS / 1000
-        return (
-            drawing <= DRAWING * self._lanes
-            and sending <= LOOP
-            and drawing + encoding + sending <= PROCESSOR * self._cores
+        sending = len(costs) * self.sending_ms * self.lag.factor * FPS / 1000
+        return max(
+            drawing / (DRAWING * self._parallelism),
+            sending / LOOP,
+            (drawing + encoding + sending) / (PROCESSOR * self._cores),
         )
-
-    def _capped(self, count: int) -> int:
-        return count if self._cap is None else min(count, self._cap)
 
 
 class Overload:

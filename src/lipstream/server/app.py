@@ -59,20 +59,29 @@ def create_app(
         assert engine is not None, "an engine or a runtime is needed"
         runtime = LiveMediaRuntime(engine, settings)
     clock = clock or MonotonicClock()
-    metrics, capacity = Metrics(), Capacity(settings.max_sessions, parallelism=runtime.parallelism)
+    metrics = Metrics()
+    capacity = Capacity(settings.max_sessions, settings.cores, runtime.parallelism)
     manager = SessionManager(settings, runtime, capacity, metrics, clock)
-    store = AvatarStore(settings, runtime, capacity, metrics)
+
+    def calm() -> bool:
+        return len(manager) <= 1 and not capacity.overload.raised
+
+    store = AvatarStore(settings, runtime, capacity, metrics, clock, calm)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime.start()
-        watch = asyncio.create_task(manager.watch(), name="manager")
+        tasks = [asyncio.create_task(manager.watch(), name="manager")]
         try:
+            capacity.sending_ms = await asyncio.to_thread(runtime.measure_sending)
             await store.open(avatars or {})
+            for background in (capacity.lag.watch(), store.remeasure()):
+                tasks.append(asyncio.create_task(background))
             yield
         finally:
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await manager.close_all("stopped")
             await store.close()
             await runtime.close()

@@ -11,11 +11,12 @@ import numpy as np
 from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session
 from lipstream.media.audio import AudioChunk
-from lipstream.server.admission import Cost
+from lipstream.server.admission import Cost, usable_cores
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import FRAME_TICKS, nvenc_works, open_video_encoder
 from lipstream.server.rtc.ice_servers import ice_links
 from lipstream.server.rtc.media_sender import MediaWorkers
+from lipstream.server.rtc.sending_cost import sending_ms
 from lipstream.server.rtc.settings import TransportSettings
 from lipstream.timeline import SAMPLE_RATE
 
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver
     from lipstream.server.settings import ServeSettings
 
+MAX_VIDEO_THREADS = 64
 MEASURED_S = 2  # of speech
-MEASURING_S = 3.0  # a backend that takes longer for it cannot talk live anyway
-UNMEASURED = 5  # frames at the start, in which caches are filled
+MAX_MEASURING_S = 3.0  # a backend that takes longer for it cannot talk live anyway
+WARM_UP = 5  # frames at the start, in which caches are filled
 
 
 class LiveMediaRuntime:
@@ -43,7 +45,7 @@ class LiveMediaRuntime:
         self.parallelism = engine.backend.parallelism
         self._engine = engine
         self._scheduler = Scheduler(engine)
-        self._workers = MediaWorkers()
+        self._workers = MediaWorkers(min(settings.cores or usable_cores(), MAX_VIDEO_THREADS))
         self._transport = TransportSettings(
             ice_servers=(*settings.stun_urls, *settings.turn_urls),
             turn_secret=settings.turn_secret,
@@ -62,21 +64,24 @@ class LiveMediaRuntime:
 
     def measure(self, avatar: Avatar) -> Cost:
         stream = self._engine.open_stream(avatar)
-        segments = [*stream.push(_babble()), *stream.end()]
+        segments = [*stream.push(_syllables()), *stream.end()]
         spent: list[float] = []
         pictures: list[Picture] = []
         batch, parallelism = self._engine.backend.batch, self._engine.backend.parallelism
-        enough = time.perf_counter() + MEASURING_S
+        deadline = time.perf_counter() + MAX_MEASURING_S
         for start in range(0, len(segments), batch):
             chosen = segments[start : start + batch]
             before = time.perf_counter()
             frames = self._engine.render(chosen)
             spent.append(1000 * (time.perf_counter() - before) * parallelism / len(frames))
             pictures += [frame.frame for frame in frames[:1]]
-            if time.perf_counter() > enough:
+            if time.perf_counter() > deadline:
                 break
-        drawing = _usual(spent)
+        drawing = _lower_quartile(spent)
         return Cost(drawing, self._encoding_ms(pictures))
+
+    def measure_sending(self) -> float:
+        return sending_ms(self._transport.bitrate)
 
     def open_session(self, avatar: Avatar) -> Session:
         return Session(avatar, self._scheduler)
@@ -114,16 +119,16 @@ class LiveMediaRuntime:
             before = time.perf_counter()
             encoder.encode(picture, index * FRAME_TICKS)
             spent.append(1000 * (time.perf_counter() - before))
-        return _usual(spent)
+        return _lower_quartile(spent)
 
 
-def _usual(spent: Sequence[float]) -> float:
-    """The lower quartile: what it takes when nothing else runs in between."""
-    rest = sorted(spent[UNMEASURED:] or spent)
+def _lower_quartile(spent: Sequence[float]) -> float:
+    """Robust against other work, which only ever adds to a measurement."""
+    rest = sorted(spent[WARM_UP:] or spent)
     return rest[len(rest) // 4]
 
 
-def _babble() -> AudioChunk:
+def _syllables() -> AudioChunk:
     """Noise in syllables, so that mouths move."""
     times = np.arange(MEASURED_S * SAMPLE_RATE) / SAMPLE_RATE
     noise = np.random.default_rng(0).normal(0, 0.1, len(times))

@@ -40,6 +40,7 @@ class ServeSettings:
     token: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()  # of pages elsewhere that may use this server
     max_sessions: int | None = None  # a cap on what was measured
+    cores: int | None = None  # this process's share of the machine; None: all it may use
     max_side: int = 768  # pixels; larger uploads are shrunk once
     max_avatars: int = 32  # uploaded ones
     avatar_space: int = 1024 * MEBIBYTE  # bytes of uploaded avatars together

@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import FaceError
 from lipstream.progress import Progress
+from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings, UploadLimits
 from tests.avatar.scenes import write_clip
 from tests.fakes import blank_avatar
@@ -295,3 +296,69 @@ def test_the_first_picture_of_a_large_avatar_is_small() -> None:
         assert Pillow.open(io.BytesIO(picture.content)).size == (480, 240)
 
     run_client(test, avatars={"wide": blank_avatar(1_000, 500)})
+
+
+class SlowWhileWatched(FakeRuntime):
+    """Measures ten times the cost while sessions are drawn."""
+
+    def measure(self, avatar: Avatar) -> Cost:
+        busy = sum(not session.closed for session in self.sessions) > 1
+        return Cost(100.0, 2.0) if busy else Cost(10.0, 2.0)
+
+
+def test_a_cost_measured_under_load_is_measured_again_when_calm() -> None:
+    async def test(client: AppClient) -> None:
+        async def limit() -> int:
+            return int((await client.http.get("/v1/config")).json()["max_sessions"])
+
+        at_rest = await limit()
+        made = [await client.open() for _ in range(2)]
+        await prepared(client, await client.http.post("/v1/avatars", files=FACE))
+        assert await limit() == 1 < at_rest
+        await client.http.delete(f"/v1/sessions/{made[0]['id']}")
+        entry = client.app.state.store.list()[-1]
+        await client.pass_time(6)
+        await until(lambda: not entry.inflated)
+        assert await limit() == at_rest
+
+    settings = ServeSettings(rate=0, connect_timeout_s=600, cores=8)
+    run_client(test, settings, runtime=SlowWhileWatched())
+
+
+def test_the_cost_of_a_deleted_avatar_is_forgotten() -> None:
+    class Dear(FakeRuntime):
+        def measure(self, avatar: Avatar) -> Cost:
+            return Cost(100.0, 2.0) if avatar.size == (256, 256) else self.cost
+
+    async def test(client: AppClient) -> None:
+        async def limit() -> int:
+            return int((await client.http.get("/v1/config")).json()["max_sessions"])
+
+        before = await limit()
+        shown = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
+        assert await limit() == 1 < before
+        await client.http.delete(f"/v1/avatars/{shown['id']}")
+        assert await limit() == before
+
+    run_client(test, ServeSettings(rate=0, cores=8), runtime=Dear())
+
+
+def test_a_kept_avatar_whose_preparation_fails_keeps_nothing_from_starting(tmp_path: Path) -> None:
+    async def upload(client: AppClient) -> None:
+        await prepared(client, await client.http.post("/v1/avatars", files=FACE))
+
+    class Broken(FakeRuntime):
+        def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+            if avatar.size == (256, 256):
+                raise RuntimeError("a worker process failed")
+            return avatar
+
+    async def again(client: AppClient) -> None:
+        kept = (await client.http.get("/v1/avatars")).json()["avatars"][1]
+        assert kept["status"] == "failed" and "server's log" in kept["reason"]
+        assert (await client.http.get("/readyz")).status_code == 200
+        await client.open()
+
+    settings = ServeSettings(rate=0, data=tmp_path)
+    run_client(upload, settings)
+    run_client(again, settings, runtime=Broken())

@@ -1,7 +1,7 @@
 """The avatars: those given on the command line, and those users upload.
 
-An upload is prepared in the background, one at a time. Who deletes an avatar in use takes it off
-the store: sessions that show it go on, new ones cannot have it.
+Uploads are prepared in the background, one at a time. Sessions that show an avatar go on when it is
+deleted; new ones cannot have it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import logging
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +26,7 @@ from lipstream.server.schemas import AvatarInfo, Report
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.live.clock import Clock
     from lipstream.server.admission import Capacity, Cost
     from lipstream.server.interfaces import MediaRuntime
     from lipstream.server.metrics import Metrics
@@ -35,8 +36,9 @@ AVATAR, LABEL = "avatar", "label.json"  # in the folder of each upload
 NAME_LENGTH = 64
 POSTER_SIDE = 480  # pixels
 POSTER_QUALITY = 88
-QUEUED = 4  # uploads that wait for their turn
+MAX_QUEUED = 4  # uploads that wait for their turn
 MEASURED = 0.6  # of the progress bar: measuring the face; the rest is the backend's
+REMEASURE_MS = 5_000  # between two looks for a calm moment
 FAULT = "it could not be prepared because of a bug in lipstream; see the server's log."
 
 log = logging.getLogger("lipstream.server")
@@ -54,6 +56,7 @@ class AvatarEntry:
     reason: str | None = None
     avatar: Avatar | None = None
     cost: Cost | None = None
+    inflated: bool = False  # its cost was measured while sessions were drawn too
     poster: bytes = b""  # JPEG
     size: int = 0  # bytes on the disk
     task: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -81,11 +84,19 @@ class AvatarStore:
     """All avatars of one server. Used on the event loop; the work is done elsewhere."""
 
     def __init__(
-        self, settings: ServeSettings, runtime: MediaRuntime, capacity: Capacity, metrics: Metrics
+        self,
+        settings: ServeSettings,
+        runtime: MediaRuntime,
+        capacity: Capacity,
+        metrics: Metrics,
+        clock: Clock,
+        calm: Callable[[], bool],
     ) -> None:
+        """`calm` says whether so little is drawn that costs can be measured."""
         self._settings, self._runtime = settings, runtime
         self._capacity, self._metrics = capacity, metrics
-        self._exhibits: dict[str, AvatarEntry] = {}
+        self._clock, self._calm = clock, calm
+        self._entries: dict[str, AvatarEntry] = {}
         self._turn = asyncio.Lock()
         self._folder: Path | None = None
 
@@ -97,29 +108,41 @@ class AvatarStore:
             self._folder = self._settings.data
             await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         for name, avatar in given.items():
-            entry = self._exhibits[name] = AvatarEntry(name, name, given=True)
+            entry = self._entries[name] = AvatarEntry(name, name, given=True)
             await self._show(entry, avatar)
-        for folder in await asyncio.to_thread(lambda: sorted(self._place.iterdir())):
+        for folder in await asyncio.to_thread(lambda: sorted(self._root.iterdir())):
             if (folder / LABEL).is_file():
                 await self._resume(folder)
 
     async def close(self) -> None:
         """Stop preparing; forget everything that is not kept."""
-        tasks = [entry.task for entry in self._exhibits.values() if entry.task is not None]
+        tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._exhibits.clear()
+        self._entries.clear()
         if self._settings.data is None and self._folder is not None:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
+    async def remeasure(self) -> None:
+        """Measure inflated costs again whenever it is calm, until cancelled."""
+        while True:
+            await self._clock.sleep_until(self._clock.now_ms() + REMEASURE_MS)
+            for entry in list(self._entries.values()):
+                if entry.inflated and entry.avatar is not None and self._calm():
+                    try:
+                        async with self._turn:
+                            await self._measure(entry, entry.avatar)
+                    except Exception as error:  # the cost known so far still stands
+                        log.warning("avatar could not be measured again", exc_info=error)
+
     def list(self) -> list[AvatarEntry]:
         """All of them, the given ones first, then as they came."""
-        return list(self._exhibits.values())
+        return list(self._entries.values())
 
     def find(self, avatar_id: str) -> AvatarEntry:
         """The avatar of this id, however far it is; ApiError 404."""
-        entry = self._exhibits.get(avatar_id)
+        entry = self._entries.get(avatar_id)
         if entry is None:
             raise ApiError(404, "there is no such avatar; GET /v1/avatars lists those there are.")
         return entry
@@ -137,12 +160,12 @@ class AvatarStore:
         """Take an upload and begin to prepare it. Refusals: 400, 413, 409 when there is no room."""
         with discarded_on_error(upload):
             self._check_room()
-            await run_isolated(self._order("probe", upload), upload.folder)
+            await run_isolated(self._job("probe", upload), upload.folder)
             self._check_room()  # others may have come meanwhile
             name = " ".join(upload.fields.get("name", "").split()) or upload.path.stem
             printable = "".join(letter for letter in name if letter.isprintable())
             entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], given=False)
-            self._exhibits[entry.id] = entry
+            self._entries[entry.id] = entry
             entry.task = asyncio.create_task(
                 self._prepare(entry, upload), name=f"avatar {entry.id[:8]}"
             )
@@ -150,37 +173,42 @@ class AvatarStore:
             return entry
 
     async def remove(self, avatar_id: str) -> None:
-        """Take it off the store and delete its files. ApiError 404, and 409 when it was given."""
+        """Delete it and its files. ApiError 404, and 409 when it was given."""
         entry = self.find(avatar_id)
         if entry.given:
             raise ApiError(409, "this avatar was given on the command line and stays.")
-        del self._exhibits[entry.id]
+        del self._entries[entry.id]
+        self._capacity.forget(entry.id)
         if entry.task is not None:
             entry.task.cancel()
             await asyncio.gather(entry.task, return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, self._place / entry.id, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._root / entry.id, ignore_errors=True)
 
     @property
-    def _place(self) -> Path:
+    def _root(self) -> Path:
         assert self._folder is not None, "the store is not open"
         return self._folder
 
     def _check_room(self) -> None:
-        own = [entry for entry in self._exhibits.values() if not entry.given]
+        own = [entry for entry in self._entries.values() if not entry.given]
         if len(own) >= self._settings.max_avatars:
-            raise ApiError(409, "the store is full; delete an avatar first.", "avatar_limit")
+            raise ApiError(
+                409,
+                f"there are {len(own)} uploaded avatars already; delete one first.",
+                "avatar_limit",
+            )
         if sum(entry.size for entry in own) >= self._settings.avatar_space:
             raise ApiError(
                 409, "the avatars take too much space; delete one first.", "avatar_limit"
             )
-        if sum(entry.status == "preparing" for entry in own) > QUEUED:
+        if sum(entry.status == "preparing" for entry in own) > MAX_QUEUED:
             raise ApiError(
                 503,
                 "too many avatars wait to be prepared; try later.",
                 headers={"Retry-After": "20"},
             )
 
-    def _order(self, work: Literal["probe", "avatar"], upload: Upload) -> DecodeJob:
+    def _job(self, work: Literal["probe", "avatar"], upload: Upload) -> DecodeJob:
         settings = self._settings
         return DecodeJob(work, upload.path.name, AVATAR, settings.uploads, settings.max_side)
 
@@ -191,39 +219,40 @@ class AvatarStore:
             async with self._turn:
                 entry.progress = 0.0
                 await run_isolated(
-                    self._order("avatar", upload), upload.folder, self._bar(entry, 0, MEASURED)
+                    self._job("avatar", upload), upload.folder, _PartialProgress(entry, 0, MEASURED)
                 )
                 await asyncio.to_thread(self._store, entry, upload)
-                avatar = await asyncio.to_thread(load_avatar, self._place / entry.id / AVATAR)
+                avatar = await asyncio.to_thread(load_avatar, self._root / entry.id / AVATAR)
                 await self._show(entry, avatar)
             outcome = "ready"
-        except (ApiError, LipstreamError) as error:
-            entry.reason = str(error.detail if isinstance(error, ApiError) else error)
-        except OSError as error:
-            entry.reason = f"its files could not be kept: {error.strerror or error}."
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
-        except Exception:
-            entry.reason = FAULT
-            log.exception("avatar could not be prepared", extra={"avatar": entry.id[:8]})
+        except Exception as error:
+            _fail(entry, error)
         finally:
             entry.task = None
             if outcome == "failed":
-                entry.status = "failed"
-                shutil.rmtree(self._place / entry.id, ignore_errors=True)
+                shutil.rmtree(self._root / entry.id, ignore_errors=True)
             self._metrics.avatars.labels(outcome).inc()
-            told = {"avatar": entry.id[:8], "outcome": outcome, "reason": entry.reason}
-            log.info("avatar prepared", extra=told)
+            log.info("avatar prepared", extra={"avatar": entry.id[:8], "outcome": outcome})
 
     async def _show(self, entry: AvatarEntry, avatar: Avatar) -> None:
         """Let the backend do its part, measure what a frame costs, and be ready."""
-        bar = self._bar(entry, MEASURED, 1.0)
+        bar = _PartialProgress(entry, MEASURED, 1.0)
         entry.avatar = await asyncio.to_thread(self._runtime.prepare, avatar, bar)
-        entry.cost = await asyncio.to_thread(self._runtime.measure, entry.avatar)
+        await self._measure(entry, entry.avatar)
         entry.poster = await asyncio.to_thread(poster, entry.avatar)
-        self._capacity.learn(entry.cost)
         entry.status = "ready"
+
+    async def _measure(self, entry: AvatarEntry, avatar: Avatar) -> None:
+        """Measure what a frame costs. Of two measurements the lower counts."""
+        calm = self._calm()
+        cost = await asyncio.to_thread(self._runtime.measure, avatar)
+        entry.cost = cost if entry.cost is None else entry.cost.cheapest(cost)
+        entry.inflated = not (calm and self._calm())
+        if self._entries.get(entry.id) is entry:
+            self._capacity.learn(entry.id, entry.cost)
 
     async def _resume(self, folder: Path) -> None:
         """An avatar kept from an earlier run; one that cannot be used is shown with its reason."""
@@ -233,28 +262,25 @@ class AvatarStore:
         except (OSError, ValueError, KeyError, TypeError):
             log.warning("not an avatar of ours", extra={"folder": folder.name})
             return
-        if entry.id in self._exhibits:
+        if entry.id in self._entries:
             return
-        self._exhibits[entry.id] = entry
+        self._entries[entry.id] = entry
         try:
             entry.size = await asyncio.to_thread(_bytes_in, folder)
             await self._show(entry, await asyncio.to_thread(load_avatar, folder / AVATAR))
-        except LipstreamError as error:
-            entry.status, entry.reason = "failed", str(error)
+        except Exception as error:  # one bad avatar must not keep the others from being served
+            _fail(entry, error)
 
     def _store(self, entry: AvatarEntry, upload: Upload) -> None:
-        """From the folder of the upload to the place of its own."""
-        place = self._place / entry.id
-        place.mkdir()
-        shutil.move(upload.folder / AVATAR, place / AVATAR)
-        (place / LABEL).write_text(json.dumps({"name": entry.name}), "utf-8")
-        entry.size = _bytes_in(place)
-
-    def _bar(self, entry: AvatarEntry, start: float, end: float) -> _Bar:
-        return _Bar(entry, start, end)
+        """Move it from the folder of the upload to its own."""
+        folder = self._root / entry.id
+        folder.mkdir()
+        shutil.move(upload.folder / AVATAR, folder / AVATAR)
+        (folder / LABEL).write_text(json.dumps({"name": entry.name}), "utf-8")
+        entry.size = _bytes_in(folder)
 
 
-class _Bar:
+class _PartialProgress:
     """A part of the way from 0 to 1. A clip's length is not known before it is measured."""
 
     def __init__(self, entry: AvatarEntry, start: float, end: float) -> None:
@@ -263,6 +289,21 @@ class _Bar:
     def __call__(self, done: int, total: int | None) -> None:
         share = done / total if total else done / (done + 100)
         self._entry.progress = self._start + (self._end - self._start) * min(share, 1.0)
+
+
+def _fail(entry: AvatarEntry, error: Exception) -> None:
+    """Say in the entry, and for faults in the log, why it cannot be used."""
+    entry.status = "failed"
+    if isinstance(error, ApiError):
+        entry.reason = str(error.detail)
+    elif isinstance(error, LipstreamError):
+        entry.reason = str(error)
+    elif isinstance(error, OSError):
+        entry.reason = f"its files could not be read or kept: {error.strerror or error}."
+    else:
+        entry.reason = FAULT
+    extra = {"avatar": entry.id[:8], "reason": entry.reason}
+    log.warning("avatar failed", extra=extra, exc_info=error if entry.reason == FAULT else None)
 
 
 def poster(avatar: Avatar) -> bytes:
