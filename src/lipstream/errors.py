@@ -6,7 +6,7 @@
     │   ├── AudioError       no audio in it, cut short, not finite, ...
     │   ├── PictureError     a picture or a clip that cannot be read, is too large, ...
     │   ├── FaceError        no face, face too small, turned away, ...
-    │   ├── ArchiveError     a prepared avatar folder that is damaged or of another version
+    │   ├── ArchiveError     an .avatar file that is damaged or of another version
     │   └── CheckpointError  a network's weights that are damaged or not what they should be
     ├── BufferFullError  more speech than a session may hold; wait until some was played
     ├── OutputError      the result cannot be written: folder, permission, disk full
@@ -43,7 +43,7 @@ class FaceError(InputError):
 
 
 class ArchiveError(InputError):
-    """A prepared avatar folder that is damaged or of another version."""
+    """An .avatar file that is damaged or of another version."""
 
 
 class CheckpointError(InputError):
@@ -60,3 +60,8 @@ class OutputError(LipstreamError):
 
 class MissingError(LipstreamError):
     """Something lipstream needs is not installed."""
+
+
+def reason_of(error: Exception) -> str:
+    """The system's words for a failed call, as a part of a sentence."""
+    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -10,12 +10,11 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, Mp4Config
 from lipstream.engine import Engine, open_engine
-from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
 from lipstream.media.image import TimedFrame
 from lipstream.media.mp4_writer import Mp4Writer
-from lipstream.media.output_path import checked_target
+from lipstream.media.output_path import check_not_input, checked_target
 from lipstream.progress import Progress
 from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.stream import Segment
@@ -46,12 +45,12 @@ def render_file(
 ) -> Rendering:
     """Write `out` (mp4): the person of `avatar` says `audio`.
 
-    `avatar` is a picture, a clip, a prepared folder or an `Avatar`; `audio` any file with sound.
+    `avatar` is a picture, a clip, an .avatar file or an `Avatar`; `audio` any file with sound.
     The video has exactly floor(seconds * fps) frames, at least one, and the whole sound. Memory
     does not grow with its length. `out` appears only when it is complete. Raises `LipstreamError`s.
     """
     audio, target = Path(audio), checked_target(Path(out))
-    _refuse_overwriting(target, audio, avatar)
+    check_not_input(target, audio, *([] if isinstance(avatar, Avatar) else [Path(avatar)]))
     with open_audio(audio) as sound:
         if not isinstance(avatar, Avatar):
             avatar = open_avatar(avatar, avatar_config, on_avatar)
@@ -109,18 +108,3 @@ def _grouped(engine: Engine, segments: list[Segment]) -> Iterator[list[Segment]]
             group = []
     if group:
         yield group
-
-
-def _refuse_overwriting(target: Path, audio: Path, avatar: Avatar | str | Path) -> None:
-    sources = [audio] if isinstance(avatar, Avatar) else [audio, Path(avatar)]
-    for source in sources:
-        if _same_file(target, source):
-            raise OptionError(f"{target} is also an input; give the output another name.")
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    """False too where one of them is not there or has an impossible name."""
-    try:
-        return one.samefile(other)
-    except (OSError, ValueError):
-        return False

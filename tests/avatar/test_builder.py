@@ -188,11 +188,11 @@ def test_text_is_refused(tmp_path: Path, name: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_open_takes_a_picture_or_a_prepared_folder(portrait_path: Path, tmp_path: Path) -> None:
+def test_open_takes_a_picture_or_a_prepared_file(portrait_path: Path, tmp_path: Path) -> None:
     built = open_avatar(portrait_path, CONFIG)
-    save_avatar(built, tmp_path / "anna")
-    assert open_avatar(tmp_path / "anna", CONFIG).digest == built.digest
-    with pytest.raises(ArchiveError, match="not a prepared avatar"):
+    save_avatar(built, tmp_path / "anna.avatar")
+    assert open_avatar(tmp_path / "anna.avatar", CONFIG).digest == built.digest
+    with pytest.raises(ArchiveError, match="is a folder"):
         open_avatar(tmp_path, CONFIG)
     with pytest.raises(PictureError, match="does not exist"):
         open_avatar(tmp_path / "nobody", CONFIG)

@@ -154,7 +154,7 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
 def test_missing_files_and_folders_are_named(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="does not exist"):
         read_picture(tmp_path / "nobody.png", CONFIG)
-    with pytest.raises(PictureError, match="is not a file"):
+    with pytest.raises(PictureError, match="is a folder"):
         read_picture(tmp_path, CONFIG)
 
 

@@ -23,11 +23,15 @@ Bars = Callable[[], "Iterator[Callable[[str], Callable[[int, int | None], None]]
 
 
 @pytest.fixture(autouse=True)
-def hangups_count() -> Iterator[None]:
-    """Whoever starts the tests may ignore hangups, as nohup does; here they shall be heard."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def signals_end_the_work() -> Iterator[None]:
+    """Background jobs begin with SIGINT ignored, and under nohup SIGHUP; children inherit that."""
+    before = {
+        signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     yield
-    signal.signal(signal.SIGHUP, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def ringing(number: signal.Signals, label: str, count: int) -> Bars:
@@ -78,10 +82,10 @@ def test_an_interrupted_preparation_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     number: signal.Signals,
 ) -> None:
-    program.done("prepare", portrait, "-o", "anna")
+    program.done("prepare", portrait, "-o", "anna.avatar")
     monkeypatch.setattr("lipstream.cli.prepare.progress_bars", ringing(number, "measuring", 4))
-    for folder in ("anna", "berta"):
-        told = program.refused("prepare", clip, "-o", folder)
+    for target in ("anna.avatar", "berta.avatar"):
+        told = program.refused("prepare", clip, "-o", target)
         assert told == "interrupted."
 
 

@@ -48,10 +48,10 @@ def test_what_was_prepared_is_kept_and_used(
     program: Program, models: Path, portrait: Path, speech: Path
 ) -> None:
     musetalk = ("--backend", "musetalk", "--models", models, "--device", "cpu")
-    program.done("prepare", portrait, "-o", "anna", *musetalk)
-    latents = load_avatar(Path("anna"))["face_latent"]
+    program.done("prepare", portrait, "-o", "anna.avatar", *musetalk)
+    latents = load_avatar(Path("anna.avatar"))["face_latent"]
     assert isinstance(latents, np.ndarray) and latents.shape == (1, 8, 32, 32)
-    program.done(*call(models, "anna", speech))
+    program.done(*call(models, "anna.avatar", speech))
 
 
 def test_auto_says_why_it_is_the_puppet(

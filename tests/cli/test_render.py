@@ -30,12 +30,12 @@ def rate_of(path: str) -> Fraction:
     return rate
 
 
-@pytest.mark.parametrize("kind", ["picture", "clip", "folder"])
+@pytest.mark.parametrize("kind", ["picture", "clip", "prepared"])
 def test_whatever_shows_a_face_talks(
     program: Program, portrait: Path, clip: Path, speech: Path, kind: str
 ) -> None:
-    avatar = {"picture": portrait, "clip": clip, "folder": Path("anna")}[kind]
-    if kind == "folder":
+    avatar = {"picture": portrait, "clip": clip, "prepared": Path("anna.avatar")}[kind]
+    if kind == "prepared":
         program.done("prepare", portrait, "-o", avatar)
     done = program.done("render", "--avatar", avatar, "--audio", speech, "-o", "out.mp4")
     target = program.folder / "out.mp4"

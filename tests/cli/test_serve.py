@@ -75,7 +75,7 @@ def serving(*arguments: str | Path) -> Iterator[Serving]:
         (["--avatar", "a/b=x.png"], "--avatar: 'a/b=x.png' names no avatar; write NAME=PATH .*", 2),
         (["--avatar", "="], "--avatar: '=' names no avatar.*", 2),
         (["--avatar", "a=x.png", "--avatar", "a=y"], "--avatar: 'a' is given twice; choose .*", 2),
-        (["--avatar", "a=nobody.png"], "nobody.png does not exist; check the path.", 1),
+        (["--avatar", "a=nobody.png"], "nobody.png does not exist; check the name.", 1),
         (["--origin", "*"], "--origin: '\\*' is no origin; write https://example.org.", 2),
         (["--turn-url", "turn:a"], "--turn-url needs --turn-secret.*", 2),
         (["--port", "65536"], "--port: 65536 is not in the range .*", 2),
@@ -202,5 +202,5 @@ def until_ms(server: Serving, session_id: str) -> None:
 
 def test_what_it_says_is_one_sentence(program: Program) -> None:
     outcome = program.call("serve", "--avatar", "nobody.png", "--backend", "puppet", "--port", "0")
-    assert outcome.status == 1 and told(outcome.err) == "nobody.png does not exist; check the path."
+    assert outcome.status == 1 and told(outcome.err) == "nobody.png does not exist; check the name."
     assert os.listdir() == []

@@ -28,7 +28,7 @@ NAMES = ("render", "--avatar", "a.png", "--audio", "a.wav", "-o", "out.mp4")
         (NAMES[:3], "--audio is missing; give it, set LIPSTREAM_AUDIO, or see `l.* --help`."),
         (NAMES[:5], "--out is missing; give it, set LIPSTREAM_OUT, or see `lip.* render --help`."),
         (("prepare",), "SOURCE is missing; name it, or see `lipstream prepare --help`."),
-        (("prepare", "x"), "--out is missing; give it, set LIPSTREAM_AVATAR_DIR, or see .*"),
+        (("prepare", "x"), "--out is missing; give it, set LIPSTREAM_AVATAR_OUT, or see .*"),
         ((*NAMES, "--seed", "x"), "--seed: 'x' is not a valid integer; see `lipstream render .*"),
     ],
 )

@@ -126,8 +126,8 @@ def test_the_same_content_is_prepared_once_wherever_it_lies(
     copy.write_bytes(PORTRAIT.read_bytes())
     avatar = puppet.preprocess_avatar(PORTRAIT)
     assert puppet.preprocess_avatar(copy) is avatar
-    save_avatar(avatar, tmp_path / "kept")
-    assert puppet.preprocess_avatar(tmp_path / "kept") is avatar
+    save_avatar(avatar, tmp_path / "kept.avatar")
+    assert puppet.preprocess_avatar(tmp_path / "kept.avatar") is avatar
     copy.write_bytes((EXAMPLES / "portrait_closed.png").read_bytes())
     assert puppet.preprocess_avatar(copy) is not avatar
 

@@ -68,7 +68,7 @@ class Avatar:
     moving: bool  # made from a clip
     digest: str  # SHA-256 of the source file and of what decides how it is prepared, hex
     report: QualityReport = field(repr=False)
-    # What a backend prepared beforehand, by the backend's name; kept in the avatar's folder.
+    # What a backend prepared beforehand, by the backend's name; kept in the avatar's file.
     extras: Mapping[str, Arrays] = field(default_factory=dict, repr=False)
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +15,12 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
 from lipstream.avatar.face.tracker import FaceTracker
-from lipstream.avatar.picture import SUFFIXES, check_file, is_picture, read_picture
+from lipstream.avatar.picture import SUFFIXES, is_picture, read_picture
 from lipstream.avatar.quality import refuse_unusable, shows_mouth, survey
-from lipstream.avatar.storage import load_avatar
+from lipstream.avatar.storage import is_avatar, load_avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
+from lipstream.media.input_path import opened
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
@@ -42,9 +42,9 @@ JPEG = (
 def open_avatar(
     path: str | Path, config: AvatarConfig | None = None, progress: Progress | None = None
 ) -> Avatar:
-    """A prepared avatar's folder is loaded, a picture or a clip is prepared."""
+    """Load an .avatar file; prepare a picture or a clip."""
     path = Path(path)
-    return load_avatar(path) if os.path.isdir(path) else build_avatar(path, config, progress)
+    return load_avatar(path) if is_avatar(path) else build_avatar(path, config, progress)
 
 
 def build_avatar(
@@ -55,7 +55,8 @@ def build_avatar(
     `PictureError` when the file cannot be read, `FaceError` when it shows no face that can talk.
     """
     path, config = Path(path), config or AvatarConfig()
-    check_file(path)
+    with opened(path, PictureError):
+        pass
     if is_picture(path) or path.suffix.lower() in SUFFIXES:
         avatar = _from_picture(path, read_picture(path, config), config)
         if progress is not None:

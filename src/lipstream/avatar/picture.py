@@ -13,6 +13,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from lipstream.errors import PictureError
+from lipstream.media.input_path import opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,24 +30,6 @@ METADATA_DAMAGE = (KeyError, TypeError, ValueError, SyntaxError, struct.error)
 MIN_SIDE = 32  # pixels; no face fits into less
 
 _warning_filters = threading.Lock()  # they belong to the process
-
-
-def check_file(path: Path) -> None:
-    """`PictureError` when `path` is missing, a folder, empty or not allowed to be read."""
-    try:
-        path.stat()
-        # A pipe is neither: opening one would wait for whoever writes to it.
-        if not path.is_file():
-            raise PictureError(f"{path} is not a file; give a picture or a video clip.")
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise PictureError(f"{path} does not exist; check the path.") from None
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise PictureError(f"{path} cannot be opened: {reason}; check the path.") from error
-    if empty:
-        raise PictureError(f"{path} is empty; give a picture or a video clip.")
 
 
 def is_picture(path: Path) -> bool:
@@ -67,11 +50,11 @@ def read_picture(path: Path, config: AvatarConfig) -> Image:
     an animation. `PictureError` when it cannot be read, is cut short or has more than
     `config.max_pixels` pixels, which its header tells before anything is decoded.
     """
-    check_file(path)
     try:
-        with _quiet(), Pillow.open(path, formats=FORMATS) as opened:
-            _check_size(path, opened.size, config)
-            flat = _flatten(_upright(opened), config.background)
+        with opened(path, PictureError) as file, _quiet():
+            with Pillow.open(file, formats=FORMATS) as picture:
+                _check_size(path, picture.size, config)
+                flat = _flatten(_upright(picture), config.background)
     except UnidentifiedImageError as error:
         raise PictureError(
             f"{path} is not a picture that can be read; give a {NAMES} file."

@@ -1,12 +1,16 @@
-"""A prepared avatar as a folder: saved whole or not at all, loaded exactly or refused.
+"""A prepared avatar as one file: saved whole or not at all, loaded exactly or refused.
 
-    avatar.json         format, digest, report, shots, and the SHA-256 of every file and of itself
-    landmarks.npz       points (frames, 468, 2) float32, NaN where no face was found
-    frames/000000.png   a picture's frame, lossless
-    frames/000000.jpg   a clip's frames, the very bytes the avatar holds
-    extras/NAME.npz     arrays that the backend NAME prepared beforehand; often none
+An .avatar file is a zip archive whose entries are stored uncompressed:
 
-Nothing in the folder is executed: the arrays are read without pickle.
+    manifest.json        format, digest, report, shots, and size and SHA-256 of every other entry
+    landmarks.npy        (frames, 468, 2) float32, NaN where no face was found
+    frames/000000.png    a picture's frame, lossless
+    frames/000000.jpg    a clip's frames, the very bytes the avatar holds
+    musetalk/mask.npy    an array that the backend `musetalk` prepared; often none
+
+Nothing is unpacked to the disk, and nothing in the file is executed: arrays are read without
+pickle. The archive's directory is checked before an entry is read: its entries are those of the
+manifest, have the sizes named there and together are no larger than the file.
 """
 
 from __future__ import annotations
@@ -14,7 +18,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,98 +30,100 @@ import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from lipstream.avatar.atomic_folder import (
-    EXTRA,
-    EXTRAS,
-    FORMAT,
-    FRAMES,
-    INDEX,
-    INDEX_LIMIT,
-    LANDMARKS,
-    replaced,
-)
+from lipstream.avatar.archive import FORMAT, KINDS, MANIFEST, VERSION, Archive
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.avatar.face.landmarks import POINTS
-from lipstream.errors import ArchiveError
+from lipstream.errors import ArchiveError, OutputError, reason_of
+from lipstream.media.input_path import opened
+from lipstream.media.output_path import replacing
+from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Arrays
+    from numpy.typing import NDArray
+
     from lipstream.media.image import Floats, Image
 
-VERSION = 1
-AGAIN = "prepare the avatar again with 'lipstream prepare'"
+SUFFIX = ".avatar"
+LANDMARKS = "landmarks.npy"
+ARRAY = re.compile(r"([a-z][a-z0-9_]{0,31})/([a-z][a-z0-9_]{0,31})\.npy")
+MAX_PIXELS = 100_000_000  # of one frame
 
 
-def save_avatar(avatar: Avatar, folder: str | Path) -> None:
-    """Write the avatar; an older avatar in `folder` is replaced once the new one is complete.
+def is_avatar(path: Path) -> bool:
+    """Tell a prepared avatar from a picture or clip; a folder is one of an older version."""
+    return path.suffix.lower() == SUFFIX or os.path.isdir(path)
 
-    `OutputError` when `folder` is something else than an avatar or cannot be written.
+
+def save_avatar(avatar: Avatar, path: str | Path) -> None:
+    """Write the avatar to `path`, which ends in .avatar; an older file there is replaced at once.
+
+    OptionError for another ending, OutputError when the file cannot be written. The same avatar
+    gives the same bytes.
     """
-    with replaced(folder) as fresh:
-        _write(avatar, fresh)
-
-
-def load_avatar(folder: str | Path) -> Avatar:
-    """Read what `save_avatar` wrote; `ArchiveError` unless every byte is as it was."""
-    folder = Path(folder)
+    path = Path(path)
     try:
-        return _read(folder)
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name
-        if missing == INDEX:
-            raise ArchiveError(
-                f"{folder} is not a prepared avatar (it has no {INDEX}); give a picture, a clip "
-                "or a folder made by 'lipstream prepare'."
-            ) from error
-        raise ArchiveError(f"{folder} is damaged: {missing} is missing; {AGAIN}.") from error
-    except OSError as error:
-        raise ArchiveError(f"{folder} cannot be read: {error.strerror or error}.") from error
+        with replacing(path, SUFFIX) as file:
+            with zipfile.ZipFile(file, "w", allowZip64=False) as archive:
+                _write(avatar, archive)
+    except zipfile.LargeZipFile as error:
+        raise OutputError(
+            f"{path} would be larger than 2 GB; prepare a shorter clip or a smaller picture."
+        ) from error
 
 
-def _write(avatar: Avatar, folder: Path) -> None:
-    (folder / FRAMES).mkdir()
-    hashes = {}
-    for index, frame in enumerate(avatar.frames):
-        name = _frame_name(index, avatar.moving)
-        hashes[name] = _store(folder / name, _content(frame, avatar.moving))
-    absent = np.full((POINTS, 2), np.nan, np.float32)
-    rows = [absent if frame.landmarks is None else frame.landmarks for frame in avatar.frames]
-    hashes[LANDMARKS] = _store(folder / LANDMARKS, _packed({"points": np.stack(rows)}))
-    for name, arrays in avatar.extras.items():
-        path = f"{EXTRAS}/{name}.npz"
-        assert EXTRA.fullmatch(path), name
-        (folder / EXTRAS).mkdir(exist_ok=True)
-        hashes[path] = _store(folder / path, _packed(arrays))
-    contents: dict[str, Any] = {
+def load_avatar(path: str | Path) -> Avatar:
+    """Read what `save_avatar` wrote; ArchiveError unless every byte is as it was."""
+    path = Path(path)
+    if os.path.isdir(path):
+        raise ArchiveError(
+            f"{path} is a folder, as older versions made them of avatars; prepare the picture or "
+            "clip again with 'lipstream prepare PICTURE -o NAME.avatar'."
+        )
+    with opened(path, ArchiveError) as file:
+        try:
+            return _read(Archive(path, file))
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be read: {reason_of(error)}.") from error
+
+
+def _write(avatar: Avatar, archive: zipfile.ZipFile) -> None:
+    entries = {}
+    for name, content in _contents(avatar):
+        archive.writestr(zipfile.ZipInfo(name), content)
+        entries[name] = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest = {
         "format": FORMAT,
         "version": VERSION,
         "digest": avatar.digest,
+        "fps": str(FPS),
         "moving": avatar.moving,
+        "backends": list(avatar.extras),
         "shots": [frame.shot for frame in avatar.frames],
         "report": asdict(avatar.report),
-        "files": hashes,
+        "entries": entries,
     }
-    _store(folder / INDEX, json.dumps({**contents, "seal": _seal(contents)}, indent=1).encode())
+    archive.writestr(zipfile.ZipInfo(MANIFEST), json.dumps(manifest, indent=1))
 
 
-def _packed(arrays: Arrays) -> bytes:
-    assert not any(array.dtype.hasobject for array in arrays.values()), "would be pickled"
-    packed, named = io.BytesIO(), dict[str, Any](arrays)
-    np.savez_compressed(packed, **named)
-    return packed.getvalue()
+def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every entry but the manifest."""
+    absent = np.full((POINTS, 2), np.nan, np.float32)
+    rows = [absent if frame.landmarks is None else frame.landmarks for frame in avatar.frames]
+    yield LANDMARKS, _packed(np.stack(rows))
+    for index, frame in enumerate(avatar.frames):
+        yield _frame_name(index, avatar.moving), _picture(frame, avatar.moving)
+    for backend, arrays in avatar.extras.items():
+        for name, array in arrays.items():
+            entry = f"{backend}/{name}.npy"
+            assert ARRAY.fullmatch(entry) and array.dtype.kind in KINDS, entry
+            yield entry, _packed(array)
 
 
-def _seal(index: dict[str, Any]) -> str:
-    """A hash over the index itself, whatever its layout; against accidents, not forgery."""
-    return hashlib.sha256(json.dumps(index, sort_keys=True).encode()).hexdigest()
+def _frame_name(index: int, moving: bool) -> str:
+    return f"frames/{index:06d}.{'jpg' if moving else 'png'}"
 
 
-def _store(path: Path, content: bytes) -> str:
-    path.write_bytes(content)
-    return hashlib.sha256(content).hexdigest()
-
-
-def _content(frame: AvatarFrame, moving: bool) -> bytes:
+def _picture(frame: AvatarFrame, moving: bool) -> bytes:
     if isinstance(frame.source, bytes):
         assert moving, "a picture's frame is kept as pixels"
         return frame.source
@@ -124,64 +133,52 @@ def _content(frame: AvatarFrame, moving: bool) -> bytes:
     return data.tobytes()
 
 
-def _read(folder: Path) -> Avatar:
-    index = _read_index(folder)
+def _packed(array: NDArray[Any]) -> bytes:
+    packed = io.BytesIO()
+    np.lib.format.write_array(packed, array, (1, 0), allow_pickle=False)
+    return packed.getvalue()
+
+
+def _read(archive: Archive) -> Avatar:
+    manifest = archive.manifest
     try:
-        moving, shots, hashes = index["moving"], index["shots"], index["files"]
-        identity, report = index["digest"], _report(index["report"])
-        names = [_frame_name(number, moving) for number in range(len(shots))]
+        moving, shots, entries = manifest["moving"], manifest["shots"], manifest["entries"]
+        digest, report = manifest["digest"], _report(manifest["report"])
+        frame_names = [_frame_name(index, moving) for index in range(len(shots))]
+        arrays = {name: found for name in entries if (found := ARRAY.fullmatch(name))}
+        extras: dict[str, dict[str, NDArray[Any]]] = {name: {} for name in manifest["backends"]}
         sound = (
             isinstance(moving, bool)
-            and isinstance(identity, str)
-            and isinstance(hashes, dict)
+            and isinstance(digest, str)
+            and manifest["fps"] == str(FPS)
             and all(type(shot) is int for shot in shots)
-            and {LANDMARKS, *names} == {name for name in hashes if not EXTRA.fullmatch(name)}
+            and {LANDMARKS, *frame_names} == entries.keys() - arrays.keys()
+            and {found[1] for found in arrays.values()} <= extras.keys()
             and report.frames == len(shots) > 0
             and (moving or len(shots) == 1)
+            and 0 < report.width * report.height <= MAX_PIXELS
         )
+        if sound:
+            archive.check_entries(entries)
     except (KeyError, TypeError, AttributeError) as error:
-        raise _damaged(folder, INDEX) from error
+        raise archive.damaged(MANIFEST) from error
     if not sound:
-        raise _damaged(folder, INDEX)
-    # File names are derived or match EXTRA, so they cannot lead out of the folder.
-    points = _read_points(folder, hashes[LANDMARKS], len(shots))
+        raise archive.damaged(MANIFEST)
     frames = []
-    for name, shot, landmarks in zip(names, shots, points, strict=True):
-        content = _checked(folder, name, hashes[name])
+    points = _read_points(archive, len(shots))
+    for name, shot, landmarks in zip(frame_names, shots, points, strict=True):
+        content = archive.read(name)
         if _size(content) != (report.width, report.height):
-            raise _damaged(folder, name)
-        source = content if moving else _decoded(folder, name, content)
+            raise archive.damaged(name)
+        source = content if moving else _decoded(archive, name, content)
         frames.append(AvatarFrame(source, landmarks, shot))
-    extras = {
-        found[1]: _arrays(folder, name, hashes[name])
-        for name in hashes
-        if (found := EXTRA.fullmatch(name))
-    }
-    return Avatar(tuple(frames), moving, identity, report, extras)
-
-
-def _read_index(folder: Path) -> dict[str, Any]:
-    path = folder / INDEX
-    if path.stat().st_size > INDEX_LIMIT:
-        raise _damaged(folder, INDEX)
-    try:
-        index = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise _damaged(folder, INDEX) from error
-    if not isinstance(index, dict) or index.get("format") != FORMAT:
-        raise _damaged(folder, INDEX)
-    if index.get("version") != VERSION:
-        raise ArchiveError(
-            f"{folder} was prepared by another version of lipstream (format "
-            f"{index.get('version')}, this one reads {VERSION}): {AGAIN}."
-        )
-    if index.pop("seal", None) != _seal(index):
-        raise _damaged(folder, INDEX)
-    return index
+    for name, found in arrays.items():
+        extras[found[1]][found[2]] = archive.array(name)
+    return Avatar(tuple(frames), moving, digest, report, extras)
 
 
 def _report(values: dict[str, Any]) -> QualityReport:
-    """`TypeError` unless every field is there with its own type."""
+    """TypeError unless every field has its own type."""
     for field in fields(QualityReport):
         kinds = {"int": (int,), "float": (int, float)}.get(str(field.type), (list,))
         if not isinstance(values[field.name], kinds):
@@ -189,54 +186,26 @@ def _report(values: dict[str, Any]) -> QualityReport:
     return QualityReport(**{**values, "warnings": tuple(map(str, values["warnings"]))})
 
 
-def _read_points(folder: Path, expected: str, count: int) -> list[Floats | None]:
-    points = _arrays(folder, LANDMARKS, expected).get("points")
-    if points is None or points.shape != (count, POINTS, 2) or points.dtype != np.float32:
-        raise _damaged(folder, LANDMARKS)
+def _read_points(archive: Archive, count: int) -> list[Floats | None]:
+    points = archive.array(LANDMARKS)
+    if points.shape != (count, POINTS, 2) or points.dtype != np.float32:
+        raise archive.damaged(LANDMARKS)
     return [None if not np.isfinite(row).all() else row for row in points]
-
-
-def _arrays(folder: Path, name: str, expected: object) -> Arrays:
-    """Every array of one npz file, read-only."""
-    content = _checked(folder, name, expected)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise _damaged(folder, name) from error
-    for array in arrays.values():
-        array.flags.writeable = False
-    return arrays
-
-
-def _checked(folder: Path, name: str, expected: object) -> bytes:
-    content = (folder / name).read_bytes()
-    if hashlib.sha256(content).hexdigest() != expected:
-        raise _damaged(folder, name)
-    return content
 
 
 def _size(content: bytes) -> tuple[int, int]:
     """(width, height) from the header alone: 1500 frames need not be decoded to be loaded."""
     try:
-        with Pillow.open(io.BytesIO(content), formats=("PNG", "JPEG")) as opened:
-            return opened.size
+        with Pillow.open(io.BytesIO(content), formats=("PNG", "JPEG")) as image:
+            return image.size
     except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError):
         return (0, 0)
 
 
-def _decoded(folder: Path, name: str, content: bytes) -> Image:
+def _decoded(archive: Archive, name: str, content: bytes) -> Image:
     decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     if decoded is None:
-        raise _damaged(folder, name)
+        raise archive.damaged(name)
     image = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
     image.flags.writeable = False
     return image
-
-
-def _frame_name(index: int, moving: bool) -> str:
-    return f"{FRAMES}/{index:06d}.{'jpg' if moving else 'png'}"
-
-
-def _damaged(folder: Path, name: str) -> ArchiveError:
-    return ArchiveError(f"{folder} is damaged: {name} is not as it was saved; {AGAIN}.")

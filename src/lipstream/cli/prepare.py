@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     "-o",
     type=click.Path(path_type=Path),
     required=True,
-    metavar="AVATAR_DIR",
-    variable="AVATAR_DIR",
-    help="The folder to write; give it to --avatar later.",
+    metavar="NAME.avatar",
+    variable="AVATAR_OUT",
+    help="The file to write; give it to --avatar later.",
 )
 @backend_option
 @muse_options
@@ -43,16 +43,18 @@ def prepare(
     musetalk: MuseTalkConfig,
     background: tuple[int, int, int],
 ) -> None:
-    """Prepare the picture or clip SOURCE and print a quality report."""
-    from lipstream.avatar.atomic_folder import check_folder
-    from lipstream.avatar.builder import build_avatar
-    from lipstream.avatar.storage import save_avatar
+    """Prepare the picture, clip or .avatar file SOURCE and print a quality report."""
+    from lipstream.avatar.builder import open_avatar
+    from lipstream.avatar.storage import SUFFIX, is_avatar, save_avatar
+    from lipstream.media.output_path import check_not_input, checked_target
     from lipstream.rendering.registry import open_backend
 
-    check_folder(out, source)
+    target = checked_target(out, SUFFIX)
+    if not is_avatar(source):  # which may be prepared for another backend in its place
+        check_not_input(target, source)
     chosen = open_backend(backend, musetalk=musetalk)
     with progress_bars() as new_bar:
-        avatar = build_avatar(source, avatar_config(background), new_bar("measuring"))
+        avatar = open_avatar(source, avatar_config(background), new_bar("measuring"))
         avatar = chosen.renderer.prepare(avatar, new_bar(f"preparing ({chosen.name})"))
         save_avatar(avatar, out)
     for line in _lines(avatar.report):

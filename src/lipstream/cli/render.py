@@ -27,7 +27,7 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
     "--avatar",
     type=click.Path(path_type=Path),
     required=True,
-    help="A portrait (png, jpg, webp, bmp), a clip of a person, or a prepared folder.",
+    help="A portrait (png, jpg, webp, bmp), a clip of a person, or an .avatar file.",
 )
 @option(
     "--audio",

@@ -78,7 +78,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     type=NamedPath(),
     metavar="NAME=PATH",
     variable="AVATARS",
-    help="A picture, a clip or a prepared folder to offer. Repeatable.",
+    help="A picture, a clip or an .avatar file to offer. Repeatable.",
 )
 @option("--token", help="What clients must send as `Authorization: Bearer TOKEN`.")
 @option(

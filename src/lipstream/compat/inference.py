@@ -48,7 +48,7 @@ class MuseTalkInference:
         self.engine = Engine(open_backend(backend, musetalk=musetalk))
 
     def preprocess_avatar(self, path: str | Path) -> Avatar:
-        """Prepare a picture, a clip or a prepared folder."""
+        """Prepare a picture, a clip or an .avatar file."""
         return self.engine.backend.renderer.prepare(open_avatar(path))
 
     def generate(

@@ -13,7 +13,7 @@ import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar, digest
-from lipstream.avatar.storage import load_avatar
+from lipstream.avatar.storage import is_avatar, load_avatar
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
@@ -63,9 +63,9 @@ class RealtimeLipSyncEngine:
         self._lock = threading.Lock()
 
     def preprocess_avatar(self, path: str | Path) -> Avatar:
-        """Prepare a picture, a clip or a prepared folder; the same content is prepared once."""
+        """Prepare a picture, a clip or an .avatar file; the same content is prepared once."""
         path, config = Path(path), AvatarConfig()
-        loaded = load_avatar(path) if path.is_dir() else None
+        loaded = load_avatar(path) if is_avatar(path) else None
         key = loaded.digest if loaded is not None else digest(path, config)
         with self._lock:
             avatar = self._avatars.get(key)

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING
 
 import av
 
+from lipstream.media.input_path import opened
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -54,30 +56,6 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[InputContainer]:
                     "copy or export it again."
                 )
             yield container
-
-
-@contextlib.contextmanager
-def opened(path: Path, error: type[InputError]) -> Iterator[IO[bytes]]:
-    """The bytes of a file that is there, readable and not empty."""
-    try:
-        # Opening a pipe would wait for whoever writes to it, and media are read back and forth.
-        if path.exists() and not (path.is_file() or path.is_dir()):
-            raise error(f"{path} is a pipe or a device; save its content as a file first.")
-        handle = path.open("rb")
-    except (FileNotFoundError, NotADirectoryError):
-        raise error(f"{path} does not exist; check the name.") from None
-    except IsADirectoryError:
-        raise error(f"{path} is a folder; name a file in it.") from None
-    except PermissionError:
-        raise error(f"{path} may not be read; change its permissions.") from None
-    except (OSError, ValueError) as failure:
-        reason = (getattr(failure, "strerror", None) or str(failure)).lower()
-        raise error(f"{path} cannot be opened: {reason}; check the name.") from failure
-    with handle:
-        if not handle.read(1):
-            raise error(f"{path} is empty; copy or export it again.")
-        handle.seek(0)
-        yield handle
 
 
 def _wav_length(handle: IO[bytes]) -> int:

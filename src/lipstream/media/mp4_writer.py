@@ -24,7 +24,7 @@ from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.colour import BT709, LIMITED, evened
 from lipstream.media.i420 import to_i420
-from lipstream.media.output_path import checked_target, part_of, sentences
+from lipstream.media.output_path import checked_target, part_of, writing
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Mp4Writer:
         # The file is made here, as the thread could make it after an interrupt had cleaned up.
         with contextlib.ExitStack() as undo:
             undo.callback(self._remove_part)
-            with sentences(self.path):
+            with writing(self.path, av.FFmpegError):
                 part = undo.enter_context(_PartFile(self._part, "x"))
             self._thread = threading.Thread(
                 target=self._work, args=(part,), name="movie-writer", daemon=True
@@ -124,7 +124,7 @@ class Mp4Writer:
             self._thread.join()
             if error is None:
                 self._raise_failure()
-                with sentences(self.path):
+                with writing(self.path, av.FFmpegError):
                     os.replace(self._part, self._target)
         finally:
             # Also the way out of an interrupt, after which the thread must still come to its end.
@@ -155,7 +155,7 @@ class Mp4Writer:
         """The encoder's thread. After a failure it only empties the queue, so no caller hangs."""
         items = self._items()
         try:
-            with sentences(self.path), part:
+            with writing(self.path, av.FFmpegError), part:
                 encoder = _Encoder(part, self.size, self._fps, self.audio, self._config)
                 with contextlib.closing(encoder):
                     for item in items:

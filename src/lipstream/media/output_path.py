@@ -1,4 +1,4 @@
-"""Where a movie will lie: checked before any work, and named in every sentence about it."""
+"""A file that appears only when it is complete: its place is checked before any work."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ import os
 import tempfile
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-import av
-
-from lipstream.errors import OptionError, OutputError
+from lipstream.errors import OptionError, OutputError, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def checked_target(path: Path) -> Path:
-    """Where a movie named `path` will lie, links resolved.
+def checked_target(path: Path, suffix: str = ".mp4") -> Path:
+    """The place where a file named `path` will lie, links resolved.
 
-    OptionError when `path` names no mp4 file, OutputError when it cannot be written there.
+    OptionError when `path` does not end in `suffix`, OutputError when it cannot be written there.
     """
-    with sentences(path):
+    with writing(path):
         if path.is_dir():
-            raise OptionError(f"{path} is a folder; name a file in it, such as {path / 'out.mp4'}.")
-        if path.suffix.lower() != ".mp4":
-            name = f"{path.stem or 'out'}.mp4"
-            raise OptionError(f"{path}: only .mp4 files are written; name it {name}.")
+            example = path / f"out{suffix}"
+            raise OptionError(f"{path} is a folder; name a file in it, such as {example}.")
+        if path.suffix.lower() != suffix:
+            name = f"{path.stem or 'out'}{suffix}"
+            raise OptionError(f"{path}: only {suffix} files are written; name it {name}.")
         target = Path(os.path.realpath(path))
         if not target.parent.is_dir():
             raise OutputError(
@@ -41,22 +40,54 @@ def checked_target(path: Path) -> Path:
     return target
 
 
+def check_not_input(target: Path, *sources: Path) -> None:
+    """OptionError when writing `target` would replace one of the files it is made from."""
+    for source in sources:
+        with contextlib.suppress(OSError, ValueError):  # one of them does not exist
+            if target.samefile(source):
+                raise OptionError(f"{target} is also an input; give the output another name.")
+
+
 def part_of(target: Path) -> Path:
     """A new hidden name beside `target`, short enough wherever the target's own name is."""
     return target.with_name(f".lipstream-{uuid.uuid4().hex[:16]}.part")
 
 
 @contextlib.contextmanager
-def sentences(path: Path) -> Iterator[None]:
-    """Turn what the system and FFmpeg say about writing `path` into an OutputError."""
+def replacing(path: Path, suffix: str) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of `path` when the block ends without an exception.
+
+    Else nothing changes. Of several writers of one path the last one to end wins. Raises as
+    `checked_target` does.
+    """
+    target = checked_target(path, suffix)
+    part = part_of(target)
+    try:
+        with writing(path):
+            with part.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # or a power cut could leave the name with nothing in it
+            os.replace(part, target)
+    finally:
+        with contextlib.suppress(OSError):  # the exception under way says more
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path, other: type[Exception] = OSError) -> Iterator[None]:
+    """Turn an OSError of the system, or an `other` error, into an OutputError that names `path`."""
     try:
         yield
-    except (av.FFmpegError, OSError) as error:
+    except (OSError, other) as error:
+        code = getattr(error, "errno", None)
+        if code is None:
+            raise  # not the system's: libraries derive their own errors from OSError
         folder = Path(os.path.realpath(path)).parent
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if code in (errno.ENOSPC, errno.EDQUOT):
             reason = f"the disk is full; free some space in {folder} or write elsewhere."
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        elif code in (errno.EACCES, errno.EPERM, errno.EROFS):
             reason = f"the folder {folder} is not writable; choose another one."
         else:
-            reason = f"{(error.strerror or str(error)).lower()}; check the folder and the options."
+            reason = f"{reason_of(error)}; check the folder and the options."
         raise OutputError(f"{path} cannot be written: {reason}") from error

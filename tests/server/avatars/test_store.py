@@ -259,7 +259,8 @@ def test_uploads_are_kept_where_they_shall_be(tmp_path: Path) -> None:
 
 def test_a_damaged_upload_is_shown_with_its_reason(tmp_path: Path) -> None:
     folder = tmp_path / "a1"
-    (folder / "avatar").mkdir(parents=True)
+    folder.mkdir()
+    (folder / "prepared.avatar").write_text("PK")
     (folder / "label.json").write_text('{"name": "Old"}')
     (tmp_path / "b2").mkdir()
     (tmp_path / "b2" / "label.json").write_text("not json")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from lipstream.avatar.storage import load_avatar
 from lipstream.server.avatars import uploads
 from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.avatars.uploads import run_isolated, safe_name
@@ -27,7 +28,9 @@ LIMITS = UploadLimits()
 
 def isolated(path: Path, work: Any, limits: UploadLimits = LIMITS, side: int = 512) -> Any:
     """What the child process makes of a file; ApiError."""
-    return asyncio.run(run_isolated(DecodeJob(work, path.name, "out", limits, side), path.parent))
+    return asyncio.run(
+        run_isolated(DecodeJob(work, path.name, "out.avatar", limits, side), path.parent)
+    )
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -85,7 +88,7 @@ def test_a_portrait_becomes_an_avatar(tmp_path: Path) -> None:
     path = tmp_path / "face.png"
     path.write_bytes(PORTRAIT.read_bytes())
     done = isolated(path, "avatar")
-    assert done["frames"] == 1 and (tmp_path / "out" / "avatar.json").is_file()
+    assert done["frames"] == 1 and load_avatar(tmp_path / "out.avatar").size == (256, 256)
     assert 0 < done["peak_bytes"] < 1024 * MEBIBYTE
 
 
@@ -107,7 +110,7 @@ def test_an_hour_of_silence_is_stopped_on_the_way(tmp_path: Path, codec: str, na
     with pytest.raises(ApiError) as refused:
         isolated(path, "speech")
     assert refused.value.status_code == 413 and "longer than 600 s" in refused.value.detail
-    assert (tmp_path / "out").stat().st_size <= 600 * 96_000
+    assert (tmp_path / "out.avatar").stat().st_size <= 600 * 96_000
 
 
 def test_loud_formats_are_stopped_by_their_size(tmp_path: Path) -> None:
@@ -139,7 +142,7 @@ def test_speech_of_any_rate_becomes_what_listeners_hear(tmp_path: Path, rate: in
     path = write_wav(tmp_path / "a.wav", np.asarray(tone(1, rate) * 32767, np.int16), rate)
     done = isolated(path, "speech")
     assert done["sample_rate"] == 48_000 and abs(done["samples"] - 48_000) <= 1
-    heard = np.fromfile(tmp_path / "out", "<i2") / 32767
+    heard = np.fromfile(tmp_path / "out.avatar", "<i2") / 32767
     inner = slice(4_800, 43_200)
     assert np.abs(heard[inner] - tone(1, 48_000)[inner]).max() < 0.01
 
@@ -218,7 +221,7 @@ def test_damaged_files_are_refused_in_a_sentence(tmp_path: Path, work: str) -> N
             content[place] = int(random.integers(256))
         path = tmp_path / f"mutant{number}"
         path.write_bytes(content[: int(random.integers(20, len(content)))])
-        (tmp_path / "out").unlink(missing_ok=True)
+        (tmp_path / "out.avatar").unlink(missing_ok=True)
         try:
             isolated(path, work)
         except ApiError as refusal:

@@ -107,11 +107,11 @@ class PuppetWorkerPool:
         weakref.finalize(avatar, self._gone.append, number)
 
     def _load(self, children: Sequence[WorkerProcess], avatar: Avatar, number: int) -> None:
-        """By a folder, as avatars are kept: nothing is unpickled anywhere."""
+        """By a file, as avatars are kept: nothing is unpickled anywhere."""
         with tempfile.TemporaryDirectory(prefix="lipstream-") as place:
-            folder = Path(place) / "avatar"
-            save_avatar(avatar, folder)
-            self._do([(one, LOAD + NUMBER.pack(number) + os.fsencode(folder)) for one in children])
+            path = Path(place) / "worker.avatar"
+            save_avatar(avatar, path)
+            self._do([(one, LOAD + NUMBER.pack(number) + os.fsencode(path)) for one in children])
 
     def _forget(self) -> None:
         while self._gone:

@@ -77,7 +77,7 @@ def probe(order: DecodeJob) -> dict[str, Any]:
 
 
 def make_avatar(order: DecodeJob) -> dict[str, Any]:
-    """Measure the face of the picture or clip and write the prepared avatar as a folder."""
+    """Measure the face of the picture or clip and write the prepared avatar."""
     from lipstream.avatar.builder import build_avatar
     from lipstream.avatar.storage import save_avatar
     from lipstream.config import AvatarConfig
@@ -185,7 +185,7 @@ def _confine(order: DecodeJob) -> None:
     for what, most in (
         (resource.RLIMIT_DATA, limits.memory),
         (resource.RLIMIT_CPU, cpu),
-        (resource.RLIMIT_FSIZE, 2 * limits.audio_bytes),
+        (resource.RLIMIT_FSIZE, max(2 * limits.audio_bytes, limits.memory)),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lipstream.server.metrics import Metrics
     from lipstream.server.settings import ServeSettings
 
-AVATAR, LABEL = "avatar", "label.json"  # in the folder of each upload
+AVATAR, LABEL = "prepared.avatar", "label.json"  # in the folder of each upload
 NAME_LENGTH = 64
 POSTER_SIDE = 480  # pixels
 POSTER_QUALITY = 88

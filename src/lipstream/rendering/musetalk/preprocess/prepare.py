@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     Locate: TypeAlias = Callable[[Image], Floats]  # picture -> (68, 2) landmarks
     Parse: TypeAlias = Callable[[Image], Labels]  # square around the face -> (512, 512) labels
 
-NAME = "musetalk"  # in `Avatar.extras` and in the avatar's folder
+NAME = "musetalk"  # in `Avatar.extras` and in the avatar's file
 SIDES = (256, 512)
 VERSIONS = ("v15", "v1")
 SCALING = 0.18215  # latents of the published autoencoder have about unit variance after this

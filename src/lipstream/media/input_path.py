@@ -1,0 +1,37 @@
+"""Opening a file that was given, or saying in one sentence why that cannot be done."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import IO, TYPE_CHECKING
+
+from lipstream.errors import reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lipstream.errors import InputError
+
+
+@contextlib.contextmanager
+def opened(path: Path, error: type[InputError]) -> Iterator[IO[bytes]]:
+    """The bytes of a file, positioned at their start; raises `error` when they cannot be had."""
+    try:
+        # Opening a pipe would wait for whoever writes to it, and media are read back and forth.
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise error(f"{path} is a pipe or a device; save its content as a file first.")
+        handle = path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        raise error(f"{path} does not exist; check the name.") from None
+    except IsADirectoryError:
+        raise error(f"{path} is a folder; name a file in it.") from None
+    except PermissionError:
+        raise error(f"{path} may not be read; change its permissions.") from None
+    except (OSError, ValueError) as failure:
+        raise error(f"{path} cannot be opened: {reason_of(failure)}; check the name.") from failure
+    with handle:
+        if not handle.read(1):
+            raise error(f"{path} is empty; copy or export it again.")
+        handle.seek(0)
+        yield handle
