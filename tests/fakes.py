@@ -15,8 +15,8 @@ from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, frame_start
 
 if TYPE_CHECKING:
+    from lipstream.config import Progress
     from lipstream.media.image import Floats, Image
-    from lipstream.progress import Progress
 
 
 class StripeState:

@@ -21,12 +21,10 @@ LAYERS = {
     # values
     "errors": 0,
     "config": 0,
-    "progress": 0,
     "timeline": 0,
     "media.audio": 0,
     "media.resampler": 0,
     "media.image": 0,
-    "media.colour": 0,
     # parts
     "live.clock": 1,
     "live.frame_buffer": 1,
@@ -51,7 +49,7 @@ LAYERS = {
 }
 HEAVY = {"torch", "cv2", "av", "PIL", "onnxruntime", "aiortc", "fastapi", "scipy"}
 VALUES = {"numpy", "soxr"}  # what the lowest layer may need besides the standard library
-PLAIN = {"errors", "config", "progress", "timeline"}  # need nothing at all
+PLAIN = {"errors", "config", "timeline"}  # need nothing at all
 TORCH = {"speech.musetalk", "rendering.musetalk", "bench"}  # are built on it
 
 

@@ -26,10 +26,8 @@ import numpy as np
 from benchmarks.machine import describe
 from lipstream.bench.compose import compose_as_published
 from lipstream.bench.workload import Place
-from lipstream.media.colour import BT601
-from lipstream.media.i420 import to_i420
-from lipstream.media.image import Box
-from lipstream.media.paste import paste, paste_planes
+from lipstream.media.i420 import BT601, paste_i420, to_i420
+from lipstream.media.image import Box, paste
 
 if TYPE_CHECKING:
     Way: TypeAlias = Callable[[], object]
@@ -99,7 +97,7 @@ def _ways(size: tuple[int, int]) -> dict[str, Way]:
         return cv2.cvtColor(paste(picture, patch, region), cv2.COLOR_RGB2YUV_I420, out)
 
     def as_planes() -> object:
-        return paste_planes(planes, plane_patch, region)
+        return paste_i420(planes, plane_patch, region)
 
     return {"published": published, "rgb": rgb, "planes": as_planes}
 

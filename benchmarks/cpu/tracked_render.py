@@ -28,8 +28,8 @@ from lipstream.stream import LipSyncStream
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
+    from lipstream.config import Progress
     from lipstream.media.image import Floats, Image
-    from lipstream.progress import Progress
 
 STILL = MotionConfig(blink=False, sway=False)
 LIVELY = MotionConfig()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from lipstream.errors import OptionError
 
@@ -15,6 +16,9 @@ PROFILES = ("exact", "turbo")
 FACE_SIZES = (256, 512)
 PIXEL_FORMATS = ("rgb24", "i420")
 MAX_CRF = 51  # of H.264
+
+# A callback: what is done and, if it is known, all there is to do.
+Progress: TypeAlias = Callable[[int, "int | None"], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
-from lipstream.config import AvatarConfig, Mp4Config
+from lipstream.config import AvatarConfig, Mp4Config, Progress
 from lipstream.engine import Engine, open_engine
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
 from lipstream.media.image import TimedFrame
 from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.media.output_path import check_not_input, checked_target
-from lipstream.progress import Progress
 from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.stream import Segment
 from lipstream.timeline import frame_count

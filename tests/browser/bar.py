@@ -13,16 +13,15 @@ import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MuseTalkConfig, RuntimeOptions
-from lipstream.media.colour import BT601, evened
-from lipstream.media.i420 import to_i420
+from lipstream.media.i420 import BT601, pad_to_even, to_i420
 from lipstream.rendering.base import FrameRequest, Renderer
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS, frame_start
 
 if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image, Planes
-    from lipstream.progress import Progress
+    from lipstream.config import Progress
+    from lipstream.media.image import I420, Floats, Image
 
 LOOK_AHEAD = 1280  # samples at 16 kHz: 80 ms, as MuseTalk's
 LOUD = 0.05  # root mean square of a frame's sound from which the bar is lit
@@ -89,29 +88,29 @@ class MarkedRenderer:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
-        self._rest: WeakKeyDictionary[Avatar, Planes] = WeakKeyDictionary()
+        self._rest: WeakKeyDictionary[Avatar, I420] = WeakKeyDictionary()
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         return self._renderer.prepare(avatar, progress)
 
-    def render(self, requests: Sequence[FrameRequest]) -> list[Planes]:
+    def render(self, requests: Sequence[FrameRequest]) -> list[I420]:
         drawn = zip(requests, self._renderer.render(requests), strict=True)
         return [self._marked(request, planes) for request, planes in drawn]
 
-    def _marked(self, request: FrameRequest, planes: Planes) -> Planes:
+    def _marked(self, request: FrameRequest, planes: I420) -> I420:
         moved = not np.array_equal(planes, self._rest_of(request.avatar))
         return marked_planes(
             planes, round(255 * request.blend_weight) if moved else 0, request.index
         )
 
-    def _rest_of(self, avatar: Avatar) -> Planes:
+    def _rest_of(self, avatar: Avatar) -> I420:
         rest = self._rest.get(avatar)
         if rest is None:
-            rest = self._rest[avatar] = to_i420(evened(avatar.at(0).pixels), BT601)
+            rest = self._rest[avatar] = to_i420(pad_to_even(avatar.at(0).pixels), BT601)
         return rest
 
 
-def marked_planes(planes: Planes, level: int, index: int) -> Planes:
+def marked_planes(planes: I420, level: int, index: int) -> I420:
     """As `marked`, for planes."""
     planes, width = planes.copy(), planes.shape[1]
     height = len(planes) * 2 // 3

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
-from lipstream.media.image import Box
-from lipstream.media.paste import paste
+from lipstream.media.image import Box, paste
 from lipstream.offline import render_stream
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.blend import (

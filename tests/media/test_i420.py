@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.media.colour import BT601, BT709, Matrix, evened
-from lipstream.media.i420 import to_i420
+from lipstream.media.i420 import BT601, BT709, ColourMatrix, pad_to_even, to_i420
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
@@ -29,7 +28,7 @@ def plain(colour: tuple[int, int, int]) -> Image:
 @pytest.mark.parametrize("standard", PUBLISHED, ids=["601", "709"])
 @given(channel, channel, channel)
 def test_a_plain_colour_has_the_luma_and_chroma_of_the_standard(
-    standard: tuple[Matrix, float, float, float, float], red: int, green: int, blue: int
+    standard: tuple[ColourMatrix, float, float, float, float], red: int, green: int, blue: int
 ) -> None:
     matrix, of_red, of_blue, blueness, redness = standard
     planes = to_i420(np.full((4, 6, 3), (red, green, blue), np.uint8), matrix)
@@ -47,12 +46,14 @@ def test_a_plain_colour_has_the_luma_and_chroma_of_the_standard(
 
 @BOTH
 @pytest.mark.parametrize(("colour", "luma"), [((0, 0, 0), 16), ((255, 255, 255), 235)])
-def test_the_range_is_limited(colour: tuple[int, int, int], luma: int, matrix: Matrix) -> None:
+def test_the_range_is_limited(
+    colour: tuple[int, int, int], luma: int, matrix: ColourMatrix
+) -> None:
     assert to_i420(plain(colour), matrix).ravel().tolist() == [luma] * 4 + [128, 128]
 
 
 @BOTH
-def test_chroma_is_the_mean_of_four_pixels(matrix: Matrix) -> None:
+def test_chroma_is_the_mean_of_four_pixels(matrix: ColourMatrix) -> None:
     picture = plain((0, 0, 0))
     picture[0, 0] = (255, 0, 0)
     alone = int(to_i420(plain((255, 0, 0)), matrix).ravel()[5])
@@ -69,8 +70,8 @@ def test_live_colours_are_those_that_opencv_gives_pictures_of_one_colour() -> No
 
 def test_odd_sides_get_their_last_row_and_column_twice() -> None:
     picture = np.random.default_rng(2).integers(0, 256, (3, 5, 3), np.uint8)
-    found = evened(picture)
+    found = pad_to_even(picture)
     assert found.shape == (4, 6, 3)
     assert (found[:3, :5] == picture).all()
     assert (found[3, :5] == picture[2]).all() and (found[:3, 5] == picture[:, 4]).all()
-    assert evened(found) is found
+    assert pad_to_even(found) is found

@@ -17,8 +17,8 @@ from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.config import Progress
     from lipstream.media.audio import AudioChunk
-    from lipstream.progress import Progress
     from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver
 
 MAX_MS = 60_000

@@ -26,8 +26,8 @@ from lipstream.timeline import FPS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lipstream.config import Progress
     from lipstream.media.image import Floats, Image
-    from lipstream.progress import Progress
 
 PREPARATION = 2  # raise it when the same file and settings would give another avatar
 # Settings that change the result: the least eye distance says which faces are looked for.

@@ -14,8 +14,8 @@ from lipstream.rendering.base import FrameRequest
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.config import Progress
     from lipstream.media.image import Image
-    from lipstream.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 if TYPE_CHECKING:
+    from lipstream.config import Progress
     from lipstream.media.image import Floats, Picture
-    from lipstream.progress import Progress
     from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
 
 

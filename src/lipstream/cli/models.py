@@ -12,8 +12,8 @@ import click
 
 from lipstream.cli.options import option
 from lipstream.cli.progress import progress_bars
+from lipstream.config import Progress
 from lipstream.errors import LipstreamError, OptionError
-from lipstream.progress import Progress
 from lipstream.weights import BUNDLES, Bundle, Source, State, find_bundle, models_folder, survey
 from lipstream.weights import pull as pull_files
 from lipstream.weights import verify as verify_files

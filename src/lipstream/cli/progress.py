@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from lipstream.progress import Progress
+from lipstream.config import Progress
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Values of the picture side: RGB uint8 arrays, boxes, frames with their time."""
+"""Values of the picture side: arrays, boxes, frames with their time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Image: TypeAlias = NDArray[np.uint8]  # (height, width, 3), RGB
-    # (height * 3 / 2, width), I420 by BT.601 in limited range: Y, then U and V of half the sides.
-    Planes: TypeAlias = NDArray[np.uint8]
-    Picture: TypeAlias = Image | Planes  # what draws was told which
+    # (height * 3 / 2, width), by BT.601 in limited range: Y, then U and V of half the sides.
+    I420: TypeAlias = NDArray[np.uint8]
+    Picture: TypeAlias = Image | I420  # whichever pixel format the backend was opened for
     Floats: TypeAlias = NDArray[np.float32]
 
 
@@ -38,24 +38,18 @@ class Box:
         """Index of the box in an image: rows, columns."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    def moved(self, x: int, y: int) -> Box:
+        """The box shifted right and down."""
+        return Box(self.left + x, self.top + y, self.right + x, self.bottom + y)
+
     def within(self, frame: Box) -> Box:
         """The same pixels counted from the corner of `frame`."""
-        return Box(
-            self.left - frame.left,
-            self.top - frame.top,
-            self.right - frame.left,
-            self.bottom - frame.top,
-        )
+        return self.moved(-frame.left, -frame.top)
 
     def clip_to(self, frame: Box) -> Box:
         """The part of the box inside `frame`."""
         inside = self.within(frame).clip(frame.width, frame.height)
-        return Box(
-            inside.left + frame.left,
-            inside.top + frame.top,
-            inside.right + frame.left,
-            inside.bottom + frame.top,
-        )
+        return inside.moved(frame.left, frame.top)
 
     def scaled(self, factor: int) -> Box:
         """The same pixels of a picture `factor` times as large."""
@@ -75,5 +69,12 @@ class Box:
 class TimedFrame:
     """One picture of the talking face and when it is due, counted from the start of the stream."""
 
-    frame: Picture  # (height, width, 3) uint8 RGB, or `Planes` from a backend opened for them
+    frame: Picture  # (height, width, 3) uint8 RGB, or `I420` from a backend opened for that
     timestamp_ms: int
+
+
+def paste(picture: Image, patch: Image, box: Box) -> Image:
+    """A copy of `picture` with `patch` in `box`; everything outside stays bit for bit."""
+    result = picture.copy()
+    result[box.slices] = patch
+    return result

@@ -22,8 +22,7 @@ from av.video.stream import VideoStream
 from lipstream.config import Mp4Config
 from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.media.audio import AudioChunk
-from lipstream.media.colour import BT709, LIMITED, evened
-from lipstream.media.i420 import to_i420
+from lipstream.media.i420 import BT709, LIMITED, pad_to_even, to_i420
 from lipstream.media.output_path import checked_target, part_of, writing
 from lipstream.timeline import FPS
 
@@ -99,7 +98,7 @@ class Mp4Writer:
                 f"a frame of {self.path} must be {width}x{height} RGB uint8, "
                 f"not {frame.shape} {frame.dtype}."
             )
-        even = evened(frame)  # as H.264 at 4:2:0 has them
+        even = pad_to_even(frame)  # as H.264 at 4:2:0 has them
         self._put(frame.copy() if even is frame else even)
 
     def write_audio(self, chunk: AudioChunk) -> None:

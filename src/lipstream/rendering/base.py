@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.config import Progress
     from lipstream.media.image import Floats, Picture
-    from lipstream.progress import Progress
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class Renderer(Protocol):
     def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
         """One uint8 picture of the avatar's size per request.
 
-        (height, width, 3) RGB unless whoever opened the renderer asked for `Planes`.
+        (height, width, 3) RGB unless whoever opened the renderer asked for `I420`.
         """
         ...
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.config import Progress
     from lipstream.live.session import Session
-    from lipstream.progress import Progress
     from lipstream.server.admission import Cost
     from lipstream.server.rtc.ice_servers import IceServer
     from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lipstream.avatar.avatar import Avatar
+    from lipstream.config import Progress
     from lipstream.engine import Engine
     from lipstream.media.image import Picture
-    from lipstream.progress import Progress
     from lipstream.server.rtc.ice_servers import IceServer
     from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver
     from lipstream.server.settings import ServeSettings

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lipstream.config import Progress
 from lipstream.errors import OutputError
-from lipstream.progress import Progress
 
 VARIABLE = "LIPSTREAM_MODELS"
 BLOCK = 1 << 22  # bytes read at a time

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from lipstream.config import Progress
 from lipstream.errors import LipstreamError, MissingError
-from lipstream.progress import Progress
 from lipstream.weights.catalogue import Source
 from lipstream.weights.folder import BLOCK, writing
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from lipstream.config import Progress
 from lipstream.errors import CheckpointError
-from lipstream.progress import Progress
 from lipstream.weights.catalogue import Bundle, WeightFile
 from lipstream.weights.folder import sha256_of
 from lipstream.weights.manifest import Manifest, Record

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from lipstream.config import Progress
 from lipstream.errors import CheckpointError, OutputError
-from lipstream.progress import Progress
 from lipstream.weights import hub
 from lipstream.weights.catalogue import Bundle, Source, WeightFile
 from lipstream.weights.folder import free_space, sha256_of, writing

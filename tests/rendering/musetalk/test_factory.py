@@ -21,8 +21,7 @@ from lipstream.config import AvatarConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
 from lipstream.errors import MissingError
 from lipstream.media.audio import AudioChunk
-from lipstream.media.colour import BT601, evened
-from lipstream.media.i420 import to_i420
+from lipstream.media.i420 import BT601, pad_to_even, to_i420
 from lipstream.offline import render_stream
 from lipstream.rendering.musetalk.factory import largest_batch
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
@@ -71,7 +70,7 @@ def test_planes_are_those_of_the_same_pictures(models: Path) -> None:
     )
     height, width = pictures[0].shape[:2]
     assert planes[0].shape == ((height + height % 2) * 3 // 2, width + width % 2)
-    assert_same(planes, [to_i420(evened(picture), BT601) for picture in pictures])
+    assert_same(planes, [to_i420(pad_to_even(picture), BT601) for picture in pictures])
 
 
 @pytest.mark.parametrize("live", [False, True])

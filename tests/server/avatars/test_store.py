@@ -11,8 +11,8 @@ import pytest
 from PIL import Image as Pillow
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.config import Progress
 from lipstream.errors import FaceError
-from lipstream.progress import Progress
 from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings, UploadLimits
 from tests.avatar.scenes import write_clip

@@ -15,8 +15,7 @@ from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from lipstream.media.colour import BT601
-from lipstream.media.i420 import to_i420
+from lipstream.media.i420 import BT601, to_i420
 from lipstream.server.rtc.encoders import (
     FRAME_TICKS,
     EncodedPicture,

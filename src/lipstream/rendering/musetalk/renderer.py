@@ -35,8 +35,8 @@ from lipstream.timeline import FPS
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    from lipstream.config import Progress
     from lipstream.media.image import Floats, Picture
-    from lipstream.progress import Progress
     from lipstream.rendering.musetalk.preprocess.prepare import Locate, Parse
 
 

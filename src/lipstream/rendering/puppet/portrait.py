@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 
 from lipstream.config import MotionConfig
-from lipstream.media.image import Box
-from lipstream.media.paste import paste
+from lipstream.media.image import Box, paste
 from lipstream.rendering.puppet.blink import close_eyes, eye_boxes
 from lipstream.rendering.puppet.head_motion import HeadFlow, HeadGeometry, build_head_flow
 from lipstream.rendering.puppet.idle_motion import BLINK_CURVE, lid_position, sway

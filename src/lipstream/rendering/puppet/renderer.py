@@ -17,8 +17,8 @@ from lipstream.rendering.puppet.pose import REST, Pose, pose_of
 from lipstream.rendering.puppet.video import Clip, prepare_clip
 
 if TYPE_CHECKING:
+    from lipstream.config import Progress
     from lipstream.media.image import Image
-    from lipstream.progress import Progress
 
 
 class _Slot:

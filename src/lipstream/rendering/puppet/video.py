@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import Face, FaceFinder
-from lipstream.media.paste import paste
+from lipstream.media.image import paste
 from lipstream.rendering.puppet.mouth_geometry import UPPER_SHARE, MouthGeometry, measure_mouth
 from lipstream.rendering.puppet.mouth_layers import (
     MouthModel,

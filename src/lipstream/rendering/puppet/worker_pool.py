@@ -35,8 +35,8 @@ from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.puppet.worker import DONE, DRAW, FORGET, FRAME, LOAD, NUMBER, REFUSED
 
 if TYPE_CHECKING:
+    from lipstream.config import Progress
     from lipstream.media.image import Image
-    from lipstream.progress import Progress
 
 PAPER = 64 << 20  # bytes for one picture; untouched memory costs nothing
 MEMORY = "/dev/shm"  # where it lies if there is such a place

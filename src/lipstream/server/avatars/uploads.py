@@ -25,7 +25,7 @@ from lipstream.server.errors import ApiError
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from lipstream.progress import Progress
+    from lipstream.config import Progress
 
 MAX_FIELDS = 4
 FIELD_BYTES = 4096

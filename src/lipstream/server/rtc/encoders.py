@@ -23,14 +23,14 @@ from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
-from lipstream.media.colour import BT601, LIMITED, evened
+from lipstream.media.i420 import BT601, LIMITED, pad_to_even
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
     from aiortc.codecs.base import Encoder as Packets
     from numpy.typing import NDArray
 
-    from lipstream.media.image import Image, Picture, Planes
+    from lipstream.media.image import I420, Image, Picture
 
 VIDEO_CLOCK = 90_000  # Hz, of RTP timestamps
 AUDIO_CLOCK = 48_000
@@ -65,7 +65,7 @@ class FrameConverter:
         self._own: VideoFrame | None = None
 
     def draw(self, picture: Picture, pts: int) -> VideoFrame:
-        """uint8 `Planes`, which are used as they are and not written to, or RGB `Image`.
+        """uint8 `I420`, which are used as they are and not written to, or RGB `Image`.
 
         An odd side of RGB gets its last row or column twice.
         """
@@ -76,7 +76,7 @@ class FrameConverter:
         return self._frame
 
     def _converted(self, picture: Image) -> VideoFrame:
-        picture = evened(picture)
+        picture = pad_to_even(picture)
         height, width = picture.shape[:2]
         # The codecs copy what they are given, so one set of planes serves for all pictures; fresh
         # ones cost more in page faults than the conversion itself.
@@ -86,7 +86,7 @@ class FrameConverter:
         cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420, self._planes)
         return self._own
 
-    def _wrapped(self, planes: Planes) -> VideoFrame:
+    def _wrapped(self, planes: I420) -> VideoFrame:
         frame = VideoFrame.from_numpy_buffer(planes, "yuv420p")
         frame.colorspace, frame.color_range = BT601.code, LIMITED
         return frame

@@ -12,8 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="the painters need torch")
 
 from lipstream.avatar.avatar import AvatarFrame
-from lipstream.media.colour import BT601
-from lipstream.media.i420 import to_i420
+from lipstream.media.i420 import BT601, to_i420
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.compositing import cpu
 from lipstream.rendering.musetalk.compositing.background import I420Background
@@ -22,7 +21,7 @@ from tests.rendering.musetalk.faces import avatar_with_faces
 from tests.rendering.musetalk.networks import networks
 
 if TYPE_CHECKING:
-    from lipstream.media.image import Image, Planes
+    from lipstream.media.image import I420, Image
 
 WIDTH, HEIGHT = 24, 16
 PLANES = WIDTH * HEIGHT * 3 // 2  # bytes of a picture's
@@ -42,7 +41,7 @@ class Converter:
     def __init__(self) -> None:
         self.whole = 0
 
-    def __call__(self, picture: Image) -> Planes:
+    def __call__(self, picture: Image) -> I420:
         self.whole += picture.shape[:2] == (HEIGHT, WIDTH)
         return to_i420(picture, BT601)
 

@@ -105,8 +105,7 @@ def test_without_strength_the_picture_stays() -> None:
 
 @pytest.mark.parametrize("paint", [noise, smooth])
 def test_planes_are_those_of_opencv(paint: Callable[[int, int, int], Image]) -> None:
-    from lipstream.media.colour import BT601
-    from lipstream.media.i420 import to_i420
+    from lipstream.media.i420 import BT601, to_i420
 
     picture = paint(3, 120, 90)
     found = to_planes(torch.from_numpy(picture)).numpy().astype(int)

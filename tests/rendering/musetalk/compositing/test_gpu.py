@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="the device path needs torch")
 
 import torch
 
-from lipstream.media.colour import BT601, evened
+from lipstream.media.i420 import BT601, pad_to_even
 from lipstream.rendering.musetalk.compositing.base import Compositor, FaceRequest
 from lipstream.rendering.musetalk.compositing.blend_torch import to_planes
 from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from lipstream.media.image import Image, Planes
+    from lipstream.media.image import I420, Image
 
-    Both: TypeAlias = tuple[Compositor, Compositor, Callable[[Image], Planes]]
+    Both: TypeAlias = tuple[Compositor, Compositor, Callable[[Image], I420]]
 
 on_a_gpu = [
     pytest.mark.gpu,
@@ -85,14 +85,14 @@ def both(request: pytest.FixtureRequest) -> Both:
     return make(tiny), make(tiny, planes=True), by_opencv if make is host else by_torch
 
 
-def by_opencv(picture: Image) -> Planes:
+def by_opencv(picture: Image) -> I420:
     from lipstream.media.i420 import to_i420
 
-    return to_i420(evened(picture), BT601)
+    return to_i420(pad_to_even(picture), BT601)
 
 
-def by_torch(picture: Image) -> Planes:
-    planes: Planes = to_planes(torch.from_numpy(evened(picture))).numpy()
+def by_torch(picture: Image) -> I420:
+    planes: I420 = to_planes(torch.from_numpy(pad_to_even(picture))).numpy()
     return planes
 
 
@@ -184,7 +184,7 @@ def test_planes_are_those_of_the_same_pictures(both: Both, size: tuple[int, int]
         assert found.shape == expected.shape and found.dtype == np.uint8
         away = np.abs(found.astype(int) - expected)
         height, width = picture.shape[:2]
-        chroma = away[len(evened(picture)) :].reshape(2, (height + 1) // 2, (width + 1) // 2)
+        chroma = away[len(pad_to_even(picture)) :].reshape(2, (height + 1) // 2, (width + 1) // 2)
         # What an odd picture has twice is not painted the second time.
         for part in (away[:height, :width], chroma[:, : height // 2, : width // 2]):
             assert part.max() <= 1

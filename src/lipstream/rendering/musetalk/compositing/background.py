@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
-from lipstream.media.colour import evened
-from lipstream.media.image import Box
-from lipstream.media.paste import paste, paste_planes
+from lipstream.media.i420 import pad_to_even, paste_i420
+from lipstream.media.image import Box, paste
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import AvatarFrame
-    from lipstream.media.image import Image, Picture, Planes
+    from lipstream.media.image import I420, Image, Picture
     from lipstream.rendering.musetalk.compositing.blend import BlendPlan
 
-    Convert: TypeAlias = Callable[[Image], Planes]  # RGB with even sides
+    Convert: TypeAlias = Callable[[Image], I420]  # RGB with even sides
 
 KEPT_BYTES = 1_000_000_000  # of planes per avatar: 29 s of a clip at 1280x720
 
@@ -69,31 +68,31 @@ class I420Background:
         self, frames: Sequence[AvatarFrame], convert: Convert, room: int = KEPT_BYTES
     ) -> None:
         self._frames, self._convert = frames, convert
-        self._kept: list[Planes] = []
+        self._kept: list[I420] = []
         for frame in frames:
-            planes = convert(evened(frame.pixels))
+            planes = convert(pad_to_even(frame.pixels))
             if room < planes.nbytes:
                 break
             room -= planes.nbytes
             planes.flags.writeable = False
             self._kept.append(planes)
 
-    def bare(self, frame: int) -> Planes:
+    def bare(self, frame: int) -> I420:
         if frame < len(self._kept):
             return self._kept[frame]
-        return self._convert(evened(self._frames[frame].pixels))
+        return self._convert(pad_to_even(self._frames[frame].pixels))
 
-    def patch(self, picture: Image, pixels: Image, region: Box) -> tuple[Planes, Box]:
+    def patch(self, picture: Image, pixels: Image, region: Box) -> tuple[I420, Box]:
         if not pixels.size:
             return pixels, region
         wide = even_box(region)
-        around = evened(picture)[wide.slices].copy()
+        around = pad_to_even(picture)[wide.slices].copy()
         around[region.within(wide).slices] = pixels
         return self._convert(around), wide
 
-    def with_patch(self, frame: int, patch: Planes, region: Box) -> Planes:
+    def with_patch(self, frame: int, patch: I420, region: Box) -> I420:
         planes = self.bare(frame)
-        return paste_planes(planes, patch, region) if patch.size else planes
+        return paste_i420(planes, patch, region) if patch.size else planes
 
 
 def even_box(box: Box) -> Box:

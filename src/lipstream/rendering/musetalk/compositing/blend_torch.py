@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipstream.media.colour import BT601, evened
+from lipstream.media.i420 import BT601, pad_to_even
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
     I420Background,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import AvatarFrame
-    from lipstream.media.image import Image, Planes
+    from lipstream.media.image import I420, Image
     from lipstream.rendering.musetalk.compositing.blend import BlendPlan
     from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
 
@@ -86,7 +86,7 @@ def keep_faces(
 ) -> KeptFaces:
     """Copy what all frames of an avatar need; returns when the device has it."""
 
-    def convert(picture: Image) -> Planes:
+    def convert(picture: Image) -> I420:
         return np.asarray(to_planes(torch.tensor(picture, device=device)).cpu().numpy(), np.uint8)
 
     plans = tuple(faces.plans)
@@ -97,7 +97,7 @@ def keep_faces(
     below, masks = np.empty((starts[-1], 3), np.uint8), np.empty(starts[-1], np.uint8)
     for frame, plan, start, size in zip(frames, plans, starts, sizes, strict=False):
         if plan is not None and size:
-            pixels = evened(frame.pixels) if planes else frame.pixels
+            pixels = pad_to_even(frame.pixels) if planes else frame.pixels
             below[start : start + size] = pixels[plan.region.slices].reshape(-1, 3)
             masks[start : start + size] = plan.mask.ravel()
     kept = KeptFaces(
@@ -187,7 +187,7 @@ def blended(picture: Tensor, patch: Patch) -> Tensor:
 
 
 def to_planes(picture: Tensor) -> Tensor:
-    """(height, width, 3) uint8 RGB with even sides -> (height * 3 / 2, width) uint8 `Planes`.
+    """(height, width, 3) uint8 RGB with even sides -> (height * 3 / 2, width) uint8 `I420`.
 
     Chroma is the mean of four pixels, rounded before and after, as in `planes.to_i420`.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import triton
 import triton.language as tl
 
-from lipstream.media.colour import BT601
+from lipstream.media.i420 import BT601
 from lipstream.rendering.musetalk.compositing.fixed_point import COLUMNS, NEARLY_255, ONE
 
 if TYPE_CHECKING:

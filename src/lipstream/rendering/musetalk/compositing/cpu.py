@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.media.colour import BT601
-from lipstream.media.i420 import to_i420
+from lipstream.media.i420 import BT601, to_i420
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
     I420Background,
@@ -35,7 +34,7 @@ class CpuCompositor:
     """Composites with OpenCV, bit for bit as published; paints when it is asked for the pictures.
 
     There is nothing to overlap on a CPU. Threads take turns. With `planes` pictures are given as
-    `Planes`.
+    `I420`.
     """
 
     def __init__(self, networks: MuseTalkNetworks, *, planes: bool = False) -> None:

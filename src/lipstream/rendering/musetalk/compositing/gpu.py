@@ -39,7 +39,7 @@ class GpuCompositor:
     memory on the device; on the host each has its own. Copying the result takes 0.3 % of the time
     that painting it does: a second stream for it would gain less than its events cost. With
     `record` batches are replayed from recordings, which are made here and take seconds. With
-    `planes` pictures are given as `Planes`, which the device converts the faces to.
+    `planes` pictures are given as `I420`, which the device converts the faces to.
 
     Runs on a CPU too, for tests. May be used from any thread.
     """

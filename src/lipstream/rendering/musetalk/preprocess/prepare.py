@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import Arrays, Avatar, AvatarFrame
+    from lipstream.config import Progress
     from lipstream.media.image import Floats, Image
-    from lipstream.progress import Progress
     from lipstream.rendering.musetalk.preprocess.masks import Labels
 
     # (b, 3, side, side) RGB in -1..1 -> (b, 4, side / 8, side / 8), the posterior's mean, unscaled.
