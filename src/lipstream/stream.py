@@ -8,7 +8,7 @@ the same segments however it was cut into chunks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 class Segment:
     """Consecutive frames of one stream with all that is needed to render them."""
 
-    avatar: Avatar
+    avatar: Avatar = field(repr=False)
     first_frame: int  # on the avatar's timeline
     frame_count: int
-    context: Context  # what the speech encoder wants to know
+    context: Context = field(repr=False)  # for `SpeechEncoder.encode`
 
 
 class LipSyncStream:
