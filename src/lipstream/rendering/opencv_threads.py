@@ -1,26 +1,36 @@
-"""How many threads draw one picture."""
+"""OpenCV's number of threads, a setting of the whole process, while pictures are drawn."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import cv2
+
+_lock = threading.Lock()
+_users = 0
+_before = 0  # threads, when the first of the users came
 
 
 @contextmanager
 def one_thread_per_picture() -> Iterator[None]:
-    """Keep OpenCV to the calling thread while this lasts; what was set before comes back.
+    """Keep OpenCV to the calling thread while this lasts.
 
     A puppet's pictures are small: splitting each among threads doubles the processor time and
-    saves none, and it takes the cores that the video encoder needs.
+    saves none, and it takes the cores that the video encoder needs. Several users may overlap;
+    when the last of them leaves, what was set before the first is set again.
     """
-    try:
-        import cv2
-    except ModuleNotFoundError:  # pictures are put together elsewhere, on a GPU
-        yield
-        return
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    global _users, _before
+    with _lock:
+        _users += 1
+        if _users == 1:
+            _before = cv2.getNumThreads()
+            cv2.setNumThreads(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(before)
+        with _lock:
+            _users -= 1
+            if not _users:
+                cv2.setNumThreads(_before)
