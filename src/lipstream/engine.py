@@ -4,41 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.media.image import TimedFrame
-from lipstream.rendering.base import FrameRequest, PendingPictures, pipelined
+from lipstream.rendering.base import (
+    FrameRequest,
+    ParallelRenderer,
+    PendingPictures,
+    pipelined,
+    render_in_order,
+)
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.stream import LipSyncStream, Segment
-from lipstream.timeline import FPS, frame_ms
+from lipstream.timeline import frame_ms
 
 if TYPE_CHECKING:
     from lipstream.media.image import Picture
 
 
 class Engine:
-    """A backend that renders segments of any number of streams.
-
-    A context manager; `close` ends what the backend holds outside of this process.
-    """
+    """A backend that renders segments of any number of streams."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-
-    def close(self) -> None:
-        """Close the backend. May be called twice."""
-        self.backend.close()
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"Engine({self.backend.name}, {float(self.fps):g} fps)"
 
     @property
     def fps(self) -> Fraction:
@@ -68,23 +58,34 @@ class Engine:
     def flow(self, groups: Iterable[Sequence[Segment]]) -> Iterator[TimedFrame]:
         """The frames of one group of segments after the other; speech is encoded group by group.
 
-        A pipelined renderer has its next batch, of this group or of the next, before the pictures
-        of the last are given out: one more batch is held, and what is done with pictures costs it
-        no time.
+        What is done with pictures costs the renderer no time: a pipelined one has its next batch
+        begun before the pictures of the last are given out, a parallel one as many frames as its
+        workers take. No more than these are held.
         """
-        renderer = pipelined(self.backend.renderer)
-        if renderer is None:
-            for batch in self._batches(groups):
-                yield from self._timed(batch, self.backend.renderer.render(batch))
+        for request, picture in self._pictures(self._batches(groups)):
+            yield TimedFrame(picture, frame_ms(request.index, self.fps))
+
+    def _pictures(
+        self, batches: Iterable[list[FrameRequest]]
+    ) -> Iterator[tuple[FrameRequest, Picture]]:
+        """Each request with its picture, in order."""
+        renderer = self.backend.renderer
+        if isinstance(renderer, ParallelRenderer):
+            yield from render_in_order(renderer, chain.from_iterable(batches))
+            return
+        device = pipelined(renderer)
+        if device is None:
+            for batch in batches:
+                yield from zip(batch, renderer.render(batch), strict=True)
             return
         earlier: tuple[list[FrameRequest], PendingPictures] | None = None
-        for batch in self._batches(groups):
-            begun = batch, renderer.begin(batch)
+        for batch in batches:
+            begun = batch, device.begin(batch)
             if earlier is not None:
-                yield from self._timed(earlier[0], earlier[1].finish())
+                yield from zip(earlier[0], earlier[1].finish(), strict=True)
             earlier = begun
         if earlier is not None:
-            yield from self._timed(earlier[0], earlier[1].finish())
+            yield from zip(earlier[0], earlier[1].finish(), strict=True)
 
     def _batches(self, groups: Iterable[Sequence[Segment]]) -> Iterator[list[FrameRequest]]:
         """The requests of all groups, at most `backend.batch` at a time and of one group each."""
@@ -98,30 +99,9 @@ class Engine:
             for start in range(0, len(requests), self.backend.batch):
                 yield requests[start : start + self.backend.batch]
 
-    def _timed(
-        self, requests: Sequence[FrameRequest], pictures: Sequence[Picture]
-    ) -> Iterator[TimedFrame]:
-        for request, picture in zip(requests, pictures, strict=True):
-            yield TimedFrame(picture, frame_ms(request.index, self.fps))
 
-
-def open_engine(
-    backend: str = "auto",
-    *,
-    fps: Fraction | float = FPS,
-    motion: MotionConfig | None = None,
-    musetalk: MuseTalkConfig | None = None,
-    runtime: RuntimeOptions | None = None,
-    processes: int = 0,
-) -> Engine:
-    """Open a backend by its name, auto, puppet or musetalk, with an engine; see `open_backend`."""
-    return Engine(
-        open_backend(
-            backend,
-            fps=fps,
-            motion=motion,
-            musetalk=musetalk,
-            runtime=runtime,
-            processes=processes,
-        )
-    )
+def open_engine(backend: Backend | None = None) -> Engine:
+    """An engine on `backend`, or on the best one this machine has."""
+    if backend is None:
+        backend = open_backend()
+    return Engine(backend)

@@ -11,7 +11,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
 from lipstream.live.scheduler import Scheduler
-from lipstream.live.scheduler.jobs import pcm16
+from lipstream.live.scheduler.utterance_encoder import pcm16
 from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import Resampler

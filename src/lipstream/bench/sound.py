@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.live.scheduler import RenderedBatch, Scheduler, SessionQueue, UtteranceEncoder
-from lipstream.live.scheduler.jobs import pcm16
+from lipstream.live.scheduler.utterance_encoder import pcm16
 from lipstream.media.audio import AudioChunk
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE
@@ -32,8 +32,8 @@ class PlainEncoder(UtteranceEncoder):
         # Not the parent's: it would ask for a resampler.
         self._stream = stream
 
-    def listen(self, samples: Floats, last: bool) -> tuple[NDArray[np.int16], list[Segment]]:
-        """See `UtteranceEncoder.listen`."""
+    def encode(self, samples: Floats, last: bool) -> tuple[NDArray[np.int16], list[Segment]]:
+        """See `UtteranceEncoder.encode`."""
         segments: list[Segment] = []
         if len(samples):
             segments = self._stream.push(AudioChunk(samples[:, np.newaxis], SAMPLE_RATE))
@@ -61,8 +61,8 @@ class ObservedScheduler(Scheduler):
             if drawing.picture is not None:
                 self.drawn[lane][drawing.request.index] = (batch.began_ms, batch.done_ms)
 
-    def hearing(self, avatar: Avatar, sample_rate: int) -> UtteranceEncoder:
-        """See `Scheduler.hearing`; only 16 kHz."""
+    def open_encoder(self, avatar: Avatar, sample_rate: int) -> UtteranceEncoder:
+        """See `Scheduler.open_encoder`; only 16 kHz."""
         assert sample_rate == SAMPLE_RATE, sample_rate
         return PlainEncoder(self.engine.open_stream(avatar))
 

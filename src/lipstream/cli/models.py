@@ -159,7 +159,7 @@ def _load(bundle: Bundle, folder: Path) -> str:
         from lipstream.rendering.musetalk.weights.loader import (
             check_checkpoint,
             load_parser,
-            load_taesd,
+            load_tiny,
         )
     except ImportError as error:
         if (error.name or "").split(".")[0] == "lipstream":
@@ -172,7 +172,7 @@ def _load(bundle: Bundle, folder: Path) -> str:
         check_checkpoint(layout)
     load_parser(folder)
     if (folder / TINY).exists():
-        load_taesd(folder)
+        load_tiny(folder)
     return f"{bundle.name}: the networks take the weights"
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.config import Progress
     from lipstream.media.image import Floats, Picture
+
+PixelFormat: TypeAlias = Literal["rgb24", "i420"]  # of pictures: `Image` or `I420`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,20 +35,20 @@ class Renderer(Protocol):
         """Do the work that an avatar needs once; `render` would do it on first sight.
 
         Returns the avatar to use from now on: the same, or one that carries what was prepared and
-        is saved with it. `progress` is told the frames done and their total.
+        is saved with it. `progress` is called with (frames done, total).
         """
         ...
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
         """One uint8 picture of the avatar's size per request.
 
-        (height, width, 3) RGB unless whoever opened the renderer asked for `I420`.
+        (height, width, 3) RGB, or `I420` where the renderer was opened with that pixel format.
         """
         ...
 
 
 class PendingPictures(Protocol):
-    """A batch on its way. Whoever began it finishes it, once; it may be forgotten instead."""
+    """A batch that a device draws. It is finished once, or dropped."""
 
     def finish(self) -> list[Picture]:
         """Wait for the pictures of all requests, in their order; raises what drawing raised."""
@@ -53,11 +57,11 @@ class PendingPictures(Protocol):
 
 @runtime_checkable
 class PipelinedRenderer(Renderer, Protocol):
-    """A renderer whose device may draw while the caller does something else."""
+    """A renderer whose device may draw one batch while the caller does something else."""
 
     @property
     def overlaps(self) -> bool:
-        """Whether it does; else `finish` draws, and one batch begun before it would only wait."""
+        """False where `finish` draws: one batch begun before it would only wait."""
         ...
 
     def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
@@ -68,8 +72,55 @@ class PipelinedRenderer(Renderer, Protocol):
         ...
 
 
+@runtime_checkable
+class ParallelRenderer(Renderer, Protocol):
+    """A renderer with workers that draw frames side by side and finish them in any order."""
+
+    @property
+    def parallelism(self) -> int:
+        """Frames that are drawn at the same time."""
+        ...
+
+    @property
+    def slots(self) -> int:
+        """Frames that may be in flight; with more, the rest only waits."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """Workers that died or hung and were replaced."""
+        ...
+
+    @property
+    def fault(self) -> str | None:
+        """One sentence when nothing can be drawn at present."""
+        ...
+
+    def submit(self, request: FrameRequest) -> Future[Picture]:
+        """Start drawing one frame of a prepared avatar and return at once.
+
+        The future is done within seconds, whatever happens to the worker. Its callbacks are called
+        on a thread of the renderer and must be quick.
+        """
+        ...
+
+
 def pipelined(renderer: Renderer) -> PipelinedRenderer | None:
     """The renderer, where the next batch should be begun before the last one is waited for."""
     if isinstance(renderer, PipelinedRenderer) and renderer.overlaps:
         return renderer
     return None
+
+
+def render_in_order(
+    renderer: ParallelRenderer, requests: Iterable[FrameRequest]
+) -> Iterator[tuple[FrameRequest, Picture]]:
+    """Each request with its picture, at most `renderer.slots` of them in flight or waiting."""
+    in_flight: deque[tuple[FrameRequest, Future[Picture]]] = deque()
+    for request in requests:
+        if len(in_flight) >= renderer.slots:
+            earliest, picture = in_flight.popleft()
+            yield earliest, picture.result()
+        in_flight.append((request, renderer.submit(request)))
+    for earliest, picture in in_flight:
+        yield earliest, picture.result()

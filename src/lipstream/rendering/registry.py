@@ -9,14 +9,14 @@ from importlib.util import find_spec
 
 from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import MissingError, OptionError
-from lipstream.rendering.base import Renderer
+from lipstream.rendering.base import ParallelRenderer, PixelFormat, Renderer
 from lipstream.speech.base import SpeechEncoder
 from lipstream.timeline import FPS, MAX_FPS, MIN_FPS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backend:
-    """What hears and what draws."""
+    """An encoder of speech and a renderer that fit together."""
 
     name: str
     encoder: SpeechEncoder
@@ -24,8 +24,18 @@ class Backend:
     fps: Fraction
     batch: int  # frames that one `Engine.render` call should carry
     reason: str  # why this one was chosen, for the user
-    parallelism: int = 1  # frames of a batch that are drawn side by side, each by a core of its own
+    parallelism: int = 1  # frames that are drawn side by side, each by a core of its own
     release: Callable[[], None] | None = None  # what `close` calls
+
+    @property
+    def restarts(self) -> int:
+        """Workers that died or hung and were replaced."""
+        return self.renderer.restarts if isinstance(self.renderer, ParallelRenderer) else 0
+
+    @property
+    def fault(self) -> str | None:
+        """One sentence when nothing can be drawn at present."""
+        return self.renderer.fault if isinstance(self.renderer, ParallelRenderer) else None
 
     def close(self) -> None:
         """Let go of what it holds outside of this process. May be called twice."""
@@ -42,23 +52,24 @@ def open_backend(
     runtime: RuntimeOptions | None = None,
     processes: int = 0,
 ) -> Backend:
-    """The backend called `name`: auto, puppet or musetalk. Raises OptionError for any other.
+    """Open the backend called `name`: auto, puppet or musetalk. Raises OptionError for any other.
 
-    auto is musetalk where its weights and a GPU are there, else puppet. MissingError or
-    CheckpointError when musetalk is asked for and cannot be had. With `processes` the puppet is
-    drawn in so many of its own where the system can do that; `close` ends them.
+    auto is musetalk where its weights and a GPU are available, else puppet. MissingError or
+    CheckpointError when musetalk is chosen and cannot run. With `processes` the puppet is drawn in
+    so many worker processes, at least two, where the system has them; `close` ends them.
     """
     fps = Fraction(fps).limit_denominator(1_000_000)
     if not MIN_FPS <= fps <= MAX_FPS:
         raise OptionError(f"fps must lie between {MIN_FPS} and {MAX_FPS}, not {float(fps):g}.")
     motion, musetalk = motion or MotionConfig(), musetalk or MuseTalkConfig()
+    runtime = runtime or RuntimeOptions()
     reason = "it was asked for"
     if name == "auto":
         name, reason = _choose(musetalk)
     if name == "puppet":
-        return _open_puppet(fps, motion, reason, processes)
+        return _open_puppet(fps, motion, reason, processes, runtime.pixel_format)
     if name == "musetalk":
-        return _open_musetalk(fps, musetalk, runtime or RuntimeOptions(), reason)
+        return _open_musetalk(fps, musetalk, runtime, reason)
     raise OptionError(f"there is no backend {name!r}; use auto, puppet or musetalk.")
 
 
@@ -94,13 +105,16 @@ def _open_musetalk(
     return Backend("musetalk", encoder, renderer, fps, batch, reason)
 
 
-def _open_puppet(fps: Fraction, motion: MotionConfig, reason: str, processes: int) -> Backend:
+def _open_puppet(
+    fps: Fraction, motion: MotionConfig, reason: str, processes: int, pixel_format: PixelFormat
+) -> Backend:
     from lipstream.rendering.puppet.renderer import PuppetRenderer
-    from lipstream.rendering.puppet.worker_pool import PuppetWorkerPool, possible
+    from lipstream.rendering.puppet.worker_pool import PuppetWorkerPool, workers_supported
     from lipstream.speech.articulation.encoder import ArticulationEncoder
 
     encoder = ArticulationEncoder.from_file()
-    if processes > 0 and possible():
-        drawers = PuppetWorkerPool(fps, motion, processes)
-        return Backend("puppet", encoder, drawers, fps, processes, reason, processes, drawers.close)
-    return Backend("puppet", encoder, PuppetRenderer(fps, motion), fps, 1, reason)
+    if processes <= 0 or not workers_supported():
+        renderer = PuppetRenderer(fps, motion, pixel_format)
+        return Backend("puppet", encoder, renderer, fps, 1, reason)
+    pool = PuppetWorkerPool(fps, motion, processes, pixel_format)
+    return Backend("puppet", encoder, pool, fps, processes, reason, processes, pool.close)

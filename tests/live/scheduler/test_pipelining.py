@@ -97,13 +97,13 @@ def test_a_batch_alone_is_delivered_without_another() -> None:
 def test_speech_is_heard_while_the_device_draws() -> None:
     renderer = StripePipeline()
     worker, queue = live(renderer)
-    piece = EncodeJob(worker.hearing(AVATAR, 16_000), np.zeros(640, np.float32), False, 0)
+    piece = EncodeJob(worker.open_encoder(AVATAR, 16_000), np.zeros(640, np.float32), False, 0)
     job = frame(1)
     order: list[str] = []
     piece.wake, job.wake = lambda: order.append("heard"), lambda: order.append("drawn")
     queue.draw([job])
     worker.step()
-    queue.listen(piece)
+    queue.encode(piece)
     queue.draw([frame(2)])
     worker.step()
     assert order == ["heard", "drawn"]

@@ -139,13 +139,13 @@ def test_the_work_of_a_closed_lane_is_forgotten() -> None:
     worker = scheduler(diary)
     gone, here = worker.open(), worker.open()
     gone.draw([frame(1, 100)])
-    gone.listen(speech(worker.hearing(AVATAR, 16_000)))
+    gone.encode(speech(worker.open_encoder(AVATAR, 16_000)))
     here.draw([frame(2, 200)])
     gone.close()
     gone.close()
     finish(worker)
     assert diary.drawn == [2]
-    assert worker.counts.heard == 0
+    assert worker.counts.encoded == 0
 
 
 def test_speech_of_several_sessions_is_encoded_in_one_call() -> None:
@@ -153,25 +153,25 @@ def test_speech_of_several_sessions_is_encoded_in_one_call() -> None:
     worker = scheduler(encoder=encoder)
     asked = []
     for _ in range(3):
-        asked.append(speech(worker.hearing(AVATAR, 16_000), frames=2))
-        worker.open().listen(asked[-1])
+        asked.append(speech(worker.open_encoder(AVATAR, 16_000), frames=2))
+        worker.open().encode(asked[-1])
     worker.step()
     assert encoder.calls == [6]
     for job in asked:
-        assert job.done and job.heard is not None
-        assert len(job.heard.conditionings) == 2
+        assert job.done and job.result is not None
+        assert len(job.result.conditionings) == 2
 
 
 def test_pieces_of_an_utterance_are_heard_in_their_order() -> None:
     worker = scheduler()
-    queue, hearing = worker.open(), worker.hearing(AVATAR, 16_000)
+    queue, hearing = worker.open(), worker.open_encoder(AVATAR, 16_000)
     asked = [speech(hearing, last=k == 39) for k in range(40)]
     for job in asked:
-        queue.listen(job)
+        queue.encode(job)
     finish(worker)
-    heard = [conditioning for one in asked if one.heard for conditioning in one.heard.conditionings]
-    assert [int(conditioning[0]) for conditioning in heard] == [640 * (k + 1) for k in range(40)]
-    sound = np.concatenate([one.heard.sound for one in asked if one.heard])
+    encoded = [row for one in asked if one.result for row in one.result.conditionings]
+    assert [int(row[0]) for row in encoded] == [640 * (k + 1) for k in range(40)]
+    sound = np.concatenate([one.result.sound for one in asked if one.result])
     assert len(sound) == 40 * 1920
 
 
@@ -189,14 +189,14 @@ def test_a_renderer_that_raises_fails_only_the_frame_that_made_it() -> None:
 
 def test_an_encoder_that_raises_fails_only_the_speech_that_made_it() -> None:
     worker = scheduler(encoder=CountingEncoder(least=1000))
-    bad = speech(worker.hearing(AVATAR, 16_000), frames=1)
-    good = EncodeJob(worker.hearing(AVATAR, 16_000), np.zeros(640, np.float32), False, 0)
-    good.hearing.listen(np.zeros(640, np.float32), False)
+    bad = speech(worker.open_encoder(AVATAR, 16_000), frames=1)
+    good = EncodeJob(worker.open_encoder(AVATAR, 16_000), np.zeros(640, np.float32), False, 0)
+    good.encoder.encode(np.zeros(640, np.float32), False)
     for job in (bad, good):
-        worker.open().listen(job)
+        worker.open().encode(job)
     finish(worker)
-    assert isinstance(bad.error, RuntimeError) and bad.heard is None and bad.done
-    assert good.error is None and good.heard is not None
+    assert isinstance(bad.error, RuntimeError) and bad.result is None and bad.done
+    assert good.error is None and good.result is not None
 
 
 def test_a_renderer_that_forgets_a_picture_is_an_error_not_a_crash() -> None:
@@ -254,12 +254,12 @@ def test_many_threads_may_ask_at_once() -> None:
     asked: list[list[RenderJob]] = [[] for _ in range(6)]
 
     def ask(mine: list[RenderJob]) -> None:
-        queue, hearing = worker.open(), worker.hearing(AVATAR, 16_000)
+        queue, hearing = worker.open(), worker.open_encoder(AVATAR, 16_000)
         done = threading.Event()
         for index in range(100):
             mine.append(frame(index, 10_000 + index))
             queue.draw(mine[-1:])
-            queue.listen(speech(hearing))
+            queue.encode(speech(hearing))
         last = frame(100, 20_000)
         last.wake = done.set
         mine.append(last)

@@ -47,9 +47,9 @@ def test_an_interrupt_forgets_all_that_waits_and_leaves_no_trace() -> None:
         player.say(babble(48_000, 48_000, seed))
     stage.run(500)
     player.session.interrupt()
-    batches = stage.scheduler.counts.heard
+    batches = stage.scheduler.counts.encoded
     stage.run(200)
-    assert stage.scheduler.counts.heard == batches  # nothing of it is heard any more
+    assert stage.scheduler.counts.encoded == batches  # nothing of it is heard any more
     fresh = babble(24_000, 24_000, 9)
     before = len(player.spoken)
     player.say(fresh)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.speech.articulation.network import (
-    ArticulationDimensions,
-    ArticulationNetwork,
-    assemble,
-)
+from lipstream.speech.articulation.network import Articulation, Dimensions, assemble
 from lipstream.timeline import SAMPLE_RATE
 
-SMALL = ArticulationDimensions(inner=5, hidden=6, look_ahead=2)
+SMALL = Dimensions(inner=5, hidden=6, look_ahead=2)
 
 
 def small_arrays(seed: int = 0) -> dict[str, NDArray[np.float16]]:
@@ -24,7 +20,7 @@ def small_arrays(seed: int = 0) -> dict[str, NDArray[np.float16]]:
     return arrays | {"look_ahead": np.array(SMALL.look_ahead, np.float16)}
 
 
-def small() -> ArticulationNetwork:
+def small() -> Articulation:
     return assemble(small_arrays(), "test")
 
 

@@ -1,56 +1,69 @@
-"""One utterance of live speech on its way to the speech encoder and to the listener."""
+"""The two kinds of work that sessions give to the scheduler."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lipstream.media.audio import AudioChunk
-from lipstream.media.resampler import Resampler
-from lipstream.stream import LipSyncStream, Segment
-from lipstream.timeline import SOUND_RATE
+from lipstream.rendering.base import FrameRequest
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats
-
-_FULL_SCALE = np.float32(32768)
+    from lipstream.live.scheduler.utterance_encoder import EncodeResult, UtteranceEncoder
+    from lipstream.media.image import Floats, Picture
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodeResult:
-    """What one piece of an utterance added."""
+class Job:
+    """Work with a deadline. The scheduler writes its result, then `done`; `error` if it failed.
 
-    sound: NDArray[np.int16]  # (n,) 48 kHz mono: the original, resampled once
-    conditionings: tuple[Floats, ...]  # one conditioning per frame whose look-ahead is there now
-
-
-class UtteranceEncoder:
-    """What an utterance has left behind so far. Used by the scheduler's thread alone.
-
-    The sound that the listener gets depends on the samples only, never on how they were cut; so do
-    the segments.
+    Cancelled, it is dropped before it costs anything.
     """
 
-    def __init__(self, stream: LipSyncStream, sample_rate: int) -> None:
-        self._stream = stream
-        self._rate = sample_rate
-        self._resampler = Resampler(sample_rate, SOUND_RATE)
+    __slots__ = ("cancelled", "done", "due", "error", "wake")
 
-    def listen(self, samples: Floats, last: bool) -> tuple[NDArray[np.int16], list[Segment]]:
-        """Take the next (n,) mono samples, n may be 0; `last` ends the utterance."""
-        sound, segments = self._resampler.push(samples), []
-        if len(samples):
-            segments = self._stream.push(AudioChunk(samples[:, np.newaxis], self._rate))
-        if last:
-            sound = np.concatenate([sound, self._resampler.flush()])
-            segments += self._stream.end()
-        return pcm16(sound), segments
+    def __init__(self, due: int, wake: Callable[[], None] | None = None) -> None:
+        self.due = due  # ms of the scheduler's clock
+        self.wake = wake  # called on the scheduler's thread when it is done
+        self.cancelled = False
+        self.done = False
+        self.error: Exception | None = None
+
+    def finish(self, error: Exception | None = None) -> None:
+        """Let the owner know that nothing more will be written."""
+        self.error, self.done = error, True
+        if self.wake is not None:
+            self.wake()
 
 
-def pcm16(sound: Floats) -> NDArray[np.int16]:
-    """Floats in -1..1 as 16-bit PCM; what was 16 bits wide at 48 kHz comes back as it was."""
-    return np.asarray(np.clip(np.rint(sound * _FULL_SCALE), -32768, 32767), np.int16)
+class RenderJob(Job):
+    """One frame to draw, `due` when it shall be seen: later it is worthless, and may be dropped."""
+
+    __slots__ = ("picture", "request")
+
+    def __init__(self, request: FrameRequest, due: int) -> None:
+        super().__init__(due)
+        self.request = request
+        self.picture: Picture | None = None
+
+
+class EncodeJob(Job):
+    """A piece of an utterance to encode; the pieces of one `encoder` are encoded in their order.
+
+    Never dropped for being late: what was spoken before is needed to encode what comes after.
+    `due` says which session is served first.
+    """
+
+    __slots__ = ("encoder", "last", "result", "samples")
+
+    def __init__(
+        self,
+        encoder: UtteranceEncoder,
+        samples: Floats,
+        last: bool,
+        due: int,
+        wake: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(due, wake)
+        self.encoder = encoder
+        self.samples = samples  # (n,) mono, n may be 0
+        self.last = last  # the utterance ends with these
+        self.result: EncodeResult | None = None

@@ -6,67 +6,16 @@ import heapq
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
-from lipstream.rendering.base import FrameRequest
+from lipstream.live.scheduler.jobs import EncodeJob, RenderJob
 
-if TYPE_CHECKING:
-    from lipstream.live.scheduler.jobs import EncodeResult, UtteranceEncoder
-    from lipstream.media.image import Floats, Picture
-
-CREDIT_STEP_MS, MAX_CREDIT_MS = 40, 400
-
-
-class RenderJob:
-    """One frame to draw. The scheduler writes the result here; whoever asked looks when it is due.
-
-    Cancelled, it is dropped before it costs anything. `done` without a picture: it was
-    dropped, or `error` says why it failed.
-    """
-
-    __slots__ = ("done", "due", "error", "picture", "request", "wake", "cancelled")
-
-    def __init__(self, request: FrameRequest, due: int) -> None:
-        self.request = request
-        self.due = due  # when it shall be seen, ms of the scheduler's clock; later it is worthless
-        self.cancelled = False
-        self.done = False
-        self.picture: Picture | None = None
-        self.wake: Callable[[], None] | None = None  # called on the scheduler's thread when done
-        self.error: Exception | None = None
-
-
-class EncodeJob:
-    """A piece of an utterance to hear; the pieces of one `hearing` are heard in their order.
-
-    Never dropped for being late: what was said before is needed to hear what comes after.
-    """
-
-    __slots__ = ("done", "due", "error", "heard", "hearing", "last", "samples", "wake", "cancelled")
-
-    def __init__(
-        self,
-        hearing: UtteranceEncoder,
-        samples: Floats,
-        last: bool,
-        due: int,
-        wake: Callable[[], None] | None = None,
-    ) -> None:
-        self.hearing = hearing
-        self.samples = samples  # (n,) mono, n may be 0
-        self.last = last  # the utterance ends with these
-        self.due = due  # ms of the scheduler's clock: which session is served first
-        self.wake = wake  # called on the scheduler's thread when it is done
-        self.cancelled = False
-        self.done = False
-        self.heard: EncodeResult | None = None
-        self.error: Exception | None = None
+PRIORITY_STEP_MS, MAX_PRIORITY_MS = 40, 400
 
 
 class SessionQueue:
     """One session's place in the scheduler: two queues, each in the order of its deadlines.
 
-    Bounded by its owner, who asks only a few frames ahead of their time. See `Scheduler.open`.
+    Bounded by its owner, who plans only a few frames ahead of their time. See `Scheduler.open`.
     """
 
     def __init__(
@@ -74,54 +23,56 @@ class SessionQueue:
     ) -> None:
         self.encode_jobs: deque[EncodeJob] = deque()  # guarded by the scheduler's condition
         self.render_jobs: deque[RenderJob] = deque()  # likewise
-        self.credit = 0  # ms by which render_jobs go ahead of their deadline; see `Scheduler`
-        self.complained = False  # the log has heard of an error of this queue
+        self.priority_ms = 0  # by which frames go ahead of their deadline; see `boost`
+        self.error_logged = False
         self._changed = changed
         self._remove = remove
 
     def draw(self, render_jobs: Sequence[RenderJob]) -> None:
-        """Ask for frames; none is due before those asked for earlier and still wanted."""
+        """Add frames; none is due before those added earlier that are not cancelled."""
         with self._changed:
             self.render_jobs.extend(render_jobs)
             self._changed.notify()
 
-    def listen(self, job: EncodeJob) -> None:
-        """Ask for a piece of speech to be heard."""
+    def encode(self, job: EncodeJob) -> None:
+        """Add a piece of speech."""
         with self._changed:
             self.encode_jobs.append(job)
             self._changed.notify()
 
     def close(self) -> None:
-        """Forget all work of this queue. May be called twice."""
+        """Drop all work of this queue. May be called twice."""
         self._remove(self)
 
-    def settle(self) -> None:
-        """A frame of this queue came in time."""
-        self.credit = max(self.credit - CREDIT_STEP_MS, 0)
+    def decay(self) -> None:
+        """A frame of this queue came in time: its next ones need less priority."""
+        self.priority_ms = max(self.priority_ms - PRIORITY_STEP_MS, 0)
 
 
 def boost(queue: SessionQueue, queues: Sequence[SessionQueue]) -> None:
     """A frame of this queue was lost: its next ones go before those of others."""
-    if queue.credit < MAX_CREDIT_MS:
-        queue.credit += CREDIT_STEP_MS
+    if queue.priority_ms < MAX_PRIORITY_MS:
+        queue.priority_ms += PRIORITY_STEP_MS
         return
     # In heavy overload all come to the limit, and still one must go before the others.
     for other in queues:
         if other is not queue:
-            other.settle()
+            other.decay()
 
 
-def next_pieces(queues: Sequence[SessionQueue], most: int) -> list[tuple[SessionQueue, EncodeJob]]:
-    """Take the next pieces of speech, at most so many; each queue's in their order."""
+def next_encode_jobs(
+    queues: Sequence[SessionQueue], limit: int
+) -> list[tuple[SessionQueue, EncodeJob]]:
+    """Take at most `limit` pieces of speech, earliest due first; each queue's in their order."""
     heads = [(queue.encode_jobs[0].due, n) for n, queue in enumerate(queues) if queue.encode_jobs]
     heapq.heapify(heads)
     taken: list[tuple[SessionQueue, EncodeJob]] = []
-    while heads and len(taken) < most:
+    while heads and len(taken) < limit:
         _, n = heads[0]
         queue = queues[n]
-        piece = queue.encode_jobs.popleft()
-        if not piece.cancelled:
-            taken.append((queue, piece))
+        job = queue.encode_jobs.popleft()
+        if not job.cancelled:
+            taken.append((queue, job))
         if queue.encode_jobs:
             heapq.heapreplace(heads, (queue.encode_jobs[0].due, n))
         else:

@@ -72,7 +72,7 @@ class SpeechQueue:
                 f"limit of {self.max_ms} ms; push on when some of it was played."
             )
         if self._open is None:
-            hearing = self._scheduler.hearing(self._avatar, chunk.sample_rate)
+            hearing = self._scheduler.open_encoder(self._avatar, chunk.sample_rate)
             self.begun += 1
             self._open = Utterance(self.begun, hearing, chunk.sample_rate, now_ms)
             self.waiting.append(self._open)

@@ -113,20 +113,20 @@ class Utterance:
             job = EncodeJob(self._hearing, self._next(max(count, 0)), last, due, wake)
             self._finishing = last
             self._encode_jobs.append(job)
-            queue.listen(job)
+            queue.encode(job)
 
     def collect(self) -> None:
         """Take what was heard since the last call."""
         while self._encode_jobs and self._encode_jobs[0].done:
             job = self._encode_jobs.popleft()
-            if job.heard is None:
+            if job.result is None:
                 self.failed_to_hear = True
                 self.forget()
                 return
-            self.conditionings.extend(job.heard.conditionings)
-            if len(job.heard.sound):
-                self._sound.append(job.heard.sound)
-                self._heard += len(job.heard.sound)
+            self.conditionings.extend(job.result.conditionings)
+            if len(job.result.sound):
+                self._sound.append(job.result.sound)
+                self._heard += len(job.result.sound)
             self.complete = job.last
 
     def ready(self, lead: int) -> bool:

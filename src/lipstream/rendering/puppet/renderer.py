@@ -11,14 +11,15 @@ from weakref import WeakKeyDictionary
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import FaceError
-from lipstream.rendering.base import FrameRequest
+from lipstream.media.i420 import BT601, pad_to_even, to_i420
+from lipstream.rendering.base import FrameRequest, PixelFormat
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
 from lipstream.rendering.puppet.pose import REST, Pose, pose_of
 from lipstream.rendering.puppet.video import Clip, prepare_clip
 
 if TYPE_CHECKING:
     from lipstream.config import Progress
-    from lipstream.media.image import Image
+    from lipstream.media.image import Image, Picture
 
 
 class _Slot:
@@ -35,9 +36,11 @@ class PuppetRenderer:
     What it computes once per avatar is kept as long as the avatar itself.
     """
 
-    def __init__(self, fps: Fraction, motion: MotionConfig) -> None:
-        self._fps = fps
-        self._motion = motion
+    def __init__(
+        self, fps: Fraction, motion: MotionConfig, pixel_format: PixelFormat = "rgb24"
+    ) -> None:
+        self._fps, self._motion = fps, motion
+        self._i420 = pixel_format == "i420"
         self._prepared: WeakKeyDictionary[Avatar, _Slot] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -46,9 +49,10 @@ class PuppetRenderer:
         self._puppet(avatar)
         return avatar
 
-    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
-        """One picture per request, of the avatar's own size."""
-        return [self._draw(request) for request in requests]
+    def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
+        """One picture per request, of the avatar's own size; as I420, odd sides are made even."""
+        pictures = [self._draw(request) for request in requests]
+        return [to_i420(pad_to_even(one), BT601) for one in pictures] if self._i420 else pictures
 
     def _draw(self, request: FrameRequest) -> Image:
         puppet = self._puppet(request.avatar)

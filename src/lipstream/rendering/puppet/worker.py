@@ -1,19 +1,17 @@
-"""One process that draws puppets for another one: `python -m lipstream.rendering.puppet.worker`.
-
-Messages come and go over one connection, pictures over shared memory. `processes.py` is the other
-end and says what a message is.
-"""
+"""One process that draws puppets: `python -m lipstream.rendering.puppet.worker`."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import mmap
+import os
+import resource
 import signal
 import sys
+import threading
 from fractions import Fraction
 from multiprocessing.connection import Connection
-from struct import Struct
 from typing import TYPE_CHECKING
 
 import cv2
@@ -24,68 +22,109 @@ from lipstream.config import MotionConfig
 from lipstream.errors import LipstreamError
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.puppet.renderer import PuppetRenderer
+from lipstream.rendering.puppet.worker_protocol import (
+    ANSWER,
+    DONE,
+    DRAW,
+    FAILED,
+    FORGET,
+    FRAME,
+    LOAD,
+    MAX_TEXT_BYTES,
+    MEMORY_BYTES,
+    REFUSED,
+    REQUEST,
+    SLOT_BYTES,
+)
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
+    from lipstream.rendering.base import Renderer
 
-LOAD, FORGET, DRAW = b"L", b"F", b"D"  # a message's first byte
-DONE, REFUSED, FAILED = b"D", b"R", b"F"  # an answer's
-NUMBER = Struct("<I")  # of an avatar
-FRAME = Struct("<IIf")  # avatar, index, strength; then the conditioning as float32, if any
+LOADING_NICENESS = 10
+MAX_STDERR_BYTES = 1 << 20
 
 
 class Worker:
-    """Answers messages until the other end hangs up."""
+    """Answers one request after the other until the pool closes the connection."""
 
-    def __init__(self, connection: Connection, paper: mmap.mmap, renderer: PuppetRenderer) -> None:
-        self._connection, self._paper, self._renderer = connection, paper, renderer
+    def __init__(self, connection: Connection, memory: mmap.mmap, renderer: Renderer) -> None:
+        self._connection, self._memory, self._renderer = connection, memory, renderer
         self._avatars: dict[int, Avatar] = {}
 
     def run(self) -> None:
-        """Every message but FORGET has an answer, also when it cannot be done."""
-        with contextlib.suppress(EOFError, ConnectionError):  # the other end has gone
+        """Every request but FORGET has an answer, also when it cannot be done."""
+        with contextlib.suppress(EOFError, ConnectionError):  # the pool was closed, or has died
             while True:
                 message = self._connection.recv_bytes()
-                kind, content = message[:1], message[1:]
+                kind, slot, number = REQUEST.unpack_from(message)
                 if kind == FORGET:
-                    self._avatars.pop(NUMBER.unpack(content)[0], None)
-                else:
-                    self._connection.send_bytes(self._answer(kind, content))
+                    self._avatars.pop(number, None)
+                    continue
+                answer, size = self._handle(kind, slot, number, message[REQUEST.size :])
+                os.write(self._connection.fileno(), ANSWER.pack(answer, slot, size))
 
-    def _answer(self, kind: bytes, content: bytes) -> bytes:
+    def _handle(self, kind: bytes, slot: int, number: int, content: bytes) -> tuple[bytes, int]:
+        """What to answer, and how many bytes lie in the slot."""
         try:
-            self._load(content) if kind == LOAD else self._draw(content)
+            if kind == LOAD:
+                self._load(number, os.fsdecode(content))
+                return DONE, 0
+            assert kind == DRAW
+            return DONE, self._draw(slot, number, content)
         except LipstreamError as error:
-            return REFUSED + f"{type(error).__name__}:{error}".encode()
-        except Exception as error:  # the other end decides what an unforeseen error means
-            return FAILED + f"{type(error).__name__}: {error}".encode()
-        return DONE
+            return REFUSED, self._write(slot, f"{type(error).__name__}:{error}")
+        except Exception as error:  # the pool decides what an unforeseen error means
+            return FAILED, self._write(slot, f"{type(error).__name__}: {error}")
 
-    def _load(self, content: bytes) -> None:
-        (number,) = NUMBER.unpack_from(content)
-        avatar = load_avatar(content[NUMBER.size :].decode())
-        self._renderer.prepare(avatar)
-        self._avatars[number] = avatar
+    def _load(self, number: int, path: str) -> None:
+        """Load and measure an avatar at a low priority, so that other workers go on drawing."""
+        errors: list[Exception] = []
 
-    def _draw(self, content: bytes) -> None:
-        number, index, strength = FRAME.unpack_from(content)
-        heard = np.frombuffer(content, np.float32, offset=FRAME.size)
+        def load() -> None:
+            try:
+                if sys.platform == "linux":  # where each thread has a niceness
+                    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOADING_NICENESS)
+                avatar = load_avatar(path)
+                self._renderer.prepare(avatar)
+                self._avatars[number] = avatar
+            except Exception as error:  # raised again below
+                errors.append(error)
+
+        thread = threading.Thread(target=load, name="load-avatar")
+        thread.start()
+        thread.join()
+        if errors:
+            raise errors[0]
+
+    def _draw(self, slot: int, number: int, content: bytes) -> int:
+        index, blend_weight = FRAME.unpack_from(content)
+        conditioning = np.frombuffer(content, np.float32, offset=FRAME.size)
         request = FrameRequest(
-            self._avatars[number], index, heard if len(heard) else None, strength
+            self._avatars[number], index, conditioning if len(conditioning) else None, blend_weight
         )
         (picture,) = self._renderer.render([request])
-        paper = np.frombuffer(self._paper, np.uint8, picture.size)
-        paper.reshape(picture.shape)[:] = picture
+        target = np.frombuffer(self._memory, np.uint8, picture.size, slot * SLOT_BYTES)
+        target.reshape(picture.shape)[:] = picture
+        return picture.size
+
+    def _write(self, slot: int, text: str) -> int:
+        data = text.encode()[:MAX_TEXT_BYTES]
+        self._memory[slot * SLOT_BYTES : slot * SLOT_BYTES + len(data)] = data
+        return len(data)
 
 
 def main() -> None:
-    """Arguments: descriptors of the connection and of the memory, its size, the settings."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other end, which hangs up
-    connection, memory, size = (int(number) for number in sys.argv[1:4])
-    settings = json.loads(sys.argv[4])
+    """Arguments: descriptors of the connection and of the memory, the settings."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pool's process
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_STDERR_BYTES, MAX_STDERR_BYTES))
+    connection, memory = (int(number) for number in sys.argv[1:3])
+    settings = json.loads(sys.argv[3])
     cv2.setNumThreads(1)
-    renderer = PuppetRenderer(Fraction(settings.pop("fps")), MotionConfig(**settings))
-    Worker(Connection(connection), mmap.mmap(memory, size), renderer).run()
+    fps, pixel_format = Fraction(settings.pop("fps")), settings.pop("pixel_format")
+    renderer = PuppetRenderer(fps, MotionConfig(**settings), pixel_format)
+    Worker(Connection(connection), mmap.mmap(memory, MEMORY_BYTES), renderer).run()
 
 
 if __name__ == "__main__":

@@ -1,202 +1,299 @@
-"""Puppets drawn in processes of their own, for live sessions.
+"""Puppets drawn in worker processes.
 
 A frame is a hundred short calls, and Python's lock is held between them. Drawn in the process that
-also sends to viewers, each waits for the other: two cores then hold four sessions where they have
-the time for seven.
+also sends to viewers, each waits for the other.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import mmap
+import logging
 import os
-import subprocess
-import sys
+import selectors
 import tempfile
 import threading
+import time
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from fractions import Fraction
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-import lipstream.errors
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import save_avatar
 from lipstream.config import MotionConfig
-from lipstream.errors import LipstreamError
-from lipstream.rendering.base import FrameRequest
-from lipstream.rendering.puppet.worker import DONE, DRAW, FORGET, FRAME, LOAD, NUMBER, REFUSED
+from lipstream.rendering.base import FrameRequest, PixelFormat, render_in_order
+from lipstream.rendering.puppet.worker_process import DrawJob, WorkerError, WorkerProcess
+from lipstream.rendering.puppet.worker_protocol import DRAW_SLOTS, FRAME, picture_shape
 
 if TYPE_CHECKING:
     from lipstream.config import Progress
-    from lipstream.media.image import Image
+    from lipstream.media.image import Picture
 
-PAPER = 64 << 20  # bytes for one picture; untouched memory costs nothing
-MEMORY = "/dev/shm"  # where it lies if there is such a place
-CLOSE_S = 5.0
+MIN_WORKERS = 2  # so that one draws while another loads an avatar
+MAX_ATTEMPTS = 2  # to draw a frame whose worker fails
+HANG_S = 0.7  # silence after which a worker that has a frame of a megapixel to draw is replaced
+LOAD_S = 120.0  # the same when it has an avatar to load
+TICK_S = 0.1  # between looks at the workers' silence
+CLOSE_S = 2.0  # for workers to end by themselves
+SHORT_LIFE_S = 5.0  # workers that live shorter, one after the other, are replaced ever later,
+MAX_BACKOFF_S = 30.0  # up to so much
+
+_log = logging.getLogger(__name__)
 
 
-def possible() -> bool:
+def workers_supported() -> bool:
     """Whether this system can hand open files to another process."""
     return os.name == "posix"
 
 
 class PuppetWorkerPool:
-    """A renderer whose pictures come from `count` processes. Calls from several threads queue.
+    """A `ParallelRenderer` whose frames are drawn by `count` processes, at least two.
 
-    A process that dies is started again; the frame it was drawing fails.
+    A frame goes to the worker that has the least to do of those that have its avatar loaded; when
+    each has two, it waits here in the order of its coming. Callers keep to `slots`.
+
+    An avatar is loaded into at most half of the workers at once while the others draw. A worker
+    that dies, hangs, or answers nonsense is killed and replaced; its frames are drawn by another,
+    once, or fail; its avatars are loaded into the newcomer in the background.
     """
 
-    def __init__(self, fps: Fraction, motion: MotionConfig, count: int) -> None:
-        self._settings = json.dumps({"fps": str(fps), **asdict(motion)})
-        self._lock = threading.Lock()
+    def __init__(
+        self, fps: Fraction, motion: MotionConfig, count: int, pixel_format: PixelFormat = "rgb24"
+    ) -> None:
+        count = max(count, MIN_WORKERS)
+        self.parallelism = count
+        self.restarts = 0  # workers that were replaced
+        self._i420 = pixel_format == "i420"
+        settings = {"fps": str(fps), "pixel_format": pixel_format, **asdict(motion)}
+        self._settings = json.dumps(settings)
+        self._lock = threading.Lock()  # guards all below; never held while anything is waited for
+        self._loads = threading.Lock()  # held while an avatar is loaded; never needed for drawing
         self._numbers: weakref.WeakKeyDictionary[Avatar, int] = weakref.WeakKeyDictionary()
         self._next = 1
-        self._gone: deque[int] = deque()  # numbers of avatars that nobody holds any more
-        self._children = [WorkerProcess(self._settings) for _ in range(count)]
+        self._dropped: deque[int] = deque()  # numbers of avatars that nobody holds any more
+        self._waiting: deque[DrawJob] = deque()
+        self._closed = threading.Event()
+        self._selector = selectors.DefaultSelector()
+        self._workers = [WorkerProcess(self._settings) for _ in range(count)]
+        for worker in self._workers:
+            self._selector.register(worker, selectors.EVENT_READ, worker)
+        self._reader = threading.Thread(target=self._read, name="puppet-workers", daemon=True)
+        self._reader.start()
+
+    @property
+    def slots(self) -> int:
+        """Frames that may be in flight so that every worker has its next one at hand."""
+        return DRAW_SLOTS * self.parallelism
+
+    @property
+    def fault(self) -> str | None:
+        """One sentence when nothing can be drawn at present."""
+        if self._closed.is_set() or any(worker.alive for worker in self._workers):
+            return None
+        return "no drawing process is running; they are started again."
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
-        """Let every process measure `avatar`; FaceError and the like as any renderer."""
-        with self._lock:
-            if avatar not in self._numbers:
-                self._introduce(avatar)
-            return avatar
+        """Let every worker load and measure `avatar`; FaceError and the like as any renderer."""
+        with self._loads:
+            with self._lock:
+                if avatar in self._numbers:
+                    return avatar
+                number, self._next = self._next, self._next + 1
+                workers = [worker for worker in self._workers if worker.alive]
+                # The first avatar keeps nobody waiting.
+                at_once = max(len(workers) // 2, 1) if self._numbers else len(workers)
+            with _saved(avatar) as path:
+                loaded = 0
+                for start in range(0, len(workers), at_once):
+                    loaded += self._load(workers[start : start + at_once], number, path)
+            if not loaded:
+                raise WorkerError("the drawing processes died while they loaded this avatar.")
+            with self._lock:
+                self._numbers[avatar] = number
+            weakref.finalize(avatar, self._dropped.append, number)
+        return avatar
 
-    def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
-        """One picture per request, as many at a time as there are processes."""
+    def submit(self, request: FrameRequest) -> Future[Picture]:
+        """Begin one frame; `prepare` must have been called for its avatar."""
+        result: Future[Picture] = Future()
+        result.set_running_or_notify_cancel()
+        conditioning = request.conditioning
+        tail = b"" if conditioning is None else np.asarray(conditioning, np.float32).tobytes()
         with self._lock:
-            for request in requests:
-                if request.avatar not in self._numbers:
-                    self._introduce(request.avatar)
-            self._forget()
-            pictures: list[Image] = []
-            for start in range(0, len(requests), len(self._children)):
-                pictures += self._draw(requests[start : start + len(self._children)])
-            return pictures
+            number = self._numbers.get(request.avatar)
+            if number is not None and not self._closed.is_set():
+                shape = picture_shape(request.avatar, self._i420)
+                content = FRAME.pack(request.index, request.blend_weight) + tail
+                self._waiting.append(DrawJob(number, shape, content, result))
+                failed = self._dispatch()
+            else:
+                failed = [result]
+        for one in failed:
+            one.set_exception(
+                WorkerError("no drawing process is running.")
+                if number is not None
+                else RuntimeError("the avatar is not prepared; call prepare(avatar) first.")
+            )
+        return result
+
+    def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
+        """One picture per request; prepares avatars that are not."""
+        for request in requests:
+            if request.avatar not in self._numbers:
+                self.prepare(request.avatar)
+        return [picture for _, picture in render_in_order(self, requests)]
 
     def close(self) -> None:
-        """End the processes. May be called twice."""
+        """End the processes within seconds; frames in flight fail. May be called twice."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._reader.join(CLOSE_S)
         with self._lock:
-            for child in self._children:
-                child.close()
+            workers = [worker for worker in self._workers if worker.alive]
+            unanswered = [job for worker in workers for job in worker.stop()]
+            results = [job.result if isinstance(job, DrawJob) else job for job in unanswered]
+            results += [job.result for job in self._waiting]
+            self._waiting.clear()
+        for result in results:
+            result.set_exception(WorkerError("the drawing processes were closed."))
+        until = time.monotonic() + CLOSE_S
+        for worker in workers:
+            worker.reap(max(until - time.monotonic(), 0.0))
+        self._selector.close()
 
-    def _draw(self, requests: Sequence[FrameRequest]) -> list[Image]:
-        """At most one request per process."""
-        busy = list(zip(self._children, requests, strict=False))
-        orders = [(child, self._order(request)) for child, request in busy]
-        self._do(orders)
-        return [child.picture(*request.avatar.size) for child, request in busy]
+    def _dispatch(self) -> list[Future[Picture]]:
+        """Give waiting frames to workers, under the lock; gives those that none can draw."""
+        while self._dropped:
+            number = self._dropped.popleft()
+            for worker in self._workers:
+                if worker.alive:
+                    worker.forget(number)
+        failed: list[Future[Picture]] = []
+        while self._waiting:
+            job = self._waiting[0]
+            able = [worker for worker in self._workers if worker.can_draw(job.avatar)]
+            if able:
+                min(able, key=lambda worker: worker.in_flight).draw(job)
+            elif any(worker.alive and job.avatar in worker.loaded for worker in self._workers):
+                break
+            else:
+                failed.append(job.result)
+            self._waiting.popleft()
+        return failed
 
-    def _order(self, request: FrameRequest) -> bytes:
-        number = self._numbers[request.avatar]
-        heard = request.conditioning
-        tail = b"" if heard is None else np.asarray(heard, np.float32).tobytes()
-        return DRAW + FRAME.pack(number, request.index, request.blend_weight) + tail
+    def _load(self, workers: Sequence[WorkerProcess], number: int, path: Path) -> int:
+        """Load an avatar into some workers side by side; how many have it.
 
-    def _introduce(self, avatar: Avatar) -> None:
-        number, self._next = self._next, self._next + 1
-        self._load(self._children, avatar, number)
-        self._numbers[avatar] = number
-        weakref.finalize(avatar, self._gone.append, number)
+        Raises what a worker raised; one that dies only has not got it.
+        """
+        with self._lock:
+            results = [worker.load(number, str(path)) for worker in workers]
+        errors = [error for result in results if (error := result.exception()) is not None]
+        for error in errors:
+            if not isinstance(error, WorkerError):
+                self._dropped.append(number)
+                raise error
+        return len(results) - len(errors)
 
-    def _load(self, children: Sequence[WorkerProcess], avatar: Avatar, number: int) -> None:
-        """By a file, as avatars are kept: nothing is unpickled anywhere."""
-        with tempfile.TemporaryDirectory(prefix="lipstream-") as place:
-            path = Path(place) / "worker.avatar"
-            save_avatar(avatar, path)
-            self._do([(one, LOAD + NUMBER.pack(number) + os.fsencode(path)) for one in children])
+    def _read(self) -> None:
+        """Take answers and replace workers, in a thread of its own, until `close`."""
+        looked = time.monotonic()
+        while not self._closed.is_set():
+            for key, _ in self._selector.select(TICK_S):
+                self._take_answers(key.data)
+            now = time.monotonic()
+            if now - looked >= TICK_S:
+                # Time in which this process itself did not run is no worker's silence.
+                self._check_silence(min(now - looked, 2 * TICK_S))
+                looked = now
 
-    def _forget(self) -> None:
-        while self._gone:
-            message = FORGET + NUMBER.pack(self._gone.popleft())
-            for child in self._children:
-                child.send(message)
-
-    def _do(self, orders: Sequence[tuple[WorkerProcess, bytes]]) -> None:
-        """Have the orders done side by side; raises the first error when all have answered."""
-        for child, order in orders:
-            child.send(order)
-        answers = [child.answer() for child, _ in orders]
-        for (child, _), answer in zip(orders, answers, strict=True):
-            if answer is None:
-                self._restart(child)
-                raise RuntimeError("a process that draws has died; it was started again.")
-        for answer in answers:
-            if answer is not None and answer[:1] != DONE:
-                _complain(answer)
-
-    def _restart(self, dead: WorkerProcess) -> None:
-        dead.close()
-        child = self._children[self._children.index(dead)] = WorkerProcess(self._settings)
-        for avatar, number in list(self._numbers.items()):
-            self._load([child], avatar, number)
-
-
-class WorkerProcess:
-    """One process, the connection to it, and the memory in which it draws."""
-
-    def __init__(self, settings: str) -> None:
-        place = MEMORY if os.path.isdir(MEMORY) else None
-        with tempfile.TemporaryFile(dir=place) as memory:
-            memory.truncate(PAPER)
-            self._paper = mmap.mmap(memory.fileno(), PAPER)
-            self._connection, theirs = Pipe()
-            with theirs:
-                self._process = _start(theirs, memory.fileno(), settings)
-
-    def send(self, message: bytes) -> None:
-        """A message to a dead process is lost; its answer tells."""
+    def _take_answers(self, worker: WorkerProcess) -> None:
         try:
-            self._connection.send_bytes(message)
-        except OSError:
-            pass
+            with self._lock:
+                answers = worker.read()
+                failed = self._dispatch()
+        except Exception as error:  # whatever a worker sends must not end the pool
+            self._replace(worker, str(error))
+            return
+        for job, answer in answers:
+            result: Future[Picture] | Future[int] = job.result if isinstance(job, DrawJob) else job
+            if isinstance(answer, Exception):
+                result.set_exception(answer)
+            else:
+                result.set_result(answer)  # type: ignore[arg-type]
+        for one in failed:
+            one.set_exception(WorkerError("no drawing process is running."))
 
-    def answer(self) -> bytes | None:
-        """None when the process is dead."""
-        try:
-            return self._connection.recv_bytes()
-        except (EOFError, OSError):
-            return None
+    def _check_silence(self, passed_s: float) -> None:
+        for worker in [worker for worker in self._workers if worker.alive]:
+            with self._lock:
+                head = worker.head
+                worker.silent_s = worker.silent_s + passed_s if head is not None else 0.0
+            if isinstance(head, DrawJob):
+                limit = HANG_S * max(np.prod(head.shape) / 3e6, 1.0)
+            else:
+                limit = LOAD_S
+            if worker.silent_s > limit:
+                worker.process.kill()
+                self._replace(worker, f"a drawing process was silent for {worker.silent_s:.1f} s.")
 
-    def picture(self, width: int, height: int) -> Image:
-        """A copy of what was drawn last."""
-        size = width * height * 3
-        drawn = np.frombuffer(self._paper, np.uint8, size)
-        return drawn.reshape(height, width, 3).copy()
+    def _replace(self, dead: WorkerProcess, reason: str) -> None:
+        """Draw its frames elsewhere, and start another in its place, in the background."""
+        with self._lock:
+            self._selector.unregister(dead)
+            self.restarts += 1
+            failed: list[Future[Picture] | Future[int]] = []
+            for job in reversed(dead.stop()):
+                if not isinstance(job, DrawJob):
+                    failed.append(job)
+                elif job.attempts >= MAX_ATTEMPTS:
+                    failed.append(job.result)
+                else:
+                    self._waiting.appendleft(job)
+            failed += self._dispatch()
+        for result in failed:
+            result.set_exception(WorkerError(reason))
+        threading.Thread(
+            target=self._start_again, args=(dead, reason), name="puppet-worker-start", daemon=True
+        ).start()
 
-    def close(self) -> None:
-        self._connection.close()
-        try:
-            self._process.wait(CLOSE_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        if not self._paper.closed:
-            self._paper.close()
+    def _start_again(self, dead: WorkerProcess, reason: str) -> None:
+        """Put a newcomer in the place of `dead`, and load all avatars into it."""
+        _log.error("%s It is started again. %s", reason, dead.reap(0.2))
+        short_lives = dead.short_lives + 1 if dead.age_s < SHORT_LIFE_S else 0
+        if self._closed.wait(min(2.0**short_lives - 1, MAX_BACKOFF_S)):
+            return
+        worker = WorkerProcess(self._settings, short_lives)
+        with self._lock:
+            if self._closed.is_set():
+                worker.stop()
+            else:
+                self._workers[self._workers.index(dead)] = worker
+                self._selector.register(worker, selectors.EVENT_READ, worker)
+        if not worker.alive:
+            worker.reap(CLOSE_S)
+            return
+        with self._loads:
+            for avatar, number in list(self._numbers.items()):
+                try:
+                    with _saved(avatar) as path:
+                        self._load([worker], number, path)
+                except Exception as error:  # the other workers have this avatar
+                    _log.error("an avatar could not be loaded again: %s", error)
 
 
-def _start(connection: Connection, memory: int, settings: str) -> subprocess.Popen[bytes]:
-    descriptors = (connection.fileno(), memory)
-    command = [sys.executable, "-m", "lipstream.rendering.puppet.worker"]
-    return subprocess.Popen(
-        [*command, *map(str, descriptors), str(PAPER), settings],
-        pass_fds=descriptors,
-        stdin=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    )
-
-
-def _complain(answer: bytes) -> NoReturn:
-    text = answer[1:].decode()
-    if answer[:1] == REFUSED:
-        name, _, message = text.partition(":")
-        kind = getattr(lipstream.errors, name, LipstreamError)
-        raise kind(message)
-    raise RuntimeError(f"a process that draws failed: {text}")
+@contextlib.contextmanager
+def _saved(avatar: Avatar) -> Iterator[Path]:
+    """The avatar as a file, which is how workers get it: nothing is unpickled anywhere."""
+    with tempfile.TemporaryDirectory(prefix="lipstream-") as place:
+        path = Path(place) / "worker.avatar"
+        save_avatar(avatar, path)
+        yield path

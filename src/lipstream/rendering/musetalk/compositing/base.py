@@ -10,21 +10,20 @@ from lipstream.avatar.avatar import Avatar
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Picture
-    from lipstream.rendering.base import PendingPictures
     from lipstream.rendering.musetalk.compositing.background import Background
     from lipstream.rendering.musetalk.compositing.blend import BlendPlan
-    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
+    from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceRequest:
-    """One frame of an avatar with a generated face."""
+    """One frame of an avatar whose face shall speak."""
 
     avatar: Avatar
-    faces: PreparedFaces  # of the avatar
+    faces: MuseFaces  # of the avatar
     frame: int  # of the avatar; it has a face
-    conditioning: Floats  # (tokens, width)
-    blend_weight: float = 1.0  # 0..1 between the picture and the generated face
+    audio: Floats  # (tokens, width) of what is heard
+    strength: float = 1.0  # 0..1 between the picture and what is painted
 
     @property
     def plan(self) -> BlendPlan:
@@ -34,49 +33,57 @@ class FaceRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BackgroundRequest:
-    """One frame of an avatar as it is: without a face, or with an idle one."""
+class BareRequest:
+    """One frame of an avatar as it is: without a face, or with one at rest."""
 
     background: Background
     frame: int
 
 
+class Pending(Protocol):
+    """Pictures on their way."""
+
+    def finish(self) -> list[Picture]:
+        """The whole picture of every request, in their order. Once; it may be forgotten instead."""
+        ...
+
+
 class Compositor(Protocol):
-    """Generates faces and puts them back into their pictures, for `MuseTalkRenderer`."""
+    """What the renderer asks of `GpuCompositor` and of `CpuCompositor`."""
 
     @property
     def overlaps(self) -> bool:
-        """True if faces are generated between `begin` and `finish`."""
+        """Whether it paints between `begin` and `finish`."""
         ...
 
-    def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
-        """Do what is needed once per avatar; `begin` does it for an avatar not loaded yet."""
+    def keep(self, avatar: Avatar, faces: MuseFaces) -> Background:
+        """Do what is needed once per avatar; `begin` would do it on first sight."""
         ...
 
-    def begin(self, requests: Sequence[FaceRequest]) -> PendingPictures:
-        """Start with at least one face; batches are generated in the order they were begun."""
+    def begin(self, requests: Sequence[FaceRequest]) -> Pending:
+        """Start with at least one face; batches are painted in the order they were begun."""
         ...
 
 
 def begin_pictures(
-    compositor: Compositor, requests: Sequence[FaceRequest | BackgroundRequest]
-) -> PendingPictures:
-    """Start with any pictures; all faces are generated in one batch."""
+    compositor: Compositor, requests: Sequence[FaceRequest | BareRequest]
+) -> Pending:
+    """Start with any pictures; all faces that speak are painted in one batch."""
     faces = [request for request in requests if isinstance(request, FaceRequest)]
-    return _PendingFrames(requests, compositor.begin(faces) if faces else None)
+    return _Begun(requests, compositor.begin(faces) if faces else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _PendingFrames:
-    requests: Sequence[FaceRequest | BackgroundRequest]
-    faces: PendingPictures | None
+class _Begun:
+    requests: Sequence[FaceRequest | BareRequest]
+    faces: Pending | None
 
     def finish(self) -> list[Picture]:
-        """See `PendingPictures`."""
-        composited = iter([] if self.faces is None else self.faces.finish())
+        """See `Pending`."""
+        painted = iter([] if self.faces is None else self.faces.finish())
         return [
-            request.background.picture(request.frame)
-            if isinstance(request, BackgroundRequest)
-            else next(composited)
+            request.background.bare(request.frame)
+            if isinstance(request, BareRequest)
+            else next(painted)
             for request in self.requests
         ]

@@ -1,4 +1,4 @@
-"""Generated faces put back with OpenCV, bit for bit as published."""
+"""Painting faces with OpenCV's help, bit for bit as published."""
 
 from __future__ import annotations
 
@@ -18,70 +18,70 @@ from lipstream.media.i420 import BT601, to_i420
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
     I420Background,
-    PixelFormat,
     RgbBackground,
 )
-from lipstream.rendering.musetalk.compositing.base import FaceRequest
+from lipstream.rendering.musetalk.compositing.base import FaceRequest, Pending
 from lipstream.rendering.musetalk.compositing.blend import blend
 from lipstream.rendering.musetalk.models.vae import to_pictures
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image, Picture
-    from lipstream.rendering.base import PendingPictures
-    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
+    from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
 
 
 class CpuCompositor:
-    """Composites with OpenCV, bit for bit as published; all work is done in `finish`.
+    """Composites with OpenCV, bit for bit as published; paints when it is asked for the pictures.
 
-    Threads take turns. Each picture of a clip is decoded once per composited frame.
+    There is nothing to overlap on a CPU. Threads take turns. With `planes` pictures are given as
+    `I420`.
     """
 
-    def __init__(self, networks: MuseTalkNetworks, *, pixel_format: PixelFormat = "rgb24") -> None:
+    def __init__(self, networks: MuseTalkNetworks, *, planes: bool = False) -> None:
         self._networks = networks
-        self._pixel_format = pixel_format
+        self._planes = planes
         self._backgrounds: WeakKeyDictionary[Avatar, Background] = WeakKeyDictionary()
-        self._generating, self._loading = threading.Lock(), threading.Lock()
+        self._lock = threading.Lock()
+        self._keeping = threading.Lock()
 
     @property
     def overlaps(self) -> bool:
-        """False: there is nothing to overlap on a CPU."""
+        """No: `finish` paints."""
         return False
 
-    def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
+    def keep(self, avatar: Avatar, faces: MuseFaces) -> Background:
         """Convert the pictures of an avatar; they stay as long as the avatar itself."""
-        if self._pixel_format == "rgb24":
+        if not self._planes:
             return RgbBackground(avatar.frames)
-        with self._loading:
+        with self._keeping:
             found = self._backgrounds.get(avatar)
         if found is None:
             found = I420Background(avatar.frames, partial(to_i420, matrix=BT601))
-            with self._loading:  # not before: other avatars need not wait for the conversion
+            with self._keeping:  # not before: nobody waits while another's avatar is converted
                 found = self._backgrounds.setdefault(avatar, found)
         return found
 
-    def begin(self, requests: Sequence[FaceRequest]) -> PendingPictures:
-        """Remember the requests; see `Compositor`."""
-        return _Deferred(self, requests)
+    def begin(self, requests: Sequence[FaceRequest]) -> Pending:
+        return _Unpainted(self, requests)
 
     def pictures(self, requests: Sequence[FaceRequest]) -> list[Picture]:
         """The pictures of `requests`."""
         pictures = []
         for request, face in zip(requests, self.faces(requests), strict=True):
-            source = request.avatar.frames[request.frame].pixels
-            pixels, region = blend(source, face, request.plan, request.blend_weight)
-            background = self.load(request.avatar, request.faces)
-            pictures.append(background.with_pixels(request.frame, source, pixels, region))
+            background = self.keep(request.avatar, request.faces)
+            picture = request.avatar.frames[request.frame].pixels
+            pixels, region = blend(picture, face, request.plan, request.strength)
+            patch, where = background.patch(picture, pixels, region)
+            pictures.append(background.with_patch(request.frame, patch, where))
         return pictures
 
     @torch.inference_mode()
     def faces(self, requests: Sequence[FaceRequest]) -> list[Image]:
-        """The generated faces, (side, side, 3) uint8 RGB each; all in one batch."""
+        """What the networks paint, (side, side, 3) uint8 RGB each; all faces in one batch."""
         latents = np.stack([request.faces.latents[request.frame] for request in requests])
-        audio = np.stack([request.conditioning for request in requests])
-        with self._generating:
-            raw = self._networks.generate(self._tensor(latents), self._tensor(audio))
+        audio = np.stack([request.audio for request in requests])
+        with self._lock:
+            raw = self._networks.paint(self._tensor(latents), self._tensor(audio))
             return list(to_pictures(raw).cpu().numpy())
 
     def _tensor(self, array: Floats) -> Tensor:
@@ -89,10 +89,9 @@ class CpuCompositor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Deferred:
+class _Unpainted:
     compositor: CpuCompositor
     requests: Sequence[FaceRequest]
 
     def finish(self) -> list[Picture]:
-        """See `PendingPictures`."""
         return self.compositor.pictures(self.requests)
