@@ -52,7 +52,7 @@ class Program:
         assert outcome.status == status, outcome
         assert contents(self.folder) == before
         assert outcome.out == ""
-        return told(outcome.err)
+        return sentence_in(outcome.err)
 
     def refused_render(self, avatar: str | Path, audio: str | Path, status: int = 1) -> str:
         """The sentence of a failing render, the same with and without an older output."""
@@ -63,7 +63,7 @@ class Program:
         return fresh
 
 
-def told(stderr: str) -> str:
+def sentence_in(stderr: str) -> str:
     """The one sentence that stderr must hold, without the program's name."""
     (line,) = stderr.splitlines()
     assert line.startswith("lipstream: ")

@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 
 from lipstream.avatar import quality
 from tests.avatar.scenes import faceless, pasted
-from tests.cli.program import Program, told
+from tests.cli.program import Program, sentence_in
 from tests.media_files import write_wav
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def test_a_profile_is_refused(
     assert "face in aside.png is turned too far to the side; give one" in sentence
 
 
-def test_of_two_faces_the_largest_is_taken_and_that_is_said(
+def test_of_two_faces_the_largest_is_taken_and_that_is_reported(
     program: Program, speech: Path, image: Image
 ) -> None:
     scene = pasted(image, (640, 320), 20, 20, 280)
@@ -155,7 +155,9 @@ def test_a_vast_picture_is_refused_without_being_decoded(program: Program, speec
     script = f"from lipstream.cli import main; status = main({arguments}); {MEMORY}; exit(status)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "vast.png has too many pixels, more than the 100,000,000 allowed" in told(done.stderr)
+    assert "vast.png has too many pixels, more than the 100,000,000 allowed" in sentence_in(
+        done.stderr
+    )
     assert int(done.stdout) < 600  # MB
     assert [path.name for path in program.folder.iterdir()] == ["vast.png"]
 

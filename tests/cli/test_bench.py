@@ -13,7 +13,7 @@ from lipstream.bench import run
 from lipstream.bench.run import PARTS
 from lipstream.bench.schedule import Sustained
 from lipstream.cli import bench
-from tests.cli.program import Program, told
+from tests.cli.program import Program, sentence_in
 
 ROW = Sustained(
     "it", "sessions", True, 20.0, 19, 0.0, 0.001, 4.0, 340.0, 400.0, 20.0, 30.0, 40.0, 35.0
@@ -46,7 +46,7 @@ def test_what_is_found_wanting_is_told(program: Program, monkeypatch: pytest.Mon
     monkeypatch.setattr(run, "run_schedule", lambda seconds, devices: [few])
     outcome = program.call("bench", "--part", "schedule")
     assert outcome.status == 1
-    assert told(outcome.err) == "the scheduler holds 5 sessions of 20.0 that 'it' could."
+    assert sentence_in(outcome.err) == "the scheduler holds 5 sessions of 20.0 that 'it' could."
 
 
 @pytest.mark.parametrize(

@@ -67,15 +67,17 @@ def test_weights_are_looked_into(program: Program, tmp_path: Path) -> None:
     assert f"missing musetalk weights: {unet} is damaged or cut short: delete it" in outcome.out
 
 
-@pytest.mark.parametrize(("cuda", "told"), [(None, "built without CUDA"), ("12.8", "nvidia-smi")])
-def test_a_missing_gpu_is_told(
-    program: Program, monkeypatch: pytest.MonkeyPatch, cuda: str | None, told: str
+@pytest.mark.parametrize(
+    ("cuda", "message"), [(None, "built without CUDA"), ("12.8", "nvidia-smi")]
+)
+def test_a_missing_gpu_is_named(
+    program: Program, monkeypatch: pytest.MonkeyPatch, cuda: str | None, message: str
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.version.cuda", cuda)
     out = program.done("doctor").out
     (line,) = [line for line in out.splitlines() if "NVIDIA GPU" in line]
-    assert line.startswith("--      NVIDIA GPU: not found (optional); ") and told in line
+    assert line.startswith("--      NVIDIA GPU: not found (optional); ") and message in line
 
 
 @pytest.mark.parametrize("flags", [[], ["--json"]])
@@ -111,19 +113,19 @@ def test_a_missing_encoder_is_found(program: Program, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("module", "told"),
+    ("module", "message"),
     [
         ("soxr", "soxr: not installed; run `pip install soxr`."),
         ("cv2", "OpenCV: not installed; run `pip install opencv-python-headless`."),
     ],
 )
 def test_a_missing_package_is_found(
-    program: Program, monkeypatch: pytest.MonkeyPatch, module: str, told: str
+    program: Program, monkeypatch: pytest.MonkeyPatch, module: str, message: str
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     outcome = program.call("doctor")
     assert outcome.status == 1
-    assert f"missing {told}\n" in outcome.out
+    assert f"missing {message}\n" in outcome.out
 
 
 def test_any_distribution_of_opencv_will_do(
@@ -145,8 +147,8 @@ def test_a_package_that_cannot_be_loaded_is_found(
     monkeypatch.delitem(sys.modules, "cv2")
     outcome = program.call("doctor")
     assert outcome.status == 1
-    told = "does not work here (ImportError: libGL.so.1: cannot open shared object); install it"
-    assert f"missing OpenCV: {told} again.\n" in outcome.out
+    message = "does not work here (ImportError: libGL.so.1: cannot open shared object); install it"
+    assert f"missing OpenCV: {message} again.\n" in outcome.out
 
 
 def test_a_broken_model_is_found(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,8 +158,8 @@ def test_a_broken_model_is_found(program: Program, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(opencv_net.Network, "run", broken)
     outcome = program.call("doctor")
     assert (outcome.status, outcome.err) == (1, "")
-    told = "OpenCV(5.0.0) net.cpp:1: error: (-215) Assertion failed"
-    assert f"missing face models: does not work here (error: {told}); install" in outcome.out
+    message = "OpenCV(5.0.0) net.cpp:1: error: (-215) Assertion failed"
+    assert f"missing face models: does not work here (error: {message}); install" in outcome.out
 
 
 def test_a_missing_face_model_stops_a_render_in_words(

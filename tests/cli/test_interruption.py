@@ -85,8 +85,8 @@ def test_an_interrupted_preparation_changes_nothing(
     program.done("prepare", portrait, "-o", "anna.avatar")
     monkeypatch.setattr("lipstream.cli.prepare.progress_bars", ringing(number, "measuring", 4))
     for target in ("anna.avatar", "berta.avatar"):
-        told = program.refused("prepare", clip, "-o", target)
-        assert told == "interrupted."
+        message = program.refused("prepare", clip, "-o", target)
+        assert message == "interrupted."
 
 
 INTERRUPTING = """
@@ -103,13 +103,13 @@ sys.exit(main(["doctor"]))
 """
 
 
-def test_an_interrupt_while_the_program_loads_is_told_in_words() -> None:
+def test_an_interrupt_while_the_program_loads_is_reported() -> None:
     command = [sys.executable, "-c", INTERRUPTING]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "lipstream: interrupted.\n")
 
 
-def test_an_interrupt_while_the_call_is_read_is_told_in_words(
+def test_an_interrupt_while_the_call_is_read_is_reported(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -119,7 +119,7 @@ def test_an_interrupt_while_the_call_is_read_is_told_in_words(
     assert program.refused("render", "--avatar", "anna.png") == "interrupted."
 
 
-def test_an_interrupt_when_all_is_done_is_told_in_words(
+def test_an_interrupt_when_all_is_done_is_reported(
     program: Program, portrait: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The movie is there, so nothing may be said of that."""

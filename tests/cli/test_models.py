@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lipstream.weights import BUNDLES
-from tests.cli.program import Program, contents, spawn, told
+from tests.cli.program import Program, contents, sentence_in, spawn
 from tests.rendering.musetalk.networks import TINY_DECODER, write_tiny_decoder
 from tests.tiny_models import unet_state, write_models
 from tests.weights.hub import FakeHub, FakeRepository, serving
@@ -74,7 +74,7 @@ def test_weights_are_listed_pulled_and_verified(program: Program, hub: FakeHub) 
     assert verified[-1] == "musetalk: the networks take the weights"
     asked = len(hub.gets)
     again = program.done("models", "pull", "musetalk").out
-    assert again.count(": is there, from ") == len(pulled.out.splitlines())
+    assert again.count(": complete, from ") == len(pulled.out.splitlines())
     assert len(hub.gets) == asked
 
 
@@ -103,7 +103,7 @@ def test_another_source_is_named_by_part(program: Program, hub: FakeHub) -> None
         (["--revision", "x=1"], "--revision: musetalk has no part 'x'"),
     ],
 )
-def test_wrong_calls_are_told(program: Program, flags: list[str], sentence: str) -> None:
+def test_wrong_calls_are_refused(program: Program, flags: list[str], sentence: str) -> None:
     assert sentence in program.refused("models", "pull", "musetalk", *flags, status=2)
 
 
@@ -116,7 +116,7 @@ def test_without_a_command_there_is_help(program: Program) -> None:
     )
 
 
-def test_other_names_are_told(program: Program) -> None:
+def test_other_names_are_refused(program: Program) -> None:
     sentence = "there are no weights called 'x'; use musetalk."
     assert program.refused("models", "pull", "x", status=2) == sentence
     assert program.refused("models", "verify", "x", status=2) == sentence
@@ -135,7 +135,7 @@ def test_the_folder_comes_from_every_place(
     assert listed("models", "list", "--models", "flagged") == "flagged"
 
 
-def test_a_refusing_hub_is_told(program: Program, hub: FakeHub) -> None:
+def test_a_hub_that_refuses_is_named(program: Program, hub: FakeHub) -> None:
     hub.status = 401
     outcome = program.call("models", "pull", "musetalk", "--models", "m")
     assert (outcome.status, outcome.out) == (1, "")
@@ -151,7 +151,7 @@ def test_an_interrupt_says_how_to_go_on(
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("lipstream.weights.hub.fetch", interrupt)
+    monkeypatch.setattr("lipstream.weights.hub.download", interrupt)
     outcome = program.call("models", "pull", "musetalk", "--models", "m")
     assert (outcome.status, outcome.err) == (
         1,
@@ -159,7 +159,9 @@ def test_an_interrupt_says_how_to_go_on(
     )
 
 
-def test_offline_is_told(program: Program, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_mode_is_named(
+    program: Program, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     outcome = spawn("models", "pull", "musetalk", "--models", "m")
     assert outcome.status == 1
@@ -169,7 +171,7 @@ def test_offline_is_told(program: Program, hub: FakeHub, monkeypatch: pytest.Mon
 
 def test_files_put_there_by_hand_are_verified(program: Program, models: Path) -> None:
     lines = program.done("models", "verify").out.splitlines()
-    assert f"{UNET}: there; no hash on record" in lines
+    assert f"{UNET}: no hash on record" in lines
     assert lines[-1] == "musetalk: the networks take the weights"
 
 
@@ -183,7 +185,7 @@ def verify_fails(program: Program) -> str:
     return line.removeprefix("lipstream: ")
 
 
-def test_wrong_weights_are_told(program: Program, models: Path) -> None:
+def test_wrong_weights_are_named(program: Program, models: Path) -> None:
     parser = Path("models/face-parse-bisenet/model.pth")
     parser.parent.mkdir()
     parser.write_bytes(PARSER)
@@ -203,7 +205,7 @@ def test_wrong_weights_are_told(program: Program, models: Path) -> None:
     assert f"{UNET} is missing: run 'lipstream models pull musetalk'." == verify_fails(program)
 
 
-def test_what_changed_since_it_was_pulled_is_told(program: Program, hub: FakeHub) -> None:
+def test_what_changed_since_it_was_pulled_is_named(program: Program, hub: FakeHub) -> None:
     Path("models").mkdir()
     program.done("models", "pull", "musetalk", "--without", "v1")
     content = bytearray(UNET.read_bytes())
@@ -228,7 +230,7 @@ def test_without_the_extra_packages_there_are_sentences(program: Program, models
     assert "install 'lipstream[musetalk]' to check that they load" in verified.stdout
     pulled = call("models", "pull", "musetalk")
     assert (pulled.returncode, pulled.stdout) == (1, "")
-    assert told(pulled.stderr) == (
+    assert sentence_in(pulled.stderr) == (
         "pulling weights needs the package huggingface_hub: run pip install 'lipstream[musetalk]'."
     )
     examined = call("doctor")
@@ -236,6 +238,6 @@ def test_without_the_extra_packages_there_are_sentences(program: Program, models
     assert examined.stdout.splitlines()[-1].endswith("musetalk weights: v15 in models, not read")
 
 
-def test_nothing_at_all_is_told(program: Program) -> None:
+def test_an_empty_folder_is_named(program: Program) -> None:
     Path("models").mkdir()
     assert f"{UNET} is missing" in verify_fails(program)

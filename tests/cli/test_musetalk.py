@@ -59,10 +59,10 @@ def test_auto_says_why_it_is_the_puppet(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     auto = ("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
-    told = program.done(*auto, "--models", models).err
-    assert "backend: puppet (musetalk needs an NVIDIA GPU to keep up with speech)" in told
-    told = program.done(*auto, "--models", program.folder).err
-    assert "backend: puppet (there are no musetalk weights in " in told
+    message = program.done(*auto, "--models", models).err
+    assert "backend: puppet (musetalk needs an NVIDIA GPU to keep up with speech)" in message
+    message = program.done(*auto, "--models", program.folder).err
+    assert "backend: puppet (there are no musetalk weights in " in message
 
 
 def truncate(path: Path) -> None:
@@ -97,7 +97,7 @@ SPOILT: list[tuple[str, Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(("spoil", "named"), [s[1:] for s in SPOILT], ids=[s[0] for s in SPOILT])
-def test_wrong_weights_are_told_in_one_sentence(
+def test_wrong_weights_are_named_in_one_sentence(
     program: Program,
     copied: Path,
     portrait: Path,

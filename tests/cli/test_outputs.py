@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Mount
-from tests.cli.program import COMMAND, Program, contents, told
+from tests.cli.program import COMMAND, Program, contents, sentence_in
 
 PAGE = 4096  # bytes; what a disk in memory counts in
 
@@ -118,4 +118,4 @@ def test_a_full_disk_behind_standard_output_is_named() -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run([*COMMAND, "doctor"], stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
-    assert "standard output goes to is full; free some space" in told(done.stderr)
+    assert "standard output goes to is full; free some space" in sentence_in(done.stderr)

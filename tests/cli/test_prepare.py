@@ -65,8 +65,8 @@ def test_a_bad_source_is_refused(program: Program, source: str, reason: str) -> 
     for name in ("text.png", "text.avatar"):
         Path(name).write_text("Dear photographer, " * 200)
     write_clip(Path("wall.mp4"), [faceless()] * 3)
-    told = program.refused("prepare", source, "-o", "anna.avatar")
-    assert re.search(reason, told), told
+    message = program.refused("prepare", source, "-o", "anna.avatar")
+    assert re.search(reason, message), message
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,15 @@ def test_a_bad_target_is_refused_before_any_work(
     """The source would be refused too, but is not looked at yet."""
     Path("folder.avatar").mkdir()
     Path("file").write_text("mine")
-    told = program.refused("prepare", "nobody.png", "-o", target, status=status)
-    assert re.search(reason, told), told
+    message = program.refused("prepare", "nobody.png", "-o", target, status=status)
+    assert re.search(reason, message), message
 
 
 def test_a_target_that_is_the_source_is_refused(program: Program, portrait: Path) -> None:
     Path("face.png").write_bytes(portrait.read_bytes())
     Path("link.avatar").symlink_to("face.png")
-    told = program.refused("prepare", "face.png", "-o", "link.avatar", status=2)
-    assert told.endswith("face.png is also an input; give the output another name.")
+    message = program.refused("prepare", "face.png", "-o", "link.avatar", status=2)
+    assert message.endswith("face.png is also an input; give the output another name.")
 
 
 def test_an_avatar_may_be_prepared_again_in_its_place(program: Program, portrait: Path) -> None:
@@ -109,5 +109,5 @@ def test_an_avatar_may_be_prepared_again_in_its_place(program: Program, portrait
 def test_a_failure_leaves_an_older_avatar(program: Program, portrait: Path) -> None:
     program.done("prepare", portrait, "-o", "anna.avatar")
     Path("half.png").write_bytes(portrait.read_bytes()[:5000])
-    told = program.refused("prepare", "half.png", "-o", "anna.avatar")
-    assert "half.png is damaged or cut short" in told
+    message = program.refused("prepare", "half.png", "-o", "anna.avatar")
+    assert "half.png is damaged or cut short" in message

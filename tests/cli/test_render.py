@@ -58,7 +58,7 @@ def test_the_sound_of_a_video_is_taken(program: Program, portrait: Path, speech:
     assert ": 5 frames, 0.20 s" in done.out
 
 
-def test_a_chosen_backend_is_said(program: Program, portrait: Path, speech: Path) -> None:
+def test_a_chosen_backend_is_named(program: Program, portrait: Path, speech: Path) -> None:
     call = ("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
     done = program.done(*call, "--backend", "puppet")
     assert done.err.splitlines()[-1] == "backend: puppet (it was asked for)"

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.program import COMMAND, Program, told
+from tests.cli.program import COMMAND, Program, sentence_in
 from tests.media_files import tone, write_wav
 
 PATIENCE_S = 60.0
@@ -202,5 +202,8 @@ def until_ms(server: Serving, session_id: str) -> None:
 
 def test_what_it_says_is_one_sentence(program: Program) -> None:
     outcome = program.call("serve", "--avatar", "nobody.png", "--backend", "puppet", "--port", "0")
-    assert outcome.status == 1 and told(outcome.err) == "nobody.png does not exist; check the name."
+    assert (
+        outcome.status == 1
+        and sentence_in(outcome.err) == "nobody.png does not exist; check the name."
+    )
     assert os.listdir() == []

@@ -37,7 +37,7 @@ def test_help_and_wrong_calls_load_nothing_heavy(call: list[str]) -> None:
     assert not set(done.stdout.splitlines()[-1].split()) & HEAVY
 
 
-def test_the_version_is_said(program: Program) -> None:
+def test_the_version_is_printed(program: Program) -> None:
     assert program.done("--version").out == f"lipstream, version {__version__}\n"
 
 
@@ -47,8 +47,8 @@ def test_both_names_run_it(command: list[str]) -> None:
         pytest.skip("the package is not installed")
     done = subprocess.run([*command, "render", "--fps"], capture_output=True, text=True)
     assert done.returncode == 2
-    told = "lipstream: option '--fps' requires an argument; see `lipstream render --help`.\n"
-    assert (done.stdout, done.stderr) == ("", told)
+    message = "lipstream: option '--fps' requires an argument; see `lipstream render --help`.\n"
+    assert (done.stdout, done.stderr) == ("", message)
 
 
 def test_a_reader_that_goes_away_is_no_fault() -> None:

@@ -33,8 +33,8 @@ NAMES = ("render", "--avatar", "a.png", "--audio", "a.wav", "-o", "out.mp4")
     ],
 )
 def test_a_wrong_call_is_refused(program: Program, call: tuple[str, ...], sentence: str) -> None:
-    told = program.refused(*call, status=2)
-    assert re.fullmatch(sentence, told), told
+    message = program.refused(*call, status=2)
+    assert re.fullmatch(sentence, message), message
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_a_wrong_call_is_refused(program: Program, call: tuple[str, ...], senten
     ],
 )
 def test_a_wrong_frame_rate_is_refused(program: Program, value: str, wrong: str) -> None:
-    told = program.refused(*NAMES, "--fps", value, status=2)
-    assert re.fullmatch(f"--fps: {wrong}", told), told
+    message = program.refused(*NAMES, "--fps", value, status=2)
+    assert re.fullmatch(f"--fps: {wrong}", message), message
 
 
 @pytest.mark.parametrize("value", ["white", "#12345", "#1234567", "#12345g", "# 1234", "1,2,3", ""])
@@ -68,8 +68,8 @@ def test_a_wrong_colour_is_refused(program: Program, value: str) -> None:
 
 @pytest.mark.parametrize("command", [NAMES, ("prepare", "a.png", "-o", "a")])
 def test_a_backend_that_is_not_there_is_refused(program: Program, command: tuple[str, ...]) -> None:
-    told = program.refused(*command, "--backend", "best", status=2)
-    assert told == "--backend: there is no backend 'best'; use auto, puppet or musetalk."
+    message = program.refused(*command, "--backend", "best", status=2)
+    assert message == "--backend: there is no backend 'best'; use auto, puppet or musetalk."
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_wrong_variable_is_named(
     program: Program, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, wrong: str
 ) -> None:
     monkeypatch.setenv(f"LIPSTREAM_{variable}", value)
-    told = program.refused(*NAMES, status=2)
-    assert re.fullmatch(f"LIPSTREAM_{variable}: {wrong}", told), told
+    message = program.refused(*NAMES, status=2)
+    assert re.fullmatch(f"LIPSTREAM_{variable}: {wrong}", message), message
 
 
 @pytest.mark.parametrize("variable", ["BLINK", "SWAY", "DEBUG"])
@@ -94,8 +94,8 @@ def test_a_wrong_switch_is_named(
     program: Program, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(f"LIPSTREAM_{variable}", "perhaps")
-    told = program.refused(*NAMES, status=2)
-    assert told == f"LIPSTREAM_{variable} is neither true nor false; write 1 or 0."
+    message = program.refused(*NAMES, status=2)
+    assert message == f"LIPSTREAM_{variable} is neither true nor false; write 1 or 0."
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_a_wrong_switch_is_named(
 )
 def test_a_wrong_file_of_settings_is_refused(program: Program, content: str, wrong: str) -> None:
     Path("settings.toml").write_text(content)
-    told = program.refused("--config", "settings.toml", *NAMES, status=2)
-    assert re.fullmatch(rf"--config settings\.toml: {wrong}\.", told), told
+    message = program.refused("--config", "settings.toml", *NAMES, status=2)
+    assert re.fullmatch(rf"--config settings\.toml: {wrong}\.", message), message
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_a_wrong_file_of_settings_is_refused(program: Program, content: str, wro
 )
 def test_a_wrong_setting_is_named_with_its_file(program: Program, content: str, wrong: str) -> None:
     Path("settings.toml").write_text(f"[render]\n{content}")
-    told = program.refused("--config", "settings.toml", *NAMES, status=2)
-    assert told.startswith(f"settings.toml: {wrong}")
+    message = program.refused("--config", "settings.toml", *NAMES, status=2)
+    assert message.startswith(f"settings.toml: {wrong}")
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder"])
@@ -148,10 +148,10 @@ def test_settings_that_cannot_be_read_are_refused(
     program: Program, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     Path("folder").mkdir()
-    told = program.refused("--config", kind, "doctor", status=2)
-    assert re.fullmatch(f"--config {kind}: the file cannot be read: .*; check its name.", told)
+    message = program.refused("--config", kind, "doctor", status=2)
+    assert re.fullmatch(f"--config {kind}: the file cannot be read: .*; check its name.", message)
     monkeypatch.setenv("LIPSTREAM_CONFIG", kind)
-    assert program.refused("doctor", status=2) == told
+    assert program.refused("doctor", status=2) == message
 
 
 def test_a_call_of_nothing_gets_the_help(program: Program) -> None:

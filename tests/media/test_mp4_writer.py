@@ -84,7 +84,7 @@ def test_rates_aac_lacks_are_resampled(tmp_path: Path, rate: int, stored: int) -
 @pytest.mark.parametrize(
     "fps", [Fraction(25), Fraction(30_000, 1001), Fraction(24_000, 1001), Fraction(60)]
 )
-def test_every_frame_is_there_at_its_time(tmp_path: Path, fps: Fraction) -> None:
+def test_every_frame_is_shown_at_its_time(tmp_path: Path, fps: Fraction) -> None:
     path = write(tmp_path / "out.mp4", click(16_000, 5), 16_000, fps=fps, pictures=40)
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
@@ -125,7 +125,7 @@ def test_the_movie_says_that_it_is_synthetic(tmp_path: Path) -> None:
         assert "AI-generated" in container.metadata["comment"]
 
 
-def test_a_browser_can_start_before_the_file_is_there(tmp_path: Path) -> None:
+def test_a_browser_can_start_before_the_file_is_complete(tmp_path: Path) -> None:
     """The index stands before the pictures."""
     content = write(tmp_path / "out.mp4", click(1_600, 5), 16_000).read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,18 +16,17 @@ from lipstream.errors import CheckpointError, LipstreamError, MissingError, Opti
 from lipstream.weights import (
     BUNDLES,
     Bundle,
+    BundlePart,
+    FileState,
     Manifest,
-    Pulled,
+    PullResult,
     Source,
-    State,
-    WeightFile,
     find_bundle,
+    list_files,
     models_folder,
     pull,
-    survey,
     verify,
 )
-from lipstream.weights.catalogue import Part
 from tests.weights.hub import FakeHub, FakeRepository, serving
 
 OWNER = "someone/Talk"
@@ -35,21 +35,15 @@ CONFIG = b'{"wide": 3}'
 COMMIT = "c0ffee" + 34 * "0"
 OTHER = "decade" + 34 * "0"
 
-BUNDLE = Bundle(
-    "talk",
-    "for tests",
-    {"net": Part("net", "a network", "mit"), "more": Part("more", "more", "mit", optional=True)},
-    (
-        WeightFile("net", Source(OWNER), "config.json", "net/config.json"),
-        WeightFile("net", Source(OWNER), "deep/net.bin", "net/weights.bin"),
-        WeightFile("more", Source(OWNER), "more.bin", "more/more.bin"),
-    ),
-)
+SOURCE = Source(OWNER)
+NET = BundlePart("net", "a network", "mit", SOURCE, "net", ("config.json", "deep/weights.bin"))
+MORE = BundlePart("more", "more", "mit", SOURCE, "more", ("more.bin",), optional=True)
+BUNDLE = Bundle("talk", "for tests", {"net": NET, "more": MORE})
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
-    files = {"config.json": CONFIG, "deep/net.bin": LARGE, "more.bin": b"more"}
+    files = {"config.json": CONFIG, "deep/weights.bin": LARGE, "more.bin": b"more"}
     for name in ("HF_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
@@ -66,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def pulled(folder: Path, *parts: str, **options: object) -> list[Pulled]:
+def pulled(folder: Path, *parts: str, **options: object) -> list[PullResult]:
     return list(pull(BUNDLE, folder, parts or ("net",), **options))  # type: ignore[arg-type]
 
 
@@ -96,17 +90,17 @@ def test_a_fresh_pull_brings_and_records_every_file(hub: FakeHub, folder: Path) 
     assert names - {".pull.lock"} == {"config.json", "weights.bin", "manifest.json"}
 
 
-def test_a_second_pull_asks_nobody(hub: FakeHub, folder: Path) -> None:
+def test_a_second_pull_needs_no_hub(hub: FakeHub, folder: Path) -> None:
     pulled(folder)
     hub.status = 500
     assert [done.new for done in pulled(folder)] == [False, False]
 
 
-def test_progress_is_told_in_bytes(hub: FakeHub, folder: Path) -> None:
-    told: dict[str, list[tuple[int, int | None]]] = {}
-    pulled(folder, new_bar=lambda label: lambda *now: told.setdefault(label, []).append(now))
-    assert told["net/weights.bin"][-1] == (len(LARGE), len(LARGE))
-    assert told["checking net/weights.bin"][-1] == (len(LARGE), len(LARGE))
+def test_progress_is_reported_in_bytes(hub: FakeHub, folder: Path) -> None:
+    reported: dict[str, list[tuple[int, int | None]]] = {}
+    pulled(folder, new_bar=lambda label: lambda *now: reported.setdefault(label, []).append(now))
+    assert reported["net/weights.bin"][-1] == (len(LARGE), len(LARGE))
+    assert reported["checking net/weights.bin"][-1] == (len(LARGE), len(LARGE))
 
 
 def test_a_broken_connection_is_opened_again(
@@ -115,7 +109,7 @@ def test_a_broken_connection_is_opened_again(
     hub.cut_after = len(LARGE) // 2
     pulled(folder)
     assert (folder / "net/weights.bin").read_bytes() == LARGE
-    first, second = (asked for path, asked in hub.gets if path.endswith("net.bin"))
+    first, second = (asked for path, asked in hub.gets if path.endswith("weights.bin"))
     assert first is None and second is not None and second != "bytes=0-"
     assert capfd.readouterr() == ("", "")
 
@@ -156,7 +150,7 @@ def test_a_file_that_changed_here_is_refused_and_repaired(hub: FakeHub, folder: 
     with pytest.raises(CheckpointError, match=f"has {len(LARGE) - 1} bytes instead of"):
         list(verify(BUNDLE, folder))
     weights.unlink()
-    with pytest.raises(CheckpointError, match="was pulled and is gone"):
+    with pytest.raises(CheckpointError, match="was pulled and is missing"):
         list(verify(BUNDLE, folder))
     pulled(folder)
     assert len(list(verify(BUNDLE, folder))) == 2
@@ -166,7 +160,7 @@ def test_a_file_that_changed_upstream_is_refused(hub: FakeHub, folder: Path) -> 
     """Under the very commit that was recorded: nothing of it is even transferred."""
     pulled(folder)
     (folder / "net/weights.bin").unlink()
-    hub.repositories[OWNER].files["deep/net.bin"] = LARGE[::-1]
+    hub.repositories[OWNER].files["deep/weights.bin"] = LARGE[::-1]
     hub.gets.clear()
     assert "is no longer the file on record" in refused(CheckpointError, folder)
     assert hub.gets == [] and not (folder / "net/weights.bin").exists()
@@ -178,12 +172,12 @@ def test_a_missing_file_comes_from_the_recorded_commit(hub: FakeHub, folder: Pat
     pulled(folder)
     (folder / "net/weights.bin").unlink()
     pulled(folder)
-    assert hub.gets[-1][0].endswith(f"/resolve/{COMMIT}/deep/net.bin")
+    assert hub.gets[-1][0].endswith(f"/resolve/{COMMIT}/deep/weights.bin")
 
 
 def test_renewing_takes_the_new_commit(hub: FakeHub, folder: Path) -> None:
     pulled(folder)
-    files = {"config.json": CONFIG, "deep/net.bin": LARGE[::-1]}
+    files = {"config.json": CONFIG, "deep/weights.bin": LARGE[::-1]}
     hub.repositories[OWNER] = FakeRepository(files, commit=OTHER)
     assert [done.new for done in pulled(folder)] == [False, False]
     pulled(folder, renew=True)
@@ -192,14 +186,14 @@ def test_renewing_takes_the_new_commit(hub: FakeHub, folder: Path) -> None:
 
 
 def test_a_server_that_announces_another_file_is_found_out(hub: FakeHub, folder: Path) -> None:
-    hub.repositories[OWNER].announced["deep/net.bin"] = LARGE[::-1]
+    hub.repositories[OWNER].announced["deep/weights.bin"] = LARGE[::-1]
     assert "was damaged on its way here" in refused(CheckpointError, folder)
     assert not (folder / "net/weights.bin").exists()
 
 
 def test_a_pinned_hash_holds_from_the_first_pull(hub: FakeHub, folder: Path) -> None:
-    pin = WeightFile("net", Source(OWNER), "deep/net.bin", "net/weights.bin", 64 * "0")
-    bundle = Bundle("talk", "", BUNDLE.parts, (pin,))
+    pinned = replace(NET, names=("deep/weights.bin",), hashes={"deep/weights.bin": 64 * "0"})
+    bundle = Bundle("talk", "", {"net": pinned})
     with pytest.raises(CheckpointError, match="is not the file that lipstream was tested with"):
         list(pull(bundle, folder, ["net"]))
     assert hub.gets == []
@@ -213,10 +207,13 @@ def test_files_put_there_by_hand_are_recorded_if_they_are_the_hubs(
     (folder / "net").mkdir(parents=True)
     (folder / "net/config.json").write_bytes(CONFIG)
     (folder / "net/weights.bin").write_bytes(LARGE)
-    assert {found.state for found in survey(BUNDLE, folder)} == {State.UNRECORDED, State.MISSING}
+    assert {found.state for found in list_files(BUNDLE, folder)} == {
+        FileState.UNRECORDED,
+        FileState.MISSING,
+    }
     assert [done.new for done in pulled(folder)] == [False, False]
     assert hub.gets == []
-    assert [found.state for found in verify(BUNDLE, folder)] == [State.PULLED, State.PULLED]
+    assert [found.state for found in verify(BUNDLE, folder)] == [FileState.PULLED, FileState.PULLED]
 
 
 def test_another_file_in_the_way_is_not_lost(hub: FakeHub, folder: Path) -> None:
@@ -243,7 +240,7 @@ def test_another_repository_can_be_named(hub: FakeHub, folder: Path) -> None:
     assert [done.new for done in pulled(folder)] == [False, False]
 
 
-def test_what_the_hub_has_not_is_named(hub: FakeHub, folder: Path) -> None:
+def test_what_the_hub_does_not_have_is_named(hub: FakeHub, folder: Path) -> None:
     del hub.repositories[OWNER].files["config.json"]
     assert f"{OWNER} at main has no file config.json" in refused(MissingError, folder)
     wrong = {"net": Source(OWNER, "v9")}
@@ -267,13 +264,15 @@ def test_a_gated_repository_opens_with_a_token(
     assert hub.leaks == 0  # the token is the hub's; large files come from elsewhere
 
 
-@pytest.mark.parametrize(("status", "told"), [(404, "does not exist"), (500, "answered 500")])
-def test_other_refusals_are_told(hub: FakeHub, folder: Path, status: int, told: str) -> None:
+@pytest.mark.parametrize(("status", "reason"), [(404, "does not exist"), (500, "answered 500")])
+def test_other_refusals_are_named(hub: FakeHub, folder: Path, status: int, reason: str) -> None:
     hub.status = status
-    assert told in refused(MissingError, folder)
+    assert reason in refused(MissingError, folder)
 
 
-def test_no_connection_is_told(hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_connection_is_named(
+    hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     assert "check the connection and HF_ENDPOINT" in refused(MissingError, folder)
 
@@ -304,7 +303,7 @@ def test_a_full_disk_is_foreseen(
     assert "has no room for 1 MB" in refused(OutputError, folder)
 
 
-def test_a_disk_that_fills_up_is_told_and_the_rest_comes_later(
+def test_a_disk_that_fills_up_is_named_and_the_rest_comes_later(
     hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pulled(folder)
@@ -314,7 +313,7 @@ def test_a_disk_that_fills_up_is_told_and_the_rest_comes_later(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("lipstream.weights.hub._Counted.write", full)
+        patch.setattr("lipstream.weights.hub._ProgressFile.write", full)
         assert "the disk is full; free some space" in refused(OutputError, folder)
     assert [done.new for done in pulled(folder)] == [False, True]
 
@@ -328,7 +327,7 @@ def test_two_pulls_do_not_meet(hub: FakeHub, folder: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(hub: FakeHub, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     sentence = refused(OutputError, tmp_path / "file" / "models")
-    assert "choose another --models folder" in sentence
+    assert f"{tmp_path}/file/models cannot be written: not a directory" in sentence
 
 
 def test_a_damaged_manifest_is_refused(hub: FakeHub, folder: Path) -> None:
@@ -368,6 +367,6 @@ def test_the_catalogue_is_sound() -> None:
         assert {file.part for file in bundle.files} == set(bundle.parts)
         assert len({file.target for file in bundle.files}) == len(bundle.files)
         for part in bundle.parts:
-            assert len({file.source for file in bundle.files_of(part)}) == 1
+            assert len({file.source for file in bundle.parts[part].files}) == 1
     with pytest.raises(OptionError, match="no weights called 'nobody'; use musetalk"):
         find_bundle("nobody")

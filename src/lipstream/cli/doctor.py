@@ -1,4 +1,4 @@
-"""`lipstream doctor`: what works here, what is missing, and what to do about it."""
+"""`lipstream doctor`: report what works here, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pathlib import Path
 
 import click
 
-from lipstream.cli.models import models_option
-from lipstream.cli.options import option
+from lipstream.cli.options import models_option, option
 from lipstream.errors import LipstreamError, MissingError
 from lipstream.weights import models_folder
 
@@ -23,12 +22,12 @@ INSTALL = "for musetalk run `pip install 'lipstream[musetalk]'`"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
+class CheckResult:
+    """The outcome for one part of the installation."""
 
     name: str
     works: bool
-    detail: str  # what was found, or what to do
+    detail: str  # a version or a number, or what to do
     optional: bool = False  # the puppet backend works without it
 
     @property
@@ -37,23 +36,23 @@ class Finding:
 
 
 @click.command()
-@option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @models_option
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, models: Path | None) -> None:
     """Check the installation; exit 1 if something is missing that is not optional."""
-    findings = [*examine(), *examine_musetalk(models_folder(models))]
+    results = [*check_puppet(), *check_musetalk(models_folder(models))]
     if as_json:
-        click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+        click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
-        for finding in findings:
-            click.echo(f"{finding.mark:<7} {finding.name}: {finding.detail}")
-    if not all(finding.works or finding.optional for finding in findings):
+        for result in results:
+            click.echo(f"{result.mark:<7} {result.name}: {result.detail}")
+    if not all(result.works or result.optional for result in results):
         context.exit(1)
 
 
-def examine() -> Iterator[Finding]:
-    """Everything the puppet backend needs, tried for real."""
+def check_puppet() -> Iterator[CheckResult]:
+    """Use everything the puppet backend needs."""
     for name, module in PACKAGES.items():
         installed = INSTALLED_AS.get(name, name)
         yield _try_package(name, module, f"run `pip install {installed}`", optional=False)
@@ -65,57 +64,57 @@ def examine() -> Iterator[Finding]:
         yield _try(name, attempt)
 
 
-def examine_musetalk(models: Path) -> Iterator[Finding]:
-    """What the musetalk backend needs. Nothing of it has to be there, but all of it must work."""
+def check_musetalk(models: Path) -> Iterator[CheckResult]:
+    """Use what the musetalk backend needs. None of it must exist, but all that exists must work."""
     packages = [_try_package(name, name, INSTALL, optional=True) for name in EXTRAS]
     yield from packages
     installed = all(package.works for package in packages)
     if installed:
         yield _try_gpu()
     try:
-        yield Finding("musetalk weights", True, _try_weights(models, installed))
+        yield CheckResult("musetalk weights", True, _try_weights(models, installed))
     except MissingError as error:
-        yield Finding("musetalk weights", False, f"not installed (optional); {error}", True)
+        yield CheckResult("musetalk weights", False, f"not installed (optional); {error}", True)
     except LipstreamError as error:
-        yield Finding("musetalk weights", False, str(error))
+        yield CheckResult("musetalk weights", False, str(error))
 
 
-def _try_package(name: str, module: str, remedy: str, optional: bool) -> Finding:
-    """Loaded for real: a distribution may be there and lack what it needs of the system."""
+def _try_package(name: str, module: str, remedy: str, optional: bool) -> CheckResult:
+    """Import it: a distribution may be installed and lack what it needs of the system."""
     aside = " (optional)" if optional else ""
     try:
         loaded = import_module(module)
     except ModuleNotFoundError as error:
         if error.name == module:
-            return Finding(name, False, f"not installed{aside}; {remedy}.", optional)
-        return Finding(name, False, _failed(error), optional)
+            return CheckResult(name, False, f"not installed{aside}; {remedy}.", optional)
+        return CheckResult(name, False, _failed(error), optional)
     except (ImportError, OSError) as error:
-        return Finding(name, False, _failed(error), optional)
-    return Finding(name, True, str(getattr(loaded, "__version__", "there")), optional)
+        return CheckResult(name, False, _failed(error), optional)
+    return CheckResult(name, True, str(getattr(loaded, "__version__", "installed")), optional)
 
 
 def _failed(error: Exception) -> str:
-    """On one line, which OpenCV's own words are not."""
-    told = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-    return f"does not work here ({told}); install it again."
+    """The error on one line, which OpenCV's own text is not."""
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+    return f"does not work here ({text}); install it again."
 
 
-def _try_gpu() -> Finding:
+def _try_gpu() -> CheckResult:
     import torch
 
     if torch.cuda.is_available():
         device = torch.cuda.get_device_properties(0)
         size = device.total_memory / 1e9
-        return Finding("NVIDIA GPU", True, f"{device.name}, {size:.0f} GB", optional=True)
+        return CheckResult("NVIDIA GPU", True, f"{device.name}, {size:.0f} GB", optional=True)
     if torch.version.cuda is None:
         reason = "this torch was built without CUDA; install another build to use one"
     else:
         reason = "none that torch can use; check its driver with `nvidia-smi`"
-    return Finding("NVIDIA GPU", False, f"not found (optional); {reason}.", optional=True)
+    return CheckResult("NVIDIA GPU", False, f"not found (optional); {reason}.", optional=True)
 
 
 def _try_weights(models: Path, installed: bool) -> str:
-    """The versions there are; read as far as the packages allow."""
+    """The versions in the folder; loaded as far as the packages allow."""
     from lipstream.rendering.musetalk.weights.layout import find_layouts
 
     layouts = find_layouts(models)
@@ -129,13 +128,13 @@ def _try_weights(models: Path, installed: bool) -> str:
     return found
 
 
-def _try(name: str, attempt: Callable[[], str]) -> Finding:
+def _try(name: str, attempt: Callable[[], str]) -> CheckResult:
     try:
-        return Finding(name, True, attempt())
+        return CheckResult(name, True, attempt())
     except LipstreamError as error:
-        return Finding(name, False, str(error))
+        return CheckResult(name, False, str(error))
     except Exception as error:  # whatever fails here is what the user wants to know
-        return Finding(name, False, _failed(error))
+        return CheckResult(name, False, _failed(error))
 
 
 def _try_face_models() -> str:
@@ -166,4 +165,4 @@ def _try_encoder() -> str:
             raise MissingError(
                 f"this build of PyAV has no {codec}; install the wheel with `pip install av`."
             )
-    return "libx264 and aac are there"
+    return "libx264 and aac are available"

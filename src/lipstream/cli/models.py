@@ -6,32 +6,27 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
-from lipstream.cli.options import option
+from lipstream.cli.options import models_option, option
 from lipstream.cli.progress import progress_bars
 from lipstream.config import Progress
 from lipstream.errors import LipstreamError, OptionError
-from lipstream.weights import BUNDLES, Bundle, Source, State, find_bundle, models_folder, survey
+from lipstream.weights import (
+    BUNDLES,
+    Bundle,
+    FileState,
+    Source,
+    find_bundle,
+    list_files,
+    models_folder,
+)
 from lipstream.weights import pull as pull_files
 from lipstream.weights import verify as verify_files
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 MEBIBYTE = 1 << 20
-
-
-def models_option(command: Command) -> Command:
-    """--models"""
-    return option(
-        "--models",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
-        help="The folder of weights. Default: ./models if it exists, else one in your data folder.",
-    )(command)
 
 
 @click.group(invoke_without_command=True, subcommand_metavar="COMMAND [ARGS]...")
@@ -48,21 +43,22 @@ def models(context: click.Context, models: Path | None) -> None:
 @models_option
 @click.pass_context
 def list_command(context: click.Context, models: Path | None) -> None:
-    """Say what can be pulled, from where, under which licence, and what is there."""
+    """List the weights: state, source, licence and size of each part."""
     folder = _folder(context, models)
     for bundle in BUNDLES.values():
-        click.echo(f"{bundle.name}: {bundle.what}; {click.format_filename(folder)}")
-        found = survey(bundle, folder)
+        click.echo(f"{bundle.name}: {bundle.description}; {click.format_filename(folder)}")
+        found = list_files(bundle, folder)
         for part in bundle.parts.values():
-            mine = [finding for finding in found if finding.file.part == part.name]
-            states = [finding.state for finding in mine]
-            state = State.MISSING if State.MISSING in states else states[-1]
-            record = mine[-1].record
-            size = f", {sum(f.record.size for f in mine if f.record) / 1e6:.0f} MB"
+            files = [status for status in found if status.file.part == part.name]
+            states = [status.state for status in files]
+            state = FileState.MISSING if FileState.MISSING in states else states[-1]
+            record = files[-1].record
+            repository = record.repository if record else part.source.repository
+            size = sum(status.record.size for status in files if status.record)
             click.echo(
-                f"  {part.name:<11}{state.value:<13}{part.what}{' (optional)' * part.optional}; "
-                f"{record.repository if record else mine[0].file.source.repository}, "
-                f"licence: {part.licence}{size if record else ''}"
+                f"  {part.name:<11}{state.value:<13}{part.description}"
+                f"{' (optional)' * part.optional}; {repository}, licence: {part.licence}"
+                + (f", {size / 1e6:.0f} MB" if record else "")
             )
 
 
@@ -105,22 +101,22 @@ def pull_command(
     revisions: Sequence[str],
     renew: bool,
 ) -> None:
-    """Download the weights called NAME, or complete and check what is there."""
+    """Download the weights called NAME, or complete and check the existing ones."""
     bundle, folder = find_bundle(name), _folder(context, models)
     parts = _chosen(bundle, extra, less)
     sources = _sources(bundle, repositories, revisions)
     for part in parts:
         if note := bundle.parts[part].note:
             click.echo(f"note: {note}", err=True)
-    results = []  # told when the bars are gone, which would catch them on their way to a file
+    results = []  # printed when the bars have ended, which would catch them on their way to a file
     try:
         with progress_bars() as new_bar:
             for done in pull_files(
                 bundle, folder, parts, sources=sources, renew=renew, new_bar=_mebibytes(new_bar)
             ):
                 origin = f"{done.record.repository} at {done.record.revision[:12]}"
-                said = f"pulled from {origin}" if done.new else f"is there, from {origin}"
-                results.append(f"{click.format_filename(done.path)}: {said}")
+                outcome = f"pulled from {origin}" if done.new else f"complete, from {origin}"
+                results.append(f"{click.format_filename(done.path)}: {outcome}")
     except KeyboardInterrupt as error:
         if sys.stderr.isatty():
             click.echo(err=True)  # after the terminal's own ^C
@@ -140,18 +136,16 @@ def verify_command(context: click.Context, name: str | None, models: Path | None
     """Check that the weights are those that were pulled, and that they load."""
     folder = _folder(context, models)
     for bundle in [find_bundle(name)] if name else BUNDLES.values():
-        results = []
         with progress_bars() as new_bar:
-            for found in verify_files(bundle, folder, _mebibytes(new_bar)):
-                said = "as it was pulled" if found.record else "there; no hash on record"
-                results.append(f"{click.format_filename(found.path)}: {said}")
-        for line in results:
-            click.echo(line)
+            found = list(verify_files(bundle, folder, _mebibytes(new_bar)))
+        for file in found:
+            outcome = "as it was pulled" if file.record else "no hash on record"
+            click.echo(f"{click.format_filename(file.path)}: {outcome}")
         click.echo(_load(bundle, folder))
 
 
 def _load(bundle: Bundle, folder: Path) -> str:
-    """Whether the networks take the weights: names and shapes of every tensor."""
+    """Load the weights into the networks: names and shapes of every tensor; returns a sentence."""
     from lipstream.rendering.musetalk.weights.layout import TINY, find_layouts
 
     layouts = find_layouts(folder)
@@ -185,7 +179,7 @@ def _folder(context: click.Context, given: Path | None) -> Path:
 def _chosen(bundle: Bundle, extra: Sequence[str], less: Sequence[str]) -> list[str]:
     for flag, names in (("--with", extra), ("--without", less)):
         for name in names:
-            _known(bundle, flag, name)
+            _check_part(bundle, flag, name)
     return [
         part.name
         for part in bundle.parts.values()
@@ -202,39 +196,38 @@ def _sources(
     for repository in named.values():
         if not REPOSITORY.fullmatch(repository):
             raise OptionError(f"--repo: {repository!r} is no repository; write OWNER/NAME.")
-    sources = {}
-    for part in {**named, **dated}:
-        usual = bundle.files_of(part)[0].source
-        repository = named.get(part, usual.repository)
-        sources[part] = Source(repository, dated.get(part, usual.revision))
-    return sources
+    usual = {part: bundle.parts[part].source for part in {**named, **dated}}
+    return {
+        part: Source(named.get(part, source.repository), dated.get(part, source.revision))
+        for part, source in usual.items()
+    }
 
 
 def _pair(bundle: Bundle, flag: str, text: str) -> tuple[str, str]:
     part, separator, value = text.partition("=")
     if not separator or not value:
         raise OptionError(f"{flag}: {text!r} names no part; write PART=VALUE, such as vae=...")
-    return _known(bundle, flag, part), value
+    _check_part(bundle, flag, part)
+    return part, value
 
 
-def _known(bundle: Bundle, flag: str, part: str) -> str:
+def _check_part(bundle: Bundle, flag: str, part: str) -> None:
     if part not in bundle.parts:
         raise OptionError(
             f"{flag}: {bundle.name} has no part {part!r}; use {', '.join(bundle.parts)}."
         )
-    return part
 
 
 def _mebibytes(new_bar: Callable[[str], Progress]) -> Callable[[str], Progress]:
-    """Bars count in MiB, as a bar of bytes cannot be read; small files have none."""
+    """Bars that count in MiB, as a bar of bytes cannot be read; small files have none."""
 
     def scaled(label: str) -> Progress:
         show = new_bar(f"{label} (MiB)")
 
-        def tell(done: int, total: int | None) -> None:
+        def report(done: int, total: int | None) -> None:
             if total is None or total >= MEBIBYTE:
                 show(done // MEBIBYTE, None if total is None else total // MEBIBYTE)
 
-        return tell
+        return report
 
     return scaled

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from lipstream.cli.options import (
-    avatar_config,
     backend_option,
     background_option,
-    muse_options,
-    option,
+    musetalk_options,
+    path_option,
 )
 from lipstream.cli.progress import progress_bars
-from lipstream.config import MuseTalkConfig
+from lipstream.config import AvatarConfig, MuseTalkConfig
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import QualityReport
@@ -24,17 +23,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
-@option(
+@path_option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path),
     required=True,
     metavar="NAME.avatar",
     variable="AVATAR_OUT",
     help="The file to write; give it to --avatar later.",
 )
 @backend_option
-@muse_options
+@musetalk_options
 @background_option
 def prepare(
     source: Path,
@@ -54,7 +52,8 @@ def prepare(
         check_not_input(target, source)
     chosen = open_backend(backend, musetalk=musetalk)
     with progress_bars() as new_bar:
-        avatar = open_avatar(source, avatar_config(background), new_bar("measuring"))
+        config = AvatarConfig(background=background)
+        avatar = open_avatar(source, config, new_bar("measuring"))
         avatar = chosen.renderer.prepare(avatar, new_bar(f"preparing ({chosen.name})"))
         save_avatar(avatar, out)
     for line in _lines(avatar.report):
@@ -63,7 +62,7 @@ def prepare(
 
 
 def _lines(report: QualityReport) -> Iterator[str]:
-    """The report as a person reads it."""
+    """The report as text."""
     yield f"picture       {report.width}x{report.height}, {report.frames} frame(s)"
     if report.frames > 1:
         yield (

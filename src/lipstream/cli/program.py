@@ -28,24 +28,24 @@ from lipstream.cli.prepare import prepare
 from lipstream.cli.render import render
 from lipstream.cli.serve import serve
 from lipstream.cli.settings import read_settings
-from lipstream.cli.usage import sentence
+from lipstream.cli.usage import usage_sentence
 from lipstream.errors import LipstreamError, OptionError
 
-FAILED, MISUSED = 1, 2
+FAILED, WRONG_CALL = 1, 2
 INTERRUPTED = "interrupted."
-ENDINGS = ("SIGTERM", "SIGHUP")  # end the work as Ctrl-C does, where the system has them
+END_SIGNALS = ("SIGTERM", "SIGHUP")  # end the work as Ctrl-C does, where the system has them
 
 
 class Program(click.Group):
     """The group of all commands."""
 
     def make_context(self, *arguments: Any, **settings: Any) -> click.Context:
-        with _told_in_words():
+        with _interrupt_as_error():
             return super().make_context(*arguments, **settings)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with _told_in_words():
+            with _interrupt_as_error():
                 return super().invoke(ctx)
         except click.UsageError as error:
             command = self.commands.get(ctx.invoked_subcommand or "")
@@ -56,8 +56,8 @@ class Program(click.Group):
 
 
 @contextmanager
-def _told_in_words() -> Iterator[None]:
-    """An interrupt as an error like others; click would write an empty line to a pipe too."""
+def _interrupt_as_error() -> Iterator[None]:
+    """Turn an interrupt into an error; click would write an empty line to a pipe too."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -88,48 +88,42 @@ def cli(context: click.Context, config: Path | None, debug: bool) -> None:
     context.obj["debug"] = context.obj["debug"] or debug
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
-        context.exit(MISUSED)
+        context.exit(WRONG_CALL)
 
 
-cli.add_command(render)
-cli.add_command(prepare)
-cli.add_command(serve)
-cli.add_command(models)
-cli.add_command(doctor)
-cli.add_command(bench)
+for command in (render, prepare, serve, models, doctor, bench):
+    cli.add_command(command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """See `lipstream.cli.main`; a KeyboardInterrupt may come through at the very ends."""
+    """Do the work of `lipstream.cli.main`; a KeyboardInterrupt may come through at the ends."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # `--debug` belongs to the whole program, so it is welcome after the command's name too.
     state = {"debug": "--debug" in arguments}
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        with _ended_like_ctrl_c():
+        with _signals_as_interrupts():
             status = cli.main(arguments, "lipstream", standalone_mode=False, obj=state)
         return status if isinstance(status, int) else 0
     except Exception as error:
         if state["debug"]:
             traceback.print_exc()
-        status, told = _judged(error)
-        told = " ".join(told.split())
-        click.echo(f"lipstream: {told if told.endswith(('.', '?')) else told + '.'}", err=True)
+        status, text = _outcome(error)
+        text = " ".join(text.split())
+        click.echo(f"lipstream: {text if text.endswith(('.', '?')) else text + '.'}", err=True)
         return status
 
 
-def _judged(error: Exception) -> tuple[int, str]:
+def _outcome(error: Exception) -> tuple[int, str]:
     """The exit code and the sentence."""
     if isinstance(error, click.ClickException):
-        return MISUSED, sentence(error)
-    if isinstance(error, OptionError):
-        return MISUSED, str(error)
+        return WRONG_CALL, usage_sentence(error)
     if isinstance(error, LipstreamError):
-        return FAILED, str(error)
-    if isinstance(error, click.Abort):  # between the two that tell it in words
+        return WRONG_CALL if isinstance(error, OptionError) else FAILED, str(error)
+    if isinstance(error, click.Abort):  # between the two blocks above
         return FAILED, INTERRUPTED
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-        # Files have their own sentences: this was what we print. Python would try again on exit.
+        # Files have their own sentences: this was standard output. Python would try again on exit.
         sys.stdout = io.StringIO()
         return FAILED, (
             "the disk that standard output goes to is full; free some space or write elsewhere."
@@ -141,9 +135,9 @@ def _judged(error: Exception) -> tuple[int, str]:
 
 
 @contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Being ended cleans up like Ctrl-C. What is ignored, as under nohup, stays ignored."""
-    signals = [getattr(signal, name) for name in ENDINGS if hasattr(signal, name)]
+def _signals_as_interrupts() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP clean up like Ctrl-C; one that is ignored stays ignored."""
+    signals = [getattr(signal, name) for name in END_SIGNALS if hasattr(signal, name)]
     ours = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]
     for number in ours:
         signal.signal(number, _interrupt)

@@ -11,7 +11,7 @@ from lipstream.config import Progress
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str], Progress]]:
-    """Gives a function that makes one more bar with a label; each appears on its first call.
+    """Yield a function that makes one more bar with a label; each appears on its first call.
 
     The bars go away at the end, so that a result or an error stands alone.
     """

@@ -8,42 +8,38 @@ from pathlib import Path
 import click
 
 from lipstream.cli.options import (
-    avatar_config,
     backend_option,
     background_option,
     fps_option,
     motion_options,
-    muse_options,
-    option,
+    musetalk_options,
+    path_option,
 )
 from lipstream.cli.progress import progress_bars
-from lipstream.config import MotionConfig, MuseTalkConfig
+from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
 
 EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk.mp4"
 
 
 @click.command(epilog=EPILOG)
-@option(
+@path_option(
     "--avatar",
-    type=click.Path(path_type=Path),
     required=True,
     help="A portrait (png, jpg, webp, bmp), a clip of a person, or an .avatar file.",
 )
-@option(
+@path_option(
     "--audio",
-    type=click.Path(path_type=Path),
     required=True,
     help="Speech: any audio file, or a video with sound.",
 )
-@option(
+@path_option(
     "--out",
     "-o",
-    type=click.Path(path_type=Path),
     required=True,
     help="The mp4 to write; it appears only when it is complete.",
 )
 @backend_option
-@muse_options
+@musetalk_options
 @fps_option
 @background_option
 @motion_options
@@ -59,7 +55,7 @@ def render(
     sway: bool,
     seed: int,
 ) -> None:
-    """Write a video in which AVATAR says AUDIO."""
+    """Write a video in which AVATAR speaks AUDIO."""
     from lipstream.engine import Engine
     from lipstream.offline import render_file
     from lipstream.rendering.registry import open_backend
@@ -73,7 +69,7 @@ def render(
             audio,
             out,
             engine=Engine(chosen),
-            avatar_config=avatar_config(background),
+            avatar_config=AvatarConfig(background=background),
             on_avatar=new_bar("preparing"),
             on_frame=new_bar(f"rendering ({chosen.name})"),
         )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipstream.cli.options import backend_option, motion_options, muse_options, option
+from lipstream.cli.options import backend_option, motion_options, musetalk_options, option
 from lipstream.cli.progress import progress_bars
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import LipstreamError, MissingError, OptionError
@@ -201,7 +201,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     help="Events go to standard error, one a line.",
 )
 @backend_option
-@muse_options
+@musetalk_options
 @motion_options
 def serve(
     avatars: Sequence[tuple[str, Path]],

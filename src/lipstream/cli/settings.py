@@ -18,7 +18,7 @@ from typing import Any
 import click
 
 from lipstream.cli.usage import key
-from lipstream.errors import OptionError
+from lipstream.errors import OptionError, reason_of
 
 
 def read_settings(path: Path, commands: Mapping[str, click.Command]) -> dict[str, Any]:
@@ -50,8 +50,8 @@ def _parsed(path: Path) -> dict[str, Any]:
             return tomllib.load(file)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError):
-            reason = (error.strerror or str(error)).lower()
-            raise _refused(path, f"the file cannot be read: {reason}; check its name") from error
+            reason = f"the file cannot be read: {reason_of(error)}; check its name"
+            raise _refused(path, reason) from error
         raise _refused(path, f"the file is no valid TOML: {error}; correct it there") from error
 
 
@@ -67,22 +67,22 @@ def _table(path: Path, command: click.Command, table: dict[str, Any]) -> dict[st
         if option is None:
             known = ", ".join(options)
             raise _refused(path, f"[{command.name}] has no option {name!r}; use {known}")
-        kinds, wanted = _expected(option)
+        types, description = _expected(option)
         each = value if option.multiple and isinstance(value, list) else [value]
-        if not all(_fits(part, kinds, option.is_flag) for part in each):
-            raise _refused(path, f"{name} in [{command.name}] is {value!r}; write {wanted}")
+        if not all(_fits(part, types, option.is_flag) for part in each):
+            raise _refused(path, f"{name} in [{command.name}] is {value!r}; write {description}")
         values[str(option.name)] = each if option.multiple else value
     return values
 
 
-def _fits(value: Any, kinds: tuple[type, ...], is_flag: bool) -> bool:
+def _fits(value: Any, types: tuple[type, ...], is_flag: bool) -> bool:
     # A bool is an int to Python, and no name of a file holds a zero byte.
     odd = "\0" in value if isinstance(value, str) else isinstance(value, bool)
-    return isinstance(value, kinds) and (is_flag or not odd)
+    return isinstance(value, types) and (is_flag or not odd)
 
 
 def _expected(option: click.Option) -> tuple[tuple[type, ...], str]:
-    """The TOML types an option takes, and how to say so."""
+    """The TOML types an option takes, and their description."""
     if option.is_flag:
         return (bool,), "true or false"
     if isinstance(option.type, click.types.IntParamType):

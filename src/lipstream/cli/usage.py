@@ -1,4 +1,4 @@
-"""What a wrong call is told: one sentence that names the option, variable or file to change."""
+"""The sentence for a wrong call, which names the option, variable or file to change."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def sentence(error: click.ClickException) -> str:
-    """Click's complaint as a sentence of ours."""
+def usage_sentence(error: click.ClickException) -> str:
+    """Click's error as a sentence of ours."""
     context = getattr(error, "ctx", None)
     see = f"see `{context.command_path if context else 'lipstream'} --help`."
     if isinstance(error, click.BadParameter) and error.param and context:
@@ -38,7 +38,7 @@ def _missing(parameter: click.Parameter) -> str:
 
 
 def _origin(parameter: click.Parameter, context: click.Context) -> str:
-    """Where the bad value stands: a variable, the configuration file, or the command line."""
+    """The place of a bad value: a variable, the configuration file, or the command line."""
     source = context.get_parameter_source(parameter.name or "")
     if source is ParameterSource.ENVIRONMENT:
         return str(parameter.envvar)

@@ -2,7 +2,7 @@
 
 No SHA-256 is pinned here: nobody has recorded the published files with this program yet. The first
 pull records the commit, size and hash of what it got (see `manifest`), and everything later must
-agree with that. A hash written into `WeightFile.sha256` is checked from the first pull on.
+agree with that. A hash in `BundlePart.hashes` is checked from the first pull on.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from lipstream.errors import OptionError
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a part comes from."""
+    """A repository of the hub at one revision."""
 
-    repository: str  # owner/name on the hub
+    repository: str  # owner/name
     revision: str = "main"  # branch, tag or commit; what is recorded is always the commit
 
 
@@ -25,7 +25,7 @@ class Source:
 class WeightFile:
     """One file of a bundle."""
 
-    part: str  # files of one part are pulled together, from one source
+    part: str
     source: Source
     name: str  # inside the repository
     target: str  # below the models folder
@@ -33,14 +33,26 @@ class WeightFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Some files that belong together."""
+class BundlePart:
+    """Files that are pulled together, from one source into one folder."""
 
     name: str
-    what: str
+    description: str
     licence: str  # as the repository's page states it; the file's owner has the last word
+    source: Source
+    folder: str  # below the models folder
+    names: tuple[str, ...]  # inside the repository
     optional: bool = False
     note: str | None = None  # printed whenever the part is pulled
+    hashes: Mapping[str, str] = field(default_factory=dict)  # SHA-256 by name, where known
+
+    @property
+    def files(self) -> tuple[WeightFile, ...]:
+        targets = {name: f"{self.folder}/{name.rpartition('/')[2]}" for name in self.names}
+        return tuple(
+            WeightFile(self.name, self.source, name, target, self.hashes.get(name))
+            for name, target in targets.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,73 +60,50 @@ class Bundle:
     """Everything one backend needs."""
 
     name: str
-    what: str
-    parts: Mapping[str, Part]
-    files: tuple[WeightFile, ...] = field(default=())
+    description: str
+    parts: Mapping[str, BundlePart]
 
-    def files_of(self, part: str) -> tuple[WeightFile, ...]:
-        return tuple(file for file in self.files if file.part == part)
-
-
-def _parts(*parts: Part) -> dict[str, Part]:
-    return {part.name: part for part in parts}
+    @property
+    def files(self) -> tuple[WeightFile, ...]:
+        return tuple(file for part in self.parts.values() for file in part.files)
 
 
-_MUSETALK = Source("TMElyralab/MuseTalk")
-_VAE = Source("stabilityai/sd-vae-ft-mse")
-_WHISPER = Source("openai/whisper-tiny")
-_TAESD = Source("madebyollin/taesd")
-_DWPOSE = Source("yzd-v/DWPose")
+_OPENRAIL, _MUSETALK = "creativeml-openrail-m", Source("TMElyralab/MuseTalk")
+_VAE, _TAESD = Source("stabilityai/sd-vae-ft-mse"), Source("madebyollin/taesd")
+_WHISPER, _DWPOSE = Source("openai/whisper-tiny"), Source("yzd-v/DWPose")
 # The least certain address in this list: it is a copy, as the file was first given away elsewhere.
 _FACE_PARSE = Source("ManyOtherFunctions/face-parse-bisent")
-
+_V15 = ("musetalkV15/musetalk.json", "musetalkV15/unet.pth")
+_V1 = ("musetalk/musetalk.json", "musetalk/pytorch_model.bin")
+_AUTOENCODER = ("config.json", "diffusion_pytorch_model.safetensors")
+_TRANSFORMER = ("config.json", "model.safetensors")
+_NOTE = (
+    "face-parse was trained on CelebAMask-HQ, whose terms allow only non-commercial research; "
+    "lipstream's own mask does not need it."
+)
+# fmt: off
+_PARTS = (
+    BundlePart("v15", "MuseTalk 1.5, the one that is used", _OPENRAIL, _MUSETALK,
+               "musetalkV15", _V15),
+    BundlePart("v1", "MuseTalk 1.0", _OPENRAIL, _MUSETALK, "musetalk", _V1),
+    BundlePart("vae", "Stable Diffusion's picture autoencoder", "mit", _VAE,
+               "sd-vae-ft-mse", _AUTOENCODER),
+    BundlePart("whisper", "Whisper tiny, which encodes the speech", "apache-2.0", _WHISPER,
+               "whisper", _TRANSFORMER),
+    BundlePart("taesd", "a small decoder, for the turbo profile", "mit", _TAESD,
+               "taesd", _AUTOENCODER, optional=True),
+    BundlePart("dwpose", "the landmarks MuseTalk was published with", "apache-2.0", _DWPOSE,
+               "dwpose", ("dw-ll_ucoco_384.onnx",), optional=True),
+    BundlePart("face-parse", "the face mask MuseTalk was published with",
+               "mit code, non-commercial training data", _FACE_PARSE,
+               "face-parse-bisent", ("79999_iter.pth",), optional=True, note=_NOTE),
+)
+# fmt: on
 MUSETALK = Bundle(
     "musetalk",
     "photo-real lip-sync; wants an NVIDIA GPU",
-    _parts(
-        Part("v15", "MuseTalk 1.5, the one that is used", "creativeml-openrail-m"),
-        Part("v1", "MuseTalk 1.0", "creativeml-openrail-m"),
-        Part("vae", "Stable Diffusion's picture autoencoder", "mit"),
-        Part("whisper", "Whisper tiny, which hears the speech", "apache-2.0"),
-        Part("taesd", "a small decoder, for the turbo profile", "mit", optional=True),
-        Part("dwpose", "the landmarks MuseTalk was published with", "apache-2.0", optional=True),
-        Part(
-            "face-parse",
-            "the face mask MuseTalk was published with",
-            "mit code, non-commercial training data",
-            optional=True,
-            note=(
-                "face-parse was trained on CelebAMask-HQ, whose terms allow only non-commercial "
-                "research; lipstream's own mask does not need it."
-            ),
-        ),
-    ),
-    (
-        WeightFile("v15", _MUSETALK, "musetalkV15/musetalk.json", "musetalkV15/musetalk.json"),
-        WeightFile("v15", _MUSETALK, "musetalkV15/unet.pth", "musetalkV15/unet.pth"),
-        WeightFile("v1", _MUSETALK, "musetalk/musetalk.json", "musetalk/musetalk.json"),
-        WeightFile("v1", _MUSETALK, "musetalk/pytorch_model.bin", "musetalk/pytorch_model.bin"),
-        WeightFile("vae", _VAE, "config.json", "sd-vae-ft-mse/config.json"),
-        WeightFile(
-            "vae",
-            _VAE,
-            "diffusion_pytorch_model.safetensors",
-            "sd-vae-ft-mse/diffusion_pytorch_model.safetensors",
-        ),
-        WeightFile("whisper", _WHISPER, "config.json", "whisper/config.json"),
-        WeightFile("whisper", _WHISPER, "model.safetensors", "whisper/model.safetensors"),
-        WeightFile("taesd", _TAESD, "config.json", "taesd/config.json"),
-        WeightFile(
-            "taesd",
-            _TAESD,
-            "diffusion_pytorch_model.safetensors",
-            "taesd/diffusion_pytorch_model.safetensors",
-        ),
-        WeightFile("dwpose", _DWPOSE, "dw-ll_ucoco_384.onnx", "dwpose/dw-ll_ucoco_384.onnx"),
-        WeightFile("face-parse", _FACE_PARSE, "79999_iter.pth", "face-parse-bisent/79999_iter.pth"),
-    ),
+    {part.name: part for part in _PARTS},
 )
-
 BUNDLES: Mapping[str, Bundle] = {MUSETALK.name: MUSETALK}
 
 

@@ -17,18 +17,19 @@ from typing import Any, BinaryIO, cast
 
 from lipstream.config import Progress
 from lipstream.errors import LipstreamError, MissingError
+from lipstream.media.output_path import writing
 from lipstream.weights.catalogue import Source
-from lipstream.weights.folder import BLOCK, writing
+from lipstream.weights.manifest import BLOCK
 
 COMMIT = re.compile("[0-9a-f]{40}")
 TOKEN = "set HF_TOKEN to a token that may read it"
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
+class RemoteFile:
     """A file as the hub announces it."""
 
-    source: Source  # what was asked for
+    source: Source  # as requested
     name: str
     commit: str
     size: int | None
@@ -39,7 +40,7 @@ class Remote:
         return self.etag if self.etag and re.fullmatch("[0-9a-f]{64}", self.etag) else None
 
     def is_content(self, path: Path, sha256: str) -> bool:
-        """Whether the file at `path`, whose hash is known, is what was announced."""
+        """Tell whether the file at `path`, whose hash is known, is what was announced."""
         if self.size not in (None, path.stat().st_size):
             return False
         if self.sha256 is not None:
@@ -49,18 +50,18 @@ class Remote:
         return True
 
 
-def look(source: Source, name: str) -> Remote:
-    """What the hub says of a file; MissingError if it cannot be had."""
+def fetch_metadata(source: Source, name: str) -> RemoteFile:
+    """The hub's description of a file; MissingError if it cannot be had."""
     hub = _library()
-    with _refusals(source, name):
+    with _translated(source, name):
         found = hub.get_hf_file_metadata(
             _address(source, name), token=hub.get_token(), endpoint=_endpoint()
         )
-    return Remote(source, name, found.commit_hash or source.revision, found.size, found.etag)
+    return RemoteFile(source, name, found.commit_hash or source.revision, found.size, found.etag)
 
 
-def fetch(remote: Remote, part: Path, progress: Progress) -> None:
-    """Complete the file `part`, which may already hold a beginning of the remote file.
+def download(remote: RemoteFile, part: Path, progress: Progress) -> None:
+    """Complete the file `part`, which may hold a beginning of the remote file already.
 
     A connection that breaks is opened again for as long as each attempt brings something.
     """
@@ -77,24 +78,24 @@ def fetch(remote: Remote, part: Path, progress: Progress) -> None:
                 raise
 
 
-def _transfer(remote: Remote, part: Path, have: int, progress: Progress) -> None:
+def _transfer(remote: RemoteFile, part: Path, have: int, progress: Progress) -> None:
     """One attempt to bring what follows the first `have` bytes."""
     hub = _library()
     from huggingface_hub.file_download import http_get
 
     source = Source(remote.source.repository, remote.commit)
     with writing(part), part.open("ab" if have else "wb") as file:
-        with _refusals(source, remote.name), _quiet():
+        with _translated(source, remote.name), _silenced():
             http_get(
                 _address(source, remote.name),
-                cast(BinaryIO, _Counted(file, have, remote.size, progress)),
+                cast(BinaryIO, _ProgressFile(file, have, remote.size, progress)),
                 resume_size=have,
                 headers=hub.utils.build_hf_headers(token=hub.get_token()),
                 expected_size=remote.size,
             )
 
 
-def in_cache(source: Source, name: str) -> tuple[Path, str] | None:
+def find_cached(source: Source, name: str) -> tuple[Path, str] | None:
     """The file and its commit in the cache that HF_HOME places, if a program left it there."""
     found = _library().try_to_load_from_cache(source.repository, name, revision=source.revision)
     if not isinstance(found, str):
@@ -104,15 +105,15 @@ def in_cache(source: Source, name: str) -> tuple[Path, str] | None:
 
 
 def offline() -> bool:
-    """Whether HF_HUB_OFFLINE forbids to use the network."""
+    """Tell whether HF_HUB_OFFLINE forbids to use the network."""
     _library()
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
 
 
-class _Counted:
-    """A file that tells how far it has grown; the hub's own bars know no pipes."""
+class _ProgressFile:
+    """A file that reports how far it has grown; the hub's own bars know no pipes."""
 
     def __init__(self, file: BinaryIO, have: int, size: int | None, progress: Progress) -> None:
         self._file, self._done, self._size, self._progress = file, have, size, progress
@@ -161,8 +162,8 @@ def _address(source: Source, name: str) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's bars and its remarks about a connection that it opens again."""
+def _silenced() -> Iterator[None]:
+    """Suppress the library's bars and its remarks about a connection that it opens again."""
     from huggingface_hub import utils
 
     level, shown = utils.logging.get_verbosity(), not utils.are_progress_bars_disabled()
@@ -177,8 +178,8 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _refusals(source: Source, name: str) -> Iterator[None]:
-    """Turn what the library raises into a sentence. What the disk says passes through."""
+def _translated(source: Source, name: str) -> Iterator[None]:
+    """Turn the library's errors into sentences; errors of the disk pass through."""
     from huggingface_hub import errors
 
     # The base of all its HTTP library's errors, whichever library that is in this version.
@@ -188,45 +189,41 @@ def _refusals(source: Source, name: str) -> Iterator[None]:
     except (transport, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise _refusal(error, source, name) from error
+        raise _error(error, source, name) from error
 
 
-def _refusal(error: BaseException, source: Source, name: str) -> LipstreamError:
+def _error(error: BaseException, source: Source, name: str) -> LipstreamError:
     from huggingface_hub import errors
 
     where = f"{source.repository} at {source.revision}"
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        reason = "HF_HUB_OFFLINE forbids it; unset it, or put the file in its place yourself"
-        return MissingError(f"{name} of {where} cannot be pulled: {reason}.")
-    if isinstance(error, errors.GatedRepoError):
-        return MissingError(f"{where} is gated: accept its terms on the hub's page and {TOKEN}.")
-    if isinstance(error, errors.RevisionNotFoundError):
-        return MissingError(
-            f"{source.repository} has no revision {source.revision}: choose another by --revision."
+        text = (
+            f"{name} of {where} cannot be pulled: HF_HUB_OFFLINE forbids it; unset it, or put the "
+            "file in its place yourself."
         )
-    if isinstance(error, errors.EntryNotFoundError):
-        return MissingError(
-            f"{where} has no file {name}: choose another repository by --repo or another revision "
-            "by --revision."
-        )
-    if status in (401, 403):
-        return MissingError(
+    elif isinstance(error, errors.GatedRepoError):
+        text = f"{where} is gated: accept its terms on the hub's page and {TOKEN}."
+    elif isinstance(error, errors.RevisionNotFoundError):
+        text = f"{source.repository} has no revision {source.revision}; use another --revision."
+    elif isinstance(error, errors.EntryNotFoundError):
+        text = f"{where} has no file {name}; use another --repo or --revision."
+    elif status in (401, 403):
+        text = (
             f"the hub refuses {where} ({status}): it does not exist or is not public; check its "
             f"name, or {TOKEN}."
         )
-    if status == 404:
-        return MissingError(f"{where} does not exist: choose another repository by --repo.")
-    if status is not None:
-        return MissingError(
-            f"the hub answered {status} for {name} of {where}: try again later, or set HF_ENDPOINT "
-            "to a mirror."
+    elif status == 404:
+        text = f"{where} does not exist; use another --repo."
+    elif status is not None:
+        text = f"the hub answered {status} for {name} of {where}; try again or set HF_ENDPOINT."
+    else:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        text = (
+            f"{name} of {where} could not be pulled ({reason}): check the connection and "
+            "HF_ENDPOINT and pull again, it goes on where it stopped."
         )
-    said = " ".join(str(error).split()) or type(error).__name__
-    return MissingError(
-        f"{name} of {where} could not be pulled ({said}): check the connection and HF_ENDPOINT and "
-        "pull again, it goes on where it stopped."
-    )
+    return MissingError(text)
 
 
 def _git_hash(path: Path) -> str:

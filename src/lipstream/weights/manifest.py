@@ -7,28 +7,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from lipstream.errors import CheckpointError
-from lipstream.weights.folder import writing
+from lipstream.config import Progress
+from lipstream.errors import CheckpointError, reason_of
+from lipstream.media.output_path import writing
+from lipstream.weights.catalogue import Bundle, WeightFile
 
 NAME = "manifest.json"
 FORMAT, VERSION = "lipstream models", 1
 SHA256 = re.compile("[0-9a-f]{64}")
+BLOCK = 1 << 22  # bytes read at a time
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """What a file was when it was pulled."""
+class FileRecord:
+    """The origin and content of a file when it was pulled."""
 
     repository: str
-    asked: str  # the revision that was asked for: a branch, tag or commit
+    asked: str  # the requested revision: a branch, tag or commit
     revision: str  # the commit that it stood for
     size: int  # bytes
     sha256: str
@@ -40,9 +46,9 @@ class Manifest:
     """The records of a models folder, by path below it."""
 
     folder: Path
-    files: Mapping[str, Record] = field(default_factory=dict)
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
 
-    def with_record(self, target: str, record: Record) -> Manifest:
+    def with_record(self, target: str, record: FileRecord) -> Manifest:
         return Manifest(self.folder, {**self.files, target: record})
 
     def save(self) -> None:
@@ -70,8 +76,7 @@ class Manifest:
         except (FileNotFoundError, NotADirectoryError):
             return cls(folder)
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise CheckpointError(f"{path} cannot be read: {reason}; check its rights.") from error
+            raise _unreadable(path, error) from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise CheckpointError(
                 f"{path} is damaged or of another version: delete it and pull the weights again."
@@ -79,13 +84,117 @@ class Manifest:
         return cls(folder, files)
 
 
-def _record(entry: dict[str, Any]) -> Record:
-    """ValueError or KeyError unless every field is there with its own type."""
-    record = Record(**{item.name: entry[item.name] for item in fields(Record)})
-    for item in fields(Record):
-        kind = int if item.name == "size" else str
-        if type(getattr(record, item.name)) is not kind:
+class FileState(Enum):
+    """The state of a file as far as it is known without reading it."""
+
+    MISSING = "missing"
+    PULLED = "pulled"
+    UNRECORDED = "not recorded"  # put there by hand: its hash is unknown
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatus:
+    """One file of a bundle in a models folder."""
+
+    file: WeightFile
+    path: Path
+    state: FileState
+    record: FileRecord | None
+
+
+def models_folder(given: str | os.PathLike[str] | None = None) -> Path:
+    """`given`, else $LIPSTREAM_MODELS, else ./models if it exists, else the user's data folder."""
+    if chosen := given or os.environ.get("LIPSTREAM_MODELS"):
+        return Path(chosen)
+    here, home = Path("models"), Path.home()
+    if here.is_dir():
+        return here
+    if sys.platform == "win32":
+        data = os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        data = home / "Library" / "Application Support"
+    else:
+        data = os.environ.get("XDG_DATA_HOME") or home / ".local" / "share"
+    return Path(data) / "lipstream" / "models"
+
+
+def list_files(bundle: Bundle, folder: Path) -> list[FileStatus]:
+    """Every file of the bundle; reads only the manifest."""
+    manifest = Manifest.load(folder)
+    found = []
+    for file in bundle.files:
+        path, record = folder / file.target, manifest.files.get(file.target)
+        present = FileState.UNRECORDED if record is None else FileState.PULLED
+        state = present if path.exists() else FileState.MISSING
+        found.append(FileStatus(file, path, state, record))
+    return found
+
+
+def verify(
+    bundle: Bundle,
+    folder: Path,
+    new_bar: Callable[[str], Progress] = lambda label: lambda done, total: None,
+) -> Iterator[FileStatus]:
+    """Every file of the bundle that was ever pulled or exists, after its hash was checked.
+
+    CheckpointError for one that is not what was recorded, or that was recorded and is missing.
+    """
+    for found in list_files(bundle, folder):
+        if found.record is not None:
+            _check(bundle, found, found.record, new_bar(f"checking {found.file.target}"))
+        elif found.state is FileState.MISSING:
+            continue
+        yield found
+
+
+def sha256_of(path: Path, progress: Progress | None = None) -> str:
+    """The file's SHA-256 in hexadecimal; CheckpointError when it cannot be read.
+
+    `progress` is called with bytes.
+    """
+    digest, done = hashlib.sha256(), 0
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            while block := file.read(BLOCK):
+                digest.update(block)
+                done += len(block)
+                if progress is not None:
+                    progress(done, size)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return digest.hexdigest()
+
+
+def _check(bundle: Bundle, found: FileStatus, record: FileRecord, progress: Progress) -> None:
+    again = f"'lipstream models pull {bundle.name}'"
+    if found.state is FileState.MISSING:
+        raise CheckpointError(f"{found.path} was pulled and is missing: run {again}.")
+    if not found.path.is_file():
+        raise CheckpointError(f"{found.path} is no file: delete it and run {again}.")
+    size = found.path.stat().st_size
+    if size != record.size:
+        raise CheckpointError(
+            f"{found.path} has {size} bytes instead of {record.size}: delete it and run {again}."
+        )
+    sha256 = sha256_of(found.path, progress)
+    if sha256 != record.sha256:
+        raise CheckpointError(
+            f"{found.path} is not the file that was pulled (its SHA-256 is {sha256[:12]}..., not "
+            f"{record.sha256[:12]}...): delete it and run {again}."
+        )
+
+
+def _record(entry: dict[str, Any]) -> FileRecord:
+    """ValueError or KeyError unless every field exists with its own type."""
+    record = FileRecord(**{item.name: entry[item.name] for item in fields(FileRecord)})
+    for item in fields(FileRecord):
+        if type(getattr(record, item.name)) is not (int if item.name == "size" else str):
             raise ValueError(item.name)
     if not SHA256.fullmatch(record.sha256):
         raise ValueError("sha256")
     return record
+
+
+def _unreadable(path: Path, error: OSError) -> CheckpointError:
+    return CheckpointError(f"{path} cannot be read: {reason_of(error)}; check its rights.")

@@ -86,7 +86,7 @@ def test_tracking_agrees_with_finding(finder: FaceFinder, portrait: Image, face:
     assert apart.mean() < 0.02 * eye_distance(found.landmarks)
 
 
-def test_tracking_ends_where_the_face_has_gone(finder: FaceFinder, face: Face) -> None:
+def test_tracking_ends_where_no_face_is(finder: FaceFinder, face: Face) -> None:
     assert finder.track(faceless(), face) is None
 
 
