@@ -26,7 +26,7 @@ class StripeState:
         self._fps = fps
         self._heard = np.zeros(0, np.float32)
 
-    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
+    def advance(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         self._heard = np.concatenate([self._heard, samples])
         rows = []
         for frame in frames:

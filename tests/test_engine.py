@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
+from fractions import Fraction
 
-from lipstream.engine import Engine
+import numpy as np
+import pytest
+
+from lipstream.engine import Engine, open_engine
+from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.speech.base import Plan
 from lipstream.stream import Segment
@@ -58,3 +63,32 @@ def test_a_long_segment_is_drawn_in_batches_as_they_are_asked_for() -> None:
 
 def test_nothing_to_render_gives_nothing() -> None:
     assert Engine(stripe_backend()).render([]) == []
+
+
+def test_values_are_shown_in_one_short_line() -> None:
+    engine = Engine(stripe_backend())
+    (segment,) = segments_of(engine, 640)
+    (timed,) = engine.render([segment])
+    shown = [repr(one) for one in (engine, segment, timed, AVATAR, AVATAR.frames[0])]
+    assert shown == [
+        "Engine(stripes, 25 fps)",
+        "Segment(first_frame=0, frame_count=1)",
+        "TimedFrame(timestamp_ms=0)",
+        "Avatar(16x16, frames=1, digest=blank)",
+        "AvatarFrame(shot=0)",
+    ]
+
+
+def test_an_engine_closes_its_backend() -> None:
+    closed: list[str] = []
+    backend = replace(stripe_backend(), release=lambda: closed.append("closed"))
+    with Engine(backend) as engine:
+        assert engine.render([]) == [] and not closed
+    assert closed == ["closed"]
+
+
+def test_an_engine_is_opened_by_the_name_of_its_backend() -> None:
+    with open_engine("puppet", fps=Fraction(30)) as engine:
+        assert engine.backend.name == "puppet" and engine.fps == 30
+    with pytest.raises(OptionError, match="there is no backend 'pupet'"):
+        open_engine(backend="pupet")

@@ -17,7 +17,7 @@ from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
-from lipstream.offline import render_file, render_stream
+from lipstream.offline import render, render_stream
 from lipstream.speech.base import Plan
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
 from tests.media_files import tone, write_wav
@@ -88,7 +88,7 @@ def test_the_movie_has_every_frame_and_the_whole_sound(
 ) -> None:
     wav = write_wav(tmp_path / "in.wav", tone(samples / rate, rate)[:samples], rate)
     seen: list[tuple[int, int | None]] = []
-    done = render_file(
+    done = render(
         blank_avatar(),
         wav,
         tmp_path / "out.mp4",
@@ -112,7 +112,7 @@ def test_an_input_is_never_overwritten(tmp_path: Path) -> None:
     movie = tmp_path / "clip.mp4"
     movie.write_bytes((EXAMPLES / "idle.mp4").read_bytes())
     with pytest.raises(OptionError, match="also an input"):
-        render_file(movie, EXAMPLES / "speech.wav", movie)
+        render(movie, EXAMPLES / "speech.wav", movie)
     assert movie.read_bytes() == (EXAMPLES / "idle.mp4").read_bytes()
 
 
@@ -125,7 +125,7 @@ def test_a_failure_leaves_the_old_movie_and_nothing_else(tmp_path: Path) -> None
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        render_file(
+        render(
             blank_avatar(),
             EXAMPLES / "speech.wav",
             target,

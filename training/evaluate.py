@@ -100,7 +100,7 @@ def ear(path: Path) -> Mouth:
     def mouth(samples: Array) -> Array:
         frames = frame_count(len(samples), SAMPLE_RATE)
         future = np.zeros(encoder.plan.future, np.float32)
-        return encoder.open(Fraction(25)).hear(np.concatenate((samples, future)), range(frames))
+        return encoder.open(Fraction(25)).advance(np.concatenate((samples, future)), range(frames))
 
     return mouth
 

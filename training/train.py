@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lipstream.speech.articulation.network import CLOSE, JAW, ROUND, TUCK, Dimensions
+from lipstream.speech.articulation.network import CLOSE, JAW, ROUND, TUCK, ArticulationDimensions
 
 _STEPS = 180  # steps of an example: 3.6 s
 _BATCH = 48
@@ -40,7 +40,7 @@ _LEAD = 0.4
 class Network(nn.Module):
     """The network of `lipstream.speech.articulation.network`, in a form that can learn."""
 
-    def __init__(self, dimensions: Dimensions) -> None:
+    def __init__(self, dimensions: ArticulationDimensions) -> None:
         super().__init__()
         self.dimensions = dimensions
         self.enter = nn.Linear(dimensions.features, dimensions.inner)
@@ -159,7 +159,7 @@ def loss(answer: Tensor, target: Tensor) -> Tensor:
 def train(
     examples: Examples,
     out: Path,
-    dimensions: Dimensions,
+    dimensions: ArticulationDimensions,
     *,
     minutes: float,
     updates: int | None = None,
@@ -213,7 +213,7 @@ if __name__ == "__main__":
     torch.set_num_threads(options.threads)
     corpus = Examples.read(options.folder, tuple(options.without))
     print(f"{len(corpus.features) / 50 / 3600:.1f} h in {len(corpus.lengths)} items", flush=True)
-    sizes = Dimensions(look_ahead=options.look_ahead, hidden=options.hidden)
+    sizes = ArticulationDimensions(look_ahead=options.look_ahead, hidden=options.hidden)
     train(
         corpus,
         options.out,

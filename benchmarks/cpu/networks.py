@@ -30,7 +30,7 @@ from benchmarks.machine import describe
 from lipstream.bench.workload import UNET, VAE
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, to_pictures
-from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.backbone import SpeechNetwork
 
@@ -107,13 +107,13 @@ def _contestants(device: str, tiny: bool, each: bool) -> dict[str, Paint]:
     fill(vae, device, seed=3)
     contestants = {
         "diffusers, float32": _theirs(unet, vae, unet_config, vae_config),
-        "ours, float32": _networks(unet, vae, torch.float32).paint,
+        "ours, float32": _networks(unet, vae, torch.float32).generate,
     }
     for dtype in [torch.bfloat16, torch.float16] if device == "cuda" else [torch.bfloat16]:
         plain = _networks(copy.deepcopy(unet), copy.deepcopy(vae), dtype)
         exact = OptimizationOptions.exact(plain.device, dtype)
         layout = OptimizationOptions(channels_last=True)
-        plain = switched(plain, layout)  # once, for all to share
+        plain = optimized(plain, layout)  # once, for all to share
         rows = {"channels_last": layout}
         if each:
             rows |= {
@@ -123,7 +123,7 @@ def _contestants(device: str, tiny: bool, each: bool) -> dict[str, Paint]:
             }
         for named, switches in (rows | {"all exact savings": exact}).items():
             name = f"ours, {str(dtype).removeprefix('torch.')}, {named}"
-            contestants[name] = _paint(switched(plain, switches))
+            contestants[name] = _paint(optimized(plain, switches))
     return contestants
 
 
@@ -170,7 +170,7 @@ def _networks(unet: UNet, vae: Vae, dtype: torch.dtype) -> MuseTalkNetworks:
 
 def _paint(networks: MuseTalkNetworks) -> Paint:
     dtype = networks.dtype
-    return lambda latents, audio: networks.paint(latents.to(dtype), audio.to(dtype))
+    return lambda latents, audio: networks.generate(latents.to(dtype), audio.to(dtype))
 
 
 @torch.inference_mode()

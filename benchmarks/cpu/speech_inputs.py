@@ -38,7 +38,7 @@ class Script:
         assert fps == FPS
         return self
 
-    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
+    def advance(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         rows = np.zeros((len(frames), len(PARAMETERS)), np.float32)
         known = self.poses[frames.start : frames.stop]
         rows[: len(known)] = known

@@ -9,99 +9,127 @@ Public names load on first use, so that importing the package costs next to noth
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar as Avatar
-    from lipstream.avatar.builder import build_avatar as build_avatar
-    from lipstream.avatar.builder import open_avatar as open_avatar
-    from lipstream.avatar.storage import load_avatar as load_avatar
-    from lipstream.avatar.storage import save_avatar as save_avatar
-    from lipstream.compat.inference import BatchLipSyncProcessor as BatchLipSyncProcessor
-    from lipstream.compat.inference import MuseTalkInference as MuseTalkInference
-    from lipstream.compat.realtime import OptimizedLipSyncEngine as OptimizedLipSyncEngine
-    from lipstream.compat.realtime import RealtimeLipSyncEngine as RealtimeLipSyncEngine
-    from lipstream.config import AvatarConfig as AvatarConfig
-    from lipstream.config import MotionConfig as MotionConfig
-    from lipstream.config import Mp4Config as Mp4Config
-    from lipstream.config import MuseTalkConfig as MuseTalkConfig
-    from lipstream.engine import Engine as Engine
-    from lipstream.engine import open_engine as open_engine
-    from lipstream.errors import LipstreamError as LipstreamError
-    from lipstream.live.frame_buffer import FrameBuffer as FrameBuffer
-    from lipstream.media.audio import AudioChunk as AudioChunk
-    from lipstream.media.image import TimedFrame as TimedFrame
-    from lipstream.offline import render_file as render
-    from lipstream.offline import render_file as render_file
-    from lipstream.offline import render_stream as render_stream
-    from lipstream.rendering.registry import open_backend as open_backend
-    from lipstream.stream import LipSyncStream as LipSyncStream
+    from lipstream.avatar.avatar import Avatar, QualityReport
+    from lipstream.avatar.builder import build_avatar, open_avatar
+    from lipstream.avatar.storage import load_avatar, save_avatar
+    from lipstream.compat.inference import BatchLipSyncProcessor, MuseTalkInference
+    from lipstream.compat.realtime import OptimizedLipSyncEngine, RealtimeLipSyncEngine
+    from lipstream.config import (
+        AvatarConfig,
+        MotionConfig,
+        Mp4Config,
+        MuseTalkConfig,
+        RuntimeOptions,
+    )
+    from lipstream.engine import Engine, open_engine
+    from lipstream.errors import (
+        ArchiveError,
+        AudioError,
+        BufferFullError,
+        CheckpointError,
+        FaceError,
+        InputError,
+        LipstreamError,
+        MissingError,
+        OptionError,
+        OutputError,
+        PictureError,
+    )
+    from lipstream.live.frame_buffer import FrameBuffer
+    from lipstream.live.scheduler.scheduler import Scheduler
+    from lipstream.live.session.session import Session
+    from lipstream.live.session.types import SessionCounts, SessionEvent, SessionLimits, Unit
+    from lipstream.media.audio import AudioChunk
+    from lipstream.media.image import Box, TimedFrame
+    from lipstream.offline import RenderResult, render, render_stream
+    from lipstream.rendering.registry import Backend, open_backend
+    from lipstream.stream import LipSyncStream, Segment
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "AudioChunk": "lipstream.media.audio",
-    "Avatar": "lipstream.avatar.avatar",
-    "AvatarConfig": "lipstream.config",
-    "BatchLipSyncProcessor": "lipstream.compat.inference",
-    "Engine": "lipstream.engine",
-    "FrameBuffer": "lipstream.live.frame_buffer",
-    "LipSyncStream": "lipstream.stream",
-    "LipstreamError": "lipstream.errors",
-    "MotionConfig": "lipstream.config",
-    "Mp4Config": "lipstream.config",
-    "MuseTalkConfig": "lipstream.config",
-    "MuseTalkInference": "lipstream.compat.inference",
-    "OptimizedLipSyncEngine": "lipstream.compat.realtime",
-    "RealtimeLipSyncEngine": "lipstream.compat.realtime",
-    "TimedFrame": "lipstream.media.image",
-    "build_avatar": "lipstream.avatar.builder",
-    "load_avatar": "lipstream.avatar.storage",
-    "open_avatar": "lipstream.avatar.builder",
-    "open_backend": "lipstream.rendering.registry",
-    "open_engine": "lipstream.engine",
-    "render": "lipstream.offline",
-    "render_file": "lipstream.offline",
-    "render_stream": "lipstream.offline",
-    "save_avatar": "lipstream.avatar.storage",
+_EXPORTS = {
+    "avatar.avatar": "Avatar QualityReport",
+    "avatar.builder": "build_avatar open_avatar",
+    "avatar.storage": "load_avatar save_avatar",
+    "compat.inference": "BatchLipSyncProcessor MuseTalkInference",
+    "compat.realtime": "OptimizedLipSyncEngine RealtimeLipSyncEngine",
+    "config": "AvatarConfig MotionConfig Mp4Config MuseTalkConfig RuntimeOptions",
+    "engine": "Engine open_engine",
+    "errors": "ArchiveError AudioError BufferFullError CheckpointError FaceError InputError "
+    "LipstreamError MissingError OptionError OutputError PictureError",
+    "live.frame_buffer": "FrameBuffer",
+    "live.scheduler.scheduler": "Scheduler",
+    "live.session.session": "Session",
+    "live.session.types": "SessionCounts SessionEvent SessionLimits Unit",
+    "media.audio": "AudioChunk",
+    "media.image": "Box TimedFrame",
+    "offline": "RenderResult render render_stream",
+    "rendering.registry": "Backend open_backend",
+    "stream": "LipSyncStream Segment",
 }
+_MODULES = {name: f"lipstream.{home}" for home, names in _EXPORTS.items() for name in names.split()}
 
 __all__ = [
+    "ArchiveError",
     "AudioChunk",
+    "AudioError",
     "Avatar",
     "AvatarConfig",
+    "Backend",
     "BatchLipSyncProcessor",
+    "Box",
+    "BufferFullError",
+    "CheckpointError",
     "Engine",
+    "FaceError",
     "FrameBuffer",
+    "InputError",
     "LipSyncStream",
     "LipstreamError",
+    "MissingError",
     "MotionConfig",
     "Mp4Config",
     "MuseTalkConfig",
     "MuseTalkInference",
     "OptimizedLipSyncEngine",
+    "OptionError",
+    "OutputError",
+    "PictureError",
+    "QualityReport",
     "RealtimeLipSyncEngine",
+    "RenderResult",
+    "RuntimeOptions",
+    "Scheduler",
+    "Segment",
+    "Session",
+    "SessionCounts",
+    "SessionEvent",
+    "SessionLimits",
     "TimedFrame",
+    "Unit",
     "build_avatar",
     "load_avatar",
     "open_avatar",
     "open_backend",
     "open_engine",
     "render",
-    "render_file",
     "render_stream",
     "save_avatar",
 ]
 
+if not TYPE_CHECKING:  # a type checker that saw it would accept every name
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'lipstream' has no attribute {name!r}")
-    home = import_module(_HOMES[name])
-    value = getattr(home, "render_file" if name == "render" else name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'lipstream' has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.media.image import TimedFrame
 from lipstream.rendering.base import (
     FrameRequest,
@@ -18,17 +19,33 @@ from lipstream.rendering.base import (
 )
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.stream import LipSyncStream, Segment
-from lipstream.timeline import frame_ms
+from lipstream.timeline import FPS, frame_ms
 
 if TYPE_CHECKING:
     from lipstream.media.image import Picture
 
 
 class Engine:
-    """A backend that renders segments of any number of streams."""
+    """A backend that renders segments of any number of streams.
+
+    A context manager; `close` ends what the backend holds outside of this process.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
+
+    def close(self) -> None:
+        """Close the backend. May be called twice."""
+        self.backend.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Engine({self.backend.name}, {float(self.fps):g} fps)"
 
     @property
     def fps(self) -> Fraction:
@@ -100,8 +117,23 @@ class Engine:
                 yield requests[start : start + self.backend.batch]
 
 
-def open_engine(backend: Backend | None = None) -> Engine:
-    """An engine on `backend`, or on the best one this machine has."""
-    if backend is None:
-        backend = open_backend()
-    return Engine(backend)
+def open_engine(
+    backend: str = "auto",
+    *,
+    fps: Fraction | float = FPS,
+    motion: MotionConfig | None = None,
+    musetalk: MuseTalkConfig | None = None,
+    runtime: RuntimeOptions | None = None,
+    processes: int = 0,
+) -> Engine:
+    """Open a backend by its name, auto, puppet or musetalk, with an engine; see `open_backend`."""
+    return Engine(
+        open_backend(
+            backend,
+            fps=fps,
+            motion=motion,
+            musetalk=musetalk,
+            runtime=runtime,
+            processes=processes,
+        )
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, Mp4Config, Progress
 from lipstream.engine import Engine, open_engine
 from lipstream.media.audio import AudioChunk
-from lipstream.media.audio_reader import open_audio
+from lipstream.media.audio_reader import AudioFile, open_audio
 from lipstream.media.image import TimedFrame
 from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.media.output_path import check_not_input, checked_target
@@ -21,8 +22,8 @@ from lipstream.timeline import frame_count
 
 
 @dataclass(frozen=True, slots=True)
-class Rendering:
-    """What was written."""
+class RenderResult:
+    """The video that `render` wrote."""
 
     path: Path
     frames: int
@@ -31,56 +32,63 @@ class Rendering:
     warnings: tuple[str, ...]  # what could be better about the avatar, one sentence each
 
 
-def render_file(
+def render(
     avatar: Avatar | str | Path,
     audio: str | Path,
     out: str | Path,
     *,
     engine: Engine | None = None,
     avatar_config: AvatarConfig | None = None,
-    movie_config: Mp4Config | None = None,
+    mp4_config: Mp4Config | None = None,
     on_avatar: Progress | None = None,
     on_frame: Progress | None = None,
-) -> Rendering:
-    """Write `out` (mp4): the person of `avatar` says `audio`.
+) -> RenderResult:
+    """Write `out`, an mp4 in which the person of `avatar` speaks `audio`.
 
     `avatar` is a picture, a clip, an .avatar file or an `Avatar`; `audio` any file with sound.
     The video has exactly floor(seconds * fps) frames, at least one, and the whole sound. Memory
-    does not grow with its length. `out` appears only when it is complete. Raises `LipstreamError`s.
+    does not grow with its length. `out` appears only when it is complete. Without an `engine` the
+    best one of this machine is opened, and closed again. `on_avatar` and `on_frame` are called with
+    (done, total or None) as frames are prepared and rendered; an exception in them ends the work.
+    Raises `LipstreamError`s.
     """
     audio, target = Path(audio), checked_target(Path(out))
     check_not_input(target, audio, *([] if isinstance(avatar, Avatar) else [Path(avatar)]))
-    with open_audio(audio) as sound:
+    with contextlib.ExitStack() as opened:
+        sound = opened.enter_context(open_audio(audio))
         if not isinstance(avatar, Avatar):
             avatar = open_avatar(avatar, avatar_config, on_avatar)
-        engine = engine or open_engine()
+        engine = engine or opened.enter_context(open_engine())
         avatar = engine.backend.renderer.prepare(avatar, on_avatar)
-        expected = None
-        if sound.duration_hint is not None:
-            rate = sound.sample_rate
-            expected = frame_count(round(sound.duration_hint * rate), rate, engine.fps)
-        sounds = (sound.sample_rate, sound.channels)
-        config = movie_config or Mp4Config()
-        with (
-            one_thread_per_picture(),
-            Mp4Writer(target, avatar.size, engine.fps, sounds, config) as movie,
-        ):
-            samples = 0
+        opened.enter_context(one_thread_per_picture())
+        tracks = (sound.sample_rate, sound.channels)
+        writer = Mp4Writer(target, avatar.size, engine.fps, tracks, mp4_config or Mp4Config())
+        movie = opened.enter_context(writer)
+        expected = _expected_frames(sound, engine)
+        frames = samples = 0
 
-            def heard() -> Iterator[AudioChunk]:
-                nonlocal samples
-                for chunk in sound:
-                    samples += len(chunk)
-                    movie.write_audio(chunk)
-                    yield chunk
+        def written() -> Iterator[AudioChunk]:
+            nonlocal samples
+            for chunk in sound:
+                samples += len(chunk)
+                movie.write_audio(chunk)
+                yield chunk
 
-            frames = 0
-            for frame in render_stream(engine, avatar, heard()):
-                movie.write_frame(frame.frame)
-                frames += 1
-                if on_frame is not None:
-                    on_frame(frames, expected)
-    return Rendering(target, frames, samples, sound.sample_rate, avatar.report.warnings)
+        for timed in render_stream(engine, avatar, written()):
+            movie.write_frame(timed.frame)
+            frames += 1
+            if on_frame is not None:
+                on_frame(frames, expected)
+    return RenderResult(target, frames, samples, sound.sample_rate, avatar.report.warnings)
+
+
+def _expected_frames(sound: AudioFile, engine: Engine) -> int | None:
+    """The number of frames to come, where the file says how long it is."""
+    if sound.duration_hint is None:
+        return None
+    return frame_count(
+        round(sound.duration_hint * sound.sample_rate), sound.sample_rate, engine.fps
+    )
 
 
 def render_stream(
@@ -98,7 +106,7 @@ def render_stream(
 
 
 def _grouped(engine: Engine, segments: list[Segment]) -> Iterator[list[Segment]]:
-    """Segments in groups of about as many frames as the backend likes; memory holds one batch."""
+    """Segments in groups of about a batch of frames; memory holds one group."""
     group: list[Segment] = []
     for segment in segments:
         group.append(segment)

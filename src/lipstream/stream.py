@@ -8,7 +8,7 @@ the same segments however it was cut into chunks.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 class Segment:
     """Consecutive frames of one stream with all that is needed to render them."""
 
-    avatar: Avatar
+    avatar: Avatar = field(repr=False)
     first_frame: int  # on the avatar's timeline
     frame_count: int
-    context: Context  # what the speech encoder wants to know
+    context: Context = field(repr=False)  # for `SpeechEncoder.encode`
 
 
 class LipSyncStream:
@@ -55,7 +55,7 @@ class LipSyncStream:
         self.fps = fps
         self.first_frame = first_frame
         self._plan = encoder.plan
-        self._ear = encoder.open(fps)
+        self._state = encoder.open(fps)
         self._resampler: Resampler | None = None
         self._received = 0  # samples at the rate they came
         self._waiting = np.zeros(0, np.float32)  # 16 kHz, not yet heard
@@ -88,7 +88,7 @@ class LipSyncStream:
         """
         self._take(chunk)
         segments = self._preview(self._lasted())
-        # The stream's own ear hears on with true look-ahead; what it says comes too late.
+        # The stream's own state advances with true look-ahead; its segments come too late.
         for _ in self._cut(self._whole_frames()):
             pass
         return segments
@@ -145,7 +145,7 @@ class LipSyncStream:
             frames = range(self._frames, stop)
             self._heard += take
             self._frames = stop
-            yield self._segment(self._ear, samples, frames, self._end)
+            yield self._segment(self._state, samples, frames, self._end)
 
     def _preview(self, until: int) -> list[Segment]:
         """What has not been shown before frame `until`, with silence for what is not there yet."""
@@ -155,19 +155,19 @@ class LipSyncStream:
         known = np.concatenate([self._waiting, self._resampler.peek()])
         end = self._heard + len(known)
         sound = np.pad(known, (0, max(self._reach(until) - end, 0)))
-        ear, heard = self._ear.fork(), self._heard
+        state, heard = self._state.fork(), self._heard
         if self._shown > self._frames:
             again = self._reach(self._shown) - heard
-            ear.hear(sound[:again], range(self._frames, self._shown), end)
+            state.advance(sound[:again], range(self._frames, self._shown), end)
             sound, heard = sound[again:], heard + again
         frames = range(self._shown, until)
         self._shown = until
-        return [self._segment(ear, sound[: self._reach(until) - heard], frames, end)]
+        return [self._segment(state, sound[: self._reach(until) - heard], frames, end)]
 
     def _segment(
-        self, ear: EncoderState, samples: Floats, frames: range, end: int | None
+        self, state: EncoderState, samples: Floats, frames: range, end: int | None
     ) -> Segment:
-        context = ear.hear(samples, frames, end)
+        context = state.advance(samples, frames, end)
         first = self.first_frame + frames.start
         return Segment(self.avatar, first, len(frames), context)
 

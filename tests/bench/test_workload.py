@@ -37,7 +37,7 @@ def test_the_same_seed_draws_the_same(work: Workload) -> None:
 def test_values_keep_their_scale_through_the_networks(work: Workload) -> None:
     latents, audio = work.inputs(work.batch(3, 4), torch.float32)
     painted = work.networks.unet(latents, add_positions(audio))
-    raw = work.networks.paint(latents, audio)
+    raw = work.networks.generate(latents, audio)
     assert 0.2 < float(painted.std()) < 3
     assert 0.1 < float(raw.std()) < 1
     assert float((raw.abs() > 1).float().mean()) < 0.1  # few pixels are clipped
@@ -65,7 +65,7 @@ def test_converting_leaves_the_given_networks_as_they_are(work: Workload) -> Non
     before = {name: tensor.clone() for name, tensor in work.networks.unet.state_dict().items()}
     half = converted(work.networks, torch.bfloat16, OptimizationOptions.exact(CPU, torch.bfloat16))
     assert half.dtype == torch.bfloat16
-    assert half.paint(*work.inputs([0], torch.bfloat16)).dtype == torch.bfloat16
+    assert half.generate(*work.inputs([0], torch.bfloat16)).dtype == torch.bfloat16
     assert work.networks.dtype == torch.float32
     after = work.networks.unet.state_dict()
     assert before.keys() == after.keys()

@@ -38,7 +38,7 @@ class BarState:
         self._first = 0  # sample of the stream at which `_heard` begins
         self._heard = np.zeros(0, np.float32)
 
-    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
+    def advance(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         self._heard = np.concatenate([self._heard, samples])
         rows = []
         for frame in frames:

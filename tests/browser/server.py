@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig
-from lipstream.engine import open_engine
+from lipstream.engine import Engine
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
@@ -74,7 +74,7 @@ def main() -> None:
     settings = ServeSettings(
         token=options.token, origins=tuple(options.origin), max_sessions=1, rate=0, codec="vp8"
     )
-    engine = open_engine(_backend(options))
+    engine = Engine(_backend(options))
     avatars = {
         name: open_avatar(Path(path), AvatarConfig())
         for name, _, path in (given.partition("=") for given in options.avatars)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -18,8 +19,9 @@ PORTRAIT = DATA / "portrait.png"  # 256x256
 
 
 @pytest.fixture(scope="module")
-def puppet() -> MuseTalkInference:
-    return MuseTalkInference(backend="puppet")
+def puppet() -> Iterator[MuseTalkInference]:
+    with MuseTalkInference(backend="puppet") as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_a_video_is_saved_with_and_without_sound(
 ) -> None:
     speech = tone(0.4, 24_000)
     frames = puppet.generate(portrait, speech, 24_000)
-    silent = puppet.save_video(frames, tmp_path / "silent.mp4")
+    silent = puppet.save_video(frames, tmp_path / "a" / "new folder" / "silent.mp4")
     spoken = puppet.save_video(frames, str(tmp_path / "talk.mp4"), 25, speech, 24_000)
     with av.open(str(silent)) as movie:
         assert movie.streams.video[0].frames == 10
@@ -54,7 +56,7 @@ def test_a_video_is_saved_with_and_without_sound(
 def test_batches_are_the_same_as_one_by_one(puppet: MuseTalkInference, portrait: Avatar) -> None:
     rows = np.random.default_rng(0).uniform(0, 1, (7, 7)).astype(np.float32)
     batched = BatchLipSyncProcessor(puppet, batch_size=4).process_batch(portrait, rows)
-    single = BatchLipSyncProcessor(puppet.engine, batch_size=1).process_batch(portrait, rows)
+    single = BatchLipSyncProcessor(puppet.engine, 1).process_batch(portrait, list(rows))
     assert len(batched) == 7
     assert all(np.array_equal(one, other) for one, other in zip(batched, single, strict=True))
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import threading
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.builder import build_avatar, digest
 from lipstream.avatar.storage import save_avatar
+from lipstream.compat import realtime
 from lipstream.compat.realtime import MAX_AVATARS, OptimizedLipSyncEngine, RealtimeLipSyncEngine
+from lipstream.config import AvatarConfig
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
@@ -26,13 +31,15 @@ PORTRAIT = DATA / "portrait.png"  # 256x256
 
 
 @pytest.fixture(scope="module")
-def puppet() -> RealtimeLipSyncEngine:
-    return RealtimeLipSyncEngine(backend="puppet")
+def puppet() -> Iterator[RealtimeLipSyncEngine]:
+    with RealtimeLipSyncEngine(backend="puppet") as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def musetalk(models: Path) -> RealtimeLipSyncEngine:
-    return RealtimeLipSyncEngine(models, device="cpu", buffer_size=4)
+def musetalk(models: Path) -> Iterator[RealtimeLipSyncEngine]:
+    with RealtimeLipSyncEngine(models, device="cpu", buffer_size=4) as opened:
+        yield opened
 
 
 def run(work: Coroutine[Any, Any, Any]) -> Any:
@@ -133,13 +140,104 @@ def test_the_same_content_is_prepared_once_wherever_it_lies(
 
 
 def test_kept_avatars_are_bounded(puppet: RealtimeLipSyncEngine, tmp_path: Path) -> None:
+    puppet.avatar_cache.clear()
     first = puppet.preprocess_avatar(PORTRAIT)
     for index in range(MAX_AVATARS):
         picture = tmp_path / f"{index}.png"
         # Bytes after the end of a PNG are not read but make it another file.
         picture.write_bytes(PORTRAIT.read_bytes() + bytes([index]))
         puppet.preprocess_avatar(picture)
+    assert len(puppet.avatar_cache) == MAX_AVATARS
     assert puppet.preprocess_avatar(PORTRAIT) is not first
+
+
+def test_frames_are_drawn_while_an_avatar_is_built(
+    puppet: RealtimeLipSyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    avatar = puppet.preprocess_avatar(PORTRAIT)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def build(path: Path, config: AvatarConfig) -> Avatar:
+        begun.set()
+        assert go_on.wait(20)
+        return build_avatar(path, config)
+
+    async def scene() -> None:
+        building = asyncio.ensure_future(
+            asyncio.to_thread(puppet.preprocess_avatar, EXAMPLES / "portrait_closed.png")
+        )
+        assert await asyncio.to_thread(begun.wait, 20)
+        assert len(await puppet.process_audio_chunk(avatar, warble(0.1))) == 2
+        assert not building.done()
+        go_on.set()
+        await building
+
+    puppet.avatar_cache.pop(digest(EXAMPLES / "portrait_closed.png", AvatarConfig()), None)
+    monkeypatch.setattr(realtime, "build_avatar", build)
+    try:
+        run(scene())
+    finally:
+        go_on.set()
+        puppet.finish(avatar)
+
+
+def test_chunks_are_taken_in_the_order_of_the_calls(puppet: RealtimeLipSyncEngine) -> None:
+    avatar, sound = puppet.preprocess_avatar(PORTRAIT), warble(1.0)
+    chunks = np.split(sound, 10)
+
+    async def one_by_one() -> list[Image]:
+        frames = []
+        for chunk in chunks:
+            frames += await puppet.process_audio_chunk(avatar, chunk)
+        return frames
+
+    async def at_once() -> list[Image]:
+        calls = [puppet.process_audio_chunk(avatar, chunk, speaker="b") for chunk in chunks]
+        return [frame for frames in await asyncio.gather(*calls) for frame in frames]
+
+    expected, frames = run(one_by_one()), run(at_once())
+    puppet.finish(avatar)
+    puppet.finish(avatar, "b")
+    assert len(expected) == len(frames) == 25
+    assert all(np.array_equal(one, other) for one, other in zip(expected, frames, strict=True))
+
+
+def test_two_speakers_with_one_avatar_have_names_or_are_refused(
+    puppet: RealtimeLipSyncEngine,
+) -> None:
+    avatar, sound = puppet.preprocess_avatar(PORTRAIT), warble(0.4)
+
+    async def speak(turn: asyncio.Condition, mine: bool, speaker: str | None) -> list[Image]:
+        frames: list[Image] = []
+        for chunk in np.split(sound, 4):
+            async with turn:
+                await turn.wait_for(lambda: turns[0] is mine)
+                frames += await puppet.process_audio_chunk(avatar, chunk, speaker=speaker)
+                turns[0] = not mine
+                turn.notify_all()
+        return frames
+
+    async def scene(*names: str | None) -> list[Any]:
+        turn = asyncio.Condition()
+        tasks = [
+            asyncio.ensure_future(speak(turn, mine, name))
+            for mine, name in zip((True, False), names, strict=True)
+        ]
+        done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        return [task.result() for task in tasks if task in done]
+
+    turns = [True]
+    with pytest.raises(OptionError, match="speaker="):
+        run(scene(None, None))
+    turns = [True]
+    one, other = run(scene("one", "other"))
+    assert len(one) == len(other) == 10
+    assert all(np.array_equal(mine, yours) for mine, yours in zip(one, other, strict=True))
+    for speaker in (None, "one", "other"):
+        puppet.finish(avatar, speaker)
 
 
 def test_an_empty_utterance_has_no_frames(puppet: RealtimeLipSyncEngine) -> None:

@@ -1,4 +1,4 @@
-"""Face boxes from 68 landmarks and the detector's answer."""
+"""Face boxes from 68 landmarks and the box of the detector."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.media.image import Box
-from lipstream.rendering.musetalk.preprocess.face_box import face_box, shift_range, with_margin
+from lipstream.rendering.musetalk.preprocess.face_box import MIDDLE, face_box, with_margin
 from tests.golden_cases.comparing import (
     Case,
     box_of,
@@ -73,12 +74,12 @@ def our_boxes(case: Case, found: list[bool]) -> list[Box | None]:
 
 
 def check_errors(name: str, case: Case, found: list[bool]) -> list[Outcome]:
-    """Where upstream crashes on a frame alone: exactly where there is no face to measure."""
+    """Upstream crashes on a frame alone exactly when there is no face to measure."""
     errors = [str(error) for error in case["error_single_frame"]]
     landmarks: Any = case["landmarks"]
     ours = [
-        shift_range([points] if there else []) is None
-        for points, there in zip(landmarks, found, strict=True)
+        shift_range([points] if face else []) is None
+        for points, face in zip(landmarks, found, strict=True)
     ]
     seen = [near(f"{name} error_single_frame", ours, [bool(error) for error in errors])]
     for row, error in enumerate(errors):
@@ -91,12 +92,25 @@ def check_errors(name: str, case: Case, found: list[bool]) -> list[Outcome]:
 def range_text(case: Case, found: list[bool]) -> str:
     """The published hint on the shift, made from our numbers."""
     points: Any = case["landmarks"]
-    reach = shift_range([face for face, there in zip(points, found, strict=True) if there])
+    reach = shift_range([face for face, is_face in zip(points, found, strict=True) if is_face])
     up, down = reach if reach is not None else (0, 0)
     return (
         f"Total frame:「{len(points)}」 Manually adjust range : [ -{up}~{down} ] , "
         f"the current value: {int(case['bbox_shift'])}"
     )
+
+
+def shift_range(faces: list[NDArray[np.generic]]) -> tuple[int, int] | None:
+    """Upstream's range of the shift, up and down, before the middle leaves the bridge of the nose.
+
+    `faces` are (68, 2) landmarks; None without a face, where upstream divides by zero.
+    """
+    if not faces:
+        return None
+    heights = np.stack(faces).astype(np.int32)[:, :, 1]
+    up = int((heights[:, MIDDLE + 1] - heights[:, MIDDLE]).sum() / len(faces))
+    down = int((heights[:, MIDDLE] - heights[:, MIDDLE - 1]).sum() / len(faces))
+    return up, down
 
 
 def title(case: Case, row: int) -> str:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Image
     from lipstream.rendering.musetalk.preprocess.masks import Mask
 
+FEATHER_OFFLINE = 0.05  # of the published offline script; the live script's is ours
 LEVELS = 1  # of 255; what another build of OpenCV or Pillow may round differently
 INPUTS = {"image_bgr", "face256_bgr", "box", "labels", "left_cheek_width", "right_cheek_width"}
 GEOMETRY = {"face_bgr", "crop_box", "s", "roi"}
@@ -89,8 +90,8 @@ def check_mode(path: Path, case: Case, mode: str, box: Box, square: Box) -> list
     """The mask and both ways of compositing, as far as they were recorded."""
     name, image = label(path), case["image_bgr"].astype(np.uint8)
     mask = repaint_mask(case["labels"].astype(np.uint8), mode, cheeks(case))
-    live = blend.feathered_mask(mask, box, square, blend.FEATHER_REALTIME)
-    offline = blend.feathered_mask(mask, box, square, blend.FEATHER_OFFLINE)
+    live = blend.feathered_mask(mask, box, square, blend.FEATHER)
+    offline = blend.feathered_mask(mask, box, square, FEATHER_OFFLINE)
     seen = [near(f"{name} mask512_{mode}", mask, case[f"mask512_{mode}"])]
     if f"prepared_mask_{mode}" in case:
         recorded = case[f"prepared_mask_{mode}"]

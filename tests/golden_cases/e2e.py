@@ -23,8 +23,7 @@ from lipstream.media.image import Box, paste
 from lipstream.offline import render_stream
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.blend import (
-    FEATHER_OFFLINE,
-    FEATHER_REALTIME,
+    FEATHER,
     blend,
     feathered_mask,
     plan_blend,
@@ -34,20 +33,21 @@ from lipstream.rendering.musetalk.models.unet import add_positions
 from lipstream.rendering.musetalk.preprocess.masks import repaint_mask
 from lipstream.rendering.musetalk.preprocess.prepare import (
     FaceSettings,
-    MuseFaces,
+    PreparedFaces,
     attach,
+    configured_box,
     prepare_faces,
-    settled_box,
     stored_faces,
 )
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.rendering.registry import Backend
-from lipstream.speech.musetalk.audio_windows import ExcerptEncoder
+from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
 from lipstream.speech.musetalk.whisper import WhisperSpeech
 from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import blank_avatar
 from tests.golden_cases import unet, vae, whisper
+from tests.golden_cases.blending import FEATHER_OFFLINE
 from tests.golden_cases.comparing import Case, box_of, corners, label, near, not_compared, read_case
 from tests.golden_cases.outcome import Outcome
 
@@ -127,7 +127,7 @@ class _Clip:
     def box(self, source: int, margin: bool = True) -> Box:
         settings = self.settings if margin else replace(self.settings, margin=0)
         height = self.sources[source].shape[0]
-        found = settled_box(self.landmarks[source], settings, height, self.detected[source])
+        found = configured_box(self.landmarks[source], settings, height, self.detected[source])
         assert found is not None
         return found
 
@@ -147,7 +147,7 @@ class _Clip:
         squares = [square for square in faces.squares if square is not None]
         mask = repaint_mask(self.labels, self.settings.mask, self.settings.cheeks)
         drawn = [
-            feathered_mask(mask, self.box(source), square, FEATHER_REALTIME)
+            feathered_mask(mask, self.box(source), square, FEATHER)
             for source, square in enumerate(squares)
         ]
         flat = np.concatenate([part.ravel() for part in drawn])
@@ -157,7 +157,7 @@ class _Clip:
             near(f"{self.name} latents_mode", faces.latents, self.case["latents_mode"], LATENTS),
         ]
 
-    def prepared(self, order: Sequence[int]) -> MuseFaces:
+    def prepared(self, order: Sequence[int]) -> PreparedFaces:
         """The faces of the pictures in `order`, by the recording's landmarks and labels."""
         return prepare_faces(
             self.avatar(order),
@@ -223,7 +223,7 @@ class _Clip:
         different = near(f"{self.name} n_frames_realtime", frames, self.case["n_frames_realtime"])
         return Outcome(different.name, different.error, 0, ONE_LESS if different.error == 1 else "")
 
-    def _offline(self, index: int, painted: Image, faces: MuseFaces) -> Image:
+    def _offline(self, index: int, painted: Image, faces: PreparedFaces) -> Image:
         """A painted face put back as the offline script does: with half the feather."""
         picture, square = self.sources[self.order[index]], faces.squares[index]
         assert square is not None
@@ -260,7 +260,7 @@ class _Clip:
 
     def _backend(self, renderer: MuseTalkRenderer) -> Backend:
         fps = renderer._fps
-        encoder = ExcerptEncoder(self.networks.speech)
+        encoder = AudioWindowEncoder(self.networks.speech)
         return Backend("musetalk", encoder, renderer, fps, 8, "a recording")
 
     def _encode(self, images: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lipstream.speech.musetalk.backbone import PIECE
 from lipstream.speech.musetalk.whisper import (
-    PIECE,
     WhisperDimensions,
     WhisperEncoder,
     WhisperSpeech,

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.media.audio import AudioChunk
-from lipstream.speech.musetalk.audio_windows import PIECE, ExcerptEncoder
-from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
+from lipstream.speech.musetalk.backbone import PIECE, SpeechNetwork
 from lipstream.speech.musetalk.windowing import tokens, window_steps
 from lipstream.stream import LipSyncStream
 from lipstream.timeline import FEATURE_RATE, SAMPLE_RATE, frame_count
@@ -168,7 +168,7 @@ def _our_prompts(
     sound: NDArray[np.int16], fps: Fraction, network: SpeechNetwork
 ) -> NDArray[np.float32]:
     """What the real path gives the renderer: (frames, tokens, width)."""
-    encoder = ExcerptEncoder(network)
+    encoder = AudioWindowEncoder(network)
     stream = LipSyncStream(blank_avatar(), encoder, fps=fps)
     segments = stream.push(AudioChunk(sound, SAMPLE_RATE)) + stream.end()
     rows = encoder.encode([segment.context for segment in segments])

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 class AvatarFrame:
     """One picture of the person. A clip's pictures stay JPEG-encoded until they are asked for."""
 
-    source: Image | bytes
-    landmarks: Floats | None  # (468, 2) pixels in this picture; None where no face was found
+    source: Image | bytes = field(repr=False)
+    landmarks: Floats | None = field(
+        repr=False
+    )  # (468, 2) pixels in this picture; None where no face was found
     shot: int = 0  # frames of one shot belong together; a scene cut starts the next shot
 
     @property
@@ -60,16 +62,20 @@ class QualityReport:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Avatar:
     """A prepared person. Compared and hashed by identity; `digest` names the content."""
 
     frames: tuple[AvatarFrame, ...]
     moving: bool  # made from a clip
     digest: str  # SHA-256 of the source file and of what decides how it is prepared, hex
-    report: QualityReport = field(repr=False)
+    report: QualityReport
     # What a backend prepared beforehand, by the backend's name; kept in the avatar's file.
-    extras: Mapping[str, Arrays] = field(default_factory=dict, repr=False)
+    extras: Mapping[str, Arrays] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        (width, height), name = self.size, type(self).__name__
+        return f"{name}({width}x{height}, frames={len(self.frames)}, digest={self.digest[:8]})"
 
     @property
     def size(self) -> tuple[int, int]:

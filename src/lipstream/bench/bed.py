@@ -42,8 +42,9 @@ from lipstream.bench.timing import (
     wait,
 )
 from lipstream.bench.workload import PUBLISHED, TINY, Workload, half, make_workload
+from lipstream.rendering.musetalk.compositing.background import PixelFormat
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
-from lipstream.speech.musetalk.audio_windows import ExcerptEncoder, recent
+from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder, recent
 from lipstream.timeline import FPS
 
 PUBLISHED_BATCHES = (4, 8, 20)  # of the live script, of LiveTalking's kind, and offline
@@ -98,15 +99,17 @@ class Bed:
     @cached_property
     def stage(self) -> Stage:
         """What renders files: pictures are RGB, as the published way has them."""
-        return self._open_stage(planes=False)
+        return self._open_stage("rgb24")
 
     @cached_property
     def served(self) -> Stage:
         """What serves live sessions: pictures are the planes that video encoders take."""
-        return self._open_stage(planes=True)
+        return self._open_stage("i420")
 
-    def _open_stage(self, planes: bool) -> Stage:
-        compositor = open_painter(self.work, self.exact, max(self.batches), planes=planes)
+    def _open_stage(self, pixel_format: PixelFormat) -> Stage:
+        compositor = open_painter(
+            self.work, self.exact, max(self.batches), pixel_format=pixel_format
+        )
         return Stage(self.work, self.exact, compositor)
 
     @cached_property
@@ -158,7 +161,7 @@ class Bed:
         if not self._fps:
             self._fps = self._once(OurLoop(self.served, max(self.batches)))
         ceiling = 1 if self.tiny else min(int(1.25 * self._fps / float(FPS)) + 1, MAX_SESSIONS)
-        encoder = ExcerptEncoder(self.exact.speech, recent(FPS))
+        encoder = AudioWindowEncoder(self.exact.speech, recent(FPS))
         warm_up_s = 1.5 if self.tiny else 5.0
         house = House(self.served, encoder, self.served.avatar, max(self.batches), warm_up_s)
         ways = {"not encoded": False}

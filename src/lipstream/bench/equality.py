@@ -57,7 +57,9 @@ def check_equality(
     """
     rows = work.batch(0, batch)
     with exact_float32():
-        latents, raw = _painted(work, Side("reference", work.networks, work.networks.paint), rows)
+        latents, raw = _painted(
+            work, Side("reference", work.networks, work.networks.generate), rows
+        )
     theirs_latents, theirs = _painted(work, plain, rows)
     our_latents, our_raw = _painted(work, ours, rows)
     checks = [
@@ -79,7 +81,7 @@ def _painted(work: Workload, side: Side, rows: list[int]) -> tuple[Tensor, Tenso
     for start in range(0, len(rows), 4):
         given, audio = work.inputs(rows[start : start + 4], side.networks.dtype)
         latents.append(side.networks.unet(given, add_positions(audio)).float())
-        raw.append(side.networks.paint(given, audio).float())
+        raw.append(side.networks.generate(given, audio).float())
     return torch.cat(latents), torch.cat(raw)
 
 

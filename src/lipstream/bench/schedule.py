@@ -26,7 +26,7 @@ from lipstream.live.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
-from lipstream.speech.musetalk.audio_windows import ExcerptEncoder, recent
+from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder, recent
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class _World:
         self.clock = VirtualTime()
         made = PipelinedDevice if pipelined else VirtualDevice
         self.device = made(device, self.clock, seed=sessions)
-        encoder = ExcerptEncoder(_Deaf(), recent())
+        encoder = AudioWindowEncoder(_Deaf(), recent())
         backend = Backend("virtual", encoder, self.device, FPS, device.batch, "a benchmark")
         self.scheduler = ObservedScheduler(Engine(backend), clock=self.clock)
         self.drawn = random.Random(sessions)

@@ -15,7 +15,7 @@ from lipstream.bench.workload import Workload, converted, fill, half
 from lipstream.rendering.musetalk.models.taesd import TaesdDecoder, TaesdDimensions
 from lipstream.rendering.musetalk.models.vae import to_pictures
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import GraphRunner, sizes_for
-from lipstream.rendering.musetalk.optimizations.mkldnn_pack import pack
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import prepack
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
@@ -39,7 +39,7 @@ class Side:
 
     name: str
     networks: MuseTalkNetworks
-    paint: Callable[[Tensor, Tensor], Tensor]  # as `MuseTalkNetworks.paint`, but uint8 (b, H, W, 3)
+    paint: Callable[[Tensor, Tensor], Tensor]  # `MuseTalkNetworks.generate` as uint8 (b, H, W, 3)
     facts: dict[str, object] = field(default_factory=dict)  # for the report
     only: tuple[int, ...] = ()  # sizes of batches that it is timed at; none: all
 
@@ -78,7 +78,7 @@ def turbo_networks(work: Workload, exact: MuseTalkNetworks) -> MuseTalkNetworks:
     decoder: TaesdDecoder = fill(TaesdDecoder, sizes, work.device, seed=7)
     decoder.fold_upsampling()
     decoder.to(exact.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pack(decoder)
+    prepack(decoder)
     return replace(exact, decoder=decoder)
 
 
@@ -121,7 +121,7 @@ def _recorded(
 def _on(canvas: GraphRunner, latents: Tensor, audio: Tensor, count: int) -> Tensor:
     canvas.latents[:count].copy_(latents)
     canvas.audio[:count].copy_(audio)
-    return canvas.paint(count).clone()  # what the canvas gives is painted over next time
+    return canvas.run(count).clone()  # what the canvas gives is overwritten next time
 
 
 def try_compiled(work: Workload) -> Side | str:
@@ -142,7 +142,7 @@ def try_compiled(work: Workload) -> Side | str:
 
 def _eager(networks: MuseTalkNetworks) -> Callable[[Tensor, Tensor], Tensor]:
     def paint(latents: Tensor, audio: Tensor) -> Tensor:
-        return to_pictures(networks.paint(latents, audio))
+        return to_pictures(networks.generate(latents, audio))
 
     return paint
 
@@ -156,5 +156,5 @@ def count_flops(work: Workload, networks: MuseTalkNetworks) -> float:
 
     latents, audio = work.inputs([0], networks.dtype)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        networks.paint(latents, audio)
+        networks.generate(latents, audio)
     return float(counter.get_total_flops())

@@ -14,8 +14,9 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport, ping_pon
 from lipstream.bench.compose import published_is_there
 from lipstream.bench.workload import TOKENS, Place, Workload
 from lipstream.rendering.base import FrameRequest, PendingPictures
+from lipstream.rendering.musetalk.compositing.background import PixelFormat
 from lipstream.rendering.musetalk.compositing.base import (
-    BareRequest,
+    BackgroundRequest,
     Compositor,
     FaceRequest,
     begin_pictures,
@@ -26,12 +27,12 @@ from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 if TYPE_CHECKING:
     from lipstream.config import Progress
     from lipstream.media.image import Floats, Picture
-    from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
+    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawnFaces:
-    """As much of `MuseFaces` as painting looks at; the rest of it needs OpenCV to be made."""
+    """As much of `PreparedFaces` as painting looks at; the rest of it needs OpenCV to be made."""
 
     latents: Floats  # (frames, 8, h, w)
     plans: tuple[Place, ...]
@@ -47,8 +48,8 @@ class Stage:
         frames = tuple(AvatarFrame(picture, None) for picture in work.pictures)
         self.avatar = Avatar(frames, True, "drawn", report)
         drawn: Any = DrawnFaces(work.latents.cpu().numpy(), work.places)
-        self._faces = cast("MuseFaces", drawn)
-        self._background = compositor.keep(self.avatar, self._faces)
+        self._faces = cast("PreparedFaces", drawn)
+        self._background = compositor.load(self.avatar, self._faces)
 
     @property
     def overlaps(self) -> bool:
@@ -67,23 +68,25 @@ class Stage:
         """See `PipelinedRenderer`."""
         return begin_pictures(self.compositor, [self._shown(request) for request in requests])
 
-    def _shown(self, request: FrameRequest) -> FaceRequest | BareRequest:
+    def _shown(self, request: FrameRequest) -> FaceRequest | BackgroundRequest:
         position, said = ping_pong(request.index, len(self.avatar.frames)), request.conditioning
         if said is None:
-            return BareRequest(self._background, position)
+            return BackgroundRequest(self._background, position)
         return FaceRequest(self.avatar, self._faces, position, said, request.blend_weight)
 
 
 def open_painter(
-    work: Workload, networks: MuseTalkNetworks, batch: int, *, planes: bool = False
+    work: Workload, networks: MuseTalkNetworks, batch: int, *, pixel_format: PixelFormat = "rgb24"
 ) -> Compositor:
     """The compositor that the product takes on this device, recordings and all."""
     if networks.device.type == "cpu" and published_is_there():
         from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 
-        return CpuCompositor(networks, planes=planes)
+        return CpuCompositor(networks, pixel_format=pixel_format)
     side, record = 8 * work.sizes.latent, networks.device.type == "cuda"
-    return GpuCompositor(networks, side, TOKENS, batch=batch, record=record, planes=planes)
+    return GpuCompositor(
+        networks, side, TOKENS, batch=batch, record=record, pixel_format=pixel_format
+    )
 
 
 def _report(width: int, height: int, frames: int) -> QualityReport:

@@ -96,7 +96,7 @@ def _stages(work: Workload, side: Side, batch: int, rounds: int) -> dict[str, fl
         wait(device)
         timed = {
             "unet": time_ms(device, partial(networks.unet, latents, placed)),
-            "unet and decoder": time_ms(device, partial(networks.paint, latents, audio)),
+            "unet and decoder": time_ms(device, partial(networks.generate, latents, audio)),
             "copy to host": time_ms(device, pictures.cpu),
         }
         if turn:  # the first one warms up

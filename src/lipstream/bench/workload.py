@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
-from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
 
@@ -152,7 +152,7 @@ def converted(
     networks: MuseTalkNetworks, dtype: torch.dtype, switches: OptimizationOptions
 ) -> MuseTalkNetworks:
     """The same weights at another precision, with some savings; the given ones stay as they are."""
-    own = switched(
+    own = optimized(
         networks, OptimizationOptions.none()
     )  # modules of its own: `to` changes them in place
     if dtype != networks.dtype:
@@ -165,7 +165,7 @@ def converted(
             speech=WhisperSpeech(_cast(speech.encoder, dtype)),
             dtype=dtype,
         )
-    return switched(own, switches)
+    return optimized(own, switches)
 
 
 def _cast(network: Any, dtype: torch.dtype) -> Any:

@@ -153,7 +153,7 @@ def _load(bundle: Bundle, folder: Path) -> str:
         from lipstream.rendering.musetalk.weights.loader import (
             check_checkpoint,
             load_parser,
-            load_tiny,
+            load_taesd,
         )
     except ImportError as error:
         if (error.name or "").split(".")[0] == "lipstream":
@@ -166,7 +166,7 @@ def _load(bundle: Bundle, folder: Path) -> str:
         check_checkpoint(layout)
     load_parser(folder)
     if (folder / TINY).exists():
-        load_tiny(folder)
+        load_taesd(folder)
     return f"{bundle.name}: the networks take the weights"
 
 

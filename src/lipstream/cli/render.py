@@ -56,19 +56,20 @@ def render(
     seed: int,
 ) -> None:
     """Write a video in which AVATAR speaks AUDIO."""
-    from lipstream.engine import Engine
-    from lipstream.offline import render_file
-    from lipstream.rendering.registry import open_backend
+    from lipstream import offline
+    from lipstream.engine import open_engine
 
-    chosen = open_backend(
-        backend, fps=fps, motion=MotionConfig(blink, sway, seed), musetalk=musetalk
-    )
-    with progress_bars() as new_bar:
-        done = render_file(
+    motion = MotionConfig(blink, sway, seed)
+    with (
+        open_engine(backend, fps=fps, motion=motion, musetalk=musetalk) as engine,
+        progress_bars() as new_bar,
+    ):
+        chosen = engine.backend
+        done = offline.render(
             avatar,
             audio,
             out,
-            engine=Engine(chosen),
+            engine=engine,
             avatar_config=AvatarConfig(background=background),
             on_avatar=new_bar("preparing"),
             on_frame=new_bar(f"rendering ({chosen.name})"),

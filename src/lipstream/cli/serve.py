@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 NEEDED = {  # modules, as find_spec knows them, and what brings them
     "aiortc": "aiortc",
     "fastapi": "fastapi",
+    "fastapi_offline": "fastapi-offline",
     "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
     "uvicorn": "uvicorn",

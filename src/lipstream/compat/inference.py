@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
+from lipstream.compat.facade import Facade, chunk_of
 from lipstream.config import MuseTalkConfig
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
+from lipstream.media.audio_reader import open_audio
 from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.offline import render_stream
 from lipstream.rendering.base import FrameRequest
-from lipstream.rendering.registry import open_backend
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike
 
-    from lipstream.media.image import Floats, Image
+    from lipstream.media.image import Floats, Picture
 
 
-class MuseTalkInference:
+class MuseTalkInference(Facade):
     """Offline lip-sync of whole utterances.
 
     `musetalk_config` and `musetalk_model` are the files of one version inside a models folder
@@ -36,85 +38,90 @@ class MuseTalkInference:
 
     def __init__(
         self,
-        musetalk_config: str | Path | None = None,
-        musetalk_model: str | Path | None = None,
+        musetalk_config: str | PathLike[str] | None = None,
+        musetalk_model: str | PathLike[str] | None = None,
         device: str | None = None,
         *,
         backend: str = "auto",
     ) -> None:
-        musetalk = _muse_config(musetalk_config, musetalk_model, device)
-        if musetalk.models is not None and backend == "auto":
-            backend = "musetalk"
-        self.engine = Engine(open_backend(backend, musetalk=musetalk))
+        super().__init__(backend, _musetalk(musetalk_config, musetalk_model, device))
 
-    def preprocess_avatar(self, path: str | Path) -> Avatar:
-        """Prepare a picture, a clip or an .avatar file."""
-        return self.engine.backend.renderer.prepare(open_avatar(path))
+    def preprocess_avatar(self, path: str | PathLike[str]) -> Avatar:
+        """Prepare a picture or a clip, or open a prepared avatar.
+
+        The result answers `["face_latent"]`, `["mask"]` and `in`.
+        """
+        return self._prepare(open_avatar(Path(path)))
 
     def generate(
-        self, avatar: Avatar, audio: NDArray[Any] | str | Path, sample_rate: int = 16_000
-    ) -> list[Image]:
+        self,
+        avatar: Avatar,
+        audio: ArrayLike | AudioChunk | str | PathLike[str],
+        sample_rate: int = 16_000,
+    ) -> list[Picture]:
         """All frames of `audio`: PCM of any type, (n,) or (n, channels), or a file.
 
         n samples give exactly floor(25 n / sample_rate) frames, (height, width, 3) uint8 RGB each,
-        at least one. `sample_rate` is of PCM; a file tells its own.
+        at least one. `sample_rate` is that of PCM; a file has its own.
         """
-        if isinstance(audio, (str, Path)):
-            from lipstream.media.audio_reader import open_audio
-
-            with open_audio(audio) as sound:
+        if isinstance(audio, (str, PathLike)):
+            with open_audio(Path(audio)) as sound:
                 return self._frames(avatar, sound)
-        return self._frames(avatar, [AudioChunk(audio, sample_rate)])
+        return self._frames(avatar, [chunk_of(audio, sample_rate)])
 
     def save_video(
         self,
-        frames: Sequence[Image],
-        path: str | Path,
+        frames: Sequence[Picture],
+        path: str | PathLike[str],
         fps: float | Fraction = 25,
-        audio: NDArray[Any] | None = None,
+        audio: ArrayLike | AudioChunk | None = None,
         sample_rate: int | None = None,
     ) -> Path:
-        """Write `frames` as an mp4, with `audio` (PCM) when it is given."""
-        if not frames:
+        """Write `frames` as an mp4, with `audio` when it is given; makes the folder."""
+        if len(frames) == 0:
             raise OptionError("there are no frames to save; generate some from audio first.")
-        if audio is not None and sample_rate is None:
-            raise OptionError("sample_rate must be given together with audio.")
         sound = None
-        if audio is not None and sample_rate is not None:
-            sound = AudioChunk(audio, sample_rate)
-        height, width = frames[0].shape[:2]
+        if audio is not None:
+            if sample_rate is None and not isinstance(audio, AudioChunk):
+                raise OptionError("sample_rate must be given together with audio.")
+            sound = chunk_of(audio, sample_rate or 0)
+        target, (height, width) = Path(path), frames[0].shape[:2]
+        target.parent.mkdir(parents=True, exist_ok=True)
         rate = Fraction(fps).limit_denominator(1_000_000)
         tracks = None if sound is None else (sound.sample_rate, sound.channels)
-        with Mp4Writer(Path(path), (width, height), rate, tracks) as movie:
+        with Mp4Writer(target, (width, height), rate, tracks) as movie:
             for frame in frames:
                 movie.write_frame(frame)
             if sound is not None:
                 movie.write_audio(sound)
-        return Path(path)
+        return target
 
-    def _frames(self, avatar: Avatar, chunks: Iterable[AudioChunk]) -> list[Image]:
-        return [frame.frame for frame in render_stream(self.engine, avatar, chunks)]
+    def _frames(self, avatar: Avatar, chunks: Iterable[AudioChunk]) -> list[Picture]:
+        return [timed.frame for timed in render_stream(self.engine, avatar, chunks)]
 
 
 class BatchLipSyncProcessor:
     """Frames of features that were computed beforehand, several at a time.
 
-    `engine` is an `Engine` or anything that has one (`MuseTalkInference`,
-    `RealtimeLipSyncEngine`). A frame does not depend on those it shares a batch with.
+    `engine` is a `MuseTalkInference`, a `RealtimeLipSyncEngine` or an `Engine`. A frame does not
+    depend on those that it shares a batch with.
     """
 
-    def __init__(self, engine: Any, batch_size: int = 4) -> None:
+    def __init__(self, engine: Facade | Engine, batch_size: int = 4) -> None:
         if batch_size < 1:
             raise OptionError(f"batch_size must be at least 1, not {batch_size}.")
-        self.engine: Engine = engine if isinstance(engine, Engine) else engine.engine
+        self.engine = engine.engine if isinstance(engine, Facade) else engine
         self.batch_size = batch_size
 
     def process_batch(
-        self, avatar: Avatar, audio_features: Floats | Sequence[Floats], first_frame: int = 0
-    ) -> list[Image]:
+        self,
+        avatar_data: Avatar,
+        audio_features: Floats | Sequence[Floats],
+        first_frame: int = 0,
+    ) -> list[Picture]:
         """One frame per row of `audio_features`, (frames, ...) as the backend's encoder makes."""
         requests = [
-            FrameRequest(avatar, first_frame + index, np.asarray(row, np.float32))
+            FrameRequest(avatar_data, first_frame + index, np.asarray(row, np.float32))
             for index, row in enumerate(audio_features)
         ]
         renderer = self.engine.backend.renderer
@@ -126,8 +133,8 @@ class BatchLipSyncProcessor:
         ]
 
 
-def _muse_config(
-    config: str | Path | None, model: str | Path | None, device: str | None
+def _musetalk(
+    config: str | PathLike[str] | None, model: str | PathLike[str] | None, device: str | None
 ) -> MuseTalkConfig:
     """The models folder and the version that two files of it stand for."""
     given = [Path(path) for path in (model, config) if path is not None]
@@ -144,4 +151,4 @@ def _muse_config(
             f"{given[0]} must lie in a folder called musetalk or musetalkV15 beside sd-vae-ft-mse "
             "and whisper; `lipstream models pull musetalk` lays them out so."
         )
-    return MuseTalkConfig(models=given[0].parent.parent, version=version, device=device)
+    return MuseTalkConfig(given[0].parent.parent, version, device)

@@ -4,45 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import OrderedDict
-from collections.abc import AsyncIterator
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Hashable
+from concurrent.futures import Future
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar, digest
 from lipstream.avatar.storage import is_avatar, load_avatar
+from lipstream.compat.facade import Facade, chunk_of
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
-from lipstream.engine import Engine
-from lipstream.errors import OptionError
+from lipstream.errors import LipstreamError, OptionError
 from lipstream.media.audio import AudioChunk
-from lipstream.rendering.registry import open_backend
 from lipstream.stream import LipSyncStream, Segment
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike
 
-    from lipstream.media.image import Image
+    from lipstream.media.image import Picture
 
-MAX_AVATARS = 8  # prepared avatars that are kept; the one used longest ago goes first
-MAX_STREAMS = 64  # utterances that `process_audio_chunk` has open, likewise
+MAX_AVATARS = 8  # in `avatar_cache`; the one used longest ago goes first
+MAX_SPEECHES = 64  # that `process_audio_chunk` has open, likewise
 
 
-class RealtimeLipSyncEngine:
+class RealtimeLipSyncEngine(Facade):
     """Lip-sync of speech while it arrives.
 
     `model_path` is a folder of weights; with it the backend is musetalk, without it the best of
-    this machine. `buffer_size` is the number of frames that go through the networks at once. Calls
-    may come from any thread; the work of one engine is done one piece at a time.
+    this machine. `buffer_size` is the number of frames that go through the networks at once, and of
+    the last pictures in `frame_buffer`. `avatar_cache` has the avatars prepared last, at most 8, by
+    a hash of their content. Calls may come from any thread; frames go on while an avatar is built.
     """
 
     optimized = False
 
     def __init__(
         self,
-        model_path: str | Path | None = None,
+        model_path: str | PathLike[str] | None = None,
         device: str | None = None,
         buffer_size: int = 4,
         *,
@@ -51,91 +52,106 @@ class RealtimeLipSyncEngine:
     ) -> None:
         if buffer_size < 1:
             raise OptionError(f"buffer_size must be at least 1, not {buffer_size}.")
-        if model_path is not None and backend == "auto":
-            backend = "musetalk"
-        musetalk = MuseTalkConfig(models=model_path, device=device)
+        musetalk = MuseTalkConfig(model_path, device=device)
         runtime = RuntimeOptions(live=True, batch=buffer_size, optimized=self.optimized)
-        self.engine = Engine(
-            open_backend(backend, motion=motion, musetalk=musetalk, runtime=runtime)
-        )
-        self._avatars: OrderedDict[str, Avatar] = OrderedDict()
-        self._streams: OrderedDict[Avatar, LipSyncStream] = OrderedDict()
-        self._lock = threading.Lock()
+        super().__init__(backend, musetalk, runtime, motion)
+        self.frame_buffer: deque[Picture] = deque(maxlen=buffer_size)
+        self.avatar_cache: OrderedDict[str, Avatar] = OrderedDict()
+        self._building = threading.Lock()  # takes seconds; nothing that draws needs it
+        self._speeches: OrderedDict[tuple[Avatar, Hashable], _Speech] = OrderedDict()
+        self._lock = threading.Lock()  # of `_speeches`
 
-    def preprocess_avatar(self, path: str | Path) -> Avatar:
-        """Prepare a picture, a clip or an .avatar file; the same content is prepared once."""
-        path, config = Path(path), AvatarConfig()
+    def preprocess_avatar(self, image_path: str | PathLike[str]) -> Avatar:
+        """Prepare a picture or a clip, or open a prepared avatar; the same content once only.
+
+        The result answers `["face_latent"]`, `["mask"]` and `in`.
+        """
+        path, config = Path(image_path), AvatarConfig()
         loaded = load_avatar(path) if is_avatar(path) else None
         key = loaded.digest if loaded is not None else digest(path, config)
-        with self._lock:
-            avatar = self._avatars.get(key)
+        with self._building:
+            avatar = self.avatar_cache.get(key)
             if avatar is None:
-                avatar = loaded or build_avatar(path, config)
-                avatar = self.engine.backend.renderer.prepare(avatar)
-                self._avatars[key] = avatar
-            self._avatars.move_to_end(key)
-            while len(self._avatars) > MAX_AVATARS:
-                self._avatars.popitem(last=False)
+                avatar = self._prepare(loaded or build_avatar(path, config))
+                self.avatar_cache[key] = avatar
+            self.avatar_cache.move_to_end(key)
+            while len(self.avatar_cache) > MAX_AVATARS:
+                self.avatar_cache.popitem(last=False)
             return avatar
 
     async def process_audio_chunk(
-        self, avatar: Avatar, chunk: NDArray[Any] | bytes, sample_rate: int = 16_000
-    ) -> list[Image]:
-        """The frames that have become due with `chunk`: 100 ms give 2 or 3, and none is ever lost.
+        self,
+        avatar_data: Avatar,
+        audio_chunk: ArrayLike | AudioChunk | bytes,
+        sample_rate: int = 16_000,
+        *,
+        speaker: Hashable = None,
+    ) -> list[Picture]:
+        """The frames that have become due with the chunk: 100 ms give 2 or 3, none is ever lost.
 
-        `chunk` is PCM of any type, (n,) or (n, channels), or bytes of 16-bit mono. Chunks of one
-        avatar continue each other until `finish`. Nothing waits for look-ahead: what has not been
-        said yet counts as silence, so the last frames of a chunk know less than they could. Where
-        80 ms can be spared, or for several speakers at once, use `stream_lipsync`.
+        `audio_chunk` is PCM of any type, (n,) or (n, channels), or bytes of 16-bit mono. Nothing
+        waits for look-ahead: what has not been spoken yet counts as silence, so the last frames of
+        a chunk know less than they could. Where 80 ms can be spared use `stream_lipsync`.
+
+        The chunks of one avatar are one speech until `finish`, in the order of the calls. Several
+        speakers with one avatar need a `speaker` each, any value: two tasks that take turns without
+        one get `OptionError`, as their words would be mixed.
         """
-        sound = _chunk(chunk, sample_rate)
-        return await asyncio.to_thread(self._now, avatar, sound)
+        speech = self._speech(avatar_data, speaker)
+        turn = speech.append(chunk_of(audio_chunk, sample_rate))
+        pictures = await asyncio.to_thread(lambda: self._render(speech.segments(turn)))
+        self.frame_buffer.extend(pictures)
+        return pictures
 
-    def finish(self, avatar: Avatar) -> None:
-        """Forget what `avatar` has heard: its next chunk begins a new utterance."""
+    def finish(self, avatar_data: Avatar, speaker: Hashable = None) -> None:
+        """End a speech: the next chunk of this avatar and speaker begins another one."""
         with self._lock:
-            self._streams.pop(avatar, None)
+            self._speeches.pop((avatar_data, speaker), None)
 
     async def stream_lipsync(
         self,
-        avatar_path: str | Path | Avatar,
-        queue: asyncio.Queue[NDArray[Any] | AudioChunk | bytes | None],
+        avatar_path: str | PathLike[str] | Avatar,
+        audio_stream: asyncio.Queue[Any],
         sample_rate: int = 16_000,
-    ) -> AsyncIterator[Image]:
-        """Frames of the speech on `queue` as soon as their look-ahead is there, to the last.
+    ) -> AsyncIterator[Picture]:
+        """Frames of the speech in a queue as soon as their look-ahead has come, to the last.
 
-        The queue carries PCM of `sample_rate` or `AudioChunk`s; None ends the utterance and the
-        rest is flushed. The frames are those of the same speech rendered at once.
+        The queue carries PCM of `sample_rate`, bytes of 16-bit mono or `AudioChunk`s; None ends the
+        speech and the rest is flushed. The frames are those of the same speech rendered at once.
+        Any number of these may run, with one avatar or several.
         """
         avatar = (
             avatar_path
             if isinstance(avatar_path, Avatar)
             else await asyncio.to_thread(self.preprocess_avatar, avatar_path)
         )
-        stream = self.engine.open_stream(avatar)
-        while (item := await queue.get()) is not None:
-            sound = item if isinstance(item, AudioChunk) else _chunk(item, sample_rate)
-            for frame in await asyncio.to_thread(self._push, stream, sound):
-                yield frame
-        for frame in await asyncio.to_thread(self._render, stream.end()):
-            yield frame
+        stream, ended = self.engine.open_stream(avatar), False
+        while not ended:
+            item = await audio_stream.get()
+            ended = item is None
+            pictures = await asyncio.to_thread(self._advance, stream, item, sample_rate)
+            for picture in pictures:
+                self.frame_buffer.append(picture)
+                yield picture
 
-    def _now(self, avatar: Avatar, sound: AudioChunk) -> list[Image]:
+    def _advance(self, stream: LipSyncStream, item: Any, sample_rate: int) -> list[Picture]:
+        if item is None:
+            return self._render(stream.end())
+        return self._render(stream.push(chunk_of(item, sample_rate)))
+
+    def _speech(self, avatar: Avatar, speaker: Hashable) -> _Speech:
         with self._lock:
-            stream = self._streams.get(avatar)
-            if stream is None:
-                stream = self._streams[avatar] = self.engine.open_stream(avatar)
-            self._streams.move_to_end(avatar)
-            while len(self._streams) > MAX_STREAMS:
-                self._streams.popitem(last=False)
-            segments = stream.push_now(sound)
-        return self._render(segments)
+            key = avatar, speaker
+            speech = self._speeches.get(key)
+            if speech is None:
+                speech = self._speeches[key] = _Speech(self.engine.open_stream(avatar))
+            self._speeches.move_to_end(key)
+            while len(self._speeches) > MAX_SPEECHES:
+                self._speeches.popitem(last=False)
+            return speech
 
-    def _push(self, stream: LipSyncStream, sound: AudioChunk) -> list[Image]:
-        return self._render(stream.push(sound))
-
-    def _render(self, segments: list[Segment]) -> list[Image]:
-        return [frame.frame for frame in self.engine.render(segments)]
+    def _render(self, segments: list[Segment]) -> list[Picture]:
+        return [timed.frame for timed in self.engine.render(segments)]
 
 
 class OptimizedLipSyncEngine(RealtimeLipSyncEngine):
@@ -145,6 +161,38 @@ class OptimizedLipSyncEngine(RealtimeLipSyncEngine):
     optimized = True
 
 
-def _chunk(pcm: NDArray[Any] | bytes, sample_rate: int) -> AudioChunk:
-    samples = np.frombuffer(pcm, np.int16) if isinstance(pcm, bytes) else np.asarray(pcm)
-    return AudioChunk(samples, sample_rate)
+class _Speech:
+    """The chunks of one speaker: taken in the order of the calls, whichever thread is first."""
+
+    def __init__(self, stream: LipSyncStream) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[AudioChunk, Future[list[Segment]]]] = deque()
+        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()  # that have spoken
+        self._last: weakref.ref[asyncio.Task[Any]] | None = None
+
+    def append(self, chunk: AudioChunk) -> Future[list[Segment]]:
+        """Queue the next chunk; called by the task that speaks."""
+        task = asyncio.current_task()
+        if task is not None:
+            if task in self._tasks and (self._last is None or self._last() is not task):
+                raise OptionError(
+                    "two tasks speak with one avatar by turns, and their words would be mixed; "
+                    "give each a speaker= of its own, or use stream_lipsync."
+                )
+            self._tasks.add(task)
+            self._last = weakref.ref(task)
+        turn: Future[list[Segment]] = Future()
+        self._waiting.append((chunk, turn))
+        return turn
+
+    def segments(self, turn: Future[list[Segment]]) -> list[Segment]:
+        """Those that became due with the chunk of `turn`; takes the ones queued before it, too."""
+        with self._lock:
+            while not turn.done():
+                chunk, due = self._waiting.popleft()
+                try:
+                    due.set_result(self._stream.push_now(chunk))
+                except LipstreamError as error:  # it belongs to whoever pushed this chunk
+                    due.set_exception(error)
+        return turn.result()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ class Box:
 class TimedFrame:
     """One picture of the talking face and when it is due, counted from the start of the stream."""
 
-    frame: Picture  # (height, width, 3) uint8 RGB, or `I420` from a backend opened for that
+    # (height, width, 3) uint8 RGB, or `I420` from a backend opened for that
+    frame: Picture = field(repr=False)
     timestamp_ms: int
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from lipstream import __version__
 from lipstream.live.clock import MonotonicClock
@@ -15,7 +16,7 @@ from lipstream.server import errors as error_responses
 from lipstream.server.admission import Capacity
 from lipstream.server.api.audio_socket import audio_routes
 from lipstream.server.api.avatars import avatar_routes
-from lipstream.server.api.openapi import describe
+from lipstream.server.api.openapi import token_dependencies
 from lipstream.server.api.public import page_routes, public_paths, public_routes
 from lipstream.server.api.sessions import session_routes
 from lipstream.server.api.whep import whep_routes
@@ -95,18 +96,28 @@ def create_app(
         redoc_url=None,
     )
     app.state.manager, app.state.store = manager, store
-    app.openapi = describe(app)  # type: ignore[method-assign]
+    token = token_dependencies(settings)
     app.include_router(public_routes(settings, runtime, capacity, manager, metrics))
-    app.include_router(avatar_routes(store))
-    app.include_router(session_routes(settings, manager, store, runtime, metrics))
-    app.include_router(whep_routes(manager, store, runtime))
+    app.include_router(avatar_routes(store), dependencies=token)
+    app.include_router(
+        session_routes(settings, manager, store, runtime, metrics), dependencies=token
+    )
+    app.include_router(whep_routes(manager, store, runtime), dependencies=token)
     app.include_router(audio_routes(manager))
-    app.include_router(page_routes(app.openapi))
+    app.include_router(page_routes())
     error_responses.install(app)
+    access = AccessPolicy(settings, clock, public_paths())
     app.add_middleware(
         SecurityMiddleware,
-        access=AccessPolicy(settings, clock, public_paths()),
+        access=access,
         uploads={"/v1/avatars": settings.uploads.body, "/speech": settings.uploads.body},
-        refused=lambda code: metrics.error_responses.labels(code).inc(),
+        on_refused=lambda code: metrics.refusals.labels(code).inc(),
+    )
+    app.add_middleware(  # the outermost, so that pages of these origins can read refusals too
+        CORSMiddleware,
+        allow_origins=sorted(access.origins),
+        allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "If-Match"],
+        expose_headers=["Location", "Link", "ETag", "Retry-After"],
     )
     return app

@@ -48,7 +48,7 @@ class Metrics:
         self.closed = Counter(
             "lipstream_sessions_closed", "Sessions closed.", ["reason"], registry=registry
         )
-        self.error_responses = Counter(
+        self.refusals = Counter(
             "lipstream_refusals", "Requests refused.", ["code"], registry=registry
         )
         self.avatars = Counter(

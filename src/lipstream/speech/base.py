@@ -1,4 +1,4 @@
-"""What every speech encoder offers to the stream and to the engine."""
+"""The protocol of speech encoders, and the plan by which they cut a stream."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
 
-# What an ear returns and its own encoder's `encode` takes; nobody else looks inside.
+# Made by `EncoderState.advance` for the `encode` of the same encoder; opaque to all others.
 Context: TypeAlias = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a stream is cut into segments. Cuts depend on the frame index, never on arrival."""
+    """The cut of a stream into segments: by frame index, never by arrival.
+
+    Example: `Plan(past=80_000, step=2, future=1280)` at 25 fps. The segment of frames 10 and 11
+    begins at sample 6400 and ends at 7680; its encoder sees the samples from 0 (80,000 before its
+    first frame, as far as there are any) to 8960, and so it is cut as soon as 8960 have arrived.
+    """
 
     past: int  # samples at 16 kHz that a segment sees before its first frame
     step: int  # frames in a segment
@@ -25,9 +30,9 @@ class Plan:
 
 
 class EncoderState(Protocol):
-    """All the state that speech leaves behind in one stream."""
+    """All the state that one stream of speech needs."""
 
-    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Context:
+    def advance(self, samples: Floats, frames: range, end: int | None = None) -> Context:
         """Take the next samples of the stream and return the context of `frames`.
 
         `samples` (16 kHz mono, float32 in -1..1) continue where the last call ended and reach to
@@ -37,17 +42,22 @@ class EncoderState(Protocol):
         ...
 
     def fork(self) -> EncoderState:
-        """An ear that has heard the same and from now on goes its own way."""
+        """A copy that advances on its own from here."""
         ...
 
 
 class SpeechEncoder(Protocol):
-    """Speech -> one conditioning per frame. Shared by all streams, holds no state of any."""
+    """Speech -> one conditioning per frame. Shared by all streams, holds no state of any.
+
+    state = encoder.open(fps)                              # one per stream
+    context = state.advance(samples, range(0, 2))          # cheap, in order
+    (conditionings,) = encoder.encode([context])           # neural work, in any batch
+    """
 
     plan: Plan
 
     def open(self, fps: Fraction) -> EncoderState:
-        """A fresh ear for one stream of `fps` frames per second."""
+        """The state of a new stream of `fps` frames per second."""
         ...
 
     def encode(self, contexts: Sequence[Context]) -> list[Floats]:

@@ -43,7 +43,7 @@ PICTURE = np.zeros((2, 2, 3), np.uint8)
 class DeafEar:
     """Hears nothing, which costs nothing."""
 
-    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
+    def advance(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         return np.zeros((len(frames), 1), np.float32)
 
     def fork(self) -> DeafEar:

@@ -15,7 +15,7 @@ from tests.fakes import blank_avatar
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
     from lipstream.rendering.musetalk.compositing.blend import BlendPlan
-    from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
+    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
 SIDE, TOKENS, WIDTH = 32, 10, 24  # pixels of a face, and what the tiny networks hear
 PICTURE = 90, 80
@@ -42,13 +42,15 @@ class _Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Faces:
-    """As `MuseFaces`."""
+    """As `PreparedFaces`."""
 
     latents: Floats
     plans: tuple[BlendPlan | None, ...]
 
 
-def avatar_with_faces(seed: int, picture: tuple[int, int] = PICTURE) -> tuple[Avatar, MuseFaces]:
+def avatar_with_faces(
+    seed: int, picture: tuple[int, int] = PICTURE
+) -> tuple[Avatar, PreparedFaces]:
     """A frame per place, and one without a face."""
     random = np.random.default_rng(seed)
     plans = [
@@ -63,7 +65,7 @@ def avatar_with_faces(seed: int, picture: tuple[int, int] = PICTURE) -> tuple[Av
     latents = random.normal(0, 1, (len(frames), 8, SIDE // 8, SIDE // 8)).astype(np.float32)
     report = blank_avatar(width, height, len(frames)).report
     avatar = Avatar(frames, True, str(seed), report)
-    return avatar, cast("MuseFaces", _Faces(latents, (*cast("list[BlendPlan]", plans), None)))
+    return avatar, cast("PreparedFaces", _Faces(latents, (*cast("list[BlendPlan]", plans), None)))
 
 
 def spoken(count: int, seed: int = 0, picture: tuple[int, int] = PICTURE) -> list[FaceRequest]:

@@ -44,9 +44,9 @@ def heard(models: Path) -> Floats:
     backend = open_backend(
         "musetalk", musetalk=MuseTalkConfig(models, device="cpu"), runtime=RuntimeOptions(live=True)
     )
-    ear = backend.encoder.open(backend.fps)
+    state = backend.encoder.open(backend.fps)
     sound = np.random.default_rng(3).uniform(-1, 1, 640 + backend.encoder.plan.future)
-    (rows,) = backend.encoder.encode([ear.hear(sound.astype(np.float32), range(1))])
+    (rows,) = backend.encoder.encode([state.advance(sound.astype(np.float32), range(1))])
     row: Floats = rows[0]
     return row
 

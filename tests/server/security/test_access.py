@@ -1,4 +1,4 @@
-"""Who gets in: every route, every method, every kind of caller. A new route must be entered."""
+"""Access to every route by every kind of caller. A new route must be entered in the matrix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from lipstream.errors import OptionError
 from lipstream.live.clock import ManualClock
-from lipstream.server.api.public import page_files
+from lipstream.server.api.public import SWAGGER_PATHS, page_files
 from lipstream.server.app import create_app
 from lipstream.server.security.rate_limit import Buckets
 from lipstream.server.settings import ServeSettings
@@ -26,7 +26,6 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 # Everything there is. The page's files are public and are not listed one by one.
 PUBLIC = {
-    ("GET", "/docs"),
     ("GET", "/openapi.json"),
     ("HEAD", "/openapi.json"),
     ("GET", "/healthz"),
@@ -62,7 +61,7 @@ CLOSED = {
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
     """(method, path) of everything the application answers to, but the page's own files."""
-    files = {"/", *page_files()}
+    files = {"/", "/docs", *SWAGGER_PATHS, *page_files()}
     for route in leaves(app.routes):
         if isinstance(route, WebSocketRoute):
             yield "WEBSOCKET", route.path
@@ -180,7 +179,7 @@ def test_what_is_public_needs_no_token(token: str | None) -> None:
         for method, path in sorted(PUBLIC):
             there = path.format(session_id="0")
             assert (await client.http.request(method, there)).status_code == 200, path
-        for path in ("/", *page_files()):
+        for path in ("/", "/docs", *SWAGGER_PATHS, *page_files()):
             assert (await client.http.get(path)).status_code == 200, path
 
     run_client(test, ServeSettings(token=token, rate=0))
@@ -237,6 +236,28 @@ def test_a_proxy_s_name_is_known_by_its_origin() -> None:
         assert (await client.http.get("/v1/avatars", headers=headers)).status_code == 200
 
     run_client(test, ServeSettings(rate=0, origins=("https://avatars.example.org",)))
+
+
+def test_pages_of_allowed_origins_can_read_answers_and_refusals() -> None:
+    origin = "https://app.example.org"
+
+    async def test(client: AppClient) -> None:
+        for headers, status in ((RIGHT, 200), ({}, 401)):
+            answer = await client.http.get("/v1/avatars", headers={**headers, "Origin": origin})
+            assert answer.status_code == status
+            assert answer.headers["Access-Control-Allow-Origin"] == origin
+            assert "Location" in answer.headers["Access-Control-Expose-Headers"]
+        asked = {"Access-Control-Request-Method": "PATCH", "Origin": origin}
+        preflight = await client.http.options("/v1/sessions/0/whep", headers=asked)
+        assert preflight.status_code == 200
+        assert preflight.headers["Access-Control-Allow-Origin"] == origin
+        assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
+        preflight = await client.http.options("/v1/sessions/0/whep", headers={**asked, **EVIL})
+        assert "Access-Control-Allow-Origin" not in preflight.headers
+        answer = await client.http.get("/v1/avatars", headers={**RIGHT, **EVIL})
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+    run_client(test, ServeSettings(token=TOKEN, rate=0, origins=(origin,)))
 
 
 def test_too_many_changes_are_slowed_down() -> None:

@@ -27,7 +27,7 @@ def poses(
     """All frames of `samples` in one call."""
     frames = frame_count(len(samples), SAMPLE_RATE, fps)
     tail = np.zeros(encoder.plan.future, np.float32)
-    return encoder.open(fps).hear(np.concatenate((samples, tail)), range(frames))
+    return encoder.open(fps).advance(np.concatenate((samples, tail)), range(frames))
 
 
 def gap(pose: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,13 +58,13 @@ def test_any_cut_into_calls_gives_the_same_bits(cuts: list[int], fps: Fraction) 
     samples = syllables(1.2)
     frames = frame_count(len(samples), SAMPLE_RATE, fps)
     whole = poses(encoder, samples, fps)
-    ear = encoder.open(fps)
+    state = encoder.open(fps)
     padded = np.concatenate((samples, np.zeros(encoder.plan.future, np.float32)))
     pieces, heard, done, turn = [], 0, 0, 0
     while done < frames:
         stop = min(done + cuts[turn % len(cuts)], frames)
         reach = frame_start(stop, fps) + encoder.plan.future
-        pieces.append(ear.hear(padded[heard:reach], range(done, stop)))
+        pieces.append(state.advance(padded[heard:reach], range(done, stop)))
         heard, done, turn = reach, stop, turn + 1
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
 
@@ -75,11 +75,11 @@ def test_streams_do_not_hear_each_other(encoder: ArticulationEncoder) -> None:
     one, other = encoder.open(FPS), encoder.open(FPS)
     future = encoder.plan.future
     padded = np.concatenate((samples, np.zeros(future, np.float32)))
-    rows = [one.hear(padded[: 640 + future], range(1))]
+    rows = [one.advance(padded[: 640 + future], range(1))]
     for frame in range(1, 25):
-        other.hear(noise(0.04, 0.1, seed=frame), range(0))
+        other.advance(noise(0.04, 0.1, seed=frame), range(0))
         start = frame * 640 + future
-        rows.append(one.hear(padded[start : start + 640], range(frame, frame + 1)))
+        rows.append(one.advance(padded[start : start + 640], range(frame, frame + 1)))
     np.testing.assert_array_equal(np.concatenate(rows), alone)
 
 
@@ -93,7 +93,7 @@ def test_a_frame_needs_no_more_than_the_plan_says(encoder: ArticulationEncoder) 
 
 def test_frames_are_asked_for_in_order(encoder: ArticulationEncoder) -> None:
     with pytest.raises(AssertionError, match="frame 3 asked for, frame 0 is due"):
-        encoder.open(FPS).hear(np.zeros(8000, np.float32), range(3, 4))
+        encoder.open(FPS).advance(np.zeros(8000, np.float32), range(3, 4))
 
 
 @pytest.mark.parametrize("fps", [Fraction(1), Fraction(24000, 1001), Fraction(50), Fraction(60)])

@@ -17,7 +17,7 @@ def test_dimensions_are_read_from_the_arrays() -> None:
 
 def test_a_step_answers_within_zero_and_one() -> None:
     network = small()
-    answer = network.step(network.begin(), np.full(82, 3.0, np.float32))
+    answer = network.step(network.initial_state(), np.full(82, 3.0, np.float32))
     assert answer.shape == (len(PARAMETERS) + 1,)
     assert answer.dtype == np.float32
     assert ((answer > 0) & (answer < 1)).all()
@@ -25,10 +25,10 @@ def test_a_step_answers_within_zero_and_one() -> None:
 
 def test_streams_share_weights_and_nothing_else() -> None:
     network = small()
-    one, other = network.begin(), network.begin()
+    one, other = network.initial_state(), network.initial_state()
     features = np.random.default_rng(1).standard_normal((4, 82)).astype(np.float32)
     alone = [network.step(one, row) for row in features]
-    noise = network.begin()
+    noise = network.initial_state()
     for row, expected in zip(features, alone, strict=True):
         network.step(noise, -row)
         np.testing.assert_array_equal(network.step(other, row), expected)
@@ -44,7 +44,7 @@ def test_the_step_is_a_gated_recurrent_unit() -> None:
     network = small()
     w = {name: getattr(network.weights, name).astype(float) for name in SMALL.shapes}
     features = np.random.default_rng(2).standard_normal((5, 82)).astype(np.float32)
-    state = network.begin()
+    state = network.initial_state()
     lower, upper = np.zeros(6), np.zeros(6)
 
     def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:

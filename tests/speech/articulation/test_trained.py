@@ -32,7 +32,7 @@ def heard(name: str) -> tuple[NDArray[np.float32], list[Segment]]:
     encoder = ArticulationEncoder.from_file()
     samples = np.zeros(len(pcm) + encoder.plan.future, np.float32)
     samples[: len(pcm)] = pcm / 32768
-    pose = encoder.open(Fraction(25)).hear(samples, range(len(pcm) // 640))
+    pose = encoder.open(Fraction(25)).advance(samples, range(len(pcm) // 640))
     return aperture(pose), segments
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.speech.articulation.network import Articulation, Dimensions, assemble
+from lipstream.speech.articulation.network import (
+    ArticulationDimensions,
+    ArticulationNetwork,
+    assemble,
+)
 from lipstream.timeline import SAMPLE_RATE
 
-SMALL = Dimensions(inner=5, hidden=6, look_ahead=2)
+SMALL = ArticulationDimensions(inner=5, hidden=6, look_ahead=2)
 
 
 def small_arrays(seed: int = 0) -> dict[str, NDArray[np.float16]]:
@@ -20,7 +24,7 @@ def small_arrays(seed: int = 0) -> dict[str, NDArray[np.float16]]:
     return arrays | {"look_ahead": np.array(SMALL.look_ahead, np.float16)}
 
 
-def small() -> Articulation:
+def small() -> ArticulationNetwork:
     return assemble(small_arrays(), "test")
 
 

@@ -12,9 +12,8 @@ pytest.importorskip("torch", reason="Whisper needs torch")
 import torch
 
 from lipstream.errors import CheckpointError
-from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.backbone import PIECE, SpeechNetwork
 from lipstream.speech.musetalk.whisper import (
-    PIECE,
     WhisperDimensions,
     WhisperEncoder,
     WhisperSpeech,

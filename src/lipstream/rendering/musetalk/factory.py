@@ -1,4 +1,4 @@
-"""Putting the MuseTalk backend together from its weights and settings."""
+"""Opens the MuseTalk backend: encoder and renderer from weights and settings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.models.bisenet import FaceParser
 from lipstream.rendering.musetalk.models.dwpose import DwPose
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES
-from lipstream.rendering.musetalk.optimizations.mkldnn_pack import packable
-from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import can_prepack
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer, fingerprint
 from lipstream.rendering.musetalk.weights.layout import find_landmarks
-from lipstream.rendering.musetalk.weights.loader import load_checkpoint, load_parser, load_tiny
-from lipstream.speech.musetalk.audio_windows import WHOLE_PIECES, ExcerptEncoder, recent
+from lipstream.rendering.musetalk.weights.loader import load_checkpoint, load_parser, load_taesd
+from lipstream.speech.musetalk.audio_windows import WHOLE_PIECES, AudioWindowEncoder, recent
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
 from lipstream.weights import models_folder
 
@@ -31,18 +31,17 @@ PRECISIONS = {
     "bfloat16": torch.bfloat16,
 }
 
-
-# A live server takes what waits and never waits for more: its limit only says how far batches may
-# grow when many speak, and a GPU's time per frame falls up to about 32. Offline every batch is
-# full, and eight leave little to gain while they hold a fourth of the pictures. A processor gains
-# nothing from batches: live it draws frame by frame, so that what is urgent waits for one only.
-LIVE_BATCH, BATCH = 32, 8
+# A live server takes the frames that wait and never waits for more: the limit is how far batches
+# may grow when many speak, and a GPU's time per frame falls up to about 32. Offline every batch is
+# full, and eight leave little to gain while they hold a fourth of the pictures. A CPU gains nothing
+# from batches: live it renders frame by frame, so that an urgent one waits for one other only.
+MAX_LIVE_BATCH, OFFLINE_BATCH = 32, 8
 FACE_BYTES = 150e6  # of a GPU's memory for each face of 256 pixels in a batch, about
 
 
 def open_musetalk(
     fps: Fraction, config: MuseTalkConfig, runtime: RuntimeOptions
-) -> tuple[ExcerptEncoder, MuseTalkRenderer, int]:
+) -> tuple[AudioWindowEncoder, MuseTalkRenderer, int]:
     """The encoder and the renderer of `config`, and how many frames to give it at once.
 
     OptionError for a device that is not available, MissingError and CheckpointError for weights
@@ -52,32 +51,36 @@ def open_musetalk(
     device = _device(config.device)
     batch = _batch(config.face_size, runtime, device)
     precision = PRECISIONS[config.precision] if config.precision else None
-    if precision is None and runtime.optimized and device.type == "cpu" and packable():
+    if precision is None and runtime.optimized and device.type == "cpu" and can_prepack():
         precision = torch.bfloat16
     networks = load_checkpoint(models, config.version, device, precision)
     if config.profile == "turbo":
-        networks = replace(networks, decoder=load_tiny(models, device, networks.dtype))
+        networks = replace(networks, decoder=load_taesd(models, device, networks.dtype))
     checkpoint = fingerprint(networks.vae)  # of what is published, before anything is folded
-    # Nobody wants the plain networks on a GPU; on a CPU they are what recordings are compared with.
+    # The plain networks are for a CPU only, where they are compared with recordings.
     if runtime.optimized or device.type == "cuda":
-        networks = switched(networks, OptimizationOptions.exact(networks.device, networks.dtype))
-    # The published landmarks and masks are used where the user has pulled them.
+        networks = optimized(networks, OptimizationOptions.exact(networks.device, networks.dtype))
+    # The published landmarks and masks are used if the user has pulled them.
     parser, landmarks = load_parser(models, device), find_landmarks(models)
     settings = replace(
         FaceSettings.published(networks.version, config.bbox_shift),
-        side=config.face_size,
+        face_size=config.face_size,
         checkpoint=checkpoint,
         landmarks="mesh" if landmarks is None else "dwpose",
         labels="mesh" if parser is None else "bisenet",
     )
-    planes = runtime.pixel_format == "i420"
-    compositor: Compositor = CpuCompositor(networks, planes=planes)
+    compositor: Compositor = CpuCompositor(networks, pixel_format=runtime.pixel_format)
     if device.type == "cuda":
         tokens = (STEPS_BEFORE + STEPS_AFTER) * networks.speech.layers
         # Recording takes seconds: worth it where many batches follow.
         record = runtime.live or runtime.optimized
         compositor = GpuCompositor(
-            networks, config.face_size, tokens, batch=batch, record=record, planes=planes
+            networks,
+            config.face_size,
+            tokens,
+            batch=batch,
+            record=record,
+            pixel_format=runtime.pixel_format,
         )
     renderer = MuseTalkRenderer(
         networks,
@@ -88,7 +91,7 @@ def open_musetalk(
         compositor=compositor,
     )
     plan = recent(fps) if runtime.live else WHOLE_PIECES
-    return ExcerptEncoder(networks.speech, plan), renderer, batch
+    return AudioWindowEncoder(networks.speech, plan), renderer, batch
 
 
 def _batch(face_size: int, runtime: RuntimeOptions, device: torch.device) -> int:
@@ -96,16 +99,16 @@ def _batch(face_size: int, runtime: RuntimeOptions, device: torch.device) -> int
     if runtime.batch is not None:
         return runtime.batch
     if device.type != "cuda":
-        return 1 if runtime.live else BATCH
+        return 1 if runtime.live else OFFLINE_BATCH
     if not runtime.live:
-        return BATCH
+        return OFFLINE_BATCH
     room = torch.cuda.get_device_properties(device).total_memory / 3
     return largest_batch(room / (FACE_BYTES * (face_size / 256) ** 2))
 
 
 def largest_batch(faces: float) -> int:
     """The largest batch of a live server with memory for so many faces."""
-    fitting = [size for size in SIZES if size <= min(faces, LIVE_BATCH)]
+    fitting = [size for size in SIZES if size <= min(faces, MAX_LIVE_BATCH)]
     return max(fitting, default=1)
 
 

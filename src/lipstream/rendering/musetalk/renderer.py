@@ -1,4 +1,4 @@
-"""The MuseTalk renderer: what is heard and a face's latents in, the face saying it out."""
+"""The MuseTalk renderer: conditionings and the latents of a face in, pictures out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from lipstream.avatar.avatar import Avatar, ping_pong
 from lipstream.rendering.base import FrameRequest, PendingPictures
 from lipstream.rendering.musetalk.compositing.base import (
-    BareRequest,
+    BackgroundRequest,
     Compositor,
     FaceRequest,
     begin_pictures,
@@ -24,7 +24,7 @@ from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from lipstream.rendering.musetalk.models.vae import Vae
 from lipstream.rendering.musetalk.preprocess.prepare import (
     FaceSettings,
-    MuseFaces,
+    PreparedFaces,
     attach,
     prepare_faces,
     stored_faces,
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 
 class MuseTalkRenderer:
-    """Paints mouths with the MuseTalk networks. Shared by all streams and threads.
+    """Renders talking faces with the MuseTalk networks. Shared by all streams and threads.
 
-    `compositor` does it, by default one without a GPU that agrees with the published code bit for
-    bit. `parse` is the published face parser where its weights are there, `locate` the published
-    landmark model; without them lipstream's own landmarks do both. What is computed once per avatar
-    is kept as long as the avatar itself.
+    `compositor` does it, by default one for CPUs that agrees with the published code bit for bit.
+    `parse` is the published face parser, `locate` the published landmark model, as far as their
+    weights are available; without them lipstream's own landmarks do both. What is computed once per
+    avatar is kept as long as the avatar itself.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class MuseTalkRenderer:
         locate: Locate | None = None,
         compositor: Compositor | None = None,
     ) -> None:
+        settings = settings or FaceSettings.published(networks.version)
+        checkpoint = settings.checkpoint or fingerprint(networks.vae)
         self.networks = networks
         self._compositor = compositor or CpuCompositor(networks)
         self._fps = fps
         self._parse, self._locate = parse, locate
-        self._settings = _settled(
-            settings or FaceSettings.published(networks.version), networks.vae
-        )
-        self._faces: WeakKeyDictionary[Avatar, MuseFaces] = WeakKeyDictionary()
-        self._preparing = threading.Lock()  # takes long; painting goes on meanwhile
+        self._settings = replace(settings, checkpoint=checkpoint)
+        self._faces: WeakKeyDictionary[Avatar, PreparedFaces] = WeakKeyDictionary()
+        self._preparing = threading.Lock()  # held for long; frames are rendered meanwhile
 
     @property
     def overlaps(self) -> bool:
@@ -82,28 +82,28 @@ class MuseTalkRenderer:
                 faces = self._prepare(avatar, progress)
                 avatar = attach(avatar, faces)
             self._faces[avatar] = faces
-        self._compositor.keep(avatar, faces)
+        self._compositor.load(avatar, faces)
         return avatar
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
-        """One picture per request; all faces that speak go through the networks in one batch."""
+        """One picture per request; all faces go through the networks in one batch."""
         return self.begin(requests).finish()
 
     def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
-        """The same, begun: on a GPU nothing is waited for before `finish`."""
-        return begin_pictures(self._compositor, [self._shown(request) for request in requests])
+        """Start with the pictures; on a GPU nothing waits before `finish`."""
+        return begin_pictures(self._compositor, list(map(self._request, requests)))
 
-    def _shown(self, request: FrameRequest) -> FaceRequest | BareRequest:
-        """The face to paint, or what is shown where there is none or it is at rest."""
-        avatar, said = request.avatar, request.conditioning
+    def _request(self, request: FrameRequest) -> FaceRequest | BackgroundRequest:
+        """The face to generate, or the picture alone without a face or while it is idle."""
+        avatar, weight = request.avatar, request.blend_weight
         position = ping_pong(int(request.index * FPS / self._fps), len(avatar.frames))
-        faces = self._faces_of(avatar)
-        if said is None or request.blend_weight <= 0 or faces.plans[position] is None:
-            return BareRequest(self._compositor.keep(avatar, faces), position)
-        return FaceRequest(avatar, faces, position, said, request.blend_weight)
+        faces = self._prepared(avatar)
+        if request.conditioning is None or weight <= 0 or faces.plans[position] is None:
+            return BackgroundRequest(self._compositor.load(avatar, faces), position)
+        return FaceRequest(avatar, faces, position, request.conditioning, weight)
 
-    def _faces_of(self, avatar: Avatar) -> MuseFaces:
-        """What was prepared of an avatar; prepared now where it was not."""
+    def _prepared(self, avatar: Avatar) -> PreparedFaces:
+        """The faces of an avatar; prepared now if they were not."""
         faces = self._faces.get(avatar)
         if faces is None:
             with self._preparing:
@@ -113,7 +113,7 @@ class MuseTalkRenderer:
                 self._faces[avatar] = faces
         return faces
 
-    def _prepare(self, avatar: Avatar, progress: Progress | None) -> MuseFaces:
+    def _prepare(self, avatar: Avatar, progress: Progress | None) -> PreparedFaces:
         return prepare_faces(
             avatar,
             self._encode,
@@ -126,21 +126,13 @@ class MuseTalkRenderer:
 
     @torch.inference_mode()
     def _encode(self, images: Floats) -> Floats:
-        encoded = self.networks.vae.encode(self._tensor(images)).float().cpu().numpy()
-        return np.asarray(encoded, np.float32)
-
-    def _tensor(self, array: Floats) -> torch.Tensor:
         networks = self.networks
-        return torch.from_numpy(array).to(networks.device, networks.dtype)
-
-
-def _settled(settings: FaceSettings, vae: Vae) -> FaceSettings:
-    """The settings, naming the weights that made the latents."""
-    return replace(settings, checkpoint=settings.checkpoint or fingerprint(vae))
+        given = torch.from_numpy(images).to(networks.device, networks.dtype)
+        return np.asarray(networks.vae.encode(given).float().cpu().numpy(), np.float32)
 
 
 def fingerprint(vae: Vae) -> str:
-    """Names an autoencoder by the first numbers of each of its tensors: quick, and enough."""
+    """A name for an autoencoder, from the first numbers of each of its tensors."""
     digest = hashlib.sha256()
     for name, tensor in vae.state_dict().items():
         digest.update(f"{name}{tuple(tensor.shape)}".encode())

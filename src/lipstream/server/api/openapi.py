@@ -1,20 +1,22 @@
-"""What the documentation says of every call: errors, bodies that are no JSON, and examples."""
+"""Shared parts of the API's description: errors, bodies that are no JSON, and examples."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from fastapi import Security, params
+from fastapi.security import HTTPBearer
 
 from lipstream.server.schemas import ErrorBody
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from lipstream.server.settings import ServeSettings
 
 WORDS = {
     400: "The request or its file cannot be used.",
     401: "The token is missing or wrong.",
     403: "The Host or the Origin is not allowed.",
-    404: "There is no such thing.",
+    404: "No such thing.",
     408: "The body came too slowly.",
     409: "Not in this state.",
     413: "Too large.",
@@ -23,51 +25,43 @@ WORDS = {
     429: "Too many requests.",
     503: "No room now.",
 }
-ALWAYS = (401, 403, 429)
-
-ERROR = {"schema": {"$ref": "#/components/schemas/ErrorBody"}}
-FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")  # which nobody ever sees here
+ALWAYS = (401, 403, 422, 429)  # a documented 422 keeps FastAPI from adding a model of its own
+RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 
 Responses = dict[int | str, dict[str, Any]]
 
 
+def token_dependencies(settings: ServeSettings) -> list[params.Depends]:
+    """The description of the token, where there is one; `AccessPolicy` checks it."""
+    return [] if settings.token is None else [Security(HTTPBearer(auto_error=False))]
+
+
 def error_responses(*statuses: int, public: bool = False) -> Responses:
-    """Documentation of these error_responses and of those that any call may meet."""
-    usual = (403,) if public else ALWAYS
+    """Documentation of the errors `statuses`, and of those that any call may meet."""
+    common = (403,) if public else ALWAYS
     documented: Responses = {
-        status: {"description": WORDS[status], "content": {"application/json": ERROR}}
-        for status in sorted({*usual, *statuses})
+        status: {"description": WORDS[status], "model": ErrorBody}
+        for status in sorted({*common, *statuses})
     }
-    for status in (429, 503):
-        if status in documented:
-            documented[status]["headers"] = {
-                "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}
-            }
+    for status in documented.keys() & {429, 503}:
+        documented[status]["headers"] = RETRY
     return documented
 
 
 def body(media_type: str, example: str) -> dict[str, Any]:
     """`openapi_extra` of a call that takes text of `media_type`."""
     schema = {"type": "string", "minLength": 1}
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {media_type: {"schema": schema, "example": example}},
-        }
-    }
+    return _request_body({media_type: {"schema": schema, "example": example}})
 
 
-def file_form(what: str, **fields: str) -> dict[str, Any]:
+def file_form(description: str, **fields: str) -> dict[str, Any]:
     """`openapi_extra` of a call that takes a file and text fields by multipart."""
     properties: dict[str, Any] = {
-        "file": {"type": "string", "format": "binary", "description": what}
+        "file": {"type": "string", "format": "binary", "description": description},
+        **{name: {"type": "string", "description": text} for name, text in fields.items()},
     }
-    for name, description in fields.items():
-        properties[name] = {"type": "string", "description": description}
     schema = {"type": "object", "properties": properties, "required": ["file"]}
-    return {
-        "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
-    }
+    return _request_body({"multipart/form-data": {"schema": schema}})
 
 
 def content(media_type: str, description: str, **schema: Any) -> dict[str, Any]:
@@ -78,24 +72,5 @@ def content(media_type: str, description: str, **schema: Any) -> dict[str, Any]:
     }
 
 
-def describe(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """`app.openapi` with our errors instead of FastAPI's."""
-    generated = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = generated()
-            schemas: dict[str, Any] = document["components"]["schemas"]
-            for name in FASTAPIS_OWN:
-                schemas.pop(name, None)
-            errors = ErrorBody.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(errors.pop("$defs"), ErrorBody=errors)
-            for operations in document["paths"].values():
-                for operation in operations.values():
-                    invalid = operation["responses"].get("422", {})
-                    if "HTTPValidationError" in str(invalid):  # of calls that take any text
-                        del operation["responses"]["422"]
-        assert app.openapi_schema is not None
-        return app.openapi_schema
-
-    return openapi
+def _request_body(media: dict[str, Any]) -> dict[str, Any]:
+    return {"requestBody": {"required": True, "content": media}}

@@ -1,4 +1,4 @@
-"""What anybody may see: the page, its files, the documentation, and whether the server is well."""
+"""Routes that need no token: the page, the documentation, health and configuration."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from lipstream import __version__
-from lipstream.server.api.docs_page import reference
-from lipstream.server.api.openapi import content, error_responses
+from lipstream.server.api.openapi import content, error_responses, token_dependencies
 from lipstream.server.errors import ApiError
 from lipstream.server.schemas import Config, Health, Readiness
 
@@ -24,7 +22,8 @@ if TYPE_CHECKING:
     from lipstream.server.settings import ServeSettings
 
 PAGE = Path(__file__).parents[1] / "page"
-PLAIN = ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/v1/config")
+SWAGGER_PATHS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js")
+PLAIN = ("/", "/docs", *SWAGGER_PATHS, "/openapi.json", "/healthz", "/readyz", "/v1/config")
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -46,7 +45,7 @@ def public_routes(
     manager: SessionManager,
     metrics: Metrics,
 ) -> APIRouter:
-    """Health, configuration and metrics; the last need the token."""
+    """Health, configuration and metrics; the metrics need the token."""
     router = APIRouter(tags=["Server"])
 
     @router.get(
@@ -85,6 +84,7 @@ def public_routes(
         summary="Figures for Prometheus",
         response_class=Response,
         responses={**error_responses(), 200: content("text/plain", "Prometheus' text format.")},
+        dependencies=token_dependencies(settings),
     )
     async def prometheus() -> Response:
         return Response(metrics.text(), media_type=PROMETHEUS)
@@ -92,26 +92,25 @@ def public_routes(
     return router
 
 
-def page_routes(openapi: Callable[[], dict[str, object]], folder: Path = PAGE) -> APIRouter:
+def page_routes(folder: Path = PAGE) -> APIRouter:
     """The page and the documentation. A file that is added later is seen after a restart."""
     router = APIRouter(include_in_schema=False)
     files = StaticFiles(directory=folder, check_dir=False)
+    swagger = StaticFiles(packages=[("fastapi_offline", "static")])
 
-    def serving(name: str) -> Callable[[Request], Awaitable[Response]]:
+    def serving(source: StaticFiles, name: str) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
-            response = await files.get_response(name, request.scope)
+            response = await source.get_response(name, request.scope)
             response.headers["Cache-Control"] = "no-cache"  # ask whether it has changed
             return response
 
         return serve
 
-    for path, name in page_files(folder).items():
-        router.add_api_route(path, serving(name), methods=["GET", "HEAD"])
-    if (folder / "index.html").is_file():
-        router.add_api_route("/", serving("index.html"), methods=["GET", "HEAD"])
-
-    @router.get("/docs")
-    async def docs() -> HTMLResponse:
-        return HTMLResponse(reference(openapi()))
-
+    served = {path: (files, name) for path, name in page_files(folder).items()}
+    for path, name in (("/", "index.html"), ("/docs", "docs.html")):
+        if (folder / name).is_file():
+            served[path] = (files, name)
+    served |= {path: (swagger, path.rpartition("/")[2]) for path in SWAGGER_PATHS}
+    for path, (source, name) in served.items():
+        router.add_api_route(path, serving(source, name), methods=["GET", "HEAD"])
     return router

@@ -1,6 +1,7 @@
-"""Who may come in: hosts, origins, the token, and how often.
+"""The rules of access: hosts, origins, the token, and how often.
 
-Everything needs the token but what is listed as public: a new route is closed until it is opened.
+Every path needs the token but those listed as public: a new route is closed until it is opened.
+Starlette's TrustedHostMiddleware is not used: it knows no IPv6 address and no error body of ours.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from lipstream.live.clock import Clock
 
-BURST = 5  # seconds of the rate that may come at once
+BURST_S = 5  # seconds of the rate that may come at once
 WRONG_TOKENS_PER_SECOND = 0.5
-WRONG_TOKENS_AT_ONCE = 20
+MAX_WRONG_TOKENS = 20  # at once
 SUBPROTOCOL = "bearer."  # browsers cannot set headers of a WebSocket
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
@@ -33,38 +34,31 @@ class AccessPolicy:
 
     def __init__(self, settings: ServeSettings, clock: Clock, public: Iterable[str]) -> None:
         """`public` are the exact paths that need no token."""
+        self.origins = frozenset(origin.rstrip("/").lower() for origin in settings.origins)
         self._settings = settings
         self._public = frozenset(public)
-        self._origins = frozenset(origin.rstrip("/").lower() for origin in settings.origins)
-        self._names = LOCAL_NAMES | {urlsplit(origin).hostname or "" for origin in self._origins}
-        self._changes = Buckets(settings.rate, settings.rate * BURST, clock)
-        self._guesses = Buckets(WRONG_TOKENS_PER_SECOND, WRONG_TOKENS_AT_ONCE, clock)
+        self._names = LOCAL_NAMES | {urlsplit(origin).hostname or "" for origin in self.origins}
+        self._changes = Buckets(settings.rate, settings.rate * BURST_S, clock)
+        self._guesses = Buckets(WRONG_TOKENS_PER_SECOND, MAX_WRONG_TOKENS, clock)
 
     def check(self, scope: Scope, headers: Headers) -> None:
-        """Raise the Refusal this request deserves, if any."""
-        self._check_host(headers)
-        if scope.get("method") == "OPTIONS":  # a preflight carries no token and tells nothing
+        """Raise the ApiError with which this request is refused, if it is."""
+        host = headers.get("host", "").lower()
+        self._check_host(host)
+        if scope.get("method") == "OPTIONS":  # asks for nothing that is secret
             return
-        client = _client(scope)
-        if scope["type"] == "websocket" or scope["path"] not in self._public:
-            self._check_origin(headers)
+        client = str((scope.get("client") or ("",))[0])  # a proxy's, unless that passes it on
+        socket = scope["type"] == "websocket"
+        if socket or scope["path"] not in self._public:
+            self._check_origin(headers.get("origin"), host)
             self._check_token(scope, headers, client)
-        if scope["type"] == "websocket" or scope["method"] in CHANGING:
-            self._check_rate(client)
+        if socket or scope["method"] in CHANGING:
+            _check_rate(self._changes, client)
 
-    def allows_origin(self, headers: Headers) -> bool:
-        """Whether a page of this origin may read answers. No origin is no page."""
-        origin = headers.get("origin")
-        return origin is None or self._same(origin, headers) or origin.lower() in self._origins
-
-    def _same(self, origin: str, headers: Headers) -> bool:
-        """Whether the page came from here. Ports count, schemes do not: TLS may end before us."""
-        parts = urlsplit(origin)
-        return parts.scheme in ("http", "https") and parts.netloc.lower() == _host(headers)
-
-    def _check_host(self, headers: Headers) -> None:
-        """On loopback a name that leads here by DNS alone is somebody else's page at work."""
-        if self._settings.loopback and _name(_host(headers)) not in self._names:
+    def _check_host(self, host: str) -> None:
+        """On loopback, any other name that leads here is DNS rebinding by somebody else's page."""
+        name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+        if self._settings.loopback and name not in self._names:
             raise ApiError(
                 403,
                 "this server answers to localhost only; call it so, or start it with --origin "
@@ -72,8 +66,13 @@ class AccessPolicy:
                 "wrong_host",
             )
 
-    def _check_origin(self, headers: Headers) -> None:
-        if not self.allows_origin(headers):
+    def _check_origin(self, origin: str | None, host: str) -> None:
+        """A request without an origin comes from no page. TLS may end before us, so schemes of the
+        same host do not count; its port does."""
+        if origin is None or origin.lower() in self.origins:
+            return
+        parts = urlsplit(origin.lower())
+        if parts.scheme not in ("http", "https") or parts.netloc != host:
             raise ApiError(
                 403,
                 "pages of this origin may not use the server; start it with --origin to allow it.",
@@ -87,17 +86,13 @@ class AccessPolicy:
         given = _bearer(scope, headers)
         if given is not None and hmac.compare_digest(given.encode(), expected.encode()):
             return
-        if given is not None and (wait := self._guesses.take(client)):
-            raise _too_often(wait)
+        if given is not None:
+            _check_rate(self._guesses, client)
         raise ApiError(
             401,
             "a valid token is needed; send it as `Authorization: Bearer TOKEN`.",
             headers={"WWW-Authenticate": 'Bearer realm="lipstream"'},
         )
-
-    def _check_rate(self, client: str) -> None:
-        if wait := self._changes.take(client):
-            raise _too_often(wait)
 
 
 def bearer_protocol(offered: Iterable[str]) -> str | None:
@@ -110,31 +105,14 @@ def _bearer(scope: Scope, headers: Headers) -> str | None:
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return token.strip()
-    if scope["type"] == "websocket":
-        protocol = bearer_protocol(scope.get("subprotocols", ()))
-        return None if protocol is None else protocol.removeprefix(SUBPROTOCOL)
-    return None
+    protocol = bearer_protocol(scope.get("subprotocols", ()))
+    return None if protocol is None else protocol.removeprefix(SUBPROTOCOL)
 
 
-def _client(scope: Scope) -> str:
-    """The address of the client, or of the proxy unless that tells."""
-    return str((scope.get("client") or ("",))[0])
-
-
-def _host(headers: Headers) -> str:
-    return headers.get("host", "").lower()
-
-
-def _name(host: str) -> str:
-    """A Host header without its port and brackets."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
-
-
-def _too_often(wait: float) -> ApiError:
-    return ApiError(
-        429,
-        "too many requests from this address; wait a little.",
-        headers={"Retry-After": str(math.ceil(wait))},
-    )
+def _check_rate(buckets: Buckets, client: str) -> None:
+    if wait := buckets.take(client):
+        raise ApiError(
+            429,
+            "too many requests from this address; wait a little.",
+            headers={"Retry-After": str(math.ceil(wait))},
+        )

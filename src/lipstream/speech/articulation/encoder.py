@@ -1,8 +1,8 @@
-"""The puppet's ear: samples of one stream in, seven mouth parameters per frame out.
+"""The puppet's speech encoder: samples of one stream in, seven mouth parameters per frame out.
 
-    samples -> LogMel -> Articulation -> NoiseGate -> frame rules -> (frames, 7)
+    samples -> LogMel -> ArticulationNetwork -> NoiseGate -> frame rules -> (frames, 7)
 
-The sound is heard in steps of 20 ms, always one at a time and always by the same arithmetic, so the
+The sound is encoded in steps of 20 ms, one at a time and always by the same arithmetic, so the
 frames do not depend on how the samples were cut into calls. A frame is made of the steps that end
 within its span; at 25 frames per second these are two, centred on the frame.
 """
@@ -25,7 +25,7 @@ from lipstream.speech.articulation.network import (
     ROUND,
     TUCK,
     WIDE,
-    Articulation,
+    ArticulationNetwork,
     load,
 )
 from lipstream.speech.articulation.noise_gate import NoiseGate
@@ -35,7 +35,7 @@ from lipstream.timeline import FEATURE_STEP, frame_start
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
-# The network learnt by squared error and is shy: it moves less than it should.
+# MSE training compresses the range; rescale it.
 # Offset and stretch per parameter, tuned on recordings not trained on; see training/REPORT.md.
 _OFFSET = np.zeros(len(PARAMETERS), np.float32)
 _STRETCH = np.ones(len(PARAMETERS), np.float32)
@@ -54,28 +54,28 @@ _BRIEF = [CLOSE, TUCK]  # gestures that a mean over the frame would lose: take t
 
 
 class ArticulationState:
-    """What one stream has heard: the front end, the network's memory, the gate, the last pose."""
+    """An `EncoderState`: the front end, the network's memory, the gate and the last pose."""
 
-    def __init__(self, network: Articulation, fps: Fraction) -> None:
+    def __init__(self, network: ArticulationNetwork, fps: Fraction) -> None:
         self._network = network
         self._fps = fps
         self._logmel = LogMel()
-        self._memory = network.begin()
+        self._memory = network.initial_state()
         self._gate = NoiseGate()
-        self._waiting = np.zeros(0, np.float32)  # samples short of a step
-        self._heard = 0  # steps
-        self._answers: list[Floats] = []  # (7,) each, of steps that no frame has used yet
+        self._partial = np.zeros(0, np.float32)  # samples short of a step
+        self._steps = 0  # encoded
+        self._outputs: list[Floats] = []  # (7,) each, of steps that no frame has used yet
         self._used = 0  # steps
-        self._mouth = np.zeros(len(PARAMETERS), np.float32)  # of the steps used last
+        self._raw = np.zeros(len(PARAMETERS), np.float32)  # of the steps used last
         self._pose = np.zeros(len(PARAMETERS), np.float32)  # the last frame
         self._next = 0  # the frame that is due
         scale = float(_SLEW_RATE / fps)
         self._rise = (_RISE * scale).astype(np.float32)
         self._fall = (_FALL * scale).astype(np.float32)
 
-    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
+    def advance(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         """Take the next samples, return the poses of `frames`: (len(frames), 7) in 0..1."""
-        self._listen(samples)
+        self._encode(samples)
         poses = np.empty((len(frames), len(PARAMETERS)), np.float32)
         for row, frame in enumerate(frames):
             assert frame == self._next, f"frame {frame} asked for, frame {self._next} is due"
@@ -84,43 +84,43 @@ class ArticulationState:
         return poses
 
     def fork(self) -> ArticulationState:
-        """An ear that has heard the same and from now on goes its own way."""
-        # The network is shared by all ears and must not be copied with them.
+        """A copy that advances on its own from here."""
+        # The network is shared by all streams and must not be copied with them.
         return copy.deepcopy(self, {id(self._network): self._network})
 
-    def _listen(self, samples: Floats) -> None:
+    def _encode(self, samples: Floats) -> None:
         """Step the network through all whole steps."""
-        heard = np.concatenate((self._waiting, samples.astype(np.float32, copy=False)))
-        whole = len(heard) // FEATURE_STEP * FEATURE_STEP
+        sound = np.concatenate((self._partial, samples.astype(np.float32, copy=False)))
+        whole = len(sound) // FEATURE_STEP * FEATURE_STEP
         for start in range(0, whole, FEATURE_STEP):
-            features, loudness = self._logmel.step(heard[start : start + FEATURE_STEP])
-            answer = self._network.step(self._memory, features)
-            opening = self._gate.step(loudness, float(answer[-1]))
-            if self._heard >= self._network.dimensions.look_ahead:
-                self._answers.append(answer[:-1] * np.float32(opening))
-            self._heard += 1
-        self._waiting = heard[whole:].copy()
+            features, loudness = self._logmel.step(sound[start : start + FEATURE_STEP])
+            output = self._network.step(self._memory, features)
+            opening = self._gate.step(loudness, float(output[-1]))
+            if self._steps >= self._network.dimensions.look_ahead:
+                self._outputs.append(output[:-1] * np.float32(opening))
+            self._steps += 1
+        self._partial = sound[whole:].copy()
 
     def _frame(self, frame: int) -> Floats:
         """The pose of the frame that is due."""
         count = frame_start(frame + 1, self._fps) // FEATURE_STEP - self._used
-        assert count <= len(self._answers), f"frame {frame} needs {count} steps more than used"
+        assert count <= len(self._outputs), f"frame {frame} needs {count} steps more than used"
         if count > 0:
-            steps = np.array(self._answers[:count])
-            del self._answers[:count]
+            steps = np.array(self._outputs[:count])
+            del self._outputs[:count]
             self._used += count
-            self._mouth = steps.sum(axis=0) / np.float32(count)
-            self._mouth[_BRIEF] = steps.max(axis=0)[_BRIEF]
-        pose = np.minimum(np.maximum((self._mouth - _OFFSET) * _STRETCH, _ZERO), _ONE)
+            self._raw = steps.sum(axis=0) / np.float32(count)
+            self._raw[_BRIEF] = steps.max(axis=0)[_BRIEF]
+        pose = np.minimum(np.maximum((self._raw - _OFFSET) * _STRETCH, _ZERO), _ONE)
         slowest, fastest = self._pose - self._fall, self._pose + self._rise
         self._pose = np.minimum(np.maximum(pose, slowest), fastest)
         return self._pose
 
 
 class ArticulationEncoder:
-    """The puppet's speech encoder. The ears do the work, so that encoding has nothing to add."""
+    """The puppet's `SpeechEncoder`. Its states do the work; `encode` adds nothing."""
 
-    def __init__(self, network: Articulation) -> None:
+    def __init__(self, network: ArticulationNetwork) -> None:
         self.network = network
         future = network.dimensions.look_ahead * FEATURE_STEP
         self.plan = Plan(past=0, step=1, future=future)
@@ -131,7 +131,7 @@ class ArticulationEncoder:
         return cls(load(path))
 
     def open(self, fps: Fraction) -> ArticulationState:
-        """A fresh ear; frame 0 of its stream begins at the first sample it will hear."""
+        """A new state; frame 0 of its stream begins at the first sample it takes."""
         return ArticulationState(self.network, fps)
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:

@@ -1,4 +1,4 @@
-"""Samples -> what the articulation network hears: causal log-mel bands, relative to the level.
+"""The front end of the articulation network: causal log-mel bands, relative to the level.
 
 One step is 20 ms. Its two windows end at 10 ms and 20 ms of the step and reach back 25 ms, so the
 features of a step need no sample after it. A level tracker takes the loudness of the talker out of
@@ -68,11 +68,11 @@ class LogMel:
         one band only, weighs little. Digital silence is -70 dB, full-scale white noise about +20.
         """
         assert samples.shape == (FEATURE_STEP,), samples.shape
-        heard = np.concatenate((self.tail, samples))
-        self.tail = heard[-_TAIL:]
+        recent = np.concatenate((self.tail, samples))
+        self.tail = recent[-_TAIL:]
         windows = np.zeros((2, FFT), np.float32)
-        np.multiply(heard[:WINDOW], _HANN, out=windows[0, :WINDOW])
-        np.multiply(heard[HOP : HOP + WINDOW], _HANN, out=windows[1, :WINDOW])
+        np.multiply(recent[:WINDOW], _HANN, out=windows[0, :WINDOW])
+        np.multiply(recent[HOP : HOP + WINDOW], _HANN, out=windows[1, :WINDOW])
         spectrum = np.fft.rfft(windows)
         power = (spectrum.real**2 + spectrum.imag**2) @ _FILTERBANK
         bands = np.log10(power + np.float32(_FLOOR))

@@ -1,7 +1,7 @@
 """The network that reads the mouth from the sound: 82 features per 20 ms -> 7 mouth parameters.
 
 A dense layer, two gated recurrent layers and a dense layer, about 180 thousand weights, stepped in
-plain numpy. Its answer about a step comes `look_ahead` steps later, when it has heard what follows:
+plain numpy. Its output for a step comes `look_ahead` steps later, when it has seen what follows:
 lips move before the sound they make. Made by `training/`; the figures are in `training/REPORT.md`.
 """
 
@@ -27,18 +27,18 @@ JAW, ROUND, WIDE, CLOSE, TUCK, TEETH, TONGUE = range(7)
 
 
 @dataclass(frozen=True, slots=True)
-class Dimensions:
+class ArticulationDimensions:
     """Sizes of the network."""
 
     features: int = FEATURES
     inner: int = 64  # width of the first dense layer
     hidden: int = 128  # width of each recurrent layer
-    outputs: int = len(PARAMETERS) + 1  # the mouth, and whether somebody speaks
-    look_ahead: int = 4  # steps of 20 ms that the answer lags behind the sound
+    outputs: int = len(PARAMETERS) + 1  # the mouth, and the presence of speech
+    look_ahead: int = 4  # steps of 20 ms that the output lags behind the sound
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of every array of `Weights`. Gates are stacked as reset, update, new."""
+        """Shape of every array of the weights. Gates are stacked as reset, update, new."""
         gates = 3 * self.hidden
         return {
             "enter": (self.inner, self.features),
@@ -57,8 +57,8 @@ class Dimensions:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Weights:
-    """Read-only float32 arrays, shared by all streams; shapes in `Dimensions.shapes`."""
+class ArticulationWeights:
+    """Read-only float32 arrays of `ArticulationDimensions.shapes`, shared by all streams."""
 
     enter: Floats
     enter_bias: Floats
@@ -75,29 +75,29 @@ class Weights:
 
 
 @dataclass(slots=True)
-class State:
-    """What the network remembers of one stream: (hidden,) float32 each."""
+class GruState:
+    """The recurrent state of one stream: (hidden,) float32 each."""
 
     lower: Floats
     upper: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Articulation:
-    """The network: immutable, one for all streams. Streams bring their own `State`."""
+class ArticulationNetwork:
+    """The network: immutable, one for all streams. Streams bring their own `GruState`."""
 
-    dimensions: Dimensions
-    weights: Weights
+    dimensions: ArticulationDimensions
+    weights: ArticulationWeights
 
-    def begin(self) -> State:
-        """The memory of a stream that has heard nothing."""
+    def initial_state(self) -> GruState:
+        """The state at the beginning of a stream."""
         hidden = self.dimensions.hidden
-        return State(np.zeros(hidden, np.float32), np.zeros(hidden, np.float32))
+        return GruState(np.zeros(hidden, np.float32), np.zeros(hidden, np.float32))
 
-    def step(self, state: State, features: Floats) -> Floats:
-        """Hear one step, (82,); return (8,) in 0..1: the mouth and the presence of speech.
+    def step(self, state: GruState, features: Floats) -> Floats:
+        """Take one step, (82,); return (8,) in 0..1: the mouth and the presence of speech.
 
-        The answer is about the step heard `dimensions.look_ahead` steps before this one.
+        The output is about the step `dimensions.look_ahead` steps before this one.
         """
         w = self.weights
         x = np.maximum(w.enter @ features + w.enter_bias, np.float32(0))
@@ -114,7 +114,7 @@ class Articulation:
         return _sigmoid(w.leave @ state.upper + w.leave_bias)
 
 
-def load(path: Path | None = None) -> Articulation:
+def load(path: Path | None = None) -> ArticulationNetwork:
     """The network in `path`, an npz archive of float16 arrays; without it, the one that ships.
 
     Raises MissingError when the file is absent, damaged or of another shape.
@@ -130,14 +130,14 @@ def load(path: Path | None = None) -> Articulation:
     return assemble(arrays, str(source))
 
 
-def assemble(arrays: dict[str, NDArray[Any]], source: str) -> Articulation:
+def assemble(arrays: dict[str, NDArray[Any]], source: str) -> ArticulationNetwork:
     """A network of named arrays; `source` names them in errors. Raises MissingError."""
-    names = {field.name for field in fields(Weights)} | {"look_ahead"}
+    names = {field.name for field in fields(ArticulationWeights)} | {"look_ahead"}
     if missing := sorted(names - set(arrays)):
         raise MissingError(
             f"{source} lacks {', '.join(missing)}; it is not an articulation network."
         )
-    dimensions = Dimensions(
+    dimensions = ArticulationDimensions(
         features=arrays["enter"].shape[-1],
         inner=arrays["enter"].shape[0],
         hidden=arrays["lower_state"].shape[-1],
@@ -148,9 +148,12 @@ def assemble(arrays: dict[str, NDArray[Any]], source: str) -> Articulation:
         if arrays[name].shape != shape:
             raise MissingError(f"{source}: {name} is {arrays[name].shape}, expected {shape}.")
     if (dimensions.features, dimensions.outputs) != (FEATURES, len(PARAMETERS) + 1):
-        raise MissingError(f"{source} hears or says something else than this version of lipstream.")
-    return Articulation(
-        dimensions, Weights(**{name: _frozen(arrays[name]) for name in dimensions.shapes})
+        raise MissingError(
+            f"{source} was made for another version of lipstream; reinstall lipstream."
+        )
+    return ArticulationNetwork(
+        dimensions,
+        ArticulationWeights(**{name: _frozen(arrays[name]) for name in dimensions.shapes}),
     )
 
 

@@ -1,9 +1,14 @@
-"""Whether anybody speaks: a noise floor that needs no future, and a gate that eases the mouth shut.
+"""A voice activity gate: a causal noise floor, and an opening that eases the mouth shut.
 
-Two witnesses must agree that a pause is a pause: the loudness, which has been near the noise floor
-for 120 ms, and the network, which hears no speech. Either alone suffices when it is very sure: the
-loudness after half a second, the network at once. So quiet speech in noise is not eaten, a noise
-that starts abruptly is not taken for speech until the floor has risen, and hum moves nothing.
+Two measures must agree on a pause: the loudness, near the noise floor for 120 ms, and the network's
+presence of speech. Either alone suffices when it is very sure: the loudness after half a second,
+the network at once. So quiet speech in noise passes, a noise that starts abruptly is not taken for
+speech until the floor has risen, and hum moves nothing.
+
+Example, in steps of 20 ms, with the floor at -60 dB. Speech at -30 dB, presence 0.9: the opening is
+0.5, 1, 1, ... The sentence ends, -60 dB: with presence 0.3 it stays 1 for five steps, then falls
+0.75, 0.5, 0.25, 0 (shut after 180 ms); with presence 0.1 it falls at once; with presence 0.9 it
+stays open for 24 steps and falls then.
 """
 
 from __future__ import annotations
@@ -14,21 +19,21 @@ _MARGIN = 6.0  # dB above the floor that count as sound
 _FALL = 0.3  # share of the way down to a quieter step: the floor of a pause is found in 100 ms
 _RISE = 0.04  # dB per step, 2 dB per second: no sentence lifts the floor by the margin
 _PAUSE = 6  # steps near the floor that make a pause: 120 ms
-_LONG_PAUSE = 25  # steps near the floor, against the network's word, that do as well: 500 ms
+_LONG_PAUSE = 25  # steps near the floor that do as well against the network: 500 ms
 _DOUBT = 0.5  # presence of speech below which the network agrees to a pause
-_CERTAIN = 0.15  # presence of speech below which it needs no second witness
+_CERTAIN = 0.15  # presence of speech below which it needs no agreement
 _SHUT = 0.25  # of the way per step: shut within 80 ms
 _OPEN = 0.5  # of the way per step: open within 40 ms, while the look-ahead still hides it
 
 
 @dataclass(slots=True)
 class NoiseFloor:
-    """The loudness of what is there when nobody speaks, in dB."""
+    """The loudness of the background, in dB."""
 
     level: float | None = None  # None until the first step
 
     def step(self, loudness: float) -> bool:
-        """Hear one step; True when it stands out of the floor."""
+        """Take one step; True when it stands out of the floor."""
         if self.level is None:
             self.level = loudness
         elif loudness < self.level:
@@ -40,17 +45,17 @@ class NoiseFloor:
 
 @dataclass(slots=True)
 class NoiseGate:
-    """How far the mouth of one stream may open, step by step."""
+    """The share of its opening that the mouth of one stream may take, step by step."""
 
     floor: NoiseFloor = field(default_factory=NoiseFloor)
     quiet: int = 0  # steps in a row near the floor
-    disputed: int = 0  # of these, steps in a row of which the network says that somebody speaks
+    disputed: int = 0  # of these, steps in a row with presence of speech
     opening: float = 0.0  # 0 shut .. 1 free; a stream begins shut
 
     def step(self, loudness: float, presence: float) -> float:
-        """Take the loudness just heard (dB) and the network's present answer; return 0..1.
+        """Take the loudness of a step (dB) and the network's output for it; return 0..1.
 
-        The answer is older than the loudness by the network's look-ahead, so the gate knows of a
+        The output is older than the loudness by the network's look-ahead, so the gate knows of a
         pause, and of its end, before the mouth gets there.
         """
         self.quiet = 0 if self.floor.step(loudness) else self.quiet + 1

@@ -1,8 +1,12 @@
-"""The ear of encoders that hear pieces of sound: it keeps the samples a segment needs.
+"""The encoder of networks that read windows of sound; its state is the samples still needed.
 
-Two ways to cut. `WHOLE_PIECES` hears what the published offline code hears: pieces of 30 s from the
-start of the clip, each encoded alone. `recent` hears a few seconds before each segment, for live
+Two ways to cut. `WHOLE_PIECES` encodes what the published offline code encodes: pieces of 30 s from
+the start of the clip, each alone. `recent` encodes a few seconds before each segment, for live
 speech; its frames differ slightly from the other's, but never with the arrival of the sound.
+
+Example: frame 749 at 25 fps begins at 29.96 s, in feature step 1498, and takes steps 1494 to 1503.
+`WHOLE_PIECES` encodes 0 to 30 s for the first six of them and 30 to 60 s for the last four.
+`recent()` encodes once, from 5 s before step 1494 (24.88 s) to the end of step 1503 (30.08 s).
 """
 
 from __future__ import annotations
@@ -15,14 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.speech.base import Plan
-from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.backbone import PIECE, SpeechNetwork
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, needed_steps, windows
 from lipstream.timeline import FEATURE_STEP, FPS, SAMPLE_RATE, frame_start
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
-PIECE = 30 * SAMPLE_RATE  # samples that Whisper hears at once
 PIECE_STEPS = PIECE // FEATURE_STEP
 _WINDOW_END = STEPS_AFTER * FEATURE_STEP  # a frame's window ends so far after the frame begins
 
@@ -37,7 +40,7 @@ def recent(fps: Fraction = FPS, seconds: int = 5, step: int = 2) -> Plan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Excerpt:
+class AudioWindow:
     """A stretch of a stream's sound around some frames."""
 
     samples: Floats  # (n,) 16 kHz
@@ -47,8 +50,8 @@ class Excerpt:
     fps: Fraction
 
 
-class ExcerptState:
-    """Keeps the samples that coming segments will want to hear again."""
+class AudioWindowState:
+    """An `EncoderState`: the samples that coming segments need again, `Plan.past` at most."""
 
     def __init__(self, plan: Plan, fps: Fraction) -> None:
         self._plan = plan
@@ -56,63 +59,55 @@ class ExcerptState:
         self._samples = np.zeros(0, np.float32)
         self._start = 0  # position of the first sample kept
 
-    def hear(self, samples: Floats, frames: range, end: int | None = None) -> Excerpt:
+    def advance(self, samples: Floats, frames: range, end: int | None = None) -> AudioWindow:
         """Take the next samples; return all that matters for `frames`."""
-        self._samples = np.concatenate([self._samples, samples])
-        wanted = needed_steps(frames, self._fps).start * FEATURE_STEP
-        self._forget(max(wanted - self._plan.past, 0) // FEATURE_STEP * FEATURE_STEP)
-        return Excerpt(self._samples.copy(), self._start, end, frames, self._fps)
+        first = needed_steps(frames, self._fps).start * FEATURE_STEP - self._plan.past
+        start = max(first // FEATURE_STEP * FEATURE_STEP, self._start)
+        self._samples = np.concatenate([self._samples, samples])[start - self._start :]
+        self._start = start
+        return AudioWindow(self._samples.copy(), start, end, frames, self._fps)
 
-    def fork(self) -> ExcerptState:
-        """An ear that has heard the same and goes its own way."""
-        other = ExcerptState(self._plan, self._fps)
+    def fork(self) -> AudioWindowState:
+        """A copy that advances on its own from here."""
+        other = AudioWindowState(self._plan, self._fps)
         other._samples, other._start = self._samples, self._start
         return other
 
-    def _forget(self, before: int) -> None:
-        if before > self._start:
-            self._samples = self._samples[before - self._start :]
-            self._start = before
 
-
-class ExcerptEncoder:
-    """Speech through a feature network: excerpts in, (frames, tokens, width) out."""
+class AudioWindowEncoder:
+    """Speech through a feature network: audio windows in, (frames, tokens, width) out."""
 
     def __init__(self, network: SpeechNetwork, plan: Plan = WHOLE_PIECES) -> None:
         self.network = network
         self.plan = plan
 
-    def open(self, fps: Fraction) -> ExcerptState:
-        """A fresh ear for one stream."""
-        return ExcerptState(self.plan, fps)
+    def open(self, fps: Fraction) -> AudioWindowState:
+        """The state of a new stream."""
+        return AudioWindowState(self.plan, fps)
 
-    def encode(self, contexts: Sequence[Excerpt]) -> list[Floats]:
-        """One (frames, 10 * layers, width) float32 per excerpt; all pieces in one batch."""
-        pieces = [list(self._pieces(excerpt)) for excerpt in contexts]
-        heard = iter(self.network.features([sound for some in pieces for _, sound in some]))
+    def encode(self, contexts: Sequence[AudioWindow]) -> list[Floats]:
+        """One (frames, 10 * layers, width) float32 per window; all pieces in one batch."""
+        pieces = [list(self._pieces(window)) for window in contexts]
+        features = iter(self.network.features([sound for some in pieces for _, sound in some]))
         result = []
-        for excerpt, some in zip(contexts, pieces, strict=True):
-            features = [next(heard) for _ in some]
-            if not features:
-                features = [np.zeros((0, self.network.layers, self.network.width), np.float32)]
+        for window, some in zip(contexts, pieces, strict=True):
+            parts = [np.zeros((0, self.network.layers, self.network.width), np.float32)]
+            parts += [next(features) for _ in some]
             first = some[0][0] if some else 0
-            joined = np.concatenate(features)
-            result.append(windows(joined, first, excerpt.frames, excerpt.fps))
+            result.append(windows(np.concatenate(parts), first, window.frames, window.fps))
         return result
 
-    def _pieces(self, excerpt: Excerpt) -> Iterator[tuple[int, Floats]]:
-        """(first step, samples) of what the network shall hear for one excerpt."""
-        stop = excerpt.start + len(excerpt.samples)
-        if excerpt.end is not None:
-            stop = min(stop, excerpt.end)
-        wanted = needed_steps(excerpt.frames, excerpt.fps)
-        if self.plan != WHOLE_PIECES:
-            first, last = excerpt.start, min(stop, wanted.stop * FEATURE_STEP)
+    def _pieces(self, window: AudioWindow) -> Iterator[tuple[int, Floats]]:
+        """(first step, samples) of each piece that the network encodes for one window."""
+        stop = window.start + len(window.samples)
+        if window.end is not None:
+            stop = min(stop, window.end)
+        needed = needed_steps(window.frames, window.fps)
+        bounds = [(window.start, min(stop, needed.stop * FEATURE_STEP))]
+        if self.plan == WHOLE_PIECES:
+            numbers = range(max(needed.start, 0) // PIECE_STEPS, -(-needed.stop // PIECE_STEPS))
+            bounds = [(number * PIECE, min((number + 1) * PIECE, stop)) for number in numbers]
+        for first, last in bounds:
             if last - first >= FEATURE_STEP:
-                yield first // FEATURE_STEP, excerpt.samples[: last - first]
-            return
-        for index in range(max(wanted.start, 0) // PIECE_STEPS, -(-wanted.stop // PIECE_STEPS)):
-            begin, finish = index * PIECE, min((index + 1) * PIECE, stop)
-            if finish - begin >= FEATURE_STEP:
-                sound = excerpt.samples[begin - excerpt.start : finish - excerpt.start]
-                yield index * PIECE_STEPS, sound
+                sound = window.samples[first - window.start : last - window.start]
+                yield first // FEATURE_STEP, sound

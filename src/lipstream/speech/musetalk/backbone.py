@@ -1,12 +1,16 @@
-"""What every network that hears speech for MuseTalk offers."""
+"""The protocol of the networks that MuseTalk's speech features come from."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from lipstream.timeline import SAMPLE_RATE
+
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
+
+PIECE = 30 * SAMPLE_RATE  # samples that a network encodes at once, at most
 
 
 class SpeechNetwork(Protocol):
@@ -23,9 +27,9 @@ class SpeechNetwork(Protocol):
         ...
 
     def features(self, samples: Sequence[Floats]) -> list[Floats]:
-        """Pieces of at most 30 s, 16 kHz float32 in -1..1 -> one (steps, layers, width) each.
+        """Pieces of at most `PIECE`, 16 kHz float32 in -1..1 -> one (steps, layers, width) each.
 
-        A piece of n samples gives floor(n / 320) steps. Each piece is heard alone; they are only
+        A piece of n samples gives floor(n / 320) steps. Each piece is encoded alone; they are only
         computed together.
         """
         ...

@@ -1,4 +1,4 @@
-"""HuBERT, for checkpoints of MuseTalk that listen to its 768 numbers every 20 ms.
+"""HuBERT, for checkpoints of MuseTalk whose cross attention takes 768 numbers every 20 ms.
 
 The network itself is that of the package transformers, read from a local folder.
 """
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
 _QUIET = 1e-7  # added to the variance of a piece, as the network was trained
-_UNUSED = {"masked_spec_embed"}  # only learning needs it
+_UNUSED = {"masked_spec_embed"}  # only training needs it
 
 
 class HubertSpeech(nn.Module):
@@ -33,7 +33,7 @@ class HubertSpeech(nn.Module):
     layers = 1
 
     def __init__(self, model: HubertModel, normalise: bool = True) -> None:
-        """`normalise`: does the network expect sound of zero mean and unit variance?"""
+        """`normalise`: the network expects sound of zero mean and unit variance."""
         super().__init__()
         self.model = model.train(False)
         self.normalise = normalise
@@ -80,27 +80,27 @@ class HubertSpeech(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """(b, n) at 16 kHz -> (b, floor(n / 320), 1, width).
 
-        Zeros around the sound put each step in the middle of what it hears.
+        Zeros around the sound put each step in the middle of its receptive field.
         """
         if self.normalise:
             centred = samples - samples.mean(dim=1, keepdim=True)
             spread = samples.var(dim=1, keepdim=True, correction=0) + _QUIET
             samples = centred / spread.sqrt()
         samples = F.pad(samples, self._margin).to(next(self.model.parameters()).dtype)
-        heard: Tensor = self.model(samples).last_hidden_state[:, :, None]
-        return heard
+        states: Tensor = self.model(samples).last_hidden_state[:, :, None]
+        return states
 
     def features(self, samples: Sequence[Floats]) -> list[Floats]:
         """See `SpeechNetwork`. Pieces of equal length are computed together.
 
-        Others are not: the network's first norm runs over time, so padding would be heard.
+        Others are not: the network's first norm runs over time, so padding would change the result.
         """
-        heard: dict[int, Floats] = {}
+        found: dict[int, Floats] = {}
         for length in {len(piece) for piece in samples}:
             places = [place for place, piece in enumerate(samples) if len(piece) == length]
             together = self._batch(np.stack([samples[place] for place in places]))
-            heard.update(zip(places, together, strict=True))
-        return [heard[place] for place in range(len(samples))]
+            found.update(zip(places, together, strict=True))
+        return [found[place] for place in range(len(samples))]
 
     @torch.inference_mode()
     def _batch(self, samples: Floats) -> Floats:
@@ -108,12 +108,12 @@ class HubertSpeech(nn.Module):
         if samples.shape[1] < FEATURE_STEP:
             return np.zeros((len(samples), 0, self.layers, self.width), np.float32)
         device = next(self.model.parameters()).device
-        heard: Floats = self(torch.from_numpy(samples).to(device)).float().cpu().numpy()
-        return heard
+        states: Floats = self(torch.from_numpy(samples).to(device)).float().cpu().numpy()
+        return states
 
 
 def _reach(config: HubertConfig) -> tuple[int, int]:
-    """Samples that one step hears, and from one step to the next."""
+    """Samples in the receptive field of one step, and from one step to the next."""
     reach = step = 1
     for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
         reach += (kernel - 1) * step
@@ -122,13 +122,13 @@ def _reach(config: HubertConfig) -> tuple[int, int]:
 
 
 def _normalises(folder: Path) -> bool:
-    """What the checkpoint says of its input; most were trained on normalised sound."""
+    """The `do_normalize` of the checkpoint; most were trained on normalised sound."""
     path = folder / "preprocessor_config.json"
     try:
-        said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        config = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except ValueError as error:
         raise CheckpointError(f"{path} is no valid JSON; fetch it again.") from error
-    return bool(said.get("do_normalize", True))
+    return bool(config.get("do_normalize", True))
 
 
 def _first_line(error: Exception) -> str:

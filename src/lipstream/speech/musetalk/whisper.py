@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipstream.errors import CheckpointError
+from lipstream.speech.musetalk.backbone import PIECE
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 HOP = FEATURE_STEP // 2  # 160 samples from one mel column to the next; two columns make a step
 FFT = 400  # samples in a window, 25 ms
-PIECE = 30 * SAMPLE_RATE  # samples that the published encoder hears, padded with zeros
 _BATCH = 16  # pieces computed at once; more gain nothing and cost memory
 
 
@@ -45,7 +45,7 @@ class WhisperDimensions:
     def from_config(
         cls, config: Mapping[str, object], source: str = "The config of Whisper"
     ) -> WhisperDimensions:
-        """Read a `config.json`. What it says of decoding and training does not matter here."""
+        """Read a `config.json`; its keys about decoding and training are ignored."""
         for key, supported in (("model_type", "whisper"), ("activation_function", "gelu")):
             if config.get(key, supported) != supported:
                 raise CheckpointError(
@@ -78,7 +78,7 @@ class WhisperDimensions:
         return dimensions
 
 
-class _Attention(nn.Module):
+class _SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
@@ -90,20 +90,20 @@ class _Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, steps, width) -> the same"""
         query, key, value = (
-            made.reshape(*made.shape[:2], self.heads, -1).transpose(1, 2)
-            for made in (self.q_proj(x), self.k_proj(x), self.v_proj(x))
+            projected.reshape(*projected.shape[:2], self.heads, -1).transpose(1, 2)
+            for projected in (self.q_proj(x), self.k_proj(x), self.v_proj(x))
         )  # (b, heads, steps, width / heads)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
         attended: Tensor = self.out_proj(mixed)
         return attended
 
 
-class _Layer(nn.Module):
+class _EncoderLayer(nn.Module):
     def __init__(self, dimensions: WhisperDimensions) -> None:
         super().__init__()
         width = dimensions.width
         self.self_attn_layer_norm = nn.LayerNorm(width)
-        self.self_attn = _Attention(width, dimensions.heads)
+        self.self_attn = _SelfAttention(width, dimensions.heads)
         self.final_layer_norm = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, dimensions.inner)
         self.fc2 = nn.Linear(dimensions.inner, width)
@@ -115,7 +115,7 @@ class _Layer(nn.Module):
         return x
 
 
-class _Stack(nn.Module):
+class _EncoderStack(nn.Module):
     """All layers, and what lies before and after them."""
 
     def __init__(self, dimensions: WhisperDimensions) -> None:
@@ -124,7 +124,7 @@ class _Stack(nn.Module):
         self.conv1 = nn.Conv1d(dimensions.mel_bins, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
         self.embed_positions = nn.Embedding(dimensions.steps, width)
-        self.layers = nn.ModuleList([_Layer(dimensions) for _ in range(dimensions.layers)])
+        self.layers = nn.ModuleList([_EncoderLayer(dimensions) for _ in range(dimensions.layers)])
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, mel: Tensor) -> list[Tensor]:
@@ -144,7 +144,7 @@ class WhisperEncoder(nn.Module):
     def __init__(self, dimensions: WhisperDimensions) -> None:
         super().__init__()
         self.dimensions = dimensions
-        self.encoder = _Stack(dimensions)
+        self.encoder = _EncoderStack(dimensions)
 
     def forward(self, mel: Tensor) -> Tensor:
         """(b, mel_bins, 2 * steps) -> (b, steps, layers + 1, width).
@@ -179,16 +179,13 @@ class WhisperSpeech:
         dimensions, weight = self.encoder.dimensions, self.encoder.encoder.conv1.weight
         length = dimensions.steps * FEATURE_STEP
         longest = max(len(piece) for piece in samples)
-        padded = np.zeros((len(samples), longest), np.float32)  # the rest there, not on its way
+        padded = np.zeros((len(samples), longest), np.float32)  # `log_mel` adds the rest
         for row, piece in zip(padded, samples, strict=True):
             row[: len(piece)] = piece
         mel = log_mel(torch.from_numpy(padded).to(weight.device), dimensions.mel_bins, length)
         states = self.encoder(mel.to(weight.dtype))[:, : longest // FEATURE_STEP]
-        heard: Floats = states.cpu().float().numpy()
-        return [
-            features[: len(piece) // FEATURE_STEP]
-            for features, piece in zip(heard, samples, strict=True)
-        ]
+        rows: Floats = states.cpu().float().numpy()
+        return [row[: len(piece) // FEATURE_STEP] for row, piece in zip(rows, samples, strict=True)]
 
 
 def log_mel(samples: Tensor, bins: int = 80, length: int = PIECE) -> Tensor:
@@ -214,8 +211,8 @@ def _filterbank(bins: int) -> Floats:
     """Triangles on Slaney's mel scale, of equal area: (bins, FFT / 2 + 1)."""
     edges = _hertz(np.linspace(0.0, _mel(SAMPLE_RATE / 2), bins + 2))
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    heard = np.linspace(0.0, SAMPLE_RATE / 2, FFT // 2 + 1)
-    triangles = np.minimum((heard - low) / (centre - low), (high - heard) / (high - centre))
+    bins_hz = np.linspace(0.0, SAMPLE_RATE / 2, FFT // 2 + 1)
+    triangles = np.minimum((bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre))
     return np.asarray(np.maximum(triangles, 0.0) * 2.0 / (high - low), np.float32)
 
 
@@ -224,7 +221,7 @@ _BEND, _BEND_MEL, _PER_MEL = 1000.0, 15.0, log(6.4) / 27.0
 
 
 def _mel(hertz: float) -> float:
-    """Of a frequency above the bend."""
+    """The mel of a frequency above the bend."""
     return _BEND_MEL + log(hertz / _BEND) / _PER_MEL
 
 

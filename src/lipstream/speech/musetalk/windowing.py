@@ -1,8 +1,10 @@
-"""Which speech features a frame of MuseTalk sees: ten steps of 20 ms around it.
+"""The speech features that a frame of MuseTalk takes: ten steps of 20 ms around it.
 
-The network was trained on windows of five frames' steps, two frames before and two after. At 25
-frames per second frame i begins with step 2i and sees steps 2i-4 to 2i+5. Here the same window lies
-around the frame at any rate; positions are exact integers.
+The network was trained on windows of five frames' steps, two frames before and two after. Here the
+same window lies around the frame at any rate; positions are exact integers.
+
+    25 fps, frame i: begins with step 2i          -> steps 2i - 4 to 2i + 5
+    30 fps, frame 7: begins in step 7 * 50 // 30 = 11 -> steps 7 to 16
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ def first_step(frame: int, fps: Fraction) -> int:
 
 
 def needed_steps(frames: range, fps: Fraction) -> range:
-    """All steps that `frames` see, some perhaps before the stream or after it."""
+    """All steps that `frames` take, some perhaps before the stream or after it."""
     return range(
         first_step(frames.start, fps) - STEPS_BEFORE,
         first_step(frames.stop - 1, fps) + STEPS_AFTER,
@@ -38,7 +40,7 @@ def needed_steps(frames: range, fps: Fraction) -> range:
 def window_steps(
     frames: range, fps: Fraction, before: int = STEPS_BEFORE, after: int = STEPS_AFTER
 ) -> NDArray[np.int64]:
-    """The steps that each of `frames` sees: (len(frames), before + after)."""
+    """The steps that each of `frames` takes: (len(frames), before + after)."""
     firsts = np.array([first_step(frame, fps) for frame in frames], np.int64)
     return firsts[:, None] + np.arange(-before, after)
 
@@ -52,11 +54,11 @@ def windows(features: Floats, start: int, frames: range, fps: Fraction) -> Float
     return tokens(features, window_steps(frames, fps) - start)
 
 
-def tokens(features: Floats, wanted: NDArray[np.int64]) -> Floats:
+def tokens(features: Floats, chosen: NDArray[np.int64]) -> Floats:
     """(steps, layers, width) read at (frames, window) steps, zero vectors where there are none."""
     steps, layers, width = features.shape
-    frames, window = wanted.shape
+    frames, window = chosen.shape
     result = np.zeros((frames, window, layers, width), np.float32)
-    there = (wanted >= 0) & (wanted < steps)
-    result[there] = features[wanted[there]]
+    valid = (chosen >= 0) & (chosen < steps)
+    result[valid] = features[chosen[valid]]
     return result.reshape(frames, window * layers, width)

@@ -67,7 +67,7 @@ def test_only_the_lower_half_of_the_face_changes(picture: np.ndarray, box: Box) 
         assert box.left <= region.left and region.right <= box.right
         assert region.bottom <= box.bottom
         # The blur may reach half its kernel above the middle of the square.
-        reach = blending.blur_size(square.width, blending.FEATHER_REALTIME) // 2
+        reach = blending.blur_size(square.width, blending.FEATHER) // 2
         assert region.top >= square.top + square.height // 2 - reach
     if region.width > 4:
         assert plan.mask.max() > 0 and (patch != picture[region.slices]).any()

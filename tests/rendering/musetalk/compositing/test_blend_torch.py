@@ -1,4 +1,4 @@
-"""The composite on the device, RGB and planes: against OpenCV's, and the kernel against torch."""
+"""The composite on the device, RGB and I420: against OpenCV's, and the kernel against torch."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from lipstream.rendering.musetalk.compositing.background import even_plan
 from lipstream.rendering.musetalk.compositing.blend_torch import (
     Patch,
     blended,
-    keep_faces,
-    to_planes,
+    rgb_to_i420,
+    upload_faces,
 )
 
 if TYPE_CHECKING:
@@ -64,29 +64,29 @@ def smooth(seed: int, height: int, width: int) -> Image:
 
 
 def both(
-    picture: Image, face: Image, plan: BlendPlan, strength: float
+    picture: Image, face: Image, plan: BlendPlan, weight: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The region as the device has it and as OpenCV does."""
     from lipstream.rendering.musetalk.compositing.blend import blend
-    from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings, MuseFaces
+    from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings, PreparedFaces
 
     latents = np.zeros((1, 8, 4, 4), np.float32)
-    faces = MuseFaces(FaceSettings(), latents, (None,), (plan,))
+    faces = PreparedFaces(FaceSettings(), latents, (None,), (plan,))
     frames = [AvatarFrame(picture, None)]
-    kept = keep_faces(frames, faces, torch.device("cpu"), torch.float32)
-    found = blended(torch.from_numpy(face), Patch(kept, 0, strength, 0)).numpy()
-    expected, _ = blend(picture, face, plan, strength)
+    loaded = upload_faces(frames, faces, torch.device("cpu"), torch.float32)
+    found = blended(torch.from_numpy(face), Patch(loaded, 0, weight, 0)).numpy()
+    expected, _ = blend(picture, face, plan, weight)
     return found.astype(int), expected.astype(int)
 
 
 @pytest.mark.parametrize("paint", [noise, smooth])
-@pytest.mark.parametrize("strength", [1.0, 0.35])
+@pytest.mark.parametrize("weight", [1.0, 0.35])
 @pytest.mark.parametrize("box", BOXES, ids=str)
-def test_bytes_are_those_of_opencv(box: Box, strength: float, paint: type) -> None:
+def test_bytes_are_those_of_opencv(box: Box, weight: float, paint: type) -> None:
     plan = planned(box)
     for side in (256, 512):
         picture, face = paint(1, SIZE[1], SIZE[0]), paint(2, side, side)
-        found, expected = both(picture, face, plan, strength)
+        found, expected = both(picture, face, plan, weight)
         assert found.shape == expected.shape
         if not found.size:
             continue
@@ -97,18 +97,18 @@ def test_bytes_are_those_of_opencv(box: Box, strength: float, paint: type) -> No
         assert (found[plan.mask == 0] == below[plan.mask == 0]).all()
 
 
-def test_without_strength_the_picture_stays() -> None:
+def test_with_weight_zero_the_picture_stays() -> None:
     plan, picture = planned(BOXES[0]), noise(1, SIZE[1], SIZE[0])
     found, _ = both(picture, noise(2, 256, 256), plan, 0.0)
     assert (found == picture[plan.region.slices]).all()
 
 
 @pytest.mark.parametrize("paint", [noise, smooth])
-def test_planes_are_those_of_opencv(paint: Callable[[int, int, int], Image]) -> None:
+def test_i420_is_that_of_opencv(paint: Callable[[int, int, int], Image]) -> None:
     from lipstream.media.i420 import BT601, to_i420
 
     picture = paint(3, 120, 90)
-    found = to_planes(torch.from_numpy(picture)).numpy().astype(int)
+    found = rgb_to_i420(torch.from_numpy(picture)).numpy().astype(int)
     expected = to_i420(picture, BT601)
     assert found.shape == expected.shape
     away = np.abs(found - expected)

@@ -14,11 +14,12 @@ pytest.importorskip("torch", reason="the device path needs torch")
 import torch
 
 from lipstream.media.i420 import BT601, pad_to_even
+from lipstream.rendering.musetalk.compositing.background import PixelFormat
 from lipstream.rendering.musetalk.compositing.base import Compositor, FaceRequest
-from lipstream.rendering.musetalk.compositing.blend_torch import to_planes
+from lipstream.rendering.musetalk.compositing.blend_torch import rgb_to_i420
 from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
-from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from tests.rendering.musetalk.faces import (
     ODD,
@@ -45,20 +46,20 @@ on_a_gpu = [
 ]
 
 
-def host(tiny: MuseTalkNetworks, *, planes: bool = False) -> Compositor:
+def host(tiny: MuseTalkNetworks, *, pixel_format: PixelFormat = "rgb24") -> Compositor:
     pytest.importorskip("cv2")
     from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 
-    return CpuCompositor(tiny, planes=planes)
+    return CpuCompositor(tiny, pixel_format=pixel_format)
 
 
-def device(tiny: MuseTalkNetworks, *, planes: bool = False) -> Compositor:
+def device(tiny: MuseTalkNetworks, *, pixel_format: PixelFormat = "rgb24") -> Compositor:
     """Three or four faces at a time: batches of the tests are larger."""
-    return GpuCompositor(tiny, SIDE, TOKENS, batch=3, planes=planes)
+    return GpuCompositor(tiny, SIDE, TOKENS, batch=3, pixel_format=pixel_format)
 
 
-def recorded(tiny: MuseTalkNetworks, *, planes: bool = False) -> Compositor:
-    return GpuCompositor(tiny, SIDE, TOKENS, batch=3, record=True, planes=planes)
+def recorded(tiny: MuseTalkNetworks, *, pixel_format: PixelFormat = "rgb24") -> Compositor:
+    return GpuCompositor(tiny, SIDE, TOKENS, batch=3, record=True, pixel_format=pixel_format)
 
 
 CPU = [pytest.param((host, "cpu"), id="host"), pytest.param((device, "cpu"), id="device")]
@@ -79,10 +80,10 @@ def compositor(request: pytest.FixtureRequest) -> Compositor:
 
 @pytest.fixture(params=[*CPU, *GPU])
 def both(request: pytest.FixtureRequest) -> Both:
-    """A compositor of RGB, one of planes, and how the second converts whole pictures."""
+    """A compositor of RGB, one of I420, and how the second converts whole pictures."""
     make, place = request.param
     tiny = networks(device=place, dtype=torch.float64 if place == "cuda" else torch.float32)
-    return make(tiny), make(tiny, planes=True), by_opencv if make is host else by_torch
+    return make(tiny), make(tiny, pixel_format="i420"), by_opencv if make is host else by_torch
 
 
 def by_opencv(picture: Image) -> I420:
@@ -92,7 +93,7 @@ def by_opencv(picture: Image) -> I420:
 
 
 def by_torch(picture: Image) -> I420:
-    planes: I420 = to_planes(torch.from_numpy(pad_to_even(picture))).numpy()
+    planes: I420 = rgb_to_i420(torch.from_numpy(pad_to_even(picture))).numpy()
     return planes
 
 
@@ -156,8 +157,8 @@ def test_a_batch_that_is_forgotten_disturbs_no_other(compositor: Compositor) -> 
 
 def test_what_is_kept_of_an_avatar_goes_with_it(compositor: Compositor) -> None:
     avatar, faces = avatar_with_faces(3)
-    compositor.keep(avatar, faces)
-    pending = compositor.begin([FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
+    compositor.load(avatar, faces)
+    pending = compositor.begin([FaceRequest(avatar, faces, 0, spoken(1)[0].conditioning)])
     gone = weakref.ref(avatar)
     del avatar
     pending.finish()
@@ -176,10 +177,10 @@ def test_a_picture_is_the_callers_own(compositor: Compositor) -> None:
 
 
 @pytest.mark.parametrize("size", [PICTURE, ODD], ids=["even", "odd"])
-def test_planes_are_those_of_the_same_pictures(both: Both, size: tuple[int, int]) -> None:
-    rgb, planes, convert = both
+def test_i420_is_that_of_the_same_pictures(both: Both, size: tuple[int, int]) -> None:
+    rgb, i420, convert = both
     requests = spoken(12, picture=size)
-    for found, picture in zip(finished(planes, requests), finished(rgb, requests), strict=True):
+    for found, picture in zip(finished(i420, requests), finished(rgb, requests), strict=True):
         expected = convert(picture)
         assert found.shape == expected.shape and found.dtype == np.uint8
         away = np.abs(found.astype(int) - expected)
@@ -191,13 +192,13 @@ def test_planes_are_those_of_the_same_pictures(both: Both, size: tuple[int, int]
             assert (part > 0).mean() < 0.02
 
 
-def test_planes_without_a_face_are_made_once(both: Both) -> None:
+def test_i420_without_a_face_is_converted_once(both: Both) -> None:
     _, compositor, _ = both
     avatar, faces = avatar_with_faces(3)
-    bare = compositor.keep(avatar, faces).bare(0)
+    bare = compositor.load(avatar, faces).picture(0)
     before = bare.copy()
-    finished(compositor, [FaceRequest(avatar, faces, 0, spoken(1)[0].audio)])
-    assert compositor.keep(avatar, faces).bare(0) is bare
+    finished(compositor, [FaceRequest(avatar, faces, 0, spoken(1)[0].conditioning)])
+    assert compositor.load(avatar, faces).picture(0) is bare
     assert (bare == before).all() and not bare.flags.writeable
 
 
@@ -226,9 +227,9 @@ def canvas(tiny: MuseTalkNetworks, stream: torch.cuda.Stream | None = None) -> G
 
 def test_a_canvas_paints_as_many_as_it_is_asked_for() -> None:
     one = canvas(networks())
-    three = one.paint(3).clone()
+    three = one.run(3).clone()
     assert three.shape == (3, SIDE, SIDE, 3) and three.dtype == torch.uint8
-    alone = one.paint(1)
+    alone = one.run(1)
     assert alone.shape == (1, SIDE, SIDE, 3)
     assert (alone.int() - three[:1].int()).abs().max() <= 1
 
@@ -240,7 +241,7 @@ def test_a_canvas_paints_as_many_as_it_is_asked_for() -> None:
 def test_a_recording_paints_what_is_painted_without(dtype: torch.dtype, exact: bool) -> None:
     tiny = networks(device="cuda", dtype=dtype)
     if exact:
-        tiny = switched(tiny, OptimizationOptions.exact(tiny.device, dtype))
+        tiny = optimized(tiny, OptimizationOptions.exact(tiny.device, dtype))
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     live, replayed = canvas(tiny, stream), canvas(tiny, stream)
     replayed.record()
@@ -249,7 +250,7 @@ def test_a_recording_paints_what_is_painted_without(dtype: torch.dtype, exact: b
         for count in (4, 1, 2, 3, 1, 4):
             for one in (live, replayed):
                 one.latents.mul_(0.9)  # the recording reads what stands there now
-            found, expected = replayed.paint(count).clone(), live.paint(count).clone()
+            found, expected = replayed.run(count).clone(), live.run(count).clone()
             stream.synchronize()
             away = (found.int() - expected.int()).abs().float()
             # In halves cuDNN's other algorithms round differently.

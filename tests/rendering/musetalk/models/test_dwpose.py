@@ -12,7 +12,7 @@ from lipstream.errors import CheckpointError, MissingError
 from lipstream.rendering.musetalk.models.dwpose import (
     MIRRORED,
     DwPose,
-    Window,
+    InputWindow,
     decode,
     network_input,
 )
@@ -54,13 +54,13 @@ def test_a_point_is_found_where_it_is(size: tuple[int, int]) -> None:
     points = DwPose(network)(picture)
     assert points.shape == (68, 2) and points.dtype == np.float32
     assert network.shapes == [(1, 3, 384, 288)] * 2
-    pixel = Window.around(width, height).width / 288
+    pixel = InputWindow.around(width, height).width / 288
     assert np.abs(points - (x, y)).max() <= 2 * pixel
 
 
 @pytest.mark.parametrize("size", [(640, 480), (480, 640), (301, 77)])
 def test_the_window_holds_the_picture_and_leads_back(size: tuple[int, int]) -> None:
-    window = Window.around(*size)
+    window = InputWindow.around(*size)
     assert window.width / window.height == pytest.approx(288 / 384)
     corners = window.points(np.array([[0, 0], [288, 384]], np.float32))
     assert np.allclose(corners.mean(0), np.array(size) / 2, atol=1e-3)
@@ -69,7 +69,7 @@ def test_the_window_holds_the_picture_and_leads_back(size: tuple[int, int]) -> N
 
 
 def test_what_lies_outside_the_picture_is_black() -> None:
-    seen = Window.around(100, 100).sample(np.full((100, 100, 3), 255, np.uint8))
+    seen = InputWindow.around(100, 100).sample(np.full((100, 100, 3), 255, np.uint8))
     assert seen.shape == (384, 288, 3)
     assert not seen[:40].any() and (seen[150:230, 80:200] == 255).all()
 
@@ -130,7 +130,7 @@ def test_a_missing_or_damaged_file_is_told_in_one_sentence(
     fake = SimpleNamespace(InferenceSession=refuse, get_available_providers=list)
     monkeypatch.setitem(sys.modules, "onnxruntime", fake)
     path = tmp_path / "dw.onnx"
-    with pytest.raises(MissingError, match="is not there: run 'lipstream models pull"):
+    with pytest.raises(MissingError, match="is missing: run 'lipstream models pull"):
         DwPose.from_file(path)
     path.write_bytes(b"no network")
     with pytest.raises(CheckpointError, match="is no ONNX network") as caught:

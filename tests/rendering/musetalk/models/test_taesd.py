@@ -11,7 +11,7 @@ import torch
 
 from lipstream.errors import CheckpointError, MissingError
 from lipstream.rendering.musetalk.models.taesd import TaesdDimensions, decoder_state
-from lipstream.rendering.musetalk.weights.loader import load_tiny
+from lipstream.rendering.musetalk.weights.loader import load_taesd
 from tests.rendering.musetalk.networks import (
     TINY_DECODER,
     drawn,
@@ -50,7 +50,7 @@ def test_every_value_of_the_config_is_honoured(variant: dict[str, Any], tmp_path
     expected = theirs.decode(LATENTS / theirs.config.scaling_factor).sample
     torch.testing.assert_close(ours(LATENTS), expected, rtol=0, atol=1e-5)
     theirs.save_pretrained(tmp_path / "taesd")
-    loaded = load_tiny(tmp_path, "cpu", torch.float32)
+    loaded = load_taesd(tmp_path, "cpu", torch.float32)
     torch.testing.assert_close(loaded(LATENTS), expected, rtol=0, atol=1e-5)
 
 
@@ -77,7 +77,7 @@ def test_folding_changes_nothing() -> None:
 
 def test_only_the_decoder_is_loaded(tmp_path: Path) -> None:
     written = write_tiny_decoder(tmp_path)
-    loaded = load_tiny(tmp_path, "cpu", torch.bfloat16)
+    loaded = load_taesd(tmp_path, "cpu", torch.bfloat16)
     assert set(loaded.state_dict()) == set(written.state_dict())
     assert all(tensor.dtype == torch.bfloat16 for tensor in loaded.parameters())
     assert not any(tensor.requires_grad for tensor in loaded.parameters())
@@ -86,11 +86,11 @@ def test_only_the_decoder_is_loaded(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"taesd.* is missing: run .* --with taesd' or use"):
-        load_tiny(tmp_path, "cpu", torch.float32)
+        load_taesd(tmp_path, "cpu", torch.float32)
     write_tiny_decoder(tmp_path)
     (tmp_path / "taesd" / "config.json").unlink()
     with pytest.raises(MissingError, match=r"config\.json is missing"):
-        load_tiny(tmp_path, "cpu", torch.float32)
+        load_taesd(tmp_path, "cpu", torch.float32)
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path) -> None:
 def test_a_decoder_of_other_latents_is_refused(variant: dict[str, Any], tmp_path: Path) -> None:
     write_tiny_decoder(tmp_path, TINY_DECODER | variant)
     with pytest.raises(CheckpointError, match=next(iter(variant))):
-        load_tiny(tmp_path, "cpu", torch.float32)
+        load_taesd(tmp_path, "cpu", torch.float32)

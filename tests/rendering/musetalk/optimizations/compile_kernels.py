@@ -24,7 +24,7 @@ def kernel_signatures(x: str) -> list[tuple[Any, dict[str, str], dict[str, Any]]
     return [
         (triton_kernels._sum, {"x": x, "sums": f, "rows": i, "channels": i, "span": i}, PIECE),
         (
-            triton_kernels._settle,
+            triton_kernels._affine,
             {"x": x, "sums": f, "shift": x, "weight": x, "bias": x, "lines": f}
             | {"rows": i, "channels": i, "per_group": i, "splits": i, "eps": "fp32"},
             {"SHIFTED": True, "WIDTH": 16, "SPLITS": 64},
@@ -57,7 +57,7 @@ def kernel_signatures(x: str) -> list[tuple[Any, dict[str, str], dict[str, Any]]
             },
         ),
         (
-            blend_triton._composite_planes,
+            blend_triton._composite_i420,
             {"pictures": "*u8", "table": "*i64", "out": "*u8", "height": i, "width": i},
             {
                 "columns": fixed_point.COLUMNS,

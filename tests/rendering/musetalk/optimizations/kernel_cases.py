@@ -17,8 +17,8 @@ if __name__ == "__main__":
 import torch
 from torch.nn import functional as F
 
-from lipstream.rendering.musetalk.optimizations import ops, triton_kernels
-from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, switched
+from lipstream.rendering.musetalk.optimizations import fused_ops, triton_kernels
+from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from tests.rendering.musetalk.networks import drawn, networks
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ LIMITS = {torch.float32: 2e-6, torch.float16: 8e-4, torch.bfloat16: 6e-3}
 
 
 def check(device: str) -> list[str]:
-    """What does not agree, a line each."""
+    """A line for each disagreement."""
     wrong = []
     for dtype, limit in LIMITS.items():
         for name, found, expected in cases(device, dtype):
@@ -50,7 +50,7 @@ def check(device: str) -> list[str]:
 
 
 def cases(device: str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """Name, what the kernel made and what is right."""
+    """Name, the result of the kernel and the right one."""
 
     def made(*shape: int, seed: int, offset: float = 0.0) -> Tensor:
         values = (drawn(*shape, seed=seed) + offset).to(device, dtype)
@@ -74,7 +74,7 @@ def cases(device: str, dtype: torch.dtype) -> Iterator[tuple[str, Tensor, Tensor
         yield f"gate {shape}", triton_kernels.gate(tokens), value * F.gelu(weight)
         parts = made(batch, channels, height + 1, width + 1, seed=6)
         few = bias[: channels // 4]
-        right = ops.interleave(parts.double().contiguous(), few.double())
+        right = fused_ops.interleave(parts.double().contiguous(), few.double())
         yield f"interleaving {shape}", triton_kernels.interleave(parts, few), right
 
 
@@ -83,21 +83,23 @@ def check_networks() -> list[str]:
     """All savings together, with the kernels at work, in the interpreter."""
     plain = networks()
     latents, audio = drawn(1, 8, 4, 4, seed=1), drawn(1, 10, 24, seed=2)
-    expected = plain.paint(latents, audio)
+    expected = plain.generate(latents, audio)
     on = dict.fromkeys((field.name for field in fields(OptimizationOptions)), True)
-    painted = switched(plain, OptimizationOptions(**on | {"pack": False})).paint(latents, audio)
+    painted = optimized(plain, OptimizationOptions(**on | {"prepack": False})).generate(
+        latents, audio
+    )
     away = float((painted - expected).norm() / expected.norm())
     return [] if away < 2e-5 else [f"networks: {away:.2g}"]
 
 
 def on_a_processor(x: Tensor) -> bool:
-    """`ops.suits`, but for the interpreter."""
-    laid = torch.channels_last if x.ndim == 4 else torch.contiguous_format
-    return x.is_contiguous(memory_format=laid)
+    """`fused_ops.supported`, but for the interpreter."""
+    layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    return x.is_contiguous(memory_format=layout)
 
 
 if __name__ == "__main__":
-    ops.suits = on_a_processor
+    fused_ops.supported = on_a_processor
     lines = check_networks() if sys.argv[1] == "networks" else check(sys.argv[1])
     print(*lines, sep="\n")
     sys.exit(1 if lines else 0)

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from lipstream.rendering.musetalk.models.layers import Upsample
 from lipstream.rendering.musetalk.models.vae import Vae
 from lipstream.rendering.musetalk.optimizations.fold import (
-    EdgedConv,
     FoldedUpsample,
+    OnesConv,
     fold_outputs,
     fold_scales,
 )
@@ -67,7 +67,7 @@ def test_a_bias_before_the_border_is_kept_from_beyond_it() -> None:
     network = vae().double()
     fold_scales(network)
     conv_in = network.decoder.conv_in
-    assert isinstance(conv_in, EdgedConv)
+    assert isinstance(conv_in, OnesConv)
     black = conv_in(torch.zeros(1, 4, 4, 4).double())
     assert not torch.allclose(black[:, :, 0, 0], black[:, :, 1, 1], atol=1e-3)
     assert torch.allclose(black[:, :, 1, 1], black[:, :, 2, 2], atol=1e-12)

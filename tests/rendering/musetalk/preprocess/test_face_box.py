@@ -13,7 +13,6 @@ from lipstream.rendering.musetalk.preprocess.face_box import (
     MIDDLE,
     face_box,
     landmarks_68,
-    shift_range,
     with_margin,
 )
 from tests.golden_cases import bbox, cycle
@@ -55,13 +54,6 @@ def test_no_box_for_a_face_without_area() -> None:
 def test_the_margin_ends_at_the_picture() -> None:
     assert with_margin(Box(1, 2, 3, 90), 10, 240).bottom == 100
     assert with_margin(Box(1, 2, 3, 90), 10, 95).bottom == 95
-
-
-def test_the_range_of_the_shift_follows_the_nose() -> None:
-    face = points(10, 60, 40, 70)
-    face[28:31, 1] = 33, 40, 45
-    assert shift_range([face, face]) == (5, 7)
-    assert shift_range([]) is None
 
 
 def test_the_mesh_is_mapped_to_sixty_eight_points_of_the_same_face() -> None:

@@ -14,11 +14,11 @@ from lipstream.rendering.musetalk.compositing.blend import blend, crop_face, cro
 from lipstream.rendering.musetalk.preprocess.face_box import face_box, landmarks_68
 from lipstream.rendering.musetalk.preprocess.prepare import (
     FaceSettings,
-    MuseFaces,
+    PreparedFaces,
     attach,
+    configured_box,
     network_input,
     prepare_faces,
-    settled_box,
     stored_faces,
 )
 
@@ -48,11 +48,11 @@ def clip(portrait: Avatar) -> Avatar:
 
 
 @pytest.fixture(scope="module")
-def faces(clip: Avatar) -> MuseFaces:
+def faces(clip: Avatar) -> PreparedFaces:
     return prepare_faces(clip, encode, FaceSettings(), batch=2)
 
 
-def test_every_frame_keeps_its_place(clip: Avatar, faces: MuseFaces) -> None:
+def test_every_frame_keeps_its_place(clip: Avatar, faces: PreparedFaces) -> None:
     assert faces.latents.shape == (5, 8, 32, 32) and faces.latents.dtype == np.float32
     assert [plan is None for plan in faces.plans] == [False, True, False, False, True]
     assert [square is None for square in faces.squares] == [False, True, False, False, True]
@@ -65,7 +65,7 @@ def test_every_frame_keeps_its_place(clip: Avatar, faces: MuseFaces) -> None:
         assert np.array_equal(faces.latents[index], np.concatenate([masked, whole]))
 
 
-def test_the_batch_changes_nothing_and_progress_is_told(clip: Avatar, faces: MuseFaces) -> None:
+def test_the_batch_changes_nothing_and_progress_is_told(clip: Avatar, faces: PreparedFaces) -> None:
     told: list[tuple[int, int | None]] = []
     again = prepare_faces(
         clip, encode, FaceSettings(), lambda done, total: told.append((done, total)), batch=64
@@ -84,7 +84,7 @@ def test_the_network_sees_the_upper_half_first_and_then_the_whole_face() -> None
 
 @pytest.mark.parametrize("side", [256, 512])
 def test_both_sizes_of_faces(portrait: Avatar, side: int) -> None:
-    faces = prepare_faces(portrait, encode, FaceSettings(side=side))
+    faces = prepare_faces(portrait, encode, FaceSettings(face_size=side))
     assert faces.latents.shape == (1, 8, side // 8, side // 8)
 
 
@@ -94,15 +94,18 @@ def test_versions_differ_in_their_boxes_and_masks(portrait: Avatar) -> None:
     face, height = landmarks_68(points), portrait.size[1]
     plain, shifted = face_box(face), face_box(face, shift=5)
     assert plain is not None and shifted is not None
-    one, newer = FaceSettings.published("v1", shift=5), FaceSettings.published("v15", shift=5)
-    assert settled_box(face, one, height) == shifted
-    margin = settled_box(face, newer, height)
+    one, newer = (
+        FaceSettings.published("v1", bbox_shift=5),
+        FaceSettings.published("v15", bbox_shift=5),
+    )
+    assert configured_box(face, one, height) == shifted
+    margin = configured_box(face, newer, height)
     assert margin == replace(plain, bottom=min(plain.bottom + 10, height))
     assert (one.mask, newer.mask) == ("raw", "jaw")
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"version": "v2"}, {"side": 300}, {"mask": "chin"}], ids=lambda wrong: str(wrong)
+    "wrong", [{"version": "v2"}, {"face_size": 300}, {"mask": "chin"}], ids=lambda wrong: str(wrong)
 )
 def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(OptionError):
@@ -161,9 +164,9 @@ def test_other_landmarks_and_labels_can_be_used(portrait: Avatar) -> None:
 
 
 def test_what_is_prepared_survives_the_folder(
-    clip: Avatar, portrait: Avatar, faces: MuseFaces, tmp_path: Path
+    clip: Avatar, portrait: Avatar, faces: PreparedFaces, tmp_path: Path
 ) -> None:
-    again = MuseFaces.from_arrays(faces.to_arrays())
+    again = PreparedFaces.from_arrays(faces.to_arrays())
     assert again.settings == faces.settings and again.squares == faces.squares
     for before, after in zip(faces.plans, again.plans, strict=True):
         if before is None or after is None:
@@ -181,7 +184,7 @@ def test_what_is_prepared_survives_the_folder(
     assert plan is not None and np.array_equal(loaded["mask"][0], plan.mask)
 
 
-def test_what_was_prepared_otherwise_is_not_used(clip: Avatar, faces: MuseFaces) -> None:
+def test_what_was_prepared_otherwise_is_not_used(clip: Avatar, faces: PreparedFaces) -> None:
     ready = attach(clip, faces)
     assert stored_faces(clip, faces.settings) is None
     assert stored_faces(ready, faces.settings) is not None
@@ -189,13 +192,13 @@ def test_what_was_prepared_otherwise_is_not_used(clip: Avatar, faces: MuseFaces)
 
 
 @pytest.mark.parametrize("name", ["face_latent", "mask", "settings", "region", "found"])
-def test_damaged_arrays_are_told_in_one_sentence(faces: MuseFaces, name: str) -> None:
+def test_damaged_arrays_are_told_in_one_sentence(faces: PreparedFaces, name: str) -> None:
     arrays = faces.to_arrays()
     arrays[name] = np.array("{") if name == "settings" else arrays[name][:-3]
     with pytest.raises(ArchiveError, match="prepare the avatar again"):
-        MuseFaces.from_arrays(arrays)
+        PreparedFaces.from_arrays(arrays)
     with pytest.raises(ArchiveError):
-        MuseFaces.from_arrays({key: value for key, value in arrays.items() if key != name})
+        PreparedFaces.from_arrays({key: value for key, value in arrays.items() if key != name})
 
 
 def test_painting_the_face_itself_changes_the_picture_little(portrait: Avatar) -> None:

@@ -1,6 +1,6 @@
-"""What painted faces are put back into: an avatar's pictures, as RGB or as a codec's planes.
+"""The pictures of an avatar that faces are put back into, as RGB or as I420.
 
-A face changes a part of a picture. As planes the rest of it is converted once per avatar and not
+A face changes a part of a picture. As I420 the rest of it is converted once per avatar and not
 once per frame, and half as many bytes are copied.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -22,77 +22,83 @@ if TYPE_CHECKING:
 
     Convert: TypeAlias = Callable[[Image], I420]  # RGB with even sides
 
-KEPT_BYTES = 1_000_000_000  # of planes per avatar: 29 s of a clip at 1280x720
+PixelFormat: TypeAlias = Literal["rgb24", "i420"]  # of finished pictures: `Image` or `I420`
+
+MAX_KEPT_BYTES = 1_000_000_000  # of I420 per avatar: 29 s of a clip at 1280x720
 
 
 class Background(Protocol):
     """The pictures of one avatar, by frame."""
 
-    def bare(self, frame: int) -> Picture:
-        """The picture without a painted face."""
+    def picture(self, frame: int) -> Picture:
+        """The picture without a generated face."""
         ...
 
-    def patch(self, picture: Image, pixels: Image, region: Box) -> tuple[Picture, Box]:
-        """RGB `pixels` of a `region` of `picture` as `with_patch` takes them, and where they go."""
+    def with_pixels(self, frame: int, source: Image, pixels: Image, region: Box) -> Picture:
+        """The picture with RGB `pixels` in `region`; `source` is its `AvatarFrame.pixels`."""
         ...
 
     def with_patch(self, frame: int, patch: Picture, region: Box) -> Picture:
-        """The picture with `patch` in `region`."""
+        """The picture with `patch`, which has its format, in `region`."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RgbBackground:
-    """Pictures for anyone; each is the caller's own."""
+    """RGB pictures; each is the caller's own."""
 
     frames: Sequence[AvatarFrame]
 
-    def bare(self, frame: int) -> Image:
+    def picture(self, frame: int) -> Image:
         return self.frames[frame].pixels.copy()
 
-    def patch(self, picture: Image, pixels: Image, region: Box) -> tuple[Image, Box]:
-        return pixels, region
+    def with_pixels(self, frame: int, source: Image, pixels: Image, region: Box) -> Image:
+        return paste(source, pixels, region)
 
     def with_patch(self, frame: int, patch: Image, region: Box) -> Image:
         return paste(self.frames[frame].pixels, patch, region)
 
 
 class I420Background:
-    """Pictures for a video encoder; whoever gets one shows it and does not write to it.
+    """Pictures for a video encoder, which must not be written to.
 
-    As many of the first ones as fit into `room` bytes are converted at once and kept: a clip's are
+    As many of the first ones as fit into `max_bytes` are converted at once and kept: a clip's are
     not even decoded again. The others are converted each time.
     """
 
     def __init__(
-        self, frames: Sequence[AvatarFrame], convert: Convert, room: int = KEPT_BYTES
+        self, frames: Sequence[AvatarFrame], convert: Convert, max_bytes: int = MAX_KEPT_BYTES
     ) -> None:
         self._frames, self._convert = frames, convert
         self._kept: list[I420] = []
         for frame in frames:
-            planes = convert(pad_to_even(frame.pixels))
-            if room < planes.nbytes:
+            converted = convert(pad_to_even(frame.pixels))
+            if max_bytes < converted.nbytes:
                 break
-            room -= planes.nbytes
-            planes.flags.writeable = False
-            self._kept.append(planes)
+            max_bytes -= converted.nbytes
+            converted.flags.writeable = False
+            self._kept.append(converted)
 
-    def bare(self, frame: int) -> I420:
-        if frame < len(self._kept):
-            return self._kept[frame]
-        return self._convert(pad_to_even(self._frames[frame].pixels))
+    def picture(self, frame: int) -> I420:
+        return self._converted(frame, None)
 
-    def patch(self, picture: Image, pixels: Image, region: Box) -> tuple[I420, Box]:
+    def with_pixels(self, frame: int, source: Image, pixels: Image, region: Box) -> I420:
+        converted = self._converted(frame, source)
         if not pixels.size:
-            return pixels, region
+            return converted
         wide = even_box(region)
-        around = pad_to_even(picture)[wide.slices].copy()
+        around = pad_to_even(source)[wide.slices].copy()
         around[region.within(wide).slices] = pixels
-        return self._convert(around), wide
+        return paste_i420(converted, self._convert(around), wide)
 
     def with_patch(self, frame: int, patch: I420, region: Box) -> I420:
-        planes = self.bare(frame)
-        return paste_i420(planes, patch, region) if patch.size else planes
+        converted = self._converted(frame, None)
+        return paste_i420(converted, patch, region) if patch.size else converted
+
+    def _converted(self, frame: int, source: Image | None) -> I420:
+        if frame < len(self._kept):
+            return self._kept[frame]
+        return self._convert(pad_to_even(self._frames[frame].pixels if source is None else source))
 
 
 def even_box(box: Box) -> Box:

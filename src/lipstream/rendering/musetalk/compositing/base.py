@@ -10,20 +10,21 @@ from lipstream.avatar.avatar import Avatar
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Picture
+    from lipstream.rendering.base import PendingPictures
     from lipstream.rendering.musetalk.compositing.background import Background
     from lipstream.rendering.musetalk.compositing.blend import BlendPlan
-    from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
+    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceRequest:
-    """One frame of an avatar whose face shall speak."""
+    """One frame of an avatar with a generated face."""
 
     avatar: Avatar
-    faces: MuseFaces  # of the avatar
+    faces: PreparedFaces  # of the avatar
     frame: int  # of the avatar; it has a face
-    audio: Floats  # (tokens, width) of what is heard
-    strength: float = 1.0  # 0..1 between the picture and what is painted
+    conditioning: Floats  # (tokens, width)
+    blend_weight: float = 1.0  # 0..1 between the picture and the generated face
 
     @property
     def plan(self) -> BlendPlan:
@@ -33,57 +34,49 @@ class FaceRequest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BareRequest:
-    """One frame of an avatar as it is: without a face, or with one at rest."""
+class BackgroundRequest:
+    """One frame of an avatar as it is: without a face, or with an idle one."""
 
     background: Background
     frame: int
 
 
-class Pending(Protocol):
-    """Pictures on their way."""
-
-    def finish(self) -> list[Picture]:
-        """The whole picture of every request, in their order. Once; it may be forgotten instead."""
-        ...
-
-
 class Compositor(Protocol):
-    """What the renderer asks of `GpuCompositor` and of `CpuCompositor`."""
+    """Generates faces and puts them back into their pictures, for `MuseTalkRenderer`."""
 
     @property
     def overlaps(self) -> bool:
-        """Whether it paints between `begin` and `finish`."""
+        """True if faces are generated between `begin` and `finish`."""
         ...
 
-    def keep(self, avatar: Avatar, faces: MuseFaces) -> Background:
-        """Do what is needed once per avatar; `begin` would do it on first sight."""
+    def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
+        """Do what is needed once per avatar; `begin` does it for an avatar not loaded yet."""
         ...
 
-    def begin(self, requests: Sequence[FaceRequest]) -> Pending:
-        """Start with at least one face; batches are painted in the order they were begun."""
+    def begin(self, requests: Sequence[FaceRequest]) -> PendingPictures:
+        """Start with at least one face; batches are generated in the order they were begun."""
         ...
 
 
 def begin_pictures(
-    compositor: Compositor, requests: Sequence[FaceRequest | BareRequest]
-) -> Pending:
-    """Start with any pictures; all faces that speak are painted in one batch."""
+    compositor: Compositor, requests: Sequence[FaceRequest | BackgroundRequest]
+) -> PendingPictures:
+    """Start with any pictures; all faces are generated in one batch."""
     faces = [request for request in requests if isinstance(request, FaceRequest)]
-    return _Begun(requests, compositor.begin(faces) if faces else None)
+    return _PendingFrames(requests, compositor.begin(faces) if faces else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Begun:
-    requests: Sequence[FaceRequest | BareRequest]
-    faces: Pending | None
+class _PendingFrames:
+    requests: Sequence[FaceRequest | BackgroundRequest]
+    faces: PendingPictures | None
 
     def finish(self) -> list[Picture]:
-        """See `Pending`."""
-        painted = iter([] if self.faces is None else self.faces.finish())
+        """See `PendingPictures`."""
+        composited = iter([] if self.faces is None else self.faces.finish())
         return [
-            request.background.bare(request.frame)
-            if isinstance(request, BareRequest)
-            else next(painted)
+            request.background.picture(request.frame)
+            if isinstance(request, BackgroundRequest)
+            else next(composited)
             for request in self.requests
         ]

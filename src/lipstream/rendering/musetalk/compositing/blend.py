@@ -1,4 +1,4 @@
-"""Between the picture and the network: what is cut out, and how the painted face is put back.
+"""Between the picture and the network: faces are cut out, and generated ones put back.
 
 Everything agrees bit for bit with the published code for boxes inside the picture, without its
 trip of the whole picture through Pillow. Outside the face's box its compositing blends pixels with
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from lipstream.rendering.musetalk.preprocess.masks import Mask
 
 EXPAND = 1.5  # the side of the square around a face's box, in box sides
-KEPT_BELOW = 0.5  # of the square's height: what lies above is never repainted
-FEATHER_OFFLINE, FEATHER_REALTIME = 0.05, 0.1  # of the square's width: size of the blur
+REPAINTED_FROM = 0.5  # of the square's height: above it no pixel changes
+FEATHER = 0.1  # of the square's width: size of the blur, as in the published live script
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BlendPlan:
-    """How one picture takes a painted face."""
+    """The place of a generated face in one picture."""
 
     box: Box  # of the whole face; may reach beyond the picture
     region: Box  # inside both the box and the picture: the only pixels that change; may be empty
-    mask: Mask  # (region height, region width), 255 takes the painted face alone
+    mask: Mask  # (region height, region width), 255 takes the generated face alone
 
 
 def crop_square(box: Box, expand: float = EXPAND) -> Box:
@@ -42,7 +42,7 @@ def crop_square(box: Box, expand: float = EXPAND) -> Box:
 
 
 def crop_picture(picture: Image, box: Box) -> Image:
-    """The pixels of `box`, black outside the picture: what the face-parsing network sees."""
+    """The pixels of `box`, black outside the picture: the input of face parsing."""
     return _cut(picture, box, cv2.BORDER_CONSTANT)
 
 
@@ -58,7 +58,7 @@ def crop_face(picture: Image, box: Box, side: int) -> Image:
 
 
 def resize_face(face: Image, box: Box) -> Image:
-    """The painted face at the size of its box; bilinear."""
+    """The generated face at the size of its box; bilinear."""
     size = (box.width, box.height)
     return np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
@@ -68,17 +68,17 @@ def blur_size(width: int, feather: float) -> int:
     return int(feather * width // 2 * 2) + 1
 
 
-def feathered_mask(mask: Mask, box: Box, square: Box, feather: float = FEATHER_REALTIME) -> Mask:
+def feathered_mask(mask: Mask, box: Box, square: Box, feather: float = FEATHER) -> Mask:
     """A (512, 512) mask brought to the size of `square`, cut to the face's lower half and blurred.
 
     Cut means: inside the face's `box` and below the middle of the square. `square` is the one of
-    `crop_square`; the published scripts feather differently, offline half as wide as live.
+    `crop_square`.
     """
     size = (square.width, square.height)
     resized = np.asarray(Pillow.fromarray(mask).resize(size, Pillow.Resampling.BICUBIC))
     kept = np.zeros_like(resized)
     inside = box.within(square).clip(*size)
-    middle = max(inside.top, int(square.height * KEPT_BELOW))
+    middle = max(inside.top, int(square.height * REPAINTED_FROM))
     lower = Box(inside.left, middle, inside.right, inside.bottom)
     kept[lower.slices] = resized[lower.slices]
     kernel = blur_size(square.width, feather)
@@ -108,29 +108,29 @@ def plan_blend(mask: Mask, box: Box, square: Box, size: tuple[int, int]) -> Blen
     return BlendPlan(box, region, np.ascontiguousarray(part[used.slices]))
 
 
-def blend(picture: Image, face: Image, plan: BlendPlan, strength: float = 1.0) -> tuple[Image, Box]:
+def blend(picture: Image, face: Image, plan: BlendPlan, weight: float = 1.0) -> tuple[Image, Box]:
     """The pixels that change and where they go; `picture` is left as it is.
 
-    `face` is what the network painted, at any size; it is brought to the size of the plan's box.
-    `strength` scales the mask: at 0 the picture shows alone.
+    `face` may have any size; it is brought to the size of the plan's box. `weight` scales the mask:
+    at 0 the picture shows alone.
     """
     if face.shape[:2] != (plan.box.height, plan.box.width):
         face = resize_face(face, plan.box)
     if not plan.mask.size:
         return picture[plan.region.slices], plan.region
-    painted = face[plan.region.within(plan.box).slices]
-    return mix(picture[plan.region.slices], painted, plan.mask, strength), plan.region
+    generated = face[plan.region.within(plan.box).slices]
+    return mix(picture[plan.region.slices], generated, plan.mask, weight), plan.region
 
 
-def mix(below: Image, above: Image, mask: Mask, strength: float = 1.0) -> Image:
+def mix(below: Image, above: Image, mask: Mask, scale: float = 1.0) -> Image:
     """round((below * (255 - mask) + above * mask) / 255), as Pillow does it in integers.
 
     OpenCV divides by 255.00001 in float32; no sum of two products lies near enough to a half for
     that to matter.
     """
     weight = mask.astype(np.float32)
-    if strength != 1:
-        weight *= np.float32(strength)
+    if scale != 1:
+        weight *= np.float32(scale)
     return np.asarray(cv2.blendLinear(above, below, weight, 255 - weight), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Painting faces with OpenCV's help, bit for bit as published."""
+"""Generated faces put back with OpenCV, bit for bit as published."""
 
 from __future__ import annotations
 
@@ -18,70 +18,70 @@ from lipstream.media.i420 import BT601, to_i420
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
     I420Background,
+    PixelFormat,
     RgbBackground,
 )
-from lipstream.rendering.musetalk.compositing.base import FaceRequest, Pending
+from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.blend import blend
 from lipstream.rendering.musetalk.models.vae import to_pictures
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image, Picture
-    from lipstream.rendering.musetalk.preprocess.prepare import MuseFaces
+    from lipstream.rendering.base import PendingPictures
+    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
 
 class CpuCompositor:
-    """Composites with OpenCV, bit for bit as published; paints when it is asked for the pictures.
+    """Composites with OpenCV, bit for bit as published; all work is done in `finish`.
 
-    There is nothing to overlap on a CPU. Threads take turns. With `planes` pictures are given as
-    `I420`.
+    Threads take turns. Each picture of a clip is decoded once per composited frame.
     """
 
-    def __init__(self, networks: MuseTalkNetworks, *, planes: bool = False) -> None:
+    def __init__(self, networks: MuseTalkNetworks, *, pixel_format: PixelFormat = "rgb24") -> None:
         self._networks = networks
-        self._planes = planes
+        self._pixel_format = pixel_format
         self._backgrounds: WeakKeyDictionary[Avatar, Background] = WeakKeyDictionary()
-        self._lock = threading.Lock()
-        self._keeping = threading.Lock()
+        self._generating, self._loading = threading.Lock(), threading.Lock()
 
     @property
     def overlaps(self) -> bool:
-        """No: `finish` paints."""
+        """False: there is nothing to overlap on a CPU."""
         return False
 
-    def keep(self, avatar: Avatar, faces: MuseFaces) -> Background:
+    def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
         """Convert the pictures of an avatar; they stay as long as the avatar itself."""
-        if not self._planes:
+        if self._pixel_format == "rgb24":
             return RgbBackground(avatar.frames)
-        with self._keeping:
+        with self._loading:
             found = self._backgrounds.get(avatar)
         if found is None:
             found = I420Background(avatar.frames, partial(to_i420, matrix=BT601))
-            with self._keeping:  # not before: nobody waits while another's avatar is converted
+            with self._loading:  # not before: other avatars need not wait for the conversion
                 found = self._backgrounds.setdefault(avatar, found)
         return found
 
-    def begin(self, requests: Sequence[FaceRequest]) -> Pending:
-        return _Unpainted(self, requests)
+    def begin(self, requests: Sequence[FaceRequest]) -> PendingPictures:
+        """Remember the requests; see `Compositor`."""
+        return _Deferred(self, requests)
 
     def pictures(self, requests: Sequence[FaceRequest]) -> list[Picture]:
         """The pictures of `requests`."""
         pictures = []
         for request, face in zip(requests, self.faces(requests), strict=True):
-            background = self.keep(request.avatar, request.faces)
-            picture = request.avatar.frames[request.frame].pixels
-            pixels, region = blend(picture, face, request.plan, request.strength)
-            patch, where = background.patch(picture, pixels, region)
-            pictures.append(background.with_patch(request.frame, patch, where))
+            source = request.avatar.frames[request.frame].pixels
+            pixels, region = blend(source, face, request.plan, request.blend_weight)
+            background = self.load(request.avatar, request.faces)
+            pictures.append(background.with_pixels(request.frame, source, pixels, region))
         return pictures
 
     @torch.inference_mode()
     def faces(self, requests: Sequence[FaceRequest]) -> list[Image]:
-        """What the networks paint, (side, side, 3) uint8 RGB each; all faces in one batch."""
+        """The generated faces, (side, side, 3) uint8 RGB each; all in one batch."""
         latents = np.stack([request.faces.latents[request.frame] for request in requests])
-        audio = np.stack([request.audio for request in requests])
-        with self._lock:
-            raw = self._networks.paint(self._tensor(latents), self._tensor(audio))
+        audio = np.stack([request.conditioning for request in requests])
+        with self._generating:
+            raw = self._networks.generate(self._tensor(latents), self._tensor(audio))
             return list(to_pictures(raw).cpu().numpy())
 
     def _tensor(self, array: Floats) -> Tensor:
@@ -89,9 +89,10 @@ class CpuCompositor:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Unpainted:
+class _Deferred:
     compositor: CpuCompositor
     requests: Sequence[FaceRequest]
 
     def finish(self) -> list[Picture]:
+        """See `PendingPictures`."""
         return self.compositor.pictures(self.requests)

@@ -1,4 +1,4 @@
-"""The host's memory of one batch on its way to the device and back."""
+"""The memory on the host of one batch on its way to the device and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class PinnedBuffers:
-    """Pinned where there is a `stream`, so that copies wait for nobody. Grows, never shrinks.
+    """Pinned if there is a `stream`, so that copies are asynchronous. Grows, never shrinks.
 
     Belongs to one batch at a time: from `fill` until its pictures have been read.
     """
@@ -29,30 +29,30 @@ class PinnedBuffers:
             # The waiting thread sleeps: cores are needed to encode video.
             self._event = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         self._memory: dict[str, Tensor] = {}
-        self.audio = self._room("audio", (0,), torch.float32)  # (n, tokens, width)
-        self.table = self._room("table", (0,), torch.int64)  # (n, COLUMNS)
-        self.result = self._room("result", (0,), torch.uint8)  # the pixels that change, joined
+        self.audio = self._view("audio", (0,), torch.float32)  # (n, tokens, width)
+        self.table = self._view("table", (0,), torch.int64)  # (n, COLUMNS)
+        self.result = self._view("result", (0,), torch.uint8)  # the pixels that change, joined
 
     def fill(self, audio: Sequence[Floats], patches: Sequence[Patch]) -> None:
-        """Write what the device shall read, and make room for what it gives back."""
+        """Write the inputs of the device, and make room for its result."""
         count = len(patches)
-        self.audio = self._room("audio", (count, *audio[0].shape), torch.float32)
-        self.table = self._room("table", (count, COLUMNS), torch.int64)
-        self.result = self._room("result", (patches[-1].start + patches[-1].size,), torch.uint8)
+        self.audio = self._view("audio", (count, *audio[0].shape), torch.float32)
+        self.table = self._view("table", (count, COLUMNS), torch.int64)
+        self.result = self._view("result", (patches[-1].start + patches[-1].size,), torch.uint8)
         np.stack(audio, out=self.audio.numpy())
         fill_table(patches, self.table.numpy())
 
     def mark(self) -> None:
-        """All work of this batch has been given to the device."""
+        """Mark the end of the work of this batch in the stream."""
         if self._event is not None:
             self._event.record(self._stream)
 
     def wait(self) -> None:
-        """Until the device has done all that was marked."""
+        """Wait until the device has reached the mark."""
         if self._event is not None:
             self._event.synchronize()
 
-    def _room(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    def _view(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         """The first bytes of the memory called `name`, which grows where it must."""
         size = int(np.prod(shape))
         memory = self._memory.get(name)

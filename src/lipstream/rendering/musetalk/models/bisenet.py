@@ -1,4 +1,4 @@
-"""Face parsing: which of 19 kinds of thing every pixel of a face picture shows.
+"""Face parsing: the class of every pixel of a face picture, one of 19.
 
 BiSeNet (Yu et al. 2018, "Bilateral Segmentation Network") with a ResNet-18 as its backbone, in the
 variant of which 79999_iter.pth, trained on CelebAMask-HQ, is the public checkpoint. Only the first
@@ -57,9 +57,9 @@ class BiSeNet(nn.Module):
         super().__init__()
         self.cp = ContextPath()
         self.ffm = FeatureFusion()
-        self.conv_out = Head(FUSED, FUSED)
-        self.conv_out16 = Head(NECK, 64)
-        self.conv_out32 = Head(NECK, 64)
+        self.conv_out = SegmentationHead(FUSED, FUSED)
+        self.conv_out16 = SegmentationHead(NECK, 64)
+        self.conv_out32 = SegmentationHead(NECK, 64)
 
     def forward(self, images: Tensor) -> Tensor:
         fine, context, _ = self.cp(images)
@@ -67,7 +67,7 @@ class BiSeNet(nn.Module):
         return logits
 
     def heads(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What all three heads say, at full size; the last two are for comparison only."""
+        """The logits of all three heads, at full size; the last two are for comparison only."""
         size = images.shape[2:]
         fine, context, coarse = self.cp(images)
         fused = self.ffm(fine, context)
@@ -130,7 +130,7 @@ class FeatureFusion(nn.Module):
         return features * weight + features
 
 
-class Head(nn.Module):
+class SegmentationHead(nn.Module):
     """Features -> logits of every class at the size of the picture."""
 
     def __init__(self, channels: int, middle: int) -> None:

@@ -1,7 +1,7 @@
 """The `config.json` of a published network, read so that nothing in it is overlooked.
 
 A network must honour every value or refuse it: a config that is quietly ignored loads well and
-paints nonsense.
+generates nonsense.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lipstream.errors import CheckpointError
 _Value = TypeVar("_Value")
 
 
-class Settings:
+class ConfigReader:
     """The values of one config; each is taken once, and what is left at the end is refused."""
 
     def __init__(self, config: Mapping[str, object], source: str, kind: str) -> None:
@@ -24,7 +24,7 @@ class Settings:
         found = config.get("_class_name", kind)
         if found != kind:
             raise CheckpointError(f"{source} describes {found!r}, but this must be one {kind}.")
-        # Keys with an underscore say who wrote the file, not what the network is.
+        # Keys with an underscore are about the program that wrote the file.
         self._left = {key: value for key, value in config.items() if not key.startswith("_")}
 
     def count(self, key: str, default: int) -> int:
@@ -47,6 +47,7 @@ class Settings:
         return value if value > 0 else self._refuse(key, value, "a number above 0")
 
     def flag(self, key: str, default: bool) -> bool:
+        """True or false."""
         value = self._left.pop(key, default)
         return value if isinstance(value, bool) else self._refuse(key, value, "true or false")
 
@@ -76,11 +77,8 @@ class Settings:
     def choices(self, key: str, default: tuple[str, ...], known: Collection[str]) -> list[str]:
         """A list of names, each of them known."""
         value = self._left.pop(key, default)
-        if (
-            isinstance(value, (list, tuple))
-            and value
-            and all(name in list(known) for name in value)
-        ):
+        names = list(known)
+        if isinstance(value, (list, tuple)) and value and all(name in names for name in value):
             return list(value)
         return self._refuse(key, value, f"a list of {' or '.join(known)}")
 
@@ -89,7 +87,7 @@ class Settings:
         if len(values) != levels:
             self._refuse(key, list(values), f"a list of {levels}, one per block_out_channels")
 
-    def alike(self, key: str, values: Collection[int]) -> None:
+    def uniform(self, key: str, values: Collection[int]) -> None:
         """Refuse a list of different values."""
         if len(set(values)) > 1:
             self._refuse(key, list(values), "one value in every place")
@@ -113,7 +111,7 @@ class Settings:
             self._left.pop(key, None)
 
     def finish(self) -> None:
-        """Refuse what nobody took, unless it switches something off."""
+        """Refuse the keys that were not read, unless they are off."""
         for key, value in self._left.items():
             if value is not None and value is not False:
                 raise CheckpointError(

@@ -1,8 +1,8 @@
 """Upstream's own landmarks: DWPose, a whole-body network, through onnxruntime. Optional.
 
 RTMPose (Jiang et al. 2023) with SimCC heads (Li et al. 2022): each of 133 points is one bin out of
-576 columns and one out of 768 rows. MuseTalk takes the whole picture as the person's box, looks at
-it twice, as it is and mirrored, and keeps the 68 points of the face.
+576 columns and one out of 768 rows. MuseTalk takes the whole picture as the person's box, runs
+the network twice, on it and on its mirror image, and keeps the 68 points of the face.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lipstream.media.image import Floats, Image
 
-WIDTH, HEIGHT = 288, 384  # pixels the network sees
+WIDTH, HEIGHT = 288, 384  # pixels of the network's input
 SPLIT = 2  # bins per pixel
 PADDING = 1.25  # the window is so many times the person's box
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB
@@ -32,7 +32,7 @@ FACE = slice(23, 91)  # the 68 points of iBUG among the 133
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # others compile for minutes
 PULL = "run 'lipstream models pull musetalk'"
 
-# Where each of the 68 points goes when the picture is mirrored.
+# The place of each of the 68 points in a mirrored picture.
 MIRRORED = (
     *range(16, -1, -1),  # jaw
     *range(26, 16, -1),  # brows
@@ -44,8 +44,8 @@ MIRRORED = (
 )
 
 
-class Session(Protocol):
-    """What is used of onnxruntime.InferenceSession."""
+class OnnxSession(Protocol):
+    """The part of onnxruntime.InferenceSession that is used."""
 
     def get_inputs(self) -> Sequence[Any]: ...
 
@@ -55,7 +55,7 @@ class Session(Protocol):
 class DwPose:
     """Finds the 68 face landmarks of the one person in a picture. Safe to share between threads."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: OnnxSession) -> None:
         self._session = session
         self._input = str(session.get_inputs()[0].name)
 
@@ -71,7 +71,7 @@ class DwPose:
                 "\"pip install 'lipstream[dwpose]'\", or use the built-in landmarks."
             ) from error
         if not path.is_file():
-            raise MissingError(f"{path} is not there: {PULL}, or use the built-in landmarks.")
+            raise MissingError(f"{path} is missing: {PULL}, or use the built-in landmarks.")
         try:
             available = onnxruntime.get_available_providers()
             session = onnxruntime.InferenceSession(
@@ -83,10 +83,10 @@ class DwPose:
 
     def __call__(self, picture: Image) -> Floats:
         """(h, w, 3) uint8 RGB -> (68, 2) float32 pixels of the picture."""
-        window = Window.around(picture.shape[1], picture.shape[0])
-        seen = network_input(window.sample(picture))
-        columns, rows = self._heads(seen)
-        mirrored = [head[list(MIRRORED)] for head in self._heads(seen[..., ::-1])]
+        window = InputWindow.around(picture.shape[1], picture.shape[0])
+        given = network_input(window.sample(picture))
+        columns, rows = self._heads(given)
+        mirrored = [head[list(MIRRORED)] for head in self._heads(given[..., ::-1])]
         return window.points(decode(columns + mirrored[0][:, ::-1], rows + mirrored[1]))
 
     def _heads(self, images: Floats) -> tuple[Floats, Floats]:
@@ -103,8 +103,8 @@ class DwPose:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """The part of a picture that the network sees, upright, of its aspect ratio."""
+class InputWindow:
+    """The part of a picture that the network gets, upright, of its aspect ratio."""
 
     x: float  # centre, pixels of the picture
     y: float
@@ -112,7 +112,7 @@ class Window:
     height: float
 
     @classmethod
-    def around(cls, width: int, height: int) -> Window:
+    def around(cls, width: int, height: int) -> InputWindow:
         """Around a whole picture, with the padding of a person's box."""
         padded = max(width, height * WIDTH / HEIGHT) * PADDING
         return cls(width / 2, height / 2, padded, padded * HEIGHT / WIDTH)
@@ -129,11 +129,11 @@ class Window:
         sampled = cv2.warpAffine(picture, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
         return np.asarray(sampled, np.uint8)
 
-    def points(self, seen: Floats) -> Floats:
-        """Pixels of what the network saw -> pixels of the picture."""
+    def points(self, pixels: Floats) -> Floats:
+        """Pixels of the network's input -> pixels of the picture."""
         corner = (self.x - self.width / 2, self.y - self.height / 2)
         ratio = (self.width / WIDTH, self.height / HEIGHT)
-        return np.asarray(seen * ratio + corner, np.float32)
+        return np.asarray(pixels * ratio + corner, np.float32)
 
 
 def network_input(picture: Image) -> Floats:
@@ -143,7 +143,7 @@ def network_input(picture: Image) -> Floats:
 
 
 def decode(columns: NDArray[np.floating], rows: NDArray[np.floating]) -> Floats:
-    """(n, 576) and (n, 768) logits -> (n, 2) pixels of what the network saw.
+    """(n, 576) and (n, 768) logits -> (n, 2) pixels of the network's input.
 
     A point whose best logit is not above 0 lies at -0.5, as upstream has it.
     """

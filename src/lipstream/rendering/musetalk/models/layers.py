@@ -1,4 +1,4 @@
-"""What the UNet and the autoencoder share. Pictures are (batch, channels, height, width).
+"""The layers that the UNet and the autoencoder share, on (batch, channels, height, width).
 
 Names of members are those of the published state dicts.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipstream.rendering.musetalk.models.config_reader import Settings
+from lipstream.rendering.musetalk.models.config_reader import ConfigReader
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
@@ -28,20 +28,22 @@ ACTIVATIONS: dict[str, Activation] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
-    """What all residual blocks of a network have in common."""
+class BlockConfig:
+    """The settings that all residual blocks of a network share."""
 
     groups: int
     eps: float
     activation: str
 
     @classmethod
-    def from_settings(cls, says: Settings, widths: tuple[int, ...], eps: float) -> Style:
-        groups = says.count("norm_num_groups", 32)
-        says.multiple("block_out_channels", widths, (groups,) * len(widths))
-        return cls(groups, eps, says.choice("act_fn", "silu", ACTIVATIONS))
+    def from_config(cls, reader: ConfigReader, widths: tuple[int, ...], eps: float) -> BlockConfig:
+        """Read the keys of norms and activations; `widths` must fit the groups."""
+        groups = reader.count("norm_num_groups", 32)
+        reader.multiple("block_out_channels", widths, (groups,) * len(widths))
+        return cls(groups, eps, reader.choice("act_fn", "silu", ACTIVATIONS))
 
     def norm(self, channels: int, activate: Activation | None = None) -> Norm:
+        """A norm of `channels` with these settings."""
         return Norm(self.groups, channels, self.eps, activate)
 
     @property
@@ -68,14 +70,19 @@ class ResnetBlock(nn.Module):
     """Two convolutions beside a short cut; a time embedding, if any, is added in between."""
 
     def __init__(
-        self, enter: int, leave: int, style: Style, time: int | None = None, scale: float = 1.0
+        self,
+        enter: int,
+        leave: int,
+        config: BlockConfig,
+        time: int | None = None,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.scale = scale  # the sum is divided by it
-        self.norm1 = style.norm(enter, style.activate)
+        self.norm1 = config.norm(enter, config.activate)
         self.conv1 = nn.Conv2d(enter, leave, 3, padding=1)
         self.time_emb_proj = nn.Linear(time, leave) if time else None
-        self.norm2 = style.norm(leave, style.activate)
+        self.norm2 = config.norm(leave, config.activate)
         self.conv2 = nn.Conv2d(leave, leave, 3, padding=1)
         self.conv_shortcut = nn.Conv2d(enter, leave, 1) if enter != leave else None
 
@@ -119,13 +126,29 @@ class Upsample(nn.Module):
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
     def forward(self, x: Tensor, size: torch.Size | None = None) -> Tensor:
-        """`size`: the (h, w) wanted when it is not exactly double."""
-        if size is None:
-            larger = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        else:
-            larger = F.interpolate(x, size=list(size), mode="nearest")
-        double: Tensor = self.conv(larger)
-        return double
+        """`size`: the (h, w) of the result when it is not exactly double."""
+        target = [2 * x.shape[2], 2 * x.shape[3]] if size is None else list(size)
+        larger: Tensor = self.conv(F.interpolate(x, size=target, mode="nearest"))
+        return larger
+
+
+class Attention(nn.Module):
+    """Tokens of `width` attend to themselves or to tokens of `context_width`."""
+
+    def __init__(self, width: int, context_width: int, heads: int, bias: bool = False) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(width, width, bias=bias)
+        self.to_k = nn.Linear(context_width, width, bias=bias)
+        self.to_v = nn.Linear(context_width, width, bias=bias)
+        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """(b, n, width), (b, m, context_width) -> (b, n, width); to itself without a context."""
+        context = x if context is None else context
+        query, key, value = self.to_q(x), self.to_k(context), self.to_v(context)
+        mixed: Tensor = self.to_out[0](attend(query, key, value, self.heads))
+        return mixed
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:

@@ -1,7 +1,7 @@
 """A small decoder for the autoencoder's latents: TAESD, or another that is published like it.
 
-Eighteen times cheaper than the autoencoder's own, and only close to it: what the turbo profile
-paints with. Names of members are those of the published state dict, without its first word.
+Eighteen times cheaper than the autoencoder's own, and only close to it: for the turbo profile.
+Names of members are those of the published state dict, without its first word.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipstream.rendering.musetalk.models.config_reader import Settings
+from lipstream.rendering.musetalk.models.config_reader import ConfigReader
 from lipstream.rendering.musetalk.models.layers import ACTIVATIONS, Activation
 from lipstream.rendering.musetalk.optimizations.fold import FoldedUpsample
 
-_REACH = 3.0  # latents beyond it are bent back
+_LATENT_LIMIT = 3.0  # latents are squeezed into -3..3
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +36,24 @@ class TaesdDimensions:
         cls, config: Mapping[str, object], source: str = "The config of the small decoder"
     ) -> TaesdDimensions:
         """Read a `config.json`; refuse in one sentence what this network cannot honour."""
-        says = Settings(config, source, "AutoencoderTiny")
-        widths = says.counts("decoder_block_out_channels", (64, 64, 64, 64))
-        blocks = says.counts("num_decoder_blocks", (3, 3, 3, 1))
-        says.same_length("num_decoder_blocks", blocks, len(widths))
-        says.alike("decoder_block_out_channels", widths)
+        reader = ConfigReader(config, source, "AutoencoderTiny")
+        widths = reader.counts("decoder_block_out_channels", (64, 64, 64, 64))
+        blocks = reader.counts("num_decoder_blocks", (3, 3, 3, 1))
+        reader.same_length("num_decoder_blocks", blocks, len(widths))
+        reader.uniform("decoder_block_out_channels", widths)
         dimensions = cls(
-            latent_channels=says.count("latent_channels", 4),
-            out_channels=says.count("out_channels", 3),
+            latent_channels=reader.count("latent_channels", 4),
+            out_channels=reader.count("out_channels", 3),
             width=widths[0],
             blocks=blocks,
-            activation=says.choice("act_fn", "relu", ACTIVATIONS),
-            scaling=says.positive("scaling_factor", 1.0),
+            activation=reader.choice("act_fn", "relu", ACTIVATIONS),
+            scaling=reader.positive("scaling_factor", 1.0),
         )
-        says.fixed(upsampling_scaling_factor=2, upsample_fn="nearest", shift_factor=0.0)
+        reader.fixed(upsampling_scaling_factor=2, upsample_fn="nearest", shift_factor=0.0)
         # Of the other half, of tiling, of storage as bytes, and a copy of a key above.
-        says.ignore("in_channels", "encoder_block_out_channels", "num_encoder_blocks")
-        says.ignore("latent_magnitude", "latent_shift", "force_upcast", "block_out_channels")
-        says.finish()
+        reader.ignore("in_channels", "encoder_block_out_channels", "num_encoder_blocks")
+        reader.ignore("latent_magnitude", "latent_shift", "force_upcast", "block_out_channels")
+        reader.finish()
         return dimensions
 
 
@@ -107,7 +107,7 @@ class TaesdDecoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """RGB near -1..1, not clipped."""
-        x = torch.tanh(latents / (self.dimensions.scaling * _REACH)) * _REACH
+        x = torch.tanh(latents / (self.dimensions.scaling * _LATENT_LIMIT)) * _LATENT_LIMIT
         for layer in self.layers:
             x = layer(x)
         return x * 2 - 1

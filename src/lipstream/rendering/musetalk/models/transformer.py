@@ -1,4 +1,4 @@
-"""What lets the UNet look at its whole picture and listen to the audio.
+"""The transformers of the UNet: over all pixels of a picture and all tokens of its audio.
 
 Names of members are those of the published state dict.
 """
@@ -8,27 +8,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipstream.rendering.musetalk.models.layers import Norm, attend, to_picture, to_tokens
+from lipstream.rendering.musetalk.models.layers import Attention, Norm, to_picture, to_tokens
 
-_FLAT = 1e-6  # epsilon of the norm before a transformer, whatever the config says of the others
-
-
-class Attention(nn.Module):
-    """Tokens of `width` attend to themselves or to `listened` wide tokens."""
-
-    def __init__(self, width: int, listened: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(listened, width, bias=False)
-        self.to_v = nn.Linear(listened, width, bias=False)
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])
-
-    def forward(self, x: Tensor, listened: Tensor) -> Tensor:
-        """(b, n, width), (b, m, listened) -> (b, n, width)"""
-        query, key, value = self.to_q(x), self.to_k(listened), self.to_v(listened)
-        mixed: Tensor = self.to_out[0](attend(query, key, value, self.heads))
-        return mixed
+_EPS = 1e-6  # of the norm before a transformer; the config's is for all other norms
 
 
 class GatedGelu(nn.Module):
@@ -39,12 +21,15 @@ class GatedGelu(nn.Module):
         self.proj = nn.Linear(enter, 2 * leave)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(b, n, enter) -> (b, n, leave)"""
         value, gate = self.proj(x).chunk(2, dim=-1)
         gated: Tensor = value * F.gelu(gate)
         return gated
 
 
 class FeedForward(nn.Module):
+    """(b, n, width) -> (b, n, width), four times as wide in between."""
+
     def __init__(self, width: int) -> None:
         super().__init__()
         # The published network has a dropout in the middle, which counts in the names.
@@ -59,7 +44,7 @@ class FeedForward(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Look at the picture, listen to the audio, think."""
+    """Self-attention, cross-attention to audio, feed-forward."""
 
     def __init__(self, width: int, heads: int, audio_width: int) -> None:
         super().__init__()
@@ -72,11 +57,10 @@ class TransformerBlock(nn.Module):
 
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         """(b, n, width), (b, tokens, audio_width) -> (b, n, width)"""
-        normed = self.norm1(x)
-        x = x + self.attn1(normed, normed)
+        x = x + self.attn1(self.norm1(x))
         x = x + self.attn2(self.norm2(x), audio)
-        thought: Tensor = x + self.ff(self.norm3(x))
-        return thought
+        x = x + self.ff(self.norm3(x))
+        return x
 
 
 class SpatialTransformer(nn.Module):
@@ -84,7 +68,7 @@ class SpatialTransformer(nn.Module):
 
     def __init__(self, width: int, heads: int, groups: int, audio_width: int) -> None:
         super().__init__()
-        self.norm: nn.Module = Norm(groups, width, _FLAT)
+        self.norm: nn.Module = Norm(groups, width, _EPS)
         self.proj_in = nn.Conv2d(width, width, 1)
         self.transformer_blocks = nn.ModuleList([TransformerBlock(width, heads, audio_width)])
         self.proj_out = nn.Conv2d(width, width, 1)
@@ -93,5 +77,5 @@ class SpatialTransformer(nn.Module):
         """(b, width, h, w), (b, tokens, audio_width) -> (b, width, h, w)"""
         tokens = to_tokens(self.proj_in(self.norm(x)))
         tokens = self.transformer_blocks[0](tokens, audio)
-        heard: Tensor = x + self.proj_out(to_picture(tokens, x.shape))
-        return heard
+        x = x + self.proj_out(to_picture(tokens, x.shape))
+        return x

@@ -1,4 +1,4 @@
-"""The UNet of MuseTalk: what a mouth looks like, from its surroundings and what is heard.
+"""The UNet of MuseTalk: the latents of a mouth, from its surroundings and the audio.
 
 The published networks are Stable Diffusion's UNet, run once at timestep 0. Names of members are
 those of the published state dict, so that it loads as it is.
@@ -13,16 +13,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk.models.config_reader import Settings
+from lipstream.rendering.musetalk.models.config_reader import ConfigReader
 from lipstream.rendering.musetalk.models.layers import (
+    BlockConfig,
     Downsample,
     ResnetBlock,
-    Style,
     Upsample,
 )
 from lipstream.rendering.musetalk.models.transformer import SpatialTransformer
 
-_DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}  # does it listen?
+# The types of levels, and whether they attend to the audio.
+_DOWN = {"DownBlock2D": False, "CrossAttnDownBlock2D": True}
 _UP = {"UpBlock2D": False, "CrossAttnUpBlock2D": True}
 
 
@@ -34,57 +35,57 @@ class UNetDimensions:
     out_channels: int
     widths: tuple[int, ...]
     layers: tuple[int, ...]  # residual blocks on the way down; one more on the way up
-    down_listens: tuple[bool, ...]  # does the level attend to the audio?
-    up_listens: tuple[bool, ...]  # in the order of the way up: from the coarsest
+    down_cross_attention: tuple[bool, ...]  # the level attends to the audio
+    up_cross_attention: tuple[bool, ...]  # in the order of the way up: from the coarsest
     heads: tuple[int, ...]
     audio_width: int
-    style: Style
+    block: BlockConfig
     downsample_padding: int
     middle_scale: float
     cosine_first: bool  # in the time embedding
-    centred: bool  # is the input moved from 0..1 to -1..1?
+    centred: bool  # the input is moved from 0..1 to -1..1
 
     @classmethod
     def from_config(
         cls, config: Mapping[str, object], source: str = "The config of the UNet"
     ) -> UNetDimensions:
         """Read a `musetalk.json`; refuse in one sentence what this network cannot honour."""
-        says = Settings(config, source, "UNet2DConditionModel")
-        widths = says.counts("block_out_channels", (320, 640, 1280, 1280))
+        reader = ConfigReader(config, source, "UNet2DConditionModel")
+        widths = reader.counts("block_out_channels", (320, 640, 1280, 1280))
         levels = len(widths)
-        down = says.choices(
+        down = reader.choices(
             "down_block_types", ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",), _DOWN
         )
-        up = says.choices("up_block_types", ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3, _UP)
-        says.same_length("down_block_types", down, levels)
-        says.same_length("up_block_types", up, levels)
+        up = reader.choices("up_block_types", ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3, _UP)
+        reader.same_length("down_block_types", down, levels)
+        reader.same_length("up_block_types", up, levels)
         # The name is wrong in every published config: it is the number of heads.
-        heads = says.per_level("attention_head_dim", 8, levels)
-        says.multiple("block_out_channels", widths, heads)
+        heads = reader.per_level("attention_head_dim", 8, levels)
+        reader.multiple("block_out_channels", widths, heads)
         dimensions = cls(
-            in_channels=says.count("in_channels", 4),
-            out_channels=says.count("out_channels", 4),
+            in_channels=reader.count("in_channels", 4),
+            out_channels=reader.count("out_channels", 4),
             widths=widths,
-            layers=says.per_level("layers_per_block", 2, levels),
-            down_listens=tuple(_DOWN[name] for name in down),
-            up_listens=tuple(_UP[name] for name in up),
+            layers=reader.per_level("layers_per_block", 2, levels),
+            down_cross_attention=tuple(_DOWN[name] for name in down),
+            up_cross_attention=tuple(_UP[name] for name in up),
             heads=heads,
-            audio_width=says.count("cross_attention_dim", 1280),
-            style=Style.from_settings(says, widths, says.positive("norm_eps", 1e-5)),
-            downsample_padding=says.choice("downsample_padding", 1, (0, 1)),
-            middle_scale=says.positive("mid_block_scale_factor", 1.0),
-            cosine_first=says.flag("flip_sin_to_cos", True),
-            centred=says.flag("center_input_sample", False),
+            audio_width=reader.count("cross_attention_dim", 1280),
+            block=BlockConfig.from_config(reader, widths, reader.positive("norm_eps", 1e-5)),
+            downsample_padding=reader.choice("downsample_padding", 1, (0, 1)),
+            middle_scale=reader.positive("mid_block_scale_factor", 1.0),
+            cosine_first=reader.flag("flip_sin_to_cos", True),
+            centred=reader.flag("center_input_sample", False),
         )
-        _take_the_rest(says)
+        _read_rest(reader)
         return dimensions
 
 
-def _take_the_rest(says: Settings) -> None:
+def _read_rest(reader: ConfigReader) -> None:
     """Keys of which one value is supported, and those without effect at timestep 0."""
-    says.number("freq_shift", 0)  # scales the frequencies that timestep 0 multiplies by nothing
-    says.ignore("sample_size", "dropout", "addition_embed_type_num_heads")
-    says.fixed(
+    reader.number("freq_shift", 0)  # scales the frequencies that timestep 0 multiplies by nothing
+    reader.ignore("sample_size", "dropout", "addition_embed_type_num_heads")
+    reader.fixed(
         mid_block_type="UNetMidBlock2DCrossAttn",
         transformer_layers_per_block=1,
         resnet_time_scale_shift="default",
@@ -94,44 +95,49 @@ def _take_the_rest(says: Settings) -> None:
         conv_out_kernel=3,
         attention_type="default",
     )
-    says.finish()
+    reader.finish()
 
 
-def _listener(width: int, heads: int, dimensions: UNetDimensions) -> SpatialTransformer:
-    return SpatialTransformer(width, heads, dimensions.style.groups, dimensions.audio_width)
-
-
-class _Level(nn.Module):
-    """Residual blocks of one size, each followed by a listener where the level listens."""
+class _Block(nn.Module):
+    """Residual blocks of one size, each followed by a transformer where there is one for it."""
 
     def __init__(
-        self, sizes: list[tuple[int, int]], listens: bool, heads: int, dimensions: UNetDimensions
+        self,
+        sizes: list[tuple[int, int]],
+        transformers: int,
+        heads: int,
+        dimensions: UNetDimensions,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
+        config, audio_width = dimensions.block, dimensions.audio_width
         time = 4 * dimensions.widths[0]
         self.resnets = nn.ModuleList(
-            [ResnetBlock(enter, leave, dimensions.style, time) for enter, leave in sizes]
+            [ResnetBlock(enter, leave, config, time, scale) for enter, leave in sizes]
         )
         self.attentions = nn.ModuleList(
-            [_listener(leave, heads, dimensions) for _, leave in sizes if listens]
+            [
+                SpatialTransformer(leave, heads, config.groups, audio_width)
+                for _, leave in sizes[:transformers]
+            ]
         )
 
     def layer(self, index: int, x: Tensor, time: Tensor | None, audio: Tensor) -> Tensor:
         x = self.resnets[index](x, time)
-        if len(self.attentions):
+        if index < len(self.attentions):
             x = self.attentions[index](x, audio)
         return x
 
 
-class _Down(_Level):
+class _DownBlock(_Block):
     """(b, enter, h, w) -> every result on the way, the last one half the size unless coarsest."""
 
     def __init__(self, level: int, dimensions: UNetDimensions) -> None:
         widths, layers = dimensions.widths, dimensions.layers[level]
         leave = widths[level]
-        enters = [widths[max(level - 1, 0)]] + [leave] * (layers - 1)
-        sizes = [(enter, leave) for enter in enters]
-        super().__init__(sizes, dimensions.down_listens[level], dimensions.heads[level], dimensions)
+        sizes = [(widths[max(level - 1, 0)], leave)] + [(leave, leave)] * (layers - 1)
+        transformers = layers * dimensions.down_cross_attention[level]
+        super().__init__(sizes, transformers, dimensions.heads[level], dimensions)
         coarsest = level == len(widths) - 1
         self.downsamplers = nn.ModuleList(
             [] if coarsest else [Downsample(leave, dimensions.downsample_padding)]
@@ -146,24 +152,18 @@ class _Down(_Level):
         return results
 
 
-class _Middle(nn.Module):
+class _MidBlock(_Block):
+    """Two residual blocks at the coarsest size and a transformer between them."""
+
     def __init__(self, dimensions: UNetDimensions) -> None:
-        super().__init__()
-        width, time = dimensions.widths[-1], 4 * dimensions.widths[0]
-        self.resnets = nn.ModuleList(
-            [
-                ResnetBlock(width, width, dimensions.style, time, dimensions.middle_scale)
-                for _ in range(2)
-            ]
-        )
-        self.attentions = nn.ModuleList([_listener(width, dimensions.heads[-1], dimensions)])
+        sizes = [(dimensions.widths[-1],) * 2] * 2
+        super().__init__(sizes, 1, dimensions.heads[-1], dimensions, dimensions.middle_scale)
 
     def forward(self, x: Tensor, time: Tensor | None, audio: Tensor) -> Tensor:
-        middle: Tensor = self.resnets[1](self.attentions[0](self.resnets[0](x, time), audio), time)
-        return middle
+        return self.layer(1, self.layer(0, x, time, audio), time, audio)
 
 
-class _Up(_Level):
+class _UpBlock(_Block):
     """Takes the results of the way down from the end of a list, one per residual block."""
 
     def __init__(self, place: int, dimensions: UNetDimensions) -> None:
@@ -171,36 +171,37 @@ class _Up(_Level):
         level = len(widths) - 1 - place  # place 0 is the coarsest
         leave, count = widths[level], dimensions.layers[level] + 1
         enters = [widths[min(level + 1, len(widths) - 1)]] + [leave] * (count - 1)
-        kept = [leave] * (count - 1) + [widths[max(level - 1, 0)]]  # of the way down
-        sizes = [(enter + skip, leave) for enter, skip in zip(enters, kept, strict=True)]
-        super().__init__(sizes, dimensions.up_listens[place], dimensions.heads[level], dimensions)
+        skips = [leave] * (count - 1) + [widths[max(level - 1, 0)]]  # from the way down
+        sizes = [(enter + skip, leave) for enter, skip in zip(enters, skips, strict=True)]
+        transformers = count * dimensions.up_cross_attention[place]
+        super().__init__(sizes, transformers, dimensions.heads[level], dimensions)
         self.upsamplers = nn.ModuleList([Upsample(leave)] if level else [])
 
-    def forward(self, x: Tensor, kept: list[Tensor], time: Tensor | None, audio: Tensor) -> Tensor:
+    def forward(self, x: Tensor, skips: list[Tensor], time: Tensor | None, audio: Tensor) -> Tensor:
         for index in range(len(self.resnets)):
-            x = self.layer(index, torch.cat((x, kept.pop()), dim=1), time, audio)
+            x = self.layer(index, torch.cat((x, skips.pop()), dim=1), time, audio)
         for up in self.upsamplers:
-            x = up(x, kept[-1].shape[2:])
+            x = up(x, skips[-1].shape[2:])
         return x
 
 
 class _TimeEmbedding(nn.Module):
-    """What every residual block is told about timestep 0."""
+    """The embedding of timestep 0, for every residual block."""
 
     def __init__(self, dimensions: UNetDimensions) -> None:
         super().__init__()
         width = dimensions.widths[0]
         self.cosine_first = dimensions.cosine_first
-        self.activate = dimensions.style.activate
+        self.activate = dimensions.block.activate
         self.linear_1 = nn.Linear(width, 4 * width)
         self.linear_2 = nn.Linear(4 * width, 4 * width)
 
     def forward(self) -> Tensor:
         """(1, time), after the activation that every residual block begins with."""
         weight = self.linear_1.weight
-        waves = weight.new_zeros(1, weight.shape[1])  # the sines of nothing
+        waves = weight.new_zeros(1, weight.shape[1])  # the sines of 0
         first = 0 if self.cosine_first else weight.shape[1] // 2
-        waves[:, first : first + weight.shape[1] // 2] = 1.0  # and the cosines
+        waves[:, first : first + weight.shape[1] // 2] = 1.0  # the cosines
         embedded: Tensor = self.activate(self.linear_2(self.activate(self.linear_1(waves))))
         return embedded
 
@@ -210,15 +211,15 @@ class UNet(nn.Module):
 
     def __init__(self, dimensions: UNetDimensions) -> None:
         super().__init__()
-        widths, style = dimensions.widths, dimensions.style
+        widths, config = dimensions.widths, dimensions.block
         levels = range(len(widths))
         self.dimensions = dimensions
         self.conv_in = nn.Conv2d(dimensions.in_channels, widths[0], 3, padding=1)
         self.time_embedding: _TimeEmbedding | None = _TimeEmbedding(dimensions)
-        self.down_blocks = nn.ModuleList([_Down(level, dimensions) for level in levels])
-        self.mid_block = _Middle(dimensions)
-        self.up_blocks = nn.ModuleList([_Up(place, dimensions) for place in levels])
-        self.conv_norm_out: nn.Module = style.norm(widths[0], style.activate)
+        self.down_blocks = nn.ModuleList([_DownBlock(level, dimensions) for level in levels])
+        self.mid_block = _MidBlock(dimensions)
+        self.up_blocks = nn.ModuleList([_UpBlock(place, dimensions) for place in levels])
+        self.conv_norm_out: nn.Module = config.norm(widths[0], config.activate)
         self.conv_out = nn.Conv2d(widths[0], dimensions.out_channels, 3, padding=1)
         self.audio_projection: nn.Module | None = None  # before the attentions, not in each
 
@@ -231,12 +232,12 @@ class UNet(nn.Module):
         x = self.conv_in(2 * latents - 1 if self.dimensions.centred else latents)
         if self.audio_projection is not None:
             audio = self.audio_projection(audio)
-        kept = [x]
+        skips = [x]
         for down in self.down_blocks:
-            kept.extend(down(kept[-1], time, audio))
-        x = self.mid_block(kept[-1], time, audio)
+            skips.extend(down(skips[-1], time, audio))
+        x = self.mid_block(skips[-1], time, audio)
         for up in self.up_blocks:
-            x = up(x, kept, time, audio)
+            x = up(x, skips, time, audio)
         face: Tensor = self.conv_out(self.conv_norm_out(x))
         return face
 

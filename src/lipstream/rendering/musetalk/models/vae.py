@@ -13,18 +13,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lipstream.rendering.musetalk.models.config_reader import Settings
+from lipstream.rendering.musetalk.models.config_reader import ConfigReader
 from lipstream.rendering.musetalk.models.layers import (
+    Attention,
+    BlockConfig,
     Downsample,
     ResnetBlock,
-    Style,
     Upsample,
-    attend,
     to_picture,
     to_tokens,
 )
 
-_EPS = 1e-6  # of all norms; the config does not say
+_EPS = 1e-6  # of all norms; the config has no key for it
 _OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
@@ -37,7 +37,7 @@ class VaeDimensions:
     latent_channels: int
     widths: tuple[int, ...]
     layers: int  # residual blocks per level of the encoder; the decoder has one more
-    style: Style
+    block: BlockConfig
     scaling: float  # the UNet works on latents times this
 
     @classmethod
@@ -45,53 +45,49 @@ class VaeDimensions:
         cls, config: Mapping[str, object], source: str = "The config of the VAE"
     ) -> VaeDimensions:
         """Read a `config.json`; refuse in one sentence what this network cannot honour."""
-        says = Settings(config, source, "AutoencoderKL")
-        widths = says.counts("block_out_channels", (64,))
+        reader = ConfigReader(config, source, "AutoencoderKL")
+        widths = reader.counts("block_out_channels", (64,))
         levels = len(widths)
         for key, name in (
             ("down_block_types", "DownEncoderBlock2D"),
             ("up_block_types", "UpDecoderBlock2D"),
         ):
-            says.same_length(key, says.choices(key, (name,), (name,)), levels)
+            reader.same_length(key, reader.choices(key, (name,), (name,)), levels)
         dimensions = cls(
-            in_channels=says.count("in_channels", 3),
-            out_channels=says.count("out_channels", 3),
-            latent_channels=says.count("latent_channels", 4),
+            in_channels=reader.count("in_channels", 3),
+            out_channels=reader.count("out_channels", 3),
+            latent_channels=reader.count("latent_channels", 4),
             widths=widths,
-            layers=says.count("layers_per_block", 1),
-            style=Style.from_settings(says, widths, _EPS),
-            scaling=says.positive("scaling_factor", 0.18215),
+            layers=reader.count("layers_per_block", 1),
+            block=BlockConfig.from_config(reader, widths, _EPS),
+            scaling=reader.positive("scaling_factor", 0.18215),
         )
         # `force_upcast` is about half precision in another program; `sample_size` about tiling.
-        says.ignore("sample_size", "force_upcast")
-        says.fixed(use_quant_conv=True, use_post_quant_conv=True, mid_block_add_attention=True)
-        says.finish()
+        reader.ignore("sample_size", "force_upcast")
+        reader.fixed(use_quant_conv=True, use_post_quant_conv=True, mid_block_add_attention=True)
+        reader.finish()
         return dimensions
 
 
-class Attention(nn.Module):
-    """Every pixel looks at every other, in one head."""
+class SpatialAttention(Attention):
+    """Every pixel attends to every other, in one head, beside a short cut."""
 
-    def __init__(self, width: int, style: Style) -> None:
-        super().__init__()
-        self.group_norm: nn.Module = style.norm(width)
-        self.to_q = nn.Linear(width, width)
-        self.to_k = nn.Linear(width, width)
-        self.to_v = nn.Linear(width, width)
-        self.to_out = nn.ModuleList([nn.Linear(width, width)])
+    def __init__(self, width: int, config: BlockConfig) -> None:
+        super().__init__(width, width, heads=1, bias=True)
+        self.group_norm: nn.Module = config.norm(width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """(b, width, h, w) -> the same"""
-        tokens = to_tokens(self.group_norm(x))
-        mixed = attend(self.to_q(tokens), self.to_k(tokens), self.to_v(tokens), heads=1)
-        return x + to_picture(self.to_out[0](mixed), x.shape)
+        return x + to_picture(super().forward(to_tokens(self.group_norm(x))), x.shape)
 
 
-class Middle(nn.Module):
-    def __init__(self, width: int, style: Style) -> None:
+class MidBlock(nn.Module):
+    """(b, width, h, w) -> the same"""
+
+    def __init__(self, width: int, config: BlockConfig) -> None:
         super().__init__()
-        self.resnets = nn.ModuleList([ResnetBlock(width, width, style) for _ in range(2)])
-        self.attentions = nn.ModuleList([Attention(width, style)])
+        self.resnets = nn.ModuleList([ResnetBlock(width, width, config) for _ in range(2)])
+        self.attentions = nn.ModuleList([SpatialAttention(width, config)])
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.resnets[1](self.attentions[0](self.resnets[0](x)))
@@ -99,40 +95,27 @@ class Middle(nn.Module):
 
 
 class _Level(nn.Module):
-    """Residual blocks of one size."""
+    """Residual blocks of one size, then the way to the next size, if there is one."""
 
-    def __init__(self, enter: int, leave: int, count: int, style: Style) -> None:
+    def __init__(
+        self,
+        enter: int,
+        leave: int,
+        count: int,
+        config: BlockConfig,
+        *,
+        down: Downsample | None = None,
+        up: Upsample | None = None,
+    ) -> None:
         super().__init__()
         enters = [enter] + [leave] * (count - 1)
-        self.resnets = nn.ModuleList([ResnetBlock(width, leave, style) for width in enters])
+        self.resnets = nn.ModuleList([ResnetBlock(width, leave, config) for width in enters])
+        self.downsamplers = nn.ModuleList([] if down is None else [down])
+        self.upsamplers = nn.ModuleList([] if up is None else [up])
 
     def forward(self, x: Tensor) -> Tensor:
-        for resnet in self.resnets:
-            x = resnet(x)
-        return x
-
-
-class _Down(_Level):
-    def __init__(self, enter: int, leave: int, count: int, style: Style, coarsest: bool) -> None:
-        super().__init__(enter, leave, count, style)
-        self.downsamplers = nn.ModuleList([] if coarsest else [Downsample(leave, padding=0)])
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = super().forward(x)
-        for down in self.downsamplers:
-            x = down(x)
-        return x
-
-
-class _Up(_Level):
-    def __init__(self, enter: int, leave: int, count: int, style: Style, finest: bool) -> None:
-        super().__init__(enter, leave, count, style)
-        self.upsamplers = nn.ModuleList([] if finest else [Upsample(leave)])
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = super().forward(x)
-        for up in self.upsamplers:
-            x = up(x)
+        for layer in (*self.resnets, *self.downsamplers, *self.upsamplers):
+            x = layer(x)
         return x
 
 
@@ -141,26 +124,25 @@ class _Encoder(nn.Module):
 
     def __init__(self, dimensions: VaeDimensions) -> None:
         super().__init__()
-        widths, style = dimensions.widths, dimensions.style
+        widths, config, layers = dimensions.widths, dimensions.block, dimensions.layers
+        downs = [*(Downsample(width, padding=0) for width in widths[:-1]), None]
         self.conv_in = nn.Conv2d(dimensions.in_channels, widths[0], 3, padding=1)
-        enters = (widths[0], *widths[:-1])
         self.down_blocks = nn.ModuleList(
             [
-                _Down(enter, leave, dimensions.layers, style, level == len(widths) - 1)
-                for level, (enter, leave) in enumerate(zip(enters, widths, strict=True))
+                _Level(enter, leave, layers, config, down=down)
+                for enter, leave, down in zip((widths[0], *widths), widths, downs, strict=False)
             ]
         )
-        self.mid_block = Middle(widths[-1], style)
-        # Whatever `act_fn` says.
-        self.conv_norm_out: nn.Module = style.norm(widths[-1], F.silu)
+        self.mid_block = MidBlock(widths[-1], config)
+        # SiLU whatever `act_fn` is.
+        self.conv_norm_out: nn.Module = config.norm(widths[-1], F.silu)
         self.conv_out = nn.Conv2d(widths[-1], 2 * dimensions.latent_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
         for down in self.down_blocks:
             x = down(x)
-        x = self.mid_block(x)
-        x = self.conv_out(self.conv_norm_out(x))
+        x = self.conv_out(self.conv_norm_out(self.mid_block(x)))
         return x
 
 
@@ -169,18 +151,18 @@ class _Decoder(nn.Module):
 
     def __init__(self, dimensions: VaeDimensions) -> None:
         super().__init__()
-        widths, style = dimensions.widths[::-1], dimensions.style
+        widths, config, layers = dimensions.widths[::-1], dimensions.block, dimensions.layers + 1
+        ups = [*map(Upsample, widths[:-1]), None]
         self.conv_in: nn.Module = nn.Conv2d(dimensions.latent_channels, widths[0], 3, padding=1)
-        self.mid_block = Middle(widths[0], style)
-        enters = (widths[0], *widths[:-1])
+        self.mid_block = MidBlock(widths[0], config)
         self.up_blocks = nn.ModuleList(
             [
-                _Up(enter, leave, dimensions.layers + 1, style, level == len(widths) - 1)
-                for level, (enter, leave) in enumerate(zip(enters, widths, strict=True))
+                _Level(enter, leave, layers, config, up=up)
+                for enter, leave, up in zip((widths[0], *widths), widths, ups, strict=False)
             ]
         )
-        # Whatever `act_fn` says.
-        self.conv_norm_out: nn.Module = style.norm(widths[-1], F.silu)
+        # SiLU whatever `act_fn` is.
+        self.conv_norm_out: nn.Module = config.norm(widths[-1], F.silu)
         self.conv_out = nn.Conv2d(widths[-1], dimensions.out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -192,7 +174,7 @@ class _Decoder(nn.Module):
 
 
 class Vae(nn.Module):
-    """Both halves. Latents in and out are not scaled unless a method says so."""
+    """Encoder and decoder. Latents are unscaled but for `decode_scaled`."""
 
     def __init__(self, dimensions: VaeDimensions) -> None:
         super().__init__()
@@ -210,10 +192,7 @@ class Vae(nn.Module):
         return mean, torch.exp(0.5 * log_variance.clamp(-30.0, 20.0))
 
     def encode(self, images: Tensor) -> Tensor:
-        """RGB in -1..1, (b, 3, H, W) -> (b, 4, H / 8, W / 8).
-
-        The mean: a drawn sample would make every run different and is no better.
-        """
+        """RGB in -1..1, (b, 3, H, W) -> the posterior's mean, (b, 4, H / 8, W / 8)."""
         return self.posterior(images)[0]
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -224,7 +203,7 @@ class Vae(nn.Module):
         return images
 
     def decode_scaled(self, latents: Tensor) -> Tensor:
-        """The same from latents times `dimensions.scaling`, which is what the UNet makes."""
+        """The same from latents times `dimensions.scaling`, as the UNet makes them."""
         if self.post_quant_conv is None:
             images: Tensor = self.decoder(latents)
             return images
@@ -232,7 +211,7 @@ class Vae(nn.Module):
 
 
 def to_pictures(raw: Tensor) -> Tensor:
-    """What `Vae.decode` gives, (b, 3, H, W) -> RGB uint8, (b, H, W, 3)."""
+    """Decoded pictures, (b, 3, H, W) near -1..1 -> RGB uint8, (b, H, W, 3)."""
     unit = (raw.float() / 2 + 0.5).clamp(0.0, 1.0)
     return (unit * 255.0).round().to(torch.uint8).permute(0, 2, 3, 1)
 

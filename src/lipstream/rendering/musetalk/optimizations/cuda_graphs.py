@@ -1,8 +1,8 @@
-"""Painting on memory that stays where it is, so that a GPU can record it once and replay it.
+"""The networks on memory that stays where it is, so that a GPU can record and replay them.
 
 A batch is about a thousand launches: from Python they take longer than the work of a small one.
 A recording is replayed by a single call. It is good for one size of batch and for the memory it was
-made on; between two sizes the batch is filled up with whatever was there before.
+made on; a batch of five is replayed as one of six, whose last row is left over from before.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ WARM_UPS = 3
 
 
 def sizes_for(batch: int) -> tuple[int, ...]:
-    """The sizes that batches of up to `batch` faces are painted in."""
+    """The sizes that batches of up to `batch` faces are filled up to."""
     most = next((size for size in SIZES if size >= batch), SIZES[-1])
     return tuple(size for size in SIZES if size <= most)
 
 
 class GraphRunner:
-    """`networks.paint` and its bytes for up to `sizes[-1]` faces at a time.
+    """`MuseTalkNetworks.generate` and its bytes for up to `sizes[-1]` faces at a time.
 
-    The caller writes the first rows of `latents` and `audio`, calls `paint` and reads as many of
-    `pictures`, all on `stream` where there is one and one batch after the other. On a GPU a batch
-    is filled up to the next of `sizes`, recorded or not; elsewhere it is painted as it is.
+    The caller writes the first rows of `latents` and `audio`, calls `run` and reads as many of
+    `pictures`, all on `stream` if there is one and one batch after the other. On a GPU a batch is
+    filled up to the next of `sizes`, recorded or not; elsewhere it runs as it is.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class GraphRunner:
         self._stream = stream
         self._graphs: dict[int, torch.cuda.CUDAGraph] = {}
 
-    def paint(self, count: int) -> Tensor:
+    def run(self, count: int) -> Tensor:
         """The pictures of the first `count` rows, (count, side, side, 3) uint8: a view."""
         assert 1 <= count <= self.sizes[-1], count
         size = count
@@ -62,7 +62,7 @@ class GraphRunner:
             size = next(size for size in self.sizes if size >= count)
         graph = self._graphs.get(size)
         if graph is None:
-            self._run(size)
+            self._generate(size)
         else:
             graph.replay()
         return self.pictures[:count]
@@ -70,7 +70,7 @@ class GraphRunner:
     def record(self) -> None:
         """Record every size. Takes seconds and, for all sizes together, the memory of the largest.
 
-        Nothing else may paint meanwhile, nor multiply matrices on a GPU in another thread.
+        Nothing else may run meanwhile, nor multiply matrices on a GPU in another thread.
         """
         stream = self._stream
         assert stream is not None, "only a GPU records"
@@ -81,23 +81,23 @@ class GraphRunner:
                 # On the stream of the recording: libraries keep a workspace for each.
                 with torch.cuda.stream(stream), _fastest_convolutions():
                     for _ in range(WARM_UPS):
-                        self._run(size)
+                        self._generate(size)
                 stream.synchronize()
                 graph = torch.cuda.CUDAGraph()
-                # What cuBLAS works in shall be the recording's own: torch.compile, for one, takes
-                # away the one that was there, process-wide.
+                # Give the recording a cuBLAS workspace of its own: torch.compile, for one, frees
+                # the current one, process-wide.
                 torch._C._cuda_clearCublasWorkspaces()
                 with torch.cuda.graph(
                     graph, pool=pool, stream=stream, capture_error_mode="thread_local"
                 ):
-                    self._run(size)
+                    self._generate(size)
                 torch._C._cuda_clearCublasWorkspaces()
                 self._graphs[size] = graph
         stream.synchronize()
 
     @torch.inference_mode()
-    def _run(self, size: int) -> None:
-        raw = self._networks.paint(self.latents[:size], self.audio[:size])
+    def _generate(self, size: int) -> None:
+        raw = self._networks.generate(self.latents[:size], self.audio[:size])
         self.pictures[:size].copy_(to_pictures(raw))
 
 

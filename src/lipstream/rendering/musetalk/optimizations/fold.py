@@ -2,6 +2,10 @@
 
 Products and sums of weights are made in float32 or better and rounded once, to the precision of the
 network.
+
+Example, one row of an upsampling: pixels x y z, doubled to x x y y z z, convolved by (a, b, c). The
+two pixels in the place of y are a x + (b + c) y and (a + b) y + c z: two taps on the row as it was,
+(a, b + c) and (a + b, c), instead of three on the doubled one.
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipstream.rendering.musetalk.models.layers import Upsample, convolution, linear
-from lipstream.rendering.musetalk.models.vae import Attention, Vae
-from lipstream.rendering.musetalk.optimizations import ops
+from lipstream.rendering.musetalk.models.vae import SpatialAttention, Vae
+from lipstream.rendering.musetalk.optimizations import fused_ops
 
 # Doubled rows let each of three taps fall on one of two source rows. The first two lines are what
 # even rows see of the row before and of their own, the others what odd rows see of their own and of
@@ -35,14 +39,14 @@ class FoldedUpsample(nn.Module):
         self.conv = convolution(_fold(plain.weight), bias, padding=1)
 
     def forward(self, x: Tensor, size: torch.Size | None = None) -> Tensor:
-        """`size`: the (h, w) wanted when it is not exactly double."""
+        """`size`: the (h, w) of the result when it is not exactly double."""
         if size is not None and tuple(size) != (2 * x.shape[2], 2 * x.shape[3]):
             return self._unfolded(x, size)
         bias: Tensor | None = self.conv.bias
-        if bias is None or not ops.suits(x):
-            return ops.interleave(self.conv(x), None)
+        if bias is None or not fused_ops.supported(x):
+            return fused_ops.interleave(self.conv(x), None)
         # Where a bias is a pass of its own over the picture, it is added on the way.
-        return ops.interleave(F.conv2d(x, self.conv.weight, padding=1), bias[: x.shape[1]])
+        return fused_ops.interleave(F.conv2d(x, self.conv.weight, padding=1), bias[: x.shape[1]])
 
     def _unfolded(self, x: Tensor, size: torch.Size) -> Tensor:
         """The last row or column of an odd size has no second half, which the fold counts on."""
@@ -59,10 +63,10 @@ def fold_upsampling(network: nn.Module) -> None:
                 setattr(parent, name, FoldedUpsample(child.conv))
 
 
-class EdgedConv(nn.Module):
+class OnesConv(nn.Module):
     """A convolution of pictures to which channels of ones are added, as many as its weight has.
 
-    Beyond the border those are nothing, like all else: a bias that comes before the border does.
+    The ones carry the bias of an earlier layer, which beyond the border is zero like all else.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, padding: int) -> None:
@@ -71,13 +75,12 @@ class EdgedConv(nn.Module):
         self.enter = weight.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
-        edged = F.pad(x, (0, 0, 0, 0, 0, self.enter - x.shape[1]), value=1.0)
-        made: Tensor = self.conv(edged)
-        return made
+        result: Tensor = self.conv(F.pad(x, (0, 0, 0, 0, 0, self.enter - x.shape[1]), value=1.0))
+        return result
 
 
 def fold_scales(vae: Vae) -> None:
-    """Put what happens to latents before the decoder's first convolution into that one."""
+    """Fold scaling and `post_quant_conv` into the decoder's first convolution."""
     before, first = vae.post_quant_conv, vae.decoder.conv_in
     if before is None or not isinstance(first, nn.Conv2d):
         return
@@ -86,21 +89,21 @@ def fold_scales(vae: Vae) -> None:
     if before.bias is not None:
         parts.append(torch.einsum("omyx,m->oyx", weight, _wide(before.bias))[:, None])
     channels = sum(part.shape[1] for part in parts)
-    # Eight channels, or sixteen, are no dearer than five, and tensor cores take no fewer.
+    # Tensor cores take channels by eights: eight cost no more than five.
     parts.append(weight.new_zeros(len(weight), -channels % _ALIGNED, *weight.shape[2:]))
     folded = torch.cat(parts, dim=1).to(first.weight.dtype)
-    vae.decoder.conv_in = EdgedConv(folded, first.bias, padding=first.kernel_size[0] // 2)
+    vae.decoder.conv_in = OnesConv(folded, first.bias, padding=first.kernel_size[0] // 2)
     vae.post_quant_conv = None
 
 
 def fold_outputs(network: nn.Module) -> None:
-    """Put the last matrix of every attention in an autoencoder into that of its values.
+    """Fold the output matrix of every attention of an autoencoder into that of its values.
 
     There is one head and weights sum to one, so that a mixture of projected values is a projected
     mixture, bias and all.
     """
     for module in network.modules():
-        if isinstance(module, Attention) and isinstance(module.to_out[0], nn.Linear):
+        if isinstance(module, SpatialAttention) and isinstance(module.to_out[0], nn.Linear):
             value, out = module.to_v, module.to_out[0]
             dtype = value.weight.dtype
             outer = _wide(out.weight)

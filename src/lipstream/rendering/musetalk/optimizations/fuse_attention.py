@@ -8,14 +8,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk.models import vae
-from lipstream.rendering.musetalk.models.layers import attend, linear, to_picture, to_tokens
-from lipstream.rendering.musetalk.models.transformer import Attention, TransformerBlock
+from lipstream.rendering.musetalk.models.layers import (
+    Attention,
+    attend,
+    linear,
+    to_picture,
+    to_tokens,
+)
+from lipstream.rendering.musetalk.models.transformer import TransformerBlock
 from lipstream.rendering.musetalk.models.unet import UNet
+from lipstream.rendering.musetalk.models.vae import MidBlock, SpatialAttention
 
 
-class SelfAttention(nn.Module):
-    """A UNet's attention of tokens to themselves, with one matrix for query, key and value."""
+class FusedSelfAttention(nn.Module):
+    """An `Attention` of tokens to themselves, with one matrix for query, key and value."""
 
     def __init__(self, plain: Attention) -> None:
         super().__init__()
@@ -23,14 +29,26 @@ class SelfAttention(nn.Module):
         self.to_qkv = stacked([plain.to_q, plain.to_k, plain.to_v])
         self.to_out = plain.to_out
 
-    def forward(self, x: Tensor, listened: Tensor) -> Tensor:
-        """(b, n, width), twice the same -> (b, n, width)"""
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, n, width) -> (b, n, width)"""
         query, key, value = self.to_qkv(x).chunk(3, dim=-1)
         mixed: Tensor = self.to_out[0](attend(query, key, value, self.heads))
         return mixed
 
 
-class AudioAttention(nn.Module):
+class FusedSpatialAttention(FusedSelfAttention):
+    """A `SpatialAttention` with one matrix for query, key and value."""
+
+    def __init__(self, plain: SpatialAttention) -> None:
+        super().__init__(plain)
+        self.group_norm = plain.group_norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, width, h, w) -> the same"""
+        return x + to_picture(super().forward(to_tokens(self.group_norm(x))), x.shape)
+
+
+class FusedAudioAttention(nn.Module):
     """A UNet's attention to audio, which comes as the keys and values of all of them."""
 
     def __init__(self, plain: Attention, start: int) -> None:
@@ -42,46 +60,38 @@ class AudioAttention(nn.Module):
         self.to_q = plain.to_q
         self.to_out = plain.to_out
 
-    def forward(self, x: Tensor, heard: Tensor) -> Tensor:
+    def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         """(b, n, width), (b, m, all of `share_audio`) -> (b, n, width)"""
-        key, value = heard[..., self.keys], heard[..., self.values]
+        key, value = audio[..., self.keys], audio[..., self.values]
         mixed: Tensor = self.to_out[0](attend(self.to_q(x), key, value, self.heads))
         return mixed
 
 
-class PictureAttention(nn.Module):
-    """The autoencoder's attention, with one matrix for query, key and value."""
-
-    def __init__(self, plain: vae.Attention) -> None:
-        super().__init__()
-        self.group_norm = plain.group_norm
-        self.to_qkv = stacked([plain.to_q, plain.to_k, plain.to_v])
-        self.to_out = plain.to_out
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, width, h, w) -> the same"""
-        query, key, value = self.to_qkv(to_tokens(self.group_norm(x))).chunk(3, dim=-1)
-        return x + to_picture(self.to_out[0](attend(query, key, value, heads=1)), x.shape)
-
-
 def fuse_projections(network: nn.Module) -> None:
-    """Replace every attention of `network` to itself."""
+    """Replace every self-attention of `network`."""
     for parent in list(network.modules()):
         if isinstance(parent, TransformerBlock) and isinstance(parent.attn1, Attention):
-            parent.attn1 = SelfAttention(parent.attn1)
-        elif isinstance(parent, vae.Middle):
-            parent.attentions = nn.ModuleList(map(_fused, parent.attentions))
+            parent.attn1 = FusedSelfAttention(parent.attn1)
+        elif isinstance(parent, MidBlock):
+            parent.attentions = nn.ModuleList(
+                FusedSpatialAttention(plain) if isinstance(plain, SpatialAttention) else plain
+                for plain in parent.attentions
+            )
 
 
 def share_audio(network: UNet) -> None:
-    """Let one matrix make the keys and values of all attentions to the audio, once per batch."""
+    """Let one matrix make the keys and values of all attentions to the audio, once per batch.
+
+    Example: two blocks of widths 320 and 640. The matrix has 1920 rows; the first block reads keys
+    from 0 and values from 320, the second keys from 640 and values from 1280.
+    """
     matrices: list[nn.Linear] = []
     start = 0
     for block in network.modules():
         if isinstance(block, TransformerBlock) and isinstance(block.attn2, Attention):
             plain = block.attn2
             matrices += [plain.to_k, plain.to_v]
-            block.attn2 = AudioAttention(plain, start)
+            block.attn2 = FusedAudioAttention(plain, start)
             start += 2 * plain.to_q.out_features
     if matrices:
         network.audio_projection = stacked(matrices)
@@ -92,7 +102,3 @@ def stacked(matrices: list[nn.Linear]) -> nn.Linear:
     weights: list[Tensor] = [one.weight for one in matrices]
     biases: list[Tensor] = [one.bias for one in matrices if one.bias is not None]
     return linear(torch.cat(weights), torch.cat(biases) if biases else None)
-
-
-def _fused(attention: nn.Module) -> nn.Module:
-    return PictureAttention(attention) if isinstance(attention, vae.Attention) else attention

@@ -1,4 +1,4 @@
-"""Norms with their activations, and residual blocks, in as few passes as there can be."""
+"""Norms with their activations, and residual blocks, in as few passes as possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lipstream.rendering.musetalk.models.layers import (
     to_tokens,
 )
 from lipstream.rendering.musetalk.models.transformer import GatedGelu, SpatialTransformer
-from lipstream.rendering.musetalk.optimizations import ops
+from lipstream.rendering.musetalk.optimizations import fused_ops
 
 
 class FusedNorm(nn.Module):
@@ -28,11 +28,11 @@ class FusedNorm(nn.Module):
     def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
         """(b, channels, h, w), (channels,) -> (b, channels, h, w)"""
         silu = self.activate is F.silu
-        normed = ops.norm(x, shift, self.weight, self.bias, self.groups, self.eps, silu)
+        normed = fused_ops.norm(x, shift, self.weight, self.bias, self.groups, self.eps, silu)
         return normed if silu or self.activate is None else self.activate(normed)
 
 
-class FusedBlock(nn.Module):
+class FusedResnetBlock(nn.Module):
     """A `ResnetBlock` whose biases are added where pictures are read anyway."""
 
     def __init__(self, plain: ResnetBlock) -> None:
@@ -54,7 +54,7 @@ class FusedBlock(nn.Module):
             shift = shift + self.time_emb_proj(time)[0]
         h = self.conv2(self.norm2(self.conv1(self.norm1(x)), shift))
         short = x if self.conv_shortcut is None else self.conv_shortcut(x)
-        return ops.add(short, h, self.last, self.scale)
+        return fused_ops.add(short, h, self.last, self.scale)
 
 
 class FusedSpatialTransformer(nn.Module):
@@ -74,7 +74,7 @@ class FusedSpatialTransformer(nn.Module):
         return x + to_picture(self.proj_out(tokens), x.shape)
 
 
-class FusedGate(nn.Module):
+class FusedGatedGelu(nn.Module):
     """A `GatedGelu` that reads its projection once."""
 
     def __init__(self, plain: GatedGelu) -> None:
@@ -82,7 +82,7 @@ class FusedGate(nn.Module):
         self.proj = plain.proj
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.gate(self.proj(x))
+        return fused_ops.gate(self.proj(x))
 
 
 def fuse_norms(network: nn.Module) -> None:
@@ -90,11 +90,11 @@ def fuse_norms(network: nn.Module) -> None:
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, ResnetBlock):
-                setattr(parent, name, FusedBlock(child))
+                setattr(parent, name, FusedResnetBlock(child))
             elif isinstance(child, SpatialTransformer):
                 setattr(parent, name, FusedSpatialTransformer(child))
             elif isinstance(child, GatedGelu):
-                setattr(parent, name, FusedGate(child))
+                setattr(parent, name, FusedGatedGelu(child))
             elif isinstance(child, Norm) and not isinstance(
                 parent, (ResnetBlock, SpatialTransformer)
             ):

@@ -1,8 +1,8 @@
-"""Convolutions whose weights are laid out once for the processor, instead of at every call.
+"""Convolutions whose weights are laid out once for oneDNN, instead of at every call.
 
 In bfloat16 on a CPU, laying out the weights of a wide convolution takes longer than using them on
-one small picture. The functions of torch that do it are not public: where they are missing,
-nothing is packed and nothing else changes.
+one small picture. The functions of torch that do it are not public: without them nothing is
+prepacked and nothing else changes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _SIDE = 32  # of the pictures that the layout is chosen for; it fits others as w
 _reorder: Any = getattr(torch._C._nn, "mkldnn_reorder_conv2d_weight", None)
 
 
-class PackedConv(nn.Module):
-    """A convolution of bfloat16 on a CPU. The state dict keeps the weight in its usual form."""
+class PrepackedConv(nn.Module):
+    """A bfloat16 convolution on a CPU. The state dict keeps the weight in its usual form."""
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
@@ -26,33 +26,33 @@ class PackedConv(nn.Module):
         padding: Any = conv.padding
         self.geometry = [list(padding), list(conv.stride), list(conv.dilation), conv.groups]
         picture = [1, conv.in_channels, _SIDE, _SIDE]
-        self.packed = _reorder(conv.weight.detach().to_mkldnn(), *self.geometry, picture)
+        self.prepacked = _reorder(conv.weight.detach().to_mkldnn(), *self.geometry, picture)
 
     def forward(self, x: Tensor) -> Tensor:
         convolve: Any = torch.ops.mkldnn._convolution_pointwise
-        made: Tensor = convolve(x, self.packed, self.bias, *self.geometry, "none", [], "")
-        return made
+        result: Tensor = convolve(x, self.prepacked, self.bias, *self.geometry, "none", [], "")
+        return result
 
 
 @torch.no_grad()
-def pack(network: nn.Module) -> bool:
-    """Pack every convolution of `network`, which stays where it is and as precise as it is.
+def prepack(network: nn.Module) -> bool:
+    """Prepack every convolution of `network`, in place and in its own precision.
 
     False, and nothing done, unless it is bfloat16 on a CPU whose torch can. Convert, move and fold
     it before: afterwards weights may not change.
     """
     weight = next(network.parameters())
-    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu" or not packable():
+    if weight.dtype != torch.bfloat16 or weight.device.type != "cpu" or not can_prepack():
         return False
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if type(child) is nn.Conv2d:
-                setattr(parent, name, PackedConv(child))
+                setattr(parent, name, PrepackedConv(child))
     return True
 
 
-def packable() -> bool:
-    """Whether this torch can pack at all."""
+def can_prepack() -> bool:
+    """True where this torch can prepack weights."""
     onednn: Any = torch.backends.mkldnn
-    there = _reorder is not None and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-    return bool(there and onednn.is_available())
+    found = _reorder is not None and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    return bool(found and onednn.is_available())

@@ -19,7 +19,7 @@ from lipstream.rendering.musetalk.optimizations.fold import (
 )
 from lipstream.rendering.musetalk.optimizations.fuse_attention import fuse_projections, share_audio
 from lipstream.rendering.musetalk.optimizations.fuse_norms import fuse_norms
-from lipstream.rendering.musetalk.optimizations.mkldnn_pack import pack
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import prepack
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -27,7 +27,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class OptimizationOptions:
-    """Which savings are on."""
+    """The savings, each on or off."""
 
     fold_time: bool = False  # the constant timestep goes into biases
     fold_decoder_upsampling: bool = False  # convolve first, double the pixels then
@@ -37,7 +37,7 @@ class OptimizationOptions:
     fold_scales: bool = False  # what only scales goes into what is next, in the autoencoder
     channels_last: bool = False  # weights, and so pictures too, are laid out pixel by pixel
     fuse_norms: bool = False  # norms, activations, biases and sums in single passes, on a GPU
-    pack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
+    prepack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
 
     @classmethod
     def none(cls) -> OptimizationOptions:
@@ -46,7 +46,7 @@ class OptimizationOptions:
 
     @classmethod
     def exact(cls, device: torch.device, dtype: torch.dtype) -> OptimizationOptions:
-        """What is known to gain on this device at this precision."""
+        """All that gain on this device at this precision."""
         on_cpu = device.type == "cpu"
         return cls(
             fold_time=True,
@@ -58,59 +58,59 @@ class OptimizationOptions:
             fold_scales=True,
             channels_last=True,
             fuse_norms=not on_cpu,
-            pack=on_cpu and dtype == torch.bfloat16,
+            prepack=on_cpu and dtype == torch.bfloat16,
         )
 
 
 @torch.no_grad()
-def switched(networks: MuseTalkNetworks, switches: OptimizationOptions) -> MuseTalkNetworks:
+def optimized(networks: MuseTalkNetworks, options: OptimizationOptions) -> MuseTalkNetworks:
     """The same networks with these savings; the given ones stay as they are.
 
     Both share the tensors that no saving changes. Convert and move networks before.
     """
-    unet, vae = _apart(networks.unet), _apart(networks.vae)
-    tiny = None if networks.decoder is None else _apart(networks.decoder)
-    all_of_them: list[nn.Module] = [unet, vae] if tiny is None else [unet, vae, tiny]
-    if switches.fold_time:
+    unet, vae = _copied(networks.unet), _copied(networks.vae)
+    taesd = None if networks.decoder is None else _copied(networks.decoder)
+    every: list[nn.Module] = [unet, vae] if taesd is None else [unet, vae, taesd]
+    if options.fold_time:
         unet.fold_time()
-    if switches.fold_decoder_upsampling:
+    if options.fold_decoder_upsampling:
         fold_upsampling(vae.decoder)
-        if tiny is not None:
-            tiny.fold_upsampling()
-    if switches.fold_unet_upsampling:
+        if taesd is not None:
+            taesd.fold_upsampling()
+    if options.fold_unet_upsampling:
         fold_upsampling(unet)
-    if switches.fold_scales:
+    if options.fold_scales:
         fold_scales(vae)
         fold_outputs(vae.decoder)
-    if switches.fuse_projections:
+    if options.fuse_projections:
         fuse_projections(unet)
         fuse_projections(vae.decoder)
-    if switches.share_audio:
+    if options.share_audio:
         share_audio(unet)
-    if switches.fuse_norms:
+    if options.fuse_norms:
         fuse_norms(unet)
-        fuse_norms(vae)  # the encoder's as well: torch's suit no pictures laid out like this
-    if switches.channels_last:
-        for network in all_of_them:
-            _lay_out(network)
-    if switches.pack:  # last: afterwards weights may not change
-        for network in all_of_them:
-            pack(network)
-    return replace(networks, unet=unet, vae=vae, decoder=tiny)
+        fuse_norms(vae)  # the encoder's as well: torch has no fast ones for this layout
+    if options.channels_last:
+        for network in every:
+            _to_channels_last(network)
+    if options.prepack:  # last: afterwards weights may not change
+        for network in every:
+            prepack(network)
+    return replace(networks, unet=unet, vae=vae, decoder=taesd)
 
 
-def _apart(network: Network) -> Network:
-    """Modules of its own around the same tensors."""
+def _copied(network: Network) -> Network:
+    """New modules around the same tensors."""
     tensors = [*network.parameters(), *network.buffers()]
-    for module in network.modules():  # what `pack` has laid out is no parameter
+    for module in network.modules():  # prepacked weights are no parameters
         tensors += [value for value in vars(module).values() if isinstance(value, Tensor)]
     return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})
 
 
-def _lay_out(network: nn.Module) -> None:
-    """Every weight of a convolution pixel by pixel, in a new tensor: the old may be shared."""
+def _to_channels_last(network: nn.Module) -> None:
+    """Lay out every weight of a convolution anew, in a new tensor: the old may be shared."""
     for module in network.modules():
         for name, weight in list(module.named_parameters(recurse=False)):
             if weight.ndim == 4:
-                laid = weight.contiguous(memory_format=torch.channels_last)
-                setattr(module, name, nn.Parameter(laid, requires_grad=False))
+                copied = weight.contiguous(memory_format=torch.channels_last)
+                setattr(module, name, nn.Parameter(copied, requires_grad=False))

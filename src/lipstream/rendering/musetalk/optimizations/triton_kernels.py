@@ -45,7 +45,7 @@ def norm(
     piece = {"ROWS": _ROWS, "CHANNELS": _CHANNELS}
     with _on(x):
         _sum[(splits, blocks, batch)](x, sums, rows, channels, span, **piece)
-        _settle[(groups, batch)](
+        _affine[(groups, batch)](
             x,
             sums,
             weight if shift is None else shift,
@@ -77,7 +77,7 @@ def add(one: Tensor, other: Tensor, bias: Tensor, factor: float) -> Tensor:
 
 
 def interleave(parts: Tensor, bias: Tensor) -> Tensor:
-    """(b, 4 c, h + 1, w + 1), (c,) -> (b, c, 2 h, 2 w), in channels_last: see `folding`."""
+    """(b, 4 c, h + 1, w + 1), (c,) -> (b, c, 2 h, 2 w), in channels_last: see `fused_ops`."""
     batch, channels = len(parts), parts.shape[1] // 4
     height, width = 2 * (parts.shape[2] - 1), 2 * (parts.shape[3] - 1)
     whole = torch.empty(
@@ -144,7 +144,7 @@ def _sum(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _settle(
+def _affine(
     x: tl.tensor,
     sums: tl.tensor,
     shift: tl.tensor,

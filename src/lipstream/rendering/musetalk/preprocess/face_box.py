@@ -1,14 +1,13 @@
-"""Where MuseTalk looks at a face: the box whose middle is the nose and whose bottom is the chin.
+"""The box of a face for MuseTalk: its middle is the nose, its bottom the chin.
 
-The lower half of the box is what the network paints, so its middle decides what it may move. The
-rule is that of the published code, from 68 landmarks in the order of iBUG 300-W (point 29 is the
-lower bridge of the nose): the box reaches as far above point 29 as the lowest point lies below.
-Landmarks are truncated towards zero first, so that boxes agree to the pixel.
+The network repaints the lower half of the box, so its middle decides what may move. The rule is
+that of the published code, from 68 landmarks in the order of iBUG 300-W (point 29 is the lower
+bridge of the nose): the box reaches as far above point 29 as the lowest point lies below. Landmarks
+are truncated towards zero first, so that boxes agree to the pixel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +16,6 @@ from lipstream.avatar.face.landmarks import POINTS
 from lipstream.media.image import Box
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from lipstream.media.image import Floats
 
 # The points of the built-in mesh nearest to the 68 of iBUG, the usual correspondence. 168 (between
@@ -33,7 +30,7 @@ IBUG = (
     *(IBUG_JAW + IBUG_BROWS + IBUG_NOSE),
     *(IBUG_EYES + IBUG_OUTER_LIPS + IBUG_INNER_LIPS),
 )
-BRIDGE, MIDDLE, TIP = 28, 29, 30  # going down the nose
+MIDDLE = 29  # the lower bridge of the nose
 
 
 def landmarks_68(points: Floats) -> Floats:
@@ -64,17 +61,3 @@ def face_box(landmarks: Floats, detected: Box | None = None, shift: int = 0) -> 
 def with_margin(box: Box, margin: int, height: int) -> Box:
     """MuseTalk 1.5 takes `margin` more pixels below the chin, within a picture of `height`."""
     return Box(box.left, box.top, box.right, min(box.bottom + margin, height))
-
-
-def shift_range(faces: Sequence[Floats]) -> tuple[int, int] | None:
-    """How far `shift` may move the middle up and down before it leaves the bridge of the nose.
-
-    `faces` are the (68, 2) landmarks of a clip's faces; both numbers are pixels and usually
-    positive. None without a face, where the published code divides by zero.
-    """
-    if not faces:
-        return None
-    heights: NDArray[np.int32] = np.stack(faces).astype(np.int32)[:, :, 1]
-    up = int((heights[:, TIP] - heights[:, MIDDLE]).sum() / len(faces))
-    down = int((heights[:, MIDDLE] - heights[:, BRIDGE]).sum() / len(faces))
-    return up, down

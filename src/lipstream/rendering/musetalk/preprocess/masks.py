@@ -1,8 +1,8 @@
-"""Which part of the face MuseTalk may repaint, from what every pixel shows.
+"""The part of a face that MuseTalk may repaint, from the labels of its pixels.
 
 Labels are those of CelebAMask-HQ, 512 x 512 over the square around the face. They come from the
-face-parsing network (`parsing.py`) or, without its weights, from the landmarks: drawn as polygons
-with the same meaning, so that everything behind is the same code.
+face-parsing network (`models.bisenet`) or, without its weights, from the landmarks: drawn as
+polygons with the same meaning, so that all that follows is the same code.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def repaint_mask(labels: Labels, mode: str, cheeks: tuple[int, int] = (90, 90)) 
     """
     check_mode(mode)
     if mode != "jaw":
-        return _painted(np.isin(labels, REPAINTED[mode]))
-    grown = cv2.dilate(_painted(labels == SKIN), dilate_kernel())
+        return _binary(np.isin(labels, REPAINTED[mode]))
+    grown = cv2.dilate(_binary(labels == SKIN), dilate_kernel())
     worn = cv2.erode(grown, cheek_kernel(), iterations=CHEEK_ROUNDS)
     skin = np.where(cheek_mask(cheeks) == 255, worn, grown)
-    return _painted(((skin == 255) & (labels != NOSE)) | np.isin(labels, LIPS))
+    return _binary(((skin == 255) & (labels != NOSE)) | np.isin(labels, LIPS))
 
 
 def check_mode(mode: str) -> None:
@@ -64,8 +64,8 @@ def check_mode(mode: str) -> None:
 def dilate_kernel() -> Mask:
     """(33, 33): a triangle that widens to 21 over a bar as wide, its tip six rows up from centre.
 
-    OpenCV looks where the kernel is: what lies below a pixel reaches 16 rows up, what lies above
-    reaches 6 rows down.
+    OpenCV reads where the kernel is set: skin below a pixel reaches 16 rows up to it, skin above
+    6 rows down.
     """
     size = CONE + TAIL
     kernel = np.zeros((size, size), np.uint8)
@@ -118,5 +118,5 @@ def _outlines() -> list[tuple[int, tuple[int, ...]]]:
     ]
 
 
-def _painted(where: NDArray[np.bool_]) -> Mask:
+def _binary(where: NDArray[np.bool_]) -> Mask:
     return np.where(where, np.uint8(255), np.uint8(0))

@@ -1,6 +1,6 @@
-"""What MuseTalk needs of an avatar, computed once: where each face is, its latents and its mask.
+"""The faces of an avatar, prepared once: boxes, latents and masks.
 
-Each frame of the avatar keeps its place, with a face or without: latents, masks and pictures can
+Each frame of the avatar keeps its index, with a face or without: latents, masks and pictures can
 never run out of step.
 """
 
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from lipstream.avatar.avatar import join_ragged, split_ragged
+from lipstream.config import FACE_SIZES, VERSIONS
 from lipstream.errors import ArchiveError, FaceError, OptionError
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.compositing.blend import (
-    FEATHER_REALTIME,
+    FEATHER,
     BlendPlan,
     crop_face,
     crop_picture,
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     Parse: TypeAlias = Callable[[Image], Labels]  # square around the face -> (512, 512) labels
 
 NAME = "musetalk"  # in `Avatar.extras` and in the avatar's file
-SIDES = (256, 512)
-VERSIONS = ("v15", "v1")
 SCALING = 0.18215  # latents of the published autoencoder have about unit variance after this
 SHRINK = 8  # pixels per latent
 BATCH = 4  # faces per call of the autoencoder; each is encoded masked and whole
@@ -58,42 +57,42 @@ class FaceSettings:
     """Everything that decides what is prepared; what is stored is used only when all agree."""
 
     version: str = "v15"
-    side: int = 256  # pixels of the face that the network sees
-    shift: int = 0  # pixels by which the box's middle moves down
+    face_size: int = 256  # pixels of the network's input
+    bbox_shift: int = 0  # pixels by which the box's middle moves down
     margin: int = 10  # pixels added below the chin
     mask: str = "jaw"  # one of masks.MODES
     cheeks: tuple[int, int] = (90, 90)  # pixels of 512 left and right of the middle
-    feather: float = FEATHER_REALTIME
-    landmarks: str = "mesh"  # where the 68 points come from: mesh, or dwpose
-    labels: str = "mesh"  # where the mask comes from: mesh, or bisenet
+    feather: float = FEATHER
+    landmarks: str = "mesh"  # source of the 68 points: mesh, or dwpose
+    labels: str = "mesh"  # source of the mask: mesh, or bisenet
     checkpoint: str = ""  # names the weights of the autoencoder, e.g. their SHA-256
 
     def __post_init__(self) -> None:
         if self.version not in VERSIONS:
             raise OptionError(f"there is no MuseTalk {self.version!r}; use v15 or v1.")
-        if self.side not in SIDES:
-            raise OptionError(f"MuseTalk paints faces of 256 or 512 pixels, not {self.side}.")
+        if self.face_size not in FACE_SIZES:
+            raise OptionError(f"face_size must be 256 or 512 pixels, not {self.face_size}.")
         check_mode(self.mask)
 
     @classmethod
-    def published(cls, version: str, shift: int = 0) -> FaceSettings:
-        """The settings each version was published with; 1.5 ignores `shift`, as upstream does."""
+    def published(cls, version: str, bbox_shift: int = 0) -> FaceSettings:
+        """The settings that each version was published with; 1.5 ignores `bbox_shift`."""
         if version == "v1":
-            return cls("v1", shift=shift, margin=0, mask="raw", cheeks=(80, 80))
+            return cls("v1", bbox_shift=bbox_shift, margin=0, mask="raw", cheeks=(80, 80))
         return cls(version)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MuseFaces:
+class PreparedFaces:
     """The faces of one avatar, a row per frame."""
 
     settings: FaceSettings
     latents: Floats  # (frames, 8, h, w): four masked, four whole; zeros without a face
-    squares: tuple[Box | None, ...]  # what the mask was drawn on; None without a face
+    squares: tuple[Box | None, ...]  # around each face, for its mask; None without a face
     plans: tuple[BlendPlan | None, ...]  # None without a face
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as arrays that need no pickle; `from_arrays` is the way back.
+        """Everything as arrays that need no pickle, for `from_arrays`.
 
         `face_latent` is `latents`; `mask` holds the masks of the plans' regions, joined.
         """
@@ -109,29 +108,29 @@ class MuseFaces:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays) -> MuseFaces:
-        """`ArchiveError` when the arrays are not what `to_arrays` gave."""
+    def from_arrays(cls, arrays: Arrays) -> PreparedFaces:
+        """`ArchiveError` when the arrays were not made by `to_arrays`."""
         try:
             return _faces(cls, arrays)
         except (KeyError, ValueError, TypeError, OptionError) as error:
             raise ArchiveError(
-                "what the avatar holds for the musetalk backend is not as it was saved: prepare "
-                "the avatar again with 'lipstream prepare'."
+                "the faces that the avatar holds for the musetalk backend are damaged: prepare the "
+                "avatar again with 'lipstream prepare'."
             ) from error
 
 
-def attach(avatar: Avatar, faces: MuseFaces) -> Avatar:
+def attach(avatar: Avatar, faces: PreparedFaces) -> Avatar:
     """The avatar with its faces: it answers `face_latent` and `mask` and is saved with them."""
     assert len(faces.plans) == len(avatar.frames)
     return replace(avatar, extras={**avatar.extras, NAME: faces.to_arrays()})
 
 
-def stored_faces(avatar: Avatar, settings: FaceSettings) -> MuseFaces | None:
-    """What was attached, unless it was prepared otherwise; `ArchiveError` when it is damaged."""
+def stored_faces(avatar: Avatar, settings: FaceSettings) -> PreparedFaces | None:
+    """The faces attached with these settings, or None; `ArchiveError` when they are damaged."""
     arrays = avatar.extras.get(NAME)
     if arrays is None:
         return None
-    faces = MuseFaces.from_arrays(arrays)
+    faces = PreparedFaces.from_arrays(arrays)
     return faces if faces.settings == settings and len(faces.plans) == len(avatar.frames) else None
 
 
@@ -145,19 +144,19 @@ def prepare_faces(
     parse: Parse | None = None,
     scaling: float = SCALING,
     batch: int = BATCH,
-) -> MuseFaces:
+) -> PreparedFaces:
     """Find, cut and encode the face of every frame; `FaceError` when no frame shows one.
 
     `locate` is needed for landmarks of dwpose, `parse` for labels of bisenet. A frame in which the
-    avatar has no landmarks is left without a face whatever `locate` would say.
+    avatar has no landmarks is left without a face, whatever `locate` would find.
     """
     assert (locate is not None) == (settings.landmarks != "mesh"), settings.landmarks
     assert (parse is not None) == (settings.labels != "mesh"), settings.labels
-    side = settings.side // SHRINK
+    side = settings.face_size // SHRINK
     latents = np.zeros((len(avatar.frames), 8, side, side), np.float32)
     squares: list[Box | None] = []
     plans: list[BlendPlan | None] = []
-    waiting: list[tuple[int, Floats]] = []
+    uncoded: list[tuple[int, Floats]] = []
     for index, frame in enumerate(avatar.frames):
         pixels = frame.pixels
         box = _usable_box(frame, pixels, settings, locate)
@@ -165,26 +164,26 @@ def prepare_faces(
         if box is not None:
             square = crop_square(box)
             plan = _plan(frame, pixels, box, square, settings, parse)
-            waiting.append((index, network_input(crop_face(pixels, box, settings.side))))
+            uncoded.append((index, network_input(crop_face(pixels, box, settings.face_size))))
         squares.append(square)
         plans.append(plan)
-        if len(waiting) == batch or (waiting and index == len(avatar.frames) - 1):
-            for row, encoded in _encoded(waiting, encode, scaling):
+        if len(uncoded) == batch or (uncoded and index == len(avatar.frames) - 1):
+            for row, encoded in _encoded(uncoded, encode, scaling):
                 latents[row] = encoded
-            waiting.clear()
+            uncoded.clear()
         if progress is not None:
             progress(index + 1, len(avatar.frames))
     if not any(plans):
         raise FaceError("the avatar shows no face in any frame; prepare it from another source.")
     latents.flags.writeable = False
-    return MuseFaces(settings, latents, tuple(squares), tuple(plans))
+    return PreparedFaces(settings, latents, tuple(squares), tuple(plans))
 
 
-def settled_box(
+def configured_box(
     landmarks: Floats, settings: FaceSettings, height: int, detected: Box | None = None
 ) -> Box | None:
     """The box of (68, 2) landmarks by the rules of the version, in a picture of `height`."""
-    shift = settings.shift if settings.version == "v1" else 0
+    shift = settings.bbox_shift if settings.version == "v1" else 0
     box = face_box(landmarks, detected, shift)
     return with_margin(box, settings.margin, height) if box and settings.margin else box
 
@@ -205,7 +204,7 @@ def _usable_box(
         return None
     points = landmarks_68(frame.landmarks) if locate is None else locate(pixels)
     height, width = pixels.shape[:2]
-    box = settled_box(points, settings, height)
+    box = configured_box(points, settings, height)
     if box is None or min(box.width, box.height) < 2:
         return None
     inside = box.clip(width, height)
@@ -220,7 +219,7 @@ def _plan(
     settings: FaceSettings,
     parse: Parse | None,
 ) -> BlendPlan:
-    """Where the painted face goes back."""
+    """The place of the generated face in the picture."""
     if parse is not None:
         labels = parse(crop_picture(pixels, square))
     else:
@@ -232,42 +231,39 @@ def _plan(
 
 
 def _encoded(
-    waiting: Sequence[tuple[int, Floats]], encode: Encode, scaling: float
+    pairs: Sequence[tuple[int, Floats]], encode: Encode, scaling: float
 ) -> Iterator[tuple[int, Floats]]:
-    """Frame and (8, h, w) latents of every waiting pair of pictures, from one call."""
-    means = encode(np.concatenate([pair for _, pair in waiting])) * np.float32(scaling)
-    assert means.shape[:2] == (2 * len(waiting), 4), means.shape
-    pairs = means.reshape(len(waiting), 8, *means.shape[2:])
-    yield from zip([index for index, _ in waiting], pairs, strict=True)
+    """Frame and (8, h, w) latents of every pair of pictures, from one call."""
+    means = encode(np.concatenate([pair for _, pair in pairs])) * np.float32(scaling)
+    assert means.shape[:2] == (2 * len(pairs), 4), means.shape
+    latents = means.reshape(len(pairs), 8, *means.shape[2:])
+    yield from zip([index for index, _ in pairs], latents, strict=True)
 
 
-def _faces(cls: type[MuseFaces], arrays: Arrays) -> MuseFaces:
-    said = json.loads(str(arrays["settings"]))
-    settings = FaceSettings(**{**said, "cheeks": tuple(said["cheeks"])})
+def _faces(cls: type[PreparedFaces], arrays: Arrays) -> PreparedFaces:
+    stored = json.loads(str(arrays["settings"]))
+    settings = FaceSettings(**{**stored, "cheeks": tuple(stored["cheeks"])})
     latents, found = arrays["face_latent"], arrays["found"].tolist()
-    side = settings.side // SHRINK
+    side = settings.face_size // SHRINK
     if latents.shape != (len(found), 8, side, side) or latents.dtype != np.float32:
         raise ValueError("face_latent")
     masks = split_ragged(arrays["mask"], arrays["mask_shapes"])
     boxes, regions, squares = (_boxes(arrays[name]) for name in ("box", "region", "square"))
     plans: list[BlendPlan | None] = []
-    for there, box, region, mask in zip(found, boxes, regions, masks, strict=True):
-        if there and (max(region.height, 0), max(region.width, 0)) != mask.shape:
+    for face, box, region, mask in zip(found, boxes, regions, masks, strict=True):
+        if face and (max(region.height, 0), max(region.width, 0)) != mask.shape:
             raise ValueError("mask")
-        plans.append(BlendPlan(box, region, mask) if there else None)
-    kept = [square if there else None for there, square in zip(found, squares, strict=True)]
-    return cls(settings, latents, tuple(kept), tuple(plans))
+        plans.append(BlendPlan(box, region, mask) if face else None)
+    shown = tuple(square if face else None for face, square in zip(found, squares, strict=True))
+    return cls(settings, latents, shown, tuple(plans))
 
 
 def _rows(boxes: Sequence[Box | None]) -> NDArray[np.int32]:
     """(n, 4) left, top, right, bottom; zeros for None."""
-    rows = [(0, 0, 0, 0) if box is None else _corners(box) for box in boxes]
+    none = Box(0, 0, 0, 0)
+    rows = [astuple(none if box is None else box) for box in boxes]
     return np.array(rows, np.int32).reshape(-1, 4)
 
 
 def _boxes(rows: NDArray[Any]) -> list[Box]:
     return [Box(*map(int, row)) for row in rows.tolist()]
-
-
-def _corners(box: Box) -> tuple[int, int, int, int]:
-    return box.left, box.top, box.right, box.bottom

@@ -1,10 +1,10 @@
-"""Where the files of MuseTalk lie in a folder of weights. Needs no torch.
+"""The files of MuseTalk in a folder of weights. Needs no torch.
 
 musetalkV15/  musetalk.json  unet.pth              v1.5, preferred
 musetalk/     musetalk.json  pytorch_model.bin     v1
 sd-vae-ft-mse/ or sd-vae/    config.json  diffusion_pytorch_model.{safetensors,bin}
 whisper/      config.json  {model.safetensors,pytorch_model.bin}
-hubert/       the same, for a UNet that listens to 768 numbers
+hubert/       the same, for a UNet whose cross_attention_dim is 768
 face-parse-bisenet/ or face-parse-bisent/    79999_iter.pth or model.pth    optional
 taesd/        config.json  diffusion_pytorch_model.safetensors                 optional
 dwpose/       dw-ll_ucoco_384.onnx                                          optional
@@ -31,14 +31,14 @@ PARSER_FILES = ("79999_iter.pth", "model.pth")
 TINY = "taesd"
 LANDMARKS = "dwpose/dw-ll_ucoco_384.onnx"
 HUBERT_WIDTH = 768
-CONFIG_LIMIT = 1 << 20  # bytes; real ones have 2000
+MAX_CONFIG_BYTES = 1 << 20  # bytes; real ones have 2000
 PULL = "run 'lipstream models pull musetalk'"
-PULL_TINY = "run 'lipstream models pull musetalk --with taesd'"
+PULL_TAESD = "run 'lipstream models pull musetalk --with taesd'"
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFiles:
-    """What one network is made from."""
+    """The files of one network."""
 
     config: Path
     weights: Path
@@ -52,13 +52,13 @@ class Layout:
     unet: NetworkFiles
     vae: NetworkFiles
     speech: NetworkFiles
-    listener: str  # "whisper" or "hubert"
+    encoder: str  # of speech: "whisper" or "hubert"
 
 
 def find_layout(models: str | Path, version: str | None = None) -> Layout:
     """The files of `version`, by default of v1.5 and else of v1.
 
-    OptionError for a version there is not, MissingError that names the first file that is missing.
+    OptionError for an unknown version, MissingError that names the first file that is missing.
     """
     models = Path(models)
     if version is not None and version not in VERSIONS:
@@ -67,14 +67,14 @@ def find_layout(models: str | Path, version: str | None = None) -> Layout:
     folder, name = UNETS[chosen]
     unet = _network(models, (folder,), "musetalk.json", (name,))
     vae = _network(models, VAES, "config.json", VAE_FILES)
-    hears = read_config(unet.config).get("cross_attention_dim")
-    listener = "hubert" if hears == HUBERT_WIDTH else "whisper"
-    speech = _network(models, (listener,), "config.json", SPEECH_FILES)
-    return Layout(chosen, unet, vae, speech, listener)
+    width = read_config(unet.config).get("cross_attention_dim")
+    encoder = "hubert" if width == HUBERT_WIDTH else "whisper"
+    speech = _network(models, (encoder,), "config.json", SPEECH_FILES)
+    return Layout(chosen, unet, vae, speech, encoder)
 
 
 def find_layouts(models: str | Path) -> list[Layout]:
-    """The layout of every version that is there; MissingError when there is none."""
+    """The layout of every version found; MissingError when there is none."""
     found = _versions(Path(models))
     return [find_layout(models, version) for version in found or VERSIONS[:1]]
 
@@ -85,13 +85,13 @@ def find_parser(models: str | Path) -> Path | None:
     return next((path for path in places if path.exists()), None)
 
 
-def find_tiny(models: str | Path) -> NetworkFiles:
+def find_taesd(models: str | Path) -> NetworkFiles:
     """The small decoder of the turbo profile; MissingError without it."""
     try:
         return _network(Path(models), (TINY,), "config.json", VAE_FILES[:1])
     except MissingError as error:
         missing = str(error).removesuffix(f"{PULL}.")
-        raise MissingError(f"{missing}{PULL_TINY} or use the profile exact.") from error
+        raise MissingError(f"{missing}{PULL_TAESD} or use the profile exact.") from error
 
 
 def find_landmarks(models: str | Path) -> Path | None:
@@ -103,7 +103,7 @@ def find_landmarks(models: str | Path) -> Path | None:
 def read_config(path: Path) -> Mapping[str, Any]:
     """A network's JSON object; CheckpointError that names the file otherwise."""
     try:
-        if path.stat().st_size > CONFIG_LIMIT:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
             raise ValueError("too long")
         config = json.loads(path.read_bytes())
     except OSError as error:
@@ -116,7 +116,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
 
 
 def unreadable(path: Path, error: OSError) -> CheckpointError | MissingError:
-    """The sentence for a file that the system does not give."""
+    """The error for a file that cannot be opened."""
     if isinstance(error, FileNotFoundError):
         return MissingError(f"{path} is missing: {PULL}.")
     if isinstance(error, IsADirectoryError):
@@ -132,7 +132,7 @@ def _versions(models: Path) -> list[str]:
 def _network(
     models: Path, folders: tuple[str, ...], config: str, names: tuple[str, ...]
 ) -> NetworkFiles:
-    """The first of the spellings whose weights are there."""
+    """The first of the spellings whose weights are found."""
     for folder, name in product(folders, names):
         path = models / folder / name
         if path.exists():

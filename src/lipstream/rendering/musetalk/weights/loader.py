@@ -24,7 +24,7 @@ from lipstream.rendering.musetalk.weights.layout import (
     Layout,
     find_layout,
     find_parser,
-    find_tiny,
+    find_taesd,
     read_config,
 )
 from lipstream.rendering.musetalk.weights.state_dict import read_state
@@ -57,28 +57,28 @@ class MuseTalkNetworks:
     dtype: torch.dtype
     decoder: TaesdDecoder | None = None  # instead of the autoencoder's own
 
-    def paint(self, latents: Tensor, audio: Tensor) -> Tensor:
+    def generate(self, latents: Tensor, audio: Tensor) -> Tensor:
         """(b, 8, h, w) latents, (b, tokens, width) audio -> (b, 3, 8 h, 8 w), RGB near -1..1.
 
         Both are of the device and the precision of the networks; the audio is without positions.
-        Nothing here waits for the device or depends on values, so that it can be recorded.
+        Nothing here waits for the device or depends on values, so that a graph can record it.
         """
-        painted = self.unet(latents, add_positions(audio))
+        generated = self.unet(latents, add_positions(audio))
         if self.decoder is None:
-            return self.vae.decode_scaled(painted)
-        raw: Tensor = self.decoder(painted)
+            return self.vae.decode_scaled(generated)
+        raw: Tensor = self.decoder(generated)
         return raw
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sketch(Generic[Network]):
-    """A network without memory, and the tensors that fit it."""
+class _MetaNetwork(Generic[Network]):
+    """A network on the meta device, without memory, and the tensors that fit it."""
 
     network: Network
     state: Mapping[str, Tensor]
 
-    def filled(self, device: torch.device, dtype: torch.dtype) -> Network:
-        """Tensors stay mapped from their file where neither device nor precision changes."""
+    def materialized(self, device: torch.device, dtype: torch.dtype) -> Network:
+        """The network with its tensors, mapped from their file if device and precision allow."""
         self.network.load_state_dict(dict(self.state), assign=True)
         return self.network.to(device, dtype).eval().requires_grad_(False)
 
@@ -89,25 +89,25 @@ def load_checkpoint(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
 ) -> MuseTalkNetworks:
-    """The networks of a folder of weights; `version` "v1" or "v15", by default v1.5 if it is there.
+    """The networks of a folder of weights; `version` "v1" or "v15", by default v1.5 if it is found.
 
     `dtype` None is float16 on a GPU and float32 elsewhere, whatever the files hold. MissingError
-    for a file that is not there, CheckpointError for one that is not what it should be.
+    for a file that is missing, CheckpointError for one that does not fit.
     """
     layout = find_layout(models, version)
     device = torch.device(device)
     if dtype is None:
         dtype = torch.float16 if device.type == "cuda" else torch.float32
-    unet, vae, speech = _sketches(layout)
-    if isinstance(speech, _Sketch):
-        hears: SpeechNetwork = WhisperSpeech(speech.filled(device, dtype))
+    unet, vae, speech = _meta_networks(layout)
+    if isinstance(speech, _MetaNetwork):
+        encoder: SpeechNetwork = WhisperSpeech(speech.materialized(device, dtype))
     else:
-        hears = speech.to(device, dtype).requires_grad_(False)
+        encoder = speech.to(device, dtype).requires_grad_(False)
     return MuseTalkNetworks(
         layout.version,
-        unet.filled(device, dtype),
-        vae.filled(device, dtype),
-        hears,
+        unet.materialized(device, dtype),
+        vae.materialized(device, dtype),
+        encoder,
         device,
         dtype,
     )
@@ -115,26 +115,28 @@ def load_checkpoint(
 
 def check_checkpoint(layout: Layout) -> None:
     """Raises what `load_checkpoint` would raise for these files; fills no network."""
-    _sketches(layout)
+    _meta_networks(layout)
 
 
 def load_parser(models: str | Path, device: torch.device | str = "cpu") -> BiSeNet | None:
-    """The optional face parser that MuseTalk was published with, if its weights are there."""
+    """The optional face parser that MuseTalk was published with, if its weights are found."""
     from lipstream.rendering.musetalk.models.bisenet import BiSeNet
 
     path = find_parser(models)
     if path is None:
         return None
-    return _sketch(BiSeNet, read_state(path), path).filled(torch.device(device), torch.float32)
+    return _meta_network(BiSeNet, read_state(path), path).materialized(
+        torch.device(device), torch.float32
+    )
 
 
-def load_tiny(
+def load_taesd(
     models: str | Path,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> TaesdDecoder:
     """The small decoder of the turbo profile; MissingError and CheckpointError as above."""
-    files = find_tiny(models)
+    files = find_taesd(models)
     sizes = TaesdDimensions.from_config(read_config(files.config), str(files.config))
     for name, found, expected in (
         ("out_channels", sizes.out_channels, 3),
@@ -143,28 +145,30 @@ def load_tiny(
     ):
         _check_size(files.config, name, found, expected)
     state = decoder_state(read_state(files.weights))
-    network = _sketch(lambda: TaesdDecoder(sizes), state, files.weights)
-    return network.filled(torch.device(device), dtype)
+    network = _meta_network(lambda: TaesdDecoder(sizes), state, files.weights)
+    return network.materialized(torch.device(device), dtype)
 
 
-def _sketches(
+def _meta_networks(
     layout: Layout,
-) -> tuple[_Sketch[UNet], _Sketch[Vae], _Sketch[WhisperEncoder] | HubertSpeech]:
+) -> tuple[_MetaNetwork[UNet], _MetaNetwork[Vae], _MetaNetwork[WhisperEncoder] | HubertSpeech]:
     """The three networks of a layout; they fit their files and each other."""
     unet_sizes = UNetDimensions.from_config(
         read_config(layout.unet.config), str(layout.unet.config)
     )
     vae_sizes = VaeDimensions.from_config(read_config(layout.vae.config), str(layout.vae.config))
     _check_sizes(layout, unet_sizes, vae_sizes)
-    speech = _whisper(layout, unet_sizes) if layout.listener == "whisper" else _hubert(layout)
+    speech = _whisper(layout, unet_sizes) if layout.encoder == "whisper" else _hubert(layout)
     vae_state = current_names(read_state(layout.vae.weights))
-    vae = _sketch(lambda: Vae(vae_sizes), vae_state, layout.vae.weights)
-    unet = _sketch(lambda: UNet(unet_sizes), read_state(layout.unet.weights), layout.unet.weights)
+    vae = _meta_network(lambda: Vae(vae_sizes), vae_state, layout.vae.weights)
+    unet = _meta_network(
+        lambda: UNet(unet_sizes), read_state(layout.unet.weights), layout.unet.weights
+    )
     return unet, vae, speech
 
 
 def _check_sizes(layout: Layout, unet: UNetDimensions, vae: VaeDimensions) -> None:
-    """Whether this is MuseTalk at all: any other Stable Diffusion network would load as well."""
+    """Refuse what is not MuseTalk: any other Stable Diffusion network would load as well."""
     for name, found, expected, path in (
         ("in_channels", vae.in_channels, 3, layout.vae.config),
         ("out_channels", vae.out_channels, 3, layout.vae.config),
@@ -183,7 +187,7 @@ def _check_size(path: Path, name: str, found: int, expected: int) -> None:
         )
 
 
-def _whisper(layout: Layout, unet: UNetDimensions) -> _Sketch[WhisperEncoder]:
+def _whisper(layout: Layout, unet: UNetDimensions) -> _MetaNetwork[WhisperEncoder]:
     config = layout.speech.config
     sizes = WhisperDimensions.from_config(read_config(config), str(config))
     if sizes.width != unet.audio_width:
@@ -193,7 +197,7 @@ def _whisper(layout: Layout, unet: UNetDimensions) -> _Sketch[WhisperEncoder]:
             f"{config}; delete the wrong folder and {PULL}."
         )
     path = layout.speech.weights
-    return _sketch(lambda: WhisperEncoder(sizes), encoder_state(read_state(path)), path)
+    return _meta_network(lambda: WhisperEncoder(sizes), encoder_state(read_state(path)), path)
 
 
 def _hubert(layout: Layout) -> HubertSpeech:
@@ -203,30 +207,30 @@ def _hubert(layout: Layout) -> HubertSpeech:
     return HubertSpeech.load(layout.speech.weights.parent)
 
 
-def _sketch(
+def _meta_network(
     build: Callable[[], Network], state: Mapping[str, Tensor], path: Path
-) -> _Sketch[Network]:
+) -> _MetaNetwork[Network]:
     """CheckpointError unless the state has the network's tensors, no more and no less."""
     with torch.device("meta"), SkipInit():
         network = build()
     expected = network.state_dict()
-    for said, names in (
+    for problem, names in (
         ("lacks", [name for name in expected if name not in state]),
         ("has an unknown tensor", [name for name in state if name not in expected]),
     ):
         if names:
             rest = f" and {len(names) - 1} more" * (len(names) > 1)
             raise CheckpointError(
-                f"{path} {said} {names[0]}{rest}: it is not the network that its config "
+                f"{path} {problem} {names[0]}{rest}: it is not the network that its config "
                 f"describes; delete it and {PULL}."
             )
     for name, tensor in state.items():
         _check_tensor(path, name, tensor, expected[name])
-    return _Sketch(network, state)
+    return _MetaNetwork(network, state)
 
 
 class SkipInit(TorchFunctionMode):
-    """Layers draw no first values: without memory that only loads torch's compiler, for seconds."""
+    """Weights are not initialised: without memory that only loads torch's compiler, for seconds."""
 
     def __torch_function__(
         self,

@@ -72,7 +72,7 @@ def _read_torch(path: Path) -> object:
         raise _damaged(path) from error
     except OSError as error:
         raise unreadable(path, error) from error
-    except Exception as error:  # there is no end to what a damaged pickle runs into
+    except Exception as error:  # a damaged pickle can raise anything
         raise _damaged(path) from error
 
 

@@ -12,19 +12,19 @@ from torch.nn import functional as F
 
 try:
     from lipstream.rendering.musetalk.optimizations import triton_kernels
-except ImportError:  # Triton comes with torch only where there can be a GPU
-    THERE = False
+except ImportError:  # Triton comes with torch only on platforms with GPUs
+    HAS_TRITON = False
 else:
-    THERE = True
+    HAS_TRITON = True
 
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32)
 
 
-def suits(x: Tensor) -> bool:
-    """Whether there are kernels for such a picture, or for such tokens (b, n, width)."""
-    laid = torch.channels_last if x.ndim == 4 else torch.contiguous_format
-    fits = x.is_contiguous(memory_format=laid)
-    return THERE and x.is_cuda and fits and x.dtype in _PRECISIONS
+def supported(x: Tensor) -> bool:
+    """True where a kernel takes such a picture, or such tokens (b, n, width)."""
+    layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
+    fits = x.is_contiguous(memory_format=layout)
+    return HAS_TRITON and x.is_cuda and fits and x.dtype in _PRECISIONS
 
 
 def norm(
@@ -37,7 +37,7 @@ def norm(
     silu: bool,
 ) -> Tensor:
     """Group norm of `x` + `shift`, then SiLU or nothing; all but `x` are (channels,)."""
-    if suits(x):
+    if supported(x):
         return triton_kernels.norm(x, shift, weight, bias, groups, eps, silu)
     if shift is not None:
         x = x + shift[:, None, None]
@@ -47,7 +47,7 @@ def norm(
 
 def add(one: Tensor, other: Tensor, bias: Tensor, scale: float) -> Tensor:
     """(one + other + bias) / scale, the bias (channels,)"""
-    if suits(one) and suits(other):
+    if supported(one) and supported(other):
         return triton_kernels.add(one, other, bias, 1 / scale)
     total = one + (other + bias[:, None, None])
     return total if scale == 1.0 else total / scale
@@ -55,7 +55,7 @@ def add(one: Tensor, other: Tensor, bias: Tensor, scale: float) -> Tensor:
 
 def gate(x: Tensor) -> Tensor:
     """(b, n, 2 width) -> (b, n, width): the first half times the GELU of the second."""
-    if suits(x):
+    if supported(x):
         return triton_kernels.gate(x)
     value, weight = x.chunk(2, dim=-1)
     return value * F.gelu(weight)
@@ -67,7 +67,7 @@ def interleave(parts: Tensor, bias: Tensor | None) -> Tensor:
     Channels: of the pixels in even rows and columns, then odd columns, odd rows, both odd. Those of
     odd rows are taken a row further down, those of odd columns a column further right.
     """
-    if bias is not None and suits(parts):
+    if bias is not None and supported(parts):
         return triton_kernels.interleave(parts, bias)
     channels, height, width = parts.shape[1] // 4, parts.shape[2] - 1, parts.shape[3] - 1
     last = parts.is_contiguous(memory_format=torch.channels_last)
