@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.engine import Engine
@@ -37,26 +37,27 @@ from lipstream.rendering.musetalk.preprocess.prepare import (
     attach,
     configured_box,
     prepare_faces,
-    stored_faces,
 )
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.rendering.registry import Backend
 from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
 from lipstream.speech.musetalk.whisper import WhisperSpeech
-from lipstream.timeline import SAMPLE_RATE
+from lipstream.timeline import FPS, SAMPLE_RATE
 from tests.fakes import blank_avatar
 from tests.golden_cases import unet, vae, whisper
 from tests.golden_cases.blending import FEATHER_OFFLINE
 from tests.golden_cases.comparing import Case, box_of, corners, label, near, not_compared, read_case
 from tests.golden_cases.outcome import Outcome
+from tests.golden_cases.windows import difference, rate
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
+    from lipstream.rendering.musetalk.preprocess.masks import Mask
 
 LATENTS = 1e-4
-PAINTED_LATENTS = 5e-4
-PAINTED = 1.0, 0.001  # largest difference of a painted face, and how many values may differ
+GENERATED_LATENTS = 5e-4
+GENERATED = 1.0, 0.001  # largest difference of a face, and the share of values that may differ
 FINAL = 2.0, 0.005  # the same of finished frames
 SMALL = 2.0  # of a block's rounded mean
 BLOCK = 8  # pixels of a side of a block of the `_small` arrays
@@ -65,10 +66,10 @@ INPUTS = {
     *("source_frames_bgr", "waveform_i16", "fps", "version", "bbox_shift_used", "landmarks"),
     *("detector_bbox", "parse_labels512", "parsing_mode", "cheek_width", "extra_margin", "roi"),
     *("source_index_per_output", "sel", "recon_sel_idx", "final_sel", "final_realtime_sel"),
-    "realtime_mask_shapes",
 }
 COMPARED = {
     *("coords", "coords_realtime", "mask_boxes", "realtime_masks_concat", "latents_mode"),
+    "realtime_mask_shapes",
     *("n_frames_offline", "n_frames_realtime", "pred_latents_sel", "recon_sel"),
     *("final_offline_roi", "final_realtime_roi"),
     *("final_offline_all_small", "final_realtime_all_small"),
@@ -77,16 +78,16 @@ ONE_LESS = "upstream's live script stops one frame before the end; ours renders 
 
 
 class _Recorder(CpuCompositor):
-    """Keeps what the networks painted, so that it can be put back in the offline script's way."""
+    """Keeps the generated faces, so that they can be put back in the offline script's way."""
 
     def __init__(self, networks: MuseTalkNetworks) -> None:
         super().__init__(networks)
-        self.painted: list[Image] = []
+        self.generated: list[Image] = []
 
     def faces(self, requests: Sequence[FaceRequest]) -> list[Image]:
-        painted = super().faces(requests)
-        self.painted += painted
-        return painted
+        faces = super().faces(requests)
+        self.generated += faces
+        return faces
 
 
 def check(path: Path) -> list[Outcome]:
@@ -112,17 +113,28 @@ class _Clip:
         self.detected = [box_of(row) for row in case["detector_bbox"]]
         self.labels = np.asarray(case["parse_labels512"], np.uint8)
         self.order = [int(index) for index in case["source_index_per_output"]]
-        cheeks = (int(case["cheek_width"]),) * 2
+        self.fps = rate(float(case["fps"]))
+        # Of frames and of all that depends on their audio.
+        self.intended = difference(case["waveform_i16"].size, float(case["fps"]))
         self.settings = replace(
             FaceSettings.published(str(case["version"]), int(case["bbox_shift_used"])),
             margin=int(case["extra_margin"]) if str(case["version"]) != "v1" else 0,
             mask=str(case["parsing_mode"]),
-            cheeks=cheeks,
+            cheeks=(int(case["cheek_width"]),) * 2,
             landmarks="dwpose",
             labels="bisenet",
             checkpoint="recorded",
         )
-        self.networks = _networks(path, str(case["version"]))
+        self.mask = repaint_mask(self.labels, self.settings.mask, self.settings.cheeks)
+        self.networks = networks(path, str(case["version"]))
+        self.faces = prepare_faces(
+            self.avatar(range(len(self.sources))),
+            self._encode,
+            self.settings,
+            locate=self._locate,
+            parse=lambda square: self.labels,
+            scaling=self.networks.vae.dimensions.scaling,
+        )
 
     def box(self, source: int, margin: bool = True) -> Box:
         settings = self.settings if margin else replace(self.settings, margin=0)
@@ -132,7 +144,7 @@ class _Clip:
         return found
 
     def boxes(self) -> list[Outcome]:
-        """Where the faces are, before and after the margin."""
+        """The boxes of the faces, before and after the margin."""
         cycle = [*range(len(self.sources)), *reversed(range(len(self.sources)))]
         plain = [corners(self.box(source, margin=False)) for source in range(len(self.sources))]
         final = [corners(self.box(source)) for source in cycle]
@@ -143,30 +155,22 @@ class _Clip:
 
     def masks(self) -> list[Outcome]:
         """The squares that masks are drawn on, and the masks of the live script."""
-        faces = self.prepared([0, *range(1, len(self.sources))])
-        squares = [square for square in faces.squares if square is not None]
-        mask = repaint_mask(self.labels, self.settings.mask, self.settings.cheeks)
-        drawn = [
-            feathered_mask(mask, self.box(source), square, FEATHER)
-            for source, square in enumerate(squares)
-        ]
+        squares = [square for square in self.faces.squares if square is not None]
+        drawn = [self.feathered(source, FEATHER) for source in range(len(squares))]
         flat = np.concatenate([part.ravel() for part in drawn])
+        shapes = [part.shape for part in drawn]
+        case, latents = self.case, self.faces.latents
         return [
-            near(f"{self.name} mask_boxes", [corners(s) for s in squares], self.case["mask_boxes"]),
-            near(f"{self.name} realtime_masks", flat, self.case["realtime_masks_concat"], 1),
-            near(f"{self.name} latents_mode", faces.latents, self.case["latents_mode"], LATENTS),
+            near(f"{self.name} mask_boxes", [corners(s) for s in squares], case["mask_boxes"]),
+            near(f"{self.name} realtime_mask_shapes", shapes, case["realtime_mask_shapes"]),
+            near(f"{self.name} realtime_masks", flat, case["realtime_masks_concat"], 1),
+            near(f"{self.name} latents_mode", latents, case["latents_mode"], LATENTS),
         ]
 
-    def prepared(self, order: Sequence[int]) -> PreparedFaces:
-        """The faces of the pictures in `order`, by the recording's landmarks and labels."""
-        return prepare_faces(
-            self.avatar(order),
-            self._encode,
-            self.settings,
-            locate=self._locate,
-            parse=lambda square: self.labels,
-            scaling=self.networks.vae.dimensions.scaling,
-        )
+    def feathered(self, source: int, feather: float) -> Mask:
+        square = self.faces.squares[source]
+        assert square is not None
+        return feathered_mask(self.mask, self.box(source), square, feather)
 
     def avatar(self, order: Sequence[int]) -> Avatar:
         """The pictures in `order`, each with a face somewhere."""
@@ -175,20 +179,26 @@ class _Clip:
         height, width = self.sources[0].shape[:2]
         return Avatar(frames, True, "golden", blank_avatar(width, height, len(frames)).report)
 
-    def latents(self) -> list[Outcome]:
-        """What the UNet paints, in latents, at the recorded frames."""
-        chosen = [int(index) for index in self.case["sel"]]
-        faces, heard = self.prepared(range(len(self.sources))), self.heard()
-        pictures = np.stack([faces.latents[self.order[index]] for index in chosen])
-        with torch.inference_mode():
-            audio = add_positions(torch.from_numpy(np.stack([heard[index] for index in chosen])))
-            painted = self.networks.unet(torch.from_numpy(pictures), audio).numpy()
-        recorded = self.case["pred_latents_sel"]
-        return [near(f"{self.name} pred_latents_sel", painted, recorded, PAINTED_LATENTS)]
+    def ordered_faces(self) -> PreparedFaces:
+        """The faces of the pictures in the recorded order."""
+        squares = tuple(self.faces.squares[source] for source in self.order)
+        plans = tuple(self.faces.plans[source] for source in self.order)
+        return PreparedFaces(self.settings, self.faces.latents[self.order], squares, plans)
 
-    def heard(self) -> NDArray[np.float32]:
+    def latents(self) -> list[Outcome]:
+        """The UNet's latents at the recorded frames."""
+        chosen = [int(index) for index in self.case["sel"]]
+        conditionings = self.conditionings()
+        pictures = self.faces.latents[[self.order[index] for index in chosen]]
+        with torch.inference_mode():
+            audio = add_positions(torch.from_numpy(conditionings[chosen]))
+            generated = self.networks.unet(torch.from_numpy(pictures), audio).numpy()
+        recorded = self.case["pred_latents_sel"]
+        return [self._near("pred_latents_sel", generated, recorded, GENERATED_LATENTS)]
+
+    def conditionings(self) -> NDArray[np.float32]:
         """One conditioning per frame, through the stream."""
-        engine = Engine(self._backend(MuseTalkRenderer(self.networks, settings=self.settings)))
+        engine = self._engine(CpuCompositor(self.networks))
         stream = engine.open_stream(blank_avatar())
         segments = stream.push(self.sound()) + stream.end()
         rows = engine.backend.encoder.encode([segment.context for segment in segments])
@@ -199,49 +209,45 @@ class _Clip:
 
     def frames(self) -> list[Outcome]:
         """Finished pictures: the live script's through our engine, then the offline script's."""
-        avatar = attach(self.avatar(self.order), self.prepared(self.order))
+        avatar = attach(self.avatar(self.order), self.ordered_faces())
         recorder = _Recorder(self.networks)
-        renderer = MuseTalkRenderer(self.networks, settings=self.settings, compositor=recorder)
-        engine = Engine(self._backend(renderer))
-        live = [f.frame for f in render_stream(engine, avatar, [self.sound()])]
-        faces = stored_faces(avatar, self.settings)
-        assert faces is not None
-        offline = [
-            self._offline(index, painted, faces) for index, painted in enumerate(recorder.painted)
-        ]
+        live = [f.frame for f in render_stream(self._engine(recorder), avatar, [self.sound()])]
+        offline = self._offline(recorder.generated)
         shown = [int(index) for index in self.case["recon_sel_idx"]]
-        recon = np.stack([recorder.painted[index][..., ::-1] for index in shown])
+        recon = np.stack([recorder.generated[index][..., ::-1] for index in shown])
+        one_less = self._near("n_frames_realtime", len(live), self.case["n_frames_realtime"])
+        if one_less.error == 1:
+            one_less = replace(one_less, intended=ONE_LESS)
         return [
-            near(f"{self.name} n_frames_offline", len(offline), self.case["n_frames_offline"]),
-            self._one_less(len(live)),
-            *self._pictures("recon_sel", recon, self.case["recon_sel"], PAINTED),
+            self._near("n_frames_offline", len(offline), self.case["n_frames_offline"]),
+            one_less,
+            *self._pictures("recon_sel", recon, self.case["recon_sel"], GENERATED),
             *self._finals("offline", offline, "final_sel"),
             *self._finals("realtime", live, "final_realtime_sel"),
         ]
 
-    def _one_less(self, frames: int) -> Outcome:
-        different = near(f"{self.name} n_frames_realtime", frames, self.case["n_frames_realtime"])
-        return Outcome(different.name, different.error, 0, ONE_LESS if different.error == 1 else "")
-
-    def _offline(self, index: int, painted: Image, faces: PreparedFaces) -> Image:
-        """A painted face put back as the offline script does: with half the feather."""
-        picture, square = self.sources[self.order[index]], faces.squares[index]
-        assert square is not None
-        mask = repaint_mask(self.labels, self.settings.mask, self.settings.cheeks)
-        box = self.box(self.order[index])
-        soft = feathered_mask(mask, box, square, FEATHER_OFFLINE)
-        plan = plan_blend(soft, box, square, (picture.shape[1], picture.shape[0]))
-        return paste(picture, *blend(picture, painted, plan))
+    def _offline(self, generated: Sequence[Image]) -> list[Image]:
+        """Generated faces put back as the offline script does: with half the feather."""
+        plans = []
+        for source, picture in enumerate(self.sources):
+            square, size = self.faces.squares[source], (picture.shape[1], picture.shape[0])
+            assert square is not None
+            soft = self.feathered(source, FEATHER_OFFLINE)
+            plans.append(plan_blend(soft, self.box(source), square, size))
+        return [
+            paste(self.sources[source], *blend(self.sources[source], face, plans[source]))
+            for source, face in zip(self.order, generated, strict=False)
+        ]
 
     def _finals(self, script: str, ours: list[Image], chosen: str) -> list[Outcome]:
-        where = [int(index) for index in self.case[chosen]]
+        indices = [int(index) for index in self.case[chosen]]
         roi = box_of(self.case["roi"]).slices
-        regions = np.stack([ours[index][roi][..., ::-1] for index in where])
-        small = self.case[f"final_{script}_all_small"]
-        means = np.stack([_small(picture[..., ::-1]) for picture in ours[: len(small)]])
+        regions = np.stack([ours[index][roi][..., ::-1] for index in indices])
+        recorded = self.case[f"final_{script}_all_small"]
+        means = np.stack([small(picture[..., ::-1]) for picture in ours[: len(recorded)]])
         return [
             *self._pictures(f"final_{script}", regions, self.case[f"final_{script}_roi"], FINAL),
-            near(f"{self.name} final_{script}_all_small", means, small, SMALL),
+            self._near(f"final_{script}_all_small", means, recorded, SMALL),
         ]
 
     def _pictures(
@@ -252,16 +258,23 @@ class _Clip:
         limits: tuple[float, float],
     ) -> list[Outcome]:
         """Largest difference and share of differing values."""
-        largest = near(f"{self.name} {name}", ours, recorded, limits[0])
+        largest = self._near(name, ours, recorded, limits[0])
         if np.isinf(largest.error):
             return [largest]
-        share = float((ours != recorded).mean())
-        return [largest, Outcome(f"{self.name} {name}, share that differs", share, limits[1])]
+        share, title = float((ours != recorded).mean()), f"{self.name} {name}, share that differs"
+        return [largest, Outcome(title, share, limits[1], self.intended)]
 
-    def _backend(self, renderer: MuseTalkRenderer) -> Backend:
-        fps = renderer._fps
+    def _near(self, name: str, ours: ArrayLike, recorded: ArrayLike, limit: float = 0.0) -> Outcome:
+        """The comparison of an array that depends on the audio."""
+        return replace(near(f"{self.name} {name}", ours, recorded, limit), intended=self.intended)
+
+    def _engine(self, compositor: CpuCompositor) -> Engine:
+        """An engine at the recording's rate; the avatar's own pictures advance frame by frame."""
+        renderer = MuseTalkRenderer(
+            self.networks, FPS, settings=self.settings, compositor=compositor
+        )
         encoder = AudioWindowEncoder(self.networks.speech)
-        return Backend("musetalk", encoder, renderer, fps, 8, "a recording")
+        return Engine(Backend("musetalk", encoder, renderer, self.fps, 8, "a recording"))
 
     def _encode(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
@@ -273,14 +286,14 @@ class _Clip:
         return np.asarray(self.landmarks[same.index(True)], np.float32)
 
 
-def _small(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+def small(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Each block's rounded mean."""
     height, width = (side // BLOCK for side in picture.shape[:2])
     blocks = picture[: height * BLOCK, : width * BLOCK].reshape(height, BLOCK, width, BLOCK, 3)
     return np.asarray(np.round(blocks.astype(np.float64).mean((1, 3))))
 
 
-def _networks(path: Path, version: str) -> MuseTalkNetworks:
+def networks(path: Path, version: str) -> MuseTalkNetworks:
     """The small networks that the recordings of whole clips were made with."""
     manifests = path.parents[1] / "manifests"
     return MuseTalkNetworks(

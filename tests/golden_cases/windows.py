@@ -37,7 +37,7 @@ GIVES_UP = "upstream ends the program on short clips and high rates; ours render
 
 
 def check_windows(path: Path, network: SpeechNetwork) -> list[Outcome]:
-    """What a recording of the folder `whisper` says of counts, windows and prompts."""
+    """The counts, windows and prompts of a recording of the folder `whisper`."""
     case = read_case(path)
     if "rows" in case and "columns" in case:
         return _frame_counts(path, case)
@@ -76,7 +76,7 @@ def upstream_steps(
 
 
 def difference(samples: int, fps: float) -> str:
-    """Why our windows differ from upstream's on purpose; empty where they must be equal."""
+    """The reason why our windows differ on purpose from upstream's; empty if they must not."""
     if upstream_steps(samples, fps) is None:
         return GIVES_UP
     if fps != int(fps):
@@ -104,7 +104,7 @@ def _frame_counts(path: Path, case: Case) -> list[Outcome]:
     exact = [
         frame_count(int(samples), SAMPLE_RATE, rate(fps)) for samples, fps, *_ in rows.tolist()
     ]
-    done = rows[:, 4] == 0  # upstream tells its counts only where it did not give up
+    done = rows[:, 4] == 0  # upstream has counts only where it did not give up
     gave_up = [upstream_steps(int(samples), fps) is None for samples, fps, *_ in rows.tolist()]
     different = near(f"{label(path)} our frames", np.array(ours)[done], rows[done, 2])
     why = "; ".join(sorted(reasons))
@@ -139,7 +139,7 @@ def _window_indices(
 
 def _prompts(path: Path, case: Case, network: SpeechNetwork) -> list[Outcome]:
     samples, fps = int(case["n_samples"]), float(case["fps"])
-    theirs = upstream_steps(samples, fps)
+    theirs = upstream_steps(samples, fps, int(case["pad_left"]), int(case["pad_right"]))
     name, why = label(path), difference(samples, fps)
     recorded = int(case["num_frames"])
     counted = -1 if theirs is None else len(theirs)
@@ -167,7 +167,7 @@ def _prompts(path: Path, case: Case, network: SpeechNetwork) -> list[Outcome]:
 def _our_prompts(
     sound: NDArray[np.int16], fps: Fraction, network: SpeechNetwork
 ) -> NDArray[np.float32]:
-    """What the real path gives the renderer: (frames, tokens, width)."""
+    """The conditionings of the real path: (frames, tokens, width)."""
     encoder = AudioWindowEncoder(network)
     stream = LipSyncStream(blank_avatar(), encoder, fps=fps)
     segments = stream.push(AudioChunk(sound, SAMPLE_RATE)) + stream.end()
