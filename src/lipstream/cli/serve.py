@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lipstream.engine import Engine
     from lipstream.server.settings import ServeSettings
 
-NEEDED = {  # modules, as find_spec knows them, and what brings them
+REQUIRED = {  # modules, and the packages that bring them
     "aiortc": "aiortc",
     "fastapi": "fastapi",
     "fastapi_offline": "fastapi-offline",
@@ -32,7 +32,7 @@ NEEDED = {  # modules, as find_spec knows them, and what brings them
 }
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 MEBIBYTE = 1 << 20
-MAX_DRAWING = 16  # processes, unless more are asked for
+MAX_DEFAULT_WORKERS = 16  # worker processes, unless --draw-processes sets more
 EPILOG = "Example: lipstream serve --avatar anna=anna.png --avatar ben=ben.mp4"
 
 
@@ -63,7 +63,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen. Any address that other machines can reach needs --token.",
+    help="The address to listen on. One that other machines can reach needs --token.",
 )
 @option(
     "--port",
@@ -81,11 +81,11 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     variable="AVATARS",
     help="A picture, a clip or an .avatar file to offer. Repeatable.",
 )
-@option("--token", help="What clients must send as `Authorization: Bearer TOKEN`.")
+@option("--token", help="The token that clients must send as `Authorization: Bearer TOKEN`.")
 @option(
     "--max-sessions",
     type=click.IntRange(1),
-    help="At most so many, however many this machine could hold.",
+    help="A cap on the sessions that this machine can hold; by default only measurement decides.",
 )
 @option(
     "--cores",
@@ -98,14 +98,14 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     "origins",
     multiple=True,
     metavar="URL",
-    help="Pages of this origin may use the server too, or it is its own behind a proxy. "
+    help="An origin whose pages may use the server too, or its own origin behind a proxy. "
     "Repeatable.",
 )
 @option(
     "--data",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Keep uploaded avatars here; without it they are gone when the server ends.",
+    help="The folder in which uploaded avatars are kept; by default they are deleted at the end.",
 )
 @option(
     "--upload-limit",
@@ -120,7 +120,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     type=click.IntRange(0),
     default=32,
     show_default=True,
-    help="Uploaded avatars that are kept at most.",
+    help="The largest number of uploaded avatars.",
 )
 @option(
     "--max-side",
@@ -128,7 +128,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     default=768,
     show_default=True,
     metavar="PIXELS",
-    help="Larger pictures are shrunk: what is drawn live costs by the pixel.",
+    help="Larger pictures are shrunk: the cost of drawing grows with the number of pixels.",
 )
 @option(
     "--idle-timeout",
@@ -136,7 +136,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     default=600,
     show_default=True,
     metavar="SECONDS",
-    help="A session in which nothing is said for so long is closed.",
+    help="A session without speech is closed after this time.",
 )
 @option(
     "--max-duration",
@@ -144,7 +144,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     default=4 * 3600,
     show_default=True,
     metavar="SECONDS",
-    help="No session lasts longer.",
+    help="Every session is closed after this time.",
 )
 @option(
     "--drain-timeout",
@@ -152,7 +152,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="After Ctrl-C or SIGTERM, speech may go on for so long. A second signal ends it.",
+    help="The time that speech may go on after Ctrl-C or SIGTERM. A second signal ends it.",
 )
 @option(
     "--rate-limit",
@@ -160,7 +160,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     default=20,
     show_default=True,
     metavar="PER_SECOND",
-    help="Changing requests of one address; 0 for any number.",
+    help="The limit of changing requests from one address; 0 for none.",
 )
 @option("--public-ip", metavar="IP", help="This machine's address outside its NAT.")
 @option(
@@ -168,38 +168,39 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     "stun_urls",
     multiple=True,
     metavar="URL",
-    help="Told to viewers, such as stun:stun.example.org. Repeatable.",
+    help="A STUN server for viewers, such as stun:stun.example.org. Repeatable.",
 )
 @option(
     "--turn-url",
     "turn_urls",
     multiple=True,
     metavar="URL",
-    help="Told to viewers with credentials that expire. Repeatable.",
+    help="A TURN server for viewers, who get credentials that expire. Repeatable.",
 )
 @option("--turn-secret", help="The TURN server's static-auth-secret.")
 @option(
     "--private-peers/--no-private-peers",
     default=True,
-    help="Whether viewers may be in private networks.",
+    help="Allow viewers in private networks, or only on public addresses.",
 )
 @option(
     "--codec",
     type=click.Choice(["h264", "vp8"]),
-    help="Of the video; default h264 where viewers can.",
+    help="The video codec; default h264 where the viewer supports it.",
 )
 @option(
     "--draw-processes",
     type=click.IntRange(0, 64),
     metavar="N",
-    help="puppet: draw in so many processes, 0 in the server's own; default one for each core.",
+    help="puppet: worker processes that draw, 0 to draw in the server's own; default one for each "
+    "core.",
 )
 @option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Events go to standard error, one a line.",
+    help="The format of events on standard error, one a line.",
 )
 @backend_option
 @musetalk_options
@@ -220,7 +221,7 @@ def serve(
     seed: int,
     **options: Any,
 ) -> None:
-    """Serve a page in which avatars talk, and the API behind it."""
+    """Serve a page with talking avatars, and the API behind it."""
     _check_installed()
     from lipstream.server.app import create_app
     from lipstream.server.logging import logging_to_stderr
@@ -256,7 +257,7 @@ def serve(
 
 
 def _check_installed() -> None:
-    for module, package in NEEDED.items():
+    for module, package in REQUIRED.items():
         if find_spec(module) is None:
             raise MissingError(
                 f"the server needs {package}; run `pip install 'lipstream[server]'`."
@@ -295,7 +296,7 @@ def _engine(
     from lipstream.server.admission import usable_cores
 
     if processes is None:
-        processes = min(cores or usable_cores(), MAX_DRAWING)
+        processes = min(cores or usable_cores(), MAX_DEFAULT_WORKERS)
     live = RuntimeOptions(live=True, pixel_format="i420")
     backend = open_backend(
         name, motion=motion, musetalk=musetalk, runtime=live, processes=processes
@@ -309,7 +310,7 @@ def _engine(
 def _open_avatars(
     avatars: Sequence[tuple[str, Path]], settings: ServeSettings
 ) -> dict[str, Avatar]:
-    """Prepared as far as every backend needs it; the server does the rest."""
+    """The avatars, prepared as far as every backend needs it; the server does the rest."""
     from lipstream.avatar.builder import open_avatar
 
     config = AvatarConfig(max_side=settings.max_side)

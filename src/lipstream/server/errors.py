@@ -1,4 +1,4 @@
-"""Whatever is refused has one shape: {"error": {"code", "message"}} with the right status."""
+"""The one shape of all refusals: {"error": {"code", "message"}} with the right status."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def envelope(
 
 
 def install(app: FastAPI) -> None:
-    """Let every error of `app` come out in this shape."""
+    """Give every error of `app` this shape."""
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(LipstreamError, _unusable)
@@ -74,7 +74,7 @@ def _http(request: Request, error: Exception) -> Response:
     message = str(error.detail)
     if message == HTTPStatus(status).phrase:  # Starlette's own, of a path or method unknown to it
         message = {
-            404: "there is nothing at this address; see /docs.",
+            404: "nothing is at this address; see /docs.",
             405: "this address has no such method; see /docs.",
         }.get(status, message)
     return envelope(status, CODES.get(status, "refused"), message, error.headers)
@@ -92,5 +92,5 @@ def _unusable(request: Request, error: Exception) -> Response:
 
 
 def fault() -> JSONResponse:
-    """The response when an exception came out that nobody expected."""
+    """The response to an unforeseen exception."""
     return envelope(500, CODES[500], "this is a bug in lipstream; its log has the details.")

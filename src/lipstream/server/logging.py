@@ -1,4 +1,4 @@
-"""One line per event: key=value for people, JSON for machines. Nothing secret is ever put in."""
+"""One line per event: key=value for people, JSON for machines. No event holds a secret."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 FORMATS = ("text", "json")
-OURS, THEIRS = "lipstream", ("uvicorn", "asyncio", "aiortc", "aioice")
-USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+OURS, LIBRARIES = "lipstream", ("uvicorn", "asyncio", "aiortc", "aioice")
+STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 @contextlib.contextmanager
@@ -20,7 +20,7 @@ def logging_to_stderr(form: str) -> Iterator[None]:
     """While this lasts: our events from INFO on, those of libraries from WARNING on."""
     handler = _Stderr()
     handler.setFormatter(_Json() if form == "json" else _Text())
-    loggers = [logging.getLogger(name) for name in (OURS, *THEIRS)]
+    loggers = [logging.getLogger(name) for name in (OURS, *LIBRARIES)]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
         logger.addHandler(handler)
@@ -36,7 +36,7 @@ def logging_to_stderr(form: str) -> Iterator[None]:
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
-    """Whatever standard error is at that moment."""
+    """A handler for whatever `sys.stderr` is at that moment."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -62,14 +62,14 @@ class _Json(logging.Formatter):
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What happened, and what was said of it with `extra`."""
+    """The event, and the fields given by `extra`."""
     fields: dict[str, Any] = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         + f".{int(record.msecs):03d}Z",
         "level": record.levelname.lower(),
         "event": record.getMessage(),
     }
-    extra = {name: value for name, value in vars(record).items() if name not in USUAL}
+    extra = {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
     return {**fields, **{name: value for name, value in extra.items() if value is not None}}
 
 

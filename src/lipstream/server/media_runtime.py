@@ -1,4 +1,4 @@
-"""The real runtime: a backend's scheduler, and WebRTC."""
+"""The runtime of real sessions: a backend's scheduler, and WebRTC."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _lower_quartile(spent: Sequence[float]) -> float:
 
 
 def _syllables() -> AudioChunk:
-    """Noise in syllables, so that mouths move."""
+    """Noise in the rhythm of syllables, which moves mouths."""
     times = np.arange(MEASURED_S * SAMPLE_RATE) / SAMPLE_RATE
     noise = np.random.default_rng(0).normal(0, 0.1, len(times))
     loudness = np.maximum(np.sin(2 * np.pi * 4 * times), 0)

@@ -1,4 +1,4 @@
-"""Figures for Prometheus. Each application has a registry of its own; nothing leaves by itself."""
+"""Metrics for Prometheus. Each application has its own registry; nothing is sent by itself."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LONG_MS = (0, 100, 250, 500, 1000, 2000, 5000, 10_000, 20_000, 40_000, 60_000)
 SHARES = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 OFFSETS_MS = (-250, -120, -80, -45, -20, 0, 20, 45, 80, 120, 250)
 TOTALS = {
-    "units": "Frames with their sound given out.",
-    "late": "Frames that were not there in time.",
+    "units": "Frames given out with their sound.",
+    "late": "Frames that were not ready in time.",
     "repeated": "Frames shown again because the next was late.",
     "dropped": "Frames never shown because they came too late.",
-    "skipped": "Places on the timeline passed over after a stall.",
-    "underruns": "Times that speech ran dry in the middle.",
-    "utterances": "Utterances begun.",
-    "interrupts": "Utterances cut off.",
+    "skipped": "Units left out after a stall.",
+    "underruns": "Times that speech ran out in the middle of an utterance.",
+    "utterances": "Utterances started.",
+    "interrupts": "Utterances interrupted.",
 }
 
 Totals = Callable[[], Mapping[str, int]]
@@ -40,11 +40,13 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.sessions = Gauge("lipstream_sessions", "Sessions now.", registry=registry)
+        self.sessions = Gauge("lipstream_sessions", "Sessions that are open.", registry=registry)
         self.max_sessions = Gauge(
-            "lipstream_sessions_max", "Sessions that fit, as measured.", registry=registry
+            "lipstream_sessions_max",
+            "Sessions that this machine can hold, as measured.",
+            registry=registry,
         )
-        self.opened = Counter("lipstream_sessions_opened", "Sessions let in.", registry=registry)
+        self.opened = Counter("lipstream_sessions_opened", "Sessions opened.", registry=registry)
         self.closed = Counter(
             "lipstream_sessions_closed", "Sessions closed.", ["reason"], registry=registry
         )
@@ -65,18 +67,22 @@ class Metrics:
         self.key_frames = Counter("lipstream_key_frames", "Key frames sent.", registry=registry)
         self.unsent = Counter(
             "lipstream_frames_unsent",
-            "Frames not encoded as the one before still was.",
+            "Frames left out because the one before was still being encoded.",
             registry=registry,
         )
         self.loss = Histogram(
             "lipstream_packet_loss",
-            "Share of packets that viewers report as lost.",
+            "Share of packets that viewers reported lost.",
             ["kind"],
             buckets=SHARES,
             registry=registry,
         )
-        self.round_trip_ms = self._histogram("round_trip_ms", "To viewers and back.", SLOW_MS)
-        self.late_ms = self._histogram("unit_late_ms", "How late units were released.", FAST_MS)
+        self.round_trip_ms = self._histogram(
+            "round_trip_ms", "Round trips, reported by viewers.", SLOW_MS
+        )
+        self.late_ms = self._histogram(
+            "unit_late_ms", "Delay between when units were due and when they were sent.", FAST_MS
+        )
         self.first_frame_ms = self._histogram(
             "first_frame_ms", "From the offer to the first frame sent.", SLOW_MS
         )
@@ -84,20 +90,20 @@ class Metrics:
             "interrupt_ms", "From an interrupt to silence and a closed mouth.", SLOW_MS
         )
         self.browser_offset_ms = self._histogram(
-            "browser_av_offset_ms", "Picture after sound, seen in pages.", OFFSETS_MS
+            "browser_av_offset_ms", "Picture after sound, measured by pages.", OFFSETS_MS
         )
         self.browser_latency_ms = self._histogram(
-            "browser_latency_ms", "From speech to picture, seen in pages.", SLOW_MS
+            "browser_latency_ms", "From speech to picture, measured by pages.", SLOW_MS
         )
         self.browser_round_trip_ms = self._histogram(
-            "browser_round_trip_ms", "Round trips, seen in pages.", SLOW_MS
+            "browser_round_trip_ms", "Round trips, measured by pages.", SLOW_MS
         )
         self.browser_jitter_ms = self._histogram(
-            "browser_jitter_buffer_ms", "Jitter buffers of sound, seen in pages.", SLOW_MS
+            "browser_jitter_buffer_ms", "Jitter buffers of sound, measured by pages.", SLOW_MS
         )
 
     def watch(self, totals: Totals) -> None:
-        """Ask `totals` for the counts of `TOTALS` whenever metrics are asked for."""
+        """Read the counts of `TOTALS` from `totals` at each scrape."""
         self.registry.register(_Counts(totals))
 
     def text(self) -> bytes:
@@ -105,7 +111,7 @@ class Metrics:
         return generate_latest(self.registry)
 
     def seen(self, stats: BrowserStats) -> None:
-        """What a page measured."""
+        """Record what a page measured."""
         for value, histogram in (
             (stats.av_offset_ms, self.browser_offset_ms),
             (stats.latency_ms, self.browser_latency_ms),

@@ -1,4 +1,4 @@
-"""What goes over the wire as JSON, with examples for the documentation."""
+"""The JSON messages of the API, with examples for the documentation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Message(BaseModel):
-    """What is sent holds these fields and no others."""
+    """A message with exactly these fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -16,7 +16,7 @@ class Message(BaseModel):
 class ErrorDetail(Message):
     code: str = Field(description="A word for programs.", examples=["not_found"])
     message: str = Field(
-        description="A sentence for people.", examples=["there is no session 4f1c."]
+        description="A sentence for people.", examples=["session 4f1c does not exist."]
     )
 
 
@@ -35,7 +35,7 @@ class Readiness(Message):
 
 
 class Config(Message):
-    """What a page needs to know before it knows the token."""
+    """The configuration that a page needs before it has the token."""
 
     version: str = Field(examples=["0.1.0"])
     backend: str = Field(examples=["puppet"])
@@ -45,7 +45,7 @@ class Config(Message):
 
 
 class Report(Message):
-    """How suitable a picture or clip is; lengths in pixels of the prepared picture."""
+    """The suitability of a picture or clip; lengths in pixels of the prepared picture."""
 
     width: int
     height: int
@@ -66,7 +66,7 @@ class Report(Message):
 
 
 class AvatarInfo(Message):
-    """An avatar and how far it is."""
+    """An avatar and the state of its preparation."""
 
     id: str = Field(examples=["face"])
     name: str = Field(examples=["face"])
@@ -107,18 +107,20 @@ class SessionInfo(Message):
         description="Unless connected by then, it is closed.", examples=["2026-01-01T12:00:15Z"]
     )
     ice_servers: list[IceServerInfo]
-    look_ahead_ms: int = Field(description="By how much the backend must hear ahead.")
+    look_ahead_ms: int = Field(
+        description="Speech that the backend needs beyond a frame to draw it."
+    )
     width: int
     height: int
 
 
 class SessionState(Message):
-    """How a session is doing."""
+    """The state of a session."""
 
     state: Literal["waiting", "connecting", "connected", "lost"]
     speaking: bool
     buffered_ms: int = Field(description="Speech that waits to be played.")
-    fps: float = Field(description="Units given out per second, lately.")
+    fps: float = Field(description="Frames sent per second, lately.")
     late: int
     repeated: int
     dropped: int
@@ -139,7 +141,7 @@ Milliseconds = Annotated[float, Field(ge=0, le=3_600_000, allow_inf_nan=False)]
 
 
 class BrowserStats(Message):
-    """What a page measured lately; every field may be left out."""
+    """Recent measurements of a page; every field may be left out."""
 
     model_config = ConfigDict(extra="ignore", strict=True)  # pages may know more
     fps: Annotated[float | None, Field(ge=0, le=1000, allow_inf_nan=False)] = None

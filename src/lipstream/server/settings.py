@@ -1,4 +1,4 @@
-"""What `lipstream serve` can be told, as frozen values."""
+"""The settings of `lipstream serve`, as frozen values."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class UploadLimits:
-    """What users may upload. Everything decoded is counted while it is decoded."""
+    """The limits of uploads. Everything decoded is counted while it is decoded."""
 
     body: int = 64 * MEBIBYTE  # bytes of a request with a file
-    picture_pixels: int = 50_000_000  # told by the header, before anything is decoded
+    picture_pixels: int = 50_000_000  # by the header, before anything is decoded
     clip_pixels: int = 1920 * 1080  # of each picture of a clip
     clip_seconds: int = 60  # 1500 frames
     audio_seconds: int = 600
@@ -28,12 +28,12 @@ class UploadLimits:
     memory: int = 1024 * MEBIBYTE  # of the process that decodes
     audio_cpu_s: int = 20  # processor time of the process that decodes sound
     avatar_cpu_s: int = 300  # the same for an avatar: faces are measured in 1500 frames
-    waiting_s: int = 600  # by the clock on the wall, for either
+    wall_s: int = 600  # wall-clock time of either
 
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """How the server behaves. Raises OptionError for what is unsafe or impossible."""
+    """The behaviour of the server. Raises OptionError for what is unsafe or impossible."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -44,11 +44,11 @@ class ServeSettings:
     max_side: int = 768  # pixels; larger uploads are shrunk once
     max_avatars: int = 32  # uploaded ones
     avatar_space: int = 1024 * MEBIBYTE  # bytes of uploaded avatars together
-    data: Path | None = None  # where uploaded avatars are kept; None: gone when the server ends
+    data: Path | None = None  # where uploaded avatars are kept; None: deleted when the server ends
     uploads: UploadLimits = UploadLimits()
     connect_timeout_s: int = 15  # from POST /v1/sessions to the first picture
     grace_s: int = 30  # a lost connection may come back
-    idle_timeout_s: int = 600  # without a word to say
+    idle_timeout_s: int = 600  # without speech
     max_duration_s: int = 4 * 3600
     drain_timeout_s: int = 300
     rate: float = 20  # changing requests per second and client; 0 for no limit
@@ -77,7 +77,7 @@ class ServeSettings:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach the server."""
+        """True when only this machine can reach the server."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from lipstream.server.sessions.manager import SessionManager
 
-CONNECTIONS = 500  # at once; each is a descriptor
-HEADER_BYTES = 16 * 1024
+MAX_CONNECTIONS = 500  # at once; each is a descriptor
+MAX_HEADER_BYTES = 16 * 1024
 CLOSE_S = 5  # for requests that are still being answered at the end
-LIVELY_S = 20.0  # between pings, which keep proxies from closing a quiet WebSocket
+PING_S = 20.0  # between pings, which keep proxies from closing a quiet WebSocket
 
 log = logging.getLogger("lipstream.server")
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket for the server; LipstreamError when the address cannot be had."""
+    """A socket for the server; LipstreamError when the address is not available."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -56,7 +56,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address_of(bound: socket.socket) -> str:
-    """As a browser takes it."""
+    """The URL of the socket."""
     host, port = bound.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -64,19 +64,19 @@ def address_of(bound: socket.socket) -> str:
 def serve(
     app: FastAPI, bound: socket.socket, drain_timeout_s: int, on_ready: Callable[[], None]
 ) -> None:
-    """Serve until told to stop by SIGTERM or Ctrl-C; what is being said may then be finished.
+    """Serve until SIGTERM or Ctrl-C; speech that is being played may then be finished.
 
     A second signal stops at once. LipstreamError when the application does not start.
     """
     server = Server(configured(app), app.state.manager, drain_timeout_s, on_ready)
     try:
         server.run(sockets=[bound])
-    except SystemExit as error:  # uvicorn's way to tell that the lifespan failed, after logging it
+    except SystemExit as error:  # so uvicorn reports, after logging it, that the lifespan failed
         raise LipstreamError("the server could not start; its log says why.") from error
 
 
 def configured(app: FastAPI) -> uvicorn.Config:
-    """How uvicorn serves `app`."""
+    """The settings with which uvicorn serves `app`."""
     return uvicorn.Config(
         app,
         loop="asyncio",
@@ -87,17 +87,17 @@ def configured(app: FastAPI) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         ws_max_size=MAX_MESSAGE_BYTES,
-        ws_ping_interval=LIVELY_S,
+        ws_ping_interval=PING_S,
         ws_ping_timeout=None,  # a pong may wait behind a minute of speech
         ws_per_message_deflate=False,
-        limit_concurrency=CONNECTIONS,
-        h11_max_incomplete_event_size=HEADER_BYTES,
+        limit_concurrency=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         timeout_graceful_shutdown=CLOSE_S,
     )
 
 
 class Server(uvicorn.Server):
-    """Goes on serving after a signal until nobody speaks, or for `drain_timeout_s`."""
+    """Goes on serving after a signal while speech is played, for at most `drain_timeout_s`."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Server(uvicorn.Server):
     ) -> None:
         super().__init__(config)
         self._manager, self._on_ready = manager, on_ready
-        self._patience = drain_timeout_s
+        self._drain_timeout_s = drain_timeout_s
         self._until: float | None = None  # monotonic seconds
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -117,9 +117,9 @@ class Server(uvicorn.Server):
             self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Called in the middle of anything: changes flags only."""
+        """Signals interrupt anything: only flags are changed."""
         if self._until is None:
-            self._until = time.monotonic() + self._patience
+            self._until = time.monotonic() + self._drain_timeout_s
             self._manager.draining = True
         elif self._until > 0:
             self._until = 0.0

@@ -1,10 +1,10 @@
-"""Files are what their first bytes say."""
+"""The type of a file is that of its first bytes."""
 
 from __future__ import annotations
 
 import pytest
 
-from lipstream.server.avatars.file_types import claimed, kinds
+from lipstream.server.avatars.file_types import claimed_types, detect_types
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ from lipstream.server.avatars.file_types import claimed, kinds
     ],
 )
 def test_first_bytes(head: bytes, found: set[str]) -> None:
-    assert set(kinds(head)) == found
+    assert set(detect_types(head)) == found
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "said"),
+    ("name", "content_type", "claimed"),
     [
         ("a.png", None, {"image"}),
         ("a.PNG", "image/jpeg", {"image"}),
@@ -52,5 +52,5 @@ def test_first_bytes(head: bytes, found: set[str]) -> None:
         ("a.b.wav", "AUDIO/wav; codecs=1", {"audio"}),
     ],
 )
-def test_names_and_types(name: str, kind: str | None, said: set[str]) -> None:
-    assert claimed(name, kind) == said
+def test_names_and_types(name: str, content_type: str | None, claimed: set[str]) -> None:
+    assert claimed_types(name, content_type) == claimed

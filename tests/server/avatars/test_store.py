@@ -123,7 +123,9 @@ def test_a_backend_that_cannot_is_no_harm(fault: Exception) -> None:
         (("face.png", b"", "image/png"), 422, "invalid"),
     ],
 )
-def test_files_that_lie(file: tuple[str, bytes, str], status: int, code: str) -> None:
+def test_files_must_be_what_they_claim(
+    file: tuple[str, bytes, str], status: int, code: str
+) -> None:
     async def test(client: AppClient) -> None:
         answer = await client.http.post("/v1/avatars", files={"file": file})
         assert answer.status_code == status, answer.text
@@ -224,7 +226,7 @@ def test_what_the_command_line_gave_stays() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"max_avatars": 1}, {"avatar_space": 1}])
-def test_the_shelf_can_be_full(settings: Any) -> None:
+def test_uploads_are_limited_in_number_and_size(settings: Any) -> None:
     async def test(client: AppClient) -> None:
         shown = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
         answer = await client.http.post("/v1/avatars", files=FACE)
@@ -299,7 +301,7 @@ def test_the_first_picture_of_a_large_avatar_is_small() -> None:
     run_client(test, avatars={"wide": blank_avatar(1_000, 500)})
 
 
-class SlowWhileWatched(FakeRuntime):
+class DearWhileBusy(FakeRuntime):
     """Measures ten times the cost while sessions are drawn."""
 
     def measure(self, avatar: Avatar) -> Cost:
@@ -323,7 +325,7 @@ def test_a_cost_measured_under_load_is_measured_again_when_calm() -> None:
         assert await limit() == at_rest
 
     settings = ServeSettings(rate=0, connect_timeout_s=600, cores=8)
-    run_client(test, settings, runtime=SlowWhileWatched())
+    run_client(test, settings, runtime=DearWhileBusy())
 
 
 def test_the_cost_of_a_deleted_avatar_is_forgotten() -> None:

@@ -1,4 +1,4 @@
-"""What users send is opened elsewhere, counted while it is decoded, and cannot lie."""
+"""Uploads are opened by a child process, within limits, whatever they claim to be."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LIMITS = UploadLimits()
 
 
 def isolated(path: Path, work: Any, limits: UploadLimits = LIMITS, side: int = 512) -> Any:
-    """What the child process makes of a file; ApiError."""
+    """The result of the child process for a file; ApiError."""
     return asyncio.run(
         run_isolated(DecodeJob(work, path.name, "out.avatar", limits, side), path.parent)
     )
@@ -168,10 +168,12 @@ def test_processor_time_ends_the_child(tmp_path: Path) -> None:
 def test_the_clock_on_the_wall_ends_the_child(tmp_path: Path) -> None:
     (tmp_path / "face.png").write_bytes(PORTRAIT.read_bytes())
     with pytest.raises(ApiError, match="takes too long"):
-        isolated(tmp_path / "face.png", "avatar", UploadLimits(waiting_s=0))
+        isolated(tmp_path / "face.png", "avatar", UploadLimits(wall_s=0))
 
 
-def test_a_child_that_babbles_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_of_the_child_that_is_not_json_counts_as_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(uploads, "BOOT", "print('not json')")
     (tmp_path / "face.png").write_bytes(b"")
     with pytest.raises(ApiError, match="within the limits"):
@@ -184,8 +186,8 @@ def test_cancelling_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     )
 
     async def run() -> None:
-        order = DecodeJob("probe", "a", "b", LIMITS, 1)
-        task = asyncio.create_task(run_isolated(order, tmp_path))
+        job = DecodeJob("probe", "a", "b", LIMITS, 1)
+        task = asyncio.create_task(run_isolated(job, tmp_path))
         await asyncio.sleep(0.2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

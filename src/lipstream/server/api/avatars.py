@@ -1,4 +1,4 @@
-"""/v1/avatars: list, upload, look at, delete."""
+"""/v1/avatars: list, upload, read, delete."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def avatar_routes(store: AvatarStore) -> APIRouter:
     @router.delete(
         "/{avatar_id}",
         summary="Delete an uploaded avatar",
-        description="Sessions that show it go on. Avatars given on the command line stay: 409.",
+        description="Sessions that show it go on. Those of the command line stay: 409.",
         status_code=204,
         responses=error_responses(404, 409),
     )

@@ -48,16 +48,14 @@ def public_routes(
     """Health, configuration and metrics; the metrics need the token."""
     router = APIRouter(tags=["Server"])
 
-    @router.get(
-        "/healthz", summary="Whether the process lives", responses=error_responses(public=True)
-    )
+    @router.get("/healthz", summary="Liveness", responses=error_responses(public=True))
     async def healthz() -> Health:
         return Health()
 
     @router.get(
         "/readyz",
-        summary="Whether it takes new sessions",
-        description="503 from the moment the server is told to stop.",
+        summary="Readiness for new sessions",
+        description="503 while a fault is being repaired, and once the server is about to stop.",
         responses=error_responses(503, public=True),
     )
     async def readyz() -> Readiness:
@@ -67,7 +65,7 @@ def public_routes(
 
     @router.get(
         "/v1/config",
-        summary="What a page needs to know first",
+        summary="Configuration for pages",
         responses=error_responses(public=True),
     )
     async def config() -> Config:
@@ -81,7 +79,7 @@ def public_routes(
 
     @router.get(
         "/metrics",
-        summary="Figures for Prometheus",
+        summary="Metrics for Prometheus",
         response_class=Response,
         responses={**error_responses(), 200: content("text/plain", "Prometheus' text format.")},
         dependencies=token_dependencies(settings),

@@ -1,29 +1,29 @@
-"""What a file is, by its first bytes; names and declared types only show who lies."""
+"""The type of a file by its first bytes. Names and declared types may only agree with it."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 from typing import Literal
 
-Kind = Literal["image", "video", "audio"]
+FileType = Literal["image", "video", "audio"]
 
-HEAD = 64  # bytes that tell
+HEAD_BYTES = 64  # that are looked at
 IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
-VIDEOS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3")
+CONTAINERS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV\x01", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3")
 SOUNDS = (b"fLaC", b"ID3", b"FORM", b".snd", b"caff", b"#!AMR", b"riff", b"MAC ", b"wvpk")
-SUFFIXES: dict[str, Kind] = {
+SUFFIXES: dict[str, FileType] = {
     **dict.fromkeys(("png", "jpg", "jpeg", "webp", "bmp", "gif"), "image"),
     **dict.fromkeys(("mp4", "mov", "webm", "mkv", "avi", "m4v", "mpg", "mpeg"), "video"),
     **dict.fromkeys(("wav", "mp3", "flac", "ogg", "opus", "m4a", "aac", "aiff"), "audio"),
 }
 # A container may hold either; which of them it is shows only when it is opened.
-EITHER: tuple[Kind, ...] = ("video", "audio")
+EITHER: tuple[FileType, ...] = ("video", "audio")
 
 
-def kinds(head: bytes) -> tuple[Kind, ...]:
-    """What a file that begins with `head` can be; nothing when it is no media file we know."""
+def detect_types(head: bytes) -> tuple[FileType, ...]:
+    """The types that a file with this beginning can have; none for anything but known media."""
     if head[:4] == b"RIFF":
-        forms: dict[bytes, tuple[Kind, ...]] = {
+        forms: dict[bytes, tuple[FileType, ...]] = {
             b"WEBP": ("image",),
             b"WAVE": ("audio",),
             b"AVI ": ("video",),
@@ -31,11 +31,12 @@ def kinds(head: bytes) -> tuple[Kind, ...]:
         return forms.get(head[8:12], ())
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
         return EITHER
-    if head.startswith(b"OggS") or head.startswith(VIDEOS[0]):
+    if head.startswith(IMAGES):
+        return ("image",)
+    if head.startswith(CONTAINERS):
         return EITHER
-    for signs, kind in ((IMAGES, "image"), (VIDEOS, "video"), (SOUNDS, "audio")):
-        if head.startswith(signs):
-            return EITHER if kind == "video" else (kind,)  # type: ignore[return-value]
+    if head.startswith(SOUNDS):
+        return ("audio",)
     if head[:1] == b"\x47" and len(head) > 4:
         return EITHER  # MPEG transport stream
     if len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
@@ -43,12 +44,12 @@ def kinds(head: bytes) -> tuple[Kind, ...]:
     return ()
 
 
-def claimed(name: str, content_type: str | None) -> set[Kind]:
-    """What the name's end and the declared type say it is."""
-    said: set[Kind] = set()
+def claimed_types(name: str, content_type: str | None) -> set[FileType]:
+    """The types that the suffix of the name and the declared type stand for."""
+    claimed: set[FileType] = set()
     family = (content_type or "").partition("/")[0].lower()
     if family in ("image", "video", "audio"):
-        said.add(family)  # type: ignore[arg-type]
+        claimed.add(family)  # type: ignore[arg-type]
     if suffix := SUFFIXES.get(PurePath(name).suffix.lower().removeprefix(".")):
-        said.add(suffix)
-    return said
+        claimed.add(suffix)
+    return claimed

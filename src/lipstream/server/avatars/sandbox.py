@@ -1,6 +1,6 @@
 """The child process that opens what users upload. `uploads.run_isolated` starts it.
 
-It is given an `DecodeJob` as JSON, runs in a folder with the file, under limits it sets itself, and
+It takes a `DecodeJob` as JSON, runs in a folder with the file, under limits it sets itself, and
 prints lines of JSON: {"progress": [done, total]}, at last {"done": {...}} or {"error": [code,
 text]}. Nothing of a damaged or hostile file gets further than this process.
 """
@@ -17,20 +17,24 @@ from typing import Any, Literal
 from lipstream.errors import FaceError, InputError, LipstreamError
 from lipstream.server.settings import UploadLimits
 
-SPOKEN_RATE = 48_000  # Hz: what listeners hear
-TELL_EVERY_S = 0.2
-OPEN_FILES = 64
+SPOKEN_RATE = 48_000  # Hz, of what viewers hear
+REPORT_EVERY_S = 0.2
+MAX_OPEN_FILES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeJob:
-    """What to do with the file `source` of the current folder."""
+    """The work to do with the file `source` of the current folder."""
 
     work: Literal["probe", "avatar", "speech"]
     source: str
     target: str  # what to write, in the same folder
     limits: UploadLimits
-    max_side: int
+    max_side: int  # pixels
+
+    def to_json(self) -> str:
+        """The job as `main` reads it."""
+        return json.dumps(asdict(self))
 
 
 class TooLargeError(InputError):
@@ -38,32 +42,27 @@ class TooLargeError(InputError):
 
 
 def main(argument: str) -> int:
-    """Do what is ordered; 0 when it is done or refused in words."""
+    """Do the job; 0 when it is done or refused in a sentence."""
     fields = json.loads(argument)
-    order = DecodeJob(**{**fields, "limits": UploadLimits(**fields["limits"])})
-    _confine(order)
+    job = DecodeJob(**{**fields, "limits": UploadLimits(**fields["limits"])})
+    _confine(job)
     try:
-        done = {"probe": probe, "avatar": make_avatar, "speech": make_speech}[order.work](order)
+        done = {"probe": probe, "avatar": make_avatar, "speech": make_speech}[job.work](job)
     except MemoryError:
-        _tell(error=["too_large", f"{order.source} needs too much memory; send a smaller file."])
+        _report(error=["too_large", f"{job.source} needs too much memory; send a smaller file."])
     except LipstreamError as error:
         kind = "too_large" if isinstance(error, TooLargeError) else "unusable"
-        _tell(error=["no_face" if isinstance(error, FaceError) else kind, str(error)])
+        _report(error=["no_face" if isinstance(error, FaceError) else kind, str(error)])
     else:
-        _tell(done={**done, "peak_bytes": _peak_bytes()})
+        _report(done={**done, "peak_bytes": _peak_bytes()})
     return 0
 
 
-def ordered(order: DecodeJob) -> str:
-    """The order as `main` reads it."""
-    return json.dumps(asdict(order))
-
-
-def probe(order: DecodeJob) -> dict[str, Any]:
+def probe(job: DecodeJob) -> dict[str, Any]:
     """Read the header only: {"kind": "image" or "video"}. TooLargeError beyond the limits."""
     from lipstream.avatar.picture import is_picture
 
-    path, limits = Path(order.source), order.limits
+    path, limits = Path(job.source), job.limits
     if is_picture(path):
         width, height = _picture_size(path)
         if width * height > limits.picture_pixels:
@@ -76,33 +75,31 @@ def probe(order: DecodeJob) -> dict[str, Any]:
     return {"kind": "video"}
 
 
-def make_avatar(order: DecodeJob) -> dict[str, Any]:
+def make_avatar(job: DecodeJob) -> dict[str, Any]:
     """Measure the face of the picture or clip and write the prepared avatar."""
     from lipstream.avatar.builder import build_avatar
     from lipstream.avatar.storage import save_avatar
     from lipstream.config import AvatarConfig
 
-    kind = probe(order)["kind"]
-    limits = order.limits
+    kind = probe(job)["kind"]
+    limits = job.limits
     pixels = limits.picture_pixels if kind == "image" else limits.clip_pixels
-    config = AvatarConfig(
-        max_side=order.max_side, max_pixels=pixels, max_seconds=limits.clip_seconds
-    )
-    avatar = build_avatar(Path(order.source), config, _Progress())
-    save_avatar(avatar, order.target)
+    config = AvatarConfig(max_side=job.max_side, max_pixels=pixels, max_seconds=limits.clip_seconds)
+    avatar = build_avatar(Path(job.source), config, _Progress())
+    save_avatar(avatar, job.target)
     return {"frames": len(avatar.frames)}
 
 
-def make_speech(order: DecodeJob) -> dict[str, Any]:
+def make_speech(job: DecodeJob) -> dict[str, Any]:
     """Decode the sound to 16-bit mono samples of `SPOKEN_RATE`, counting as it goes."""
     import numpy as np
     import soxr
 
     from lipstream.media.audio_reader import open_audio
 
-    limits, path = order.limits, Path(order.source)
+    limits, path = job.limits, Path(job.source)
     written = samples = size = 0
-    with open_audio(path) as sound, open(order.target, "xb") as target:
+    with open_audio(path) as sound, open(job.target, "xb") as target:
         rate = sound.sample_rate
         resampler = soxr.ResampleStream(rate, SPOKEN_RATE, 1, quality="HQ")
         for chunk in sound:
@@ -172,21 +169,21 @@ def _probe_clip(path: Path, limits: UploadLimits) -> None:
                 )
 
 
-def _confine(order: DecodeJob) -> None:
-    """Take away what this work does not need, where the system lets one."""
+def _confine(job: DecodeJob) -> None:
+    """Limit what this process may use, where the system can."""
     os.environ["OMP_NUM_THREADS"] = "1"
     try:
         import resource
-    except ImportError:  # not on Windows: the parent's clock must do
+    except ImportError:  # on Windows only the parent's clock limits it
         return
-    limits = order.limits
-    cpu = limits.avatar_cpu_s if order.work == "avatar" else limits.audio_cpu_s
+    limits = job.limits
+    cpu = limits.avatar_cpu_s if job.work == "avatar" else limits.audio_cpu_s
     # Writable memory of this process; shared libraries do not count.
     for what, most in (
         (resource.RLIMIT_DATA, limits.memory),
         (resource.RLIMIT_CPU, cpu),
         (resource.RLIMIT_FSIZE, max(2 * limits.audio_bytes, limits.memory)),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
         hard = resource.getrlimit(what)[1]
@@ -195,7 +192,7 @@ def _confine(order: DecodeJob) -> None:
 
 
 def _peak_bytes() -> int:
-    """The most memory this process ever had in use; 0 where the system does not tell.
+    """The most memory this process ever used; 0 where the system does not say.
 
     `getrusage` would count what the parent had when it forked.
     """
@@ -207,12 +204,12 @@ def _peak_bytes() -> int:
     return 1024 * int(found[0]) if found else 0
 
 
-def _tell(**message: Any) -> None:
+def _report(**message: Any) -> None:
     print(json.dumps(message), flush=True)
 
 
 class _Progress:
-    """Tells how far it is, a few times a second."""
+    """Reports progress a few times a second."""
 
     def __init__(self) -> None:
         self._next = 0.0
@@ -220,5 +217,5 @@ class _Progress:
     def __call__(self, done: int, total: int | None) -> None:
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + TELL_EVERY_S
-            _tell(progress=[done, total])
+            self._next = now + REPORT_EVERY_S
+            _report(progress=[done, total])

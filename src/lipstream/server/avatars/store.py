@@ -39,18 +39,18 @@ POSTER_QUALITY = 88
 MAX_QUEUED = 4  # uploads that wait for their turn
 MEASURED = 0.6  # of the progress bar: measuring the face; the rest is the backend's
 REMEASURE_MS = 5_000  # between two looks for a calm moment
-FAULT = "it could not be prepared because of a bug in lipstream; see the server's log."
+BUG = "it could not be prepared because of a bug in lipstream; see the server's log."
 
 log = logging.getLogger("lipstream.server")
 
 
 @dataclass(eq=False)
 class AvatarEntry:
-    """One avatar and how far it is. Changed on the event loop only."""
+    """One avatar and the state of its preparation. Changed on the event loop only."""
 
     id: str
     name: str
-    given: bool  # on the command line: it stays
+    permanent: bool  # given on the command line
     status: Literal["preparing", "ready", "failed"] = "preparing"
     progress: float | None = None
     reason: str | None = None
@@ -62,7 +62,7 @@ class AvatarEntry:
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def info(self) -> AvatarInfo:
-        """As it goes over the wire."""
+        """The entry as a message of the API."""
         avatar = self.avatar if self.status == "ready" else None
         report = None if avatar is None else asdict(avatar.report)
         return AvatarInfo(
@@ -101,21 +101,21 @@ class AvatarStore:
         self._folder: Path | None = None
 
     async def open(self, given: Mapping[str, Avatar]) -> None:
-        """Show the avatars given, and those kept from before."""
+        """Prepare the avatars given, and those kept from an earlier run."""
         if self._settings.data is None:
             self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="lipstream-"))
         else:
             self._folder = self._settings.data
             await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
         for name, avatar in given.items():
-            entry = self._entries[name] = AvatarEntry(name, name, given=True)
+            entry = self._entries[name] = AvatarEntry(name, name, permanent=True)
             await self._show(entry, avatar)
         for folder in await asyncio.to_thread(lambda: sorted(self._root.iterdir())):
             if (folder / LABEL).is_file():
                 await self._resume(folder)
 
     async def close(self) -> None:
-        """Stop preparing; forget everything that is not kept."""
+        """Stop preparing, and delete everything that is not kept."""
         tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
         for task in tasks:
             task.cancel()
@@ -137,18 +137,18 @@ class AvatarStore:
                         log.warning("avatar could not be measured again", exc_info=error)
 
     def list(self) -> list[AvatarEntry]:
-        """All of them, the given ones first, then as they came."""
+        """All avatars: those of the command line first, then in the order of upload."""
         return list(self._entries.values())
 
     def find(self, avatar_id: str) -> AvatarEntry:
-        """The avatar of this id, however far it is; ApiError 404."""
+        """The avatar of this id in any state; ApiError 404."""
         entry = self._entries.get(avatar_id)
         if entry is None:
-            raise ApiError(404, "there is no such avatar; GET /v1/avatars lists those there are.")
+            raise ApiError(404, "this avatar does not exist; GET /v1/avatars lists those that do.")
         return entry
 
     def ready(self, avatar_id: str) -> AvatarEntry:
-        """The same, ready to talk; ApiError 409 when it is not."""
+        """The avatar of this id, ready to talk; ApiError 409 when it is not."""
         entry = self.find(avatar_id)
         if entry.status == "preparing":
             raise ApiError(409, "this avatar is still being prepared; wait until it is ready.")
@@ -157,14 +157,14 @@ class AvatarStore:
         return entry
 
     async def add(self, upload: Upload) -> AvatarEntry:
-        """Take an upload and begin to prepare it. Refusals: 400, 413, 409 when there is no room."""
+        """Accept an upload and begin to prepare it. ApiError 400, 413, and 409 for lack of room."""
         with discarded_on_error(upload):
             self._check_room()
             await run_isolated(self._job("probe", upload), upload.folder)
             self._check_room()  # others may have come meanwhile
             name = " ".join(upload.fields.get("name", "").split()) or upload.path.stem
             printable = "".join(letter for letter in name if letter.isprintable())
-            entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], given=False)
+            entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], permanent=False)
             self._entries[entry.id] = entry
             entry.task = asyncio.create_task(
                 self._prepare(entry, upload), name=f"avatar {entry.id[:8]}"
@@ -175,7 +175,7 @@ class AvatarStore:
     async def remove(self, avatar_id: str) -> None:
         """Delete it and its files. ApiError 404, and 409 when it was given."""
         entry = self.find(avatar_id)
-        if entry.given:
+        if entry.permanent:
             raise ApiError(409, "this avatar was given on the command line and stays.")
         del self._entries[entry.id]
         self._capacity.forget(entry.id)
@@ -190,11 +190,11 @@ class AvatarStore:
         return self._folder
 
     def _check_room(self) -> None:
-        own = [entry for entry in self._entries.values() if not entry.given]
+        own = [entry for entry in self._entries.values() if not entry.permanent]
         if len(own) >= self._settings.max_avatars:
             raise ApiError(
                 409,
-                f"there are {len(own)} uploaded avatars already; delete one first.",
+                f"{len(own)} avatars are uploaded already; delete one first.",
                 "avatar_limit",
             )
         if sum(entry.size for entry in own) >= self._settings.avatar_space:
@@ -213,7 +213,7 @@ class AvatarStore:
         return DecodeJob(work, upload.path.name, AVATAR, settings.uploads, settings.max_side)
 
     async def _prepare(self, entry: AvatarEntry, upload: Upload) -> None:
-        """From the upload to an avatar that can talk, or to the reason why not."""
+        """Turn an upload into an avatar that can talk, or record why it cannot."""
         outcome = "failed"
         try:
             async with self._turn:
@@ -238,7 +238,7 @@ class AvatarStore:
             log.info("avatar prepared", extra={"avatar": entry.id[:8], "outcome": outcome})
 
     async def _show(self, entry: AvatarEntry, avatar: Avatar) -> None:
-        """Let the backend do its part, measure what a frame costs, and be ready."""
+        """Prepare it for the backend, measure what a frame costs, and make it ready."""
         bar = _PartialProgress(entry, MEASURED, 1.0)
         entry.avatar = await asyncio.to_thread(self._runtime.prepare, avatar, bar)
         await self._measure(entry, entry.avatar)
@@ -255,12 +255,12 @@ class AvatarStore:
             self._capacity.learn(entry.id, entry.cost)
 
     async def _resume(self, folder: Path) -> None:
-        """An avatar kept from an earlier run; one that cannot be used is shown with its reason."""
+        """Prepare an avatar of an earlier run; one that fails is listed with its reason."""
         try:
             label = json.loads(await asyncio.to_thread((folder / LABEL).read_text, "utf-8"))
-            entry = AvatarEntry(folder.name, str(label["name"])[:NAME_LENGTH], given=False)
+            entry = AvatarEntry(folder.name, str(label["name"])[:NAME_LENGTH], permanent=False)
         except (OSError, ValueError, KeyError, TypeError):
-            log.warning("not an avatar of ours", extra={"folder": folder.name})
+            log.warning("folder is not an avatar", extra={"folder": folder.name})
             return
         if entry.id in self._entries:
             return
@@ -281,7 +281,7 @@ class AvatarStore:
 
 
 class _PartialProgress:
-    """A part of the way from 0 to 1. A clip's length is not known before it is measured."""
+    """A part of the progress from 0 to 1. A clip's length is unknown before it is measured."""
 
     def __init__(self, entry: AvatarEntry, start: float, end: float) -> None:
         self._entry, self._start, self._end = entry, start, end
@@ -292,7 +292,7 @@ class _PartialProgress:
 
 
 def _fail(entry: AvatarEntry, error: Exception) -> None:
-    """Say in the entry, and for faults in the log, why it cannot be used."""
+    """Record why the avatar cannot be used; unforeseen errors are logged with their traceback."""
     entry.status = "failed"
     if isinstance(error, ApiError):
         entry.reason = str(error.detail)
@@ -301,9 +301,9 @@ def _fail(entry: AvatarEntry, error: Exception) -> None:
     elif isinstance(error, OSError):
         entry.reason = f"its files could not be read or kept: {error.strerror or error}."
     else:
-        entry.reason = FAULT
+        entry.reason = BUG
     extra = {"avatar": entry.id[:8], "reason": entry.reason}
-    log.warning("avatar failed", extra=extra, exc_info=error if entry.reason == FAULT else None)
+    log.warning("avatar failed", extra=extra, exc_info=error if entry.reason == BUG else None)
 
 
 def poster(avatar: Avatar) -> bytes:

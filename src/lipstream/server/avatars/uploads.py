@@ -1,4 +1,4 @@
-"""Takes files from users and has them opened by a child process, never by the server itself."""
+"""Receives files from users, which a child process opens, never the server itself."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
-from lipstream.server.avatars.file_types import HEAD, Kind, claimed, kinds
-from lipstream.server.avatars.sandbox import DecodeJob, ordered
+from lipstream.server.avatars.file_types import HEAD_BYTES, FileType, claimed_types, detect_types
+from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.errors import ApiError
 
 if TYPE_CHECKING:
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from lipstream.config import Progress
 
 MAX_FIELDS = 4
-FIELD_BYTES = 4096
+MAX_FIELD_BYTES = 4096
 COPY_BYTES = 1 << 20
-EXIT_S = 2.0  # from a child's last word to its end
+EXIT_S = 2.0  # from a child's last message to its end
 STATUS = {"too_large": 413, "unusable": 400, "no_face": 400}
-ODD = re.compile(r"[^A-Za-z0-9._-]+")
+UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 # Isolated from the current folder and from variables, which uploads or users may have named.
 BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from lipstream.server.avatars.sandbox import main; sys.exit(main(sys.argv[2]))"
 )
-QUIET_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that came with a request, in a folder of its own."""
+    """A file that came with a request, in a temporary folder."""
 
     path: Path
     fields: dict[str, str]
@@ -59,7 +59,7 @@ class Upload:
 
 @contextlib.contextmanager
 def discarded_on_error(upload: Upload) -> Iterator[None]:
-    """Nothing is left of an upload that is refused or abandoned."""
+    """Discard the upload when it is refused or abandoned."""
     try:
         yield
     except BaseException:
@@ -67,37 +67,37 @@ def discarded_on_error(upload: Upload) -> Iterator[None]:
         raise
 
 
-async def receive_file(request: Request, wanted: tuple[Kind, ...]) -> Upload:
+async def receive_file(request: Request, types: tuple[FileType, ...]) -> Upload:
     """The part `file` of a multipart request, and its text fields.
 
-    ApiError 415 when it is of another kind than `wanted` or than it says, 422 when it is missing.
+    ApiError 415 when it has none of `types` or not the one it claims, 422 when it is missing.
     """
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(415, "send multipart/form-data with the file in the part `file`.")
     try:
-        form = request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=FIELD_BYTES)
+        form = request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
         async with form as parts:
             file = parts.get("file")
             if not isinstance(file, UploadFile):
                 raise ApiError(422, "the part `file` is missing or holds no file.")
             fields = {name: value for name, value in parts.items() if isinstance(value, str)}
-            return Upload(await _stored(file, wanted), fields)
+            return Upload(await _store(file, types), fields)
     except MultiPartException as error:
         raise ApiError(400, f"the multipart body is damaged: {error.message}") from error
 
 
-async def _stored(file: UploadFile, wanted: tuple[Kind, ...]) -> Path:
+async def _store(file: UploadFile, types: tuple[FileType, ...]) -> Path:
     name = safe_name(file.filename or "")
-    head = await file.read(HEAD)
+    head = await file.read(HEAD_BYTES)
     if not head:
         raise ApiError(422, f"{name} is empty; choose another file.")
-    found = kinds(head)
-    if not set(found) & set(wanted):
-        raise ApiError(415, f"{name} is no {' or '.join(wanted)} file that can be read.")
-    said = claimed(name, file.content_type)
+    found = detect_types(head)
+    if not set(found) & set(types):
+        raise ApiError(415, f"{name} is no {' or '.join(types)} file that can be read.")
+    claimed = claimed_types(name, file.content_type)
     # A video's sound may be spoken, and an audio file may come in a video's container.
-    if said and not said & set(found):
+    if claimed and not claimed & set(found):
         raise ApiError(415, f"{name} is not what its name or type says; send it as what it is.")
     await file.seek(0)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="lipstream-"))
@@ -117,13 +117,13 @@ def _copy(file: UploadFile, path: Path) -> None:
 
 def safe_name(name: str) -> str:
     """A plain file name like the one given, for sentences and for the disk."""
-    plain = ODD.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip("._-")
+    plain = UNSAFE.sub("_", name.replace("\\", "/").rpartition("/")[2]).lstrip("._-")
     stem, dot, suffix = plain.rpartition(".")
     return (stem[:60] + dot + suffix[:8]) if stem else (plain[:60] or "upload")
 
 
-async def run_isolated(order: DecodeJob, folder: Path, progress: Progress | None = None) -> Any:
-    """Have a child process do `order` in `folder`; what it reports as done.
+async def run_isolated(job: DecodeJob, folder: Path, progress: Progress | None = None) -> Any:
+    """Do `job` in `folder` by a child process and return its result.
 
     ApiError 413 or 400 with its own sentence, 400 too when it is killed by a limit. Cancelling ends
     the child.
@@ -134,33 +134,33 @@ async def run_isolated(order: DecodeJob, folder: Path, progress: Progress | None
         "-c",
         BOOT,
         json.dumps([path for path in sys.path if os.path.isabs(path)]),
-        ordered(order),
+        job.to_json(),
         cwd=folder,
-        env={**_environment(), **QUIET_THREADS},
+        env={**_environment(), **ONE_THREAD},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        outcome = await asyncio.wait_for(_outcome(child, progress), order.limits.waiting_s)
+        outcome = await asyncio.wait_for(_outcome(child, progress), job.limits.wall_s)
     except asyncio.TimeoutError:
         raise ApiError(
-            400, f"{order.source} takes too long to read; send a smaller file.", "unusable"
+            400, f"{job.source} takes too long to read; send a smaller file.", "unusable"
         ) from None
     finally:
-        await _ended(child)
+        await _reap(child)
     if "done" in outcome:
         return outcome["done"]
     code, message = outcome.get("error", ("unusable", ""))
     message = message or (
-        f"{order.source} cannot be read within the limits of time and memory; send a smaller file "
+        f"{job.source} cannot be read within the limits of time and memory; send a smaller file "
         "or export it again."
     )
     raise ApiError(STATUS.get(code, 400), str(message), str(code))
 
 
 async def _outcome(child: asyncio.subprocess.Process, progress: Progress | None) -> dict[str, Any]:
-    """The child's last word; empty when it died without one."""
+    """The child's last message; empty when it died without one."""
     assert child.stdout is not None
     last: dict[str, Any] = {}
     try:
@@ -171,13 +171,13 @@ async def _outcome(child: asyncio.subprocess.Process, progress: Progress | None)
                     progress(*message["progress"])
             else:
                 last = message
-    except ValueError:  # a child that babbles is as good as dead
+    except ValueError:  # output that is not JSON counts as a crash
         return {}
     return last
 
 
-async def _ended(child: asyncio.subprocess.Process) -> None:
-    """Wait until the child is gone; killed unless it has ended or is about to."""
+async def _reap(child: asyncio.subprocess.Process) -> None:
+    """Wait for the end of the child, which is killed unless it is about to exit."""
     assert child.stdout is not None
     if child.stdout.at_eof():
         with contextlib.suppress(asyncio.TimeoutError):
@@ -189,5 +189,5 @@ async def _ended(child: asyncio.subprocess.Process) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """What a Python process needs, without the secrets of this one."""
+    """The variables of this process without its secrets."""
     return {name: value for name, value in os.environ.items() if not name.startswith("LIPSTREAM_")}

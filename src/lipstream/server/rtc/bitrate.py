@@ -1,4 +1,4 @@
-"""How much a viewer's line carries, from what he reports."""
+"""The bit rate of one viewer's video, from its reports."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ GROWTH = 1.05  # per report, about once a second
 class BitrateTarget:
     """The bit rate to encode at: what the receiver estimates, less when packets are lost.
 
-    Below 2 % loss the line may carry more, above 10 % it is full, and between the two the loss
-    is the line's own and nothing changes. All in bits per second.
+    Below 2 % loss the path may carry more, above 10 % it is full, and between the two the loss
+    is its own and nothing changes. All in bits per second.
     """
 
     ceiling: int
     floor: int
-    estimate: int | None = None  # the receiver's own (REMB), once it has said one
+    estimate: int | None = None  # the receiver's (REMB), once it has sent one
     by_loss: float = 0.0  # 0 until the first report
 
     @property
     def value(self) -> int:
-        """What to encode at now."""
+        """The bit rate to encode at now."""
         rates = [self.ceiling]
         if self.estimate is not None:
             rates.append(self.estimate)
@@ -32,11 +32,11 @@ class BitrateTarget:
         return max(self.floor, min(rates))
 
     def estimated(self, bitrate: int) -> None:
-        """The receiver says how much it could take."""
+        """Take the receiver's estimate of what it can receive."""
         self.estimate = bitrate
 
     def lost(self, share: float) -> None:
-        """The receiver says which share (0..1) of the packets since its last report is missing."""
+        """Take the share (0..1) of packets that the receiver missed since its last report."""
         rate = self.by_loss or float(self.ceiling)
         if share > HEAVY_LOSS:
             rate = min(rate, self.value) * (1 - share / 2)

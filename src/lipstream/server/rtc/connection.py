@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from lipstream.server.rtc.sdp_parse import Candidate
     from lipstream.server.rtc.settings import TransportSettings
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
-CLOSING_S = 5  # for the network's part of closing
-AGAIN_S = 0.1  # after which a task that goes on is cancelled once more
+CLOSE_S = 5  # for the network's part of closing
+CANCEL_AGAIN_S = 0.1  # after which a task that still runs is cancelled once more
 
 
 class WebRTCTransport:
@@ -51,10 +51,10 @@ class WebRTCTransport:
         on_closed: Callable[[str], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`microphone` takes what the peer says; None keeps its microphone shut.
+        """`microphone` receives the speech of the peer; None refuses its microphone.
 
-        `on_closed` hears, once and after everything is closed, why the connection ended, unless it
-        was `close` that ended it.
+        `on_closed` is called once, after everything is closed, with the reason why the connection
+        ended, unless `close` ended it.
         """
         self._source, self._settings, self._workers = source, settings, workers
         self._observer = observer or TransportObserver()
@@ -62,13 +62,13 @@ class WebRTCTransport:
         self._clock = clock or MonotonicClock()
         self._peer: IceDtlsTransport | None = None
         self._agreement: Agreement | None = None
-        self._player: MediaSender | None = None
+        self._sender: MediaSender | None = None
         self._streams: list[RtpStream] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._candidates = 0
-        self._heard_ms = 0
+        self._reported_ms = 0
         self._began = 0.0
 
     async def accept(self, offer: str) -> str:
@@ -80,7 +80,7 @@ class WebRTCTransport:
         )
         self._count(agreement.text.candidates)
         self._agreement = agreement
-        peer = self._peer = IceDtlsTransport(certificate, self._servers(), self._lose)
+        peer = self._peer = IceDtlsTransport(certificate, self._servers(), self._fail)
         clock, cname = MediaClock(), secrets.token_hex(8)
         plans = (agreement.audio, agreement.video)
         audio, video = (RtpStream(plan, clock, cname, self) for plan in plans)
@@ -88,7 +88,7 @@ class WebRTCTransport:
         encoder = open_video_encoder(
             agreement.video.codec.name, self._settings.bitrate, hardware=self._settings.hardware
         )
-        self._player = MediaSender(
+        self._sender = MediaSender(
             self._source,
             (audio, video),
             encoder,
@@ -98,9 +98,9 @@ class WebRTCTransport:
             on_first=self._first,
         )
         candidates = published(await peer.gather(), self._settings.public_ip)
-        self._heard_ms = self._clock.now_ms()
+        self._reported_ms = self._clock.now_ms()
         self._add(agreement.text.candidates)
-        self._spawn(self._run(peer, self._player, agreement))
+        self._spawn(self._run(peer, self._sender, agreement))
         self._watch = self._spawn(self._time_out(self._settings.connect_s, "did not connect"))
         local = Local(
             candidates,
@@ -124,22 +124,22 @@ class WebRTCTransport:
             self._closing = asyncio.create_task(self._close())
         await asyncio.shield(self._closing)
 
-    # What the peer reports (sender.Feedback)
+    # Reports of the peer (`rtp_sender.Feedback`)
 
     def heard(self) -> None:
-        self._heard_ms = self._clock.now_ms()
+        self._reported_ms = self._clock.now_ms()
 
     def picture_lost(self) -> None:
-        if self._player is not None:
-            self._player.picture_lost()
+        if self._sender is not None:
+            self._sender.picture_lost()
 
     def estimated(self, bitrate: int) -> None:
-        if self._player is not None:
-            self._player.target.estimated(bitrate)
+        if self._sender is not None:
+            self._sender.target.estimated(bitrate)
 
     def reported(self, kind: str, lost: float, round_trip_s: float | None) -> None:
-        if self._player is not None and kind == "video":
-            self._player.target.lost(lost)
+        if self._sender is not None and kind == "video":
+            self._sender.target.lost(lost)
         round_trip_ms = None if round_trip_s is None else 1000 * round_trip_s
         self._observer.reported(kind, lost, round_trip_ms)
 
@@ -148,7 +148,7 @@ class WebRTCTransport:
         agreement = agree(offer, self._settings.codec, self._microphone is not None)
         return RTCCertificate.generateCertificate(), agreement
 
-    async def _run(self, peer: IceDtlsTransport, player: MediaSender, agreement: Agreement) -> None:
+    async def _run(self, peer: IceDtlsTransport, sender: MediaSender, agreement: Agreement) -> None:
         """Connect and play to the end."""
         try:
             await peer.connect(agreement)
@@ -160,32 +160,32 @@ class WebRTCTransport:
             if agreement.microphone and self._microphone is not None:
                 track = await peer.receive(agreement.audio, self._streams[0].ssrcs[0])
                 self._spawn(Microphone(self._microphone).listen(track))
-            await player.play()
-            self._lose("the session has ended")
+            await sender.play()
+            self._fail("the session has ended")
         except ConnectionError as error:
-            self._lose(str(error))
+            self._fail(str(error))
         except Exception:
             # Whatever it was, this viewer's slot must become free and the others' play on.
-            logger.exception("a viewer's connection failed")
-            self._lose("an error of the server")
+            log.exception("a viewer's connection failed")
+            self._fail("an error of the server")
 
     async def _time_out(self, seconds: int, what: str) -> None:
-        await self._clock.sleep_until(self._heard_ms + 1000 * seconds)
-        self._lose(f"the peer {what} within {seconds} s")
+        await self._clock.sleep_until(self._reported_ms + 1000 * seconds)
+        self._fail(f"the peer {what} within {seconds} s")
 
     async def _watch_peer(self) -> None:
-        """Until the peer has not reported for a while: it vanished without a word."""
-        patience = 1000 * self._settings.watchdog_s
-        while self._clock.now_ms() < self._heard_ms + patience:
-            await self._clock.sleep_until(self._heard_ms + patience)
-        self._lose(f"the peer sent no report for {self._settings.watchdog_s} s")
+        """Wait until the peer has sent no report for a while: it vanished."""
+        timeout_ms = 1000 * self._settings.watchdog_s
+        while self._clock.now_ms() < self._reported_ms + timeout_ms:
+            await self._clock.sleep_until(self._reported_ms + timeout_ms)
+        self._fail(f"the peer sent no report for {self._settings.watchdog_s} s")
 
     def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
 
-    def _lose(self, reason: str) -> None:
-        """The connection is over, for this reason unless it was over before."""
+    def _fail(self, reason: str) -> None:
+        """Begin to close for this reason, unless that has begun."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(reason))
 
@@ -195,17 +195,17 @@ class WebRTCTransport:
                 for task in self._tasks:
                     task.cancel()
                 # Before Python 3.12 `wait_for`, which aiortc uses, may swallow a cancellation.
-                await asyncio.wait(self._tasks, timeout=AGAIN_S)
+                await asyncio.wait(self._tasks, timeout=CANCEL_AGAIN_S)
             if self._peer is not None:
-                await asyncio.wait_for(self._hang_up(self._peer), CLOSING_S)
+                await asyncio.wait_for(self._disconnect(self._peer), CLOSE_S)
         except asyncio.TimeoutError:
-            logger.warning("a connection took more than %s s to close", CLOSING_S)
+            log.warning("a connection took more than %s s to close", CLOSE_S)
         finally:
-            self._player = None
+            self._sender = None
             if reason is not None and self._on_closed is not None:
                 self._on_closed(reason)
 
-    async def _hang_up(self, peer: IceDtlsTransport) -> None:
+    async def _disconnect(self, peer: IceDtlsTransport) -> None:
         for stream in self._streams:
             await stream.stop()
         await peer.close()
@@ -227,7 +227,7 @@ class WebRTCTransport:
             )
 
     def _add(self, candidates: Sequence[Candidate]) -> None:
-        """In tasks, as a hidden name is asked for on the network and may not be answered."""
+        """In tasks, as the lookup of a hidden name may never be answered."""
         assert self._peer is not None
         for candidate in candidates:
             if usable(candidate, private=self._settings.private):
@@ -237,10 +237,10 @@ class WebRTCTransport:
         try:
             await peer.add(candidate)
         except OSError as error:
-            logger.info("a candidate was dropped: %s", error)
+            log.info("a candidate was dropped: %s", error)
 
     def _servers(self) -> list[RTCIceServer]:
-        """Those that this side uses: to learn its public address, and to be relayed on request."""
+        """The servers of this side: to learn its public address, and to be relayed if so set."""
         return [
             RTCIceServer(list(server.urls), server.username, server.credential)
             for server in ice_links(self._settings, "server")

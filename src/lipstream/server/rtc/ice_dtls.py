@@ -2,9 +2,7 @@
 
 aiortc's objects of the ORTC kind, put together without its `RTCPeerConnection`: that one cannot
 refuse an m= line, close what is still connecting without leaving tasks, or take other senders.
-What is used of aiortc beyond its documented interface is here and in `sender.py`:
-`RTCDtlsTransport._role`, `_task`, `_rtp_router` and `_send_rtp`, `RTCRtpReceiver._track`,
-`RTCIceTransport._connection` and `_role_set`.
+tests/test_private_apis.py names what is used of aiortc beyond its documented interface.
 """
 
 from __future__ import annotations
@@ -86,7 +84,7 @@ class IceDtlsTransport:
             raise ConnectionError("the encryption could not be agreed on")
 
     async def add(self, candidate: Candidate) -> None:
-        """One more address of the peer. The end of candidates is never told: aioice would give
+        """Add an address of the peer. The end of candidates is never announced: aioice would give
         up although the peer's own checks can still arrive."""
         if not self._closed:
             await self._ice.addRemoteCandidate(to_aiortc(candidate))
@@ -107,7 +105,7 @@ class IceDtlsTransport:
         return track
 
     async def close(self) -> None:
-        """Tell the peer, and wait until the last socket and task are gone."""
+        """Say goodbye to the peer, and wait until the last socket and task have ended."""
         self._closed = True
         for emitter in (self._ice, self.dtls):
             emitter.remove_listener("statechange", self._changed)

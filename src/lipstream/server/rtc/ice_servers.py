@@ -1,4 +1,4 @@
-"""STUN and TURN servers, with the credentials that each client gets of its own."""
+"""STUN and TURN servers, with separate credentials for each client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class IceServer:
-    """A STUN or TURN server, as `RTCPeerConnection` wants it."""
+    """A STUN or TURN server, as `RTCPeerConnection` takes it."""
 
     urls: tuple[str, ...]
     username: str | None = None
@@ -26,7 +26,7 @@ class IceServer:
 def ice_links(
     settings: TransportSettings, session_id: str, now: float | None = None
 ) -> list[IceServer]:
-    """The servers a client is told of, with credentials of its own for those that relay.
+    """The servers for one client, with its credentials for those that relay.
 
     They follow the shared secret of coturn's `use-auth-secret`: the name is when it expires and
     for whom, the credential its HMAC-SHA1. `now` is in seconds since 1970.

@@ -61,7 +61,7 @@ class TransportObserver:
 
 
 class Transport(Protocol):
-    """One viewer's connection, from his offer to `close`."""
+    """One viewer's connection, from its offer to `close`."""
 
     async def accept(self, offer: str) -> str:
         """An SDP offer to the SDP answer, once. Raises SignallingError."""
@@ -75,5 +75,5 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of everything: no task, thread or socket is left. May be called twice."""
+        """Release everything: no task, thread or socket is left. May be called twice."""
         ...

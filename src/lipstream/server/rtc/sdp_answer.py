@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 CONSTRAINED_BASELINE = "42e01f"
 STREAM = "lipstream"  # the one MediaStream that picture and sound belong to
-# What a stranger's SDP makes of a parser that does not expect one.
+# Raised by aiortc's parser for damaged SDP.
 MALFORMED = (
     AssertionError,
     AttributeError,
@@ -58,7 +58,7 @@ class Agreement:
     text: OfferText
     audio: MediaPlan
     video: MediaPlan
-    microphone: bool  # the peer sends sound too, and it is wanted
+    microphone: bool  # the peer sends sound too, and it is accepted
     dtls: RTCDtlsParameters  # the peer's
     ice: RTCIceParameters
     role: str  # ours in DTLS: client or server
@@ -66,7 +66,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """What the answer says of this side."""
+    """The part of the answer that describes this side."""
 
     candidates: Sequence[RTCIceCandidate]
     ice: RTCIceParameters
@@ -132,16 +132,16 @@ def to_aiortc(candidate: Candidate) -> RTCIceCandidate:
 def published(
     candidates: Sequence[RTCIceCandidate], public_ip: str | None
 ) -> list[RTCIceCandidate]:
-    """Our candidates as the peer is told: behind a 1:1 NAT, hosts have the public address."""
+    """Our candidates for the peer: behind a 1:1 NAT, hosts have the public address."""
     if public_ip is None:
         return list(candidates)
     version = 6 if ":" in public_ip else 4
-    told: dict[tuple[str, int], RTCIceCandidate] = {}
+    unique: dict[tuple[str, int], RTCIceCandidate] = {}
     for candidate in candidates:
         if candidate.type == "host" and (":" in candidate.ip) == (version == 6):
             candidate = dataclasses.replace(candidate, ip=public_ip)
-        told.setdefault((candidate.ip, candidate.port), candidate)
-    return list(told.values())
+        unique.setdefault((candidate.ip, candidate.port), candidate)
+    return list(unique.values())
 
 
 def _video_order(prefer: str | None) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
-"""What is agreed before media flows, as text: offers and candidates. No sockets.
+"""Parses SDP offers and ICE candidates, which come from strangers.
 
-Everything here comes from strangers. Each refusal is one sentence, and nothing is looked up,
-resolved or connected to.
+Each refusal is one sentence, and nothing is looked up, resolved or connected to.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class MediaLine:
     attributes: tuple[str, ...]  # without the leading a=
 
     def value(self, name: str) -> str | None:
-        """What follows `a=name:`, the first time."""
+        """The value of the first `a=name:`."""
         return _value(self.attributes, name)
 
 
@@ -71,7 +70,7 @@ class OfferText:
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """What a trickled fragment holds."""
+    """The content of a trickled fragment."""
 
     username: str | None
     password: str | None
@@ -120,7 +119,7 @@ def read_fragment(text: str, username: str, password: str) -> Fragment:
 
 
 def usable(candidate: Candidate, *, private: bool) -> bool:
-    """Whether checks may be sent to `candidate`.
+    """True if checks may be sent to `candidate`.
 
     Without `private` only to addresses of the public internet, so that nobody can have this
     server probe networks behind it. Names are only taken in private networks, and only `.local`.
@@ -141,7 +140,7 @@ def usable(candidate: Candidate, *, private: bool) -> bool:
 
 
 def parse_candidate(value: str) -> Candidate:
-    """What follows `a=candidate:`. Raises SignallingError."""
+    """The candidate after `a=candidate:`. Raises SignallingError."""
     words = value.split()
     try:
         foundation, component, protocol, priority, host, port, typ, kind = words[:8]
@@ -210,7 +209,7 @@ def _check_direction(line: MediaLine) -> None:
 
 
 def _check_line(line: MediaLine, session: Sequence[str]) -> None:
-    """What WebRTC needs of each line."""
+    """Check what WebRTC requires of each line."""
     for name, meaning in (("ice-ufrag", "ICE user name"), ("ice-pwd", "ICE password")):
         _shared(name, line, session, meaning)
     fingerprint = _shared("fingerprint", line, session, "DTLS fingerprint")

@@ -1,4 +1,4 @@
-"""How viewers are connected, as frozen values."""
+"""The settings of viewers' connections, as frozen values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class TransportSettings:
-    """How viewers are connected."""
+    """The settings of viewers' connections."""
 
     ice_servers: tuple[str, ...] = ()  # stun:, turn: and turns: addresses, for clients
     turn_secret: str | None = field(default=None, repr=False)  # shared with the TURN server

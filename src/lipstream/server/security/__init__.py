@@ -1,1 +1,1 @@
-"""Who may call, from where, and how often."""
+"""Access: the token, hosts, origins, rates and the size of bodies."""

@@ -1,4 +1,4 @@
-"""How often and how much: token buckets per client, and bodies that may not grow or dawdle."""
+"""Token buckets per client, and request bodies limited in size and in time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Buckets:
         self._levels: OrderedDict[str, tuple[float, int]] = OrderedDict()  # (tokens, at ms)
 
     def take(self, client: str) -> float:
-        """0 when there was a token, else the seconds until there is one."""
+        """Take a token: 0, or the seconds until one is available."""
         if self._rate <= 0:
             return 0.0
         now = self._clock.now_ms()
@@ -69,6 +69,7 @@ class MeteredBody:
 
 
 def too_large(limit: int) -> ApiError:
+    """The refusal of a body beyond `limit` bytes."""
     size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
     return ApiError(
         413,
