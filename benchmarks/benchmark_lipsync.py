@@ -70,7 +70,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | str]:
     )
     runtime = RuntimeOptions(live=True, batch=arguments.batch, optimized=arguments.optimized)
     engine = Engine(open_backend(arguments.backend, musetalk=musetalk, runtime=runtime))
-    avatar = engine.backend.renderer.prepare(build_avatar(arguments.avatar))
+    avatar = engine.prepare(build_avatar(arguments.avatar))
     second = _second_of_speech()
     _render(engine, avatar, second)
     start = time.perf_counter()

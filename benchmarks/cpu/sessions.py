@@ -130,7 +130,7 @@ def main() -> None:
     engine = Engine(open_backend("puppet", processes=options.processes))
     with TemporaryDirectory() as folder:
         avatar = open_avatar(SCENES[0].write(Path(folder)), AvatarConfig())
-    avatar = engine.backend.renderer.prepare(avatar)
+    avatar = engine.prepare(avatar)
     scheduler = Scheduler(engine)
     scheduler.start()
     print(

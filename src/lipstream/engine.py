@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
+from lipstream.config import MotionConfig, MuseTalkConfig, Progress, RuntimeOptions
 from lipstream.media.image import TimedFrame
 from lipstream.rendering.base import (
     FrameRequest,
@@ -52,14 +52,14 @@ class Engine:
         """Frames per second."""
         return self.backend.fps
 
+    def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        """Do the work that the backend needs once for an avatar; returns the avatar to use."""
+        return self.backend.renderer.prepare(avatar, progress)
+
     def open_stream(self, avatar: Avatar, *, first_frame: int = 0) -> LipSyncStream:
-        """A stream whose segments this engine renders."""
-        return LipSyncStream(
-            avatar,
-            self.backend.encoder,
-            fps=self.fps,
-            first_frame=first_frame,
-        )
+        """A stream whose segments this engine renders; see `LipSyncStream`."""
+        encoder = self.backend.encoder
+        return LipSyncStream(avatar, encoder, fps=self.fps, first_frame=first_frame)
 
     def render(self, segments: Sequence[Segment]) -> list[TimedFrame]:
         """The frames of all `segments`, in their order, `frame_count` for each."""

@@ -59,7 +59,7 @@ def render(
         if not isinstance(avatar, Avatar):
             avatar = open_avatar(avatar, avatar_config, on_avatar)
         engine = engine or opened.enter_context(open_engine())
-        avatar = engine.backend.renderer.prepare(avatar, on_avatar)
+        avatar = engine.prepare(avatar, on_avatar)
         opened.enter_context(one_thread_per_picture())
         tracks = (sound.sample_rate, sound.channels)
         writer = Mp4Writer(target, avatar.size, engine.fps, tracks, mp4_config or Mp4Config())

@@ -19,7 +19,7 @@ def run_example(folder: Path, *models: Path) -> str:
     """Its output for 0.4 s of sound; the video lies in a folder that it makes."""
     speech = np.round(tone(0.4, 16_000) * 32767).astype(np.int16)
     wav, movie = write_wav(folder / "speech.wav", speech, 16_000), folder / "results" / "talk.mp4"
-    command = [sys.executable, EXAMPLE, PORTRAIT, wav, movie, *models]
+    command = [sys.executable, *map(str, (EXAMPLE, PORTRAIT, wav, movie, *models))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert movie.stat().st_size > 1000

@@ -61,7 +61,7 @@ class Facade:
         """The avatar, ready for the backend; it answers `face_latent` and `mask` with each."""
         if self.engine.backend.name == "puppet":
             avatar = PuppetAvatar(**{one.name: getattr(avatar, one.name) for one in fields(Avatar)})
-        return self.engine.backend.renderer.prepare(avatar)
+        return self.engine.prepare(avatar)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -60,7 +60,7 @@ class LiveMediaRuntime:
         self._scheduler.start()
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
-        return self._engine.backend.renderer.prepare(avatar, progress)
+        return self._engine.prepare(avatar, progress)
 
     def measure(self, avatar: Avatar) -> Cost:
         stream = self._engine.open_stream(avatar)

@@ -48,7 +48,7 @@ def frames(models: Path, cuts: list[int], seconds: float = 0.4, **settings: Any)
     chosen = {name: settings.pop(name) for name in RUNTIME & settings.keys()}
     musetalk = MuseTalkConfig(models, device="cpu", **settings)
     engine = Engine(open_backend("musetalk", musetalk=musetalk, runtime=RuntimeOptions(**chosen)))
-    avatar = engine.backend.renderer.prepare(open_avatar(PORTRAIT, AvatarConfig()))
+    avatar = engine.prepare(open_avatar(PORTRAIT, AvatarConfig()))
     pieces = np.split(sound(seconds), cuts)
     chunks = [AudioChunk(piece, RATE) for piece in pieces]
     return [frame.frame for frame in render_stream(engine, avatar, chunks)]

@@ -63,7 +63,8 @@ class Scheduler:
     encoded meanwhile, and then what is drawn is handed over.
 
     `start` gives it a thread; without one, `step` does the work of one batch. Queues may be used
-    from any thread. `watch` is called with each batch of frames, on the working thread.
+    from any thread. A `with` block starts and closes it. `watch` is called with each batch of
+    frames, on the working thread.
     """
 
     def __init__(
@@ -134,6 +135,13 @@ class Scheduler:
             self._thread.join(CLOSE_S)
             if self._thread.is_alive():
                 _log.error("the scheduler's thread did not end within %.0f s.", CLOSE_S)
+
+    def __enter__(self) -> Scheduler:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def open(self) -> SessionQueue:
         """A place for one session's work."""
