@@ -1,8 +1,8 @@
-"""Judging what was timed: only a machine that one has to oneself can fail a bound.
+"""Bounds of time in tests: only a machine without other guests can fail one.
 
-A take that misses its bounds is repeated. When the last one misses them too, the test fails, unless
-the machine gave part of its time to others meanwhile, or is a shared runner (`CI` is set): then the
-test is skipped and says what it measured.
+A measurement that misses its bounds is repeated. When the last one misses them too, the test fails,
+unless the host gave time to other guests meanwhile, or is a shared runner (`CI` is set): then the
+test is skipped with its figures.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from benchmarks.machine import stolen_s, usable_cores
 
 T = TypeVar("T")
 
-TAKES = 3
-STOLEN = 0.02  # of all cores' time: from here on a machine is not one's own
+MAX_MEASUREMENTS = 3
+MAX_STOLEN = 0.02  # of all cores' time; from here on the machine is shared
 
 
 @dataclass(frozen=True, slots=True)
-class Take(Generic[T]):
-    """One measurement."""
+class Measurement(Generic[T]):
+    """One measured value and the state of the machine meanwhile."""
 
-    found: T
+    value: T
     stolen: float  # share of all cores' time that other guests of the host took meanwhile
 
 
-def take_until(measure: Callable[[], T], passed: Callable[[T], bool]) -> list[Take[T]]:
-    """Measure until it passes, at most `TAKES` times. The last take is the one to judge."""
-    takes: list[Take[T]] = []
-    while not takes or (len(takes) < TAKES and not passed(takes[-1].found)):
+def measure_until(measure: Callable[[], T], passed: Callable[[T], bool]) -> list[Measurement[T]]:
+    """Measure until it passes, at most `MAX_MEASUREMENTS` times. The last one is to be judged."""
+    done: list[Measurement[T]] = []
+    while not done or (len(done) < MAX_MEASUREMENTS and not passed(done[-1].value)):
         stolen, began = stolen_s(), time.perf_counter()
-        found = measure()
+        value = measure()
         share = (stolen_s() - stolen) / ((time.perf_counter() - began) * usable_cores())
-        takes.append(Take(found, share))
-    return takes
+        done.append(Measurement(value, share))
+    return done
 
 
-def judge(passed: bool, takes: list[Take[T]], figures: object) -> None:
-    """Fail unless `passed`, with the `figures`; skip where the machine may be what failed."""
+def judge(passed: bool, measurements: list[Measurement[T]], figures: object) -> None:
+    """Fail with the `figures` unless `passed`; skip where the machine may be the cause."""
     if passed:
         return
-    stolen = max(take.stolen for take in takes)
+    stolen = max(measurement.stolen for measurement in measurements)
     if "CI" in os.environ:
         pytest.skip(f"a shared runner missed a bound of time: {figures}")
-    if stolen >= STOLEN:
-        pytest.skip(f"others took {stolen:.0%} of this machine meanwhile: {figures}")
-    pytest.fail(f"missed in {len(takes)} takes: {figures}")
+    if stolen >= MAX_STOLEN:
+        pytest.skip(f"other guests took {stolen:.0%} of this machine meanwhile: {figures}")
+    pytest.fail(f"missed in {len(measurements)} measurements: {figures}")

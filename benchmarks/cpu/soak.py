@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.machine import describe
+from tests.browser.chromium import find_chromium, open_chromium
 from tests.browser.figures import offsets
-from tests.browser.service import Service, open_service
-from tests.browser.stage import find_browser, open_stage
-from tests.browser.viewer import AVATAR, Viewer
+from tests.browser.server_process import ServerProcess, start_server
+from tests.browser.viewer_page import AVATAR, ViewerPage
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
@@ -52,9 +52,10 @@ class Round:
     repeated: int
 
 
-async def soak(browser: Browser, service: Service, minutes: float) -> list[Round]:
+async def soak(browser: Browser, server: ServerProcess, minutes: float) -> list[Round]:
     """Rounds until the time is over."""
-    viewer = await Viewer.open(browser, service.address, service.token)
+    viewer = await ViewerPage.blank(browser)
+    await viewer.open(server.address, server.token)
     rounds: list[Round] = []
     chance = random.Random(1)
     try:
@@ -70,7 +71,7 @@ async def soak(browser: Browser, service: Service, minutes: float) -> list[Round
             for _ in range(BEEPS):
                 await viewer.beep(BEEP_MS)
                 await asyncio.sleep(0.8 + 0.2 * chance.random())
-            state = await _state(service, identity)
+            state = await _state(server, identity)
             await asyncio.sleep(max(due - time.monotonic(), 0))
             after, now = await viewer.stats(), await viewer.record()
             found = offsets(now.opened[len(seen.opened) :], now.sounds[len(seen.sounds) :])
@@ -95,12 +96,12 @@ async def soak(browser: Browser, service: Service, minutes: float) -> list[Round
     return rounds
 
 
-async def _state(service: Service, identity: str) -> dict[str, Any]:
+async def _state(server: ServerProcess, identity: str) -> dict[str, Any]:
     import httpx
 
-    headers = {"Authorization": f"Bearer {service.token}"}
+    headers = {"Authorization": f"Bearer {server.token}"}
     async with httpx.AsyncClient(headers=headers) as client:
-        answer = await client.get(f"{service.address}/v1/sessions/{identity}")
+        answer = await client.get(f"{server.address}/v1/sessions/{identity}")
     answer.raise_for_status()
     return dict(answer.json())
 
@@ -148,16 +149,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--out", type=Path, help="write all figures here as JSON")
     options = parser.parse_args()
-    path = find_browser()
+    path = find_chromium()
     if path is None:
         sys.exit("there is no chromium; install it and run again.")
     print(
         f"{'minute':>6}{'offset ms':>10}{'fps':>8}{'freezes':>9}{'video buf':>10}{'audio buf':>10}"
         f"{'waiting':>10}{'late':>7}{'repeated':>9}"
     )
-    with open_stage(path) as stage, open_service("Eileen=examples/portrait_closed.png") as service:
-        work = soak(stage.browser, service, options.minutes)
-        rounds = stage.run(work, limit=60 * options.minutes + 120)
+    avatar = "face=examples/portrait_closed.png"
+    with open_chromium(path) as chromium, start_server(avatar) as server:
+        work = soak(chromium.browser, server, options.minutes)
+        rounds = chromium.run(work, limit=60 * options.minutes + 120)
     slope, error = trend(rounds)
     every = np.array([offset for one in rounds for offset in one.offsets])
     print(

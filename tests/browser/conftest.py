@@ -1,29 +1,76 @@
-"""One browser and one server for all browser tests; skipped where there is no Chromium."""
+"""One browser, one server and one other site for all browser tests, and a page for each.
+
+Skipped where there is no Chromium. Tests written as coroutines run on the browser's event loop.
+"""
 
 from __future__ import annotations
 
+import inspect
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.browser.service import Service, open_service
-from tests.browser.stage import Stage, find_browser, open_stage
+from tests.browser.chromium import Chromium, find_chromium, open_chromium
+from tests.browser.server_process import ServerProcess, start_server
+from tests.browser.site import Site
+from tests.browser.viewer_page import ViewerPage
 
-AVATAR = "Eileen=examples/portrait_closed.png"
+AVATAR = "face=examples/portrait_closed.png"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine function on the browser's event loop."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    chromium = pyfuncitem.funcargs["chromium"]
+    assert isinstance(chromium, Chromium)
+    chromium.run(pyfuncitem.obj(**arguments))
+    return True
 
 
 @pytest.fixture(scope="session")
-def stage() -> Iterator[Stage]:
+def chromium() -> Iterator[Chromium]:
     """A browser."""
-    path = find_browser()
+    path = find_chromium()
     if path is None:
-        pytest.skip("there is no chromium; scripts/install brings it where it may")
-    with open_stage(path) as opened:
+        pytest.skip("no chromium is installed; scripts/install brings it where it may")
+    with open_chromium(path) as opened:
         yield opened
 
 
 @pytest.fixture(scope="session")
-def service(stage: Stage) -> Iterator[Service]:
-    """A server with the measurable backend; not started where there is no browser."""
-    with open_service(AVATAR) as opened:
-        yield opened
+def site() -> Iterator[Site]:
+    """Another site, allowed to use the server."""
+    with Site() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="session")
+def server(chromium: Chromium, site: Site) -> Iterator[ServerProcess]:
+    """A server with the marker backend and room for one session."""
+    with start_server("--origin", site.origin, AVATAR) as started:
+        yield started
+
+
+@pytest.fixture
+def blank(chromium: Chromium, server: ServerProcess) -> Iterator[ViewerPage]:
+    """An empty page; closed afterwards, with the session that it opened."""
+    page = chromium.run(ViewerPage.blank(chromium.browser))
+    yield page
+    chromium.run(page.close())
+    chromium.run(server.wait_until_free())
+
+
+@pytest.fixture
+def viewer(chromium: Chromium, server: ServerProcess, blank: ViewerPage) -> ViewerPage:
+    """The product's page, with the token entered and the avatars shown."""
+    chromium.run(blank.open(server.address, server.token))
+    return blank

@@ -1,4 +1,4 @@
-"""What was measured in one run, and what it must come to."""
+"""Figures of one run and their bounds."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NEAR = 500.0  # ms within which a sound and a picture can belong together
+MAX_OFFSET_MS = 500.0  # within which a sound and a picture can belong together
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Bound:
     """A figure and its bounds."""
 
     name: str
     value: float
-    least: float = -np.inf
-    most: float = np.inf
+    low: float = -np.inf
+    high: float = np.inf
 
     @property
     def passed(self) -> bool:
-        return bool(self.least <= self.value <= self.most)
+        return bool(self.low <= self.value <= self.high)
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.value:.1f} (bounds {self.least:g} to {self.most:g})"
+        return f"{self.name}: {self.value:.1f} (bounds {self.low:g} to {self.high:g})"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """NaN, which passes no check, where nothing was measured."""
+    """The percentile of `values`; NaN, which is within no bounds, where there are none."""
     return float(np.percentile(values, share)) if values else float("nan")
 
 
 def offsets(pictures: Sequence[float], sounds: Sequence[float]) -> list[float]:
-    """Each picture's time minus that of the sound next to it."""
+    """The time of each picture minus that of the sound nearest to it, ms."""
     pairs = [
         (time, min(sounds, key=lambda sound: abs(sound - time))) for time in pictures if sounds
     ]
-    return [picture - sound for picture, sound in pairs if abs(picture - sound) < NEAR]
+    return [picture - sound for picture, sound in pairs if abs(picture - sound) < MAX_OFFSET_MS]
 
 
-def delays(causes: Sequence[float], effects: Sequence[float], most: float) -> list[float]:
-    """From each cause to the first effect within `most` ms after it; those without are left out."""
+def delays(causes: Sequence[float], effects: Sequence[float], limit: float) -> list[float]:
+    """The ms from each cause to its first effect, without those that take `limit` or longer."""
     found = []
     for cause in causes:
-        after = [effect - cause for effect in effects if 0 < effect - cause < most]
+        after = [effect - cause for effect in effects if 0 < effect - cause < limit]
         if after:
             found.append(min(after))
     return found

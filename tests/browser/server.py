@@ -1,9 +1,9 @@
-"""The real server with a fake backend, in a process of its own. Prints its port, then serves.
+"""The real server with a fake backend: prints its port, then serves.
 
     python -m tests.browser.server [--token TOKEN] [--origin ORIGIN]
                                    [--puppet | --musetalk MODELS] NAME=PATH ...
 
-`/probe/` is not part of the product: scripts that measure, and what the process holds now.
+`/probe/` is not part of the product: scripts that measure, and the resources of the process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from lipstream.engine import Engine
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
-from tests.browser.bar import bar_backend, marked_musetalk
+from tests.browser.marker import marked_musetalk, marker_backend
 from tests.leaks import descriptors
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 PROBE = Path(__file__).parent / "probe"
 
 
-async def holdings(request: Request) -> JSONResponse:
-    """Tasks and threads of this process by name, and how many UDP sockets it has."""
+async def resources(request: Request) -> JSONResponse:
+    """List tasks and threads of this process by name, and count its UDP sockets."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     return JSONResponse(
         {
@@ -50,16 +50,16 @@ async def holdings(request: Request) -> JSONResponse:
 
 
 def udp_sockets() -> int:
-    """How many of this process's descriptors are UDP sockets."""
+    """Count the descriptors of this process that are UDP sockets."""
     tables = [Path("/proc/self/net", name).read_text() for name in ("udp", "udp6")]
     inodes = {line.split()[9] for table in tables for line in table.splitlines()[1:]}
     return sum(f"socket:[{inode}]" in descriptors().values() for inode in inodes)
 
 
 def with_probe(app: ASGIApp) -> ASGIApp:
-    """`app`, with the probe beside it."""
+    """Serve the probe beside `app`."""
     probe = Starlette(
-        routes=[Route("/probe/holdings", holdings), Mount("/probe", StaticFiles(directory=PROBE))]
+        routes=[Route("/probe/resources", resources), Mount("/probe", StaticFiles(directory=PROBE))]
     )
 
     async def either(scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,7 +89,7 @@ def main() -> None:
 def _backend(options: argparse.Namespace) -> Backend:
     if options.musetalk:
         return marked_musetalk(Path(options.musetalk))
-    return open_backend("puppet") if options.puppet else bar_backend()
+    return open_backend("puppet") if options.puppet else marker_backend()
 
 
 def _options() -> argparse.Namespace:

@@ -21,11 +21,11 @@ from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from lipstream.media.resampler import Resampler
-from tests.browser.service import open_service
-from tests.browser.stage import Stage
-from tests.browser.viewer import AVATAR, Viewer
+from tests.browser.chromium import Chromium
+from tests.browser.server_process import ServerProcess, start_server
+from tests.browser.viewer_page import AVATAR, ViewerPage
 from tests.media_files import write_wav
-from tests.timed import judge, take_until
+from tests.timed import judge, measure_until
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
@@ -34,17 +34,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTRAIT = ROOT / "examples" / "portrait_closed.png"
-ARTEFACT = ROOT / "build" / "lips.json"
-HEARD_RATE, RATE = 48_000, 16_000  # Hz, of the browser and of the comparison
-SETTLE = 4.0  # seconds
-LONGEST = 9.0  # seconds of speech: enough to judge, and soon over
-PART = 40  # frames fetched at a time
-MAX_OFFSET, MIN_CORRELATION = 0.060, 0.55  # seconds
+FILE = ROOT / "build" / "lips.json"
+BROWSER_RATE, RATE = 48_000, 16_000  # Hz, of the browser and of the comparison
+SETTLE_S = 4.0  # until then the browser still fits its buffers to the connection
+SPEECH_S = 9.0  # enough to judge, and soon over
+PAGE_SIZE = 40  # frames fetched at a time
+MAX_OFFSET_S, MIN_CORRELATION = 0.060, 0.55
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What arrived. Times in seconds on the page's clock."""
+    """The pictures and the sound of one viewer. Times in seconds on the page's clock."""
 
     times: Curve  # when each frame was shown
     openings: Curve  # of the lips, as our tracker sees them
@@ -55,56 +55,59 @@ class Recording:
 def chosen_clip() -> Clip:
     """A human voice where this machine has one, else a synthesised one of ours."""
     clips = load_clips([])
-    return min(clips, key=lambda clip: (not clip.human, abs(clip.seconds - LONGEST)))
+    return min(clips, key=lambda clip: (not clip.human, abs(clip.seconds - SPEECH_S)))
 
 
-def test_received_lips_follow_the_received_sound(stage: Stage, tmp_path: Path) -> None:
+def test_received_lips_follow_the_received_sound(chromium: Chromium, tmp_path: Path) -> None:
     clip = chosen_clip()
     pcm = np.round(clip.samples * 32767).astype(np.int16)
     file = write_wav(tmp_path / f"{clip.name}.wav", pcm, clip.sample_rate)
 
     def measure() -> tuple[float, float]:
-        recording = _record(stage, service.address, service.token, file, clip.seconds)
-        return _judged(clip, stage.run(recording))
+        recording = _record(chromium, server, file, clip.seconds)
+        return _judged(clip, chromium.run(recording))
 
     def passed(figures: tuple[float, float]) -> bool:
-        return abs(figures[0]) <= MAX_OFFSET and figures[1] >= MIN_CORRELATION
+        return abs(figures[0]) <= MAX_OFFSET_S and figures[1] >= MIN_CORRELATION
 
-    with open_service("--puppet", f"face={PORTRAIT}") as service:
-        takes = take_until(measure, passed)
+    with start_server("--puppet", f"face={PORTRAIT}") as server:
+        measurements = measure_until(measure, passed)
     figures = [
-        {"offset_ms": 1000 * seconds, "correlation": correlation, "stolen": take.stolen}
-        for take in takes
-        for seconds, correlation in [take.found]
+        {"offset_ms": 1000 * seconds, "correlation": correlation, "stolen": one.stolen}
+        for one in measurements
+        for seconds, correlation in [one.value]
     ]
-    ARTEFACT.parent.mkdir(exist_ok=True)
-    ARTEFACT.write_text(json.dumps({"clip": clip.name, "takes": figures}, indent=1) + "\n")
-    judge(passed(takes[-1].found), takes, figures)
+    FILE.parent.mkdir(exist_ok=True)
+    FILE.write_text(json.dumps({"clip": clip.name, "measurements": figures}, indent=1) + "\n")
+    judge(passed(measurements[-1].value), measurements, figures)
 
 
 def _judged(clip: Clip, recording: Recording) -> tuple[float, float]:
     """The offset in seconds, positive for late lips, and the correlation there."""
-    said = _placed(clip, recording)
+    start = _start_time(clip, recording)
     frames = int(clip.seconds * 25)
-    middles = recording.times + 0.020 - said  # of the time each frame is seen, on the clip's clock
+    middles = recording.times + 0.020 - start  # of the time each frame is seen, on the clip's clock
     openings = np.interp(metrics.centres(frames), middles, recording.openings)
     return metrics.offset(openings, clip.target())
 
 
-async def _record(stage: Stage, address: str, token: str, file: Path, seconds: float) -> Recording:
-    viewer = await Viewer.open(stage.browser, address, token)
+async def _record(
+    chromium: Chromium, server: ServerProcess, file: Path, seconds: float
+) -> Recording:
+    viewer = await ViewerPage.blank(chromium.browser)
+    await viewer.open(server.address, server.token)
     await viewer.start()
-    await asyncio.sleep(SETTLE)
+    await asyncio.sleep(SETTLE_S)
     await viewer.page.evaluate(
         f"() => import('/probe/recorder.js').then((r) => (window.tape = r).record({AVATAR}))"
     )
     await viewer.page.set_input_files("#sound-file", file)
     await asyncio.sleep(seconds + 2)
-    heard = await viewer.page.evaluate(f"() => tape.heard({AVATAR})")
-    samples = np.frombuffer(base64.b64decode(heard["samples"]), np.float32)
+    sound = await viewer.page.evaluate(f"() => tape.recordedSound({AVATAR})")
+    samples = np.frombuffer(base64.b64decode(sound["samples"]), np.float32)
     frames: list[tuple[float, str]] = []
     while part := await viewer.page.evaluate(
-        f"() => tape.seen({len(frames)}, {len(frames) + PART})"
+        f"() => tape.recordedFrames({len(frames)}, {len(frames) + PAGE_SIZE})"
     ):
         frames += part
     await viewer.close()
@@ -112,12 +115,12 @@ async def _record(stage: Stage, address: str, token: str, file: Path, seconds: f
     for _, picture in frames:
         watcher.see(_decoded(picture))
     assert watcher.lost == 0
-    resampler = Resampler(HEARD_RATE)
+    resampler = Resampler(BROWSER_RATE)
     return Recording(
         np.array([time for time, _ in frames]) / 1000,
         np.array(watcher.openings),
         np.concatenate([resampler.push(samples), resampler.flush()]),
-        heard["time"] / 1000,
+        sound["time"] / 1000,
     )
 
 
@@ -128,11 +131,11 @@ def _decoded(picture: str) -> Image:
     return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _placed(clip: Clip, recording: Recording) -> float:
-    """When the clip's first sample was heard, by correlating what was heard with it."""
+def _start_time(clip: Clip, recording: Recording) -> float:
+    """The time at which the clip's first sample was played, by correlation."""
     resampler = Resampler(clip.sample_rate)
-    said = np.concatenate([resampler.push(clip.samples), resampler.flush()])
-    size = 1 << (len(said) + len(recording.sound)).bit_length()
-    spectrum = np.fft.rfft(recording.sound, size) * np.conj(np.fft.rfft(said, size))
-    found = np.fft.irfft(spectrum, size)[: len(recording.sound)]
-    return recording.began + int(found.argmax()) / RATE
+    spoken = np.concatenate([resampler.push(clip.samples), resampler.flush()])
+    size = 1 << (len(spoken) + len(recording.sound)).bit_length()
+    spectrum = np.fft.rfft(recording.sound, size) * np.conj(np.fft.rfft(spoken, size))
+    correlation = np.fft.irfft(spectrum, size)[: len(recording.sound)]
+    return recording.began + int(correlation.argmax()) / RATE

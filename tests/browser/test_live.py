@@ -1,4 +1,4 @@
-"""What a viewer gets, measured in a real browser. Figures go to build/browser.json."""
+"""A viewer's live figures, measured in a real browser. They go to build/browser.json."""
 
 from __future__ import annotations
 
@@ -7,104 +7,104 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.chromium import Chromium
 from tests.browser.conftest import AVATAR
-from tests.browser.figures import Check
-from tests.browser.live import BEEPS, Run, run_live
-from tests.browser.service import Service, open_service
-from tests.browser.stage import Stage
-from tests.timed import Take, judge, take_until
+from tests.browser.figures import Bound
+from tests.browser.live_run import BEEPS, LiveFigures, measure_live
+from tests.browser.server_process import ServerProcess, start_server
+from tests.timed import Measurement, judge, measure_until
 
-ARTEFACT = Path(__file__).resolve().parents[2] / "build" / "browser.json"
-BAR, MUSETALK = "bar", "tiny musetalk"
+FILE = Path(__file__).resolve().parents[2] / "build" / "browser.json"
+MARKER, MUSETALK = "marker", "tiny musetalk"
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
 # Every test is one figure of the same run.
-FIGURES = [(backend, one.name) for backend in (BAR, MUSETALK) for one in Run().checks()]
+FIGURES = [(backend, one.name) for backend in (MARKER, MUSETALK) for one in LiveFigures().bounds()]
 
 
 @pytest.fixture(scope="module")
-def done() -> dict[str, list[Take[Run]]]:
-    """What was measured so far, by backend."""
+def measured() -> dict[str, list[Measurement[LiveFigures]]]:
+    """The runs so far, by backend."""
     return {}
 
 
-@pytest.fixture(params=[BAR, MUSETALK])
-def takes(
+@pytest.fixture(params=[MARKER, MUSETALK])
+def runs(
     request: pytest.FixtureRequest,
-    done: dict[str, list[Take[Run]]],
+    measured: dict[str, list[Measurement[LiveFigures]]],
     tmp_path: Path,
-    stage: Stage,
-    service: Service,
-) -> list[Take[Run]]:
+    chromium: Chromium,
+    server: ServerProcess,
+) -> list[Measurement[LiveFigures]]:
     """Whole runs with a backend, until one keeps all bounds."""
     backend: str = request.param
 
-    def runs(service: Service) -> list[Take[Run]]:
-        return take_until(
-            lambda: stage.run(run_live(stage.browser, service)),
-            lambda run: all(check.passed for check in run.checks()),
+    def measure(server: ServerProcess) -> None:
+        measured[backend] = measure_until(
+            lambda: chromium.run(measure_live(chromium.browser, server)),
+            lambda figures: all(bound.passed for bound in figures.bounds()),
         )
 
-    if backend in done:
-        return done[backend]
-    if backend == BAR:
-        done[backend] = runs(service)
+    if backend in measured:
+        return measured[backend]
+    if backend == MARKER:
+        measure(server)
     else:
         pytest.importorskip("torch")
         from tests.tiny_models import LIVE, write_models
 
         models = write_models(tmp_path / "models", sizes=LIVE)
-        with open_service("--musetalk", str(models), AVATAR) as painting:
-            done[backend] = runs(painting)
-    _keep(backend, done[backend])
-    return done[backend]
+        with start_server("--musetalk", str(models), AVATAR) as musetalk:
+            measure(musetalk)
+    _save(backend, measured[backend])
+    return measured[backend]
 
 
-def _keep(backend: str, takes: list[Take[Run]]) -> None:
-    figures = [{"stolen": take.stolen, **take.found.artefact()} for take in takes]
-    ARTEFACT.parent.mkdir(exist_ok=True)
-    kept = json.loads(ARTEFACT.read_text()) if ARTEFACT.exists() else {}
-    ARTEFACT.write_text(json.dumps({**kept, backend: figures}, indent=1) + "\n")
+def _save(backend: str, runs: list[Measurement[LiveFigures]]) -> None:
+    figures = [{"stolen": run.stolen, **run.value.to_json()} for run in runs]
+    FILE.parent.mkdir(exist_ok=True)
+    saved = json.loads(FILE.read_text()) if FILE.exists() else {}
+    FILE.write_text(json.dumps({**saved, backend: figures}, indent=1) + "\n")
 
 
 @pytest.fixture
-def run(takes: list[Take[Run]]) -> Run:
-    return takes[-1].found
+def last(runs: list[Measurement[LiveFigures]]) -> LiveFigures:
+    """The figures of the last run."""
+    return runs[-1].value
 
 
-@pytest.mark.parametrize(("takes", "name"), FIGURES, indirect=["takes"])
-def test_a_viewer_gets_what_is_promised(takes: list[Take[Run]], name: str) -> None:
-    (check,) = (check for check in takes[-1].found.checks() if check.name == name)
-    judge(check.passed, takes, check)
+@pytest.mark.parametrize(("runs", "name"), FIGURES, indirect=["runs"])
+def test_a_viewer_gets_what_is_promised(runs: list[Measurement[LiveFigures]], name: str) -> None:
+    (bound,) = (bound for bound in runs[-1].value.bounds() if bound.name == name)
+    judge(bound.passed, runs, bound)
 
 
-def test_speech_is_seen_and_heard_on_any_machine(takes: list[Take[Run]]) -> None:
-    assert max(min(take.found.openings, take.found.sounds) for take in takes) >= BEEPS / 3
+def test_speech_is_shown_and_played_on_any_machine(runs: list[Measurement[LiveFigures]]) -> None:
+    assert max(min(run.value.openings, run.value.sounds) for run in runs) >= BEEPS / 3
 
 
-def test_no_frame_is_shown_after_a_later_one(takes: list[Take[Run]]) -> None:
-    assert [take.found.backward for take in takes] == [0] * len(takes)
+def test_no_frame_is_shown_after_a_later_one(runs: list[Measurement[LiveFigures]]) -> None:
+    assert [run.value.backward for run in runs] == [0] * len(runs)
 
 
-def test_the_microphone_moves_the_mouth(takes: list[Take[Run]]) -> None:
-    assert any(take.found.microphone_moved for take in takes)
+def test_the_microphone_moves_the_mouth(runs: list[Measurement[LiveFigures]]) -> None:
+    assert any(run.value.microphone_moved for run in runs)
 
 
-def test_a_broken_connection_comes_back_and_speaks(takes: list[Take[Run]]) -> None:
-    runs = [take.found for take in takes]
-    assert any(run.reconnected < 10_000 and run.spoke_again for run in runs)
+def test_a_broken_connection_comes_back_and_speaks(runs: list[Measurement[LiveFigures]]) -> None:
+    assert any(run.value.reconnected < 10_000 and run.value.spoke_after_reconnect for run in runs)
 
 
-def test_nothing_is_left_on_the_server(run: Run) -> None:
-    assert run.sessions_left == 0
-    assert run.after == run.before
+def test_nothing_is_left_on_the_server(last: LiveFigures) -> None:
+    assert last.sessions_left == 0
+    assert last.resources_after == last.resources_before
 
 
-def test_the_page_has_no_errors(run: Run) -> None:
-    assert run.errors == []
+def test_the_page_has_no_errors(last: LiveFigures) -> None:
+    assert last.errors == []
 
 
-def test_a_check_needs_a_figure() -> None:
-    assert not Check("nothing measured", float("nan"), -1, 1).passed
+def test_a_bound_needs_a_figure() -> None:
+    assert not Bound("nothing measured", float("nan"), -1, 1).passed

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lipstream.server.schemas import BrowserStats
-from tests.browser.service import Service
-from tests.browser.stage import Stage
+from tests.browser.chromium import Chromium
+from tests.browser.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -33,34 +33,30 @@ HOST = "candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host"
 
 
 @pytest.fixture(scope="module")
-def page(stage: Stage, service: Service) -> Iterator[Page]:
-    async def opened() -> Page:
-        page = await stage.browser.new_page()
-        await page.goto(service.address)
-        return page
-
-    made = stage.run(opened())
+def page(chromium: Chromium, server: ServerProcess) -> Iterator[Page]:
+    made = chromium.run(chromium.browser.new_page())
+    chromium.run(made.goto(server.address))
     yield made
-    stage.run(made.close())
+    chromium.run(made.close())
 
 
-def call(stage: Stage, page: Page, module: str, expression: str, *given: Any) -> Any:
+def call(chromium: Chromium, page: Page, module: str, expression: str, *given: Any) -> Any:
     """The value of a JavaScript expression of `module` and `given`."""
     script = f"(given) => import('/{module}').then((module) => {expression})"
-    return stage.run(page.evaluate(script, list(given)))
+    return chromium.run(page.evaluate(script, list(given)))
 
 
-def test_candidates_are_written_under_their_line(stage: Stage, page: Page) -> None:
+def test_candidates_are_written_under_their_line(chromium: Chromium, page: Page) -> None:
     candidates = [{"sdpMid": "1", "candidate": HOST}]
-    text = call(stage, page, "whep.js", "module.fragment(...given)", OFFER, candidates)
+    text = call(chromium, page, "whep.js", "module.fragment(...given)", OFFER, candidates)
     assert text == (
         "a=ice-ufrag:abcd\r\na=ice-pwd:secret-secret-secret-secret\r\n"
         f"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na={HOST}\r\n"
     )
 
 
-def test_the_end_of_candidates_is_said(stage: Stage, page: Page) -> None:
-    text = call(stage, page, "whep.js", "module.fragment(...given)", OFFER, [None])
+def test_the_end_of_candidates_is_said(chromium: Chromium, page: Page) -> None:
+    text = call(chromium, page, "whep.js", "module.fragment(...given)", OFFER, [None])
     assert text.endswith("a=mid:0\r\na=end-of-candidates\r\n")
 
 
@@ -73,20 +69,22 @@ def test_the_end_of_candidates_is_said(stage: Stage, page: Page) -> None:
         ("Int16Array.of(5, -6).buffer", [5, -6]),
     ],
 )
-def test_samples_become_bytes(stage: Stage, page: Page, sound: str, samples: list[int]) -> None:
-    bytes_ = call(stage, page, "speech.js", f"[...module.pcmBytes({sound})]")
+def test_samples_become_bytes(
+    chromium: Chromium, page: Page, sound: str, samples: list[int]
+) -> None:
+    bytes_ = call(chromium, page, "speech.js", f"[...module.pcmBytes({sound})]")
     pairs = zip(bytes_[::2], bytes_[1::2], strict=True)
     assert [int.from_bytes(pair, "little", signed=True) for pair in pairs] == samples
 
 
-def test_what_is_no_sound_is_refused(stage: Stage, page: Page) -> None:
+def test_what_is_no_sound_is_refused(chromium: Chromium, page: Page) -> None:
     expression = "(() => { try { module.pcmBytes('text') } catch (e) { return e.message } })()"
-    assert "takes a Blob" in call(stage, page, "speech.js", expression)
+    assert "takes a Blob" in call(chromium, page, "speech.js", expression)
 
 
-def test_an_unreachable_server_is_told_in_a_sentence(stage: Stage, page: Page) -> None:
+def test_an_unreachable_server_is_told_in_a_sentence(chromium: Chromium, page: Page) -> None:
     expression = "new module.Api('/').call('GET', 'data:,nothing').catch((e) => e.message)"
-    assert "cannot be reached" in call(stage, page, "api.js", expression)
+    assert "cannot be reached" in call(chromium, page, "api.js", expression)
 
 
 # A viewer's buffers: pictures wait as long as they must or were asked to, and so does sound, which
@@ -116,20 +114,24 @@ VIEWER = """(() => {
         [20, 300, 90],
     ],
 )
-def test_pictures_and_sound_wait_for_each_other(stage: Stage, page: Page, must: list[int]) -> None:
-    late, pictures, sound = call(stage, page, "sync.js", VIEWER, *must)
+def test_pictures_and_sound_wait_for_each_other(
+    chromium: Chromium, page: Page, must: list[int]
+) -> None:
+    late, pictures, sound = call(chromium, page, "sync.js", VIEWER, *must)
     assert abs(late) <= 6
     assert sound == 0 or pictures == 0
 
 
-def test_sound_does_not_wait_for_what_the_browser_will_put_right(stage: Stage, page: Page) -> None:
+def test_sound_does_not_wait_for_what_the_browser_will_put_right(
+    chromium: Chromium, page: Page
+) -> None:
     """It would think that all is well, and leave both as late as they are."""
-    assert call(stage, page, "sync.js", VIEWER, 20, 90, 300)[2] == 0
+    assert call(chromium, page, "sync.js", VIEWER, 20, 90, 300)[2] == 0
 
 
 @pytest.mark.parametrize(("floor", "sound"), [(None, "{ jitterBufferTarget: null }"), (40, "{}")])
 def test_sound_that_cannot_wait_does_not_keep_pictures_from_it(
-    stage: Stage, page: Page, floor: int | None, sound: str
+    chromium: Chromium, page: Page, floor: int | None, sound: str
 ) -> None:
     script = f"""(() => {{
       const pictures = {{ jitterBufferTarget: null }};
@@ -138,10 +140,10 @@ def test_sound_that_cannot_wait_does_not_keep_pictures_from_it(
       sync.follow(-20, 90, given[0]);
       return pictures.jitterBufferTarget;
     }})()"""
-    assert call(stage, page, "sync.js", script, floor) > 90
+    assert call(chromium, page, "sync.js", script, floor) > 90
 
 
-def test_browsers_that_tell_or_take_nothing_are_left_alone(stage: Stage, page: Page) -> None:
+def test_browsers_that_tell_or_take_nothing_are_left_alone(chromium: Chromium, page: Page) -> None:
     script = """(() => {
       const receivers = [{}, {}];
       const sync = new module.LipSync(...receivers);
@@ -149,11 +151,11 @@ def test_browsers_that_tell_or_take_nothing_are_left_alone(stage: Stage, page: P
       return receivers;
     })()"""
     readings = [[None, None, None], [20, None, None], [20, 50, None], [5000, 50, 40]]
-    assert call(stage, page, "sync.js", script, *readings) == [{}, {}]
+    assert call(chromium, page, "sync.js", script, *readings) == [{}, {}]
 
 
 def test_figures_have_the_names_under_which_the_server_counts_them(
-    stage: Stage, page: Page
+    chromium: Chromium, page: Page
 ) -> None:
     script = """(() => {
       const entry = (kind, n) => [kind, {
@@ -168,7 +170,7 @@ def test_figures_have_the_names_under_which_the_server_counts_them(
       meter.read(report(1));
       return meter.read(report(2));
     })()"""
-    figures = call(stage, page, "figures.js", script)
+    figures = call(chromium, page, "figures.js", script)
     counted = BrowserStats.model_validate(figures)
     assert counted.model_dump(exclude={"concealed_ms"}) == {
         "fps": 25.0,

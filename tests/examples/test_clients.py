@@ -17,8 +17,8 @@ import av
 import numpy as np
 import pytest
 
-from tests.browser.bar import BAR
-from tests.browser.service import Service, open_service
+from tests.browser.marker import BAR
+from tests.browser.server_process import ServerProcess, start_server
 from tests.media_files import tone, write_wav
 
 pytestmark = pytest.mark.alone
@@ -29,8 +29,8 @@ SECONDS = 1.5
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with open_service("face=examples/portrait_closed.png") as opened:
+def service() -> Iterator[ServerProcess]:
+    with start_server("face=examples/portrait_closed.png") as opened:
         yield opened
 
 
@@ -56,7 +56,7 @@ def speech() -> np.ndarray:
 
 
 def test_a_spoken_file_is_saved_with_picture_and_sound_in_step(
-    service: Service, tmp_path: Path
+    service: ServerProcess, tmp_path: Path
 ) -> None:
     wav = write_wav(tmp_path / "tone.wav", speech(), RATE)
     movie = tmp_path / "talk.mp4"
@@ -119,7 +119,7 @@ def voice() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("way", ["service", "stdin"])
-def test_a_speech_stream_is_spoken_to_its_end(service: Service, voice: str, way: str) -> None:
+def test_a_speech_stream_is_spoken_to_its_end(service: ServerProcess, voice: str, way: str) -> None:
     client = example("speak_wav")
 
     async def scene() -> str:

@@ -1,13 +1,13 @@
-// Keeps every frame (as JPEG) and every sample that a viewer gets, on this page's clock.
+// Records every frame (as JPEG) and every sample of a viewer, on this page's clock.
 
-import { afterwards, tap } from './tap.js';
+import { playoutDelay, tap } from './tap.js';
 
 const QUALITY = 0.92;
 const PER_MS = 48; // samples
-const HOLE = 20; // ms without sound from which silence is put in its place
+const MIN_HOLE = 20; // ms without sound that are filled with silence
 
-export const frames = []; // { time: ms, picture: a promise of a Blob }
-export const sound = { samples: [], first: null }; // first: when the first sample was played
+const frames = []; // { time: ms, picture: a promise of a Blob }
+const sound = { samples: [], first: null }; // first: when the first sample was played
 
 export function record(avatar) {
   const { video } = avatar;
@@ -22,20 +22,20 @@ export function record(avatar) {
   tap(avatar.stream.getAudioTracks()[0], (samples, time) => {
     sound.first ??= time;
     end ??= time;
-    const hole = time - end > HOLE ? Math.round((time - end) * PER_MS) : 0;
+    const hole = time - end > MIN_HOLE ? Math.round((time - end) * PER_MS) : 0;
     sound.samples.push(new Float32Array(hole), samples);
     end += (hole + samples.length) / PER_MS;
   });
 }
 
-/** When the first sample was heard, ms, and all of them as base64 of 32-bit floats. */
-export async function heard(avatar) {
+/** The time of the first sample, ms, and all of them as base64 of 32-bit floats. */
+export async function recordedSound(avatar) {
   const all = new Blob(sound.samples);
-  return { time: sound.first + (await afterwards(avatar)), samples: await base64(all) };
+  return { time: sound.first + (await playoutDelay(avatar)), samples: await base64(all) };
 }
 
 /** Some of the frames: [time in ms, base64 of a JPEG]. */
-export async function seen(start, stop) {
+export async function recordedFrames(start, stop) {
   const chosen = frames.slice(start, stop);
   return Promise.all(chosen.map(async ({ time, picture }) => [time, await base64(await picture)]));
 }

@@ -1,10 +1,10 @@
 // The sound of a track as its player takes it, on this page's clock.
 
-const WAITING = 500; // pieces of 10 ms that may wait while the page is busy
+const MAX_BUFFERED = 500; // pieces of 10 ms that wait while the page is busy
 
 /** Calls `take(samples, time)` for each piece; `time` in ms, of the piece's first sample. */
 export async function tap(track, take) {
-  const reader = new MediaStreamTrackProcessor({ track, maxBuffer: WAITING }).readable.getReader();
+  const reader = new MediaStreamTrackProcessor({ track, maxBuffer: MAX_BUFFERED }).readable.getReader();
   let shift = Infinity; // from the clock of the pieces, which never stops, to the page's
   for (;;) {
     const { done, value: piece } = await reader.read();
@@ -18,8 +18,8 @@ export async function tap(track, take) {
   }
 }
 
-/** How long sound takes from there to the loudspeaker, ms, as the browser tells. */
-export async function afterwards(avatar) {
+/** The time from there to the loudspeaker, ms, as the browser reports. */
+export async function playoutDelay(avatar) {
   for (const entry of (await avatar.connection.stats()).values()) {
     if (entry.type === 'media-playout' && entry.totalSamplesCount > 0) {
       return (1000 * entry.totalPlayoutDelay) / entry.totalSamplesCount;

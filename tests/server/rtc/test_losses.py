@@ -16,7 +16,7 @@ from lipstream.server.rtc.settings import TransportSettings
 from tests.server.rtc.relay import Relay, Weather
 from tests.server.sources import MarkedSource
 from tests.server.viewers import Seen, Viewer
-from tests.timed import judge, take_until
+from tests.timed import judge, measure_until
 
 SECONDS = 3.0
 SETTLED_S = 0.5  # until what was lost in bad weather is there
@@ -136,9 +136,9 @@ def test_a_minute_of_loss(workers: MediaWorkers, loss: float, rate: float, most:
     def passed(figures: tuple[float, int]) -> bool:
         return figures[0] >= rate and figures[1] <= most
 
-    takes = take_until(lambda: asyncio.run(asyncio.wait_for(minute(), 120)), passed)
-    figures = [take.found for take in takes]
-    judge(passed(figures[-1]), takes, f"frames per second and freezes were {figures}")
+    measurements = measure_until(lambda: asyncio.run(asyncio.wait_for(minute(), 120)), passed)
+    figures = [one.value for one in measurements]
+    judge(passed(figures[-1]), measurements, f"frames per second and freezes were {figures}")
 
 
 def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
@@ -172,5 +172,5 @@ def test_a_fifth_of_all_packets_lost_is_survived(workers: MediaWorkers) -> None:
     def passed(share: float) -> bool:
         return share >= 0.99
 
-    takes = take_until(lambda: run(scenario()), passed)
-    judge(passed(takes[-1].found), takes, [take.found for take in takes])
+    measurements = measure_until(lambda: run(scenario()), passed)
+    judge(passed(measurements[-1].value), measurements, [one.value for one in measurements])

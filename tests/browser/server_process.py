@@ -1,4 +1,4 @@
-"""The server that browser tests talk to, in a process of its own."""
+"""The server of the browser tests, in a separate process."""
 
 from __future__ import annotations
 
@@ -16,38 +16,45 @@ import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "browser-test"
-SETTLED_AFTER = 10.0  # seconds in which a server gets rid of what sessions leave
+SETTLE_S = 10.0  # in which a server releases what sessions leave
 METRIC = "lipstream_sessions "
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServerProcess:
     """A running server."""
 
     address: str
     token: str
 
     async def sessions(self) -> int:
-        """How many there are, by its own metrics."""
+        """The number of open sessions, by the server's own metrics."""
         text = (await self._call("GET", "metrics")).text
         (line,) = (line for line in text.splitlines() if line.startswith(METRIC))
         return round(float(line.removeprefix(METRIC)))
 
-    async def settled(self, wanted: dict[str, Any] | None = None) -> dict[str, Any]:
-        """What the process holds once no session is left and it holds what is `wanted`.
+    async def wait_until_free(self) -> None:
+        """Return when no session is open, at the latest after `SETTLE_S` seconds."""
+        for _ in range(round(SETTLE_S * 20)):
+            if await self.sessions() == 0:
+                return
+            await asyncio.sleep(0.05)
 
-        After `SETTLED_AFTER` seconds what it holds then, whatever that is.
+    async def settled(self, expected: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The resources of the process once no session is left and they are as `expected`.
+
+        Without `expected`, once two readings agree; after `SETTLE_S` seconds the last reading.
         """
         held: dict[str, Any] = {}
-        for _ in range(round(SETTLED_AFTER * 4)):
-            before, held = held, _kinds((await self._call("GET", "probe/holdings")).json())
-            if await self.sessions() == 0 and held == (before if wanted is None else wanted):
+        for _ in range(round(SETTLE_S * 4)):
+            before, held = held, _kinds((await self._call("GET", "probe/resources")).json())
+            if await self.sessions() == 0 and held == (before if expected is None else expected):
                 break
             await asyncio.sleep(0.25)
         return held
 
     async def end(self, session_id: str) -> None:
-        """End a session behind the back of its viewer."""
+        """End a session from outside of its page."""
         await self._call("DELETE", f"v1/sessions/{session_id}")
 
     async def _call(self, method: str, path: str) -> httpx.Response:
@@ -58,22 +65,22 @@ class Service:
         return response
 
 
-def _kinds(holdings: dict[str, Any]) -> dict[str, Any]:
-    """Pools start their threads when they like, so of those only the kinds count."""
-    kinds = {re.sub(r"_\d+$", "", name) for name in holdings["threads"]}
-    return {**holdings, "threads": sorted(kinds - {"AnyIO worker thread"})}
+def _kinds(resources: dict[str, Any]) -> dict[str, Any]:
+    """Threads by kind: pools start theirs when they like, so their number does not count."""
+    kinds = {re.sub(r"_\d+$", "", name) for name in resources["threads"]}
+    return {**resources, "threads": sorted(kinds - {"AnyIO worker thread"})}
 
 
 @contextmanager
-def open_service(*arguments: str) -> Iterator[Service]:
-    """Start the server of `tests.browser.server` and end it afterwards."""
+def start_server(*arguments: str) -> Iterator[ServerProcess]:
+    """Start `tests.browser.server` with these arguments and end it afterwards."""
     command = [sys.executable, "-m", "tests.browser.server", "--token", TOKEN, *arguments]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
         assert port, "the server did not start; its log is above"
-        yield Service(f"http://127.0.0.1:{port}", TOKEN)
+        yield ServerProcess(f"http://127.0.0.1:{port}", TOKEN)
     finally:
         process.terminate()
         process.wait(20)

@@ -1,4 +1,4 @@
-"""A browser with one page, driven from plain test functions."""
+"""A Chromium that tests drive from plain functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",
@@ -29,36 +29,34 @@ FLAGS = (
 )
 
 
-def find_browser() -> str | None:
-    """The Chromium of this machine, if it has one."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
+def find_chromium() -> str | None:
+    """The path of this machine's Chromium, if it has one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-class Stage:
-    """One browser on an event loop of its own, which runs only while a test uses it."""
+class Chromium:
+    """One browser on its own event loop, which runs only while a test uses it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, browser: Browser) -> None:
         self._loop = loop
         self.browser = browser
 
     def run(self, work: Coroutine[Any, Any, T], limit: float = 120) -> T:
-        """Do `work` now; TimeoutError after `limit` seconds."""
+        """Run `work` to its end; TimeoutError after `limit` seconds."""
         return self._loop.run_until_complete(asyncio.wait_for(work, limit))
 
 
 @contextmanager
-def open_stage(path: str, flags: tuple[str, ...] = ()) -> Iterator[Stage]:
-    """A browser that is closed afterwards with all its pages."""
+def open_chromium(path: str) -> Iterator[Chromium]:
+    """Start a browser and close it afterwards with all its pages."""
     root = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 else ()
     loop = asyncio.new_event_loop()
     try:
         playwright = loop.run_until_complete(async_playwright().start())
         try:
-            launching = playwright.chromium.launch(
-                executable_path=path, args=[*FLAGS, *root, *flags]
-            )
+            launching = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *root])
             browser = loop.run_until_complete(launching)
-            yield Stage(loop, browser)
+            yield Chromium(loop, browser)
             loop.run_until_complete(browser.close())
         finally:
             loop.run_until_complete(playwright.stop())

@@ -1,4 +1,4 @@
-"""Backends made to be measured: a bright bar while the mouth speaks, and a counter."""
+"""Backends with a machine-readable marker: a bright bar during speech, and a frame counter."""
 
 from __future__ import annotations
 
@@ -24,51 +24,51 @@ if TYPE_CHECKING:
     from lipstream.media.image import I420, Floats, Image
 
 LOOK_AHEAD = 1280  # samples at 16 kHz: 80 ms, as MuseTalk's
-LOUD = 0.05  # root mean square of a frame's sound from which the bar is lit
+MIN_LOUDNESS = 0.05  # root mean square of a frame's sound from which the bar is lit
 BAR = slice(0, 64)  # rows
 BITS = 16  # of the counter
 CELLS = slice(64, 96)  # rows of the counter: one square per bit, the lowest first
 
 
-class BarState:
-    """Remembers the sound it has been given that belongs to frames not asked for yet."""
+class MarkerState:
+    """Keeps the samples that belong to frames not requested yet."""
 
     def __init__(self, fps: Fraction) -> None:
         self._fps = fps
-        self._first = 0  # sample of the stream at which `_heard` begins
-        self._heard = np.zeros(0, np.float32)
+        self._first = 0  # sample of the stream at which `_samples` begins
+        self._samples = np.zeros(0, np.float32)
 
     def advance(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
-        self._heard = np.concatenate([self._heard, samples])
+        self._samples = np.concatenate([self._samples, samples])
         rows = []
         for frame in frames:
             begin, stop = (frame_start(f, self._fps) - self._first for f in (frame, frame + 1))
-            span = self._heard[begin:stop]
+            span = self._samples[begin:stop]
             rows.append([float(np.sqrt(np.mean(span**2))) if len(span) else 0.0])
         used = frame_start(frames.stop, self._fps)
-        self._heard, self._first = self._heard[used - self._first :], used
+        self._samples, self._first = self._samples[used - self._first :], used
         return np.array(rows, np.float32)
 
-    def fork(self) -> BarState:
-        other = BarState(self._fps)
-        other._first, other._heard = self._first, self._heard
+    def fork(self) -> MarkerState:
+        other = MarkerState(self._fps)
+        other._first, other._samples = self._first, self._samples
         return other
 
 
-class BarEncoder:
-    """A frame's conditioning is how loud it is."""
+class LoudnessEncoder:
+    """Encodes a frame as the loudness of its sound."""
 
     plan = Plan(past=0, step=1, future=LOOK_AHEAD)
 
-    def open(self, fps: Fraction) -> BarState:
-        return BarState(fps)
+    def open(self, fps: Fraction) -> MarkerState:
+        return MarkerState(fps)
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
         return list(contexts)
 
 
-class BarRenderer:
-    """Draws over the avatar's own picture; how bright the bar is shows the strength of speech."""
+class MarkerRenderer:
+    """Draws over the avatar's own picture; the brightness of the bar is the strength of speech."""
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         return avatar
@@ -78,13 +78,13 @@ class BarRenderer:
 
     def _draw(self, request: FrameRequest) -> Image:
         row = request.conditioning
-        loud = row is not None and float(row[0]) > LOUD
+        loud = row is not None and float(row[0]) > MIN_LOUDNESS
         level = round(255 * request.blend_weight) if loud else 0
         return marked(request.avatar.at(request.index).pixels, level, request.index)
 
 
 class MarkedRenderer:
-    """A real renderer that gives planes; the bar shows how much it changed a still portrait."""
+    """A real renderer of planes; the bar is lit where it changed a still portrait."""
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
@@ -111,7 +111,7 @@ class MarkedRenderer:
 
 
 def marked_planes(planes: I420, level: int, index: int) -> I420:
-    """As `marked`, for planes."""
+    """As `marked`, for I420 planes."""
     planes, width = planes.copy(), planes.shape[1]
     height = len(planes) * 2 // 3
     chroma = planes[height:].reshape(2, height // 2, width // 2)
@@ -131,13 +131,13 @@ def marked(picture: Image, level: int, index: int) -> Image:
     return picture
 
 
-def bar_backend() -> Backend:
-    """The backend of these tests."""
-    return Backend("bar", BarEncoder(), BarRenderer(), FPS, 4, "a test")
+def marker_backend() -> Backend:
+    """The backend of most of these tests."""
+    return Backend("marker", LoudnessEncoder(), MarkerRenderer(), FPS, 4, "a test")
 
 
 def marked_musetalk(models: Path) -> Backend:
-    """MuseTalk with the weights of a folder, on the processor."""
+    """MuseTalk with the weights of a folder, on the processor, with the marker."""
     musetalk = MuseTalkConfig(models, device="cpu")
     runtime = RuntimeOptions(live=True, pixel_format="i420")
     backend = open_backend("musetalk", musetalk=musetalk, runtime=runtime)
