@@ -1,4 +1,4 @@
-"""Fakes that make time visible: what was heard and which frame it is stand in the pixels."""
+"""Fakes that make time visible: frame index and samples received stand in the pixels."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 
 class StripeState:
-    """Remembers all it heard; a frame's context is (samples heard, their sum, the frame's sum)."""
+    """Keeps all samples; a frame's context is (samples so far, their sum, the frame's sum)."""
 
     def __init__(self, fps: Fraction) -> None:
         self._fps = fps
-        self._heard = np.zeros(0, np.float32)
+        self._samples = np.zeros(0, np.float32)
 
     def advance(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
-        self._heard = np.concatenate([self._heard, samples])
+        self._samples = np.concatenate([self._samples, samples])
         rows = []
         for frame in frames:
-            span = self._heard[frame_start(frame, self._fps) : frame_start(frame + 1, self._fps)]
-            rows.append([len(self._heard), self._heard.sum(dtype=np.float64), span.sum()])
+            span = self._samples[frame_start(frame, self._fps) : frame_start(frame + 1, self._fps)]
+            rows.append([len(self._samples), self._samples.sum(dtype=np.float64), span.sum()])
         return np.array(rows, np.float32)
 
     def fork(self) -> StripeState:
         other = StripeState(self._fps)
-        other._heard = self._heard
+        other._samples = self._samples
         return other
 
 
 class StripeEncoder:
-    """Hears nothing but positions; its plan is whatever a test wants to try."""
+    """Encodes positions only, by the plan that a test chooses."""
 
     def __init__(self, plan: Plan | None = None) -> None:
         self.plan = plan or Plan(past=0, step=1, future=960)
@@ -54,8 +54,8 @@ class StripeEncoder:
 
 
 class StripeRenderer:
-    """Paints three 24-bit numbers as pixels: the frame's index, how many samples were heard (0 at
-    rest) and the blend weight of speech in thousandths."""
+    """Paints three 24-bit numbers as pixels: the frame's index, how many samples were received (0
+    at rest) and the blend weight of speech in thousandths."""
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -70,18 +70,18 @@ class StripeRenderer:
     def _paint(self, request: FrameRequest) -> Image:
         width, height = request.avatar.size
         picture = np.zeros((height, width, 3), np.uint8)
-        heard = 0 if request.conditioning is None else int(request.conditioning[0])
+        received = 0 if request.conditioning is None else int(request.conditioning[0])
         blend_weight = 0 if request.conditioning is None else round(1000 * request.blend_weight)
-        for column, number in enumerate((request.index, heard, blend_weight)):
+        for column, number in enumerate((request.index, received, blend_weight)):
             picture[0, column] = (number >> 16 & 255, number >> 8 & 255, number & 255)
         return picture
 
 
 def read_stripes(picture: Image) -> tuple[int, int]:
-    """The frame index and the samples heard that `StripeRenderer` painted."""
+    """Read the frame index and the samples received that `StripeRenderer` painted."""
     pixels = picture[0, :2].astype(int)
-    index, heard = (int(r) << 16 | int(g) << 8 | int(b) for r, g, b in pixels)
-    return index, heard
+    index, received = (int(r) << 16 | int(g) << 8 | int(b) for r, g, b in pixels)
+    return index, received
 
 
 def read_blend_weight(picture: Image) -> float:

@@ -1,4 +1,4 @@
-"""Makes the media files tests need, in a folder of the test's own."""
+"""Media files for tests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WAV_TYPES = {"uint8": 1, "int16": 1, "int32": 1, "float32": 3, "float64": 3}  # 
 
 
 def tone(seconds: float, sample_rate: int, hertz: float = 440.0, level: float = 0.5) -> Floats:
-    """(n,) float32 sine."""
+    """A sine of (n,) float32 samples."""
     times = np.arange(round(seconds * sample_rate)) / sample_rate
     return (level * np.sin(2 * np.pi * hertz * times)).astype(np.float32)
 
@@ -31,7 +31,7 @@ def tone(seconds: float, sample_rate: int, hertz: float = 440.0, level: float = 
 def write_wav(
     path: Path, pcm: NDArray[Any], sample_rate: int, announced: int | None = None
 ) -> Path:
-    """PCM as it is, (n,) or (n, channels); `announced` is the data size the header claims."""
+    """Write (n,) or (n, channels) PCM; `announced` is the data size the header claims."""
     pcm = pcm[:, np.newaxis] if pcm.ndim == 1 else pcm
     data = pcm.astype(pcm.dtype.newbyteorder("<")).tobytes()
     return write_wav_bytes(path, data, sample_rate, pcm.dtype.name, pcm.shape[1], announced)
@@ -45,7 +45,7 @@ def write_wav_bytes(
     channels: int = 1,
     announced: int | None = None,
 ) -> Path:
-    """Raw little-endian samples of a type such as int24."""
+    """Write raw little-endian samples of a type such as int24."""
     bits = int(kind.translate(str.maketrans("", "", string.ascii_letters)))
     block = channels * bits // 8
     length = len(data) if announced is None else announced
@@ -82,7 +82,7 @@ def write_video(
     pixels: str = "yuv420p",
     degrees: int = 0,
 ) -> Path:
-    """Pictures shown at `times` (seconds), turned by the player by `degrees` counterclockwise."""
+    """Write pictures at `times` (seconds), to be turned by `degrees` counterclockwise."""
     unit = Fraction(1, 120_000)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options={"crf": "5"})
@@ -103,7 +103,7 @@ def write_video(
 
 
 def grey_levels(count: int, width: int = 64, height: int = 48, step: int = 4) -> list[Image]:
-    """Pictures that tell their own number: grey, `step` brighter each time from 8 on."""
+    """Pictures with a readable number: grey, `step` brighter each time from 8 on."""
     return [np.full((height, width, 3), 8 + step * index, np.uint8) for index in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""A pipelined renderer of fakes: a device that draws one batch after the other, and its diary."""
+"""A fake pipelined renderer: a device that draws one batch after the other, and its log."""
 
 from __future__ import annotations
 

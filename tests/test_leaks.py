@@ -1,4 +1,4 @@
-"""The leak gate catches what is planted, and nothing else."""
+"""The leak gate reports what a test leaves open, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from tests.leaks import LeakGate
 
 @pytest.fixture(autouse=True)
 def leak_gate() -> None:
-    """Not the one of all tests: what is planted here would be caught by it too."""
+    """Replace the gate of all tests: it would report the leaks made here."""
 
 
-def test_a_task_that_is_left_is_caught() -> None:
-    async def forgetful() -> None:
-        forgotten.append(asyncio.ensure_future(asyncio.Event().wait()))
+def test_a_task_that_is_left_is_reported() -> None:
+    async def leaking() -> None:
+        leaked.append(asyncio.ensure_future(asyncio.Event().wait()))
 
-    forgotten: list[asyncio.Future[bool]] = []
+    leaked: list[asyncio.Future[bool]] = []
     with LeakGate() as gate:
-        asyncio.run(forgetful())
+        asyncio.run(leaking())
     (line,) = gate.left()
     assert "task" in line and "Event.wait" in line
 
 
-def test_a_task_that_is_just_ending_is_none() -> None:
-    async def tidy() -> None:
+def test_a_task_that_is_just_ending_is_not_reported() -> None:
+    async def ending() -> None:
         asyncio.ensure_future(asyncio.Event().wait()).cancel()
 
     with LeakGate() as gate:
-        asyncio.run(tidy())
+        asyncio.run(ending())
     assert gate.left() == []
 
 
-def test_tasks_are_seen_when_the_test_fails() -> None:
+def test_tasks_are_reported_when_the_test_fails() -> None:
     async def failing() -> None:
-        forgotten.append(asyncio.ensure_future(asyncio.Event().wait()))
+        leaked.append(asyncio.ensure_future(asyncio.Event().wait()))
         raise ValueError("on purpose")
 
-    forgotten: list[asyncio.Future[bool]] = []
+    leaked: list[asyncio.Future[bool]] = []
     with LeakGate() as gate:
         try:
             asyncio.run(failing())
@@ -50,21 +50,21 @@ def test_tasks_are_seen_when_the_test_fails() -> None:
     assert len(gate.left()) == 1
 
 
-def test_a_thread_that_is_left_is_caught() -> None:
-    leave = threading.Event()
+def test_a_thread_that_is_left_is_reported() -> None:
+    release = threading.Event()
     with LeakGate() as gate:
-        gate.patience_s = 0.01
-        thread = threading.Thread(target=leave.wait, name="forgotten")
+        gate.thread_timeout_s = 0.01
+        thread = threading.Thread(target=release.wait, name="leaked")
         thread.start()
     try:
-        assert gate.left() == ["thread forgotten"]
+        assert gate.left() == ["thread leaked"]
     finally:
-        leave.set()
+        release.set()
         thread.join()
     assert gate.left() == []
 
 
-def test_a_descriptor_that_is_left_is_caught() -> None:
+def test_a_descriptor_that_is_left_is_reported() -> None:
     with LeakGate() as gate:
         ends = os.pipe()
     try:
