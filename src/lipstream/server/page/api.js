@@ -1,9 +1,9 @@
-// HTTP with a lipstream server. Every refusal becomes an ApiError with a sentence for people.
+// HTTP with a lipstream server. Every error becomes an ApiError with a sentence for the user.
 
 const UNREACHABLE = 'The server cannot be reached. Check that it runs and that you are online.';
 
 export class ApiError extends Error {
-  /** `status` 0: no answer at all. `retryAfter`: seconds after which a full server may be asked again. */
+  /** `status` 0: no answer at all. `retryAfter`: seconds until a full server accepts requests again. */
   constructor(status, code, message, retryAfter = null) {
     super(message);
     this.name = 'ApiError';
@@ -71,13 +71,13 @@ export class Api {
     return response.blob();
   }
 
-  /** Uploads a picture or clip; `progress` is told the share that has been sent, 0..1. */
+  /** Uploads a picture or clip; `progress` is called with the share sent so far, 0..1. */
   uploadAvatar(file, name, progress) {
     const form = new FormData();
     form.append('file', file);
     form.append('name', name);
     return new Promise((resolve, reject) => {
-      // fetch tells nothing about how much of a body has been sent.
+      // fetch does not report how much of a body has been sent.
       const request = new XMLHttpRequest();
       request.open('POST', this.url('v1/avatars'));
       for (const [key, value] of Object.entries(this.headers)) request.setRequestHeader(key, value);
@@ -100,7 +100,7 @@ export class Api {
     });
   }
 
-  /** Works while the page is being left, too. */
+  /** Closes a session, also while the page is being left. */
   closeSession(id) {
     return this.call('DELETE', `v1/sessions/${id}`, { keepalive: true });
   }
@@ -109,7 +109,7 @@ export class Api {
     return this.#json('POST', `v1/sessions/${id}/interrupt`);
   }
 
-  /** Any sound file is spoken; gives its duration. */
+  /** Speaks a sound file; returns its duration. */
   speakFile(session, file) {
     const form = new FormData();
     form.append('file', file);

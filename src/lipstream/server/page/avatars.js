@@ -1,17 +1,17 @@
-// The shelf: cards of all avatars, uploads on their way, and which one is chosen.
+// The list of avatars: their cards, running uploads, and the chosen one.
 
 import { showReport } from './report.js';
 
-const POLL = 700; // ms between questions about an avatar that is being prepared
+const POLL_MS = 700; // between requests for the state of an avatar that is being prepared
 const ACCEPT = 'image/*,video/*';
-const SURE_FOR = 4_000; // ms in which a second press removes an avatar
+const CONFIRM_MS = 4_000; // within which a second press removes an avatar
 
 /** Fires `choose` (detail: id or null) and `refused` (detail: an Error). */
-export class Shelf extends EventTarget {
+export class AvatarList extends EventTarget {
   #api;
   #cards = document.getElementById('cards');
   #report = document.getElementById('report');
-  #avatars = new Map(); // id -> what the server says of it
+  #avatars = new Map(); // id -> its state on the server
   #pictures = new Map(); // id -> URL of its poster
   #adder;
   chosen = null;
@@ -59,10 +59,10 @@ export class Shelf extends EventTarget {
     }
   }
 
-  /** Asks until the avatar is prepared or has failed. */
+  /** Polls until the avatar is prepared or has failed. */
   async #follow(id) {
     while (this.#avatars.get(id)?.status === 'preparing') {
-      await new Promise((resolve) => setTimeout(resolve, POLL));
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
       try {
         this.#put(await this.#api.avatar(id));
       } catch (error) {
@@ -121,8 +121,7 @@ export class Shelf extends EventTarget {
     const bar = make('progress');
     bar.max = 1;
     bar.setAttribute('aria-label', `${what} ${name}`);
-    const said = make('span', 'what', what);
-    card.append(make('div', 'blank'), said, bar, make('span', 'name', name));
+    card.append(make('div', 'blank'), make('span', 'what', what), bar, make('span', 'name', name));
     return card;
   }
 
@@ -131,9 +130,9 @@ export class Shelf extends EventTarget {
     const close = make('button', 'plain', 'Remove');
     close.type = 'button';
     close.onclick = () => this.#remove(id);
-    const said = make('p', 'reason', capital(reason || 'this file could not be used.'));
-    said.setAttribute('role', 'alert');
-    card.append(make('span', 'name', name), said, close);
+    const message = make('p', 'reason', capital(reason || 'this file could not be used.'));
+    message.setAttribute('role', 'alert');
+    card.append(make('span', 'name', name), message, close);
     return card;
   }
 
@@ -143,16 +142,16 @@ export class Shelf extends EventTarget {
     button.setAttribute('aria-label', `Remove ${name}`);
     button.title = 'Remove';
     button.onclick = () => {
-      if (button.classList.contains('sure')) {
+      if (button.classList.contains('confirm')) {
         this.#remove(id);
         return;
       }
-      button.classList.add('sure');
+      button.classList.add('confirm');
       button.textContent = 'Remove?';
       setTimeout(() => {
-        button.classList.remove('sure');
+        button.classList.remove('confirm');
         button.textContent = '×';
-      }, SURE_FOR);
+      }, CONFIRM_MS);
     };
     return button;
   }
@@ -206,7 +205,7 @@ export class Shelf extends EventTarget {
       }
       picture.src = this.#pictures.get(id);
     } catch (error) {
-      console.debug('lipstream: there is no picture of an avatar:', error.message);
+      console.debug('lipstream: the picture of an avatar could not be loaded:', error.message);
     }
   }
 

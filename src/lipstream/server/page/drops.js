@@ -1,7 +1,7 @@
 // Files dropped anywhere on the page.
 
-/** `takers` get the first file by its kind: face (picture or clip), sound, other. */
-export function catchDrops(veil, takers) {
+/** Calls one of `handlers` with the first file, by kind: face (picture or clip), sound, other. */
+export function catchDrops(veil, handlers) {
   let inside = 0; // elements that the pointer has entered and not left
   const carriesFiles = ({ dataTransfer }) => dataTransfer?.types.includes('Files');
   const show = () => veil.classList.toggle('shown', inside > 0);
@@ -25,7 +25,7 @@ export function catchDrops(veil, takers) {
     inside = 0;
     show();
     const [file] = event.dataTransfer.files;
-    if (file) takers[kind(file)](file);
+    if (file) handlers[kind(file)](file);
   });
 }
 

@@ -1,7 +1,7 @@
-// What a viewer gets, out of WebRTC's statistics.
+// A viewer's figures, computed from WebRTC's statistics.
 
 /**
- * Compares one reading with the last; gives plain numbers, null where the browser does not tell.
+ * Compares one reading with the last; returns plain numbers, null where the browser reports none.
  * They have the names under which the server counts them.
  */
 export class FigureMeter {
@@ -23,12 +23,12 @@ export class FigureMeter {
     const waited = mean('jitterBufferDelay', video, before.video);
     return {
       fps: seconds > 0 ? (video.framesDecoded - (before.video.framesDecoded ?? 0)) / seconds : null,
-      // What plays now was made then: sound that was made later is ahead of its picture.
+      // Times at which the parts that play now were made: later sound is ahead of its picture.
       av_offset_ms: difference(audio?.estimatedPlayoutTimestamp, video?.estimatedPlayoutTimestamp),
       latency_ms: waited === null || trip === null ? null : this.lookAhead + trip / 2 + waited,
       jitter_video_ms: waited,
       jitter_audio_ms: mean('jitterBufferDelay', audio, before.audio),
-      // What sound would wait if neither pictures nor pages asked for more.
+      // The wait of sound without the demands of pictures and of this page.
       jitter_audio_floor_ms: mean('jitterBufferMinimumDelay', audio, before.audio),
       rtt_ms: trip,
       frames_decoded: video?.framesDecoded ?? null,
@@ -49,7 +49,7 @@ function gather(report) {
   return found;
 }
 
-/** Mean of what a jitter buffer adds up under `name`, since the last reading, ms. */
+/** The mean per sample or frame of a jitter buffer's sum `name` since the last reading, ms. */
 function mean(name, now, before) {
   const count = (now?.jitterBufferEmittedCount ?? 0) - (before?.jitterBufferEmittedCount ?? 0);
   const sum = now?.[name] - before?.[name];

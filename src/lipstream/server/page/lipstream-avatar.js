@@ -7,7 +7,7 @@
 // Methods: start(), stop(), speak(blob | samples | stream, sampleRate), interrupt(),
 // microphone(on). Properties: state, session, stream, video, level (of the microphone, 0..1).
 // Events, all with a `detail`: `state` (idle, connecting, live, reconnecting), `speech` (started,
-// ended, interrupted, ...), `microphone` (whether it is on), `figures` (once a second), `failed`
+// ended, interrupted, ...), `microphone` (true while it is on), `figures` (once a second), `failed`
 // ({code, message, retryAfter}: the connection could not be kept).
 
 import { Api } from './api.js';
@@ -20,7 +20,7 @@ const STYLE = `
   img, video { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: cover; }
   img:not([src]) { visibility: hidden; }
   video { opacity: 0; transition: opacity 0.25s; }
-  video.seen { opacity: 1; }
+  video.shown { opacity: 1; }
   button {
     position: absolute; inset: auto 0 1rem; margin: auto; width: max-content;
     padding: 0.6rem 1.1rem; border: 0; border-radius: 2rem; font: inherit; cursor: pointer;
@@ -40,8 +40,8 @@ export class LipstreamAvatar extends HTMLElement {
   #player = new Player();
   #microphone = new Microphone();
   #poster;
-  #unmute;
-  #posterOf = null;
+  #unmuteButton;
+  #posterKey = null;
 
   constructor() {
     super();
@@ -52,11 +52,11 @@ export class LipstreamAvatar extends HTMLElement {
     shadow.innerHTML = PARTS;
     this.#poster = shadow.querySelector('img');
     this.video = shadow.querySelector('video');
-    this.#unmute = shadow.querySelector('button');
-    this.#unmute.onclick = () => this.#hear();
+    this.#unmuteButton = shadow.querySelector('button');
+    this.#unmuteButton.onclick = () => this.#unmuteVideo();
     this.#player.addEventListener('state', ({ detail }) => this.#stateChanged(detail));
     for (const name of ['speech', 'figures', 'failed']) {
-      this.#player.addEventListener(name, ({ detail }) => this.#tell(name, detail));
+      this.#player.addEventListener(name, ({ detail }) => this.#emit(name, detail));
     }
     this.#microphone.addEventListener('ended', () => this.#unplugged());
   }
@@ -129,7 +129,7 @@ export class LipstreamAvatar extends HTMLElement {
     return this.#player.interrupt();
   }
 
-  /** Switches the microphone on or off; what it hears, the avatar says. */
+  /** Switches the microphone on or off; the avatar speaks its sound. */
   async microphone(on) {
     if (on) {
       await this.#player.send(await this.#microphone.open());
@@ -139,12 +139,12 @@ export class LipstreamAvatar extends HTMLElement {
     } else {
       return;
     }
-    this.#tell('microphone', on);
+    this.#emit('microphone', on);
   }
 
   async #unplugged() {
     await this.#player.send(null);
-    this.#tell('microphone', false);
+    this.#emit('microphone', false);
   }
 
   #leave = () => this.stop();
@@ -153,51 +153,51 @@ export class LipstreamAvatar extends HTMLElement {
     if (state === 'live') this.#show();
     else {
       // Without a stream a video is black: the poster shows instead.
-      this.video.classList.remove('seen');
+      this.video.classList.remove('shown');
       this.video.srcObject = null;
-      this.#unmute.hidden = true;
+      this.#unmuteButton.hidden = true;
     }
     if (state === 'idle') this.microphone(false);
     this.setAttribute('state', state);
-    this.#tell('state', state);
+    this.#emit('state', state);
   }
 
   async #show() {
     const { video } = this;
     video.srcObject = this.#player.stream;
-    video.addEventListener('playing', () => video.classList.add('seen'), { once: true });
+    video.addEventListener('playing', () => video.classList.add('shown'), { once: true });
     try {
       await video.play();
     } catch (error) {
       if (error.name !== 'NotAllowedError') return; // stopped or replaced meanwhile
       video.muted = true;
-      this.#unmute.hidden = false;
+      this.#unmuteButton.hidden = false;
       await video.play();
     }
   }
 
-  #hear() {
+  #unmuteVideo() {
     this.video.muted = false;
-    this.#unmute.hidden = true;
+    this.#unmuteButton.hidden = true;
   }
 
   async #showPoster() {
     const avatar = this.getAttribute('avatar');
-    const wanted = `${avatar} ${this.getAttribute('server')} ${this.getAttribute('token')}`;
-    if (!avatar || wanted === this.#posterOf) return;
-    this.#posterOf = wanted;
+    const key = `${avatar} ${this.getAttribute('server')} ${this.getAttribute('token')}`;
+    if (!avatar || key === this.#posterKey) return;
+    this.#posterKey = key;
     try {
       const picture = await this.api.picture(avatar);
-      if (wanted !== this.#posterOf) return;
+      if (key !== this.#posterKey) return;
       URL.revokeObjectURL(this.#poster.src);
       this.#poster.src = URL.createObjectURL(picture);
     } catch (error) {
-      if (wanted === this.#posterOf) this.#poster.removeAttribute('src');
-      console.debug('lipstream: there is no picture of the avatar:', error.message);
+      if (key === this.#posterKey) this.#poster.removeAttribute('src');
+      console.debug('lipstream: the picture of the avatar could not be loaded:', error.message);
     }
   }
 
-  #tell(name, detail) {
+  #emit(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 }

@@ -1,9 +1,9 @@
-// The microphone: its track for the connection, and how loud it is.
+// The microphone: its track for the connection, and its level.
 
 import { ApiError } from './api.js';
 
-const QUIET = -60; // dBFS that show as an empty meter
-const LOUD = -6; // dBFS that fill it
+const MIN_LEVEL = -60; // dBFS, an empty meter
+const MAX_LEVEL = -6; // dBFS, a full meter
 
 /** Fires `ended` when the device goes away. */
 export class Microphone extends EventTarget {
@@ -12,7 +12,7 @@ export class Microphone extends EventTarget {
   #samples = null;
   track = null;
 
-  /** Asks for permission and gives the track; ApiError with a sentence when there is none. */
+  /** Requests permission and returns the track; ApiError when there is none. */
   async open() {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new ApiError(
@@ -41,13 +41,13 @@ export class Microphone extends EventTarget {
     return this.track;
   }
 
-  /** How loud it is now, 0..1. */
+  /** The level now, 0..1. */
   get level() {
     if (!this.#analyser) return 0;
     this.#analyser.getFloatTimeDomainData(this.#samples);
     const power = this.#samples.reduce((sum, value) => sum + value * value, 0);
     const decibel = 10 * Math.log10(power / this.#samples.length + 1e-12);
-    return Math.max(0, Math.min(1, (decibel - QUIET) / (LOUD - QUIET)));
+    return Math.max(0, Math.min(1, (decibel - MIN_LEVEL) / (MAX_LEVEL - MIN_LEVEL)));
   }
 
   close() {
@@ -63,7 +63,7 @@ function sentence(error) {
   }
   if (error.name === 'NotFoundError') return 'No microphone was found. Connect one and try again.';
   if (error.name === 'NotReadableError') {
-    return 'Another program holds the microphone. Close it there and try again.';
+    return 'Another program uses the microphone. Close it there and try again.';
   }
   return `The microphone could not be opened: ${error.message}`;
 }

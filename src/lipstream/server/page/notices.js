@@ -14,14 +14,14 @@ export class Notices {
     return document.getElementById('dismiss');
   }
 
-  /** Says why something was refused. A full server's message counts down to the next chance. */
+  /** Shows the reason of an error. A full server's message counts down to the next attempt. */
   refuse(error) {
     this.#show('refused', error.message);
     if (error.retryAfter) this.#count(error.retryAfter);
   }
 
-  tell(text) {
-    this.#show('told', text);
+  inform(text) {
+    this.#show('info', text);
   }
 
   clear() {
@@ -39,7 +39,7 @@ export class Notices {
   }
 
   #count(seconds) {
-    // Said once to those who listen; the figure that runs is only to be seen.
+    // Read out once by screen readers; the running countdown is only shown.
     const spoken = document.createElement('span');
     spoken.className = 'unseen';
     spoken.textContent = ` Try again in ${seconds} seconds.`;

@@ -1,8 +1,8 @@
-// The page: joins the shelf, the avatar, the buttons and the messages.
+// The page: connects the list of avatars, the player, the buttons and the notices.
 
 import './lipstream-avatar.js';
 import { Api } from './api.js';
-import { Shelf } from './avatars.js';
+import { AvatarList } from './avatars.js';
 import { catchDrops } from './drops.js';
 import { Notices } from './notices.js';
 
@@ -12,7 +12,7 @@ const at = (id) => document.getElementById(id);
 const avatar = at('avatar');
 const notices = new Notices();
 const api = new Api(new URL('.', import.meta.url), sessionStorage.getItem(TOKEN) ?? '');
-const shelf = new Shelf(api);
+const avatars = new AvatarList(api);
 
 const STATES = {
   idle: '',
@@ -30,7 +30,7 @@ async function open() {
       askToken();
       return;
     }
-    await shelf.load();
+    await avatars.load();
     showTokenForm(false);
   } catch (error) {
     refuse(error);
@@ -38,7 +38,7 @@ async function open() {
 }
 
 function showTokenForm(shown) {
-  for (const id of ['talk', 'people']) at(id).hidden = shown;
+  for (const id of ['talk', 'avatars']) at(id).hidden = shown;
   at('token-form').hidden = !shown;
 }
 
@@ -50,7 +50,7 @@ function askToken(refused = '') {
 }
 
 function refuse(error) {
-  if (error.name === 'AbortError') return; // somebody pressed stop
+  if (error.name === 'AbortError') return; // stopped by the user
   if (error.status === 401) {
     askToken(api.token ? 'This token was not accepted. Type it again.' : '');
     sessionStorage.removeItem(TOKEN);
@@ -76,11 +76,11 @@ function start() {
 
 async function speak(file) {
   if (avatar.state !== 'live') {
-    notices.tell('Press start first, then drop the sound again.');
+    notices.inform('Press start first, then drop the sound again.');
     return;
   }
   await attempt(async () => {
-    notices.tell(`Sending ${file.name}…`);
+    notices.inform(`Sending ${file.name}…`);
     await avatar.speak(file);
     notices.clear();
   });
@@ -92,7 +92,7 @@ function showState() {
   document.body.dataset.state = state;
   at('pill').textContent = at('status').textContent = STATES[state];
   at('toggle').textContent = state === 'idle' ? 'Start' : 'Stop';
-  at('toggle').disabled = state === 'idle' && !shelf.chosen;
+  at('toggle').disabled = state === 'idle' && !avatars.chosen;
   for (const id of ['microphone', 'sound', 'interrupt']) at(id).disabled = !live;
   at('session').hidden = !live;
   at('session-id').textContent = avatar.session?.id ?? '';
@@ -129,7 +129,7 @@ function showMicrophone(on) {
 }
 
 function choose(id) {
-  at('nobody').hidden = id !== null;
+  at('no-avatar').hidden = id !== null;
   avatar.toggleAttribute('hidden', id === null);
   if (api.token) avatar.setAttribute('token', api.token);
   if (id === null) avatar.stop();
@@ -138,8 +138,8 @@ function choose(id) {
   showState();
 }
 
-shelf.addEventListener('choose', ({ detail }) => choose(detail));
-shelf.addEventListener('refused', ({ detail }) => refuse(detail));
+avatars.addEventListener('choose', ({ detail }) => choose(detail));
+avatars.addEventListener('refused', ({ detail }) => refuse(detail));
 avatar.addEventListener('state', showState);
 avatar.addEventListener('figures', ({ detail }) => showFigures(detail));
 avatar.addEventListener('speech', ({ detail }) => showSpeech(detail));
@@ -173,9 +173,9 @@ addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && avatar.state === 'live') at('interrupt').click();
 });
 catchDrops(at('drop'), {
-  face: (file) => shelf.add(file),
+  face: (file) => avatars.add(file),
   sound: speak,
-  other: (file) => notices.tell(`${file.name} is neither a picture, a clip nor a sound.`),
+  other: (file) => notices.inform(`${file.name} is neither a picture, a clip nor a sound.`),
 });
 
 showState();

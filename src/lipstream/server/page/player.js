@@ -5,21 +5,21 @@ import { FigureMeter } from './figures.js';
 import { SpeechSocket } from './speech.js';
 import { WhepConnection } from './whep.js';
 
-const RATE = 24_000; // Hz of the speech socket until somebody speaks at another rate
-const TICK = 1_000; // ms between readings of the figures
+const RATE = 24_000; // Hz of the speech socket until speech of another rate is sent
+const TICK_MS = 1_000; // between readings of the figures
 const POST_EVERY = 5; // readings
 const SILENT_TICKS = 3; // readings without one packet until the connection counts as lost
 const RETRIES = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000]; // ms before each try to reconnect
 const LOST = 'The connection was lost. Press start to try again.';
 const ENDED =
-  'The session has ended: nothing was said for long, or its time was over. Press start to go on.';
+  'The session has ended: it was silent for too long, or its time was over. Press start to continue.';
 
 /**
- * Fires `state` (detail: idle, connecting, live, reconnecting), `speech` (what the server tells of
- * it), `figures` once a second, and `failed` (detail: an ApiError) when it had to give up.
+ * Fires `state` (detail: idle, connecting, live, reconnecting), `speech` (the server's
+ * events), `figures` once a second, and `failed` (detail: an ApiError) when it had to give up.
  */
 export class Player extends EventTarget {
-  #run = null; // an AbortController while a session is wanted
+  #run = null; // an AbortController from start to stop
   #api = null;
   #session = null;
   #connection = null;
@@ -30,7 +30,7 @@ export class Player extends EventTarget {
   #ending = null; // resolves when the sessions before this one have left the server
   state = 'idle';
   stream = null; // the MediaStream to show; replaced at every connection
-  firstFrame = null; // ms from start to the first picture, told by whoever shows it
+  firstFrame = null; // ms from start to the first picture, set by the element that shows it
 
   get session() {
     return this.#session;
@@ -67,7 +67,7 @@ export class Player extends EventTarget {
   async speak(sound, rate = RATE) {
     if (!this.#session) throw new ApiError(0, 'stopped', 'Press start before there is speech.');
     if (sound instanceof Blob) return this.#api.speakFile(this.#session, sound);
-    if (!this.#socket?.usable || this.#socket.rate !== rate) this.#listen(rate);
+    if (!this.#socket?.usable || this.#socket.rate !== rate) this.#openSocket(rate);
     return this.#socket.speak(sound);
   }
 
@@ -92,7 +92,7 @@ export class Player extends EventTarget {
     this.#socket = this.#session = null;
   }
 
-  /** Nothing can be done about a session that cannot be closed: the server will find out. */
+  /** A session that cannot be closed is left: the server ends it by its own limits. */
   #leave(session) {
     return this.#api.closeSession(session.id).catch(() => {});
   }
@@ -107,7 +107,7 @@ export class Player extends EventTarget {
       signal.throwIfAborted();
     }
     this.#session = { ...session, avatar };
-    this.#listen(RATE);
+    this.#openSocket(RATE);
     await this.#connect(signal);
   }
 
@@ -131,7 +131,7 @@ export class Player extends EventTarget {
     this.#connection = this.#timer = null;
   }
 
-  #listen(rate) {
+  #openSocket(rate) {
     this.#socket?.close();
     const socket = new SpeechSocket(this.#api, this.#session.audio_url, rate);
     this.#socket = socket;
@@ -144,7 +144,7 @@ export class Player extends EventTarget {
     });
   }
 
-  /** Tries again and again, first with the session there was: speech that waits in it is kept. */
+  /** Retries, first with the old session: speech that waits in it is kept. */
   async #reconnect(signal) {
     if (signal.aborted || this.state !== 'live') return;
     this.#disconnect();
@@ -177,12 +177,12 @@ export class Player extends EventTarget {
       await this.#connect(signal);
     } catch (error) {
       if (error.status !== 404) throw error;
-      // The server knows this session no more: it was restarted, or we were away for too long.
+      // The session is unknown: the server was restarted, or the connection was lost for too long.
       this.#disconnect();
       await this.#open(this.#session.avatar, signal);
       return;
     }
-    if (!this.#socket.usable) this.#listen(this.#socket.rate);
+    if (!this.#socket.usable) this.#openSocket(this.#socket.rate);
   }
 
   #measure(connection, signal) {
@@ -195,12 +195,12 @@ export class Player extends EventTarget {
       const { av_offset_ms, jitter_video_ms, jitter_audio_floor_ms } = figures;
       connection.lipSync.follow(av_offset_ms, jitter_video_ms, jitter_audio_floor_ms);
       this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
-      // Sound is always sent, silence too: without it the server is gone.
+      // Sound is always sent, silence too: without packets the server is unreachable.
       silent = figures.packets_received > received ? 0 : silent + 1;
       received = figures.packets_received;
       if (silent === SILENT_TICKS) this.#reconnect(signal);
       else if (++ticks % POST_EVERY === 0) this.#post(figures);
-    }, TICK);
+    }, TICK_MS);
   }
 
   #post(figures) {

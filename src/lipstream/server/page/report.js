@@ -1,10 +1,10 @@
 // The quality report of an avatar in plain words.
 
 const FPS = 25;
-const GOOD_EYES = 60; // pixels between the outer eye corners from which the mouth is crisp
-const TURNED = 0.2; // nose offset over eye distance from which a head looks turned
+const MIN_EYE_DISTANCE = 60; // pixels between the outer eye corners from which the mouth is crisp
+const MAX_YAW = 0.2; // nose offset over eye distance from which a head looks turned
 
-/** Fills `place` with what is known of `avatar`, or empties it. */
+/** Fills `place` with the report of `avatar`, or empties it. */
 export function showReport(place, avatar) {
   place.replaceChildren();
   if (!avatar?.report) return;
@@ -25,7 +25,7 @@ function facts(report) {
     ['Size', `${report.width} × ${report.height}`],
     ['Face', `${size(report)}, ${direction(report)}`],
   ];
-  if (report.frames > 1) rows.push(['Face seen', `in ${report.faces_found} of ${report.frames} frames`]);
+  if (report.frames > 1) rows.push(['Face found', `in ${report.faces_found} of ${report.frames} frames`]);
   const place = element('dl');
   for (const [name, value] of rows) place.append(element('dt', name), element('dd', value));
   return place;
@@ -40,11 +40,11 @@ function seconds(frames) {
 }
 
 function size(report) {
-  return report.eye_distance >= GOOD_EYES ? 'large enough' : 'rather small';
+  return report.eye_distance >= MIN_EYE_DISTANCE ? 'large enough' : 'rather small';
 }
 
 function direction(report) {
-  return Math.abs(report.yaw) > TURNED ? 'turned to the side' : 'looks at the camera';
+  return Math.abs(report.yaw) > MAX_YAW ? 'turned to the side' : 'looks at the camera';
 }
 
 function list(sentences) {

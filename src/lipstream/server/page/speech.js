@@ -1,11 +1,11 @@
-// PCM to the server by WebSocket, and what the server tells about it.
+// PCM to the server by WebSocket, and the events that the server reports about it.
 
 const SLICE = 24_000; // bytes in a message: half a second at 24 kHz
-const GOING_AWAY = 1001; // the close code that says: this session has ended
-const WAITING = 512 * 1024; // bytes that may wait in the browser; the server reads no faster than it needs
+const GOING_AWAY = 1001; // the close code of a session that has ended
+const MAX_BUFFERED = 512 * 1024; // bytes in the browser; the server reads no faster than it needs
 
 /**
- * The socket of one session. Fires `message` events whose `detail` is what the server said:
+ * The socket of one session. Fires `message` events whose `detail` is the server's message:
  * started, ended, interrupted, buffered, error; and `over` when the server has ended the session.
  */
 export class SpeechSocket extends EventTarget {
@@ -26,11 +26,11 @@ export class SpeechSocket extends EventTarget {
     this.#ready = new Promise((resolve, reject) => {
       this.#socket.onopen = resolve;
       this.#socket.onclose = ({ code }) => {
-        reject(new Error('The way for speech to the server is closed.'));
+        reject(new Error('The connection for speech is closed. Try again.'));
         if (code === GOING_AWAY) this.dispatchEvent(new Event('over'));
       };
     });
-    this.#ready.catch(() => {}); // reported to whoever speaks
+    this.#ready.catch(() => {}); // reported by speak
   }
 
   get open() {
@@ -49,27 +49,27 @@ export class SpeechSocket extends EventTarget {
     } else {
       await this.#send(pcmBytes(sound));
     }
-    this.#tell({ type: 'end' });
+    this.#control({ type: 'end' });
   }
 
   interrupt() {
-    this.#tell({ type: 'interrupt' });
+    this.#control({ type: 'interrupt' });
   }
 
   close() {
     this.#socket.close();
   }
 
-  #tell(message) {
+  #control(message) {
     this.#socket.send(JSON.stringify(message));
   }
 
   async #send(bytes) {
     for (let start = 0; start < bytes.length; start += SLICE) {
-      while (this.#socket.bufferedAmount > WAITING) {
+      while (this.#socket.bufferedAmount > MAX_BUFFERED) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      if (!this.open) throw new Error('The way for speech to the server was closed.');
+      if (!this.open) throw new Error('The connection for speech was closed. Try again.');
       this.#socket.send(bytes.subarray(start, start + SLICE));
     }
   }

@@ -1,69 +1,69 @@
-// Keeps lips and voice together at the viewer's end.
+// Keeps lips and voice together in the viewer's browser.
 //
 // Browsers let sound wait longer than pictures, and align the two slowly and only to within some
 // 30 ms: lips run ahead a little, and by more for many seconds after the network or the machine
-// was busy. So pictures are asked to wait as much longer as the statistics say they are early.
-// After a stall a browser keeps pictures up to those 30 ms too long, for good: nobody can ask it
-// to keep them shorter, but the sound can be asked to wait for them.
+// was busy. So the jitter buffer target of pictures is raised by as much as the statistics say they
+// are early. After a stall a browser keeps pictures up to those 30 ms too long, for good: no target
+// makes that shorter, but the target of sound can be raised to match.
 
-const ASKED = 'jitterBufferTarget'; // of a receiver
-const CLOSE = 6; // ms; nobody sees less
-const SENSELESS = 1_000; // ms; before the first sender reports the statistics tell anything
-const SHARE = 0.4; // of the difference that is corrected at each reading, lest it swings
-const REACH = 80; // ms by which what is asked for may differ from what came of it
-const FIRST = 50; // ms, asked for until the statistics tell anything: what a calm line comes to
-const LONGEST = 400; // ms
-// ms. What is later is made earlier by the browser itself, unless the sound has gone to meet it.
-const LEFT_ALONE = 35;
+const TARGET = 'jitterBufferTarget'; // of a receiver, ms
+const MAX_OFFSET = 6; // ms; less is not noticeable
+const MAX_PLAUSIBLE = 1_000; // ms; the statistics are meaningless before the first sender report
+const GAIN = 0.4; // of the difference that is corrected at each reading; more makes it swing
+const MAX_LEAD = 80; // ms by which the target may exceed the measured wait
+const INITIAL = 50; // ms until the statistics are known: the wait on a calm line
+const MAX_TARGET = 400; // ms
+// ms. Beyond it the browser itself makes pictures earlier, unless sound has been delayed to match.
+const MAX_LIFT = 35;
 
-/** Asks the pictures of one connection to wait, or else its sound. */
+/** Sets the jitter buffer target of one connection's pictures, or else of its sound. */
 export class LipSync {
   #pictures;
   #sound;
-  #wait = FIRST; // ms that pictures are asked to wait, in all
-  #lift = 0; // ms that sound is asked to wait longer than it would by itself
+  #wait = INITIAL; // ms, the target of pictures
+  #lift = 0; // ms by which the target of sound exceeds its own wait
 
   /** Both are RTCRtpReceivers. */
   constructor(pictures, sound) {
     this.#pictures = pictures;
     this.#sound = sound;
-    ask(pictures, FIRST);
+    setTarget(pictures, INITIAL);
   }
 
   /**
-   * Takes a reading; each of them ms, or null where the browser does not tell.
+   * Takes a reading; each of them ms, or null where the browser does not report it.
    *
    * `late`: pictures against sound. `waited`: pictures, in their buffer. `floor`: how long sound
-   * would wait in its own if nobody asked for more.
+   * would wait without a target.
    */
   follow(late, waited, floor) {
-    if (late === null || waited === null || Math.abs(late) > SENSELESS) return;
-    const step = Math.abs(late) < CLOSE ? 0 : SHARE * Math.abs(late);
+    if (late === null || waited === null || Math.abs(late) > MAX_PLAUSIBLE) return;
+    const step = Math.abs(late) < MAX_OFFSET ? 0 : GAIN * Math.abs(late);
     if (late < 0) this.#delayPictures(step, waited);
-    else if (this.#wait) this.#wait = Math.max(Math.min(this.#wait, waited + REACH) - step, 0);
-    else if (floor !== null && ASKED in this.#sound) this.#liftSound(step, late);
-    ask(this.#pictures, this.#wait);
-    if (floor !== null) ask(this.#sound, this.#lift && floor + this.#lift);
+    else if (this.#wait) this.#wait = Math.max(Math.min(this.#wait, waited + MAX_LEAD) - step, 0);
+    else if (floor !== null && TARGET in this.#sound) this.#liftSound(step, late);
+    setTarget(this.#pictures, this.#wait);
+    if (floor !== null) setTarget(this.#sound, this.#lift && floor + this.#lift);
   }
 
   #delayPictures(step, waited) {
     if (this.#lift) {
       this.#lift = Math.max(this.#lift - step, 0);
     } else if (step) {
-      // Decoding and showing take their part of what is asked for, so it is more than was waited.
-      // A network that makes pictures wait longer by itself has to be asked for more than that.
-      this.#wait = Math.max(Math.min(this.#wait, waited + REACH), waited) + step;
+      // Decoding and display take their part of the target, so it exceeds the measured wait. Where
+      // the network makes pictures wait longer anyway, the target must exceed that.
+      this.#wait = Math.max(Math.min(this.#wait, waited + MAX_LEAD), waited) + step;
     }
   }
 
   #liftSound(step, late) {
-    this.#lift = late > LEFT_ALONE ? 0 : Math.min(this.#lift + step, LEFT_ALONE);
+    this.#lift = late > MAX_LIFT ? 0 : Math.min(this.#lift + step, MAX_LIFT);
   }
 }
 
-function ask(receiver, ms) {
-  // Browsers that cannot be asked are left to themselves.
-  if (!(ASKED in receiver)) return;
-  const whole = Math.round(Math.min(ms, LONGEST));
-  if (receiver[ASKED] !== whole) receiver[ASKED] = whole;
+function setTarget(receiver, ms) {
+  // Browsers without the property keep their own timing.
+  if (!(TARGET in receiver)) return;
+  const whole = Math.round(Math.min(ms, MAX_TARGET));
+  if (receiver[TARGET] !== whole) receiver[TARGET] = whole;
 }

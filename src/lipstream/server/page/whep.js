@@ -3,11 +3,12 @@
 import { ApiError } from './api.js';
 import { LipSync } from './sync.js';
 
-const CONNECT_WITHIN = 12_000; // ms
-const DISCONNECTED_FOR = 2_500; // ms until a connection that does not answer counts as lost
-const COLLECT = 20; // ms over which candidates are gathered into one PATCH
+const CONNECT_TIMEOUT = 12_000; // ms
+const DISCONNECTED_TIMEOUT = 2_500; // ms until a connection without answers counts as lost
+const NO_MEDIA = 'No media connection could be made. Check that the network lets UDP through.';
+const BATCH_MS = 20; // over which candidates are gathered into one PATCH
 
-/** Fires `lost` once when a connection that stood has gone. */
+/** Fires `lost` once when an established connection fails or closes. */
 export class WhepConnection extends EventTarget {
   #api;
   #pc;
@@ -23,7 +24,7 @@ export class WhepConnection extends EventTarget {
     super();
     this.#api = api;
     this.#pc = new RTCPeerConnection({ iceServers, bundlePolicy: 'max-bundle' });
-    // The microphone's line is there from the start, so switching it on needs no new offer.
+    // The microphone has its media line from the start, so switching it on needs no new offer.
     const voice = this.#pc.addTransceiver('audio', { direction: 'sendrecv' });
     const pictures = this.#pc.addTransceiver('video', { direction: 'recvonly' });
     this.#sender = voice.sender;
@@ -35,7 +36,7 @@ export class WhepConnection extends EventTarget {
   /** Resolves when media can flow. ApiError when refused or not connected in time. */
   async open(url, signal) {
     const connected = this.#connected(signal);
-    connected.catch(() => {}); // whoever fails first is reported below
+    connected.catch(() => {}); // the first error is reported below
     try {
       await this.#pc.setLocalDescription();
       const response = await this.#api.call('POST', url, {
@@ -64,7 +65,7 @@ export class WhepConnection extends EventTarget {
     return this.#pc.getStats();
   }
 
-  /** Ends the connection and tells the server, also while the page is being left. */
+  /** Ends the connection on both sides, also while the page is being left. */
   close() {
     if (this.#over) return;
     this.#over = true;
@@ -78,8 +79,8 @@ export class WhepConnection extends EventTarget {
   #connected(signal) {
     return new Promise((resolve, reject) => {
       const failed = () =>
-        reject(new ApiError(0, 'no_media', 'No connection for sound and picture could be made.'));
-      const timer = setTimeout(failed, CONNECT_WITHIN);
+        reject(new ApiError(0, 'no_media', NO_MEDIA));
+      const timer = setTimeout(failed, CONNECT_TIMEOUT);
       signal?.addEventListener('abort', () => {
         clearTimeout(timer);
         reject(new DOMException('stopped', 'AbortError'));
@@ -102,7 +103,7 @@ export class WhepConnection extends EventTarget {
       clearTimeout(timer);
       const state = this.#pc.connectionState;
       if (state === 'failed' || state === 'closed') this.#lose();
-      else if (state === 'disconnected') timer = setTimeout(() => this.#lose(), DISCONNECTED_FOR);
+      else if (state === 'disconnected') timer = setTimeout(() => this.#lose(), DISCONNECTED_TIMEOUT);
     };
   }
 
@@ -111,7 +112,7 @@ export class WhepConnection extends EventTarget {
   }
 
   #collect(candidate) {
-    this.#candidates.push(candidate); // null: there will be no more
+    this.#candidates.push(candidate); // null: end of candidates
     if (this.#resource) this.#flush();
   }
 
@@ -120,7 +121,7 @@ export class WhepConnection extends EventTarget {
       this.#patching = null;
       const candidates = this.#candidates.splice(0);
       if (candidates.length && !this.#over) this.#patch(candidates);
-    }, COLLECT);
+    }, BATCH_MS);
   }
 
   async #patch(candidates) {
@@ -130,13 +131,13 @@ export class WhepConnection extends EventTarget {
       const body = fragment(this.#pc.localDescription.sdp, candidates);
       await this.#api.call('PATCH', this.#resource, { headers, body });
     } catch (error) {
-      // The server's own candidates usually suffice; whether they did shows in the connection state.
+      // The server's own candidates usually suffice; the connection state shows if they do not.
       console.debug('lipstream: candidates were refused:', error.message);
     }
   }
 }
 
-/** Candidates as application/trickle-ice-sdpfrag (RFC 8840); null means there are no more. */
+/** Candidates as application/trickle-ice-sdpfrag (RFC 8840); null is the end of candidates. */
 export function fragment(sdp, candidates) {
   const lines = sdp.split('\r\n');
   const first = (prefix) => lines.find((line) => line.startsWith(prefix));
