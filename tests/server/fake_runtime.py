@@ -142,6 +142,8 @@ class FakeRuntime:
     parallelism: int = 1
     cost: Cost = Cost(10.0, 2.0)
     sending_ms: float = 0.1
+    fault: str | None = None
+    restarts: int = 0
     sessions: list[FakeSession] = field(default_factory=list)
     lines: list[FakeConnection] = field(default_factory=list)
     started: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from lipstream.server.metrics import Metrics
 from lipstream.server.security.access import AccessPolicy
 from lipstream.server.security.middleware import SecurityMiddleware
 from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from lipstream.live.clock import Clock
     from lipstream.server.interfaces import MediaRuntime
     from lipstream.server.settings import ServeSettings
+
+log = logging.getLogger("lipstream.server")
 
 DESCRIPTION = (
     "Speech in, a talking face out: open a session, connect a viewer by WHEP, and send speech by "
@@ -67,17 +71,20 @@ def create_app(
     def calm() -> bool:
         return len(manager) <= 1 and not capacity.overload.raised
 
+    supervisor = Supervisor(runtime, manager, clock)
+    metrics.watch_runtime(runtime, capacity.lag)
     store = AvatarStore(settings, runtime, capacity, metrics, clock, calm)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runtime.start()
-        tasks = [asyncio.create_task(manager.watch(), name="manager")]
+        tasks: list[asyncio.Task[None]] = []
         try:
             capacity.sending_ms = await asyncio.to_thread(runtime.measure_sending)
             await store.open(avatars or {})
-            for background in (capacity.lag.watch(), store.remeasure()):
-                tasks.append(asyncio.create_task(background))
+            for watch in (manager.watch, supervisor.watch, capacity.lag.watch, store.remeasure):
+                tasks.append(asyncio.create_task(watch(), name=watch.__qualname__))
+                tasks[-1].add_done_callback(_log_failure)
             yield
         finally:
             for task in tasks:
@@ -121,3 +128,9 @@ def create_app(
         expose_headers=["Location", "Link", "ETag", "Retry-After"],
     )
     return app
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Watches run until they are cancelled; one that raises is a bug."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s has failed", task.get_name(), exc_info=error)

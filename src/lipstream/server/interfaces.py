@@ -32,6 +32,16 @@ class MediaRuntime(Protocol):
         """Frames that are drawn side by side."""
         ...
 
+    @property
+    def fault(self) -> str | None:
+        """One sentence when sessions cannot be served at present. Quick; read often."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """Drawing workers that died or hung and were replaced."""
+        ...
+
     def start(self) -> None: ...
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:

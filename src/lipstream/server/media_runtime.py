@@ -56,6 +56,14 @@ class LiveMediaRuntime:
             connect_s=settings.connect_timeout_s,
         )
 
+    @property
+    def fault(self) -> str | None:
+        return self._scheduler.fault
+
+    @property
+    def restarts(self) -> int:
+        return self._engine.backend.restarts
+
     def start(self) -> None:
         self._scheduler.start()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -14,6 +14,8 @@ from lipstream.server.rtc.interfaces import TransportObserver
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
+    from lipstream.server.admission import LoopLag
+    from lipstream.server.interfaces import MediaRuntime
     from lipstream.server.schemas import BrowserStats
 
 FAST_MS = (0.5, 1, 2, 4, 6, 8, 12, 16, 24, 40, 80, 160)
@@ -39,43 +41,21 @@ class Metrics:
     """All metrics of one application."""
 
     def __init__(self) -> None:
-        self.registry = registry = CollectorRegistry()
-        self.sessions = Gauge("lipstream_sessions", "Sessions that are open.", registry=registry)
-        self.max_sessions = Gauge(
-            "lipstream_sessions_max",
-            "Sessions that this machine can hold, as measured.",
-            registry=registry,
-        )
-        self.opened = Counter("lipstream_sessions_opened", "Sessions opened.", registry=registry)
-        self.closed = Counter(
-            "lipstream_sessions_closed", "Sessions closed.", ["reason"], registry=registry
-        )
-        self.refusals = Counter(
-            "lipstream_refusals", "Requests refused.", ["code"], registry=registry
-        )
-        self.avatars = Counter(
-            "lipstream_avatars", "Uploaded avatars by outcome.", ["outcome"], registry=registry
-        )
+        self.registry = CollectorRegistry()
+        self.sessions = self._gauge("sessions", "Sessions that are open.")
+        self.max_sessions = self._gauge("sessions_max", "Sessions that fit, as measured.")
+        self.opened = self._counter("sessions_opened", "Sessions opened.")
+        self.closed = self._counter("sessions_closed", "Sessions closed.", ["reason"])
+        self.refusals = self._counter("refusals", "Requests refused.", ["code"])
+        self.avatars = self._counter("avatars", "Uploaded avatars by outcome.", ["outcome"])
         self.buffered_ms = self._histogram("buffered_ms", "Speech waiting in a session.", LONG_MS)
-        self.encode_ms = Histogram(
-            "lipstream_encode_ms",
-            "Time to encode one frame.",
-            ["kind"],
-            buckets=FAST_MS,
-            registry=registry,
+        self.encode_ms = self._histogram("encode_ms", "Time to encode a frame.", FAST_MS, ["kind"])
+        self.key_frames = self._counter("key_frames", "Key frames sent.")
+        self.unsent = self._counter(
+            "frames_unsent", "Frames left out because the one before was still being encoded."
         )
-        self.key_frames = Counter("lipstream_key_frames", "Key frames sent.", registry=registry)
-        self.unsent = Counter(
-            "lipstream_frames_unsent",
-            "Frames left out because the one before was still being encoded.",
-            registry=registry,
-        )
-        self.loss = Histogram(
-            "lipstream_packet_loss",
-            "Share of packets that viewers reported lost.",
-            ["kind"],
-            buckets=SHARES,
-            registry=registry,
+        self.loss = self._histogram(
+            "packet_loss", "Share of packets that viewers reported lost.", SHARES, ["kind"]
         )
         self.round_trip_ms = self._histogram(
             "round_trip_ms", "Round trips, reported by viewers.", SLOW_MS
@@ -106,6 +86,15 @@ class Metrics:
         """Read the counts of `TOTALS` from `totals` at each scrape."""
         self.registry.register(_Counts(totals))
 
+    def watch_runtime(self, runtime: MediaRuntime, lag: LoopLag) -> None:
+        """Read the state of the runtime and of the event loop at each scrape."""
+        up = self._gauge("scheduler_up", "1 while sessions can be served, 0 during a fault.")
+        up.set_function(lambda: runtime.fault is None)
+        restarts = self._gauge("worker_restarts", "Drawing workers that were replaced.")
+        restarts.set_function(lambda: runtime.restarts)
+        loop_lag = self._gauge("loop_lag_ms", "Mean lag of the event loop, lately.")
+        loop_lag.set_function(lambda: lag.ms)
+
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
         return generate_latest(self.registry)
@@ -121,8 +110,16 @@ class Metrics:
             if value is not None:
                 histogram.observe(value)
 
-    def _histogram(self, name: str, what: str, buckets: tuple[float, ...]) -> Histogram:
-        return Histogram(f"lipstream_{name}", what, buckets=buckets, registry=self.registry)
+    def _gauge(self, name: str, what: str) -> Gauge:
+        return Gauge(f"lipstream_{name}", what, registry=self.registry)
+
+    def _counter(self, name: str, what: str, labels: Sequence[str] = ()) -> Counter:
+        return Counter(f"lipstream_{name}", what, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, what: str, buckets: Sequence[float], labels: Sequence[str] = ()
+    ) -> Histogram:
+        return Histogram(f"lipstream_{name}", what, labels, buckets=buckets, registry=self.registry)
 
 
 class SessionObserver(TransportObserver):

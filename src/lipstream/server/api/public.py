@@ -61,6 +61,8 @@ def public_routes(
     async def readyz() -> Readiness:
         if manager.draining:
             raise ApiError(503, "the server is about to stop.", "stopping")
+        if (fault := runtime.fault) is not None:
+            raise ApiError(503, fault, "fault")
         return Readiness()
 
     @router.get(

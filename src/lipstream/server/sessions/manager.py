@@ -65,6 +65,8 @@ class SessionManager:
         """Let one more in; ApiError 503 when there is no room."""
         if self.draining:
             raise self._full("the server is about to stop; use another one.", "stopping")
+        if (fault := self._runtime.fault) is not None:
+            raise self._full(fault, "fault")
         assert entry.avatar is not None and entry.cost is not None
         present = [seat.cost for seat in self._seats.values()]
         if not self._capacity.admits(present, entry.cost):
@@ -147,6 +149,11 @@ class SessionManager:
         seat = self._seats.get(session_id)
         if seat is not None:
             await self.close(seat, reason)
+
+    def fail_all(self) -> None:
+        """Begin to close all sessions, which cannot be served any more."""
+        for session in list(self._seats.values()):
+            self._begin(self.close(session, "failed"))
 
     async def close_all(self, reason: str) -> None:
         """End all sessions and whatever was begun in the background."""
