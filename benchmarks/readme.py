@@ -14,7 +14,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-OURS = "lipstream (b)"  # as `lipstream bench` calls it; its planes are no like for like
+OURS = "lipstream (b)"  # of `benchmarks.gpu`; its planes are no like for like
 BEGIN, END = "<!-- measured: benchmarks/readme.py -->", "<!-- end of measured -->"
 
 
@@ -65,7 +65,7 @@ def table() -> str:
     lines = ["| | measured | target |", "|---|---|---|", *(f"| {a} | {b} |" for a, b in rows)]
     return "\n".join(lines) + (
         "\n\n`quality`, `render`, `sessions`, `soak` and `networks` of `benchmarks/cpu` and\n"
-        f"`lipstream bench` on {where}.\n"
+        f"the scheduler of `benchmarks/gpu` on {where}.\n"
         f"The same run moves the mouth wrongly on purpose ({controls}):\n"
         "each of these fails at least one gate.\n" + _on_a_gpu()
     )
@@ -94,7 +94,7 @@ def _steady(soak: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _networks(race: dict[str, Any], schedule: dict[str, Any]) -> list[tuple[str, str]]:
-    """Of MuseTalk without a GPU: its networks, and the scheduler on imaginary devices."""
+    """Of MuseTalk without a GPU: its networks, and the scheduler on virtual devices."""
     ours = race["results"][-1]  # all exact savings together
     shares = [
         one["share"]
@@ -104,7 +104,7 @@ def _networks(race: dict[str, Any], schedule: dict[str, Any]) -> list[tuple[str,
     held = ", ".join(f"{share:.0%}" for share in shares)
     return [
         ("MuseTalk's networks on the processor", f"{ours['ratio']:.1f} x diffusers | >= 3 x"),
-        (f"scheduler, of what {len(shares)} imaginary GPUs could hold", f"{held} | >= 90%"),
+        (f"scheduler, of what {len(shares)} virtual GPUs could hold", f"{held} | >= 90%"),
     ]
 
 
@@ -114,7 +114,7 @@ def _on_a_gpu() -> str:
         return "MuseTalk has not been timed on a GPU yet: `scripts/gpu_check` does that.\n"
     networks, sessions = _read("gpu_networks.json"), _read("gpu_sessions.json")
     loops = networks["parts"]["throughput"]["loops"]
-    ours = max((one for one in loops if one["side"] == OURS), key=lambda one: one["fps"])
+    ours = max((one for one in loops if one["contender"] == OURS), key=lambda one: one["fps"])
     tried = sessions["parts"]["sessions"]["tried"]
     held = [one for one in tried if one["held"] and one["chunk_ms"] == 100]
     most = max(held, key=lambda one: one["sessions"])

@@ -50,7 +50,12 @@ LAYERS = {
 HEAVY = {"torch", "cv2", "av", "PIL", "onnxruntime", "aiortc", "fastapi", "scipy"}
 VALUES = {"numpy", "soxr"}  # what the lowest layer may need besides the standard library
 PLAIN = {"errors", "config", "timeline"}  # need nothing at all
-TORCH = {"speech.musetalk", "rendering.musetalk", "bench"}  # are built on it
+TORCH = {
+    "speech.musetalk",
+    "rendering.musetalk",
+    "bench.device_timing",
+    "bench.published_loop",
+}  # are built on it
 
 
 def module_name(path: Path) -> str:

@@ -24,10 +24,10 @@ import cv2
 import numpy as np
 
 from benchmarks.machine import describe
-from lipstream.bench.compose import compose_as_published
-from lipstream.bench.workload import Place
+from lipstream.bench.published_compositing import compose_as_published
 from lipstream.media.i420 import BT601, paste_i420, to_i420
 from lipstream.media.image import Box, paste
+from lipstream.rendering.musetalk.compositing.blend import BlendPlan
 
 if TYPE_CHECKING:
     Way: TypeAlias = Callable[[], object]
@@ -85,12 +85,12 @@ def _ways(size: tuple[int, int]) -> dict[str, Way]:
     face = random.integers(0, 256, (256, 256, 3), np.uint8)
     region, out = _region(size), np.empty((height * 3 // 2, width), np.uint8)
     box = Box(region.left, region.top - (_side(size) - region.height), region.right, region.bottom)
-    place = Place(box, region, np.full((region.height, region.width), 128, np.uint8))
+    plan = BlendPlan(box, region, np.full((region.height, region.width), 128, np.uint8))
     patch = random.integers(0, 256, (region.height, region.width, 3), np.uint8)
     planes, plane_patch = to_i420(picture, BT601), to_i420(patch, BT601)
 
     def published() -> object:
-        composed = compose_as_published(picture, face, place)
+        composed = compose_as_published(picture, face, plan)
         return cv2.cvtColor(composed, cv2.COLOR_RGB2YUV_I420, out)
 
     def rgb() -> object:

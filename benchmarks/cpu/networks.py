@@ -26,8 +26,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from benchmarks.gpu.synthetic_workload import UNET, VAE
 from benchmarks.machine import describe
-from lipstream.bench.workload import UNET, VAE
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, to_pictures
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized

@@ -24,10 +24,10 @@ def test_what_a_gpu_was_measured_at_is_a_table_of_its_own(
     monkeypatch.setattr(readme, "RESULTS", tmp_path)
     assert "not been timed on a GPU" in readme.table()
     loops = [
-        {"side": "baseline (a), 4 at once", "fps": 180.0, "ratio": 1.0},
-        {"side": "lipstream (b)", "fps": 560.0, "ratio": 3.1},
-        {"side": "lipstream (b)", "fps": 540.0, "ratio": 3.0},
-        {"side": "lipstream (b), planes", "fps": 580.0, "ratio": 3.2},
+        {"contender": "baseline (a), 4 at once", "fps": 180.0, "ratio": 1.0},
+        {"contender": "lipstream (b)", "fps": 560.0, "ratio": 3.1},
+        {"contender": "lipstream (b)", "fps": 540.0, "ratio": 3.0},
+        {"contender": "lipstream (b), planes", "fps": 580.0, "ratio": 3.2},
     ]
     tried = [
         {"sessions": 20, "held": True, "chunk_ms": 20, "made_p99": 90.0},

@@ -1,72 +1,87 @@
-"""`lipstream bench`: tables, a report, a plot, and one sentence for what is wrong."""
+"""`lipstream bench`: tables, a report, and one sentence for a wrong call."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from lipstream.bench import run
-from lipstream.bench.run import PARTS
-from lipstream.bench.schedule import Sustained
-from lipstream.cli import bench
-from tests.cli.program import Program, sentence_in
+from lipstream.bench import run, sessions
+from lipstream.bench.machine import PACKAGES, describe_machine
+from lipstream.bench.report import table, write_report
+from lipstream.bench.run import find_portrait
+from lipstream.errors import MissingError, OutputError
+from tests.cli.program import Program
 
-ROW = Sustained(
-    "it", "sessions", True, 20.0, 19, 0.0, 0.001, 4.0, 340.0, 400.0, 20.0, 30.0, 40.0, 35.0
-)
-
-
-@pytest.fixture
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "run_schedule", lambda seconds, devices: [ROW])
+PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
+FEW = ("--avatar", PORTRAIT, "--seconds", "0.5", "--max-sessions", "1", "--out", "results")
 
 
-def test_the_parts_are_those_of_the_benchmark() -> None:
-    assert bench.PARTS == PARTS
+@pytest.fixture(autouse=True)
+def one_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "REPEATS", 1)
 
 
-@pytest.mark.usefixtures("fast")
-def test_tables_are_printed_and_a_report_is_written(program: Program) -> None:
-    done = program.done("bench", "--part", "schedule", "--out", "results")
-    assert "imaginary device" in done.out and "[schedule: 0 s]" in done.out
-    assert done.err == ""
+def test_a_puppet_is_measured(program: Program) -> None:
+    done = program.done("bench", "--backend", "puppet", *FEW)
+    assert "backend: puppet (it was asked for)" in done.out and done.err == ""
+    assert "sessions with less than 1 % of the frames late" in done.out
     found = json.loads(Path("results/bench.json").read_text())
-    assert found["parts"]["schedule"] == [ROW.record()]
-    Path("results/bench.png").unlink()
-    assert "written: " in program.done("bench", "--plot", "results/bench.json").out
-    assert Path("results/bench.png").exists()
+    ours, alone = found["throughput"]
+    assert ours["fps"] > 0 and ours["ratio"] == 1.0 and alone["name"] == "lipstream, this process"
+    assert found["limit_fps"] > 0
+    (tried, *_) = found["sessions"]["tried"]
+    assert tried["sessions"] == 1 and tried["frames"] > 0
 
 
-def test_what_is_found_wanting_is_told(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = replace(ROW, sessions=5)
-    monkeypatch.setattr(run, "run_schedule", lambda seconds, devices: [few])
-    outcome = program.call("bench", "--part", "schedule")
-    assert outcome.status == 1
-    assert sentence_in(outcome.err) == "the scheduler holds 5 sessions of 20.0 that 'it' could."
+@pytest.mark.benchmarks
+def test_musetalk_is_measured_beside_the_published_loop(
+    program: Program, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch").set_num_threads(1)
+    monkeypatch.setattr(run, "PUBLISHED_BATCHES", (2,))
+    done = program.done(
+        "bench", "--backend", "musetalk", "--models", models, "--device", "cpu", *FEW
+    )
+    assert "published loop, batch 2" in done.out
+    found = json.loads(Path("results/bench.json").read_text())
+    assert len(found["throughput"]) == 2
 
 
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (("--part", "speed"), "--part: .*'speed'.*; see `lipstream bench --help`."),
-        (("--batches", "1,x"), "--batches: '1,x' is no list of numbers; write 1,8,32."),
-        (("--batches", ""), "--batches: '' is no list of numbers; write 1,8,32."),
+        (("--backend", "speed"), "--backend: there is no backend 'speed'; use .*musetalk."),
         (("--seconds", "0"), "--seconds: .*; see `lipstream bench --help`."),
-        (("--part", "ceilings", "--batches", "99"), "batches must lie between 1 and 32."),
-        (("--device", "abacus"), "there is no device 'abacus'; use cuda or cpu."),
     ],
 )
 def test_a_wrong_call_is_refused(program: Program, call: tuple[str, ...], sentence: str) -> None:
-    pytest.importorskip("torch", reason="devices are torch's")
     assert re.fullmatch(sentence, program.refused("bench", *call, status=2))
 
 
-def test_a_report_that_is_none_is_refused(program: Program) -> None:
-    sentence = program.refused("bench", "--plot", "none.json")
-    assert sentence == (
-        "none.json cannot be read: no such file or directory; name a report of a run."
-    )
+def test_a_portrait_is_given_or_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert find_portrait(PORTRAIT) == PORTRAIT
+    assert find_portrait(None).name == "portrait.png"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lipstream.bench.run.__file__", str(tmp_path / "a" / "b" / "c" / "d.py"))
+    with pytest.raises(MissingError, match="give one with --avatar"):
+        find_portrait(None)
+
+
+def test_a_report_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="choose another --out"):
+        write_report({}, tmp_path / "file")
+
+
+def test_tables_are_straight() -> None:
+    lines = list(table(("name", "ms"), [("a", 1.23456), ("long", 1234.5), ("x", None)]))
+    assert lines == ["name    ms", "a     1.23", "long  1234", "x        -"]
+
+
+def test_the_machine_is_described() -> None:
+    found = describe_machine()
+    assert found["cores"] and found["python"]
+    assert set(found["packages"]) == set(PACKAGES)  # type: ignore[call-overload]

@@ -1,3 +1,3 @@
-"""How fast, how many and how exact: the figures behind every claim of speed."""
+"""`lipstream bench`: what this machine renders, and how many live sessions it holds."""
 
 from __future__ import annotations

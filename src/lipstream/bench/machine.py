@@ -1,4 +1,4 @@
-"""What a figure was measured on: versions, machine, device."""
+"""The machine that a figure was measured on, and the versions of the software."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from lipstream import __version__
 from lipstream.server.admission import usable_cores
 
 PACKAGES = ("torch", "triton", "numpy", "opencv-python-headless", "av")
-ASKED = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.draw,temperature.gpu"
+GPU_FACTS = "name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.draw,temperature.gpu"
 
 
 def describe_machine(packages: Sequence[str] = PACKAGES) -> dict[str, object]:
     """Facts that explain a figure, with the versions of `packages`; no names of people or hosts."""
-    root = Path(__file__).resolve().parents[3]
+    root = str(Path(__file__).resolve().parents[3])
+    changed = _output("git", "-C", root, "status", "--porcelain", "--", "src") or ""
     return {
         "lipstream": __version__,
-        "commit": _said("git", "-C", str(root), "rev-parse", "--short=12", "HEAD"),
-        "changed files": len(
-            (_said("git", "-C", str(root), "status", "--porcelain", "--", "src") or "").splitlines()
-        ),
+        "commit": _output("git", "-C", root, "rev-parse", "--short=12", "HEAD"),
+        "changed files": len(changed.splitlines()),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in packages},
         "system": f"{platform.system()} {platform.machine()}",
@@ -35,16 +34,15 @@ def describe_machine(packages: Sequence[str] = PACKAGES) -> dict[str, object]:
 
 
 def describe_gpu() -> dict[str, str] | None:
-    """What the driver tells of the first GPU at this moment; None without one that can be asked."""
-    told = _said("nvidia-smi", f"--query-gpu={ASKED}", "--format=csv,noheader")
-    if not told:
+    """The driver's facts about the first GPU at this moment; None without one."""
+    facts = _output("nvidia-smi", f"--query-gpu={GPU_FACTS}", "--format=csv,noheader")
+    if not facts:
         return None
-    values = told.splitlines()[0].split(", ")
-    return dict(zip(ASKED.split(","), values, strict=False))
+    return dict(zip(GPU_FACTS.split(","), facts.splitlines()[0].split(", "), strict=False))
 
 
-def _said(*command: str) -> str | None:
-    """What a program prints; None when it fails or is not there."""
+def _output(*command: str) -> str | None:
+    """The output of a program; None when it fails or is not installed."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
@@ -61,8 +59,6 @@ def _version(package: str) -> str | None:
 
 def _processor() -> str:
     facts = Path("/proc/cpuinfo")
-    if facts.exists():
-        for line in facts.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor()
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor())

@@ -1,164 +1,135 @@
-"""One run of the benchmark: the parts that were asked for, one after the other, in one process."""
+"""One run of `lipstream bench`: throughput, the distance to the hardware's limit, live sessions."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipstream.avatar.builder import open_avatar
 from lipstream.bench.machine import describe_gpu, describe_machine
-from lipstream.bench.puppet import drawable, find_portrait, measure_puppet
-from lipstream.bench.report import Report, told
-from lipstream.bench.schedule import DEVICES, run_schedule
-from lipstream.errors import MissingError, OptionError
+from lipstream.bench.report import session_table, table
+from lipstream.bench.sessions import LoadResult, LoadSetup, can_encode, find_max_sessions
+from lipstream.bench.throughput import cpu_ms_per_frame, engine_loop, measure_loops
+from lipstream.config import MuseTalkConfig, RuntimeOptions
+from lipstream.engine import Engine
+from lipstream.errors import MissingError
+from lipstream.rendering.opencv_threads import one_thread_per_picture
+from lipstream.rendering.registry import open_backend
+from lipstream.server.admission import usable_cores
+from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
-    from lipstream.bench.bed import Bed
+    from lipstream.avatar.avatar import Avatar
+    from lipstream.bench.throughput import Loop
 
-PARTS = ("ceilings", "equality", "throughput", "sessions", "schedule", "puppet")
-NEED_TORCH = ("ceilings", "equality", "throughput", "sessions")
-SLOW_ON_A_CPU = ("equality", "throughput", "sessions")  # with networks of the published size
-BATCHES = (1, 2, 4, 8, 16, 24, 32)
-MAX_BATCH = 32
+EXAMPLE = Path("examples") / "portrait.png"
+PUBLISHED_BATCHES = (4, 8, 20)  # of the published live script, of LiveTalking's kind, and offline
+MAX_SESSIONS = 128  # that are tried
+CPU_FRAMES = 100  # over which the processor time of a puppet's frame is taken
 
-Tell = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """What to measure and how."""
+    """The settings of a run."""
 
-    parts: tuple[str, ...] = ()  # none: all that fit this machine
-    tiny: bool = False
-    baseline: bool = True
-    batches: tuple[int, ...] = ()  # none: `BATCHES`, or few with `tiny`
-    seconds: float | None = None  # of each number of sessions
-    device: str | None = None
-    avatar: Path | None = None  # of the puppet
+    backend: str = "auto"
+    musetalk: MuseTalkConfig = MuseTalkConfig()
+    avatar: Path | None = None  # None: the example of a checkout
+    baseline: bool = True  # time MuseTalk's published loop in the same run
+    seconds: float = 20.0  # for which each number of sessions is held
+    max_sessions: int = MAX_SESSIONS
 
 
-def run_bench(
-    options: BenchOptions, tell: Tell, keep: Callable[[Report], object] | None = None
-) -> Report:
-    """Run the parts; each one's tables are told as soon as it is done, and `keep` has the report.
+def run_bench(options: BenchOptions, echo: Echo) -> dict[str, Any]:
+    """Measure, print each table when it is done, and return everything as plain values.
 
-    OptionError for what can never be measured, MissingError for what is not installed. What was
-    measured and found wanting stands in `Report.failed`.
+    MissingError for what is not installed, and the errors of backends and avatars.
     """
-    device = _device(options)
-    parts = _parts(options, device)
-    bed = _bed(options, device) if set(parts) & set(NEED_TORCH) else None
-    report = Report(
-        describe_machine(),
-        device,
-        None if bed is None else bed.dtype,
-        "tiny networks" if options.tiny else "published size",
-        gpu_before=describe_gpu() if device.startswith("cuda") else None,
+    runtime = RuntimeOptions(live=True, pixel_format="i420")
+    backend = open_backend(
+        options.backend, musetalk=options.musetalk, runtime=runtime, processes=usable_cores()
     )
-    tell(_headline(report))
-    for part in parts:
-        began = time.perf_counter()
-        report.parts[part] = _measure(part, options, bed, report)
-        report.seconds[part] = round(time.perf_counter() - began, 1)
-        tell("")
-        for line in told(part, report.parts[part]):
-            tell(line)
-        tell(f"[{part}: {report.seconds[part]:.0f} s]")
-        if device.startswith("cuda"):
-            report.gpu_after = describe_gpu()
-        if keep is not None:  # a run that is ended by force leaves what it has found
-            keep(report)
-    return report
-
-
-def _headline(report: Report) -> str:
-    gpu = (report.gpu_before or {}).get("name")
-    where = gpu or f"{report.machine['processor']}, {report.machine['cores']} cores"
-    what = f"{report.networks}, {report.dtype}" if report.dtype else "no networks"
-    return f"lipstream {report.machine['lipstream']} on {where}; {what}, profile {report.profile}"
-
-
-def _measure(part: str, options: BenchOptions, bed: Bed | None, report: Report) -> Any:
-    """A part's records."""
-    if part == "schedule":
-        devices = DEVICES[:1] if options.tiny else DEVICES
-        rows = run_schedule(options.seconds or (5.0 if options.tiny else 20.0), devices)
-        for row in rows:
-            if not row.enough:
-                report.failed.append(
-                    f"the scheduler holds {row.sessions} sessions of {row.ceiling:.1f} that "
-                    f"{row.device!r} could"
-                )
-        return [row.record() for row in rows]
-    if part == "puppet":
-        picture = find_portrait(options.avatar)
-        return [one.record() for one in measure_puppet(picture, 15 if options.tiny else 250)]
-    assert bed is not None
-    return getattr(bed, part)(report)
-
-
-def _parts(options: BenchOptions, device: str) -> tuple[str, ...]:
-    """What is asked for, in the order of `PARTS`; else what fits."""
-    for part in options.parts:
-        if part not in PARTS:
-            raise OptionError(f"there is no part {part!r}; use {', '.join(PARTS)}.")
-    if options.parts:
-        if "puppet" in options.parts and not drawable():
-            raise MissingError("the puppet needs opencv-python-headless and soxr; install both.")
-        return tuple(part for part in PARTS if part in options.parts)
-    fitting = list(PARTS)
-    if find_spec("torch") is None:
-        fitting = [part for part in fitting if part not in NEED_TORCH]
-    elif device == "cpu" and not options.tiny:
-        fitting = [part for part in fitting if part not in SLOW_ON_A_CPU]
-    if not drawable() or (options.avatar is None and not _example()):
-        fitting.remove("puppet")
-    return tuple(fitting)
-
-
-def _example() -> bool:
     try:
-        find_portrait(None)
-    except MissingError:
-        return False
-    return True
+        engine = Engine(backend)
+        avatar = backend.renderer.prepare(open_avatar(find_portrait(options.avatar)))
+        machine, gpu = describe_machine(), describe_gpu()
+        where = (gpu or {}).get("name") or f"{machine['processor']}, {machine['cores']} cores"
+        echo(f"lipstream {machine['lipstream']} on {where}")
+        echo(f"backend: {backend.name} ({backend.reason})\n")
+        with one_thread_per_picture():
+            loops, limit = _ways(options, engine, avatar)
+            speeds = measure_loops(loops, options.seconds / 4)
+        for line in table(
+            (
+                "speech to finished frames",
+                "frames/s",
+                "worst",
+                "best",
+                "ours over it",
+                "of the limit",
+            ),
+            [[s.name, s.fps, s.worst, s.best, s.ratio, s.fps / limit] for s in speeds],
+        ):
+            echo(line)
+        limit_sessions = limit / float(FPS)
+        echo(f"limit of this hardware: {limit:.0f} frames/s, {limit_sessions:.1f} sessions\n")
+        results = list(_sessions(options, engine, avatar, speeds[0].fps))
+        sessions = [result.record() for result in results]
+        for line in session_table(sessions):
+            echo(line)
+        held = results[-1].sessions if results[-1].held else 0
+        share = held / limit_sessions
+        echo(f"{held} sessions with less than 1 % of the frames late, {share:.0%} of the limit")
+    finally:
+        backend.close()
+    return {
+        "machine": machine,
+        "gpu": gpu,
+        "backend": backend.name,
+        "throughput": [speed.record() for speed in speeds],
+        "limit_fps": limit,
+        "sessions": {"tried": sessions, "held": held, "share_of_limit": share},
+    }
 
 
-def _device(options: BenchOptions) -> str:
-    """cpu, cuda or cuda:1; OptionError for what is none or not there."""
-    if find_spec("torch") is None:
-        if options.device not in (None, "cpu"):
-            raise MissingError(
-                f"device {options.device!r} needs PyTorch; run `pip install 'lipstream[musetalk]'`."
-            )
-        return "cpu"
-    import torch
-
-    if options.device is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(options.device)
-    except RuntimeError:
-        raise OptionError(f"there is no device {options.device!r}; use cuda or cpu.") from None
-    if device.type not in ("cpu", "cuda"):
-        raise OptionError(f"there is no device {options.device!r}; use cuda or cpu.")
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise OptionError(f"device {options.device!r} was asked for but PyTorch sees no GPU.")
-    return str(device)
+def find_portrait(given: Path | None) -> Path:
+    """The portrait to draw: `given`, or the example of a checkout. MissingError without either."""
+    if given is not None:
+        return given
+    for folder in (Path.cwd(), Path(__file__).resolve().parents[3]):
+        if (folder / EXAMPLE).exists():
+            return folder / EXAMPLE
+    raise MissingError("the benchmark needs a portrait; give one with --avatar.")
 
 
-def _bed(options: BenchOptions, device: str) -> Bed:
-    if find_spec("torch") is None:
-        raise MissingError(
-            "this part of the benchmark needs PyTorch; run `pip install 'lipstream[musetalk]'`."
-        )
-    from lipstream.bench.bed import Bed
+def _sessions(
+    options: BenchOptions, engine: Engine, avatar: Avatar, fps: float
+) -> Iterator[LoadResult]:
+    """The result of every number of sessions tried; the last one is the answer."""
+    ceiling = min(math.ceil(1.25 * fps / float(FPS)), options.max_sessions)
+    setup = LoadSetup(engine, avatar, warm_up_s=min(5.0, max(options.seconds, 1.5)))
+    return find_max_sessions(setup, ceiling, options.seconds, can_encode())
 
-    batches = options.batches or ((1, 4) if options.tiny else BATCHES)
-    if not all(1 <= batch <= MAX_BATCH for batch in batches):
-        raise OptionError(f"batches must lie between 1 and {MAX_BATCH}.")
-    seconds = options.seconds or (1.0 if options.tiny else 20.0)
-    return Bed(device, options.tiny, batches, seconds, options.baseline)
+
+def _ways(options: BenchOptions, engine: Engine, avatar: Avatar) -> tuple[dict[str, Loop], float]:
+    """The loops to time by name, the product's first, and the frames per second of the limit.
+
+    The limit of a puppet is all cores drawing all the time; of MuseTalk it is the networks' FLOPs
+    at the speed of a large matrix product.
+    """
+    if engine.backend.name == "puppet":
+        alone = engine_loop(Engine(open_backend("puppet")), avatar)
+        limit = 1000 * usable_cores() / cpu_ms_per_frame(alone, CPU_FRAMES)
+        name = f"lipstream, {engine.backend.parallelism} processes"
+        return {name: engine_loop(engine, avatar), "lipstream, this process": alone}, limit
+    from lipstream.bench.published_loop import published_loops
+
+    batches = PUBLISHED_BATCHES if options.baseline else PUBLISHED_BATCHES[:1]
+    published, limit = published_loops(options.musetalk, avatar, batches)
+    loops = published if options.baseline else {}
+    return {"lipstream": engine_loop(engine, avatar)} | loops, limit

@@ -1,286 +1,299 @@
-"""How many people a machine serves who talk at their own pace, whatever happens to them.
+"""The number of live sessions that a machine holds, by open-loop load in real time.
 
-Open loop, in real time, through the sessions and the scheduler of the product: each person's speech
-comes in chunks as it is spoken, without a pause, so that every frame has to be painted.
-A frame is late when its own picture is not there at its time, or not encoded 40 ms later.
+Simulated clients speak in chunks as speech comes, without a pause and whatever becomes of it,
+through the product's own sessions and scheduler. A frame is late when its own picture is missing at
+its time, or when it is not encoded 40 ms later.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import random
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from lipstream.bench.answers import Answers, percentile
-from lipstream.bench.encoding import open_encoders
-from lipstream.bench.schedule import MAX_LATE, MAX_LATE_OF_ONE
-from lipstream.bench.sound import ObservedScheduler, speech
+from lipstream.bench.response_latency import (
+    Interval,
+    LatencyTracker,
+    ObservedScheduler,
+    percentile,
+)
+from lipstream.bench.speech_signal import speech
 from lipstream.engine import Engine
 from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session, SessionEvent
 from lipstream.media.audio import AudioChunk
-from lipstream.rendering.registry import Backend
-from lipstream.speech.base import SpeechEncoder
-from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
+from lipstream.timeline import SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
-    from lipstream.bench.answers import Spell
-    from lipstream.bench.encoding import Encode
-    from lipstream.media.image import Floats
-    from lipstream.rendering.base import Renderer
+    from lipstream.media.image import Floats, Picture
+
+    Encode: TypeAlias = Callable[[Picture, int], Awaitable[object]]  # picture, index in its stream
 
 CHUNK_MS = 100
-SPOKEN_S = 30.0  # of speech, said over and over
-REPEATS = 3  # of the number that is told in the end
+SPEECH_S = 30.0  # of the signal that a client repeats
+REPEATS = 3  # of the number that is reported
+BITRATE = 2_500_000
+MAX_LATE, MAX_LATE_OF_ONE = 0.01, 0.02  # shares of all frames, and of one session's
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
-    """What happened with a number of sessions at once."""
+class LoadResult:
+    """The outcome of a number of sessions at once.
+
+    `latency` has the 50th and 99th percentile in ms of: `begun` and `made`, see `Latency`; `out`,
+    until a chunk's own last frame is given out, with its look-ahead; `host`, from a frame's turn to
+    its being encoded.
+    """
 
     sessions: int
     encoded: bool
     frames: int
     late: float  # share of frames
-    worst: float  # the same of the session that fared worst
-    chunk_ms: int  # of speech, pushed at once
-    begun_p50: float | None  # ms until the device has the last frame that a chunk made possible
-    begun_p99: float | None
-    made_p50: float | None  # ms until that frame is made
-    made_p99: float | None
-    p50: float | None  # ms until a chunk's own last frame is out: its look-ahead and its turn too
-    p99: float | None
-    longest: float | None
-    host_p50: float | None  # ms from a frame's turn to its being encoded
-    host_p99: float | None
+    worst: float  # the same of the worst session
+    chunk_ms: int  # of speech per push
+    latency: Mapping[str, float | None]
     batch: float  # frames, mean
-    cpu: float  # cores that this process took
+    cpu: float  # cores that this process used
 
     @property
     def held(self) -> bool:
         return self.frames > 0 and self.late < MAX_LATE and self.worst <= MAX_LATE_OF_ONE
 
     def record(self) -> dict[str, object]:
-        return asdict(self) | {"held": self.held}
+        """The result as plain values."""
+        fields = asdict(self)
+        return fields | dict(fields.pop("latency")) | {"held": self.held}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class House:
-    """What all sessions of a run share."""
+class LoadSetup:
+    """Everything that the sessions of a run share."""
 
-    renderer: Renderer
-    encoder: SpeechEncoder
-    avatar: Avatar
-    batch: int
-    warm_up_s: float = 5.0  # in which all begin to speak
-    chunk_ms: int = CHUNK_MS  # of speech, pushed at once
+    engine: Engine
+    avatar: Avatar  # prepared
+    warm_up_s: float = 5.0  # in which all clients begin to speak
+    chunk_ms: int = CHUNK_MS
 
 
-def find_most(
-    house: House, ceiling: int, seconds: float, encoded: bool, repeats: int = REPEATS
-) -> Iterator[Crowd]:
-    """Every number that was tried, by halves up to `ceiling`; then the largest again.
+def can_encode() -> bool:
+    """True where the extra `server` is installed, whose encoders are measured too."""
+    return find_spec("aiortc") is not None
 
-    The last one given is the answer: of the repeats of one number, the worst. None is held when
-    its `held` says so.
+
+def find_max_sessions(
+    setup: LoadSetup, ceiling: int, seconds: float, encoded: bool
+) -> Iterator[LoadResult]:
+    """Every number tried, by bisection up to `ceiling`, then the largest again.
+
+    The last result is the answer: the worst repeat of its number. None is held unless it says so.
     """
 
-    def hold(sessions: int) -> Crowd:
-        return asyncio.run(hold_crowd(house, sessions, seconds, encoded))
+    def run(sessions: int) -> LoadResult:
+        return asyncio.run(run_load(setup, sessions, seconds, encoded))
 
-    # The first crowd of a process finds nothing warm; it does not count.
-    asyncio.run(hold_crowd(replace(house, warm_up_s=1.0), 1, 0.5, encoded))
+    # The first load of a process meets cold caches; it does not count.
+    asyncio.run(run_load(replace(setup, warm_up_s=1.0), 1, 0.5, encoded))
     best, low, high = None, 1, max(ceiling, 1)
     while low <= high:
         middle = (low + high + 1) // 2
-        crowd = hold(middle)
-        yield crowd
-        if crowd.held:
-            best, low = crowd, middle + 1
+        result = run(middle)
+        yield result
+        if result.held:
+            best, low = result, middle + 1
         else:
             high = middle - 1
     while best is not None:
-        again = [best, *(hold(best.sessions) for _ in range(repeats - 1))]
-        worst = max(again, key=lambda crowd: (not crowd.held, crowd.late))
+        again = [best, *(run(best.sessions) for _ in range(REPEATS - 1))]
+        worst = max(again, key=lambda result: (not result.held, result.late))
         yield worst
         if worst.held or worst.sessions == 1:
             return
-        best = hold(worst.sessions - 1)
+        best = run(worst.sessions - 1)
 
 
-async def hold_crowd(house: House, sessions: int, seconds: float, encoded: bool) -> Crowd:
-    """Let `sessions` people talk for `seconds` after the warm-up."""
-    backend = Backend("measured", house.encoder, house.renderer, FPS, house.batch, "a benchmark")
-    scheduler = ObservedScheduler(Engine(backend))
+async def run_load(setup: LoadSetup, sessions: int, seconds: float, encoded: bool) -> LoadResult:
+    """Let `sessions` clients speak for `seconds` after the warm-up."""
+    scheduler = ObservedScheduler(setup.engine)
     scheduler.start()
-    draw = random.Random(sessions)
-    sounds = [speech(SPOKEN_S, seed) for seed in range(min(sessions, 8))]
-    with open_encoders(encoded) as (pool, encoder):
-        people = [
-            _Person(house, scheduler, sounds[n % len(sounds)], encoder(), pool)
+    drawn = random.Random(sessions)
+    signals = [speech(SPEECH_S, seed) for seed in range(min(sessions, 8))]
+    with video_encoders(encoded) as new_encoder:
+        clients = [
+            SimulatedClient(setup, scheduler, signals[n % len(signals)], new_encoder())
             for n in range(sessions)
         ]
-        for person, drawn in zip(people, scheduler.drawn.values(), strict=True):
-            person.drawn = drawn
-        delays = [draw.uniform(0, house.warm_up_s / 2) for _ in people]
+        for client, intervals in zip(clients, scheduler.intervals.values(), strict=True):
+            client.intervals = intervals
+        delays = [drawn.uniform(0, setup.warm_up_s / 2) for _ in clients]
         tasks = [
             asyncio.create_task(work)
-            for person, delay in zip(people, delays, strict=True)
-            for work in (person.watch(delay), person.talk(delay))
+            for client, delay in zip(clients, delays, strict=True)
+            for work in (client.watch(delay), client.talk(delay))
         ]
         try:
-            await _pass(tasks, house.warm_up_s)
-            before, cpu, began = scheduler.counts.drawn, time.process_time(), time.perf_counter()
-            batches = scheduler.counts.batches
-            for person in people:
-                person.begin()
-            await _pass(tasks, seconds)
-            took = time.perf_counter() - began
-            cpu = (time.process_time() - cpu) / took
-            counts = [person.counts() for person in people]
+            await _wait(tasks, setup.warm_up_s)
+            before = replace(scheduler.counts)
+            cpu, began = time.process_time(), time.perf_counter()
+            for client in clients:
+                client.begin()
+            await _wait(tasks, seconds)
+            cpu = (time.process_time() - cpu) / (time.perf_counter() - began)
+            counts = [client.counts() for client in clients]
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            for person in people:
-                person.session.close()
+            for client in clients:
+                client.session.close()
             scheduler.close()
-    made = scheduler.counts.drawn - before
-    mean = made / max(scheduler.counts.batches - batches, 1)
-    return _crowd(people, counts, encoded, house.chunk_ms, mean, cpu)
+    frames, late = (sum(column) for column in zip(*counts, strict=True))
+    return LoadResult(
+        sessions,
+        encoded,
+        frames,
+        late / max(frames, 1),
+        max(lost / max(all_, 1) for all_, lost in counts),
+        setup.chunk_ms,
+        _percentiles(clients),
+        (scheduler.counts.drawn - before.drawn) / max(scheduler.counts.batches - before.batches, 1),
+        cpu,
+    )
 
 
-async def _pass(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
-    """Let time pass; what fails in a task fails here."""
+async def _wait(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
+    """Let time pass; an error of a task is raised here."""
     done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     for task in done:
         task.result()
 
 
-def _crowd(
-    people: Sequence[_Person],
-    counts: Sequence[tuple[int, int]],
-    encoded: bool,
-    chunk_ms: int,
-    batch: float,
-    cpu: float,
-) -> Crowd:
-    frames, late = (sum(column) for column in zip(*counts, strict=True))
-    answers = [answer for person in people for answer in person.answers.found]
-    latencies = [ms for person in people for ms in person.latencies]
-    return Crowd(
-        len(people),
-        encoded,
-        frames,
-        late / max(frames, 1),
-        max(lost / max(all_, 1) for all_, lost in counts),
-        chunk_ms,
-        *_middle_and_tail([answer.begun for answer in answers]),
-        *_middle_and_tail([answer.made for answer in answers]),
-        *_middle_and_tail(latencies),
-        max(latencies, default=None),
-        *_middle_and_tail([ms for person in people for ms in person.encoding]),
-        batch,
-        cpu,
-    )
+def _percentiles(clients: Sequence[SimulatedClient]) -> dict[str, float | None]:
+    latencies = [latency for client in clients for latency in client.tracker.latencies]
+    values: dict[str, Sequence[float]] = {
+        "begun": [latency.begun for latency in latencies],
+        "made": [latency.made for latency in latencies],
+        "out": [ms for client in clients for ms in client.out_ms],
+        "host": [ms for client in clients for ms in client.encoded_ms],
+    }
+    return {
+        f"{name}_p{percent}": percentile(found, percent)
+        for name, found in values.items()
+        for percent in (50, 99)
+    }
 
 
-def _middle_and_tail(values: Sequence[float]) -> tuple[float | None, float | None]:
-    return percentile(values, 50), percentile(values, 99)
-
-
-class _Person:
-    """Talks without an end, and notes what became of each chunk."""
+class SimulatedClient:
+    """Speaks without an end, and notes the fate of each chunk and frame."""
 
     def __init__(
-        self,
-        house: House,
-        scheduler: Scheduler,
-        sound: Floats,
-        encode: Encode | None,
-        pool: ThreadPoolExecutor | None,
+        self, setup: LoadSetup, scheduler: Scheduler, signal: Floats, encode: Encode | None
     ) -> None:
-        self.session = Session(house.avatar, scheduler)
-        self.answers = Answers(house.encoder.plan, house.chunk_ms)
-        self.latencies: list[float] = []  # ms until a chunk's own last frame was out
-        self.encoding: list[float] = []  # ms from a frame's turn to its being encoded
-        self.drawn: dict[int, Spell] = {}  # frames by their index
-        self._sound, self._encode, self._pool = sound, encode, pool
-        self._chunk_ms, self._clock = house.chunk_ms, scheduler.clock
-        self._pushed: deque[tuple[int, float]] = deque()  # ms of speech so far, when
-        self._said_ms = 0
-        self._origin = math.inf  # when the unit with index 0 was due, about
+        self.session = Session(setup.avatar, scheduler)
+        self.tracker = LatencyTracker(setup.engine.backend.encoder.plan, setup.chunk_ms)
+        self.out_ms: list[float] = []  # from a chunk's push to its own last frame
+        self.encoded_ms: list[float] = []  # from a frame's turn to its being encoded
+        self.intervals: dict[int, Interval] = {}  # frames by their index
+        self._signal, self._encode = signal, encode
+        self._chunk_ms, self._clock = setup.chunk_ms, scheduler.clock
+        self._pushed: deque[tuple[int, float]] = deque()  # ms of speech so far, time
+        self._spoken_ms = 0
+        self._origin = math.inf  # time at which the unit with index 0 was due, about
         self._slow = 0  # frames encoded too late
         self._measuring = False
         self._before = (0, 0)
-        self.session.add_listener(self._heard)
+        self.session.add_listener(_raise_failure)
 
     def begin(self) -> None:
         """Count from now on."""
         self._measuring, self._slow = True, 0
-        self.answers.found.clear()
+        self.tracker.latencies.clear()
         self._before = self._counts()
 
     def counts(self) -> tuple[int, int]:
-        """Frames since `begin`, and those that were late."""
+        """Frames since `begin`, and those of them that were late."""
         frames, late = self._counts()
         return frames - self._before[0], late - self._before[1] + self._slow
 
     async def talk(self, delay_s: float) -> None:
-        """The next chunk comes when its time has come, however far behind the session is."""
+        """Push each chunk at its time, however far behind the session is."""
         size = SAMPLE_RATE * self._chunk_ms // 1000
         due, pushed = time.perf_counter() + delay_s + 0.5, 0
         while True:
             await asyncio.sleep(max(due - time.perf_counter(), 0))
-            start = pushed * size % (len(self._sound) - size)
+            start = pushed * size % (len(self._signal) - size)
             pushed += 1
             self._pushed.append((pushed * self._chunk_ms, time.perf_counter()))
-            self.answers.push(self._clock.now_ms())
-            chunk = AudioChunk(self._sound[start : start + size, np.newaxis], SAMPLE_RATE)
-            self.session.push(chunk)
+            self.tracker.push(self._clock.now_ms())
+            samples = self._signal[start : start + size, np.newaxis]
+            self.session.push(AudioChunk(samples, SAMPLE_RATE))
             due += self._chunk_ms / 1000
 
     async def watch(self, delay_s: float) -> None:
         """Take every unit when it is due, and have it encoded."""
         await asyncio.sleep(delay_s)
         async for unit in self.session.units():
-            spell = self.drawn.pop(unit.index, None)
-            # Its turn, not when it was taken: that may be late because the one before was encoded.
+            interval = self.intervals.pop(unit.index, None)
+            # Its turn, not when it was taken: the one before may still have been encoded then.
             self._origin = min(self._origin, time.perf_counter() - unit.index * UNIT_MS / 1000)
-            due = self._origin + unit.index * UNIT_MS / 1000
-            if self._encode is not None and self._pool is not None:
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(self._pool, self._encode, unit.frame, unit.index)
+            if self._encode is not None:
+                await self._encode(unit.frame, unit.index)
+                due = self._origin + unit.index * UNIT_MS / 1000
                 took = 1000 * (time.perf_counter() - due)
                 if self._measuring:
-                    self.encoding.append(took)
+                    self.encoded_ms.append(took)
                     self._slow += unit.fresh and took > UNIT_MS  # others are late already
             if unit.speaking:
-                self.answers.show(spell if unit.fresh else None)
-                self._out()
+                self.tracker.show(interval if unit.fresh else None)
+                self.count_out()
 
-    def _out(self) -> None:
-        """A unit of speech has gone out."""
-        self._said_ms += UNIT_MS
+    def count_out(self) -> None:
+        """Count one more unit of speech as given out."""
+        self._spoken_ms += UNIT_MS
         now = time.perf_counter()
-        while self._pushed and self._pushed[0][0] <= self._said_ms:
-            _, when = self._pushed.popleft()
+        while self._pushed and self._pushed[0][0] <= self._spoken_ms:
+            _, pushed = self._pushed.popleft()
             if self._measuring:
-                self.latencies.append(1000 * (now - when))
+                self.out_ms.append(1000 * (now - pushed))
 
     def _counts(self) -> tuple[int, int]:
         counts = self.session.counts
         return counts.units + counts.skipped, counts.repeated + counts.skipped
 
-    def _heard(self, event: SessionEvent) -> None:
-        if event.kind == "failed":
-            raise RuntimeError("a session could not speak while it was measured.")
+
+def _raise_failure(event: SessionEvent) -> None:
+    if event.kind == "failed":
+        raise RuntimeError("a session failed while it was measured.")
+
+
+@contextmanager
+def video_encoders(encoded: bool) -> Iterator[Callable[[], Encode | None]]:
+    """A function that opens an H.264 encoder, all in one pool of threads; None if not `encoded`."""
+    if not encoded:
+        yield lambda: None
+        return
+    from lipstream.server.rtc.encoders import FRAME_TICKS, open_video_encoder
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), "video-encoder") as pool:
+
+        def new_encoder() -> Encode:
+            video = open_video_encoder("H264", BITRATE, hardware=False)
+
+            async def encode(picture: Picture, index: int) -> object:
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(pool, video.encode, picture, index * FRAME_TICKS)
+
+            return encode
+
+        yield new_encoder

@@ -1,4 +1,4 @@
-"""`lipstream bench`: how fast, how many and how exact, on this machine."""
+"""`lipstream bench`: how fast this machine renders, and how many live sessions it holds."""
 
 from __future__ import annotations
 
@@ -6,99 +6,65 @@ from pathlib import Path
 
 import click
 
-from lipstream.cli.options import option
+from lipstream.cli.options import backend_option, musetalk_options, option
+from lipstream.config import MuseTalkConfig
 
-PARTS = ("ceilings", "equality", "throughput", "sessions", "schedule", "puppet")
-EPILOG = "Example: lipstream bench --part equality --part throughput --out results"
-
-
-def _batches(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> tuple[int, ...]:
-    """Numbers between commas."""
-    numbers = [] if value is None else value.split(",")
-    if not all(number.strip().isdecimal() and len(number) < 4 for number in numbers):
-        wrong = f"{value!r} is no list of numbers; write 1,8,32"
-        raise click.BadParameter(wrong, context, parameter)
-    return tuple(int(number) for number in numbers)
+EPILOG = "Example: lipstream bench --seconds 10 --out results"
 
 
 @click.command(epilog=EPILOG)
 @option(
-    "--part",
-    "parts",
-    multiple=True,
-    variable="BENCH_PARTS",
-    type=click.Choice(PARTS),
-    help="What to measure; by default all that fits this machine. Repeatable.",
+    "--avatar",
+    type=click.Path(path_type=Path),
+    variable="BENCH_AVATAR",
+    help="The portrait to draw; by default the example of a checkout.",
 )
 @option(
-    "--tiny",
-    is_flag=True,
-    variable="BENCH_TINY",
-    help="Networks of test size: does everything run, and is it equal? Says nothing about speed.",
+    "--seconds",
+    type=click.FloatRange(0.5, 600),
+    default=20.0,
+    show_default=True,
+    variable="BENCH_SECONDS",
+    help="For how long each number of sessions is held.",
+)
+@option(
+    "--max-sessions",
+    type=click.IntRange(1, 1000),
+    default=128,
+    show_default=True,
+    variable="BENCH_MAX_SESSIONS",
+    help="The largest number of sessions to try.",
 )
 @option(
     "--baseline/--no-baseline",
     default=True,
     show_default=True,
     variable="BENCH_BASELINE",
-    help="Time the published way in the same run.",
-)
-@option(
-    "--batches",
-    variable="BENCH_BATCHES",
-    metavar="N,N...",
-    callback=_batches,
-    help="Frames that the networks paint at once, such as 1,8,32.",
-)
-@option(
-    "--seconds",
-    type=click.FloatRange(0.5, 600),
-    variable="BENCH_SECONDS",
-    help="For how long each number of sessions is held.",
-)
-@option("--device", help="cuda, cuda:1 or cpu; default a GPU where there is one.")
-@option(
-    "--avatar",
-    type=click.Path(path_type=Path),
-    variable="BENCH_AVATAR",
-    help="The portrait that the puppet draws; by default the example of a checkout.",
+    help="musetalk: time the published loop in the same run.",
 )
 @option(
     "--out",
     type=click.Path(path_type=Path),
     variable="BENCH_OUT",
     metavar="DIR|FILE.json",
-    help="Write a report there as JSON, and beside it as a plot.",
+    help="Write all figures there as JSON.",
 )
-@option(
-    "--plot",
-    type=click.Path(path_type=Path),
-    variable="BENCH_PLOT",
-    metavar="FILE",
-    help="Measure nothing: draw a report that was written before.",
-)
+@backend_option
+@musetalk_options
 def bench(
-    parts: tuple[str, ...],
-    tiny: bool,
-    baseline: bool,
-    batches: tuple[int, ...],
-    seconds: float | None,
-    device: str | None,
     avatar: Path | None,
+    seconds: float,
+    max_sessions: int,
+    baseline: bool,
     out: Path | None,
-    plot: Path | None,
+    backend: str,
+    musetalk: MuseTalkConfig,
 ) -> None:
-    """Measure this machine; exit 1 if anything is not as it has to be.
+    """Measure this machine: frames per second, their limit, and live sessions."""
+    from lipstream.bench.report import write_report
+    from lipstream.bench.run import BenchOptions, run_bench
 
-    Weights are drawn at random: nothing has to be pulled, and nothing is said about quality.
-    """
-    from lipstream.bench import command
-    from lipstream.bench.run import BenchOptions
-
-    if plot is not None:
-        command.plot(plot, click.echo)
-        return
-    options = BenchOptions(parts, tiny, baseline, batches, seconds, device, avatar)
-    command.bench(options, out, click.echo)
+    options = BenchOptions(backend, musetalk, avatar, baseline, seconds, max_sessions)
+    report = run_bench(options, click.echo)
+    if out is not None:
+        click.echo(f"written: {write_report(report, out)}")

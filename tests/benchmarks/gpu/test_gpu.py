@@ -1,4 +1,4 @@
-"""What only a GPU can tell: that its own ways through the benchmark run, and paint the same."""
+"""The GPU's own ways through the benchmark run, and paint the same."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 
 import torch
 
-from lipstream.bench.run import BenchOptions, run_bench
-from lipstream.bench.timing import measure_ceilings, time_ms
+from benchmarks.gpu.ceilings import measure_ceilings
+from benchmarks.gpu.run import BenchOptions, run_bench
+from lipstream.bench.device_timing import time_ms
 
 pytestmark = [
     pytest.mark.gpu,

@@ -1,4 +1,4 @@
-"""Drawn weights and frames: the same every time, of a healthy scale, no two alike."""
+"""Random weights and frames: the same every time, of a healthy scale, no two alike."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 
 import torch
 
-from lipstream.bench.compose import compose, compose_as_published, published_is_there, resize
-from lipstream.bench.sides import count_flops, exact_networks, turbo_networks
-from lipstream.bench.workload import PUBLISHED, TINY, converted, make_workload, place_of
+from benchmarks.gpu.contenders import exact_networks, turbo_networks
+from benchmarks.gpu.synthetic_workload import PUBLISHED, TINY, converted, make_workload, plan_of
+from lipstream.bench.device_timing import count_flops
+from lipstream.bench.published_compositing import compose_as_published
+from lipstream.media.image import paste
+from lipstream.rendering.musetalk.compositing.blend import blend
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions
 
 if TYPE_CHECKING:
-    from lipstream.bench.workload import Workload
+    from benchmarks.gpu.synthetic_workload import Workload
 
 CPU = torch.device("cpu")
 
@@ -44,7 +47,7 @@ def test_values_keep_their_scale_through_the_networks(work: Workload) -> None:
 
 
 def test_no_two_frames_are_alike(work: Workload) -> None:
-    assert len({picture.tobytes() for picture in work.pictures}) == TINY.frames
+    assert len({frame.pixels.tobytes() for frame in work.avatar.frames}) == TINY.frames
     assert len({latent.numpy().tobytes() for latent in work.latents}) == TINY.frames
     assert work.batch(TINY.frames - 1, 3) == [TINY.frames - 1, 0, 1]
     assert PUBLISHED.frames >= 64
@@ -53,7 +56,7 @@ def test_no_two_frames_are_alike(work: Workload) -> None:
 @pytest.mark.parametrize("sizes", [TINY, PUBLISHED], ids=["tiny", "published"])
 def test_faces_lie_inside_their_pictures(sizes: object) -> None:
     small = TINY if sizes is TINY else PUBLISHED
-    for place in (place_of(small, index) for index in range(small.frames)):
+    for place in (plan_of(small, index) for index in range(small.frames)):
         assert place.box.clip(*small.picture) == place.box
         assert place.region.clip_to(place.box) == place.region
         assert place.mask.shape == (place.region.height, place.region.width)
@@ -73,11 +76,12 @@ def test_converting_leaves_the_given_networks_as_they_are(work: Workload) -> Non
 
 
 def test_flops_are_counted_and_folding_saves_some(work: Workload) -> None:
-    plain = count_flops(work, work.networks)
+    inputs = work.inputs([0], torch.float32)
+    plain = count_flops(work.networks, *inputs)
     exact = exact_networks(work, torch.float32)
-    folded = count_flops(work, exact)
+    folded = count_flops(exact, *inputs)
     assert 0.7 * plain < folded < 0.95 * plain
-    assert count_flops(work, turbo_networks(work, exact)) < folded
+    assert count_flops(turbo_networks(work, exact), *inputs) < folded
 
 
 def test_the_published_networks_take_800_gigaflops() -> None:
@@ -93,21 +97,11 @@ def test_the_published_networks_take_800_gigaflops() -> None:
     assert 0.79e12 < counter.get_total_flops() < 0.81e12
 
 
-def test_a_resized_face_is_what_opencv_makes() -> None:
-    cv2 = pytest.importorskip("cv2")
-    face = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    for size in ((91, 130), (64, 64), (40, 33), (1, 5)):
-        theirs = cv2.resize(face, size).astype(float)
-        assert np.abs(resize(face, *size) - theirs).max() <= 1
-
-
-def test_both_ways_to_put_a_face_back_agree(work: Workload) -> None:
-    assert published_is_there()
+def test_the_published_compositing_agrees_with_ours(work: Workload) -> None:
     face = np.random.default_rng(1).integers(0, 256, (64, 64, 3)).astype(np.uint8)
-    for picture, place in zip(work.pictures, work.places, strict=True):
-        ours, theirs = compose(picture, face, place), compose_as_published(picture, face, place)
+    for frame, plan in zip(work.avatar.frames, work.faces.plans, strict=True):
+        assert plan is not None
+        picture = frame.pixels
+        ours = paste(picture, *blend(picture, face, plan))
+        theirs = compose_as_published(picture, face, plan)
         assert np.abs(ours.astype(int) - theirs).max() <= 1
-        outside = np.ones(picture.shape[:2], bool)
-        outside[place.region.slices] = False
-        assert np.array_equal(ours[outside], picture[outside])
-        assert np.array_equal(theirs[outside], picture[outside])

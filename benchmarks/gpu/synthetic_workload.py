@@ -1,8 +1,8 @@
-"""What is painted in the benchmark: networks with drawn weights, faces and sound, never zeros.
+"""Random weights, latents, audio and an avatar of noise: the same work for all contenders.
 
-Speed does not depend on what the weights are, as long as no value overflows or vanishes; what is
-painted is no face, so nothing is said about quality. Everything is drawn on the device itself: the
-weights of the published size would take minutes to bring there.
+Speed does not depend on the weights, as long as no value overflows or vanishes; what is painted is
+no face, so nothing is said about quality. Everything is drawn on the device itself: the weights of
+the published size would take minutes to bring there.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.media.image import Box
+from lipstream.rendering.musetalk.compositing.blend import BlendPlan, crop_square
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
+from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
-    from lipstream.media.image import Image
-
-TOKENS = 50  # that a frame hears: ten steps of five layers
+TOKENS = 50  # of audio for a frame: ten steps of five layers
 FRAMES = 64  # of the avatar, no two alike
-QUIET = 0.4  # of a drawn decoder's last layer, so that few pixels are clipped
+OUTPUT_SCALE = 0.4  # of a drawn decoder's last layer, so that few pixels are clipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +82,31 @@ TINY = Sizes(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Place:
-    """Where a painted face goes, as `BlendPlan` says it; without what that needs to be made."""
-
-    box: Box  # of the whole face
-    region: Box  # the pixels that change
-    mask: NDArray[np.uint8]  # (region height, region width), 255 takes the painted face alone
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Workload:
-    """The same weights and the same frames for all sides."""
+    """The same weights and the same frames for all contenders."""
 
     sizes: Sizes
     networks: MuseTalkNetworks  # plain, in float32
     latents: Tensor  # (frames, 8, h, w) float32 on the device
     audio: Tensor  # (frames, tokens, width) float32 on the device, without positions
-    pictures: tuple[Image, ...]
-    places: tuple[Place, ...]
+    avatar: Avatar
+    faces: PreparedFaces  # of the avatar
 
     @property
     def device(self) -> torch.device:
         return self.networks.device
 
+    def synchronize(self) -> None:
+        """Return when the device has done all its work."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def batch(self, start: int, count: int) -> list[int]:
-        """Which frames the batch shows that begins with frame `start` of an endless stream."""
+        """The avatar's frames in the batch that begins with frame `start` of an endless stream."""
         return [index % self.sizes.frames for index in range(start, start + count)]
 
     def inputs(self, rows: list[int], dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Latents and audio of some frames, on the device. What is heard changes with each round
-        through the avatar's frames less than what is seen: neighbours are never the same."""
+        """Latents and audio of some frames, on the device."""
         which = torch.tensor(rows, device=self.device)
         return self.latents[which].to(dtype), self.audio[which].to(dtype)
 
@@ -120,19 +116,22 @@ def make_workload(sizes: Sizes, device: torch.device, seed: int = 1) -> Workload
     unet = fill(UNet, UNetDimensions.from_config(sizes.unet), device, seed)
     vae = fill(Vae, VaeDimensions.from_config(sizes.vae), device, seed + 1)
     with torch.no_grad():
-        vae.decoder.conv_out.weight *= QUIET
+        vae.decoder.conv_out.weight *= OUTPUT_SCALE
     speech = WhisperSpeech(fill(WhisperEncoder, sizes.whisper, device, seed + 2))
     networks = MuseTalkNetworks("v15", unet, vae, speech, device, torch.float32)
     drawn = torch.Generator(device).manual_seed(seed + 3)
     side, width = sizes.latent, sizes.whisper.width
     latents = torch.randn((sizes.frames, 8, side, side), generator=drawn, device=device)
     audio = torch.randn((sizes.frames, TOKENS, width), generator=drawn, device=device)
-    pictures, places = draw_avatar(sizes, seed)
-    return Workload(sizes, networks, latents, audio, pictures, places)
+    avatar = make_avatar(sizes, seed)
+    plans = tuple(plan_of(sizes, index) for index in range(sizes.frames))
+    squares = tuple(crop_square(plan.box) for plan in plans)
+    faces = PreparedFaces(FaceSettings(), latents.cpu().numpy(), squares, plans)
+    return Workload(sizes, networks, latents, audio, avatar, faces)
 
 
 def fill(build: type[Any], dimensions: Any, device: torch.device, seed: int) -> Any:
-    """A network of drawn weights under which values keep their scale from layer to layer."""
+    """A network of random weights under which values keep their scale from layer to layer."""
     with torch.device("meta"):
         network: nn.Module = build(dimensions)
     drawn = torch.Generator(device).manual_seed(seed)
@@ -178,12 +177,12 @@ def _cast(network: Any, dtype: torch.dtype) -> Any:
 
 
 def half(device: torch.device) -> torch.dtype:
-    """The precision that both sides run at: float16 as upstream, bfloat16 where that is faster."""
+    """The precision of all contenders: float16 as upstream, bfloat16 where that is faster."""
     return torch.float16 if device.type == "cuda" else torch.bfloat16
 
 
-def draw_avatar(sizes: Sizes, seed: int) -> tuple[tuple[Image, ...], tuple[Place, ...]]:
-    """Pictures of noise over a gradient, and a face that wanders over them with its soft mask."""
+def make_avatar(sizes: Sizes, seed: int) -> Avatar:
+    """Pictures of noise over a gradient."""
     drawn = np.random.default_rng(seed)
     width, height = sizes.picture
     noise = drawn.integers(0, 25, (height, width, 3), np.uint8)
@@ -194,11 +193,15 @@ def draw_avatar(sizes: Sizes, seed: int) -> tuple[tuple[Image, ...], tuple[Place
         picture = np.roll(noise, 7 * index, axis=1) + light[..., np.newaxis]
         picture.flags.writeable = False
         pictures.append(picture)
-    return tuple(pictures), tuple(place_of(sizes, index) for index in range(sizes.frames))
+    frames = tuple(AvatarFrame(picture, None) for picture in pictures)
+    report = QualityReport(
+        width, height, len(frames), len(frames), 0, 0, 1, 1, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    )
+    return Avatar(frames, True, "synthetic", report)
 
 
-def place_of(sizes: Sizes, index: int) -> Place:
-    """Where frame `index` has its face: 45 % of the picture's height, never quite the same."""
+def plan_of(sizes: Sizes, index: int) -> BlendPlan:
+    """A face of 45 % of the picture's height that wanders, with its soft mask."""
     width, height = sizes.picture
     tall = round(0.45 * height) + index % 7
     wide = round(0.8 * tall) + index % 5
@@ -210,4 +213,4 @@ def place_of(sizes: Sizes, index: int) -> Place:
     across = np.sin(np.linspace(0, np.pi, region.width))
     down = np.sin(np.linspace(0, np.pi, region.height))
     mask = 255 * np.clip(2.5 * np.outer(down, across), 0, 1)
-    return Place(box, region, mask.astype(np.uint8))
+    return BlendPlan(box, region, mask.astype(np.uint8))

@@ -1,38 +1,53 @@
-"""What a frame of the puppet costs, beside a puppet that works everything out for every frame.
+"""The cost of a puppet's frame, next to a puppet that computes everything for every frame.
 
-The plain one is what is written first, and not carelessly: it moves the lips and the jaw by a field
-that it computes on a coarse grid over the face, warps the picture, darkens the mouth and blends the
-result in. It keeps nothing and does not blink, and it looks worse; it stands for the cost of doing
-without preparation.
+    python -m benchmarks.cpu.plain_puppet [--avatar FILE] [--frames N] [--out FILE]
+
+The plain one moves the lips and the jaw by a field that it computes on a coarse grid over the face,
+warps the picture, darkens the mouth and blends the result in. It keeps nothing and does not blink,
+and it looks worse; it stands for the cost of doing without preparation.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-from lipstream.bench.sound import speech
-from lipstream.errors import MissingError
+from benchmarks.machine import describe
+from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.builder import open_avatar
+from lipstream.avatar.face import landmarks as lm
+from lipstream.bench.report import table
+from lipstream.bench.run import find_portrait
+from lipstream.bench.speech_signal import speech
+from lipstream.config import MotionConfig
+from lipstream.errors import FaceError
+from lipstream.media.audio import AudioChunk
+from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.opencv_threads import one_thread_per_picture
+from lipstream.rendering.puppet.pose import pose_of
+from lipstream.rendering.puppet.renderer import PuppetRenderer
+from lipstream.speech.articulation.encoder import ArticulationEncoder
+from lipstream.stream import LipSyncStream
 from lipstream.timeline import FPS, SAMPLE_RATE
 
 if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
     from lipstream.media.image import Floats, Image
 
-EXAMPLE = Path("examples") / "portrait.png"
 WARM_UP = 5  # frames
 STEP = 4  # pixels between two points of the plain one's grid
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class FrameCost:
     """Milliseconds per frame, of one core."""
 
     name: str
@@ -40,45 +55,40 @@ class Cost:
     median: float
     best: float  # 5th percentile
     worst: float  # 95th
-    hearing: float  # mean, the same for both
+    encoding: float  # of speech, mean, the same for both
     ratio: float  # times cheaper to draw than the plain one, median over the frames
 
     @property
     def sessions_per_core(self) -> float:
-        """Live sessions whose frames one core hears and draws; their video is not encoded."""
-        return 1000 / (float(FPS) * (self.median + self.hearing))
+        """Live sessions whose speech and frames one core computes; their video is not encoded."""
+        return 1000 / (float(FPS) * (self.median + self.encoding))
 
     def record(self) -> dict[str, object]:
         return asdict(self) | {"sessions_per_core": self.sessions_per_core}
 
 
-def find_portrait(given: Path | None) -> Path:
-    """The picture to draw: `given`, or the example of a checkout. MissingError without either."""
-    if given is not None:
-        return given
-    for folder in (Path.cwd(), Path(__file__).resolve().parents[3]):
-        if (folder / EXAMPLE).exists():
-            return folder / EXAMPLE
-    raise MissingError("the puppet needs a portrait; give one with --avatar.")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--avatar", type=Path, help="a portrait; default the example")
+    parser.add_argument("--frames", type=int, default=250)
+    parser.add_argument("--out", type=Path, help="write all figures here as JSON")
+    options = parser.parse_args()
+    found = measure_puppet(find_portrait(options.avatar), options.frames)
+    head = ("drawing, one core", "ms/frame", "best", "worst", "encoding", "ratio", "sessions/core")
+    keys = ("name", "median", "best", "worst", "encoding", "ratio", "sessions_per_core")
+    records = [cost.record() for cost in found]
+    print("\n".join(table(head, [[record[key] for key in keys] for record in records])))
+    if options.out:
+        result = {"machine": describe(), "parts": {"puppet": records}}
+        options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def drawable() -> bool:
-    """Whether pictures can be read and drawn here."""
-    return all(find_spec(name) is not None for name in ("cv2", "soxr"))
-
-
-def measure_puppet(picture: Path, frames: int) -> list[Cost]:
+def measure_puppet(picture: Path, frames: int) -> list[FrameCost]:
     """Draw `frames` frames of a portrait that speaks, both ways by turns."""
-    from lipstream.avatar.builder import open_avatar
-    from lipstream.config import AvatarConfig, MotionConfig
-    from lipstream.rendering.base import FrameRequest
-    from lipstream.rendering.opencv_threads import one_thread_per_picture
-    from lipstream.rendering.puppet.renderer import PuppetRenderer
-
-    avatar = open_avatar(picture, AvatarConfig())
+    avatar = open_avatar(picture)
     renderer, plain = PuppetRenderer(FPS, MotionConfig()), PlainPuppet(avatar)
     renderer.prepare(avatar)
-    poses, hearing = _hear(avatar, frames + WARM_UP)
+    poses, encoding = _encode(avatar, frames + WARM_UP)
 
     def ours(index: int) -> Image:
         return renderer.render([FrameRequest(avatar, index, poses[index])])[0]
@@ -90,22 +100,18 @@ def measure_puppet(picture: Path, frames: int) -> list[Cost]:
         slow, fast = _by_turns(theirs, ours, frames)
     ratio = float(np.median(slow / fast))
     return [
-        _cost("plain, nothing kept", avatar, slow, hearing, 1.0),
-        _cost("puppet", avatar, fast, hearing, ratio),
+        _cost("plain, nothing kept", avatar, slow, encoding, 1.0),
+        _cost("puppet", avatar, fast, encoding, ratio),
     ]
 
 
-def _hear(avatar: Avatar, frames: int) -> tuple[list[Floats], float]:
-    """A conditioning for each frame, and the milliseconds that hearing one took."""
-    from lipstream.media.audio import AudioChunk
-    from lipstream.speech.articulation.encoder import ArticulationEncoder
-    from lipstream.stream import LipSyncStream
-
+def _encode(avatar: Avatar, frames: int) -> tuple[list[Floats], float]:
+    """A conditioning for each frame, and the milliseconds that encoding one took."""
     encoder = ArticulationEncoder.from_file()
-    sound = speech((frames + 1) / float(FPS))
+    signal = speech((frames + 1) / float(FPS))
     stream = LipSyncStream(avatar, encoder)
     began = time.perf_counter()
-    chunks = [sound[start : start + 1600] for start in range(0, len(sound), 1600)]
+    chunks = [signal[start : start + 1600] for start in range(0, len(signal), 1600)]
     segments = [
         segment
         for chunk in chunks
@@ -129,17 +135,15 @@ def _by_turns(
     return first, second
 
 
-def _cost(name: str, avatar: Avatar, times: Floats, hearing: float, ratio: float) -> Cost:
+def _cost(name: str, avatar: Avatar, times: Floats, encoding: float, ratio: float) -> FrameCost:
     best, middle, worst = (float(value) for value in np.percentile(times, (5, 50, 95)))
-    return Cost(name, avatar.size, middle, best, worst, hearing, ratio)
+    return FrameCost(name, avatar.size, middle, best, worst, encoding, ratio)
 
 
 class PlainPuppet:
-    """Everything anew for every frame."""
+    """A puppet that computes everything for every frame."""
 
     def __init__(self, avatar: Avatar) -> None:
-        from lipstream.errors import FaceError
-
         frame = avatar.frames[0]
         if frame.landmarks is None:
             raise FaceError("the picture shows no face; give another with --avatar.")
@@ -147,11 +151,6 @@ class PlainPuppet:
 
     def draw(self, index: int, fps: Fraction, articulation: Floats) -> Image:
         """The picture at frame `index` of a stream, a fresh array."""
-        import cv2
-
-        from lipstream.avatar.face import landmarks as lm
-        from lipstream.rendering.puppet.pose import pose_of
-
         pose, points = pose_of(articulation), self._points
         corners = points[[lm.MOUTH_RIGHT, lm.MOUTH_LEFT]]
         width = float(np.linalg.norm(corners[1] - corners[0]))
@@ -185,8 +184,6 @@ class PlainPuppet:
 
     def _moved(self, jaw: float, rounding: float, width: float) -> Floats:
         """All points of the face as the mouth moves them."""
-        from lipstream.avatar.face import landmarks as lm
-
         moved = self._points.copy()
         lower = [*lm.INNER_LOWER_LIP[1:-1], *lm.OUTER_LOWER_LIP[1:-1]]
         moved[lower, 1] += 0.35 * width * jaw
@@ -198,8 +195,6 @@ class PlainPuppet:
 
     def _field(self, pixels: Floats, moved: Floats, width: float) -> Floats:
         """By how much each pixel is moved: the mean of what the points near it are."""
-        from lipstream.avatar.face import landmarks as lm
-
         near = [*lm.OUTER_UPPER_LIP, *lm.OUTER_LOWER_LIP, *lm.JAW_LINE, *lm.CHEEKS, *lm.NOSE_WINGS]
         total = np.full(pixels.shape[:2], 1e-3, np.float32)
         field = np.zeros_like(pixels)
@@ -209,3 +204,7 @@ class PlainPuppet:
             total += weight
             field += weight[..., None] * (moved[point] - self._points[point])
         return np.asarray(field / total[..., None], np.float32)
+
+
+if __name__ == "__main__":
+    main()

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How long an imaginary device takes: `fixed_ms` for a batch, `frame_ms` for each frame in it.
+class CostModel:
+    """The time of a virtual device: `fixed_ms` for a batch and `frame_ms` for each frame in it.
 
-    `host_ms` is what the processor does for a batch while the device, in turn, has nothing to do;
+    `host_ms` is the work of the processor for a batch while the device, in turn, has nothing to do;
     a pipelined renderer does it while the device is busy with the next one.
     """
 
@@ -35,35 +35,35 @@ class Pace:
 
     @property
     def sessions(self) -> float:
-        """How many it could serve if all batches were full and nobody minded when: the ceiling."""
+        """The ceiling: sessions served if all batches were full and no frame had a deadline."""
         return 40.0 * self.batch / (self.fixed_ms + self.frame_ms * self.batch)
 
 
-class VirtualTime(ManualClock):
-    """A clock that stands between milliseconds too, and tells `ticked` of each that has come."""
+class VirtualClock(ManualClock):
+    """A clock with fractions of milliseconds; `on_tick` is called for each whole one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.exact = 0.0  # ms
-        self.ticked: Callable[[int], None] = lambda now_ms: None
+        self.on_tick: Callable[[int], None] = lambda now_ms: None
 
     def move_to(self, moment_ms: float) -> None:
         """Go forward to `moment_ms`; nothing happens when it has passed."""
         self.exact = max(self.exact, moment_ms)
         while self.now_ms() < int(self.exact):
             self.advance(1)
-            self.ticked(self.now_ms())
+            self.on_tick(self.now_ms())
 
 
 class VirtualDevice:
-    """Draws nothing, and takes as long as `pace` says: the clock moves while it works."""
+    """A renderer that draws nothing and takes as long as `costs` says, by moving the clock."""
 
-    def __init__(self, pace: Pace, clock: VirtualTime, seed: int) -> None:
-        self.pace, self.clock = pace, clock
+    def __init__(self, costs: CostModel, clock: VirtualClock, seed: int) -> None:
+        self.costs, self.clock = costs, clock
         self.batches: list[int] = []  # their sizes
         self.busy_ms = 0.0  # of the device
         self._random = random.Random(seed)
-        self._free = 0.0  # when the device has done all that it was given
+        self._free = 0.0  # the time at which the device has done all its work
         self._picture: Image = np.zeros((1, 1, 3), np.uint8)
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
@@ -72,14 +72,14 @@ class VirtualDevice:
     def render(self, requests: Sequence[FrameRequest]) -> list[Image]:
         """Wait for the device, then do the processor's part."""
         pictures = self.launch(requests).finish()
-        self.clock.move_to(self.clock.exact + self.pace.host_ms)
+        self.clock.move_to(self.clock.exact + self.costs.host_ms)
         return pictures
 
     def launch(self, requests: Sequence[FrameRequest]) -> VirtualBatch:
         """Give the device a batch; it begins when it has done those before."""
         self.batches.append(len(requests))
-        drift = max(self._random.gauss(1.0, self.pace.jitter), 0.5)
-        took = (self.pace.fixed_ms + self.pace.frame_ms * len(requests)) * drift
+        drift = max(self._random.gauss(1.0, self.costs.jitter), 0.5)
+        took = (self.costs.fixed_ms + self.costs.frame_ms * len(requests)) * drift
         self.busy_ms += took
         self._free = max(self._free, self.clock.exact) + took
         return VirtualBatch(self.clock, self._free, [self._picture] * len(requests))
@@ -87,9 +87,9 @@ class VirtualDevice:
 
 @dataclass(frozen=True, slots=True)
 class VirtualBatch:
-    """A batch that the device has been given."""
+    """A batch on the device."""
 
-    clock: VirtualTime
+    clock: VirtualClock
     ready_ms: float
     pictures: list[Image]
 
@@ -107,5 +107,5 @@ class PipelinedDevice(VirtualDevice):
     def begin(self, requests: Sequence[FrameRequest]) -> VirtualBatch:
         """Give the device a batch; the processor's part of the one before is done meanwhile."""
         batch = self.launch(requests)
-        self.clock.move_to(min(self.clock.exact + self.pace.host_ms, batch.ready_ms))
+        self.clock.move_to(min(self.clock.exact + self.costs.host_ms, batch.ready_ms))
         return batch

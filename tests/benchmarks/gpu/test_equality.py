@@ -1,4 +1,4 @@
-"""Sides that paint alike are told from one that does not."""
+"""Contenders that paint alike are told from one that does not."""
 
 from __future__ import annotations
 
@@ -13,64 +13,68 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 
 import torch
 
-from lipstream.bench.baseline import PublishedLoop, run_together
-from lipstream.bench.equality import Check, check_equality
-from lipstream.bench.sides import (
+from benchmarks.gpu.baseline import open_loop, run_together
+from benchmarks.gpu.ceilings import measure_ceilings, peak_tflops
+from benchmarks.gpu.contenders import (
     COMPILED,
     OURS,
     PLAIN,
-    Side,
+    Contender,
     exact_networks,
-    our_side,
-    plain_side,
+    our_contender,
+    plain_contender,
     try_compiled,
 )
-from lipstream.bench.stage import Stage, open_painter
-from lipstream.bench.throughput import Speed, measure_speeds, utilisation
-from lipstream.bench.timing import measure_ceilings, peak_tflops
+from benchmarks.gpu.equality import Check, check_equality
+from benchmarks.gpu.renderer_stub import RendererStub, open_compositor
+from benchmarks.gpu.throughput import Speed, measure_speeds, utilisation
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from lipstream.bench.workload import Workload
+    from benchmarks.gpu.synthetic_workload import Workload
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def plain(work: Workload) -> Side:
-    return plain_side(work)
+def plain(work: Workload) -> Contender:
+    return plain_contender(work)
 
 
 @pytest.fixture(scope="module")
-def ours(work: Workload) -> Side:
-    return our_side(work, exact_networks(work), (1, 4))
+def ours(work: Workload) -> Contender:
+    return our_contender(work, exact_networks(work), (1, 4))
 
 
 @pytest.fixture(scope="module")
-def stage(work: Workload, ours: Side) -> Stage:
-    return Stage(work, ours.networks, open_painter(work, ours.networks, 4))
+def renderer(work: Workload, ours: Contender) -> RendererStub:
+    return RendererStub(work, ours.networks, open_compositor(work, ours.networks, 4, "rgb24"))
 
 
-def test_ours_is_equal(work: Workload, plain: Side, ours: Side, stage: Stage) -> None:
-    checks = check_equality(work, plain, ours, stage, 4)
+def test_ours_is_equal(
+    work: Workload, plain: Contender, ours: Contender, renderer: RendererStub
+) -> None:
+    checks = check_equality(work, plain, ours, renderer, 4)
     assert len(checks) == 6
     assert all(check.equal for check in checks), checks
 
 
-def test_a_saving_that_is_none_is_found(work: Workload, plain: Side, stage: Stage) -> None:
+def test_a_saving_that_is_none_is_found(
+    work: Workload, plain: Contender, renderer: RendererStub
+) -> None:
     """One channel of the decoder is lost on the way."""
-    broken = our_side(work, exact_networks(work), (4,))
+    broken = our_contender(work, exact_networks(work), (4,))
     with torch.no_grad():
         wrong = dict(broken.networks.vae.decoder.named_parameters())["conv_norm_out.weight"]
         wrong[3] = 0
-    checks = {check.name: check for check in check_equality(work, plain, broken, stage, 4)}
+    checks = {check.name: check for check in check_equality(work, plain, broken, renderer, 4)}
     assert not checks["decoded, relative"].equal
     assert checks["latents, relative"].equal
 
 
 def test_a_batch_that_mixes_its_frames_is_found(
-    work: Workload, plain: Side, ours: Side, stage: Stage
+    work: Workload, plain: Contender, ours: Contender, renderer: RendererStub
 ) -> None:
     def mixing(latents: Tensor, audio: Tensor) -> Tensor:
         painted = ours.paint(latents, audio)
@@ -79,12 +83,12 @@ def test_a_batch_that_mixes_its_frames_is_found(
 
     checks = {
         check.name: check
-        for check in check_equality(work, plain, replace(ours, paint=mixing), stage, 4)
+        for check in check_equality(work, plain, replace(ours, paint=mixing), renderer, 4)
     }
-    assert not checks["the same frame in other company, mean of 255"].equal
+    assert not checks["the same frame in another batch, mean of 255"].equal
 
 
-def test_what_is_no_number_is_not_equal() -> None:
+def test_nan_is_not_equal() -> None:
     assert not Check("it", float("nan"), 1.0).equal
     assert Check("it", 1.0, 1.0).record() == {
         "name": "it",
@@ -94,9 +98,11 @@ def test_what_is_no_number_is_not_equal() -> None:
     }
 
 
-def test_every_side_is_timed_at_every_batch(work: Workload, plain: Side, ours: Side) -> None:
+def test_every_contender_is_timed_at_every_batch(
+    work: Workload, plain: Contender, ours: Contender
+) -> None:
     speeds = list(measure_speeds(work, [plain, ours], [1, 2], rounds=1))
-    assert [(speed.side, speed.batch) for speed in speeds] == [
+    assert [(speed.contender, speed.batch) for speed in speeds] == [
         (PLAIN, 1),
         (OURS, 1),
         (PLAIN, 2),
@@ -109,13 +115,13 @@ def test_every_side_is_timed_at_every_batch(work: Workload, plain: Side, ours: S
 
 
 def test_the_compiled_baseline_has_one_size(
-    work: Workload, plain: Side, monkeypatch: pytest.MonkeyPatch
+    work: Workload, plain: Contender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", lambda paint, **how: paint)
     compiled = try_compiled(work)
-    assert isinstance(compiled, Side)
+    assert isinstance(compiled, Contender)
     speeds = list(measure_speeds(work, [plain, compiled], [1, 8], rounds=1))
-    assert [(speed.side, speed.batch) for speed in speeds] == [
+    assert [(speed.contender, speed.batch) for speed in speeds] == [
         (PLAIN, 1),
         (PLAIN, 8),
         (COMPILED, 8),
@@ -124,7 +130,7 @@ def test_the_compiled_baseline_has_one_size(
 
 
 def test_a_compiler_that_fails_is_named(work: Workload, monkeypatch: pytest.MonkeyPatch) -> None:
-    def compile_(paint: object, **how: object) -> object:
+    def compile_(paint: object, **options: object) -> object:
         def failing(latents: Tensor, audio: Tensor) -> Tensor:
             raise OSError("there is no compiler")
 
@@ -150,19 +156,22 @@ def test_ceilings_are_measured_for_every_precision() -> None:
 
 
 @pytest.mark.parametrize("batch", [4, 8])
-def test_the_published_loop_makes_whole_batches(work: Workload, plain: Side, batch: int) -> None:
-    loop = PublishedLoop(work, plain, batch)
-    taken = loop.run(9)
-    assert taken.frames == -(-9 // batch) * batch
-    assert taken.ms > 0 and min(taken.hearing, taken.painting, taken.composing) > 0
-    assert loop.composed_by == "OpenCV and Pillow"
+def test_the_published_loop_makes_whole_batches(
+    work: Workload, plain: Contender, batch: int
+) -> None:
+    loop = open_loop(work, plain.networks, batch)
+    made, ms = loop.run(5)
+    assert made == -(-5 // batch) * batch and ms > 0
     with ThreadPoolExecutor(2) as pool:
-        together, ms = run_together([loop, PublishedLoop(work, plain, batch)], pool, 2 * batch)
+        loops = [loop, open_loop(work, plain.networks, batch)]
+        together, ms = run_together(loops, pool, 2 * batch)
     assert together == 2 * batch and ms > 0
 
 
-def test_the_published_loop_paints_what_the_plain_side_does(work: Workload, plain: Side) -> None:
-    loop = PublishedLoop(work, plain, 4)
+def test_the_published_loop_paints_what_the_plain_contender_does(
+    work: Workload, plain: Contender
+) -> None:
+    loop = open_loop(work, plain.networks, 4)
     rows = work.batch(0, 4)
     _, audio = work.inputs(rows, torch.float32)
     faces = torch.from_numpy(np.stack(loop.paint(rows, audio.numpy()))).float()

@@ -5,41 +5,41 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from lipstream.bench.sound import speech
-from lipstream.bench.stage import Stage
+from benchmarks.gpu.renderer_stub import RendererStub
+from lipstream.bench.speech_signal import speech
 from lipstream.rendering.base import FrameRequest, PendingPictures
 from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
-STEP = 2  # frames that a live session hears at a time
-HEARD_S = 5  # of sound that it hears them in
+STEP = 2  # frames that a live session encodes at a time
+EXCERPT_S = 5  # of sound that it encodes them in
 
 
 @dataclass(frozen=True, slots=True)
-class OurLoop:
+class LiveLoop:
     """Batches of `batch` frames, of half as many sessions; the next is begun before one is done."""
 
-    stage: Stage
+    renderer: RendererStub
     batch: int
 
     def run(self, frames: int) -> tuple[int, float]:
-        """Make so many frames, whole batches of them: how many, and the milliseconds it took."""
+        """Make at least `frames` in whole batches: their number, and the milliseconds they took."""
         sessions = max(self.batch // STEP, 1)
-        sound = [speech(HEARD_S + 1.0, seed=session) for session in range(sessions)]
-        network = self.stage.networks.speech
+        signals = [speech(EXCERPT_S + 1.0, seed=session) for session in range(sessions)]
+        network = self.renderer.networks.speech
         pending: PendingPictures | None = None
         made = 0
         began = time.perf_counter()
         while made < frames:
             offset = SAMPLE_RATE * UNIT_MS * (made % 25) // 1000
-            pieces = [one[offset : offset + HEARD_S * SAMPLE_RATE] for one in sound]
+            excerpts = [signal[offset : offset + EXCERPT_S * SAMPLE_RATE] for signal in signals]
             requests: list[FrameRequest] = []
-            for features in network.features(pieces):
-                last = range(HEARD_S * int(FPS) - 2 * STEP, HEARD_S * int(FPS) - STEP)
-                for mouth in windows(features, 0, last, FPS):
+            for features in network.features(excerpts):
+                last = range(EXCERPT_S * int(FPS) - 2 * STEP, EXCERPT_S * int(FPS) - STEP)
+                for conditioning in windows(features, 0, last, FPS):
                     index = made + len(requests)
-                    requests.append(FrameRequest(self.stage.avatar, index, mouth))
-            earlier, pending = pending, self.stage.begin(requests[: self.batch])
+                    requests.append(FrameRequest(self.renderer.avatar, index, conditioning))
+            earlier, pending = pending, self.renderer.begin(requests[: self.batch])
             if earlier is not None:
                 earlier.finish()
             made += self.batch

@@ -1,4 +1,4 @@
-"""Who paints: the plain networks, the same compiled, and ours. All have the same weights."""
+"""The ways to paint that are compared: plain, compiled, ours, turbo. All have the same weights."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, TypeAlias, cast
 import torch
 from torch import Tensor
 
-from lipstream.bench.timing import quickest_convolutions, wait
-from lipstream.bench.workload import Workload, converted, fill, half
+from benchmarks.gpu.synthetic_workload import Workload, converted, fill, half
+from lipstream.bench.device_timing import cudnn_autotune
 from lipstream.rendering.musetalk.models.taesd import TaesdDecoder, TaesdDimensions
 from lipstream.rendering.musetalk.models.vae import to_pictures
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import GraphRunner, sizes_for
@@ -34,24 +34,24 @@ _Shapes: TypeAlias = tuple[tuple[int, int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
-    """One contestant. `paint` launches and does not wait."""
+class Contender:
+    """One way to paint. `paint` launches and does not wait."""
 
     name: str
     networks: MuseTalkNetworks
-    paint: Callable[[Tensor, Tensor], Tensor]  # `MuseTalkNetworks.generate` as uint8 (b, H, W, 3)
+    paint: Callable[[Tensor, Tensor], Tensor]  # as `MuseTalkNetworks.paint`, but uint8 (b, H, W, 3)
     facts: dict[str, object] = field(default_factory=dict)  # for the report
     only: tuple[int, ...] = ()  # sizes of batches that it is timed at; none: all
 
 
-def plain_side(work: Workload) -> Side:
-    """Half precision and the modules as published: what a user has who changes nothing."""
+def plain_contender(work: Workload) -> Contender:
+    """Half precision and the modules as published, with nothing changed."""
     networks = converted(work.networks, half(work.device), OptimizationOptions.none())
-    return Side(PLAIN, networks, _eager(networks))
+    return Contender(PLAIN, networks, _eager(networks))
 
 
-def compiled_side(work: Workload) -> Side:
-    """The same with `torch.compile` and channels last: what a user tries in an hour."""
+def compiled_contender(work: Workload) -> Contender:
+    """The same with `torch.compile` and channels last: an hour of a user's own work."""
     networks = converted(work.networks, half(work.device), OptimizationOptions(channels_last=True))
     compile_: Callable[..., Any] = torch.compile
     mark_step: Callable[..., Any] = torch.compiler.cudagraph_mark_step_begin
@@ -63,17 +63,17 @@ def compiled_side(work: Workload) -> Side:
         painted: Tensor = paint(latents, audio).clone()  # a graph's own output is written again
         return painted
 
-    return Side(COMPILED, networks, marked, only=COMPILED_BATCHES)
+    return Contender(COMPILED, networks, marked, only=COMPILED_BATCHES)
 
 
 def exact_networks(work: Workload, dtype: torch.dtype | None = None) -> MuseTalkNetworks:
-    """With every exact saving that is known to gain on this device; half precision by default."""
+    """The networks with every exact saving for this device; half precision by default."""
     dtype = dtype or half(work.device)
     return converted(work.networks, dtype, OptimizationOptions.exact(work.device, dtype))
 
 
 def turbo_networks(work: Workload, exact: MuseTalkNetworks) -> MuseTalkNetworks:
-    """The exact ones with a small decoder; its weights are drawn: its error would say nothing."""
+    """The exact networks with a small decoder of random weights: its error would say nothing."""
     sizes = TaesdDimensions.from_config(work.sizes.decoder)
     decoder: TaesdDecoder = fill(TaesdDecoder, sizes, work.device, seed=7)
     decoder.fold_upsampling()
@@ -82,32 +82,32 @@ def turbo_networks(work: Workload, exact: MuseTalkNetworks) -> MuseTalkNetworks:
     return replace(exact, decoder=decoder)
 
 
-def our_side(
+def our_contender(
     work: Workload, networks: MuseTalkNetworks, batches: Sequence[int], name: str = OURS
-) -> Side:
-    """Painting as the product does, with recordings where the device has them."""
+) -> Contender:
+    """The product's way, with recordings where the device has them."""
     cuda = work.device.type == "cuda"
     stream = torch.cuda.Stream(work.device) if cuda else None  # type: ignore[no-untyped-call]
     shapes = tuple(work.latents.shape[1:]), tuple(work.audio.shape[1:])
     sizes = sizes_for(max(batches))
-    canvas = GraphRunner(networks, *cast(_Shapes, shapes), sizes, stream)
+    runner = GraphRunner(networks, *cast(_Shapes, shapes), sizes, stream)
     began = time.perf_counter()
     if cuda:
-        canvas.record()
+        runner.record()
     facts = {"sizes of batches": list(sizes), "recording, s": time.perf_counter() - began}
-    return Side(name, networks, _recorded(canvas, stream), facts)
+    return Contender(name, networks, _recorded(runner, stream), facts)
 
 
 def _recorded(
-    canvas: GraphRunner, stream: torch.cuda.Stream | None
+    runner: GraphRunner, stream: torch.cuda.Stream | None
 ) -> Callable[[Tensor, Tensor], Tensor]:
     def paint(latents: Tensor, audio: Tensor) -> Tensor:
         count = len(latents)
         if stream is None:
-            return _on(canvas, latents, audio, count)
+            return _on(runner, latents, audio, count)
         stream.wait_stream(torch.cuda.current_stream(stream.device))
         with torch.cuda.stream(stream):
-            painted = _on(canvas, latents, audio, count)
+            painted = _on(runner, latents, audio, count)
         torch.cuda.current_stream(stream.device).wait_stream(stream)
         # Memory belongs to the stream that asked for it, until others that use it are done too.
         latents.record_stream(stream)
@@ -118,26 +118,26 @@ def _recorded(
     return paint
 
 
-def _on(canvas: GraphRunner, latents: Tensor, audio: Tensor, count: int) -> Tensor:
-    canvas.latents[:count].copy_(latents)
-    canvas.audio[:count].copy_(audio)
-    return canvas.run(count).clone()  # what the canvas gives is overwritten next time
+def _on(runner: GraphRunner, latents: Tensor, audio: Tensor, count: int) -> Tensor:
+    runner.latents[:count].copy_(latents)
+    runner.audio[:count].copy_(audio)
+    return runner.run(count).clone()  # what the runner gives is overwritten next time
 
 
-def try_compiled(work: Workload) -> Side | str:
-    """The compiled side once it has compiled, or why it could not."""
+def try_compiled(work: Workload) -> Contender | str:
+    """The compiled contender once it has compiled, or the name of the error that stopped it."""
     began = time.perf_counter()
-    side = compiled_side(work)
+    contender = compiled_contender(work)
     try:
-        with torch.inference_mode(), quickest_convolutions():
+        with torch.inference_mode(), cudnn_autotune():
             for batch in COMPILED_BATCHES:
                 for _ in range(RECORDED_AFTER):
-                    side.paint(*work.inputs(work.batch(0, batch), side.networks.dtype))
-        wait(work.device)
+                    contender.paint(*work.inputs(work.batch(0, batch), contender.networks.dtype))
+        work.synchronize()
     except Exception as error:  # whatever a compiler raises concerns this row alone
         return type(error).__name__
-    side.facts["compiling, s"] = time.perf_counter() - began
-    return side
+    contender.facts["compiling, s"] = time.perf_counter() - began
+    return contender
 
 
 def _eager(networks: MuseTalkNetworks) -> Callable[[Tensor, Tensor], Tensor]:
@@ -145,16 +145,3 @@ def _eager(networks: MuseTalkNetworks) -> Callable[[Tensor, Tensor], Tensor]:
         return to_pictures(networks.generate(latents, audio))
 
     return paint
-
-
-def count_flops(work: Workload, networks: MuseTalkNetworks) -> float:
-    """FLOPs to paint one frame, two for a multiplication and its addition; counted, not assumed.
-
-    Not of packed networks, whose layers are unknown to the counter.
-    """
-    from torch.utils.flop_counter import FlopCounterMode
-
-    latents, audio = work.inputs([0], networks.dtype)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        networks.generate(latents, audio)
-    return float(counter.get_total_flops())
