@@ -27,8 +27,8 @@ def segments_of(engine: Engine, samples: int, first_frame: int = 0) -> list[Segm
 def test_frames_come_in_order_with_their_time() -> None:
     engine = Engine(stripe_backend(Plan(0, 3, 320)))
     frames = engine.render(segments_of(engine, 16_000))
-    assert [read_stripes(frame.frame)[0] for frame in frames] == list(range(25))
-    assert [frame.timestamp_ms for frame in frames] == [40 * index for index in range(25)]
+    assert [read_stripes(timed.frame)[0] for timed in frames] == list(range(25))
+    assert [timed.timestamp_ms for timed in frames] == [40 * index for index in range(25)]
 
 
 def test_batch_equals_single() -> None:

@@ -69,15 +69,15 @@ def test_any_chunking_gives_bit_identical_frames(
 
 
 def test_frames_have_the_avatars_own_size(face: Avatar, engine: Engine) -> None:
-    (frame,) = render_stream(engine, face, [speech(16_000, 0.04)])
-    assert frame.frame.shape == (256, 256, 3) and frame.frame.dtype == np.uint8
+    (timed,) = render_stream(engine, face, [speech(16_000, 0.04)])
+    assert timed.frame.shape == (256, 256, 3) and timed.frame.dtype == np.uint8
 
 
 @pytest.mark.parametrize("batch", [1, 4, 100])
 def test_batches_change_nothing(batch: int) -> None:
     engine = Engine(stripe_backend(Plan(0, 3, 320), batch=batch))
     frames = list(render_stream(engine, blank_avatar(), pieces(speech(16_000, 2.0), [9000])))
-    assert [read_stripes(frame.frame)[0] for frame in frames] == list(range(50))
+    assert [read_stripes(timed.frame)[0] for timed in frames] == list(range(50))
 
 
 @pytest.mark.parametrize(

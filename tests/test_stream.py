@@ -70,6 +70,15 @@ def test_frames_come_as_soon_as_their_look_ahead_is_there() -> None:
     assert (first.first_frame, first.frame_count) == (0, 1)
 
 
+def test_the_example_of_the_docstring() -> None:
+    stream, half = LipSyncStream(AVATAR, StripeEncoder(Plan(0, 2, 960))), noise(1600, 16_000)
+    cuts = [
+        [(s.first_frame, s.frame_count) for s in segments]
+        for segments in (stream.push(half), stream.push(half), stream.end())
+    ]
+    assert cuts == [[], [(0, 2)], [(2, 2), (4, 1)]]
+
+
 def test_a_hundred_milliseconds_give_two_or_three_frames_and_lose_none() -> None:
     stream = LipSyncStream(AVATAR, StripeEncoder(Plan(0, 1, 0)))
     audio = noise(16_000, 16_000)
@@ -96,7 +105,7 @@ def test_push_now_gives_the_chunks_own_span_at_once(rate: int, step: int) -> Non
     assert stream.end() == []
 
 
-def test_push_now_hears_what_push_hears_but_silence_instead_of_the_future() -> None:
+def test_push_now_sees_what_push_sees_but_silence_instead_of_the_future() -> None:
     plan = Plan(0, 1, 1280)
     audio = noise(8000, 24_000)
     now = LipSyncStream(AVATAR, StripeEncoder(plan)).push_now(audio)
@@ -120,7 +129,7 @@ def test_segments_carry_their_place() -> None:
     assert [s.frame_count for s in segments] == [2] * 12 + [1]
 
 
-def test_stereo_is_heard_as_its_mean() -> None:
+def test_stereo_counts_as_its_mean() -> None:
     left, right = noise(16_000, 16_000, 1).samples, noise(16_000, 16_000, 2).samples
     both = AudioChunk(np.hstack([left, right]), 16_000)
     mean = AudioChunk((left + right) / 2, 16_000)

@@ -57,7 +57,7 @@ class MuseTalkConfig:
 
     models: str | os.PathLike[str] | None = None  # folder of weights; None: that of `models pull`
     version: str | None = None  # v1 or v15; None takes v15 where its weights are
-    device: str | None = None  # cuda, cuda:1, cpu; None takes a GPU where there is one
+    device: str | None = None  # cuda, cuda:1, cpu; None takes a GPU if the machine has one
     precision: str | None = None  # float32, float16, bfloat16; None: half on a GPU
     profile: str = "exact"  # turbo: a small decoder, faster and only close to the published one
     face_size: int = 256  # pixels of the face that the network paints: 256 or 512

@@ -41,6 +41,11 @@ class LipSyncStream:
     `first_frame` places the utterance on the avatar's timeline. Audio may come at any rate and with
     any number of channels, but the rate must not change. n samples at rate r give exactly
     floor(n / r * fps) frames, at least one if there is any audio.
+
+        Plan(past=0, step=2, future=960), 25 fps: 640 samples of 16 kHz per frame
+        push(1600 samples) -> nothing            frames 0 and 1 need 2 * 640 + 960 = 2240
+        push(1600 samples) -> [0, 1]             frames 2 and 3 need 3520
+        end()              -> [2, 3], [4]        3200 samples last 5 frames; silence follows them
     """
 
     def __init__(
@@ -57,17 +62,12 @@ class LipSyncStream:
         self._plan = encoder.plan
         self._state = encoder.open(fps)
         self._resampler: Resampler | None = None
-        self._received = 0  # samples at the rate they came
-        self._waiting = np.zeros(0, np.float32)  # 16 kHz, not yet heard
-        self._heard = 0  # samples at 16 kHz
+        self._received = 0  # samples at the rate of the audio
+        self._waiting = np.zeros(0, np.float32)  # 16 kHz, not yet given to the state
+        self._consumed = 0  # samples at 16 kHz that the state has taken
         self._end: int | None = None  # samples at 16 kHz in all, once the stream has ended
-        self._frames = 0  # cut so far
-        self._shown = 0  # given out so far: ahead of those cut when `push_now` is used
-
-    @property
-    def frames_out(self) -> int:
-        """Frames in all segments given out so far."""
-        return self._shown
+        self._cut_frames = 0
+        self._previewed = 0  # frames given out by `push_now`, ahead of those cut
 
     def push(self, chunk: AudioChunk) -> list[Segment]:
         """Take the next piece of speech; give the segments whose look-ahead it completes.
@@ -76,19 +76,17 @@ class LipSyncStream:
         `end`.
         """
         self._take(chunk)
-        segments = list(self._cut(self._whole_frames()))
-        self._shown = self._frames
-        return segments
+        return list(self._cut(self._whole_frames()))
 
     def push_now(self, chunk: AudioChunk) -> list[Segment]:
         """Take the next piece and give at once exactly the frames that have become due with it.
 
-        Nothing waits for look-ahead: silence stands in for what has not been said yet, as at the
+        Nothing waits for look-ahead: silence stands in for what has not been spoken yet, as at the
         end of a clip. Use either this or `push` for a whole stream. Raises as `push` does.
         """
         self._take(chunk)
-        segments = self._preview(self._lasted())
-        # The stream's own state advances with true look-ahead; its segments come too late.
+        segments = self._preview(self._received_frames())
+        # The stream's own state advances with the true look-ahead; its segments come too late.
         for _ in self._cut(self._whole_frames()):
             pass
         return segments
@@ -99,16 +97,14 @@ class LipSyncStream:
             self._end = self._end or 0
             return []
         total = frame_count(self._received, self._resampler.sample_rate, self.fps)
-        if self._shown > self._frames:
+        if self._previewed > self._cut_frames:
             segments = self._preview(total)
-            self._end = self._heard + len(self._waiting)
+            self._end = self._consumed + len(self._waiting)
             return segments
         self._append(self._resampler.flush())
-        self._end = self._heard + len(self._waiting)
-        self._append(np.zeros(max(self._reach(total) - self._end, 0), np.float32))
-        segments = list(self._cut(total))
-        self._shown = total
-        return segments
+        self._end = self._consumed + len(self._waiting)
+        self._append(np.zeros(max(self._needed(total) - self._end, 0), np.float32))
+        return list(self._cut(total))
 
     def _take(self, chunk: AudioChunk) -> None:
         if self._end is not None:
@@ -123,7 +119,7 @@ class LipSyncStream:
         self._received += len(chunk)
         self._append(self._resampler.push(chunk.mono()))
 
-    def _lasted(self) -> int:
+    def _received_frames(self) -> int:
         """Frames whose whole time has been received."""
         assert self._resampler is not None
         rate = self._resampler.sample_rate
@@ -131,48 +127,48 @@ class LipSyncStream:
 
     def _whole_frames(self) -> int:
         """Frames received that fill whole segments."""
-        lasted = self._lasted()
-        return lasted - (lasted - self._frames) % self._plan.step
+        received = self._received_frames()
+        return received - (received - self._cut_frames) % self._plan.step
 
     def _cut(self, until: int) -> Iterator[Segment]:
         """Segments up to frame `until`, as far as the sound reaches."""
-        while self._frames < until:
-            stop = min(self._frames + self._plan.step, until)
-            take = self._reach(stop) - self._heard
-            if take > len(self._waiting):
+        while self._cut_frames < until:
+            stop = min(self._cut_frames + self._plan.step, until)
+            count = self._needed(stop) - self._consumed
+            if count > len(self._waiting):
                 return
-            samples, self._waiting = self._waiting[:take], self._waiting[take:]
-            frames = range(self._frames, stop)
-            self._heard += take
-            self._frames = stop
+            samples, self._waiting = self._waiting[:count], self._waiting[count:]
+            frames = range(self._cut_frames, stop)
+            self._consumed += count
+            self._cut_frames = stop
             yield self._segment(self._state, samples, frames, self._end)
 
     def _preview(self, until: int) -> list[Segment]:
-        """What has not been shown before frame `until`, with silence for what is not there yet."""
-        if until <= self._shown:
+        """The frames not given out yet before frame `until`, with silence for missing sound."""
+        first = max(self._previewed, self._cut_frames)
+        if until <= first:
             return []
         assert self._resampler is not None
         known = np.concatenate([self._waiting, self._resampler.peek()])
-        end = self._heard + len(known)
-        sound = np.pad(known, (0, max(self._reach(until) - end, 0)))
-        state, heard = self._state.fork(), self._heard
-        if self._shown > self._frames:
-            again = self._reach(self._shown) - heard
-            state.advance(sound[:again], range(self._frames, self._shown), end)
-            sound, heard = sound[again:], heard + again
-        frames = range(self._shown, until)
-        self._shown = until
-        return [self._segment(state, sound[: self._reach(until) - heard], frames, end)]
+        end = self._consumed + len(known)
+        sound = np.pad(known, (0, max(self._needed(until) - end, 0)))
+        state, consumed = self._state.fork(), self._consumed
+        if first > self._cut_frames:  # given out before, but the fork has to pass them
+            count = self._needed(first) - consumed
+            state.advance(sound[:count], range(self._cut_frames, first), end)
+            sound, consumed = sound[count:], consumed + count
+        self._previewed = until
+        samples = sound[: self._needed(until) - consumed]
+        return [self._segment(state, samples, range(first, until), end)]
 
     def _segment(
         self, state: EncoderState, samples: Floats, frames: range, end: int | None
     ) -> Segment:
         context = state.advance(samples, frames, end)
-        first = self.first_frame + frames.start
-        return Segment(self.avatar, first, len(frames), context)
+        return Segment(self.avatar, self.first_frame + frames.start, len(frames), context)
 
-    def _reach(self, stop: int) -> int:
-        """Samples at 16 kHz that must be there to render the frames before `stop`."""
+    def _needed(self, stop: int) -> int:
+        """Samples at 16 kHz that are needed to render the frames before `stop`."""
         return frame_start(stop, self.fps) + self._plan.future
 
     def _append(self, samples: Floats) -> None:

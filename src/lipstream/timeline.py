@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-SAMPLE_RATE = 16_000  # Hz; what every speech encoder hears
+SAMPLE_RATE = 16_000  # Hz; of the samples that every speech encoder takes
 FPS = Fraction(25)  # frames per second unless the user asks for another rate
 MIN_FPS, MAX_FPS = Fraction(1), Fraction(60)  # frames per second
 UNIT_MS = 40  # live: a unit is one frame at FPS and its sound
-SOUND_RATE = 48_000  # Hz; what listeners of a live session hear
+SOUND_RATE = 48_000  # Hz; of the sound of live sessions
 UNIT_SAMPLES = SOUND_RATE * UNIT_MS // 1000
 FEATURE_RATE = 50  # speech features per second, in Whisper as in the articulation network
 FEATURE_STEP = SAMPLE_RATE // FEATURE_RATE  # 320 samples

@@ -16,7 +16,7 @@ from lipstream.timeline import frame_ms
 if TYPE_CHECKING:
     from lipstream.media.image import Picture
 
-MAX_WAITING_S = 10  # of frames that a buffer holds unless it is told otherwise
+MAX_WAITING_S = 10  # of frames in a buffer, unless it is given a capacity
 
 
 class FrameBuffer:

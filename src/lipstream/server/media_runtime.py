@@ -82,7 +82,7 @@ class LiveMediaRuntime:
             before = time.perf_counter()
             frames = self._engine.render(chosen)
             spent.append(1000 * (time.perf_counter() - before) * parallelism / len(frames))
-            pictures += [frame.frame for frame in frames[:1]]
+            pictures += [timed.frame for timed in frames[:1]]
             if time.perf_counter() > deadline:
                 break
         drawing = _lower_quartile(spent)

@@ -51,7 +51,7 @@ def frames(models: Path, cuts: list[int], seconds: float = 0.4, **settings: Any)
     avatar = engine.prepare(open_avatar(PORTRAIT, AvatarConfig()))
     pieces = np.split(sound(seconds), cuts)
     chunks = [AudioChunk(piece, RATE) for piece in pieces]
-    return [frame.frame for frame in render_stream(engine, avatar, chunks)]
+    return [timed.frame for timed in render_stream(engine, avatar, chunks)]
 
 
 def assert_same(one: list[Image], other: list[Image]) -> None:
