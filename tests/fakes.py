@@ -85,7 +85,7 @@ def read_stripes(picture: Image) -> tuple[int, int]:
 
 
 def read_blend_weight(picture: Image) -> float:
-    """How strongly the frame speaks: 0 at rest, 1 in speech."""
+    """Read the blend weight of speech: 0 at rest, 1 in speech."""
     r, g, b = picture[0, 2].astype(int)
     return int(r << 16 | g << 8 | b) / 1000
 

@@ -87,8 +87,8 @@ def test_an_unreachable_server_is_told_in_a_sentence(chromium: Chromium, page: P
     assert "cannot be reached" in call(chromium, page, "api.js", expression)
 
 
-# A viewer's buffers: pictures wait as long as they must or were asked to, and so does sound, which
-# waits for another 26 ms in any case. What pictures must is given, for the first readings and then.
+# A viewer's buffers: pictures wait for the larger of the network's delay and their target, and so
+# does sound, which waits for another 26 ms in any case. `given` are the network's delays in turn.
 VIEWER = """(() => {
   const pictures = { jitterBufferTarget: null };
   const sound = { jitterBufferTarget: null };

@@ -27,8 +27,8 @@ def close_eyes(image: Image, points: Floats, axes: FaceAxes, amount: float) -> I
     """Return a copy of `image` with both eyes closed by `amount`, 0 (as they are) to 1."""
     closed = image.copy()
     if amount > 0:
-        for upper, lower in lm.EYES:
-            _close_eye(closed, points, axes, (upper, lower), amount)
+        for lids in lm.EYES:
+            _close_eye(closed, points, axes, lids, amount)
     return closed
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
 from lipstream.rendering.puppet.mouth_geometry import smoothstep
-from lipstream.rendering.puppet.warp import bounding_box, enlarge, pixel_grid
+from lipstream.rendering.puppet.warp import bounding_box, enlarge, grow, pixel_grid
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -108,7 +108,5 @@ class HeadFlow:
 
 def build_head_flow(head: HeadGeometry, box: Box) -> HeadFlow:
     """Compute the flow of `head` over the pixels of `box`."""
-    step = GRID_STEP
-    wider = Box(box.left - step, box.top - step, box.right + step, box.bottom + step)
-    grid = pixel_grid(wider, step)
+    grid = pixel_grid(grow(box, GRID_STEP), GRID_STEP)
     return HeadFlow(box, (grid - (box.left, box.top)).astype(np.float32), head.fields(grid))

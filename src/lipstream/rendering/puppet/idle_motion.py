@@ -1,4 +1,4 @@
-"""What a face does while nothing happens: it blinks and sways. Pure functions of the time.
+"""Idle motion: blinks and sway as pure functions of the time.
 
 Nothing here has state, so any frame can be rendered alone, in any order, by any worker, and idle
 motion runs on through speech without a jump.
@@ -39,7 +39,7 @@ SWAY_SHARES = (0.75, 0.55, 0.36)  # amplitudes of the three sines; their squares
 
 
 def lid_position(index: int, fps: Fraction, config: MotionConfig) -> float:
-    """How far the eyelids are closed at frame `index`, 0 to 1, one of `BLINK_CURVE` or 0."""
+    """The closure of the eyelids at frame `index`, 0 to 1: one of `BLINK_CURVE` or 0."""
     if not config.blink or fps < MIN_BLINK_FPS:
         return 0.0
     now = frame_ms(index, fps)

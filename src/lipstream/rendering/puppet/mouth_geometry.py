@@ -47,7 +47,7 @@ class FaceAxes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MouthGeometry:
-    """A measured mouth; lengths in picture pixels along the face axes unless said otherwise."""
+    """A measured mouth; lengths in picture pixels along the face axes unless noted."""
 
     axes: FaceAxes
     width: float  # corner to corner

@@ -24,7 +24,7 @@ from lipstream.rendering.puppet.mouth_layers import (
     shade,
 )
 from lipstream.rendering.puppet.pose import REST, Pose
-from lipstream.rendering.puppet.warp import double_resolution, similarity, warp
+from lipstream.rendering.puppet.warp import double_resolution, grow, similarity, warp
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
@@ -131,9 +131,7 @@ def _eyelid_images(
         closed = close_eyes(image, points, model.mouth.axes, amount)
         lids[amount] = lid = awake.copy()
         for eye in eye_boxes(points, image):
-            margin = FILTER_MARGIN
-            wide = Box(eye.left - margin, eye.top - margin, eye.right + margin, eye.bottom + margin)
-            wide = wide.clip(width, height).clip_to(region)
+            wide = grow(eye, FILTER_MARGIN).clip(width, height).clip_to(region)
             part = double_resolution(closed[wide.slices])
             inner = eye.clip_to(wide)
             source, target = inner.within(wide), inner.within(region)

@@ -74,6 +74,11 @@ def pixel_grid(box: Box, step: int = 1) -> NDArray[np.float64]:
     return np.stack(np.meshgrid(x, y), -1)
 
 
+def grow(box: Box, margin: int) -> Box:
+    """`box` and `margin` pixels more on every side."""
+    return Box(box.left - margin, box.top - margin, box.right + margin, box.bottom + margin)
+
+
 def bounding_box(points: Points, size: tuple[int, int]) -> Box:
     """The smallest box around (n, 2) points inside a picture of `size` (width, height)."""
     (left, top), (right, bottom) = np.floor(points.min(0)), np.ceil(points.max(0))
