@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,16 +18,11 @@ from lipstream.avatar.face.tracker import FaceTracker
 from lipstream.avatar.picture import SUFFIXES, is_picture, read_picture
 from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
 from lipstream.avatar.storage import is_avatar, load_avatar
-from lipstream.config import AvatarConfig
+from lipstream.config import AvatarConfig, Progress
 from lipstream.errors import PictureError
+from lipstream.media.image import Floats, Image
 from lipstream.media.input_path import opened
 from lipstream.timeline import FPS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lipstream.config import Progress
-    from lipstream.media.image import Floats, Image
 
 PREPARATION = 2  # raise it when the same file and settings would give another avatar
 # Settings that change the result: faces below the least eye distance are not found.

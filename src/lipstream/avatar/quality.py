@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,13 +22,9 @@ from lipstream.avatar.face.landmarks import (
     yaw,
 )
 from lipstream.avatar.face.smoothing import jitter
+from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from lipstream.config import AvatarConfig
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 MAX_YAW = 0.35  # nose offset as a share of the eye distance; beyond, half of the mouth is hidden
 GOOD_YAW = 0.20  # visibly turned: the far half of the mouth moves less well

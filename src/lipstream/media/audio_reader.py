@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
+from av.audio.stream import AudioStream
 
 from lipstream.errors import AudioError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.demux import MOV, MediaFile, open_media
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from av.audio.frame import AudioFrame
-    from av.audio.layout import AudioLayout
-    from av.audio.stream import AudioStream
-
-    from lipstream.media.image import Floats
+from lipstream.media.image import Floats
 
 CHUNKS_PER_SECOND = 4
 MIN_GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled with silence

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from av.buffer import Buffer
 from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 
 from lipstream.errors import PictureError
 from lipstream.media.demux import MediaFile, open_media
+from lipstream.media.image import Image
 from lipstream.timeline import FPS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
-
-    from lipstream.media.image import Image
 
 UNSPECIFIED = 2  # ITU-T H.273: the matrix of the YUV is not named in the file
 MAX_SQUEEZE = Fraction(2, 100)  # change of width over height within a clip; more is seen

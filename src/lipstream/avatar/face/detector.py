@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from lipstream.avatar.face.crop import RotatedSquare
 from lipstream.avatar.face.opencv_net import TfliteNetwork
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 MODEL = "face_detection_short_range.tflite"
 SIDE = 128  # pixels

@@ -8,8 +8,8 @@ has the last word. Its score is near 0 on everything that is no face, which remo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,11 +18,7 @@ from lipstream.avatar.face.crop import RotatedSquare
 from lipstream.avatar.face.detector import Detection, FaceDetector
 from lipstream.avatar.face.landmarks import POINTS, eye_distance, roll
 from lipstream.avatar.face.opencv_net import TfliteNetwork
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 MODEL = "face_landmark.tflite"
 MESH_SIDE = 192  # pixels the mesh network sees

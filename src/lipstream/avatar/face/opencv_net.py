@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from lipstream.errors import MissingError
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 FOLDER = Path(__file__).with_name("models")
 

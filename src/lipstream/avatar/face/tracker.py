@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.avatar.face.landmarks import RIGID, eye_distance
 from lipstream.avatar.face.smoothing import MAX_GAP
-
-if TYPE_CHECKING:
-    from lipstream.avatar.face.finder import Face, FaceFinder
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 # A cut changes most of the picture, its colours too, and far more than the frames before it did. A
 # hand before the face changes only a part; a panning camera changes all but keeps the colours.
