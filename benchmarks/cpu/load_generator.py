@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lipstream.live.session import Session, SessionEvent, Unit
-from lipstream.media.audio import AudioChunk
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.timeline import UNIT_MS
 
@@ -112,11 +111,12 @@ async def talk(
     due = time.perf_counter() + delay_s
     while True:
         utterance = watched.new_utterance()
+        speaking = watched.session.open_utterance(rate)
         for start in range(0, len(speech), size):
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             piece = speech[start : start + size]
             utterance.pushed.append(((start + len(piece)) * 1000 // rate, time.perf_counter()))
-            watched.session.push(AudioChunk(piece, rate))
+            speaking.push(piece)
             due += chunk_ms / 1000
-        watched.session.end()
+        speaking.end()
         due += pause_s

@@ -275,6 +275,7 @@ class _Sessions(_VirtualRun):
     def __init__(self, device: CostModel, sessions: int, pipelined: bool) -> None:
         super().__init__(device, sessions, pipelined)
         self.sessions = [Session(AVATAR, self.scheduler) for _ in range(sessions)]
+        self.utterances = [one.open_utterance(SAMPLE_RATE) for one in self.sessions]
         self.intervals = list(self.scheduler.intervals.values())
         plan = self.scheduler.engine.backend.encoder.plan
         self.trackers = [LatencyTracker(plan, CHUNK_MS) for _ in range(sessions)]
@@ -300,7 +301,7 @@ class _Sessions(_VirtualRun):
         for n, session in enumerate(self.sessions):
             spoken = now_ms - self.speaks[n]
             if spoken >= 0 and spoken % CHUNK_MS == 0:
-                session.push(self._chunk)
+                self.utterances[n].push(self._chunk)
                 self.trackers[n].push(now_ms)
                 if now_ms >= WARM_UP_MS:
                     self.delays.append(session.buffered_ms)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lipstream.live.scheduler.scheduler import Scheduler
     from lipstream.live.session.session import Session
     from lipstream.live.session.types import SessionCounts, SessionEvent, SessionLimits, Unit
+    from lipstream.live.session.utterance import Utterance
     from lipstream.media.audio import AudioChunk
     from lipstream.media.image import Box, TimedFrame
     from lipstream.offline import RenderResult, render, render_stream
@@ -64,6 +65,7 @@ _EXPORTS = {
     "live.scheduler.scheduler": "Scheduler",
     "live.session.session": "Session",
     "live.session.types": "SessionCounts SessionEvent SessionLimits Unit",
+    "live.session.utterance": "Utterance",
     "media.audio": "AudioChunk",
     "media.image": "Box TimedFrame",
     "offline": "RenderResult render render_stream",
@@ -110,6 +112,7 @@ __all__ = [
     "SessionLimits",
     "TimedFrame",
     "Unit",
+    "Utterance",
     "build_avatar",
     "load_avatar",
     "open_avatar",

@@ -1,4 +1,4 @@
-"""Sessions on a clock moved by hand: what each of them plays, to the last sample."""
+"""Sessions on a clock moved by hand, and all that they give out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
 from lipstream.live.scheduler import Scheduler
 from lipstream.live.scheduler.utterance_encoder import pcm16
-from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit
+from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit, Utterance
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import Resampler
 from lipstream.rendering.base import FrameRequest
@@ -34,14 +34,22 @@ if TYPE_CHECKING:
 TICK_MS = 10
 
 
-class Player:
-    """One session and all it has given out."""
+class RecordedSession:
+    """A session with all its units and events."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.units: list[Unit] = []
         self.events: list[SessionEvent] = []
+        self.by_utterance: dict[int, list[NDArray[np.int16]]] = {}  # sound, in the order of play
         session.add_listener(self.events.append)
+
+    def record(self, unit: Unit) -> None:
+        """Note a unit; its sound is of the utterance that was started last."""
+        self.units.append(unit)
+        if unit.speaking:
+            last = [event.utterance for event in self.events if event.kind == "started"][-1]
+            self.by_utterance.setdefault(last, []).append(unit.samples)
 
     @property
     def kinds(self) -> list[str]:
@@ -65,11 +73,18 @@ class Player:
         """All speech that was given out, with the padding of its last unit."""
         return np.concatenate([np.zeros(0, np.int16), *(unit.samples for unit in self.spoken)])
 
-    def say(self, chunk: AudioChunk, end: bool = True) -> None:
-        """Push an utterance, or its beginning."""
-        self.session.push(chunk)
+    def plays(self, utterance: int, chunk: AudioChunk) -> bool:
+        """True when all of `chunk`, and then silence, is the sound of the utterance."""
+        sound, expected = np.concatenate(self.by_utterance[utterance]), resampled(chunk)
+        return np.array_equal(sound[: len(expected)], expected) and not sound[len(expected) :].any()
+
+    def speak(self, chunk: AudioChunk, *, end: bool = True) -> Utterance:
+        """Open an utterance and push it, or its beginning."""
+        utterance = self.session.open_utterance(chunk.sample_rate)
+        utterance.push(chunk)
         if end:
-            self.session.end()
+            utterance.end()
+        return utterance
 
     def in_order(self) -> bool:
         """The timeline has no gap, and no picture is out of its place unless it is repeated."""
@@ -79,7 +94,7 @@ class Player:
         return indexes == list(range(indexes[0], indexes[0] + len(indexes))) and drawn == fresh
 
 
-class Stage:
+class LiveHarness:
     """A scheduler without a thread, sessions, and a clock that `run` moves.
 
     `stalled` keeps the scheduler from working.
@@ -88,28 +103,30 @@ class Stage:
     def __init__(self, backend: Backend | None = None) -> None:
         self.clock = ManualClock(1_000)
         self.scheduler = Scheduler(Engine(backend or stripe_backend()), clock=self.clock)
-        self.players: list[Player] = []
+        self.recordings: list[RecordedSession] = []
         self.stalled = False
 
-    def player(self, avatar: Avatar | None = None, limits: SessionLimits | None = None) -> Player:
+    def open(
+        self, avatar: Avatar | None = None, limits: SessionLimits | None = None
+    ) -> RecordedSession:
         session = Session(avatar or blank_avatar(), self.scheduler, limits=limits)
-        self.players.append(Player(session))
-        return self.players[-1]
+        self.recordings.append(RecordedSession(session))
+        return self.recordings[-1]
 
     def run(self, ms: int) -> None:
         """Let `ms` pass; every 10 ms the scheduler works and the sessions are asked for units."""
         for _ in range(ms // TICK_MS):
             self.settle()
-            for player in self.players:
-                while (unit := player.session.take(self.clock.now_ms())) is not None:
-                    player.units.append(unit)
+            for recorded in self.recordings:
+                while (unit := recorded.session.take(self.clock.now_ms())) is not None:
+                    recorded.record(unit)
             self.settle()
             self.clock.advance(TICK_MS)
 
-    def due(self, player: Player) -> int:
+    def due(self, recorded: RecordedSession) -> int:
         """The index of the unit that was due at the last tick."""
-        assert player.session._origin is not None
-        return (self.clock.now_ms() - TICK_MS - player.session._origin) // 40
+        assert recorded.session._origin is not None
+        return (self.clock.now_ms() - TICK_MS - recorded.session._origin) // 40
 
     def settle(self) -> None:
         """Let the scheduler do all that waits."""
@@ -117,7 +134,7 @@ class Stage:
             pass
 
 
-class FussyRenderer(StripeRenderer):
+class FailingRenderer(StripeRenderer):
     """Refuses to draw what `refuses` says, as a broken avatar or a full graphics card would."""
 
     def __init__(self, refuses: Callable[[FrameRequest], bool]) -> None:
@@ -130,7 +147,7 @@ class FussyRenderer(StripeRenderer):
         return super().render(requests)
 
 
-def babble(samples: int, rate: int, seed: int = 0) -> AudioChunk:
+def noise(samples: int, rate: int, seed: int = 0) -> AudioChunk:
     """16-bit noise in which no two places are alike."""
     pcm = np.random.default_rng(seed).integers(-20_000, 20_000, samples).astype(np.int16)
     return AudioChunk(pcm, rate)
@@ -145,7 +162,7 @@ def pieces(chunk: AudioChunk, lengths: Sequence[int]) -> list[AudioChunk]:
     ]
 
 
-def listener_hears(chunk: AudioChunk) -> NDArray[np.int16]:
+def resampled(chunk: AudioChunk) -> NDArray[np.int16]:
     """The whole utterance resampled once to 48 kHz."""
     resampler = Resampler(chunk.sample_rate, SOUND_RATE)
     return pcm16(np.concatenate([resampler.push(chunk.mono()), resampler.flush()]))

@@ -51,9 +51,9 @@ class AppClient:
         """A viewer who sees the first picture."""
         answer = await self.http.post(session["whep_url"], content=OFFER, headers=SDP)
         assert answer.status_code == 201, answer.text
-        line = self.runtime.lines[-1]
-        line.show()
-        return line
+        connection = self.runtime.connections[-1]
+        connection.show()
+        return connection
 
     def session(self, session: Mapping[str, Any]) -> ServerSession:
         return self.manager.find(session["id"])
@@ -95,7 +95,7 @@ async def open_client(
     ):
         yield AppClient(app, runtime, clock, http)
     assert runtime.closed and all(session.closed for session in runtime.sessions)
-    assert all(line.closed for line in runtime.lines)
+    assert all(connection.closed for connection in runtime.connections)
 
 
 def run_client(

@@ -1,24 +1,27 @@
-"""A stage without a backend and without WebRTC: it does what a test tells it."""
+"""A media runtime without a backend and without WebRTC, driven by the test."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from lipstream.errors import BufferFullError
-from lipstream.live.session import Session, SessionCounts, Unit
+from lipstream.live.session import Session, SessionCounts, SessionEvent, Unit
+from lipstream.live.session.types import EventKind, UtteranceState
+from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost
 from lipstream.server.rtc.ice_servers import IceServer
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lipstream.avatar.avatar import Avatar
     from lipstream.config import Progress
-    from lipstream.media.audio import AudioChunk
     from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver
 
 MAX_MS = 60_000
@@ -27,11 +30,46 @@ ANSWER = "v=0\r\no=- 2 1 IN IP4 127.0.0.1\r\ns=answer\r\nt=0 0\r\n"
 CANDIDATES = "a=ice-ufrag:abcd\r\na=ice-pwd:0123456789012345678901\r\n"
 
 
-@dataclass(frozen=True, slots=True)
-class FakeEvent:
-    kind: Literal["started", "ended", "interrupted", "failed"]
-    utterance: int = 1
-    played_ms: int = 0
+def session_event(kind: EventKind, utterance: int = 1, played_ms: int = 0) -> SessionEvent:
+    """An event with the defaults that most tests need."""
+    return SessionEvent(kind, utterance, played_ms)
+
+
+class FakeUtterance:
+    """Keeps what is pushed, and can be ended and cancelled."""
+
+    def __init__(self, session: FakeSession, id: int, sample_rate: int) -> None:
+        self.id, self.sample_rate = id, sample_rate
+        self.state: UtteranceState = "queued"
+        self.ended = False
+        self.samples: list[int] = []
+        self._session = session
+
+    @property
+    def finished(self) -> bool:
+        return self.state not in ("queued", "speaking")
+
+    def push(self, sound: NDArray[Any]) -> None:
+        if self.finished:
+            return
+        assert not self.ended
+        chunk = AudioChunk(sound, self.sample_rate)
+        self._session.take_in(len(chunk) * 1000 // self.sample_rate)
+        if self._session.keeps:
+            self.samples += [round(value * 32768) for value in chunk.mono().tolist()]
+        self._session.pushed += len(chunk)
+
+    async def room(self, ms: int) -> None:
+        while not self.finished and self._session.buffered_ms + ms > MAX_MS:
+            await self._session.change()
+
+    def end(self) -> None:
+        self.ended = self.ended or not self.finished
+
+    def cancel(self) -> None:
+        if not self.finished:
+            self.state = "cancelled"
+            self._session.emit(session_event("interrupted", self.id))
 
 
 class FakeSession:
@@ -44,50 +82,65 @@ class FakeSession:
         self.avatar = avatar
         self.counts = SessionCounts()
         self.closed = False
+        self.speaking = False
         self.buffered_ms = 0
-        self.samples: list[int] = []
+        self.utterances: list[FakeUtterance] = []
         self.pushed = 0  # samples
-        self.rates: list[int] = []
-        self.ends = 0
         self.peak_ms = 0
-        self._listeners: list[Callable[[Any], None]] = []
+        self._listeners: list[Callable[[SessionEvent], None]] = []
         self._changed = asyncio.Event()
 
-    def push(self, chunk: AudioChunk) -> None:
+    @property
+    def samples(self) -> list[int]:
+        """All that was pushed, in the order of the utterances."""
+        return [sample for utterance in self.utterances for sample in utterance.samples]
+
+    @property
+    def rates(self) -> list[int]:
+        return [utterance.sample_rate for utterance in self.utterances]
+
+    @property
+    def ends(self) -> int:
+        """How many utterances were ended."""
+        return sum(utterance.ended for utterance in self.utterances)
+
+    def open_utterance(self, sample_rate: int) -> FakeUtterance:
         assert not self.closed
-        ms = len(chunk) * 1000 // chunk.sample_rate
+        self.utterances.append(FakeUtterance(self, len(self.utterances) + 1, sample_rate))
+        return self.utterances[-1]
+
+    async def room_to_open(self) -> None:
+        pass
+
+    def take_in(self, ms: int) -> None:
         if self.buffered_ms + ms > MAX_MS:
             raise BufferFullError("60 s wait already; wait until some was played.")
         self.buffered_ms += ms
         self.peak_ms = max(self.peak_ms, self.buffered_ms)
-        self.pushed += len(chunk)
-        if self.keeps:
-            self.samples += [round(value * 32768) for value in chunk.mono().tolist()]
-        self.rates.append(chunk.sample_rate)
 
-    async def room(self, ms: int) -> None:
-        while not self.closed and self.buffered_ms + ms > MAX_MS:
-            self._changed.clear()
-            await self._changed.wait()
-
-    def end(self) -> None:
-        self.ends += 1
+    async def change(self) -> None:
+        """Return when something was played or cancelled."""
+        self._changed.clear()
+        await self._changed.wait()
 
     def interrupt(self) -> int:
         self.counts.interrupts += 1
+        for utterance in self.utterances:
+            utterance.cancel()
         self.play(self.buffered_ms)
         return 120
 
     def play(self, ms: int) -> None:
-        """`ms` of what waits were heard."""
+        """Give out `ms` of what waits."""
         self.buffered_ms = max(0, self.buffered_ms - ms)
         self._changed.set()
 
-    def emit(self, event: FakeEvent) -> None:
+    def emit(self, event: SessionEvent) -> None:
+        self.speaking = event.kind == "started"
         for listener in list(self._listeners):
             listener(event)
 
-    def add_listener(self, listener: Callable[[Any], None]) -> Callable[[], None]:
+    def add_listener(self, listener: Callable[[SessionEvent], None]) -> Callable[[], None]:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
@@ -97,6 +150,8 @@ class FakeSession:
 
     def close(self) -> None:
         self.closed = True
+        for utterance in self.utterances:
+            utterance.cancel()
         self._changed.set()
 
 
@@ -135,7 +190,7 @@ class FakeConnection:
 
 @dataclass
 class FakeRuntime:
-    """Remembers all sessions and lines it opened."""
+    """Keeps all sessions and connections that it opened."""
 
     backend: str = "fake"
     reason: str = "a test"
@@ -145,7 +200,7 @@ class FakeRuntime:
     fault: str | None = None
     restarts: int = 0
     sessions: list[FakeSession] = field(default_factory=list)
-    lines: list[FakeConnection] = field(default_factory=list)
+    connections: list[FakeConnection] = field(default_factory=list)
     started: bool = False
     closed: bool = False
 
@@ -175,9 +230,9 @@ class FakeRuntime:
         observer: TransportObserver,
         on_closed: Callable[[str], None],
     ) -> Transport:
-        line = FakeConnection(observer, on_closed)
-        self.lines.append(line)
-        return line
+        connection = FakeConnection(observer, on_closed)
+        self.connections.append(connection)
+        return connection
 
     def ice_servers(self, session_id: str) -> Sequence[IceServer]:
         return [

@@ -21,6 +21,7 @@ from lipstream.live.session import Unit
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import open_backend
 from lipstream.server.app import create_app
+from lipstream.server.avatars.uploads import run_isolated
 from lipstream.server.media_runtime import LiveMediaRuntime
 from lipstream.server.settings import ServeSettings
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
@@ -61,18 +62,21 @@ class Live:
         """A session somebody looks at without WebRTC: its id and the units that come."""
         answer = await self.http.post("/v1/sessions", json={"avatar": avatar})
         assert answer.status_code == 201, answer.text
-        seat = self.app.state.manager.find(answer.json()["id"])
+        session = self.app.state.manager.find(answer.json()["id"])
         units: list[Unit] = []
 
         async def look() -> None:
-            async for unit in seat.units():
+            async for unit in session.units():
                 units.append(unit)
 
         self.tasks.append(asyncio.create_task(look()))
-        return seat.id, units
+        return session.id, units
 
-    async def listen(self, session_id: str) -> Socket:
-        socket = Socket(self.app, f"/v1/sessions/{session_id}/audio?sample_rate={RATE}")
+    def socket(self, session_id: str, rate: int) -> Socket:
+        return Socket(self.app, f"/v1/sessions/{session_id}/audio?sample_rate={rate}")
+
+    async def open_socket(self, session_id: str) -> Socket:
+        socket = self.socket(session_id, RATE)
         assert await socket.open()
         return socket
 
@@ -111,6 +115,13 @@ async def send_tone(socket: Socket, seconds: float) -> None:
         await socket.send(data[start : start + 4_801])
 
 
+async def event_of_speech(socket: Socket) -> dict[str, Any]:
+    """The next event but `queued`."""
+    while (event := await socket.next_event())["type"] == "queued":
+        pass
+    return event
+
+
 def heard(units: list[Unit]) -> int:
     """Milliseconds of speech given out."""
     return 40 * sum(unit.speaking for unit in units)
@@ -128,11 +139,11 @@ def test_speech_comes_out_of_the_session_it_went_into() -> None:
         async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
             one, units = await live.open()
             _, others = await live.open()
-            socket = await live.listen(one)
+            socket = await live.open_socket(one)
             await send_tone(socket, 1.0)
             await socket.send({"type": "end"})
-            assert (await socket.next_event())["type"] == "started"
-            ended = await socket.next_event()
+            assert (await event_of_speech(socket))["type"] == "started"
+            ended = await event_of_speech(socket)
             assert ended["type"] == "ended" and ended["played_ms"] == 1000
             assert heard(units) == 1000 and whole(units)
             assert heard(others) == 0 and len(others) > 10
@@ -146,14 +157,14 @@ def test_a_hole_in_the_speech_is_waited_out() -> None:
         engine = Engine(stripe_backend())
         async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
             one, units = await live.open()
-            socket = await live.listen(one)
+            socket = await live.open_socket(one)
             await send_tone(socket, 0.6)
-            assert (await socket.next_event())["type"] == "started"
+            assert (await event_of_speech(socket))["type"] == "started"
             seen = len(units)
             await until(lambda: len(units) > seen + 75)  # 2 s of it with nothing to say
             await send_tone(socket, 0.4)
             await socket.send({"type": "end"})
-            ended = await socket.next_event()
+            ended = await event_of_speech(socket)
             assert ended["type"] == "ended" and ended["played_ms"] == 1000
             assert heard(units) == 1000 and whole(units)
             await socket.leave()
@@ -166,14 +177,17 @@ def test_a_socket_that_dies_in_mid_sentence_leaves_a_session_that_goes_on() -> N
         engine = Engine(stripe_backend())
         async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
             one, units = await live.open()
-            socket = await live.listen(one)
+            socket = await live.open_socket(one)
             await send_tone(socket, 0.48)
             await socket.leave()
             await until(lambda: heard(units) == 480)
-            socket = await live.listen(one)
+            socket = await live.open_socket(one)
             await send_tone(socket, 0.3)
             await socket.send({"type": "end"})
-            assert [(await socket.next_event())["type"] for _ in range(2)] == ["started", "ended"]
+            assert [(await event_of_speech(socket))["type"] for _ in range(2)] == [
+                "started",
+                "ended",
+            ]
             await socket.leave()
 
     run(test)
@@ -188,15 +202,15 @@ def test_a_renderer_that_raises_hurts_only_whom_it_draws() -> None:
             renderer.broken = avatars["bad"]
             bad, bad_units = await live.open("bad")
             good, good_units = await live.open("face")
-            sockets = [await live.listen(bad), await live.listen(good)]
+            sockets = [await live.open_socket(bad), await live.open_socket(good)]
             for socket in sockets:
                 await send_tone(socket, 1.0)
                 await socket.send({"type": "end"})
-            events = [await sockets[0].next_event()]
+            events = [await event_of_speech(sockets[0])]
             while events[-1]["type"] not in ("error", "ended"):
-                events.append(await sockets[0].next_event())
-            assert events[-1]["code"] == "failed"
-            assert [(await sockets[1].next_event())["type"] for _ in range(2)] == [
+                events.append(await event_of_speech(sockets[0]))
+            assert events[-1]["code"] == "render_failed"
+            assert [(await event_of_speech(sockets[1]))["type"] for _ in range(2)] == [
                 "started",
                 "ended",
             ]
@@ -204,7 +218,7 @@ def test_a_renderer_that_raises_hurts_only_whom_it_draws() -> None:
             renderer.broken = None
             await send_tone(sockets[0], 0.2)
             await sockets[0].send({"type": "end"})
-            while (event := await sockets[0].next_event())["type"] != "ended":
+            while (event := await event_of_speech(sockets[0]))["type"] != "ended":
                 assert event["type"] == "started"
             assert whole(bad_units)
             for socket in sockets:
@@ -218,7 +232,7 @@ def test_an_interrupt_silences_at_once_and_tells_what_was_heard() -> None:
         engine = Engine(stripe_backend())
         async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
             one, units = await live.open()
-            socket = await live.listen(one)
+            socket = await live.open_socket(one)
             await send_tone(socket, 20.0)
             await until(lambda: heard(units) > 300)
             played = (await live.http.post(f"/v1/sessions/{one}/interrupt")).json()["played_ms"]
@@ -230,6 +244,131 @@ def test_an_interrupt_silences_at_once_and_tells_what_was_heard() -> None:
             state = (await live.http.get(f"/v1/sessions/{one}")).json()
             assert state["buffered_ms"] == 0 and not state["speaking"]
             await socket.leave()
+
+    run(test)
+
+
+def constant(value: int, seconds: float, rate: int) -> bytes:
+    return np.full(round(seconds * rate), value, "<i2").tobytes()
+
+
+def levels(units: list[Unit]) -> list[int]:
+    """The constant levels that were spoken, one after the other, to the nearest thousand."""
+    spoken = [unit.samples for unit in units if unit.speaking]
+    middles = [round(int(samples[480]) / 1000) * 1000 for samples in spoken]
+    return [level for n, level in enumerate(middles) if n == 0 or level != middles[n - 1]]
+
+
+@pytest.mark.parametrize("rate", [24_000, 48_000])
+def test_a_socket_and_a_file_take_turns(tmp_path: Path, rate: int) -> None:
+    """A file that is uploaded while a socket still speaks, at its own rate and at another."""
+    file = np.full(24_000, -8_000, np.int16)
+    content = write_wav(tmp_path / "a.wav", file, 48_000).read_bytes()
+
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
+            one, units = await live.open()
+            socket = live.socket(one, rate)
+            assert await socket.open()
+            await socket.send(constant(4_000, 0.2, rate))
+            assert await socket.next_event() == {"type": "queued", "utterance": 1}
+            files = {"file": ("a.wav", content)}
+            answer = await live.http.post(f"/v1/sessions/{one}/speech", files=files)
+            assert answer.json() == {"utterance": 2, "duration_ms": 500}
+            for _ in range(3):
+                await socket.send(constant(4_000, 0.1, rate))
+            await socket.send({"type": "end"})
+            events = [await socket.next_event() for _ in range(4)]
+            assert [(event["type"], event["utterance"]) for event in events] == [
+                ("started", 1),
+                ("ended", 1),
+                ("started", 2),
+                ("ended", 2),
+            ]
+            assert [event["played_ms"] for event in events[1::2]] == [500, 500]
+            assert levels(units) == [4_000, -8_000]
+            await socket.leave()
+
+    run(test)
+
+
+@pytest.mark.parametrize("moment", ["upload", "decode"])
+def test_an_interrupt_drops_a_file_that_is_still_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    content = write_wav(tmp_path / "a.wav", np.full(24_000, 8_000, np.int16), 48_000).read_bytes()
+    boundary = "speech"
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
+        "Content-Type: audio/wav\r\n\r\n"
+    ).encode()
+
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
+            one, units = await live.open()
+            path = f"/v1/sessions/{one}"
+
+            async def interrupt(at: str) -> None:
+                if at == moment:
+                    answer = await live.http.post(f"{path}/interrupt")
+                    assert answer.json() == {"played_ms": 0}
+
+            async def body() -> AsyncIterator[bytes]:
+                yield head + content[:1_000]
+                await until(lambda: live.app.state.manager.find(one).busy)
+                await interrupt("upload")
+                yield content[1_000:] + f"\r\n--{boundary}--\r\n".encode()
+
+            async def decode(*arguments: Any) -> Any:
+                await interrupt("decode")
+                return await run_isolated(*arguments)
+
+            monkeypatch.setattr("lipstream.server.api.sessions.run_isolated", decode)
+            socket = await live.open_socket(one)
+            answer = await live.http.post(
+                f"{path}/speech",
+                content=body(),
+                headers={"content-type": f"multipart/form-data; boundary={boundary}"},
+            )
+            assert answer.status_code == 409, answer.text
+            assert answer.json()["error"]["code"] == "interrupted"
+            event = {"type": "interrupted", "utterance": 1, "played_ms": 0}
+            assert await socket.next_event() == event
+            await send_tone(socket, 0.2)
+            await socket.send({"type": "end"})
+            events = [await socket.next_event() for _ in range(3)]
+            assert [event["type"] for event in events] == ["queued", "started", "ended"]
+            assert heard(units) == 200  # the tone, and nothing of the file
+            await socket.leave()
+
+    run(test)
+
+
+@pytest.mark.parametrize("rate", [24_000, 48_000])
+def test_a_replaced_socket_ends_its_words_and_spoils_none(rate: int) -> None:
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
+            one, units = await live.open()
+            first = await live.open_socket(one)
+            await first.send(constant(4_000, 0.4, RATE))
+            second = live.socket(one, rate)
+            assert await second.open()
+            await second.send(constant(-8_000, 0.2, rate))  # as soon as it is accepted
+            await first.leave()
+            await second.send(constant(-8_000, 0.2, rate))
+            await second.send({"type": "end"})
+            events = [await second.next_event() for _ in range(5)]
+            assert {event["type"] for event in events} == {"queued", "started", "ended"}
+            ended = [event for event in events if event["type"] == "ended"]
+            assert [(event["utterance"], event["played_ms"]) for event in ended] == [
+                (1, 400),
+                (2, 400),
+            ]
+            assert levels(units) == [4_000, -8_000]
+            await second.leave()
 
     run(test)
 
@@ -309,10 +448,10 @@ def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
             await until(lambda: entry.status != "preparing")
             assert entry.status == "ready", entry.reason
             one, units = await live.open(uploaded["id"])
-            socket = await live.listen(one)
+            socket = await live.open_socket(one)
             await send_tone(socket, 0.12)
             await socket.send({"type": "end"})
-            while (event := await socket.next_event())["type"] != "ended":
+            while (event := await event_of_speech(socket))["type"] != "ended":
                 assert event["type"] == "started"
             assert heard(units) == 120
             await socket.leave()

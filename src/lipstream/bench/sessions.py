@@ -32,7 +32,6 @@ from lipstream.bench.speech_signal import speech
 from lipstream.engine import Engine
 from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session, SessionEvent
-from lipstream.media.audio import AudioChunk
 from lipstream.timeline import SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:
@@ -230,6 +229,7 @@ class SimulatedClient:
         """Push each chunk at its time, however far behind the session is."""
         size = SAMPLE_RATE * self._chunk_ms // 1000
         due, pushed = time.perf_counter() + delay_s + 0.5, 0
+        utterance = self.session.open_utterance(SAMPLE_RATE)
         while True:
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             start = pushed * size % (len(self._signal) - size)
@@ -237,7 +237,7 @@ class SimulatedClient:
             self._pushed.append((pushed * self._chunk_ms, time.perf_counter()))
             self.tracker.push(self._clock.now_ms())
             samples = self._signal[start : start + size, np.newaxis]
-            self.session.push(AudioChunk(samples, SAMPLE_RATE))
+            utterance.push(samples)
             due += self._chunk_ms / 1000
 
     async def watch(self, delay_s: float) -> None:
@@ -273,7 +273,7 @@ class SimulatedClient:
 
 
 def _raise_failure(event: SessionEvent) -> None:
-    if event.kind == "failed":
+    if event.kind in ("failed", "render_failed"):
         raise RuntimeError("a session failed while it was measured.")
 
 

@@ -119,7 +119,7 @@ class SessionState(Message):
 
     state: Literal["waiting", "connecting", "connected", "lost"]
     speaking: bool
-    buffered_ms: int = Field(description="Speech that waits to be played.")
+    buffered_ms: int = Field(description="Speech of all utterances that waits to be played.")
     fps: float = Field(description="Frames sent per second, lately.")
     late: int
     repeated: int
@@ -129,11 +129,14 @@ class SessionState(Message):
 
 
 class Spoken(Message):
+    utterance: int = Field(description="Its id in this session; events carry it.", examples=[3])
     duration_ms: int = Field(description="Of the speech that was taken.", examples=[2400])
 
 
 class Interrupted(Message):
-    played_ms: int = Field(description="How much of the utterance was played.", examples=[1320])
+    played_ms: int = Field(
+        description="How much of the utterance that was speaking was played.", examples=[1320]
+    )
 
 
 Count = Annotated[int, Field(ge=0, le=2**53)]

@@ -25,7 +25,7 @@ from lipstream.live.scheduler import Scheduler
 from lipstream.speech.base import Plan
 from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
-from tests.live.harness import FussyRenderer
+from tests.live.harness import FailingRenderer
 
 HELD = LoadResult(1, False, 100, 0.0, 0.0, 100, {"made_p99": 40.0}, 2.0, 0.1)
 
@@ -64,7 +64,7 @@ def test_a_chunk_is_out_with_the_last_of_its_frames() -> None:
 
 
 def test_a_session_that_fails_ends_the_run() -> None:
-    refusing = FussyRenderer(lambda request: request.conditioning is not None)
+    refusing = FailingRenderer(lambda request: request.conditioning is not None)
     with pytest.raises(RuntimeError, match="a session failed"):
         asyncio.run(run_load(load_setup(refusing), 1, 1.0, False))
 

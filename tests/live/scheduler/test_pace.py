@@ -13,7 +13,7 @@ from lipstream.live.clock import ManualClock
 from lipstream.live.scheduler import RenderedBatch, RenderJob, Scheduler
 from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
-from tests.live.harness import FussyRenderer
+from tests.live.harness import FailingRenderer
 from tests.pipelines import StripePipeline
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def test_one_slow_batch_is_not_believed_while_nobody_speaks() -> None:
 def test_who_watches_is_told_of_every_batch() -> None:
     clock = ManualClock(500)
     seen: list[RenderedBatch] = []
-    refusing = FussyRenderer(lambda request: request.index == 2)
+    refusing = FailingRenderer(lambda request: request.index == 2)
     worker = Scheduler(
         Engine(stripe_backend(renderer=refusing, batch=2)), clock=clock, watch=seen.append
     )

@@ -19,7 +19,7 @@ from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes
-from tests.live.harness import Stage
+from tests.live.harness import LiveHarness
 from tests.pipelines import StripePipeline
 
 if TYPE_CHECKING:
@@ -221,12 +221,12 @@ def test_sessions_play_the_same_whoever_draws() -> None:
     played = []
     for renderer in (StripeRenderer(), StripePipeline(ManualClock(), cost_ms=lambda frames: 0)):
         encoder = StripeEncoder(Plan(0, 2, 320))
-        stage = Stage(Backend("stripes", encoder, renderer, FPS, 4, "a test"))
-        players = [stage.player() for _ in range(3)]
-        stage.run(500)
-        for player, chunk in zip(players, speech(12), strict=True):
-            player.say(chunk)
-        stage.run(2_000)
-        assert all(player.in_order() and player.spoken for player in players)
-        played.append([(player.sound().tobytes(), player.drawn) for player in players])
+        harness = LiveHarness(Backend("stripes", encoder, renderer, FPS, 4, "a test"))
+        recordings = [harness.open() for _ in range(3)]
+        harness.run(500)
+        for recorded, chunk in zip(recordings, speech(12), strict=True):
+            recorded.speak(chunk)
+        harness.run(2_000)
+        assert all(recorded.in_order() and recorded.spoken for recorded in recordings)
+        played.append([(recorded.sound().tobytes(), recorded.drawn) for recorded in recordings])
     assert played[0] == played[1]

@@ -21,7 +21,7 @@ from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan
 from lipstream.timeline import FPS
 from tests.fakes import StripeEncoder, StripeRenderer, blank_avatar, read_stripes, stripe_backend
-from tests.live.harness import FussyRenderer
+from tests.live.harness import FailingRenderer
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
@@ -176,7 +176,7 @@ def test_pieces_of_an_utterance_are_heard_in_their_order() -> None:
 
 
 def test_a_renderer_that_raises_fails_only_the_frame_that_made_it() -> None:
-    renderer = FussyRenderer(lambda request: request.index == 13)
+    renderer = FailingRenderer(lambda request: request.index == 13)
     worker = scheduler(renderer, batch=8)
     queues, frames = [worker.open() for _ in range(4)], [frame(10 + n, 100) for n in range(4)]
     for queue, job in zip(queues, frames, strict=True):
@@ -212,7 +212,7 @@ def test_a_renderer_that_forgets_a_picture_is_an_error_not_a_crash() -> None:
 
 
 def test_a_lane_complains_once(caplog: pytest.LogCaptureFixture) -> None:
-    worker = scheduler(FussyRenderer(lambda request: True))
+    worker = scheduler(FailingRenderer(lambda request: True))
     queue = worker.open()
     with caplog.at_level(logging.ERROR):
         for index in range(5):

@@ -14,7 +14,7 @@ from lipstream.live.clock import ManualClock
 from lipstream.rendering.base import FrameRequest
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 from tests.fakes import StripeRenderer, stripe_backend
-from tests.live.harness import TICK_MS, Player, Stage, babble, pieces
+from tests.live.harness import TICK_MS, LiveHarness, RecordedSession, noise, pieces
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
@@ -24,23 +24,26 @@ SLOW_MS = 60  # for a batch of speech
 WAIT_MS = 150  # beyond the look-ahead, from the first sound to the first unit of it
 
 
-def speak_live(rate: int, chunk_ms: int, offset_ms: int) -> tuple[Player, int]:
-    """SpeechQueue as fast as it is spoken, and how long after its first chunk it was seen."""
-    stage = Stage()
-    player = stage.player()
-    stage.run(400 + offset_ms)
-    waiting = pieces(babble(SECONDS * rate, rate), [rate * chunk_ms // 1000] * 1000)
+def speak_live(rate: int, chunk_ms: int, offset_ms: int) -> tuple[RecordedSession, int]:
+    """Speech as fast as it is spoken, and how long after its first chunk it was seen."""
+    harness = LiveHarness()
+    recorded = harness.open()
+    harness.run(400 + offset_ms)
+    waiting = pieces(noise(SECONDS * rate, rate), [rate * chunk_ms // 1000] * 1000)
     waiting = [chunk for chunk in waiting if len(chunk)]
-    first, seen, passed = stage.clock.now_ms(), 0, 0
-    while waiting or player.kinds[-1:] != ["ended"]:
+    first, seen, passed = harness.clock.now_ms(), 0, 0
+    utterance = recorded.session.open_utterance(rate)
+    while recorded.kinds[-1:] != ["ended"]:
         if waiting and passed % chunk_ms == 0:
-            player.say(waiting.pop(0), end=not waiting)
-        if player.spoken and not seen:
-            seen = stage.clock.now_ms() - TICK_MS - first
-        stage.run(TICK_MS)
+            utterance.push(waiting.pop(0))
+            if not waiting:
+                utterance.end()
+        if recorded.spoken and not seen:
+            seen = harness.clock.now_ms() - TICK_MS - first
+        harness.run(TICK_MS)
         passed += TICK_MS
         assert passed < 10_000, "it is never over"
-    return player, seen
+    return recorded, seen
 
 
 @given(
@@ -51,70 +54,72 @@ def speak_live(rate: int, chunk_ms: int, offset_ms: int) -> tuple[Player, int]:
 def test_speech_at_its_own_pace_begins_soon_and_has_no_hole(
     rate: int, chunk_ms: int, offset_ms: int
 ) -> None:
-    player, seen = speak_live(rate, chunk_ms, offset_ms)
-    assert player.kinds == ["started", "ended"]
-    assert player.session.counts.underruns == 0
-    assert seen <= player.session.look_ahead_ms + WAIT_MS
+    recorded, seen = speak_live(rate, chunk_ms, offset_ms)
+    assert recorded.kinds == ["started", "ended"]
+    assert recorded.session.counts.underruns == 0
+    assert seen <= recorded.session.look_ahead_ms + WAIT_MS
 
 
 def test_speech_that_comes_at_once_begins_at_once() -> None:
-    stage = Stage()
-    player = stage.player()
-    stage.run(400)
-    before = len(player.units)
-    player.say(babble(24_000, 24_000))
-    stage.run(2 * UNIT_MS)
-    assert any(unit.speaking for unit in player.units[before:])
+    harness = LiveHarness()
+    recorded = harness.open()
+    harness.run(400)
+    before = len(recorded.units)
+    recorded.speak(noise(24_000, 24_000))
+    harness.run(2 * UNIT_MS)
+    assert any(unit.speaking for unit in recorded.units[before:])
 
 
 @pytest.mark.parametrize("late_ms", [10, 30, 50])
 def test_speech_that_turns_out_to_be_short_does_not_wait_for_more(late_ms: int) -> None:
     """What could go on for long begins later, lest it runs out; its end may be told a bit later."""
-    stage = Stage()
-    player = stage.player()
-    stage.run(400)
-    player.say(babble(4_800, 24_000), end=False)
-    stage.run(late_ms)
-    before = len(player.units)
-    assert not player.spoken
-    player.session.end()
-    stage.run(3 * UNIT_MS)
-    assert any(unit.speaking for unit in player.units[before:])
-    stage.run(400)
-    spoken = np.concatenate([unit.samples for unit in player.units if unit.speaking])
-    assert len(spoken) == 5 * UNIT_SAMPLES and player.kinds == ["started", "ended"]
-    assert player.in_order() and player.session.counts.repeated == 0
+    harness = LiveHarness()
+    recorded = harness.open()
+    harness.run(400)
+    utterance = recorded.speak(noise(4_800, 24_000), end=False)
+    harness.run(late_ms)
+    before = len(recorded.units)
+    assert not recorded.spoken
+    utterance.end()
+    harness.run(3 * UNIT_MS)
+    assert any(unit.speaking for unit in recorded.units[before:])
+    harness.run(400)
+    spoken = np.concatenate([unit.samples for unit in recorded.units if unit.speaking])
+    assert len(spoken) == 5 * UNIT_SAMPLES and recorded.kinds == ["started", "ended"]
+    assert recorded.in_order() and recorded.session.counts.repeated == 0
 
 
 def test_speech_in_bursts_does_not_wait_for_its_end() -> None:
-    stage = Stage()
-    player = stage.player()
-    stage.run(400)
-    before = len(player.units)
-    player.say(babble(12_000, 24_000), end=False)  # half a second, and more will come
-    stage.run(2 * UNIT_MS)
-    assert any(unit.speaking for unit in player.units[before:])
+    harness = LiveHarness()
+    recorded = harness.open()
+    harness.run(400)
+    before = len(recorded.units)
+    recorded.speak(noise(12_000, 24_000), end=False)  # half a second, and more will come
+    harness.run(2 * UNIT_MS)
+    assert any(unit.speaking for unit in recorded.units[before:])
 
 
 def test_a_beginning_is_not_moved_again_and_again() -> None:
     """Live speech behind an utterance that is just ending: its conditioning has to close first."""
-    stage = Stage()
-    player = stage.player()
-    stage.run(400)
-    player.say(babble(9_600, 24_000))
-    waiting = pieces(babble(24_000, 24_000, seed=1), [480] * 50)
+    harness = LiveHarness()
+    recorded = harness.open()
+    harness.run(400)
+    recorded.speak(noise(9_600, 24_000))
+    waiting = pieces(noise(24_000, 24_000, seed=1), [480] * 50)
     waiting = [chunk for chunk in waiting if len(chunk)]
-    passed = 0
-    while waiting or player.kinds.count("ended") < 2:
+    passed, utterance = 0, recorded.session.open_utterance(24_000)
+    while recorded.kinds.count("ended") < 2:
         if waiting and passed % 20 == 0:
-            player.say(waiting.pop(0), end=not waiting)
-        stage.run(TICK_MS)
+            utterance.push(waiting.pop(0))
+            if not waiting:
+                utterance.end()
+        harness.run(TICK_MS)
         passed += TICK_MS
         assert passed < 10_000, "it is never over"
-    renderer = stage.scheduler.engine.backend.renderer
+    renderer = harness.scheduler.engine.backend.renderer
     assert isinstance(renderer, StripeRenderer)
     drawn = sum(renderer.batches)
-    assert drawn - len(player.units) <= 16  # planned ahead, or drawn again for one beginning each
+    assert drawn - len(recorded.units) <= 16  # planned ahead, or drawn again for one beginning each
 
 
 class Network(StripeRenderer):
@@ -136,14 +141,14 @@ class Network(StripeRenderer):
 def test_a_beginning_leaves_time_to_draw_it() -> None:
     """Else its frames are drawn in vain, and again for a later one."""
     network = Network()
-    stage = Stage(stripe_backend(batch=4, renderer=network))
-    network.clock = stage.clock
-    player = stage.player()
-    stage.run(400)
+    harness = LiveHarness(stripe_backend(batch=4, renderer=network))
+    network.clock = harness.clock
+    recorded = harness.open()
+    harness.run(400)
     for seed in range(4):
-        player.say(babble(14_400, 24_000, seed))
-        stage.run(1_500)
+        recorded.speak(noise(14_400, 24_000, seed))
+        harness.run(1_500)
         if seed == 0:  # now it is known how long it takes
             network.spoken.clear()
-    assert player.kinds == ["started", "ended"] * 4
+    assert recorded.kinds == ["started", "ended"] * 4
     assert len(network.spoken) == len(set(network.spoken)), network.spoken

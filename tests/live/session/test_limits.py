@@ -1,4 +1,4 @@
-"""What a session holds, refuses and forgets."""
+"""The bounds of a session, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,117 +9,157 @@ import pytest
 
 from lipstream.errors import AudioError, BufferFullError, OptionError
 from lipstream.live.session import SessionEvent, SessionLimits
-from lipstream.media.audio import AudioChunk
-from tests.live.harness import Stage, babble
+from tests.live.harness import LiveHarness, noise
 
 
 def test_a_minute_may_wait_and_no_more() -> None:
-    stage = Stage()
-    player = stage.player()
-    session = player.session
+    harness = LiveHarness()
+    recorded = harness.open()
+    utterance = recorded.session.open_utterance(16_000)
     for _ in range(60):
-        session.push(babble(16_000, 16_000))
-    assert session.buffered_ms == 60_000
+        utterance.push(noise(16_000, 16_000))
+    assert recorded.session.buffered_ms == utterance.buffered_ms == 60_000
     with pytest.raises(BufferFullError, match="60000 ms"):
-        session.push(babble(160, 16_000))
-    assert session.buffered_ms == 60_000
-    session.end()
-    stage.run(61_500)
-    assert session.buffered_ms == 0
-    assert len(player.spoken) == 1_500
+        utterance.push(noise(160, 16_000))
+    assert utterance.buffered_ms == 60_000
+    utterance.end()
+    harness.run(61_500)
+    assert recorded.session.buffered_ms == 0
+    assert len(recorded.spoken) == 1_500
 
 
-def test_tiny_utterances_and_tiny_chunks_are_bounded_too() -> None:
-    stage = Stage()
-    session = stage.player().session
-    with pytest.raises(BufferFullError):
-        for _ in range(2_000):
-            session.push(babble(1, 48_000))
-            session.end()
-    assert len(session._speech.waiting) == 1_500
+def test_speech_behind_the_first_utterance_never_keeps_it_from_going_on() -> None:
+    harness = LiveHarness()
+    recorded = harness.open(limits=SessionLimits(buffer_s=1.0))
+    first, second, third = (recorded.session.open_utterance(16_000) for _ in range(3))
+    third.push(noise(12_800, 16_000))
+    second.push(noise(3_200, 16_000))
+    with pytest.raises(BufferFullError, match="1000 ms"):
+        second.push(noise(160, 16_000))
+    first.push(noise(16_000, 16_000))  # a limit of its own
+    assert recorded.session.buffered_ms == 2_000
+    for utterance in (first, second, third):
+        utterance.end()
+    harness.run(3_000)
+    assert recorded.kinds == ["started", "ended"] * 3
+
+
+def test_utterances_and_tiny_chunks_are_bounded_too() -> None:
+    harness = LiveHarness()
+    session = harness.open(limits=SessionLimits(utterances=4)).session
+    opened = [session.open_utterance(48_000) for _ in range(4)]
+    with pytest.raises(BufferFullError, match="4 utterances"):
+        session.open_utterance(48_000)
+    opened[2].cancel()
+    session.open_utterance(48_000)
     session.interrupt()
+    utterance = session.open_utterance(48_000)
     for _ in range(48_000):
-        session.push(AudioChunk(np.zeros((1, 1), np.float32), 48_000))
-    assert len(session._speech.waiting[0]._blocks) <= 11
+        utterance.push(np.zeros(1, np.float32))
+    assert len(utterance._buffer._blocks) <= 11
 
 
-def test_room_is_told_when_there_is_some() -> None:
+def test_room_to_push_and_to_open_is_waited_for() -> None:
     async def scenario() -> list[str]:
-        stage, seen = Stage(), []
-        player = stage.player(limits=SessionLimits(buffer_s=1.0))
-        session = player.session
-        await session.room(1_000)
-        session.push(babble(48_000, 48_000))
+        harness, seen = LiveHarness(), []
+        recorded = harness.open(limits=SessionLimits(buffer_s=1.0, utterances=2))
+        session = recorded.session
+        first, second = session.open_utterance(48_000), session.open_utterance(48_000)
+        await first.room(1_000)
+        first.push(noise(48_000, 48_000))
 
-        async def more() -> None:
-            await session.room(200)
-            seen.append("room")
-            session.push(babble(9_600, 48_000))
+        async def push_more() -> None:
+            await first.room(200)
+            seen.append("room to push")
+            first.push(noise(9_600, 48_000))
+            first.end()
 
-        waiting = asyncio.ensure_future(more())
+        async def open_more() -> None:
+            await session.room_to_open()
+            seen.append("room to open")
+
+        waiting = [asyncio.ensure_future(push_more()), asyncio.ensure_future(open_more())]
         await asyncio.sleep(0)
-        assert not waiting.done()
-        for _ in range(60):
-            stage.run(10)
+        assert not seen
+        for _ in range(160):
+            harness.run(10)
             await asyncio.sleep(0)
-        await waiting
-        closing = asyncio.ensure_future(session.room(1_000))
+        await asyncio.gather(*waiting)
+        second.push(noise(48_000, 48_000))
+        closing = asyncio.ensure_future(second.room(1_000))
         await asyncio.sleep(0)
         session.close()
         await closing
         return seen
 
-    assert asyncio.run(scenario()) == ["room"]
+    assert asyncio.run(scenario()) == ["room to push", "room to open"]
 
 
 def test_another_rate_needs_another_utterance() -> None:
-    stage = Stage()
-    player = stage.player()
-    player.session.push(babble(1_600, 16_000))
-    with pytest.raises(AudioError, match="16000 to 24000 Hz"):
-        player.session.push(babble(2_400, 24_000))
-    player.session.end()
-    player.session.push(babble(2_400, 24_000))
-    player.session.end()
-    stage.run(1_500)
-    assert player.kinds == ["started", "ended"] * 2
+    harness = LiveHarness()
+    recorded = harness.open()
+    first = recorded.session.open_utterance(16_000)
+    first.push(noise(1_600, 16_000))
+    with pytest.raises(AudioError, match="opened at 16000 Hz; .* 24000 Hz"):
+        first.push(noise(2_400, 24_000))
+    first.end()
+    recorded.speak(noise(2_400, 24_000))
+    harness.run(1_500)
+    assert recorded.kinds == ["started", "ended"] * 2
+    with pytest.raises(AudioError, match="5 Hz"):
+        recorded.session.open_utterance(5)
 
 
-def test_ends_without_speech_and_empty_chunks_do_nothing() -> None:
-    stage = Stage()
-    player = stage.player()
-    player.session.end()
-    player.session.push(babble(0, 48_000))
-    player.session.end()
-    stage.run(500)
-    assert player.events == [] and player.session.buffered_ms == 0
+def test_an_utterance_without_sound_ends_in_its_turn() -> None:
+    harness = LiveHarness()
+    recorded = harness.open()
+    recorded.speak(noise(4_800, 48_000))
+    recorded.speak(noise(0, 48_000))
+    assert recorded.events == []
+    harness.run(1_000)
+    assert recorded.kinds == ["started", "ended", "ended"]
+    assert recorded.events[-1] == SessionEvent("ended", 2, 0)
+
+
+def test_an_ended_utterance_takes_nothing_more() -> None:
+    harness = LiveHarness()
+    utterance = harness.open().speak(noise(4_800, 48_000))
+    utterance.end()
+    with pytest.raises(OptionError, match="utterance 1 has ended"):
+        utterance.push(noise(480, 48_000))
+    harness.run(1_000)
+    with pytest.raises(OptionError, match="utterance 1 has ended"):
+        utterance.push(noise(480, 48_000))
 
 
 def test_a_closed_session_is_quiet() -> None:
-    stage = Stage()
-    player = stage.player()
-    stage.run(100)
-    player.say(babble(48_000, 48_000))
-    player.session.close()
-    player.session.close()
-    assert player.session.closed and player.session.take(10_000) is None
-    assert player.session.interrupt() == 0 and player.session.buffered_ms == 0
-    player.session.end()
+    harness = LiveHarness()
+    recorded = harness.open()
+    harness.run(100)
+    utterance = recorded.speak(noise(48_000, 48_000), end=False)
+    recorded.session.close()
+    recorded.session.close()
+    assert recorded.session.closed and recorded.session.take(10_000) is None
+    assert recorded.session.interrupt() == 0 and recorded.session.buffered_ms == 0
+    assert recorded.events == [SessionEvent("interrupted", 1, 0)]
+    utterance.push(noise(480, 48_000))  # its owner may not know yet
+    utterance.end()
+    assert utterance.state == "cancelled" and utterance.buffered_ms == 0
     with pytest.raises(OptionError, match="closed"):
-        player.session.push(babble(480, 48_000))
-    assert stage.scheduler.step() is False
+        recorded.session.open_utterance(48_000)
+    assert harness.scheduler.step() is False
 
 
 def test_a_listener_can_be_removed() -> None:
-    stage = Stage()
-    player = stage.player()
+    harness = LiveHarness()
+    recorded = harness.open()
     seen: list[SessionEvent] = []
-    remove = player.session.add_listener(seen.append)
-    player.say(babble(4_800, 48_000))
-    stage.run(600)
+    remove = recorded.session.add_listener(seen.append)
+    recorded.speak(noise(4_800, 48_000))
+    harness.run(600)
     remove()
     remove()
-    player.say(babble(4_800, 48_000))
-    stage.run(600)
+    recorded.speak(noise(4_800, 48_000))
+    harness.run(600)
     assert [event.utterance for event in seen] == [1, 1]
-    assert len(player.events) == 4
+    assert len(recorded.events) == 4

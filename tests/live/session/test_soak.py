@@ -116,7 +116,7 @@ class Soak:
             pass
         queue = self.session._queue
         plan = self.session._plan
-        waiting = (len(queue.render_jobs), len(queue.encode_jobs), len(plan.slots))
+        waiting = (len(queue.render_jobs), len(queue.encode_jobs), len(plan.units))
         self.max_waiting = max(self.max_waiting, *waiting)
 
     def converse(self) -> None:
@@ -124,16 +124,16 @@ class Soak:
         rate = int(self.random.choice(RATES))
         talk = Talk(int(self.random.integers(1, 6 * rate)), rate)
         self.talks.append(talk)
-        left = talk.samples
+        left, utterance = talk.samples, self.session.open_utterance(rate)
         while left or self.session.buffered_ms or len(self.events) < 2 * len(self.talks):
             if left:
                 length = min(int(self.random.integers(1, rate // 2)), left)
                 # Constant sound: no sample of it is silent whatever the resampling.
                 sound = np.full((length, 1), 0.5, np.float32)
-                self.session.push(AudioChunk(sound, rate))
+                utterance.push(AudioChunk(sound, rate))
                 left -= length
                 if not left:
-                    self.session.end()
+                    utterance.end()
             for _ in range(int(self.random.integers(0, 20))):
                 self.work()
                 self.clock.advance(UNIT_MS)

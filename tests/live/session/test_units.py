@@ -13,15 +13,21 @@ import numpy as np
 from lipstream.engine import Engine
 from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session, SessionEvent, Unit
+from lipstream.media.audio import AudioChunk
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
-from tests.live.harness import FussyRenderer, Stage, babble, listener_hears
+from tests.live.harness import FailingRenderer, LiveHarness, noise, resampled
 
 
 def run(scenario: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(scenario, 60))
 
 
-def open_batcher() -> Scheduler:
+def speak(session: Session, chunk: AudioChunk) -> None:
+    with session.open_utterance(chunk.sample_rate) as utterance:
+        utterance.push(chunk)
+
+
+def start_scheduler() -> Scheduler:
     scheduler = Scheduler(Engine(stripe_backend()))
     scheduler.start()
     return scheduler
@@ -40,18 +46,17 @@ async def collect(session: Session, units: int) -> list[Unit]:
 
 def test_units_come_from_a_thread_that_draws_and_a_clock_that_runs() -> None:
     async def scenario() -> None:
-        scheduler, events = open_batcher(), list[SessionEvent]()
+        scheduler, events = start_scheduler(), list[SessionEvent]()
         session = Session(blank_avatar(), scheduler)
         session.add_listener(events.append)
-        chunk = babble(24_000, 48_000)
-        session.push(chunk)
-        session.end()
+        chunk = noise(24_000, 48_000)
+        speak(session, chunk)
         started = time.monotonic()
         taken = await collect(session, 30)
         assert time.monotonic() - started >= 29 * 0.040 - 0.001
         assert [unit.index for unit in taken] == sorted({unit.index for unit in taken})
         said = np.concatenate([unit.samples for unit in taken if unit.speaking])
-        assert np.array_equal(said[:24_000], listener_hears(chunk))
+        assert np.array_equal(said[:24_000], resampled(chunk))
         assert [event.kind for event in events] == ["started", "ended"]
         session.close()
         scheduler.close()
@@ -64,17 +69,16 @@ def test_sessions_share_the_thread_and_only_the_broken_one_suffers() -> None:
 
     async def scenario() -> None:
         backend = stripe_backend(batch=4)
-        object.__setattr__(backend, "renderer", FussyRenderer(lambda one: one.avatar is bad))
+        object.__setattr__(backend, "renderer", FailingRenderer(lambda one: one.avatar is bad))
         scheduler = Scheduler(Engine(backend))
         scheduler.start()
         sessions = [Session(avatar, scheduler) for avatar in (bad, good, good)]
         for session in sessions:
-            session.push(babble(24_000, 24_000))
-            session.end()
+            speak(session, noise(24_000, 24_000))
         taken = await asyncio.gather(*(collect(session, 25) for session in sessions))
         for units in taken:
             said = np.concatenate([unit.samples for unit in units if unit.speaking])
-            assert np.array_equal(said, listener_hears(babble(24_000, 24_000))[: len(said)])
+            assert np.array_equal(said, resampled(noise(24_000, 24_000))[: len(said)])
         assert not any(unit.fresh for unit in taken[0])
         assert all(any(unit.fresh for unit in units) for units in taken[1:])
         for session in sessions:
@@ -84,7 +88,7 @@ def test_sessions_share_the_thread_and_only_the_broken_one_suffers() -> None:
     run(scenario())
 
 
-async def pumped(stage: Stage, source: AsyncIterator[Unit], units: int) -> list[Unit]:
+async def pumped(harness: LiveHarness, source: AsyncIterator[Unit], units: int) -> list[Unit]:
     """The next units while the clock is moved by hand."""
     taken: list[Unit] = []
 
@@ -96,41 +100,40 @@ async def pumped(stage: Stage, source: AsyncIterator[Unit], units: int) -> list[
 
     taking = asyncio.ensure_future(take())
     while not taking.done():
-        stage.settle()
-        for _ in range(5):  # whoever can run, runs
+        harness.settle()
+        for _ in range(5):
             await asyncio.sleep(0)
-        stage.clock.advance(10)
+        harness.clock.advance(10)
     await taking
     return taken
 
 
 def test_the_pump_sleeps_to_its_deadlines() -> None:
     async def scenario() -> None:
-        stage = Stage()
-        session = stage.player().session
+        harness = LiveHarness()
+        session = harness.open().session
         async with aclosing(session.units()) as source:
-            taken = await pumped(stage, source, 50)
+            taken = await pumped(harness, source, 50)
         assert [unit.index for unit in taken] == list(range(50))
         assert all(unit.fresh for unit in taken)
-        assert 49 * 40 <= stage.clock.now_ms() - 1_000 <= 49 * 40 + 60
+        assert 49 * 40 <= harness.clock.now_ms() - 1_000 <= 49 * 40 + 60
 
     run(scenario())
 
 
 def test_a_blocked_loop_skips_units_but_no_words() -> None:
     async def scenario() -> None:
-        stage = Stage()
-        session = stage.player().session
-        chunk = babble(48_000, 48_000)
+        harness = LiveHarness()
+        session = harness.open().session
+        chunk = noise(48_000, 48_000)
         async with aclosing(session.units()) as source:
-            taken = await pumped(stage, source, 5)
-            session.push(chunk)
-            session.end()
-            taken += await pumped(stage, source, 10)
-            stage.clock.advance(300)  # the loop was blocked for so long
-            taken += await pumped(stage, source, 30)
+            taken = await pumped(harness, source, 5)
+            speak(session, chunk)
+            taken += await pumped(harness, source, 10)
+            harness.clock.advance(300)  # the loop was blocked for so long
+            taken += await pumped(harness, source, 30)
         said = np.concatenate([unit.samples for unit in taken if unit.speaking])
-        assert np.array_equal(said, listener_hears(chunk))
+        assert np.array_equal(said, resampled(chunk))
         assert session.counts.skipped in (6, 7)  # of 40 ms in 300
         assert taken[15].index == taken[14].index + 1 + session.counts.skipped
         session.close()
@@ -140,24 +143,23 @@ def test_a_blocked_loop_skips_units_but_no_words() -> None:
 
 def test_a_session_goes_on_where_its_last_viewer_left() -> None:
     async def scenario() -> None:
-        stage = Stage()
-        player = stage.player()
-        session = player.session
-        chunk = babble(48_000, 48_000)
+        harness = LiveHarness()
+        recorded = harness.open()
+        session = recorded.session
+        chunk = noise(48_000, 48_000)
         async with aclosing(session.units()) as source:
-            taken = await pumped(stage, source, 5)
-            session.push(chunk)
-            session.end()
-            taken += await pumped(stage, source, 15)
-        stage.clock.advance(20_000)
+            taken = await pumped(harness, source, 5)
+            speak(session, chunk)
+            taken += await pumped(harness, source, 15)
+        harness.clock.advance(20_000)
         async with aclosing(session.units()) as source:
-            taken += await pumped(stage, source, 40)
+            taken += await pumped(harness, source, 40)
         said = np.concatenate([unit.samples for unit in taken if unit.speaking])
-        assert np.array_equal(said, listener_hears(chunk))
+        assert np.array_equal(said, resampled(chunk))
         assert [unit.index for unit in taken] == list(range(60))
         assert [read_stripes(unit.frame)[0] for unit in taken] == list(range(60))
         assert session.counts.skipped == 0
-        assert player.kinds == ["started", "ended"]
+        assert recorded.kinds == ["started", "ended"]
         session.close()
 
     run(scenario())
@@ -165,13 +167,13 @@ def test_a_session_goes_on_where_its_last_viewer_left() -> None:
 
 def test_a_second_viewer_takes_over() -> None:
     async def scenario() -> None:
-        stage = Stage()
-        session = stage.player().session
+        harness = LiveHarness()
+        session = harness.open().session
         first, second = session.units(), session.units()
-        taken = await pumped(stage, first, 5)
-        taken += await pumped(stage, second, 5)
+        taken = await pumped(harness, first, 5)
+        taken += await pumped(harness, second, 5)
         assert [unit async for unit in first] == []
-        taken += await pumped(stage, second, 5)
+        taken += await pumped(harness, second, 5)
         await second.aclose()
         assert [unit.index for unit in taken] == list(range(15))
 
@@ -180,10 +182,10 @@ def test_a_second_viewer_takes_over() -> None:
 
 def test_closing_ends_the_iterator() -> None:
     async def scenario() -> None:
-        stage = Stage()
-        session = stage.player().session
+        harness = LiveHarness()
+        session = harness.open().session
         async with aclosing(session.units()) as source:
-            await pumped(stage, source, 3)
+            await pumped(harness, source, 3)
             session.close()
             assert [unit async for unit in source] == []
 
@@ -192,8 +194,8 @@ def test_closing_ends_the_iterator() -> None:
 
 def test_a_cancelled_pump_leaves_a_session_that_can_go_on() -> None:
     async def scenario() -> None:
-        stage = Stage()
-        session = stage.player().session
+        harness = LiveHarness()
+        session = harness.open().session
 
         async def watch() -> None:
             async for _ in session.units():
@@ -204,19 +206,19 @@ def test_a_cancelled_pump_leaves_a_session_that_can_go_on() -> None:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         async with aclosing(session.units()) as source:
-            assert len(await pumped(stage, source, 5)) == 5
+            assert len(await pumped(harness, source, 5)) == 5
 
     run(scenario())
 
 
-def test_the_pump_opens_without_a_batcher_at_work() -> None:
+def test_the_pump_opens_while_the_scheduler_does_nothing() -> None:
     async def scenario() -> None:
-        stage = Stage()
-        stage.stalled = True
-        session = stage.player().session
+        harness = LiveHarness()
+        harness.stalled = True
+        session = harness.open().session
         async with aclosing(session.units()) as source:
-            taken = await pumped(stage, source, 3)
+            taken = await pumped(harness, source, 3)
         assert not any(unit.fresh for unit in taken)
-        assert stage.clock.now_ms() <= 1_000 + 500 + 3 * 40 + 20
+        assert harness.clock.now_ms() <= 1_000 + 500 + 3 * 40 + 20
 
     run(scenario())

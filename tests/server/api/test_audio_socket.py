@@ -14,7 +14,7 @@ from lipstream.server.api.audio_socket import MAX_EVENTS, MAX_MESSAGE_BYTES, RAT
 from lipstream.server.sessions.session import ServerSession
 from lipstream.server.settings import ServeSettings
 from tests.server.app_client import AppClient, run_client, settle, until
-from tests.server.fake_runtime import FakeEvent
+from tests.server.fake_runtime import session_event
 
 SECOND = 24_000  # samples at the usual rate
 
@@ -103,10 +103,11 @@ def test_events_are_told() -> None:
     async def test(client: AppClient) -> None:
         socket = await client.open_socket(await client.open())
         session = client.runtime.sessions[0]
-        session.emit(FakeEvent("started", 3))
-        session.emit(FakeEvent("interrupted", 3, 240))
-        session.emit(FakeEvent("ended", 4, 900))
-        session.emit(FakeEvent("failed", 5, 40))
+        session.emit(session_event("started", 3))
+        session.emit(session_event("interrupted", 3, 240))
+        session.emit(session_event("ended", 4, 900))
+        session.emit(session_event("failed", 5, 40))
+        session.emit(session_event("render_failed", 6, 80))
         assert await socket.next_event() == {"type": "started", "utterance": 3, "played_ms": 0}
         assert await socket.next_event() == {
             "type": "interrupted",
@@ -114,8 +115,9 @@ def test_events_are_told() -> None:
             "played_ms": 240,
         }
         assert await socket.next_event() == {"type": "ended", "utterance": 4, "played_ms": 900}
-        failed = await socket.next_event()
-        assert (failed["type"], failed["code"], failed["utterance"]) == ("error", "failed", 5)
+        assert await socket.next_event() == {"type": "failed", "utterance": 5, "played_ms": 40}
+        error = await socket.next_event()
+        assert (error["type"], error["code"], error["utterance"]) == ("error", "render_failed", 6)
         await socket.leave()
 
     run_client(test)
@@ -128,6 +130,7 @@ def test_how_much_waits_is_told_a_few_times_a_second() -> None:
         began = loop.time()
         for _ in range(50):
             await socket.send(counting(SECOND // 10))
+        assert await socket.receive() == {"type": "queued", "utterance": 1}
         events = [await socket.receive()]
         while events[-1]["ms"] < 5_000:
             events.append(await socket.receive())
@@ -143,11 +146,15 @@ def test_an_interrupt_is_always_answered() -> None:
         socket = await client.open_socket(await client.open())
         await socket.send(counting(SECOND) + b"\x01")
         await socket.send({"type": "interrupt"})
+        assert await socket.next_event() == {"type": "queued", "utterance": 1}
+        event = {"type": "interrupted", "utterance": 1, "played_ms": 0}
+        assert await socket.next_event() == event
+        await socket.send({"type": "interrupt"})  # there is nothing left
         assert await socket.next_event() == {"type": "interrupted", "played_ms": 120}
         await socket.send(counting(2))
         await socket.leave()
         session = client.runtime.sessions[0]
-        assert session.counts.interrupts == 1
+        assert session.counts.interrupts == 2
         assert session.samples[-2:] == [0, 1]  # the odd byte went with the rest
 
     run_client(test)
@@ -215,35 +222,46 @@ def test_huge_messages_close_the_socket(message: bytes | str) -> None:
     run_client(test)
 
 
-def test_a_refused_push_is_told() -> None:
-    async def test(client: AppClient) -> None:
-        socket = await client.open_socket(await client.open())
-        session = client.runtime.sessions[0]
-        session.room = nothing  # type: ignore[method-assign]
-        session.buffered_ms = 60_000
-        await socket.send(counting(SECOND))
-        event = await socket.next_event()
-        assert (event["type"], event["code"]) == ("error", "bad_audio")
-        await socket.leave()
+@pytest.mark.parametrize("rate", [24_000, 48_000])
+def test_a_replaced_socket_cannot_touch_the_words_of_its_successor(rate: int) -> None:
+    """Its utterance ends at the hand-over, before the new socket is read."""
 
-    async def nothing(ms: int) -> None:
-        pass
-
-    run_client(test)
-
-
-def test_the_newest_socket_of_a_session_replaces_the_one_before() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         first = await client.open_socket(made)
         await first.send(counting(10))
-        second = await client.open_socket(made)
+        await settle()
+        second = await client.open_socket(made, rate)
+        assert client.runtime.sessions[0].ends == 1
+        await second.send(counting(10, 100))
+        assert (await first.next_event())["type"] == "queued"
         assert await first.next_event() == {"type": "close", "code": 1008}
         await first.leave()
-        assert client.runtime.sessions[0].ends == 1
-        await second.send(counting(10))
+        await second.send(counting(10, 110))
+        await second.send({"type": "end"})
         await second.leave()
-        assert len(client.runtime.sessions[0].samples) == 20
+        old, new = client.runtime.sessions[0].utterances
+        assert old.samples == list(range(10)) and new.samples == list(range(100, 120))
+        assert new.sample_rate == rate and new.ended
+
+    run_client(test)
+
+
+@pytest.mark.parametrize("ends_with", ["end", "interrupt"])
+def test_the_rest_of_an_utterance_that_somebody_interrupted_is_dropped(ends_with: str) -> None:
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        socket = await client.open_socket(made)
+        await socket.send(counting(10))
+        await settle()
+        await client.http.post(f"/v1/sessions/{made['id']}/interrupt")
+        await socket.send(counting(10, 10))
+        await socket.send({"type": ends_with})
+        await socket.send(counting(10, 20))
+        await socket.leave()
+        old, new = client.runtime.sessions[0].utterances
+        assert old.samples == list(range(10)) and new.samples == list(range(20, 30))
+        assert old.state == "cancelled" and new.ended
 
     run_client(test)
 
@@ -254,6 +272,7 @@ def test_the_end_of_a_session_ends_its_socket() -> None:
         socket = await client.open_socket(made)
         await socket.send(counting(10))
         await client.http.delete(f"/v1/sessions/{made['id']}")
+        assert (await socket.next_event())["type"] == "queued"
         assert await socket.next_event() == {"type": "close", "code": 1001}
         await socket.leave()
 
@@ -303,7 +322,7 @@ def test_who_does_not_read_is_closed() -> None:
         socket = await client.open_socket(await client.open())
         socket.stop_reading()
         for number in range(MAX_EVENTS + 2):
-            client.runtime.sessions[0].emit(FakeEvent("started", number))
+            client.runtime.sessions[0].emit(session_event("started", number))
             await settle(2)
         socket._read.set()
         while (event := await socket.next_event())["type"] != "close":
@@ -346,7 +365,7 @@ def test_speaking_keeps_a_session() -> None:
 
 def test_no_message_at_all_breaks_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hundreds of texts and bytes of chance; what is said afterwards still arrives."""
-    monkeypatch.setattr("lipstream.server.api.audio_socket.PATIENCE", 10**9)
+    monkeypatch.setattr("lipstream.server.api.audio_socket.MAX_MISTAKES", 10**9)
     random = np.random.default_rng(3)
     pieces = [
         '{"type":',

@@ -29,7 +29,7 @@ def test_an_audio_file_is_spoken(tmp_path: Path) -> None:
 
     async def test(client: AppClient) -> None:
         answer = await speak(client, await client.open(), content)
-        assert answer.status_code == 202 and answer.json() == {"duration_ms": 1500}
+        assert answer.status_code == 202 and answer.json() == {"utterance": 1, "duration_ms": 1500}
         session = client.runtime.sessions[0]
         await until(lambda: session.ends == 1)
         assert len(session.samples) == 72_000 and set(session.rates) == {48_000}
@@ -56,7 +56,7 @@ def test_a_long_file_waits_for_room(tmp_path: Path) -> None:
 
     async def test(client: AppClient) -> None:
         answer = await speak(client, await client.open(), content)
-        assert answer.json() == {"duration_ms": 90_000}
+        assert answer.json() == {"utterance": 1, "duration_ms": 90_000}
         session = client.runtime.sessions[0]
         await until(lambda: session.buffered_ms > 59_000)
         await settle()

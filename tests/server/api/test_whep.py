@@ -61,7 +61,7 @@ def test_what_is_no_offer_is_refused(path: str, content: bytes, kind: str, statu
         assert answer.status_code == status
         assert set(answer.json()["error"]) == {"code", "message"}
         assert len(client.manager) == (path == "whep_url")
-        assert all(line.closed for line in client.runtime.lines)
+        assert all(connection.closed for connection in client.runtime.connections)
 
     run_client(test)
 
@@ -69,11 +69,11 @@ def test_what_is_no_offer_is_refused(path: str, content: bytes, kind: str, statu
 def test_candidates_trickle_in() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
-        line = await client.connect(made)
+        connection = await client.connect(made)
         for content, status in ((CANDIDATES, 204), ("nonsense", 400), ("restart", 422)):
             answer = await client.http.patch(made["whep_url"], content=content, headers=FRAGMENT)
             assert answer.status_code == status
-        assert line.fragments == [CANDIDATES]
+        assert connection.fragments == [CANDIDATES]
         wrong = await client.http.patch(made["whep_url"], content=CANDIDATES, headers=SDP)
         assert wrong.status_code == 415
 
@@ -106,9 +106,9 @@ def test_what_is_meant_for_an_older_connection_comes_too_late() -> None:
 def test_a_viewer_may_leave_and_another_one_come() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
-        line = await client.connect(made)
+        connection = await client.connect(made)
         assert (await client.http.delete(made["whep_url"])).status_code == 200
-        assert line.closed and client.session(made).state == "lost"
+        assert connection.closed and client.session(made).state == "lost"
         assert (await client.http.delete(made["whep_url"])).status_code == 200
         await client.connect(made)
         assert client.session(made).state == "connected"
@@ -133,7 +133,7 @@ def test_players_know_one_address_only() -> None:
 def test_a_player_that_vanishes_takes_its_session_with_it() -> None:
     async def test(client: AppClient) -> None:
         await client.http.post("/whep?avatar=face", content=OFFER, headers=SDP)
-        client.runtime.lines[0].vanish()
+        client.runtime.connections[0].vanish()
         await client.pass_time(1)
         assert len(client.manager) == 0
 
@@ -162,7 +162,7 @@ def test_an_answer_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr("tests.server.fake_runtime.FakeConnection.accept", hang)
         answer = await client.http.post(made["whep_url"], content=OFFER, headers=SDP)
         assert answer.status_code == 503
-        assert client.runtime.lines[0].closed and client.session(made).line is None
+        assert client.runtime.connections[0].closed and client.session(made).connection is None
 
     run_client(test)
 
@@ -204,7 +204,7 @@ def test_pages_elsewhere_may_play_when_they_are_listed() -> None:
     run_client(test, ServeSettings(rate=0, origins=(there,)))
 
 
-def test_a_session_that_ends_while_it_is_connected_leaves_no_line(
+def test_a_session_that_ends_while_it_is_connected_leaves_no_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("lipstream.server.sessions.manager.CLOSE_S", 0.01)
@@ -223,6 +223,6 @@ def test_a_session_that_ends_while_it_is_connected_leaves_no_line(
         assert (await client.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
         gone.set()
         assert (await asked).status_code == 404
-        assert client.runtime.lines[0].closed and len(client.manager) == 0
+        assert client.runtime.connections[0].closed and len(client.manager) == 0
 
     run_client(test)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -14,14 +14,19 @@ from aiortc import MediaStreamTrack
 from aiortc.rtp import RtcpSrPacket
 from av.audio.frame import AudioFrame
 
-from lipstream.media.audio import AudioChunk
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import EncodedPicture, H264Encoder
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.settings import TransportSettings
+from tests.fakes import blank_avatar
+from tests.server.app_client import until
+from tests.server.fake_runtime import FakeSession
 from tests.server.sources import MarkedSource
 from tests.server.viewers import Viewer
+
+if TYPE_CHECKING:
+    from lipstream.server.rtc.interfaces import SpeechSink
 
 HOME = TransportSettings()
 
@@ -195,35 +200,22 @@ class Voice(MediaStreamTrack):
         return frame
 
 
-class Listener:
-    def __init__(self) -> None:
-        self.chunks: list[AudioChunk] = []
-        self.ends = 0
-        self.enough = asyncio.Event()
-
-    def push(self, chunk: AudioChunk) -> None:
-        self.chunks.append(chunk)
-        if sum(map(len, self.chunks)) > 48_000:
-            self.enough.set()
-
-    def end(self) -> None:
-        self.ends += 1
-
-
-def test_what_is_said_into_the_microphone_is_heard(workers: MediaWorkers) -> None:
-    listener = Listener()
+def test_what_is_spoken_into_the_microphone_reaches_the_session(workers: MediaWorkers) -> None:
+    session = FakeSession(blank_avatar())
 
     async def scenario() -> str:
-        transport = WebRTCTransport(MarkedSource(), HOME, workers, microphone=listener)
+        transport = WebRTCTransport(
+            MarkedSource(), HOME, workers, microphone=cast("SpeechSink", session)
+        )
         viewer = Viewer(microphone=Voice())
         await viewer.connect(transport)
-        await listener.enough.wait()
+        await until(lambda: session.pushed > 48_000)
         await transport.close()
         await viewer.close()
         return viewer.answer
 
     assert "a=sendrecv" in run(scenario())
-    sound = np.concatenate([chunk.mono() for chunk in listener.chunks])
+    sound = np.array(session.samples) / 32768
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     assert abs(np.argmax(spectrum) * 48_000 / len(sound) - 600) < 10
-    assert listener.ends == 1
+    assert session.ends == 1

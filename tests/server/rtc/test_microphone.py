@@ -1,10 +1,11 @@
-"""A viewer's microphone: gaps, utterances, and a listener that is full."""
+"""A viewer's microphone: gaps, utterances, interrupts, and a session that is full."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
@@ -13,19 +14,20 @@ from av.audio.frame import AudioFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.errors import LipstreamError
-from lipstream.media.audio import AudioChunk
 from lipstream.server.rtc.microphone import (
     MAX_UTTERANCE_STEPS,
     RATE,
     STEP,
     Gaps,
     Microphone,
-    Utterances,
+    SpeechDetector,
 )
+from tests.fakes import blank_avatar
+from tests.server.fake_runtime import MAX_MS, FakeSession
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
+    from lipstream.server.rtc.interfaces import SpeechSink
 
 noise = np.random.default_rng(5)
 
@@ -42,26 +44,26 @@ def speech(seconds: float, level: float = 0.1) -> Floats:
     return (level * wave).astype(np.float32)
 
 
-def hear(*parts: Floats) -> tuple[list[Floats], Utterances]:
+def detect(*parts: Floats) -> tuple[list[Floats], SpeechDetector]:
     """Whole utterances, ended or not, of the parts one after the other."""
-    utterances, open_ = Utterances(), False
-    said: list[Floats] = []
+    detector, open_ = SpeechDetector(), False
+    spoken: list[Floats] = []
     for piece in np.array_split(np.concatenate(parts), 97):
-        for samples in utterances.hear(piece):
+        for samples in detector.push(piece):
             if samples is None:
                 open_ = False
             elif open_:
-                said[-1] = np.concatenate([said[-1], samples])
+                spoken[-1] = np.concatenate([spoken[-1], samples])
             else:
-                said.append(samples)
+                spoken.append(samples)
                 open_ = True
-    return said, utterances
+    return spoken, detector
 
 
 def test_an_utterance_has_its_beginning_and_its_end() -> None:
-    said, utterances = hear(hum(1), speech(1.0), hum(1.2), speech(0.5), hum(1))
-    assert len(said) == 2 and not utterances.speaking
-    for sound, seconds in zip(said, (1.0, 0.5), strict=True):
+    spoken, detector = detect(hum(1), speech(1.0), hum(1.2), speech(0.5), hum(1))
+    assert len(spoken) == 2 and not detector.speaking
+    for sound, seconds in zip(spoken, (1.0, 0.5), strict=True):
         # Up to 300 ms before it, and the 600 ms that tell that it is over.
         assert seconds + 0.8 < len(sound) / RATE < seconds + 1.0
         loud = np.flatnonzero(np.abs(sound) > 0.02)
@@ -69,47 +71,47 @@ def test_an_utterance_has_its_beginning_and_its_end() -> None:
 
 
 def test_a_short_pause_does_not_end_it() -> None:
-    said, _ = hear(hum(1), speech(0.5), hum(0.4), speech(0.5), hum(1))
-    assert len(said) == 1
+    spoken, _ = detect(hum(1), speech(0.5), hum(0.4), speech(0.5), hum(1))
+    assert len(spoken) == 1
 
 
 def test_a_quiet_room_and_a_click_say_nothing() -> None:
     click = hum(0.02) + 0.5
-    assert hear(hum(3), click.astype(np.float32), hum(1))[0] == []
-    assert hear(hum(4, level=0.01))[0] == []
+    assert detect(hum(3), click.astype(np.float32), hum(1))[0] == []
+    assert detect(hum(4, level=0.01))[0] == []
 
 
 def test_a_loud_fan_is_not_speech_for_ever() -> None:
-    said, utterances = hear(hum(0.5), hum(40, level=0.05))
-    assert sum(map(len, said)) / RATE < 4
-    assert not utterances.speaking
+    spoken, detector = detect(hum(0.5), hum(40, level=0.05))
+    assert sum(map(len, spoken)) / RATE < 4
+    assert not detector.speaking
 
 
 def test_a_microphone_that_is_switched_on_says_nothing() -> None:
-    assert hear(np.zeros(RATE, np.float32), hum(3, level=0.01))[0] == []
+    assert detect(np.zeros(RATE, np.float32), hum(3, level=0.01))[0] == []
 
 
 def test_no_utterance_is_endless() -> None:
     words = [np.concatenate([speech(0.5), hum(0.1)]) for _ in range(80)]
-    said, _ = hear(*words)
-    assert max(map(len, said)) <= MAX_UTTERANCE_STEPS * STEP
+    spoken, _ = detect(*words)
+    assert max(map(len, spoken)) <= MAX_UTTERANCE_STEPS * STEP
 
 
 def test_speech_over_a_fan_is_heard() -> None:
-    said, _ = hear(hum(2, level=0.002), speech(1) + hum(1, level=0.002), hum(2, level=0.002))
-    assert len(said) == 1
+    spoken, _ = detect(hum(2, level=0.002), speech(1) + hum(1, level=0.002), hum(2, level=0.002))
+    assert len(spoken) == 1
 
 
 @given(st.lists(st.integers(1, 3000), max_size=20))
 def test_how_sound_is_cut_does_not_matter(cuts: list[int]) -> None:
     sound = np.concatenate([hum_of(1), speech(0.4), hum_of(2)])
-    whole, pieces = Utterances(), Utterances()
-    expected = joined(whole.hear(sound))
+    whole, pieces = SpeechDetector(), SpeechDetector()
+    expected = joined(whole.push(sound))
     parts, place = [], 0
     for cut in cuts:
-        parts += pieces.hear(sound[place : place + cut])
+        parts += pieces.push(sound[place : place + cut])
         place += cut
-    parts += pieces.hear(sound[place:])
+    parts += pieces.push(sound[place:])
     assert np.array_equal(joined(parts), expected)
 
 
@@ -149,18 +151,21 @@ def test_a_new_beginning_is_not_a_gap() -> None:
 
 
 class Track(MediaStreamTrack):
-    """Gives prepared sound, stereo, and ends."""
+    """Prepared sound, in stereo, that ends."""
 
     kind = "audio"
 
-    def __init__(self, sound: Floats) -> None:
+    def __init__(self, sound: Floats, middle: Callable[[], Awaitable[None]] | None = None) -> None:
         super().__init__()
+        self._middle = middle  # of the last second
         self._pieces = [sound[start : start + STEP] for start in range(0, len(sound), STEP)]
         self._next = 0
 
     async def recv(self) -> AudioFrame:
         if self._next == len(self._pieces):
             raise MediaStreamError
+        if self._middle is not None and self._next == len(self._pieces) - 25:
+            await self._middle()
         piece = (self._pieces[self._next] * 32767).astype(np.int16)
         both = np.repeat(piece, 2)[np.newaxis]
         frame = AudioFrame.from_ndarray(both, format="s16", layout="stereo")
@@ -170,34 +175,42 @@ class Track(MediaStreamTrack):
         return frame
 
 
-class Listener:
-    """Notes what it is told; `room` is how many chunks it takes."""
-
-    def __init__(self, room: int = 10**6) -> None:
-        self.chunks: list[AudioChunk] = []
-        self.ends = 0
-        self._room = room
-
-    def push(self, chunk: AudioChunk) -> None:
-        if len(self.chunks) >= self._room:
-            raise LipstreamError("full.")
-        self.chunks.append(chunk)
-
-    def end(self) -> None:
-        self.ends += 1
+def speak(session: FakeSession, *parts: Floats) -> None:
+    microphone = Microphone(cast("SpeechSink", session))
+    asyncio.run(microphone.listen(Track(np.concatenate(parts))))
 
 
 @pytest.mark.parametrize("tail", [0.0, 1.0])
 def test_a_track_becomes_utterances(tail: float) -> None:
-    listener = Listener()
-    sound = np.concatenate([hum(1), speech(1), hum(tail)])
-    asyncio.run(Microphone(listener).listen(Track(sound)))
-    assert listener.ends == 1
-    assert {(chunk.sample_rate, chunk.channels) for chunk in listener.chunks} == {(RATE, 1)}
-    assert abs(np.concatenate([c.mono() for c in listener.chunks]).max() - 0.1) < 0.01
+    session = FakeSession(blank_avatar())
+    speak(session, hum(1), speech(1), hum(tail))
+    assert session.ends == 1 and session.rates == [RATE]
+    assert abs(max(session.samples) / 32768 - 0.1) < 0.01
 
 
-def test_a_full_listener_loses_sound_and_nothing_else() -> None:
-    listener = Listener(room=3)
-    asyncio.run(Microphone(listener).listen(Track(np.concatenate([hum(1), speech(1), hum(1)]))))
-    assert len(listener.chunks) == 3 and listener.ends == 1
+def test_every_spoken_stretch_is_an_utterance_of_its_own() -> None:
+    session = FakeSession(blank_avatar())
+    speak(session, hum(1), speech(1), hum(1), speech(1), hum(1))
+    assert session.ends == len(session.utterances) == 2
+
+
+def test_what_follows_an_interrupt_is_dropped_until_the_next_stretch() -> None:
+    session = FakeSession(blank_avatar())
+    microphone = Microphone(cast("SpeechSink", session))
+
+    async def interrupt() -> None:
+        session.interrupt()
+
+    async def scenario() -> None:
+        await microphone.listen(Track(np.concatenate([hum(1), speech(1)]), interrupt))
+
+    asyncio.run(scenario())
+    assert [utterance.state for utterance in session.utterances] == ["cancelled"]
+    assert len(session.samples) < 0.9 * RATE
+
+
+def test_a_full_session_loses_sound_and_nothing_else() -> None:
+    session = FakeSession(blank_avatar())
+    session.buffered_ms = MAX_MS - 500
+    speak(session, hum(1), speech(1), hum(1))
+    assert 0 < len(session.samples) <= RATE // 2 and session.ends == 1

@@ -9,7 +9,7 @@ import pytest
 from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings
 from tests.server.app_client import SDP, AppClient, run_client, settle
-from tests.server.fake_runtime import OFFER, FakeEvent, FakeRuntime
+from tests.server.fake_runtime import OFFER, FakeRuntime, session_event
 
 FEW = ServeSettings(rate=0, max_sessions=2)
 
@@ -83,10 +83,10 @@ def test_the_machine_sets_the_limit_where_nobody_does() -> None:
 def test_closing_twice_is_no_error() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
-        line = await client.connect(made)
+        connection = await client.connect(made)
         for _ in range(2):
             assert (await client.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
-        assert line.closed and client.runtime.sessions[0].closed and len(client.manager) == 0
+        assert connection.closed and client.runtime.sessions[0].closed and len(client.manager) == 0
         assert (await client.http.get(f"/v1/sessions/{made['id']}")).status_code == 404
 
     run_client(test)
@@ -128,15 +128,15 @@ def test_an_offer_without_a_picture_is_not_waited_for_either() -> None:
 def test_who_vanishes_may_come_back_within_the_grace_time() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
-        line = await client.connect(made)
+        connection = await client.connect(made)
         client.runtime.sessions[0].buffered_ms = 5_000
-        line.vanish()
+        connection.vanish()
         await client.pass_time(29)
         assert client.session(made).state == "lost"
         await client.connect(made)
         assert client.session(made).state == "connected"
         assert client.runtime.sessions[0].buffered_ms == 5_000
-        client.runtime.lines[-1].vanish()
+        client.runtime.connections[-1].vanish()
         await client.pass_time(31)
         assert len(client.manager) == 0
 
@@ -151,7 +151,8 @@ def test_a_viewer_who_connects_again_replaces_himself() -> None:
         assert first.closed and not second.closed
         first.on_closed("too late to matter")
         first.show()
-        assert client.session(made).state == "connected" and client.session(made).line is not None
+        session = client.session(made)
+        assert session.state == "connected" and session.connection is not None
 
     run_client(test)
 
@@ -164,10 +165,10 @@ def test_a_session_in_which_nothing_happens_ends() -> None:
         await client.http.post(f"/v1/sessions/{made['id']}/interrupt")
         await client.pass_time(50)
         assert len(client.manager) == 1
-        client.runtime.sessions[0].emit(FakeEvent("started"))
+        client.runtime.sessions[0].emit(session_event("started"))
         await client.pass_time(90)
         assert len(client.manager) == 1  # it speaks
-        client.runtime.sessions[0].emit(FakeEvent("ended"))
+        client.runtime.sessions[0].emit(session_event("ended"))
         await client.pass_time(61)
         assert len(client.manager) == 0
 
@@ -178,7 +179,7 @@ def test_no_session_lasts_for_ever() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         await client.connect(made)
-        client.runtime.sessions[0].emit(FakeEvent("started"))
+        client.runtime.sessions[0].emit(session_event("started"))
         await client.pass_time(101)
         assert len(client.manager) == 0
 
@@ -252,7 +253,7 @@ def test_figures_of_a_session_and_of_all_there_were() -> None:
         here = f"/v1/sessions/{made['id']}"
         await client.http.get(here)
         session.counts.units, session.counts.late, session.buffered_ms = 50, 1, 700
-        session.emit(FakeEvent("started"))
+        session.emit(session_event("started"))
         await client.pass_time(2)
         state = (await client.http.get(here)).json()
         assert state["fps"] == 25.0 and state["late"] == 1
@@ -270,7 +271,7 @@ def test_an_interrupt_is_timed_to_the_first_silent_unit() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         await client.connect(made)
-        client.runtime.sessions[0].emit(FakeEvent("started"))
+        client.runtime.sessions[0].emit(session_event("started"))
         played = await client.http.post(f"/v1/sessions/{made['id']}/interrupt")
         assert played.json() == {"played_ms": 120}
         client.clock.advance(40)

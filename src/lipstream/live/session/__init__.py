@@ -1,4 +1,4 @@
-"""Live sessions: speech in as it comes, units of picture and sound out as they are due."""
+"""Live sessions: utterances in as they come, units of picture and sound out as they are due."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from lipstream.live.session.types import (
     SessionEvent,
     SessionLimits,
     Unit,
+    UtteranceState,
 )
+from lipstream.live.session.utterance import Utterance
 
-__all__ = ["EventListener", "Session", "SessionCounts", "SessionEvent", "SessionLimits", "Unit"]
+__all__ = [
+    "EventListener",
+    "Session",
+    "SessionCounts",
+    "SessionEvent",
+    "SessionLimits",
+    "Unit",
+    "Utterance",
+    "UtteranceState",
+]

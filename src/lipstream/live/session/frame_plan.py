@@ -1,4 +1,13 @@
-"""What the next units will show: rest, speech, or the way from one to the other."""
+"""The plan of the next units: idle, speech, or the blend from one to the other.
+
+An example. Unit 10 is due next, and 10 to 15 are planned as idle. An utterance becomes ready whose
+first frame can be drawn 60 ms from now, so `begin` puts its start at unit 12: the idle units 12 to
+15 are withdrawn (and kept as substitutes), and `fill` plans frames 0 to 3 of the utterance there
+with the blend weights 1/3, 2/3, 1, 1. When unit 12 is due and its first frames are drawn, speech
+starts. If they are not, the start slips: unit 12 shows its idle substitute, the frames go back to
+the utterance, and `begin` plans the start anew, a unit later than it would have. After the last
+frame two closing units blend the mouth back with the weights 2/3 and 1/3, then all is idle again.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +19,38 @@ from typing import TYPE_CHECKING
 from lipstream.avatar.avatar import Avatar
 from lipstream.live.scheduler import RenderJob, SessionQueue
 from lipstream.live.session.types import SessionLimits
-from lipstream.live.session.utterance import Utterance
+from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.rendering.base import FrameRequest
 from lipstream.timeline import UNIT_MS
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
 
-LEVELS = 3  # steps of strength between rest and speech, one frame each
-WORTHWHILE = 2  # units by which a start must come sooner for it to be planned again
-MIN_RESERVE_MS, MAX_RESERVE_MS = 10, 400  # from planning a beginning to its first unit
+BLEND_STEPS = 3  # between idle and speech, one frame each
+MIN_GAIN = 2  # units by which a start must come sooner for it to be planned again
+MIN_RESERVE_MS, MAX_RESERVE_MS = 10, 400  # from planning a start to its first unit
 
 
 class PlannedUnit(RenderJob):
     """One unit that is planned."""
 
-    __slots__ = ("beginning", "conditioning", "spare", "utterance")
+    __slots__ = ("conditioning", "starts", "substitute", "utterance")
 
-    def __init__(self, request: FrameRequest, due: int, utterance: Utterance | None = None) -> None:
+    def __init__(
+        self, request: FrameRequest, due: int, utterance: UtteranceBuffer | None = None
+    ) -> None:
         super().__init__(request, due)
-        self.utterance = utterance  # whose sound is heard; None for silence
-        self.conditioning: Floats | None = None  # a frame of the utterance, not what follows it
-        self.beginning = False  # speech starts here, or goes on after a pause
-        self.spare: PlannedUnit | None = None  # the rest that was planned here before
+        self.utterance = utterance  # whose sound it carries; None for silence
+        self.conditioning: Floats | None = None  # a frame of the utterance, not of its closing
+        self.starts = False  # speech starts here, or goes on after a pause
+        self.substitute: PlannedUnit | None = None  # the idle unit that was planned here before
 
 
 class FramePlan:
     """The next units in order, the first of them due next; at most `limits.ahead` of them.
 
-    One utterance at a time is in it; `speech` is the one, from when it is begun until it is over,
-    through all pauses. `on_hole` is called when it has to pause in its middle.
+    One utterance at a time is planned: `speech`, from its start until it is through, also while it
+    pauses. `on_hole` is called when it has to pause in its middle.
     """
 
     def __init__(
@@ -49,215 +60,229 @@ class FramePlan:
         limits: SessionLimits,
         on_hole: Callable[[], None],
     ) -> None:
-        self.slots: deque[PlannedUnit] = deque()
-        self.speech: Utterance | None = None
-        self.flowing = False  # units of `speech` are planned one after the other
-        self.shown: PlannedUnit | None = (
-            None  # the last unit given out that was not rest, if none since
-        )
+        self.units: deque[PlannedUnit] = deque()
+        self.speech: UtteranceBuffer | None = None
+        self.flowing = False  # frames of `speech` are planned one after the other
         self._avatar = avatar
         self._queue = queue
         self._limits = limits
         self._on_hole = on_hole
-        self._slips = 0  # times in a row that a beginning was put off
-        self._start = 0  # index of the unit at which `speech` begins or goes on
-        self._spares: deque[PlannedUnit] = deque()  # rests that were planned from there on
-        self._level = 0  # of strength, of the last unit planned
-        self._conditioning: Floats | None = None  # the last one planned
-        self._reserve = MIN_RESERVE_MS
+        self._shown: PlannedUnit | None = None  # the last unit taken, None when it was idle
+        self._slips = 0  # times in a row that a start was put off
+        self._start = 0  # index of the unit at which `speech` starts or goes on
+        self._substitutes: deque[PlannedUnit] = deque()  # idle units planned from there on
+        self._blend_step = 0  # 0 idle to BLEND_STEPS, of the unit planned last
+        self._conditioning: Floats | None = None  # the one planned last
+        self._reserve_ms = MIN_RESERVE_MS
 
-    def begin(self, utterance: Utterance, next_index: int, origin: int, earliest: int) -> None:
-        """Let `utterance` start, or go on, when its first frame can be there from `earliest` ms."""
-        start = max(next_index, self._first_unit(origin, earliest))
-        self._spares.clear()
-        while len(self.slots) > start - next_index and self._last_rests():
-            rest = self.slots.pop()
-            rest.cancelled = True
-            self._spares.appendleft(rest)
-        self.speech, self.flowing = utterance, True
-        self._start = max(start, next_index + len(self.slots))
-
-    def hasten(self, next_index: int, origin: int, earliest: int) -> None:
-        """Let speech that waits for its start begin from `earliest` ms on, if that is much sooner.
-
-        More of it has come, or all of it: there is no need to wait for the rest any more.
-        """
-        sooner = max(next_index, self._first_unit(origin, earliest))
-        if self.speech is None or self._start - sooner < WORTHWHILE:
-            return
-        # A conditioning that is closing is not cut short.
-        closing = [
-            index
-            for index, slot in enumerate(self.slots, next_index + 1)
-            if slot.utterance is not self.speech and slot.request.conditioning is not None
-        ]
-        if self._start - max([sooner, *closing]) < WORTHWHILE:
-            return
-        while self.slots and self.slots[-1].utterance is self.speech:
-            self._discard(self.slots.pop())
-        self.begin(self.speech, next_index, origin, earliest)
-
-    def retime(self, next_index: int, origin: int) -> None:
-        """The time of unit 0 is known at last, or has moved."""
-        for index, slot in enumerate(self.slots, next_index):
-            slot.due = origin + UNIT_MS * index
-
-    def take(self, missed: int) -> PlannedUnit | None:
-        """The unit that is due, None where there is nothing to show but the last picture again.
-
-        `missed` is how many units in a row have had no picture of their own.
-        """
-        if not self.slots:
-            if self.flowing:  # a hole in the speech that was pushed, or it is heard too slowly
-                self._pause(None)
-            return None
-        slot = self.slots.popleft()
-        if slot.utterance is None:
-            self.shown = slot if slot.request.conditioning is not None else None
-            return slot
-        if slot.beginning:
-            if not self._may_begin(slot, missed):
-                return self._slip(slot)
-            self._slips = 0
-            self._reserve = max(self._reserve - MIN_RESERVE_MS, MIN_RESERVE_MS)
-        if slot.picture is None and slot.error is None and missed >= self._limits.patience:
-            self._pause(slot)
-            return None
-        self.shown = slot
-        return slot
-
-    def fill(self, next_index: int, origin: int) -> None:
-        """FramePlan as far ahead as is allowed and known, and have it drawn.
+    def begin(
+        self, utterance: UtteranceBuffer, next_index: int, origin: int, earliest: int
+    ) -> None:
+        """Plan to start, or go on with, `utterance`; its first frame can be ready at `earliest` ms.
 
         `next_index` is the unit due next, `origin` the time of unit 0 in ms.
         """
-        index, stop = next_index + len(self.slots), next_index + self._limits.ahead
-        fresh: list[PlannedUnit] = []
-        while index < stop:
-            if self._level <= 1 and not self.flowing:
-                fresh += [self._rest(one, origin + UNIT_MS * one) for one in range(index, stop)]
-                break
-            slot = self._slot(index, origin + UNIT_MS * index)
-            if slot is None:
-                break
-            fresh.append(slot)
-            index += 1
-        if fresh:
-            self.slots.extend(fresh)
-            self._queue.draw(fresh)
+        start = max(next_index, self._first_unit(origin, earliest))
+        self._substitutes.clear()
+        while len(self.units) > start - next_index and _is_idle(self.units[-1]):
+            idle = self.units.pop()
+            idle.cancelled = True
+            self._substitutes.appendleft(idle)
+        self.speech, self.flowing = utterance, True
+        self._start = max(start, next_index + len(self.units))
 
-    def unplan(self) -> None:
-        """Throw away all that is planned; what would have been said goes back to be planned again.
+    def hasten(self, next_index: int, origin: int, earliest: int) -> None:
+        """Let the speech that waits for its start begin at `earliest` ms, if that is much sooner.
 
-        SpeechQueue pauses; the conditioning closes from where it is.
+        More of it has come, or all of it, so that it cannot run out.
         """
-        while self.slots:
-            self._discard(self.slots.pop())
+        sooner = max(next_index, self._first_unit(origin, earliest))
+        if self.speech is None or self._start - sooner < MIN_GAIN:
+            return
+        # A mouth that is closing is not interrupted.
+        closing = [
+            index
+            for index, unit in enumerate(self.units, next_index + 1)
+            if unit.utterance is not self.speech and not _is_idle(unit)
+        ]
+        if self._start - max([sooner, *closing]) < MIN_GAIN:
+            return
+        while self.units and self.units[-1].utterance is self.speech:
+            _withdraw(self.units.pop())
+        self.begin(self.speech, next_index, origin, earliest)
+
+    def retime(self, next_index: int, origin: int) -> None:
+        """Set when each unit is due: the time of unit 0 is known at last, or has moved."""
+        for index, unit in enumerate(self.units, next_index):
+            unit.due = origin + UNIT_MS * index
+
+    def take(self, missed: int) -> PlannedUnit | None:
+        """The unit that is due; None where the last picture is shown again, in silence.
+
+        `missed` is how many units in a row have had no picture of their own.
+        """
+        if not self.units:
+            if self.flowing:  # a hole in the speech that was pushed, or it is encoded too slowly
+                self._pause(None)
+            return None
+        unit = self.units.popleft()
+        if unit.utterance is None:
+            self._shown = None if _is_idle(unit) else unit
+            return unit
+        if unit.starts:
+            if not self._may_start(unit, missed):
+                return self._slip(unit)
+            self._slips = 0
+            self._reserve_ms = max(self._reserve_ms - MIN_RESERVE_MS, MIN_RESERVE_MS)
+        if unit.picture is None and unit.error is None and missed >= self._limits.patience:
+            self._pause(unit)
+            return None
+        self._shown = unit
+        return unit
+
+    def fill(self, next_index: int, origin: int) -> None:
+        """Plan as far ahead as is allowed and known, and have it drawn; arguments as for `begin`.
+
+        Units that are planned already stay.
+        """
+        index, stop = next_index + len(self.units), next_index + self._limits.ahead
+        added: list[PlannedUnit] = []
+        while index < stop:
+            if self._blend_step <= 1 and not self.flowing:
+                added += [self._idle(one, origin + UNIT_MS * one) for one in range(index, stop)]
+                break
+            unit = self._next_unit(index, origin + UNIT_MS * index)
+            if unit is None:
+                break
+            added.append(unit)
+            index += 1
+        if added:
+            self.units.extend(added)
+            self._queue.draw(added)
+
+    def withdraw(self) -> None:
+        """Withdraw all that is planned; speech pauses, and its frames go back to be planned again.
+
+        The mouth closes from where it is.
+        """
+        while self.units:
+            _withdraw(self.units.pop())
         self.flowing = False
-        self._spares.clear()
-        self._level, self._conditioning = 0, None
-        if self.shown is not None and self.shown.request.conditioning is not None:
-            self._level = round(self.shown.request.blend_weight * LEVELS)
-            self._conditioning = self.shown.request.conditioning
+        self._substitutes.clear()
+        self._blend_step, self._conditioning = 0, None
+        if self._shown is not None and self._shown.request.conditioning is not None:
+            self._blend_step = round(self._shown.request.blend_weight * BLEND_STEPS)
+            self._conditioning = self._shown.request.conditioning
+
+    def continues(self, utterance: UtteranceBuffer) -> bool:
+        """True when the next unit goes on with the sound of the unit before it."""
+        if not self.units:
+            return self.flowing and self.speech is utterance and self._shown is not None
+        return self.units[0].utterance is utterance and not self.units[0].starts
 
     def finish(self) -> None:
-        """All of the utterance was said."""
+        """Forget the utterance, all of which was taken."""
         self.speech, self.flowing = None, False
 
     def stop(self) -> None:
-        """Nothing more of the utterance will be said: the conditioning closes in two frames."""
-        self.unplan()
-        self._level = min(self._level, LEVELS - 1)
+        """Plan nothing more of the utterance: the mouth closes in two frames.
+
+        What is planned stays if nothing of it is speech: somebody may be waiting for it.
+        """
+        if self.flowing or any(unit.utterance is not None for unit in self.units):
+            self.withdraw()
+            self._blend_step = min(self._blend_step, BLEND_STEPS - 1)
         self.speech = None
 
     def skip(self, next_index: int) -> None:
-        """The timeline goes on at `next_index` after a stall.
+        """Go on at `next_index` after a stall.
 
-        SpeechQueue that is drawn is shown at once; all else is planned again.
+        Speech that is drawn is shown at once; all else is planned again.
         """
-        said, begins = False, False
-        while self.slots and not (self.slots[-1].utterance and self.slots[-1].picture is not None):
-            slot = self.slots.pop()
-            said, begins = said or slot.utterance is not None, begins or slot.beginning
-            self._discard(slot)
-        while self.slots and self.slots[0].utterance is None:
-            self._discard(self.slots.popleft())
-        self._spares.clear()
-        self.flowing = (self.flowing or said) and not begins
+        spoken, starts = False, False
+        while self.units and not (self.units[-1].utterance and self.units[-1].picture is not None):
+            unit = self.units.pop()
+            spoken, starts = spoken or unit.utterance is not None, starts or unit.starts
+            _withdraw(unit)
+        while self.units and self.units[0].utterance is None:
+            _withdraw(self.units.popleft())
+        self._substitutes.clear()
+        self.flowing = (self.flowing or spoken) and not starts
         self._start = min(self._start, next_index)
 
-    def _may_begin(self, slot: PlannedUnit, missed: int) -> bool:
-        """The first frames are drawn, or have failed, or were waited for long enough.
+    def _may_start(self, unit: PlannedUnit, missed: int) -> bool:
+        """True when the first frames are drawn, have failed, or were waited for long enough.
 
         While nothing at all is drawn, not even idle frames, there is no end to waiting.
         """
-        first = (slot, *islice(self.slots, self._limits.lead - 1))
+        first = (unit, *islice(self.units, self._limits.lead - 1))
         if all(one.picture is not None or one.error is not None for one in first):
             return True
         return self._slips >= self._limits.patience > missed
 
-    def _slip(self, slot: PlannedUnit) -> PlannedUnit | None:
-        """SpeechQueue cannot begin at `slot` yet: what was planned there before is shown.
-
-        It gets more time from now on.
-        """
+    def _slip(self, unit: PlannedUnit) -> PlannedUnit | None:
+        """Put off the start at `unit`, with more time for it from now on; give its substitute."""
         self._slips += 1
-        self._reserve = min(self._reserve + UNIT_MS, MAX_RESERVE_MS)
-        self.slots.appendleft(slot)
-        self.unplan()
-        return slot.spare
+        self._reserve_ms = min(self._reserve_ms + UNIT_MS, MAX_RESERVE_MS)
+        self.units.appendleft(unit)
+        self.withdraw()
+        return unit.substitute
 
-    def _pause(self, slot: PlannedUnit | None) -> None:
-        """SpeechQueue waits at `slot` until enough of it is ready again."""
-        if slot is not None:
-            self.slots.appendleft(slot)
-        self.unplan()
+    def _pause(self, unit: PlannedUnit | None) -> None:
+        """Let speech wait at `unit` until enough of it is ready again."""
+        if unit is not None:
+            self.units.appendleft(unit)
+        self.withdraw()
         self._on_hole()
 
     def _first_unit(self, origin: int, earliest: int) -> int:
-        return -(-(earliest + self._reserve - origin) // UNIT_MS)
+        return -(-(earliest + self._reserve_ms - origin) // UNIT_MS)
 
-    def _last_rests(self) -> bool:
-        return self.slots[-1].request.conditioning is None
-
-    @staticmethod
-    def _discard(slot: PlannedUnit) -> None:
-        slot.cancelled = True
-        if slot.utterance is not None:
-            slot.utterance.put_back(slot.conditioning)
-
-    def _slot(self, index: int, due: int) -> PlannedUnit | None:
-        """What unit `index` will be; None when that is not known yet."""
+    def _next_unit(self, index: int, due: int) -> PlannedUnit | None:
+        """Plan unit `index`; None when that needs speech which is not encoded yet."""
         tail = None
         if self.flowing and index >= self._start:
             assert self.speech is not None
             conditioning = self.speech.next_conditioning()
             if conditioning is not None:
-                return self._speech(index, due, conditioning)
-            if not self.speech.complete:
+                return self._frame(index, due, conditioning)
+            if not self.speech.encoded:
                 return None
             if self.speech.next_tail():
                 tail = self.speech
             else:
                 self.flowing = False
-        if self._level > 1:
-            self._level -= 1
-            strength = self._level / LEVELS
+        if self._blend_step > 1:
+            self._blend_step -= 1
+            weight = self._blend_step / BLEND_STEPS
             return PlannedUnit(
-                FrameRequest(self._avatar, index, self._conditioning, strength), due, tail
+                FrameRequest(self._avatar, index, self._conditioning, weight), due, tail
             )
-        return self._rest(index, due, tail)
+        return self._idle(index, due, tail)
 
-    def _rest(self, index: int, due: int, tail: Utterance | None = None) -> PlannedUnit:
-        self._level, self._conditioning = 0, None
+    def _idle(self, index: int, due: int, tail: UtteranceBuffer | None = None) -> PlannedUnit:
+        self._blend_step, self._conditioning = 0, None
         return PlannedUnit(FrameRequest(self._avatar, index, None), due, tail)
 
-    def _speech(self, index: int, due: int, conditioning: Floats) -> PlannedUnit:
-        self._level, self._conditioning = min(index - self._start + 1, LEVELS), conditioning
-        request = FrameRequest(self._avatar, index, conditioning, self._level / LEVELS)
-        slot = PlannedUnit(request, due, self.speech)
-        slot.conditioning = conditioning
-        slot.beginning = index == self._start
-        if self._spares:
-            slot.spare = self._spares.popleft()
-        return slot
+    def _frame(self, index: int, due: int, conditioning: Floats) -> PlannedUnit:
+        self._blend_step = min(index - self._start + 1, BLEND_STEPS)
+        self._conditioning = conditioning
+        weight = self._blend_step / BLEND_STEPS
+        request = FrameRequest(self._avatar, index, conditioning, weight)
+        unit = PlannedUnit(request, due, self.speech)
+        unit.conditioning = conditioning
+        unit.starts = index == self._start
+        if self._substitutes:
+            unit.substitute = self._substitutes.popleft()
+        return unit
+
+
+def _is_idle(unit: PlannedUnit) -> bool:
+    return unit.request.conditioning is None
+
+
+def _withdraw(unit: PlannedUnit) -> None:
+    """Cancel its drawing; its frame goes back to its utterance."""
+    unit.cancelled = True
+    if unit.utterance is not None:
+        unit.utterance.put_back(unit.conditioning)

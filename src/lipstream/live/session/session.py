@@ -1,9 +1,9 @@
-"""One person talking live: speech in, units out, one clock."""
+"""A live session of one avatar: speech in, units out, one clock."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,14 +23,14 @@ from lipstream.live.session.types import (
     Unit,
 )
 from lipstream.live.session.utterance import Utterance
+from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.live.session.wakeup import call_on, until_done
-from lipstream.media.audio import AudioChunk
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.media.image import Image
+    from lipstream.media.image import Picture
 
 FIRST_PICTURE_MS = 300  # the avatar's own picture is shown when none is drawn by then
 
@@ -39,9 +39,9 @@ SILENCE.flags.writeable = False
 
 
 class Session:
-    """Plays what is pushed, on one clock, and idles in between.
+    """Plays the utterances that are opened, in their order, on one clock, and idles in between.
 
-    SpeechQueue is heard and drawn only a few frames ahead of its time. An utterance starts when its
+    Speech is encoded and drawn only a few frames ahead of its time. An utterance starts when its
     first frames are ready. Picture and sound of a unit belong together: a frame that is late is
     replaced by the one before while the sound goes on; when too many are late, or the speech pushed
     runs out, both wait. The timeline itself never waits: between words it is filled with idle
@@ -66,15 +66,23 @@ class Session:
         self._clock = clock or scheduler.clock  # must show the time of the scheduler's
         self._queue = scheduler.open()
         self._plan = FramePlan(avatar, self._queue, self.limits, self._hole)
-        self._speech = SpeechQueue(avatar, scheduler, self._queue, self.limits)
-        self._few = self.limits.ahead // 2  # units planned; at so few, more are
+        self._speech = SpeechQueue(
+            avatar,
+            scheduler,
+            self._queue,
+            self.limits,
+            self._clock,
+            on_change=self._changed,
+            on_cancel=self._cancel,
+        )
+        self._refill_at = self.limits.ahead // 2  # units planned; at so few, more are
         self._fading: NDArray[np.int16] | None = None  # the sound after an interrupt
-        self._picture: Image | None = None  # the last one given out
+        self._picture: Picture | None = None  # the last one given out
         self._origin: int | None = None  # when unit 0 was or would have been due
-        self._asked: int | None = None  # when the first unit was asked for
+        self._opened_ms: int | None = None  # since when the first picture is awaited
         self._next = 0  # index of the next unit
         self._missed = 0  # units in a row without a picture of their own
-        self._troubled = False  # idle frames cannot be drawn, and the listeners know
+        self._idle_failed = False  # idle frames cannot be drawn, and the listeners know
         self._listeners: list[EventListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None  # of the pump
         self._pumps = 0  # how many were opened; only the last one works
@@ -86,51 +94,43 @@ class Session:
 
     @property
     def buffered_ms(self) -> int:
-        """SpeechQueue that was pushed and not given out yet."""
+        """The speech of all utterances that was pushed and not given out yet."""
         return self._speech.buffered_ms
 
-    def push(self, chunk: AudioChunk) -> None:
-        """Take the next piece of speech, of any length.
+    @property
+    def speaking(self) -> bool:
+        """True from the first unit of an utterance to its end, also while it pauses."""
+        return bool(self._speech.waiting) and self._speech.waiting[0].state == "speaking"
 
-        BufferFullError beyond `limits.buffer_s`; then nothing of the chunk is taken. AudioError
-        when the rate differs from that of the utterance it continues, OptionError after `close`.
+    def open_utterance(self, sample_rate: int) -> Utterance:
+        """Open an utterance behind those that are open or still to be played.
+
+        Its owner must end or cancel it: what was opened later waits for it. BufferFullError beyond
+        `limits.utterances`, AudioError for an impossible rate, OptionError after `close`.
         """
         if self.closed:
             raise OptionError("this session is closed; open a new one to speak.")
-        now_ms = self._clock.now_ms()
-        self._speech.push(chunk, now_ms)
-        self.counts.utterances = self._speech.begun
-        self._prepare(now_ms)
+        buffer = self._speech.open(sample_rate)
+        self.counts.utterances += 1
+        return Utterance(buffer, self._speech)
 
-    async def room(self, ms: int) -> None:
-        """Return when `ms` more may be pushed, or when the session is closed.
-
-        More than can wait at all has room when nothing waits.
-        """
-        await self._speech.room(ms)
-
-    def end(self) -> None:
-        """The utterance is complete: what is pushed next begins another one."""
-        if self._speech.end():
-            self._prepare(self._clock.now_ms())
+    async def room_to_open(self) -> None:
+        """Return when another utterance may be opened, or when the session is closed."""
+        await self._speech.room_to_open()
 
     def interrupt(self) -> int:
-        """Stop speaking at once and forget all that waits.
+        """Cancel every utterance that is not finished: those still being pushed to as well.
 
         The sound fades out within 20 ms of the next unit, the mouth closes within three frames.
-        Returns how much of the utterance was given out, ms; 0 when nothing plays.
+        Each gives an "interrupted" event. Returns how much of the one that was speaking was given
+        out, ms; 0 when none was.
         """
         if not self._speech.waiting:
             return 0
-        first = self._speech.waiting[0]
-        if self._plan.flowing and first.started:
-            self._fading = first.fade_out()
-        self._plan.stop()
-        self._speech.clear()
+        played_ms = self._speech.waiting[0].played_ms
         self.counts.interrupts += 1
-        self._emit("interrupted", first.number, first.played_ms)
-        self._prepare(self._clock.now_ms())
-        return first.played_ms
+        self._cancel(tuple(self._speech.waiting))
+        return played_ms
 
     def add_listener(self, listener: EventListener) -> Callable[[], None]:
         """Call `listener` with every event, on the event loop's thread; returns a remover."""
@@ -152,24 +152,24 @@ class Session:
             return None
         if behind >= UNIT_MS // 2:
             self._fall_behind(behind)
-        slot = self._plan.take(self._missed)
+        planned = self._plan.take(self._missed)
         index = self._next
         self._next += 1
         samples, speaking = SILENCE, False
-        if slot is not None and slot.utterance is not None:
-            samples, speaking = self._read(slot.utterance), True
+        if planned is not None and planned.utterance is not None:
+            samples, speaking = self._read(planned.utterance), True
         elif self._fading is not None:
             samples, self._fading = self._fading, None
-        picture = slot.picture if slot is not None else None
+        picture = planned.picture if planned is not None else None
         fresh = picture is not None
         if picture is None:
-            picture = self._repeat(slot)
+            picture = self._repeat(planned)
         else:
             self._picture = picture
             if self._missed:
-                self._missed, self._troubled = 0, False
+                self._missed, self._idle_failed = 0, False
         self.counts.units += 1
-        if self._speech.waiting or len(self._plan.slots) <= self._few:
+        if self._speech.waiting or len(self._plan.units) <= self._refill_at:
             self._prepare(now_ms)
         return Unit(index, picture, samples, speaking, fresh)
 
@@ -181,47 +181,48 @@ class Session:
         """
         self._pumps += 1
         pump, self._loop = self._pumps, asyncio.get_running_loop()
-        self._rest()
+        self._stand_still()
         try:
             while not self.closed and self._pumps == pump:
                 unit = self.take(self._clock.now_ms())
                 if unit is not None:
                     yield unit
-                elif self._asked is not None:
-                    deadline = self._asked + FIRST_PICTURE_MS
-                    await until_done(self._plan.slots[0], self._clock, deadline)
+                elif self._opened_ms is not None:
+                    deadline = self._opened_ms + FIRST_PICTURE_MS
+                    await until_done(self._plan.units[0], self._clock, deadline)
                 elif self._origin is not None:
                     await self._clock.sleep_until(self._origin + UNIT_MS * self._next)
         finally:
             if self._pumps == pump:
                 self._loop = None
-                self._rest()
+                self._stand_still()
 
     def close(self) -> None:
-        """Stop, and leave nothing behind. May be called twice."""
+        """Stop, cancel every utterance, and leave nothing behind. May be called twice."""
         if not self.closed:
             self.closed = True
-            self._plan.stop()
-            self._speech.clear()
+            self._cancel(tuple(self._speech.waiting))
             self._queue.close()
             self._listeners.clear()
 
     def _open_timeline(self, now_ms: int) -> bool:
         """Start the clock when the first picture is drawn, or has taken too long."""
-        if self._asked is None:
-            self._asked = now_ms
-            self._plan.fill(self._next, now_ms + FIRST_PICTURE_MS - UNIT_MS * self._next)
-        if not self._plan.slots[0].done and now_ms < self._asked + FIRST_PICTURE_MS:
+        if self._opened_ms is None:
+            self._opened_ms = now_ms
+        latest = self._opened_ms + FIRST_PICTURE_MS
+        if not self._plan.units:
+            self._plan.fill(self._next, latest - UNIT_MS * self._next)
+        if not self._plan.units[0].done and now_ms < latest:
             return False
-        self._asked, self._origin = None, now_ms - UNIT_MS * self._next
+        self._opened_ms, self._origin = None, now_ms - UNIT_MS * self._next
         self._plan.retime(self._next, self._origin)
         self._prepare(now_ms)
         return True
 
-    def _rest(self) -> None:
-        """Nobody takes units: the timeline stands still, speech waits."""
-        self._plan.unplan()
-        self._asked = self._origin = None
+    def _stand_still(self) -> None:
+        """Stop the timeline while nobody takes units; speech waits."""
+        self._plan.withdraw()
+        self._opened_ms = self._origin = self._fading = None
 
     def _fall_behind(self, behind: int) -> None:
         """A unit is given out `behind` ms after it was due."""
@@ -236,56 +237,89 @@ class Session:
         self.counts.underruns += 1
         self._speech.hole()
 
-    def _read(self, utterance: Utterance) -> NDArray[np.int16]:
-        if not utterance.started:
-            self._emit("started", utterance.number, 0)
-        return utterance.read()
+    def _read(self, utterance: UtteranceBuffer) -> NDArray[np.int16]:
+        first = utterance.state == "queued"
+        samples = utterance.read()
+        if first:
+            self._emit("started", utterance.id, 0)
+        return samples
 
-    def _repeat(self, slot: PlannedUnit | None) -> Image:
-        """The picture for a unit whose own is not there."""
+    def _repeat(self, unit: PlannedUnit | None) -> Picture:
+        """The picture for a unit without its own: the last one."""
         self.counts.repeated += 1
         self._missed += 1
-        if slot is not None:
-            slot.cancelled = True
+        if unit is not None:
+            unit.cancelled = True
             self.counts.dropped += 1
-            if slot.error is not None:
-                self._tell_failure(slot.utterance)
+            if unit.error is not None:
+                self._report_failure(unit.utterance)
         if self._picture is None:
             self._picture = self.avatar.at(self._next).pixels
         return self._picture
 
-    def _tell_failure(self, utterance: Utterance | None) -> None:
-        """A frame could not be drawn: told once an utterance, and once a time of rest."""
+    def _report_failure(self, utterance: UtteranceBuffer | None) -> None:
+        """Report a frame that could not be drawn: once an utterance, and once a time of idling."""
         if utterance is None:
-            if not self._troubled:
-                self._troubled = True
-                self._emit("failed", 0, 0)
-        elif not utterance.failed_to_draw:
-            utterance.failed_to_draw = True
-            self._emit("failed", utterance.number, utterance.played_ms)
+            if not self._idle_failed:
+                self._idle_failed = True
+                self._emit("render_failed", 0, 0)
+        elif not (utterance.render_failed or utterance.finished):
+            utterance.render_failed = True
+            self._emit("render_failed", utterance.id, utterance.played_ms)
+
+    def _cancel(self, utterances: Sequence[UtteranceBuffer]) -> None:
+        """Remove `utterances`, which are not finished, and report each."""
+        for utterance in utterances:
+            self._silence(utterance)
+        self._speech.remove(utterances)
+        for utterance in utterances:
+            self._emit("interrupted", utterance.id, utterance.played_ms)
+        self._changed()
+
+    def _silence(self, utterance: UtteranceBuffer) -> None:
+        """Fade out and plan no more of `utterance`, if it is the one that plays."""
+        if self._plan.speech is utterance:
+            if self._plan.continues(utterance):
+                self._fading = utterance.fade_out()
+            self._plan.stop()
+
+    def _changed(self) -> None:
+        """Speech was pushed, ended or cancelled."""
+        if not self.closed:
+            self._prepare(self._clock.now_ms())
 
     def _prepare(self, now_ms: int) -> None:
-        """Have speech heard and units planned and drawn as far ahead as is allowed."""
+        """Have speech encoded and units planned and drawn as far ahead as is allowed."""
         plan = self._plan
-        for utterance in self._speech.over():
-            if plan.speech is utterance:
-                plan.stop() if utterance.failed_to_hear else plan.finish()
-            kind: EventKind = "failed" if utterance.failed_to_hear else "ended"
-            self._emit(kind, utterance.number, utterance.played_ms)
+        for utterance in self._speech.pop_finished():
+            if utterance.encoding_failed:
+                self._silence(utterance)
+                utterance.drop()
+            elif plan.speech is utterance:
+                plan.finish()
+            kind: EventKind = "failed" if utterance.encoding_failed else "ended"
+            self._emit(kind, utterance.id, utterance.played_ms)
+        if self.closed:  # by a listener
+            return
         self._speech.feed(now_ms, self._wake if self._loop is not None else None)
         if self._origin is not None:
             if plan.flowing and plan.speech is not None:
-                plan.hasten(self._next, self._origin, self._earliest(plan.speech, now_ms))
+                earliest = self._earliest(plan.speech, now_ms, self._origin)
+                plan.hasten(self._next, self._origin, earliest)
             elif (ready := self._speech.ready()) is not None:
-                plan.begin(ready, self._next, self._origin, self._earliest(ready, now_ms))
+                earliest = self._earliest(ready, now_ms, self._origin)
+                plan.begin(ready, self._next, self._origin, earliest)
             plan.fill(self._next, self._origin)
 
-    def _earliest(self, utterance: Utterance, now_ms: int) -> int:
-        """When `utterance` may begin, if its first frames are asked for at `now_ms`."""
-        return max(now_ms + self._scheduler.drawing_ms, self._speech.begins_at(utterance))
+    def _earliest(self, utterance: UtteranceBuffer, now_ms: int, origin: int) -> int:
+        """When `utterance` may begin, if its first frames are requested at `now_ms`."""
+        earliest = max(now_ms + self._scheduler.drawing_ms, self._speech.begins_at(utterance))
+        if self._fading is not None:  # the next unit fades out
+            earliest = max(earliest, origin + UNIT_MS * self._next + 1)
+        return earliest
 
     def _wake(self) -> None:
-        """Called on the scheduler's thread when speech was heard that somebody waits for."""
+        """Called on the scheduler's thread when speech was encoded that is waited for."""
         if (loop := self._loop) is not None:
             call_on(loop, self._woken)
 

@@ -1,131 +1,169 @@
-"""What a session was given to say: utterances in their order, bounded, heard ahead of time."""
+"""The utterances of a session in the order in which they were opened, and how much they hold.
+
+An example, with a limit of 60 s: a WebSocket opens utterance 1 and pushes 5 s; a file is uploaded
+as utterance 2. Utterance 1 is the first and plays; 2 may be pushed to, up to 60 s, but waits. The
+WebSocket pushes 20 s more, which all go into 1, and ends it. When the 25 s are played, 1 is popped
+and 2 is the first. Had 2 been cancelled meanwhile, or 1, the other would play as if it were alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.errors import BufferFullError
+from lipstream.errors import AudioError, BufferFullError, OptionError
+from lipstream.live.clock import Clock
 from lipstream.live.scheduler import Scheduler, SessionQueue
 from lipstream.live.session.types import SessionLimits
-from lipstream.live.session.utterance import Utterance, check_rate
+from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import resampling_ms
 from lipstream.timeline import SAMPLE_RATE, SOUND_RATE, UNIT_MS
 
 BURST_MS = 400  # of speech in hand: it seems to come faster than it is spoken
-SPARE_MS = 20  # for chunks that come late, and for job
+JITTER_MS = 20  # for chunks that come late, and for the work itself
 RESAMPLING_UNITS = 5  # that a resampler may hold back
 
 
 class SpeechQueue:
-    """Utterances that are not over; the first of them plays.
+    """The utterances that are not finished; the first of them plays.
 
-    Holds `limits.buffer_s` of speech and refuses more. Only a few frames ahead of playback are
-    given to the scheduler, so that an interrupt wastes little.
+    The first may have `limits.buffer_s` of speech waiting, and all behind it together as much
+    again, so that those can never keep the first from going on. More is refused with
+    BufferFullError, and so is an utterance beyond `limits.utterances`. Only a few frames ahead of
+    playback are given to the scheduler, so that an interrupt wastes little.
     """
 
     def __init__(
-        self, avatar: Avatar, scheduler: Scheduler, queue: SessionQueue, limits: SessionLimits
+        self,
+        avatar: Avatar,
+        scheduler: Scheduler,
+        queue: SessionQueue,
+        limits: SessionLimits,
+        clock: Clock,
+        *,
+        on_change: Callable[[], None],
+        on_cancel: Callable[[Sequence[UtteranceBuffer]], object],
     ) -> None:
-        self.waiting: deque[Utterance] = deque()
-        self.begun = 0  # utterances so far
+        self.waiting: deque[UtteranceBuffer] = deque()
         self.max_ms = int(limits.buffer_s * 1000)
+        self._opened = 0  # utterances so far
         self._avatar = avatar
         self._scheduler = scheduler
         self._queue = queue
         self._limits = limits
+        self._clock = clock
+        self._on_change = on_change  # more may be encoded or planned
+        self._on_cancel = on_cancel  # removes utterances, by `remove`, that are not finished
         self._plan = scheduler.engine.backend.encoder.plan
-        self._open: Utterance | None = None  # the last one, as long as it has not ended
-        self._later_ms = 0  # in all utterances but the first
-        self._caution = 0  # frames that holes have added to `limits.lead`
+        self._extra_lead = 0  # frames that holes have added to `limits.lead`
         self._waiters: list[asyncio.Future[None]] = []  # for room
 
     @property
     def look_ahead_ms(self) -> int:
         """How much of what follows a frame must be known before it can be drawn.
 
-        Frames are heard `step` at a time: the first of them waits for the last.
+        Frames are encoded `step` at a time: the first of them waits for the last.
         """
         return self._plan.future * 1000 // SAMPLE_RATE + (self._plan.step - 1) * UNIT_MS
 
     @property
     def buffered_ms(self) -> int:
-        """What was pushed and not given out."""
-        return self.waiting[0].waiting_ms + self._later_ms if self.waiting else 0
+        """The speech that was pushed and not given out."""
+        return _buffered_ms(self.waiting)
 
-    def push(self, chunk: AudioChunk, now_ms: int) -> None:
-        """Take the next piece; see `Session.push`."""
-        if self._open is not None:
-            check_rate(self._open, chunk.sample_rate)
-        if not len(chunk):
-            return
-        length = len(chunk) * 1000 // chunk.sample_rate
-        if self._open is None:
-            length = max(length, UNIT_MS)
-        if self.buffered_ms + length > self.max_ms:
+    @property
+    def full(self) -> bool:
+        """True when no further utterance may be opened."""
+        return len(self.waiting) >= self._limits.utterances
+
+    def open(self, sample_rate: int) -> UtteranceBuffer:
+        """Append an utterance; see `Session.open_utterance`."""
+        if self.full:
             raise BufferFullError(
-                f"{self.buffered_ms} ms of speech wait already and {length} ms more would pass the "
-                f"limit of {self.max_ms} ms; push on when some of it was played."
+                f"{len(self.waiting)} utterances of this session are not finished; wait for one to "
+                "end, or cancel one."
             )
-        if self._open is None:
-            hearing = self._scheduler.open_encoder(self._avatar, chunk.sample_rate)
-            self.begun += 1
-            self._open = Utterance(self.begun, hearing, chunk.sample_rate, now_ms)
-            self.waiting.append(self._open)
-            before = 0
-        else:
-            before = self._open.waiting_ms
-        self._open.push(chunk.mono())
-        if self._open is not self.waiting[0]:
-            self._later_ms += self._open.waiting_ms - before
+        encoder = self._scheduler.open_encoder(self._avatar, sample_rate)
+        self._opened += 1
+        utterance = UtteranceBuffer(self._opened, sample_rate, encoder)
+        self.waiting.append(utterance)
+        return utterance
 
-    def end(self) -> bool:
-        """Nothing more will be pushed of the open utterance; whether there was one."""
-        if self._open is None:
-            return False
-        self._open.ended = True
-        self._open = None
-        return True
+    def push(self, utterance: UtteranceBuffer, chunk: AudioChunk) -> None:
+        """Take the next sound of `utterance`; see `Utterance.push`."""
+        if chunk.sample_rate != utterance.sample_rate:
+            raise AudioError(
+                f"utterance {utterance.id} was opened at {utterance.sample_rate} Hz; open another "
+                f"one for sound at {chunk.sample_rate} Hz."
+            )
+        if utterance.state in ("cancelled", "failed") or not len(chunk):
+            return
+        if utterance.closed:
+            raise OptionError(f"utterance {utterance.id} has ended; open another one.")
+        length = len(chunk) * 1000 // chunk.sample_rate
+        if not utterance.pushed:
+            length = max(length, UNIT_MS)
+        held = self._held_ms(utterance)
+        if held + length > self.max_ms:
+            raise BufferFullError(
+                f"{held} ms of speech wait already and {length} ms more would pass the limit of "
+                f"{self.max_ms} ms; push on when some of it was played."
+            )
+        utterance.push(chunk.mono(), self._clock.now_ms())
+        self._on_change()
 
-    async def room(self, ms: int) -> None:
-        """Return when `ms` more may be pushed, or all that can wait at once."""
-        while self.buffered_ms + min(ms, self.max_ms) > self.max_ms:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+    def end(self, utterance: UtteranceBuffer) -> None:
+        """Declare `utterance` complete."""
+        if not (utterance.closed or utterance.finished):
+            utterance.end()
+            self._on_change()
 
-    def clear(self) -> None:
-        """Forget everything."""
-        for utterance in self.waiting:
-            utterance.forget()
-        self.waiting.clear()
-        self._open = None
-        self._later_ms = 0
-        self._make_room()
+    def cancel(self, utterances: Iterable[UtteranceBuffer]) -> None:
+        """Have those of `utterances` that are not finished removed."""
+        if unfinished := [one for one in utterances if not one.finished]:
+            self._on_cancel(unfinished)
 
-    def over(self) -> Iterator[Utterance]:
-        """Take what was heard; gives the utterances that are done with, said or failed."""
+    def remove(self, utterances: Sequence[UtteranceBuffer]) -> None:
+        """Drop utterances that were cancelled."""
+        for utterance in utterances:
+            utterance.state = "cancelled"
+            utterance.drop()
+            self.waiting.remove(utterance)
+        self._wake_waiters()
+
+    async def room(self, utterance: UtteranceBuffer, ms: int) -> None:
+        """Return when `ms` more, or all that can wait at once, may be pushed to `utterance`.
+
+        Returns also when it is finished.
+        """
+        ms = min(max(ms, UNIT_MS), self.max_ms)
+        while not utterance.finished and self._held_ms(utterance) + ms > self.max_ms:
+            await self._change()
+
+    async def room_to_open(self) -> None:
+        """Return when another utterance may be opened."""
+        while self.full:
+            await self._change()
+
+    def pop_finished(self) -> Iterator[UtteranceBuffer]:
+        """Collect what was encoded, and pop the utterances that have ended or failed."""
         while self.waiting:
             first = self.waiting[0]
             first.collect()
-            if not (first.failed_to_hear or first.over):
+            if not (first.encoding_failed or first.all_given_out):
                 break
             self.waiting.popleft()
-            if self._open is first:
-                self._open = None
-            if self.waiting:
-                self._later_ms -= self.waiting[0].waiting_ms
-            self._caution = max(self._caution - 1, 0)
+            first.state = "failed" if first.encoding_failed else "ended"
+            self._extra_lead = max(self._extra_lead - 1, 0)
             yield first
-        if self._waiters:
-            self._make_room()
+        self._wake_waiters()
 
     def feed(self, now_ms: int, wake: Callable[[], None] | None) -> None:
-        """Let the scheduler hear what comes next; it calls `wake` if somebody waits for that."""
+        """Have the scheduler encode what comes next; it calls `wake` if that is waited for."""
         for utterance in islice(self.waiting, 2):
             lead = self.lead(utterance)
             utterance.feed(
@@ -138,50 +176,67 @@ class SpeechQueue:
                 break
 
     def hole(self) -> None:
-        """The first utterance ran out, or could not be drawn: be more careful."""
-        self._caution += 1
+        """Have more encoded before speech goes on: the first utterance had to pause."""
+        self._extra_lead += 1
         if self.waiting:
             self.waiting[0].holes += 1
 
-    def ready(self) -> Utterance | None:
-        """The first utterance, if enough of it was heard to begin or to go on."""
+    def ready(self) -> UtteranceBuffer | None:
+        """The first utterance, if enough of it is encoded to begin or to go on."""
         if self.waiting and self.waiting[0].ready(self.lead(self.waiting[0])):
             return self.waiting[0]
         return None
 
-    def lead(self, utterance: Utterance) -> int:
-        """Frames to be heard before `utterance` begins or goes on.
+    def lead(self, utterance: UtteranceBuffer) -> int:
+        """The frames to be encoded before `utterance` begins or goes on.
 
-        After a hole they must last until the next chunk.
+        After a hole they must last until the next chunk: with chunks of 200 ms and one hole so far
+        that is 200 // 40 + 2 + 1 = 8 frames.
         """
         lead = self._limits.lead
-        if not utterance.ended and utterance.holes:
-            lead = max(lead, utterance.longest_chunk_ms // UNIT_MS + 2) + self._caution
+        if not utterance.closed and utterance.holes:
+            lead = max(lead, utterance.longest_chunk_ms // UNIT_MS + 2) + self._extra_lead
         if self._plan.step > 1:
             lead = max(lead, self._plan.step + 1)
         return min(lead, self._limits.max_lead)
 
-    def begins_at(self, utterance: Utterance) -> int:
+    def begins_at(self, utterance: UtteranceBuffer) -> int:
         """The time, in ms, from which `utterance` may begin without running out at once.
 
         Frame k needs its own sound, the look-ahead and what the resampler holds back. Speech that
         comes as fast as it is spoken therefore lasts, in chunks of any size, when it begins so much
         after the first of them; speech that comes faster need not wait.
         """
-        if utterance.ended or utterance.holes or utterance.waiting_ms >= BURST_MS:
-            return utterance.opened_ms
-        heard = self.look_ahead_ms + resampling_ms(utterance.rate)
-        needed = max(heard, resampling_ms(utterance.rate, SOUND_RATE)) + UNIT_MS
-        spare = SPARE_MS + self._scheduler.reserve_ms + self._caution * UNIT_MS
-        return utterance.opened_ms + needed + spare
+        if utterance.closed or utterance.holes or utterance.buffered_ms >= BURST_MS:
+            return utterance.first_push_ms
+        encoded = self.look_ahead_ms + resampling_ms(utterance.sample_rate)
+        sound = resampling_ms(utterance.sample_rate, SOUND_RATE)
+        reserve = JITTER_MS + self._scheduler.reserve_ms + self._extra_lead * UNIT_MS
+        return utterance.first_push_ms + max(encoded, sound) + UNIT_MS + reserve
 
     def _ahead(self, lead: int) -> int:
-        """Frames whose sound the scheduler may have beyond those planned."""
+        """The frames whose sound the scheduler may have beyond those planned."""
         look_ahead = -(-self.look_ahead_ms // UNIT_MS) + RESAMPLING_UNITS + 1
-        return max(self._limits.heard_ahead, lead) + look_ahead
+        return max(self._limits.encoded_ahead, lead) + look_ahead
 
-    def _make_room(self) -> None:
+    def _held_ms(self, utterance: UtteranceBuffer) -> int:
+        """The speech that shares the limit of `utterance`: its own, or all behind the first."""
+        if utterance is self.waiting[0]:
+            return utterance.buffered_ms
+        return _buffered_ms(islice(self.waiting, 1, None))
+
+    async def _change(self) -> None:
+        """Return when there may be room."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake_waiters(self) -> None:
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
         self._waiters.clear()
+
+
+def _buffered_ms(utterances: Iterable[UtteranceBuffer]) -> int:
+    return sum(utterance.buffered_ms for utterance in utterances)

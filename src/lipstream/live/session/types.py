@@ -1,4 +1,4 @@
-"""What a session gives out, counts and is limited by."""
+"""The values that a session gives out, and its limits."""
 
 from __future__ import annotations
 
@@ -18,21 +18,27 @@ class Unit:
     """One frame and its 40 ms of sound; neither is ever sent without the other."""
 
     index: int  # position on the session's timeline: video pts index * 3600, audio index * 1920
-    frame: Picture  # as the renderer gives it, of the avatar's size; nobody writes to it
-    samples: NDArray[np.int16]  # (1920,) mono 48 kHz; nobody writes to it
-    speaking: bool  # it carries samples of an utterance that goes on
+    frame: Picture  # as the renderer gives it, of the avatar's size; read-only
+    samples: NDArray[np.int16]  # (1920,) mono 48 kHz; read-only
+    speaking: bool  # it carries samples of an utterance
     fresh: bool  # False: the picture of the unit before again, the same object
 
 
-EventKind: TypeAlias = Literal["started", "ended", "interrupted", "failed"]
+UtteranceState: TypeAlias = Literal["queued", "speaking", "ended", "cancelled", "failed"]
+EventKind: TypeAlias = Literal["started", "ended", "interrupted", "failed", "render_failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """Something that happened to an utterance."""
+    """A change of an utterance.
+
+    Each has at most one "started" and exactly one of "ended", "interrupted" (it was cancelled) and
+    "failed" (it cannot be encoded). "render_failed" ends nothing: the sound goes on with the
+    pictures there are. It comes at most once for an utterance, and once for a time of idling.
+    """
 
     kind: EventKind
-    utterance: int  # counted from 1; 0 where it concerns none
+    utterance: int  # its id; 0 where an idle picture could not be drawn
     played_ms: int  # of the utterance, so far
 
 
@@ -41,7 +47,7 @@ EventListener: TypeAlias = Callable[[SessionEvent], None]
 
 @dataclass(slots=True)
 class SessionCounts:
-    """What a session has done and what went wrong; only ever grows."""
+    """Counters of a session; they only grow."""
 
     units: int = 0
     late: int = 0  # units given out half a unit or more after they were due
@@ -49,7 +55,7 @@ class SessionCounts:
     dropped: int = 0  # frames never shown, because they were not ready when due
     skipped: int = 0  # units left out after a stall
     underruns: int = 0  # times that speech had to wait in the middle of an utterance
-    utterances: int = 0  # that were begun
+    utterances: int = 0  # that were opened
     interrupts: int = 0  # that interrupted something
 
 
@@ -57,10 +63,13 @@ class SessionCounts:
 class SessionLimits:
     """How far a session looks ahead, and how much it holds."""
 
-    buffer_s: float = 60.0  # of speech that waits; more is refused
-    lead: int = 2  # frames that are heard before an utterance starts, at least
+    # Seconds of speech that the utterance that plays may have waiting, and as many again for all
+    # those behind it together. More is refused.
+    buffer_s: float = 60.0
+    utterances: int = 32  # that are not finished; `open_utterance` refuses more
+    lead: int = 2  # frames that are encoded before an utterance starts, at least
     max_lead: int = 30  # to which holes and large chunks may raise `lead`
     ahead: int = 6  # units that are planned and drawn before they are due
-    heard_ahead: int = 8  # frames of speech that are heard before they are due
+    encoded_ahead: int = 8  # frames of speech that are encoded before they are due
     patience: int = 5  # frames in a row that may be late before sound and picture both wait
     catch_up: int = 3  # units by which the clock may be ahead before some are left out

@@ -12,8 +12,8 @@ from lipstream.live.scheduler import RenderJob
 
 
 def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
-    """Run `callback` on the thread of `loop`, unless that is over. From any thread."""
-    with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to be woken
+    """Run `callback` on the thread of `loop`, unless it has closed. From any thread."""
+    with contextlib.suppress(RuntimeError):  # the loop has closed
         loop.call_soon_threadsafe(callback)
 
 
@@ -21,7 +21,7 @@ async def until_done(job: RenderJob, clock: Clock, deadline_ms: int) -> None:
     """Return when `job` is done, or at the deadline."""
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     job.wake = lambda: call_on(loop, done.set)
-    if job.done:  # before it could know whom to wake
+    if job.done:  # before `wake` was set
         return
     ends: tuple[Coroutine[Any, Any, object], ...] = (done.wait(), clock.sleep_until(deadline_ms))
     waits = [asyncio.ensure_future(end) for end in ends]

@@ -1,7 +1,7 @@
 """Speech in by WebSocket: PCM and control messages one way, events the other.
 
 A client may send faster than real time. Once 60 s wait, the socket is not read until there is room,
-so TCP holds the client back; what it wants to say urgently then, it says with
+so TCP holds the client back; an interrupt that cannot wait behind the speech comes by
 `POST /v1/sessions/{id}/interrupt`.
 """
 
@@ -16,22 +16,22 @@ import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipstream.errors import LipstreamError
-from lipstream.media.audio import AudioChunk
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
 
 if TYPE_CHECKING:
-    from lipstream.live.session import SessionEvent
+    from lipstream.live.session import SessionEvent, Utterance
     from lipstream.server.sessions.manager import SessionManager
     from lipstream.server.sessions.session import ServerSession
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz
-USUAL_RATE = 24_000
-MAX_MESSAGE_BYTES = 64 * 1024  # of one message
-TELL_S = 0.25  # least time between two `buffered` events
-MAX_EVENTS = 64  # that wait for a client who does not read
-PATIENCE = 20  # senseless messages before the socket is closed
+DEFAULT_RATE = 24_000
+MAX_MESSAGE_BYTES = 64 * 1024
+BUFFERED_EVERY_S = 0.25  # least time between two `buffered` events
+MAX_EVENTS = 64  # that wait for a client that does not read
+MAX_MISTAKES = 20  # unusable messages before the socket is closed
 CLOSE_S = 2.0
+RENDER_FAILED = "some pictures of this utterance could not be drawn; its sound goes on."
 
 GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009  # RFC 6455, section 7.4.1
 
@@ -43,173 +43,182 @@ def audio_routes(manager: SessionManager) -> APIRouter:
     @router.websocket("/v1/sessions/{session_id}/audio")
     async def audio(socket: WebSocket, session_id: str) -> None:
         try:
-            seat = manager.find(session_id)
+            session = manager.find(session_id)
             rate = _rate(socket.query_params.get("sample_rate"))
         except ApiError as refusal:
             await socket.send_denial_response(refusal.response())
             return
         await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
-        await AudioSocket(socket, seat, rate).run()
+        await AudioSocket(socket, session, rate).run()
 
     return router
 
 
 def _rate(text: str | None) -> int:
     if text is None:
-        return USUAL_RATE
+        return DEFAULT_RATE
     if text not in map(str, RATES):
         known = ", ".join(map(str, RATES))
-        raise ApiError(422, f"sample_rate: {text[:20]!r} is not possible; use {known}.")
+        raise ApiError(422, f"sample_rate: {text[:20]!r} is not supported; use {known}.")
     return int(text)
 
 
 class AudioSocket:
-    """One WebSocket that feeds a session. The newest one of a session replaces the one before."""
+    """One WebSocket that speaks in a session; a newer one of the same session replaces it.
 
-    def __init__(self, socket: WebSocket, seat: ServerSession, rate: int) -> None:
-        self._socket, self._seat, self._rate = socket, seat, rate
-        self._session = seat.session
+    The first binary message opens an utterance, `end` ends it. When it is interrupted by somebody
+    else, what still comes of it is dropped up to its `end`. A socket that closes or is replaced in
+    the middle of its utterance ends it: what was sent is spoken.
+    """
+
+    def __init__(self, socket: WebSocket, session: ServerSession, rate: int) -> None:
+        self._socket, self._session, self._rate = socket, session, rate
+        self._live = session.live
         self._odd = b""  # half a sample that waits for its other half
-        self._open = False  # something was said since the last end
+        self._utterance: Utterance | None = None  # until its `end`, also when it was interrupted
         self._mistakes = 0
-        self._told = 0  # the last `buffered` event
-        self._interrupts = 0  # that the session told of
+        self._buffered_ms = 0  # as sent last
+        self._interrupts = 0  # `interrupted` events so far
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_EVENTS)
         self._over: asyncio.Future[tuple[int, str] | None] = asyncio.Future()
 
     async def run(self) -> None:
-        """Until either side ends it. What was said is always spoken to its end."""
-        if self._seat.hang_up is not None:
-            self._seat.hang_up()
-        hang_up = self._seat.hang_up = self._hang_up
-        forget = self._session.add_listener(self._heard)
-        tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._tell())]
+        """Take speech and send events until either side closes the socket."""
+        if self._session.disconnect_socket is not None:
+            self._session.disconnect_socket()
+        disconnect = self._session.disconnect_socket = self._disconnect
+        remove_listener = self._live.add_listener(self._on_event)
+        tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send_events())]
         try:
             waited: list[asyncio.Future[Any]] = [*tasks, self._over]
             await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._end(None)
-            forget()
-            if self._seat.hang_up == hang_up:
-                self._seat.hang_up = None
+            self._end_utterance()
+            self._finish(None)
+            remove_listener()
+            if self._session.disconnect_socket == disconnect:
+                self._session.disconnect_socket = None
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            if self._open and not self._session.closed:
-                self._session.end()
         for task in tasks:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error  # a fault of ours
-        if self._over.done() and (ending := self._over.result()) is not None:
+        if (ending := self._over.result()) is not None:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._socket.close(*ending), CLOSE_S)
 
-    async def _listen(self) -> None:
+    async def _receive(self) -> None:
         while not self._over.done():
             message = await self._socket.receive()
+            data, text = message.get("bytes"), message.get("text")
             if message["type"] == "websocket.disconnect":
-                self._end(None)
-            elif (data := message.get("bytes")) is not None:
-                await self._take(data)
+                self._finish(None)
+            elif len(data or text or "") > MAX_MESSAGE_BYTES:
+                self._finish((TOO_BIG, f"send at most {MAX_MESSAGE_BYTES} bytes in a message"))
+            elif data is not None:
+                await self._push(data)
             else:
-                self._obey(message.get("text") or "")
+                self._handle_control(text or "")
 
-    async def _take(self, data: bytes) -> None:
-        """PCM, s16le mono."""
-        if len(data) > MAX_MESSAGE_BYTES:
-            self._end((TOO_BIG, f"send at most {MAX_MESSAGE_BYTES} bytes in a message"))
-            return
+    async def _push(self, data: bytes) -> None:
+        """Push PCM, s16le mono, when there is room."""
         data = self._odd + data
         whole = len(data) // 2
         self._odd = data[2 * whole :]
         if not whole:
             return
-        self._seat.touch()
-        await self._session.room(-(-whole * 1000 // self._rate))
-        if self._session.closed or self._over.done():
+        self._session.touch()
+        if self._utterance is None:
+            await self._live.room_to_open()
+            if self._over.done() or self._live.closed:
+                return
+            self._utterance = self._live.open_utterance(self._rate)
+            self._put({"type": "queued", "utterance": self._utterance.id})
+        await self._utterance.room(-(-whole * 1000 // self._rate))
+        if self._over.done() or self._utterance is None:
             return
-        samples = np.frombuffer(data, "<i2", whole).astype(np.int16)
         try:
-            self._session.push(AudioChunk(samples, self._rate))
+            self._utterance.push(np.frombuffer(data, "<i2", whole).astype(np.int16))
         except LipstreamError as error:
-            self._complain("bad_audio", str(error))
-        else:
-            self._open = True
+            self._reject("bad_audio", str(error))
 
-    def _obey(self, text: str) -> None:
-        """A control message."""
-        if len(text) > MAX_MESSAGE_BYTES:
-            self._end((TOO_BIG, f"send at most {MAX_MESSAGE_BYTES} bytes in a message"))
-            return
+    def _handle_control(self, text: str) -> None:
         try:
-            order = json.loads(text)
+            message = json.loads(text)
         except (ValueError, RecursionError):
-            self._complain("bad_message", 'a text message must be JSON, such as {"type":"end"}.')
+            self._reject("bad_message", 'a text message must be JSON, such as {"type":"end"}.')
             return
-        kind = order.get("type") if isinstance(order, dict) else None
+        kind = message.get("type") if isinstance(message, dict) else None
         if kind == "end":
-            self._odd, self._open = b"", False
-            self._seat.touch()
-            self._session.end()
+            self._session.touch()
+            self._end_utterance()
         elif kind == "interrupt":
-            self._odd, self._open = b"", False
-            told = self._interrupts
-            played = self._seat.interrupt()
-            if told == self._interrupts:  # there was nothing to interrupt
-                self._put({"type": "interrupted", "played_ms": played})
+            before = self._interrupts
+            played_ms = self._session.interrupt()
+            self._end_utterance()
+            if self._interrupts == before:  # there was nothing to interrupt
+                self._put({"type": "interrupted", "played_ms": played_ms})
         else:
-            self._complain("bad_message", '`type` must be "end" or "interrupt".')
+            self._reject("bad_message", '`type` must be "end" or "interrupt".')
 
-    async def _tell(self) -> None:
-        """Send events, and every now and then how much waits, when that has changed."""
+    def _end_utterance(self) -> None:
+        """End the utterance of this socket, if one is open: the next sound opens another."""
+        self._odd = b""
+        utterance, self._utterance = self._utterance, None
+        if utterance is not None:
+            utterance.end()
+
+    async def _send_events(self) -> None:
+        """Send events, and now and then how much speech waits, when that has changed."""
         loop = asyncio.get_running_loop()
-        told_at = loop.time()
+        sent_at = loop.time()
         while not self._over.done():  # `wait_for` may swallow a cancellation
             with contextlib.suppress(asyncio.TimeoutError):
-                event = await asyncio.wait_for(self._events.get(), TELL_S)
+                event = await asyncio.wait_for(self._events.get(), BUFFERED_EVERY_S)
                 if not await self._send(event):
                     return
-            buffered = self._session.buffered_ms
-            if buffered != self._told and loop.time() - told_at >= TELL_S:
-                self._told, told_at = buffered, loop.time()
-                if not await self._send({"type": "buffered", "ms": buffered}):
+            buffered_ms = self._live.buffered_ms
+            if buffered_ms != self._buffered_ms and loop.time() - sent_at >= BUFFERED_EVERY_S:
+                self._buffered_ms, sent_at = buffered_ms, loop.time()
+                if not await self._send({"type": "buffered", "ms": buffered_ms}):
                     return
 
     async def _send(self, event: dict[str, Any]) -> bool:
         try:
             await self._socket.send_text(json.dumps(event))
-        except (WebSocketDisconnect, RuntimeError):  # gone, which `_listen` may not know yet
-            self._end(None)
+        except (WebSocketDisconnect, RuntimeError):  # closed, before `_receive` notices it
+            self._finish(None)
             return False
         return True
 
-    def _heard(self, event: SessionEvent) -> None:
-        if event.kind == "failed":
-            text = "this utterance could not be drawn; the session goes on with the next one."
-            told = {"type": "error", "code": "failed", "message": text}
-            self._put({**told, "utterance": event.utterance})
-        else:
-            self._interrupts += event.kind == "interrupted"
-            told = {"type": event.kind}
-            self._put({**told, "utterance": event.utterance, "played_ms": event.played_ms})
+    def _on_event(self, event: SessionEvent) -> None:
+        message: dict[str, Any] = {"type": event.kind}
+        if event.kind == "render_failed":
+            message = {"type": "error", "code": event.kind, "message": RENDER_FAILED}
+        message |= {"utterance": event.utterance, "played_ms": event.played_ms}
+        self._interrupts += event.kind == "interrupted"
+        self._put(message)
 
-    def _complain(self, code: str, message: str) -> None:
+    def _reject(self, code: str, message: str) -> None:
         self._put({"type": "error", "code": code, "message": message})
         self._mistakes += 1
-        if self._mistakes > PATIENCE:
-            self._end((POLICY, "too many messages that make no sense"))
+        if self._mistakes > MAX_MISTAKES:
+            self._finish((POLICY, "too many messages that make no sense"))
 
     def _put(self, event: dict[str, Any]) -> None:
         try:
             self._events.put_nowait(event)
         except asyncio.QueueFull:
-            self._end((POLICY, "events are not read"))
+            self._finish((POLICY, "events are not read"))
 
-    def _hang_up(self) -> None:
-        code = GOING_AWAY if self._session.closed or self._seat.closed else POLICY
-        self._end((code, "the session has ended" if code == GOING_AWAY else "replaced"))
+    def _disconnect(self) -> None:
+        """Let go of the session at once: it ends, or a newer socket takes over."""
+        self._end_utterance()
+        code = GOING_AWAY if self._live.closed or self._session.closed else POLICY
+        self._finish((code, "the session has ended" if code == GOING_AWAY else "replaced"))
 
-    def _end(self, ending: tuple[int, str] | None) -> None:
-        """Let `run` finish: with a close code, or None when the client is gone."""
+    def _finish(self, ending: tuple[int, str] | None) -> None:
+        """Let `run` return: with a close code, or None when the client has closed."""
         if not self._over.done():
             self._over.set_result(ending)

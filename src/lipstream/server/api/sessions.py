@@ -1,7 +1,8 @@
-"""/v1/sessions: open, look at, speak through, interrupt, close."""
+"""/v1/sessions: open, read the state, speak, interrupt, close."""
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,8 @@ from fastapi import APIRouter, Request, Response
 
 from lipstream.server.api.openapi import error_responses, file_form
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
-from lipstream.server.avatars.uploads import discarded_on_error, receive_file, run_isolated
+from lipstream.server.avatars.uploads import receive_file, run_isolated
+from lipstream.server.errors import ApiError
 from lipstream.server.schemas import (
     BrowserStats,
     IceServerInfo,
@@ -19,7 +21,7 @@ from lipstream.server.schemas import (
     SessionState,
     Spoken,
 )
-from lipstream.server.sessions.speak_file import say_file
+from lipstream.server.sessions.speak_file import speak_file
 
 if TYPE_CHECKING:
     from lipstream.server.avatars.store import AvatarStore
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from lipstream.server.settings import ServeSettings
 
 SAMPLES = "samples"  # the decoded file, beside the upload
+INTERRUPTED = "an interrupt came before this file could be spoken; send it again to speak it."
 
 
 def session_routes(
@@ -39,7 +42,7 @@ def session_routes(
     runtime: MediaRuntime,
     metrics: Metrics,
 ) -> APIRouter:
-    """Everything at /v1/sessions but the media themselves."""
+    """The routes at /v1/sessions except those of media."""
     router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
     _add_life(router, settings, manager, store, runtime)
     _add_speech(router, settings, manager, metrics)
@@ -53,7 +56,7 @@ def _add_life(
     store: AvatarStore,
     runtime: MediaRuntime,
 ) -> None:
-    """Open, look at, close."""
+    """Open a session, read its state, close it."""
 
     @router.post(
         "",
@@ -61,12 +64,12 @@ def _add_life(
         status_code=201,
         responses=error_responses(400, 404, 408, 409, 413, 422, 503),
     )
-    async def open_session(wanted: SessionRequest, request: Request) -> SessionInfo:
-        seat = manager.open(store.ready(wanted.avatar))
-        path = f"{request.scope.get('root_path', '')}/v1/sessions/{seat.id}"
+    async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
+        session = manager.open(store.ready(body.avatar))
+        path = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
         until = datetime.now(timezone.utc) + timedelta(seconds=settings.connect_timeout_s)
         return SessionInfo(
-            id=seat.id,
+            id=session.id,
             whep_url=f"{path}/whep",
             audio_url=f"{path}/audio",
             speech_url=f"{path}/speech",
@@ -77,14 +80,16 @@ def _add_life(
                     username=server.username,
                     credential=server.credential,
                 )
-                for server in runtime.ice_servers(seat.id)
+                for server in runtime.ice_servers(session.id)
             ],
-            look_ahead_ms=seat.session.look_ahead_ms,
-            width=seat.size[0],
-            height=seat.size[1],
+            look_ahead_ms=session.live.look_ahead_ms,
+            width=session.size[0],
+            height=session.size[1],
         )
 
-    @router.get("/{session_id}", summary="How it is doing", responses=error_responses(404))
+    @router.get(
+        "/{session_id}", summary="Read the state of a session", responses=error_responses(404)
+    )
     async def state(session_id: str) -> SessionState:
         return state_of(manager.find(session_id))
 
@@ -103,36 +108,46 @@ def _add_life(
 def _add_speech(
     router: APIRouter, settings: ServeSettings, manager: SessionManager, metrics: Metrics
 ) -> None:
-    """Speak a file, fall silent, tell how it went."""
+    """Speak a file, interrupt, report what the page measured."""
 
     @router.post(
         "/{session_id}/speech",
         summary="Speak an audio file",
-        description="Any format that FFmpeg's libraries read. It is spoken when what was sent "
-        "before has been said.",
+        description="Any format that FFmpeg's libraries read. It takes its place behind all other "
+        "speech when the request begins. An interrupt before the answer drops it, with 409 and the "
+        "code `interrupted`.",
         status_code=202,
-        responses=error_responses(400, 404, 408, 413, 415, 422, 429),
+        responses=error_responses(400, 404, 408, 409, 413, 415, 422, 429),
         openapi_extra=file_form("Speech: wav, mp3, m4a, ogg, flac, or a video with sound."),
     )
     async def speak(session_id: str, request: Request) -> Spoken:
-        seat = manager.find(session_id)
-        upload = await receive_file(request, ("audio", "video"))
-        with discarded_on_error(upload):
+        session = manager.find(session_id)
+        with contextlib.ExitStack() as cleanup:
+            utterance = cleanup.enter_context(session.open_upload(SPOKEN_RATE))
+            upload = await receive_file(request, ("audio", "video"))
+            cleanup.callback(upload.discard)
             order = DecodeJob("speech", upload.path.name, SAMPLES, settings.uploads, 0)
             done = await run_isolated(order, upload.folder)
             manager.find(session_id)  # it may have ended meanwhile
+            if utterance.finished:
+                raise ApiError(409, INTERRUPTED, "interrupted")
             samples = upload.folder / SAMPLES
-            task = seat.say(lambda session: say_file(session, samples, SPOKEN_RATE))
-            task.add_done_callback(lambda _: upload.discard())
-        return Spoken(duration_ms=done["samples"] * 1000 // SPOKEN_RATE)
+            session.start(speak_file(utterance, samples, cleanup.pop_all()))
+        duration_ms = done["samples"] * 1000 // SPOKEN_RATE
+        return Spoken(utterance=utterance.id, duration_ms=duration_ms)
 
-    @router.post("/{session_id}/interrupt", summary="Fall silent", responses=error_responses(404))
+    @router.post(
+        "/{session_id}/interrupt",
+        summary="Interrupt all speech",
+        description="Also what waits, and what is still being sent, uploaded or decoded.",
+        responses=error_responses(404),
+    )
     async def interrupt(session_id: str) -> Interrupted:
         return Interrupted(played_ms=manager.find(session_id).interrupt())
 
     @router.post(
         "/{session_id}/stats",
-        summary="Tell what the page measured",
+        summary="Report what the page measured",
         status_code=204,
         responses=error_responses(400, 404, 408, 413, 422),
     )
@@ -142,14 +157,14 @@ def _add_speech(
         return Response(status_code=204)
 
 
-def state_of(seat: ServerSession) -> SessionState:
-    """The live figures of a session."""
-    counts = seat.session.counts
+def state_of(session: ServerSession) -> SessionState:
+    """The state and counts of a session."""
+    counts = session.live.counts
     return SessionState(
-        state=seat.state,
-        speaking=seat.speaking,
-        buffered_ms=seat.session.buffered_ms,
-        fps=round(seat.fps(), 2),
+        state=session.state,
+        speaking=session.live.speaking,
+        buffered_ms=session.live.buffered_ms,
+        fps=round(session.fps(), 2),
         late=counts.late,
         repeated=counts.repeated,
         dropped=counts.dropped,

@@ -43,7 +43,7 @@ def whep_routes(manager: SessionManager, store: AvatarStore, runtime: MediaRunti
     router = APIRouter(tags=["WHEP"])
     _add_connecting(router, manager, runtime)
     _add_connected(router, manager)
-    _add_one_call(router, manager, store, runtime)
+    _add_player(router, manager, store, runtime)
     for path in (VIEWER, PLAYER):
         router.add_api_route(path, _options, methods=["OPTIONS"], include_in_schema=False)
         router.add_api_route(path, _head, methods=["HEAD"], include_in_schema=False)
@@ -51,7 +51,7 @@ def whep_routes(manager: SessionManager, store: AvatarStore, runtime: MediaRunti
 
 
 def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRuntime) -> None:
-    """An offer, and what a viewer finds out after it."""
+    """The offer of a viewer, and the addresses it finds later."""
 
     @router.post(
         VIEWER,
@@ -64,8 +64,8 @@ def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRu
         openapi_extra=body(SDP, OFFER),
     )
     async def connect(request: Request, session_id: str) -> Response:
-        seat = manager.find(session_id)
-        return await _answered(manager, runtime, request, seat, await text_of(request, SDP))
+        session = manager.find(session_id)
+        return await _answered(manager, runtime, request, session, await text_of(request, SDP))
 
     @router.patch(
         VIEWER,
@@ -76,13 +76,13 @@ def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRu
         openapi_extra=body(FRAGMENT, CANDIDATES),
     )
     async def trickle(request: Request, session_id: str, connection: Connection = None) -> Response:
-        seat = manager.find(session_id)
+        session = manager.find(session_id)
         fragment = await text_of(request, FRAGMENT)
-        if seat.line is None or connection not in (None, seat.connection):
-            raise ApiError(409, "this connection is over; connect anew.", "not_connected")
-        seat.touch()
+        if session.connection is None or connection not in (None, session.connection_id):
+            raise ApiError(409, "this connection has ended; connect anew.", "not_connected")
+        session.touch()
         try:
-            await seat.line.add_candidates(fragment)
+            await session.connection.add_candidates(fragment)
         except RestartError as error:
             raise ApiError(422, str(error), "no_restart") from error
         except SignallingError as error:
@@ -91,7 +91,7 @@ def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRu
 
 
 def _add_connected(router: APIRouter, manager: SessionManager) -> None:
-    """What may be done with a connection."""
+    """Close a connection, or ask whether its address exists."""
 
     @router.delete(
         VIEWER,
@@ -107,7 +107,7 @@ def _add_connected(router: APIRouter, manager: SessionManager) -> None:
 
     @router.get(
         VIEWER,
-        summary="Nothing, as WHEP wants it",
+        summary="Answer nothing, as WHEP requires",
         status_code=204,
         responses=error_responses(404),
     )
@@ -116,10 +116,10 @@ def _add_connected(router: APIRouter, manager: SessionManager) -> None:
         return Response(status_code=204)
 
 
-def _add_one_call(
+def _add_player(
     router: APIRouter, manager: SessionManager, store: AvatarStore, runtime: MediaRuntime
 ) -> None:
-    """For players that know nothing of sessions."""
+    """One call for players that know nothing of sessions."""
 
     @router.post(
         PLAYER,
@@ -136,15 +136,18 @@ def _add_one_call(
     ) -> Response:
         entry = store.ready(avatar)
         offer = await text_of(request, SDP)
-        seat = manager.open(entry, whep_only=True)
+        session = manager.open(entry, whep_only=True)
         try:
-            return await _answered(manager, runtime, request, seat, offer)
+            return await _answered(manager, runtime, request, session, offer)
         except BaseException:
-            await manager.close(seat, "unconnected")
+            await manager.close(session, "unconnected")
             raise
 
     @router.get(
-        PLAYER, summary="Nothing, as WHEP wants it", status_code=204, responses=error_responses()
+        PLAYER,
+        summary="Answer nothing, as WHEP requires",
+        status_code=204,
+        responses=error_responses(),
     )
     async def nothing_yet() -> Response:
         return Response(status_code=204)
@@ -154,27 +157,27 @@ async def _answered(
     manager: SessionManager,
     runtime: MediaRuntime,
     request: Request,
-    seat: ServerSession,
+    session: ServerSession,
     offer: str,
 ) -> Response:
-    """The answer to an offer, and where its connection lives; ApiError 400 for bad SDP."""
+    """The answer to an offer, with the address of its connection; ApiError 400 for bad SDP."""
     try:
-        answer = await manager.connect(seat, offer)
+        answer = await manager.connect(session, offer)
     except SignallingError as error:
         raise ApiError(400, str(error), "bad_sdp") from error
     root = request.scope.get("root_path", "")
-    location = f"{root}/v1/sessions/{seat.id}/whep?connection={seat.connection}"
+    location = f"{root}/v1/sessions/{session.id}/whep?connection={session.connection_id}"
     response = Response(answer, 201, {"Location": location}, SDP)
-    for link in link_headers(runtime.ice_servers(seat.id)):
+    for link in link_headers(runtime.ice_servers(session.id)):
         response.headers.append("Link", link)
     return response
 
 
-async def text_of(request: Request, wanted: str) -> str:
-    """The body; ApiError 415 unless it is of type `wanted`, 400 when it is no text."""
+async def text_of(request: Request, media_type: str) -> str:
+    """The body; ApiError 415 unless it is of that type, 400 when it is not UTF-8."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != wanted:
-        raise ApiError(415, f"send it as {wanted}.", headers=ACCEPTS)
+    if content_type != media_type:
+        raise ApiError(415, f"send it as {media_type}.", headers=ACCEPTS)
     try:
         return (await request.body()).decode()
     except UnicodeDecodeError:

@@ -9,8 +9,7 @@ from lipstream.errors import LipstreamError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from lipstream.live.session import Unit
-    from lipstream.media.audio import AudioChunk
+    from lipstream.live.session import Unit, Utterance
 
 
 class SignallingError(LipstreamError):
@@ -30,14 +29,10 @@ class Source(Protocol):
 
 
 class SpeechSink(Protocol):
-    """The receiver of a viewer's speech."""
+    """The receiver of a viewer's speech. `Session` is one."""
 
-    def push(self, chunk: AudioChunk) -> None:
-        """The next piece of an utterance. Raises LipstreamError when it has no room."""
-        ...
-
-    def end(self) -> None:
-        """The utterance is complete."""
+    def open_utterance(self, sample_rate: int) -> Utterance:
+        """Open an utterance. Raises LipstreamError when it has no room."""
         ...
 
 

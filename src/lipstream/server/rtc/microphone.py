@@ -1,7 +1,7 @@
 """A viewer's microphone: pieces of sound with timestamps become utterances.
 
-`Utterances` is pure: what comes out depends on what went in and on nothing else. Only `Microphone`
-knows of tracks.
+`SpeechDetector` is pure: what comes out depends on what went in and on nothing else. Only
+`Microphone` knows of tracks and sessions.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from aiortc import MediaStreamError
 from av.audio.frame import AudioFrame
 
 from lipstream.errors import LipstreamError
-from lipstream.media.audio import AudioChunk
 
 if TYPE_CHECKING:
     from aiortc import MediaStreamTrack
     from numpy.typing import NDArray
 
+    from lipstream.live.session import Utterance
     from lipstream.media.image import Floats
     from lipstream.server.rtc.interfaces import SpeechSink
 
@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 RATE = 48_000  # Hz; what Opus decodes to
 STEP = RATE // 50  # samples that are judged at once: 20 ms
 MAX_SILENCE = 2 * RATE  # that a gap is filled with; more means that the peer paused
-MARGIN = 10.0  # dB above the noise floor that begin an utterance
-HOLD_MARGIN = 6.0  # dB above it that go on with one
+ONSET_MARGIN_DB = 10.0  # dB above the noise floor that begin an utterance
+HOLD_MARGIN_DB = 6.0  # dB above it that go on with one
 MIN_SPEECH_DB = -55.0  # dB of full scale; what is below is never speech
-NOTHING = -90.0  # dB: exact zeros of a muted microphone or a gap tell nothing of the room
-ROOM = 100  # steps whose quietest is the noise floor: in 2 s of speech there is a pause
+DIGITAL_SILENCE_DB = -90.0  # dB: exact zeros of a muted microphone or a gap say nothing of the room
+NOISE_STEPS = 100  # steps whose quietest is the noise floor: in 2 s of speech there is a pause
 ONSET = 2  # loud steps that begin an utterance: 40 ms, longer than a click
 PRE_ROLL = 15  # steps before its onset that belong to it: 300 ms, for soft consonants
 PAUSE = 30  # quiet steps that end it: 600 ms
@@ -65,28 +65,28 @@ class Gaps:
 
 
 @dataclass(slots=True)
-class Utterances:
-    """Tells speech from the room's noise by its level. Give it sound, get steps and ends."""
+class SpeechDetector:
+    """Finds speech by its level above the room's noise. Give it sound, get steps and ends."""
 
     speaking: bool = False
-    _room: deque[float] = field(default_factory=lambda: deque(maxlen=ROOM))  # dB
-    _rest: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    _noise_levels: deque[float] = field(default_factory=lambda: deque(maxlen=NOISE_STEPS))  # dB
+    _pending: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
     _before: deque[Floats] = field(default_factory=lambda: deque(maxlen=PRE_ROLL))
     _loud: int = 0  # steps in a row
     _quiet: int = 0
     _length: int = 0  # steps of the utterance
 
-    def hear(self, samples: Floats) -> list[Floats | None]:
-        """(n,) float32 at 48 kHz. Returns the sound that belongs to speech; None ends it."""
-        self._rest = np.concatenate([self._rest, samples])
-        heard: list[Floats | None] = []
-        while len(self._rest) >= STEP:
-            step, self._rest = self._rest[:STEP], self._rest[STEP:]
-            heard += self._step(step)
-        return heard
+    def push(self, samples: Floats) -> list[Floats | None]:
+        """Take (n,) float32 at 48 kHz; give the sound that belongs to speech. None ends it."""
+        self._pending = np.concatenate([self._pending, samples])
+        speech: list[Floats | None] = []
+        while len(self._pending) >= STEP:
+            step, self._pending = self._pending[:STEP], self._pending[STEP:]
+            speech += self._step(step)
+        return speech
 
     def finish(self) -> list[Floats | None]:
-        """Nothing more will come."""
+        """End the utterance, as no more sound will come."""
         ended: list[Floats | None] = [None] if self.speaking else []
         self.speaking = False
         return ended
@@ -95,8 +95,8 @@ class Utterances:
         level = _level(step)
         floor = self._floor(level)
         if not self.speaking:
-            return self._wait(step, level > max(floor + MARGIN, MIN_SPEECH_DB))
-        self._quiet = 0 if level > max(floor + HOLD_MARGIN, MIN_SPEECH_DB) else self._quiet + 1
+            return self._wait(step, level > max(floor + ONSET_MARGIN_DB, MIN_SPEECH_DB))
+        self._quiet = 0 if level > max(floor + HOLD_MARGIN_DB, MIN_SPEECH_DB) else self._quiet + 1
         self._length += 1
         if self._quiet < PAUSE and self._length < MAX_UTTERANCE_STEPS:
             return [step]
@@ -116,40 +116,45 @@ class Utterances:
         return beginning
 
     def _floor(self, level: float) -> float:
-        """The level of what is there when nobody speaks: a steady noise counts after 2 s."""
-        if level > NOTHING:
-            self._room.append(level)
-        return min(self._room, default=MIN_SPEECH_DB)
+        """The level when nobody speaks: a steady noise counts after 2 s."""
+        if level > DIGITAL_SILENCE_DB:
+            self._noise_levels.append(level)
+        return min(self._noise_levels, default=MIN_SPEECH_DB)
 
 
 class Microphone:
-    """Feeds utterances of a track to whoever listens, who hears of nothing else."""
+    """Speaks the utterances of a track in a session, each as soon as it begins."""
 
-    def __init__(self, hearer: SpeechSink) -> None:
-        self._hearer = hearer
-        self._gaps, self._utterances = Gaps(), Utterances()
+    def __init__(self, session: SpeechSink) -> None:
+        self._session = session
+        self._utterance: Utterance | None = None
+        self._gaps, self._detector = Gaps(), SpeechDetector()
 
     async def listen(self, track: MediaStreamTrack) -> None:
-        """Until the track ends."""
+        """Take the sound of `track` until it ends; then end the utterance."""
         try:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, AudioFrame) and frame.pts is not None:
-                    self._tell(self._utterances.hear(self._gaps.fill(_mono(frame), frame.pts)))
+                    self._speak(self._detector.push(self._gaps.fill(_mono(frame), frame.pts)))
         except MediaStreamError:
             pass  # the peer closed its microphone
         finally:
-            self._tell(self._utterances.finish())
+            self._speak(self._detector.finish())
 
-    def _tell(self, heard: list[Floats | None]) -> None:
-        for samples in heard:
+    def _speak(self, speech: list[Floats | None]) -> None:
+        for samples in speech:
+            if samples is None:
+                if self._utterance is not None:
+                    self._utterance.end()
+                self._utterance = None
+                continue
             try:
-                if samples is None:
-                    self._hearer.end()
-                else:
-                    self._hearer.push(AudioChunk(samples[:, np.newaxis], RATE))
+                if self._utterance is None:
+                    self._utterance = self._session.open_utterance(RATE)
+                self._utterance.push(samples)
             except LipstreamError as error:
-                # Its buffer is full or it has just been closed: live sound cannot wait.
+                # The session is full or has just been closed: live sound cannot wait.
                 logger.info("microphone sound was dropped: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""Who is here: lets sessions in as long as they fit, keeps an eye on them, and sees them out."""
+"""Creates, limits, monitors and closes sessions."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from lipstream.server.rtc.interfaces import Transport
     from lipstream.server.settings import ServeSettings
 
-LOOK_MS = 500  # between two looks at deadlines and figures
-ANSWER_S = 10.0  # an offer that is not answered by then is given up
-CLOSE_S = 10.0  # a line that does not close by then is left behind, and logged
+CHECK_MS = 500  # between two checks of deadlines and counts
+ANSWER_S = 10.0  # an offer that is not answered by then is refused
+CLOSE_S = 10.0  # a connection that does not close by then is left behind, and logged
 RETRY_S = 10
 ENDED = "this session has ended; open a new one."
 
@@ -44,138 +44,147 @@ class SessionManager:
     ) -> None:
         self._settings, self._runtime, self._capacity = settings, runtime, capacity
         self._metrics, self._clock = metrics, clock
-        self._seats: dict[str, ServerSession] = {}
-        self._leaving: dict[str, asyncio.Task[None]] = {}
+        self._sessions: dict[str, ServerSession] = {}
+        self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._past: Counter[str] = Counter()  # figures of the sessions that are gone
+        self._closed_counts: Counter[str] = Counter()  # of the closed sessions
         self.draining = False
         metrics.watch(self.totals)
-        metrics.sessions.set_function(lambda: len(self._seats))
+        metrics.sessions.set_function(lambda: len(self._sessions))
         metrics.max_sessions.set_function(lambda: capacity.sessions)
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._sessions)
 
     @property
     def busy(self) -> bool:
-        """Whether anybody still has something to say."""
-        return any(seat.busy for seat in self._seats.values())
+        """True while speech is spoken or waits in any session."""
+        return any(session.busy for session in self._sessions.values())
 
     def open(self, entry: AvatarEntry, *, whep_only: bool = False) -> ServerSession:
-        """Let one more in; ApiError 503 when there is no room."""
+        """Open a session; ApiError 503 when there is no room."""
         if self.draining:
             raise self._full("the server is about to stop; use another one.", "stopping")
         if (fault := self._runtime.fault) is not None:
             raise self._full(fault, "fault")
         assert entry.avatar is not None and entry.cost is not None
-        present = [seat.cost for seat in self._seats.values()]
-        if not self._capacity.admits(present, entry.cost):
+        costs = [session.cost for session in self._sessions.values()]
+        if not self._capacity.admits(costs, entry.cost):
             raise self._full("all places are taken; try again in a while.", "full")
-        session = self._runtime.open_session(entry.avatar)
-        seat = ServerSession(
+        live = self._runtime.open_session(entry.avatar)
+        session = ServerSession(
             secrets.token_hex(16),
             entry,
-            session,
+            live,
             self._settings,
             self._metrics,
             self._clock,
             whep_only,
         )
-        self._seats[seat.id] = seat
+        self._sessions[session.id] = session
         self._metrics.opened.inc()
-        log.info("session opened", extra={"session": seat.short_id, "avatar": entry.id})
-        return seat
+        log.info("session opened", extra={"session": session.short_id, "avatar": entry.id})
+        return session
 
     def find(self, session_id: str) -> ServerSession:
         """The session of this id; ApiError 404."""
-        seat = self._seats.get(session_id)
-        if seat is None or seat.closed:
+        session = self._sessions.get(session_id)
+        if session is None or session.closed:
             raise ApiError(404, "there is no such session; it may have ended. Open a new one.")
-        return seat
+        return session
 
-    async def connect(self, seat: ServerSession, offer: str) -> str:
-        """The SDP answer to a viewer's offer; a viewer there already is replaced by this one."""
-        async with seat.lock:
-            if seat.closed:
+    async def connect(self, session: ServerSession, offer: str) -> str:
+        """The SDP answer to a viewer's offer; an earlier connection is replaced."""
+        async with session.lock:
+            if session.closed:
                 raise ApiError(404, ENDED)
-            await self._drop_line(seat)
-            lines: list[Transport] = []
-            observer = SessionObserver(self._metrics, lambda: self._pictured(seat, lines))
-            line = self._runtime.open_connection(
-                seat, seat.session, observer, lambda reason: self._lost(seat, line, reason)
+            await self._drop_connection(session)
+            connections: list[Transport] = []
+            observer = SessionObserver(
+                self._metrics, lambda: self._first_picture(session, connections)
             )
-            lines.append(line)
-            seat.line = line
-            seat.connection += 1
+            connection = self._runtime.open_connection(
+                session,
+                session.live,
+                observer,
+                lambda reason: self._lost(session, connection, reason),
+            )
+            connections.append(connection)
+            session.connection = connection
+            session.connection_id += 1
             try:
-                answer = await asyncio.wait_for(line.accept(offer), ANSWER_S)
+                answer = await asyncio.wait_for(connection.accept(offer), ANSWER_S)
             except BaseException as error:
-                await self._drop_line(seat)
+                await self._drop_connection(session)
                 if isinstance(error, asyncio.TimeoutError):
                     raise ApiError(503, "the connection could not be prepared in time.") from error
                 raise
-            if seat.closed:  # meanwhile
-                await self._drop_line(seat)
+            if session.closed:  # meanwhile
+                await self._drop_connection(session)
                 raise ApiError(404, ENDED)
-            seat.enter("connecting")
+            session.enter("connecting")
             return answer
 
-    async def disconnect(self, seat: ServerSession, connection: int | None = None) -> None:
-        """The viewer leaves. A player's session ends with that; another may get a new viewer.
+    async def disconnect(self, session: ServerSession, connection_id: int | None = None) -> None:
+        """Close the viewer's connection, and the session too if `POST /whep` opened it.
 
-        Nothing happens when `connection` has been replaced by a newer one.
+        Nothing happens when `connection_id` has been replaced by a newer one.
         """
-        if connection not in (None, seat.connection):
+        if connection_id not in (None, session.connection_id):
             return
-        if seat.whep_only:
-            await self.close(seat, "left")
+        if session.whep_only:
+            await self.close(session, "left")
             return
-        async with seat.lock:
-            if seat.line is not None and connection in (None, seat.connection):
-                await self._drop_line(seat)
-                seat.enter("lost")
+        async with session.lock:
+            if session.connection is not None and connection_id in (None, session.connection_id):
+                await self._drop_connection(session)
+                session.enter("lost")
 
-    async def close(self, seat: ServerSession, reason: str) -> None:
+    async def close(self, session: ServerSession, reason: str) -> None:
         """End a session and wait until nothing of it is left."""
-        task = self._leaving.get(seat.id)
-        if task is None and seat.id in self._seats:
-            task = asyncio.create_task(self._leave(seat, reason), name=f"end of {seat.short_id}")
-            self._leaving[seat.id] = task
+        task = self._closing.get(session.id)
+        if task is None and session.id in self._sessions:
+            task = asyncio.create_task(
+                self._close(session, reason), name=f"end of {session.short_id}"
+            )
+            self._closing[session.id] = task
         if task is not None:
-            await asyncio.shield(task)  # who asked may go away; the session ends all the same
+            await asyncio.shield(task)  # the session ends also when the caller is cancelled
 
     async def close_id(self, session_id: str, reason: str) -> None:
-        """The same by id; nothing happens when there is no such session."""
-        seat = self._seats.get(session_id)
-        if seat is not None:
-            await self.close(seat, reason)
+        """End the session of this id, if there is one."""
+        session = self._sessions.get(session_id)
+        if session is not None:
+            await self.close(session, reason)
 
     def fail_all(self) -> None:
         """Begin to close all sessions, which cannot be served any more."""
-        for session in list(self._seats.values()):
+        for session in list(self._sessions.values()):
             self._begin(self.close(session, "failed"))
 
     async def close_all(self, reason: str) -> None:
-        """End all sessions and whatever was begun in the background."""
+        """End all sessions and all background tasks."""
         self.draining = True
-        await asyncio.gather(*(self.close(seat, reason) for seat in list(self._seats.values())))
+        await asyncio.gather(
+            *(self.close(session, reason) for session in list(self._sessions.values()))
+        )
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def watch(self) -> None:
-        """Look after everybody, for ever."""
+        """Check all sessions every half second, until cancelled."""
         while True:
-            await self._clock.sleep_until(self._clock.now_ms() + LOOK_MS)
-            self.look()
+            await self._clock.sleep_until(self._clock.now_ms() + CHECK_MS)
+            self.check()
 
-    def look(self) -> None:
-        """End what is overdue, and see whether frames come late."""
-        for seat in list(self._seats.values()):
-            self._metrics.buffered_ms.observe(seat.session.buffered_ms)
-            if seat.session.closed and not seat.closed:
-                self._begin(self.close(seat, "failed"))
-            elif reason := seat.overdue:
-                self._begin(self.close(seat, reason))
+    def check(self) -> None:
+        """End the sessions that are overdue, and observe how many frames are late."""
+        for session in list(self._sessions.values()):
+            self._metrics.buffered_ms.observe(session.live.buffered_ms)
+            if session.live.closed and not session.closed:
+                self._begin(self.close(session, "failed"))
+            elif reason := session.overdue:
+                self._begin(self.close(session, reason))
         totals = self.totals()
         overload = self._capacity.overload
         before = overload.raised
@@ -185,48 +194,49 @@ class SessionManager:
             log.warning("overloaded" if overload.raised else "load is back to normal")
 
     def totals(self) -> dict[str, int]:
-        """The figures of `TOTALS` over all sessions there ever were."""
-        seats = list(self._seats.values())
+        """The counts of `TOTALS` over all sessions since the start."""
+        sessions = list(self._sessions.values())
         return {
-            name: self._past[name] + sum(getattr(seat.session.counts, name) for seat in seats)
+            name: self._closed_counts[name]
+            + sum(getattr(session.live.counts, name) for session in sessions)
             for name in TOTALS
         }
 
-    async def _leave(self, seat: ServerSession, reason: str) -> None:
+    async def _close(self, session: ServerSession, reason: str) -> None:
         try:
-            await asyncio.wait_for(seat.close(), CLOSE_S)
+            await asyncio.wait_for(session.close(), CLOSE_S)
         except asyncio.TimeoutError:
-            log.error("session did not close in time", extra={"session": seat.short_id})
+            log.error("session did not close in time", extra={"session": session.short_id})
         finally:
-            counts = {name: getattr(seat.session.counts, name) for name in TOTALS}
-            self._past.update(counts)
-            self._seats.pop(seat.id, None)
-            self._leaving.pop(seat.id, None)
+            counts = {name: getattr(session.live.counts, name) for name in TOTALS}
+            self._closed_counts.update(counts)
+            self._sessions.pop(session.id, None)
+            self._closing.pop(session.id, None)
             self._metrics.closed.labels(reason).inc()
-            lasted = (self._clock.now_ms() - seat.opened_ms) // 1000
-            told = {"session": seat.short_id, "reason": reason, "seconds": lasted}
-            log.info("session closed", extra={**told, **counts})
+            lasted = (self._clock.now_ms() - session.opened_ms) // 1000
+            fields = {"session": session.short_id, "reason": reason, "seconds": lasted}
+            log.info("session closed", extra={**fields, **counts})
 
-    async def _drop_line(self, seat: ServerSession) -> None:
-        line, seat.line = seat.line, None
-        if line is not None:
-            await line.close()
+    async def _drop_connection(self, session: ServerSession) -> None:
+        connection, session.connection = session.connection, None
+        if connection is not None:
+            await connection.close()
 
-    def _pictured(self, seat: ServerSession, lines: list[Transport]) -> None:
-        if seat.line in lines:
-            seat.enter("connected")
+    def _first_picture(self, session: ServerSession, connections: list[Transport]) -> None:
+        if session.connection in connections:
+            session.enter("connected")
 
-    def _lost(self, seat: ServerSession, line: Transport, reason: str) -> None:
-        """The viewer went without a word. A reconnecting one comes back within the grace time."""
-        if seat.line is not line or seat.closed:
+    def _lost(self, session: ServerSession, connection: Transport, reason: str) -> None:
+        """Note that the peer vanished; it may connect again within the grace time."""
+        if session.connection is not connection or session.closed:
             return
-        log.info("viewer lost", extra={"session": seat.short_id, "reason": reason})
-        if seat.whep_only:
-            self._begin(self.close(seat, "vanished"))
+        log.info("viewer lost", extra={"session": session.short_id, "reason": reason})
+        if session.whep_only:
+            self._begin(self.close(session, "vanished"))
             return
-        seat.line = None
-        seat.enter("lost")
-        self._begin(line.close())
+        session.connection = None
+        session.enter("lost")
+        self._begin(connection.close())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -1,16 +1,19 @@
-"""One session of the server: its talking person, the line to its viewer, and when it must end."""
+"""One session of the server: its live session, its viewer's connection, and its deadlines."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
+from lipstream.errors import BufferFullError, OptionError
 from lipstream.server.errors import ApiError
 
 if TYPE_CHECKING:
     from lipstream.live.clock import Clock
-    from lipstream.live.session import Session, SessionEvent, Unit
+    from lipstream.live.session import Session, SessionEvent, Unit, Utterance
     from lipstream.server.admission import Cost
     from lipstream.server.avatars.store import AvatarEntry
     from lipstream.server.metrics import Metrics
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
 
 State = Literal["waiting", "connecting", "connected", "lost"]
 FIGURE_MS = 1_000  # least time between two readings of the frame rate
-MAX_SPEECHES = 4  # uploaded files that may wait to be spoken
+MAX_UPLOADS = 4  # files of one session that are received, decoded, or pushed
+RETRY_S = "5"
+
+log = logging.getLogger("lipstream.server")
 
 
 class ServerSession:
@@ -29,7 +35,7 @@ class ServerSession:
         self,
         id: str,
         entry: AvatarEntry,
-        session: Session,
+        live: Session,
         settings: ServeSettings,
         metrics: Metrics,
         clock: Clock,
@@ -39,27 +45,26 @@ class ServerSession:
         self.id = id
         self.size = entry.avatar.size
         self.cost: Cost = entry.cost
-        self.session = session
+        self.live = live
         self.whep_only = whep_only  # opened by a WHEP player, which knows no session to return to
-        self.line: Transport | None = None
-        self.connection = 0  # which line it is; what is asked of an older one comes too late
+        self.connection: Transport | None = None
+        self.connection_id = 0  # of the newest one; requests that name an older one come too late
         self.state: State = "waiting"
-        self.lock = asyncio.Lock()  # of the line
-        self.speaking = False
+        self.lock = asyncio.Lock()  # of the connection
         self.closed = False
-        self.hang_up: Callable[[], None] | None = None  # ends the WebSocket that feeds this seat
+        self.disconnect_socket: Callable[[], None] | None = None  # of the WebSocket for speech
         self._settings, self._metrics, self._clock = settings, metrics, clock
         now = clock.now_ms()
         self.opened_ms = self._changed_ms = self._touched_ms = now
         self._interrupted_ms: int | None = None
-        self._speeches: set[asyncio.Task[None]] = set()
-        self._turn = asyncio.Lock()  # files are spoken one after the other
-        self._fps, self._read_at = 0.0, (now, session.counts.units)
-        self._forget = session.add_listener(self._heard)
+        self._uploads = 0
+        self._tasks: set[asyncio.Task[None]] = set()  # that push uploads
+        self._fps, self._read_at = 0.0, (now, live.counts.units)
+        self._remove_listener = live.add_listener(self._on_event)
 
     async def units(self) -> AsyncIterator[Unit]:
-        """What the session gives out, watched on its way to the viewer."""
-        units = self.session.units()
+        """The units of the session; the first silent one after an interrupt is timed."""
+        units = self.live.units()
         try:
             async for unit in units:
                 if self._interrupted_ms is not None and not unit.speaking:
@@ -78,8 +83,8 @@ class ServerSession:
 
     @property
     def busy(self) -> bool:
-        """Whether there is still something to say."""
-        return self.speaking or self.session.buffered_ms > 0 or bool(self._speeches)
+        """True while speech is spoken, waits, or is uploaded."""
+        return self.live.speaking or self.live.buffered_ms > 0 or self._uploads > 0
 
     @property
     def deadline_ms(self) -> int:
@@ -96,7 +101,7 @@ class ServerSession:
 
     @property
     def overdue(self) -> str:
-        """Why it ends now, in a word; empty when it does not."""
+        """The reason why it ends now, in a word; empty when it does not."""
         now = self._clock.now_ms()
         if now < self.deadline_ms:
             return ""
@@ -105,49 +110,58 @@ class ServerSession:
         return {"connected": "idle", "lost": "vanished"}.get(self.state, "unconnected")
 
     def touch(self) -> None:
-        """Somebody does something with it."""
+        """Postpone its end for being idle."""
         self._touched_ms = self._clock.now_ms()
 
     def enter(self, state: State) -> None:
-        """The line changed; its deadlines count from now."""
+        """Change the state of the connection; its deadlines count from now."""
         self.state, self._changed_ms = state, self._clock.now_ms()
         self.touch()
 
     def interrupt(self) -> int:
-        """Fall silent. Returns the milliseconds of the utterance that were played."""
+        """Cancel all speech: spoken, waiting, or still on its way. Returns what was played, ms."""
         self.touch()
-        for speech in self._speeches:
-            speech.cancel()
-        if self.speaking:
+        if self.live.speaking:
             self._interrupted_ms = self._clock.now_ms()
-        return self.session.interrupt()
+        return self.live.interrupt()
 
-    def say(self, speech: Callable[[Session], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
-        """Run `speech`, which pushes a whole utterance, when those before it are said.
+    @contextlib.contextmanager
+    def open_upload(self, sample_rate: int) -> Iterator[Utterance]:
+        """Open an utterance for a file that is on its way; an error cancels it.
 
-        ApiError 429 when too many wait. The task is cancelled by an interrupt or the end.
+        ApiError 429 when too many are on their way, 404 when the session has ended.
         """
         self.touch()
-        if len(self._speeches) >= MAX_SPEECHES:
-            raise ApiError(
-                429,
-                f"{MAX_SPEECHES} files wait to be spoken already; send the next one later.",
-                headers={"Retry-After": "5"},
-            )
+        if self._uploads >= MAX_UPLOADS:
+            raise _too_many(f"{MAX_UPLOADS} files wait to be spoken already")
+        try:
+            utterance = self.live.open_utterance(sample_rate)
+        except BufferFullError as error:
+            raise _too_many("too many utterances wait to be spoken already") from error
+        except OptionError as error:
+            raise ApiError(404, "this session has ended; open a new one.") from error
+        self._uploads += 1
+        try:
+            yield utterance
+        except BaseException:
+            utterance.cancel()
+            raise
+        finally:
+            self._uploads -= 1
 
-        async def in_turn() -> None:
-            async with self._turn:
-                await speech(self.session)
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` in the background, at most until the session ends; an error is logged.
 
-        task = asyncio.create_task(in_turn(), name=f"speech of {self.short_id}")
-        self._speeches.add(task)
-        task.add_done_callback(self._speeches.discard)
-        return task
+        Whatever it waits for must return when its utterance is cancelled.
+        """
+        task = asyncio.create_task(work, name=f"speech of {self.short_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
 
     def fps(self) -> float:
-        """Units per second since it was last asked, at least a second ago."""
+        """Units per second since the last call, at least a second ago."""
         then, before = self._read_at
-        now, units = self._clock.now_ms(), self.session.counts.units
+        now, units = self._clock.now_ms(), self.live.counts.units
         if now - then >= FIGURE_MS:
             self._fps, self._read_at = 1000 * (units - before) / (now - then), (now, units)
         return self._fps
@@ -157,20 +171,25 @@ class ServerSession:
         if self.closed:
             return
         self.closed = True
-        speeches = list(self._speeches)
-        for speech in speeches:
-            speech.cancel()
-        if self.hang_up is not None:
-            self.hang_up()
-        self.session.close()  # wakes whoever waits for room
-        await asyncio.gather(*speeches, return_exceptions=True)
+        if self.disconnect_socket is not None:
+            self.disconnect_socket()
+        self.live.close()  # cancels all utterances, so that the tasks end
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self.lock:
-            line, self.line = self.line, None
-            if line is not None:
-                await line.close()
-        self._forget()
+            connection, self.connection = self.connection, None
+            if connection is not None:
+                await connection.close()
+        self._remove_listener()
 
-    def _heard(self, event: SessionEvent) -> None:
-        """What the session tells of its utterances."""
+    def _on_event(self, event: SessionEvent) -> None:
         self.touch()
-        self.speaking = event.kind == "started"
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            fields = {"session": self.short_id}
+            log.error("a file could not be spoken: %s", error, exc_info=error, extra=fields)
+
+
+def _too_many(reason: str) -> ApiError:
+    return ApiError(429, f"{reason}; send the next one later.", headers={"Retry-After": RETRY_S})

@@ -1,36 +1,38 @@
-"""A file that was uploaded, said aloud."""
+"""The speech of an uploaded file, pushed as one utterance."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.media.audio import AudioChunk
-
 if TYPE_CHECKING:
-    from lipstream.live.session import Session
+    from lipstream.live.session import Utterance
 
 CHUNK_MS = 200
 
 
-async def say_file(session: Session, pcm: Path, sample_rate: int) -> None:
-    """Push the 16-bit mono samples in `pcm` as one utterance, as fast as there is room."""
-    start, length = 0, 2 * (sample_rate * CHUNK_MS // 1000)
-    while data := await asyncio.to_thread(_piece, pcm, start, length):
-        start += length
-        await session.room(CHUNK_MS)
-        if session.closed:
-            return
-        samples = np.frombuffer(data, "<i2").astype(np.int16)
-        session.push(AudioChunk(samples, sample_rate))
-    session.end()
+async def speak_file(utterance: Utterance, pcm: Path, cleanup: ExitStack) -> None:
+    """Push the 16-bit mono samples in `pcm` as fast as there is room, then `cleanup`.
+
+    Stops when the utterance is cancelled.
+    """
+    start, length = 0, 2 * (utterance.sample_rate * CHUNK_MS // 1000)
+    with cleanup:
+        while data := await asyncio.to_thread(_read, pcm, start, length):
+            start += length
+            await utterance.room(CHUNK_MS)
+            if utterance.finished:
+                return
+            utterance.push(np.frombuffer(data, "<i2").astype(np.int16))
+        utterance.end()
 
 
-def _piece(path: Path, start: int, length: int) -> bytes:
-    """Opened each time, so that nothing is left open when the speech is interrupted."""
+def _read(path: Path, start: int, length: int) -> bytes:
+    """Some bytes of a file; it is opened each time, so that nothing is left open."""
     with path.open("rb") as file:
         file.seek(start)
         return file.read(length)
