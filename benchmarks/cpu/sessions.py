@@ -29,7 +29,7 @@ from benchmarks.cpu.scenes import SCENES
 from benchmarks.machine import describe, stolen_s, usable_cores
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
-from lipstream.config import AvatarConfig
+from lipstream.config import AvatarConfig, RuntimeOptions
 from lipstream.engine import Engine
 from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session
@@ -127,7 +127,11 @@ def _sum(watched: list[Watched]) -> tuple[int, int]:
 
 def main() -> None:
     options = _options()
-    engine = Engine(open_backend("puppet", processes=options.processes))
+    engine = Engine(
+        open_backend(
+            "puppet", runtime=RuntimeOptions(pixel_format="i420"), processes=options.processes
+        )
+    )
     with TemporaryDirectory() as folder:
         avatar = open_avatar(SCENES[0].write(Path(folder)), AvatarConfig())
     avatar = engine.prepare(avatar)

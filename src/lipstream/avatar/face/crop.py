@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from lipstream.media.image import Floats, Image
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lipstream.media.image import Floats, Image
 
 
 @dataclass(frozen=True, slots=True)
-class RotatedSquare:
+class Square:
     """A square in a picture: centre and side in pixels, turned clockwise by `angle` radians.
 
     Pixel centres lie at whole numbers plus one half, so a square of side 4 around (2, 2) covers
@@ -26,20 +29,20 @@ class RotatedSquare:
     angle: float = 0.0
 
     @classmethod
-    def around(cls, points: Floats, angle: float, margin: float) -> RotatedSquare:
+    def around(cls, points: Floats, angle: float, margin: float) -> Square:
         """The smallest square at `angle` that holds (n, 2) `points`, enlarged `margin` times."""
         turned = points[:, :2] @ _rotation(angle)
         low, high = turned.min(axis=0), turned.max(axis=0)
         centre = _rotation(angle) @ ((low + high) / 2)
         return cls(float(centre[0]), float(centre[1]), float((high - low).max()) * margin, angle)
 
-    def scaled(self, factor: float) -> RotatedSquare:
+    def scaled(self, factor: float) -> Square:
         """The same square `factor` times as large."""
-        return RotatedSquare(self.x, self.y, self.side * factor, self.angle)
+        return Square(self.x, self.y, self.side * factor, self.angle)
 
-    def turned(self, angle: float) -> RotatedSquare:
+    def turned(self, angle: float) -> Square:
         """The same square turned clockwise by another `angle` radians."""
-        return RotatedSquare(self.x, self.y, self.side, self.angle + angle)
+        return Square(self.x, self.y, self.side, self.angle + angle)
 
     def points(self, unit: Floats) -> Floats:
         """Positions in the picture of (n, 2) positions given in units of the square, 0 to 1."""

@@ -269,7 +269,7 @@ class PuppetWorkerPool:
         """Put a newcomer in the place of `dead`, and load all avatars into it."""
         _log.error("%s It is started again. %s", reason, dead.reap(0.2))
         short_lives = dead.short_lives + 1 if dead.age_s < SHORT_LIFE_S else 0
-        if self._closed.wait(min(2.0**short_lives - 1, MAX_BACKOFF_S)):
+        if self._closed.wait(min(2.0 ** max(short_lives - 1, 0) - 1, MAX_BACKOFF_S)):
             return
         worker = WorkerProcess(self._settings, short_lives)
         with self._lock:
