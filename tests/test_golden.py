@@ -13,12 +13,12 @@ pytest.importorskip("torch")
 
 FOLDER = Path(__file__).parent / "golden"
 CASES = sorted(path for kind in KINDS for path in (FOLDER / kind).glob("*.npz"))
-LONG = {"e2e"}  # whole clips through the networks
+LONG = ("e2e/", "whisper/whisper_31.50s")  # whole clips through the networks
 
 
 def case(path: Path) -> object:
-    marks = [pytest.mark.slow] if path.parent.name in LONG else []
-    return pytest.param(path, id=f"{path.parent.name}/{path.stem}", marks=marks)
+    name = f"{path.parent.name}/{path.stem}"
+    return pytest.param(path, id=name, marks=[pytest.mark.slow] * name.startswith(LONG))
 
 
 @pytest.mark.parametrize("path", [case(path) for path in CASES])

@@ -1,4 +1,4 @@
-"""Avatars with faces of 32 pixels, made by hand: nothing is found, and OpenCV is not needed."""
+"""Avatars with faces of 32 pixels, made by hand."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from lipstream.rendering.musetalk.compositing.blend import BlendPlan
     from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
-SIDE, TOKENS, WIDTH = 32, 10, 24  # pixels of a face, and what the tiny networks hear
+SIDE, TOKENS, WIDTH = 32, 10, 24  # pixels of a face, and the audio of the tiny networks
 PICTURE = 90, 80
 ODD = 51, 71  # faces reach its last row and its last column
 # Boxes of faces and the part of each that changes.
 PLACES = [
     (Box(10, 5, 41, 43), Box(12, 20, 40, 43)),
     (Box(-9, 10, 30, 70), Box(0, 33, 29, 64)),
-    (Box(20, 20, 36, 36), Box(20, 28, 36, 36)),  # exactly half of what is painted
+    (Box(20, 20, 36, 36), Box(20, 28, 36, 36)),  # exactly half of the generated face
     (Box(20, 20, 52, 52), Box(24, 30, 47, 50)),  # exactly as large
     (Box(50, 8, 88, 71), Box(50, 41, 51, 71)),  # one pixel wide
     (Box(60, 60, 100, 100), Box(60, 60, 60, 60)),  # nothing changes
@@ -68,8 +68,10 @@ def avatar_with_faces(
     return avatar, cast("PreparedFaces", _Faces(latents, (*cast("list[BlendPlan]", plans), None)))
 
 
-def spoken(count: int, seed: int = 0, picture: tuple[int, int] = PICTURE) -> list[FaceRequest]:
-    """Frames of two avatars in turn, in several strengths."""
+def face_requests(
+    count: int, seed: int = 0, picture: tuple[int, int] = PICTURE
+) -> list[FaceRequest]:
+    """Frames of two avatars in turn, with several blend weights."""
     random = np.random.default_rng(seed)
     avatars = [avatar_with_faces(1, picture), avatar_with_faces(2, picture)]
     return [

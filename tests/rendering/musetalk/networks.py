@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -103,13 +104,18 @@ def networks(
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> MuseTalkNetworks:
-    """Both of them, without an ear."""
+    """UNet and autoencoder, without a speech network."""
     place: dict[str, Any] = {"device": device, "dtype": dtype}
-    painters = unet(unet_config).to(**place), vae(vae_config).to(**place)
-    for compositor in painters:
-        compositor.requires_grad_(False)
-    deaf = cast(SpeechNetwork, None)
-    return MuseTalkNetworks("v15", *painters, deaf, torch.device(device), dtype)
+    pair = unet(unet_config).to(**place), vae(vae_config).to(**place)
+    for network in pair:
+        network.requires_grad_(False)
+    return MuseTalkNetworks("v15", *pair, cast(SpeechNetwork, None), torch.device(device), dtype)
+
+
+@cache
+def shared_networks(device: str = "cpu", dtype: torch.dtype = torch.float32) -> MuseTalkNetworks:
+    """`networks` made once per worker, for tests that change nothing in them."""
+    return networks(device=device, dtype=dtype)
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from shutil import copytree
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from tests.rendering.musetalk.networks import write_tiny_decoder
 from tests.tiny_models import UNET, write_models
 
 if TYPE_CHECKING:
+    from lipstream.avatar.avatar import Avatar
     from lipstream.media.image import Image
 
 PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
@@ -43,50 +45,55 @@ def sound(seconds: float, seed: int = 3) -> Any:
     return noise.astype(np.float32)
 
 
-def frames(models: Path, cuts: list[int], seconds: float = 0.4, **settings: Any) -> list[Image]:
+@cache
+def portrait() -> Avatar:
+    """The portrait as an avatar, made once per worker."""
+    return open_avatar(PORTRAIT, AvatarConfig())
+
+
+def frames(models: Path, cuts: list[int], seconds: float = 0.24, **settings: Any) -> list[Image]:
     """The frames of speech cut at `cuts`; `settings` are of either kind."""
     chosen = {name: settings.pop(name) for name in RUNTIME & settings.keys()}
     musetalk = MuseTalkConfig(models, device="cpu", **settings)
     engine = Engine(open_backend("musetalk", musetalk=musetalk, runtime=RuntimeOptions(**chosen)))
-    avatar = engine.prepare(open_avatar(PORTRAIT, AvatarConfig()))
-    pieces = np.split(sound(seconds), cuts)
-    chunks = [AudioChunk(piece, RATE) for piece in pieces]
+    avatar = engine.prepare(portrait())
+    chunks = [AudioChunk(piece, RATE) for piece in np.split(sound(seconds), cuts)]
     return [timed.frame for timed in render_stream(engine, avatar, chunks)]
 
 
 def assert_same(one: list[Image], other: list[Image]) -> None:
     assert len(one) == len(other)
     for first, second in zip(one, other, strict=True):
-        # How many share a batch moves float sums a little, and so a rounded value now and then.
+        # The size of a batch moves float sums a little, and so a rounded value now and then.
         difference = np.abs(first.astype(int) - second)
         assert difference.max() <= 1
         assert (difference > 0).mean() < 0.01
 
 
-def test_planes_are_those_of_the_same_pictures(models: Path) -> None:
-    pictures, planes = (
-        frames(models, [], live=True),
-        frames(models, [], live=True, pixel_format="i420"),
-    )
+def test_i420_is_that_of_the_same_pictures(models: Path) -> None:
+    pictures = frames(models, [], 0.08, live=True)
+    i420 = frames(models, [], 0.08, live=True, pixel_format="i420")
     height, width = pictures[0].shape[:2]
-    assert planes[0].shape == ((height + height % 2) * 3 // 2, width + width % 2)
-    assert_same(planes, [to_i420(pad_to_even(picture), BT601) for picture in pictures])
+    assert i420[0].shape == ((height + height % 2) * 3 // 2, width + width % 2)
+    assert_same(i420, [to_i420(pad_to_even(picture), BT601) for picture in pictures])
 
 
 @pytest.mark.parametrize("live", [False, True])
 def test_neither_chunks_nor_batches_change_the_frames(models: Path, live: bool) -> None:
     whole = frames(models, [], live=live, batch=8)
-    assert len(whole) == 10
-    for cuts, batch in (([1, 2, 777], 1), (list(range(480, 9600, 480)), 3)):
+    assert len(whole) == 6
+    for cuts, batch in (([1, 2, 777], 1), (list(range(480, 5760, 480)), 4)):
         assert_same(whole, frames(models, cuts, live=live, batch=batch))
-    assert any(not np.array_equal(whole[0], other) for other in whole[1:]), "it hears nothing"
+    assert any(not np.array_equal(whole[0], other) for other in whole[1:]), (
+        "the audio changes nothing"
+    )
 
 
-@pytest.mark.slow
-def test_a_face_of_512_pixels_is_painted_in_the_same_place(models: Path) -> None:
+@pytest.mark.full
+def test_a_face_of_512_pixels_changes_the_same_place(models: Path) -> None:
     small, large = (frames(models, [], 0.08, face_size=side, batch=2)[0] for side in (256, 512))
-    picture = open_avatar(PORTRAIT, AvatarConfig()).frames[0].pixels
-    touched = [np.argwhere((painted != picture).any(-1)) for painted in (small, large)]
+    picture = portrait().frames[0].pixels
+    touched = [np.argwhere((changed != picture).any(-1)) for changed in (small, large)]
     for one, other in zip(touched[0].min(0), touched[1].min(0), strict=True):
         assert abs(int(one) - int(other)) <= 3
     for one, other in zip(touched[0].max(0), touched[1].max(0), strict=True):
@@ -94,7 +101,7 @@ def test_a_face_of_512_pixels_is_painted_in_the_same_place(models: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_checkpoint_768_wide_hears_through_hubert(tmp_path: Path) -> None:
+def test_a_checkpoint_768_wide_takes_hubert(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="HuBERT is an extra")
     models = write_models(tmp_path)
     wide = UNET | {"cross_attention_dim": 768}
@@ -115,11 +122,11 @@ def test_a_checkpoint_768_wide_hears_through_hubert(tmp_path: Path) -> None:
     fill_module(network)
     network.save_pretrained(models / "hubert")
     whole = frames(models, [], live=True, batch=2)
-    assert len(whole) == 10
+    assert len(whole) == 6
     assert_same(whole, frames(models, [5, 4000], live=True, batch=2))
 
 
-def test_turbo_paints_with_the_small_decoder(models: Path, tmp_path: Path) -> None:
+def test_turbo_takes_the_small_decoder(models: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="taesd"):
         frames(models, [], 0.08, profile="turbo")
     turbo = copytree(models, tmp_path / "models")
@@ -137,9 +144,8 @@ def test_other_frame_rates_have_their_frames(models: Path) -> None:
     fps = Fraction(30_000, 1001)
     backend = open_backend("musetalk", fps=fps, musetalk=musetalk, runtime=runtime)
     engine = Engine(backend)
-    avatar = open_avatar(PORTRAIT, AvatarConfig())
-    painted = list(render_stream(engine, avatar, [AudioChunk(sound(0.3), RATE)]))
-    assert [frame.timestamp_ms for frame in painted] == [0, 33, 66, 100, 133, 166, 200, 233]
+    timed = list(render_stream(engine, portrait(), [AudioChunk(sound(0.3), RATE)]))
+    assert [frame.timestamp_ms for frame in timed] == [0, 33, 66, 100, 133, 166, 200, 233]
 
 
 def test_batches_fit_their_use(models: Path) -> None:
@@ -148,6 +154,6 @@ def test_batches_fit_their_use(models: Path) -> None:
         return open_backend("musetalk", musetalk=musetalk, runtime=runtime).batch
 
     assert batch() == 8
-    assert batch(live=True) == 1  # a CPU gains nothing from more, and what is urgent would wait
+    assert batch(live=True) == 1  # a CPU gains nothing from more, and an urgent frame would wait
     assert batch(batch=3) == 3
     assert [largest_batch(faces) for faces in (0.2, 1, 5.9, 17, 300)] == [1, 1, 4, 16, 32]

@@ -1,4 +1,4 @@
-"""The MuseTalk renderer at rest and on the way to speech; the networks are tiny ones."""
+"""The MuseTalk renderer, idle and speaking; the networks are tiny ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lipstream.rendering.base import FrameRequest, pipelined
 from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
-from lipstream.rendering.registry import open_backend
+from lipstream.rendering.registry import Backend, open_backend
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -27,11 +27,15 @@ PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
 
 
 @pytest.fixture(scope="module")
-def musetalk(models: Path) -> MuseTalkRenderer:
-    backend = open_backend(
-        "musetalk", musetalk=MuseTalkConfig(models, device="cpu"), runtime=RuntimeOptions(live=True)
-    )
-    return backend.renderer  # type: ignore[return-value]
+def backend(models: Path) -> Backend:
+    config, runtime = MuseTalkConfig(models, device="cpu"), RuntimeOptions(live=True)
+    return open_backend("musetalk", musetalk=config, runtime=runtime)
+
+
+@pytest.fixture(scope="module")
+def musetalk(backend: Backend) -> MuseTalkRenderer:
+    assert isinstance(backend.renderer, MuseTalkRenderer)
+    return backend.renderer
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +44,7 @@ def avatar(musetalk: MuseTalkRenderer) -> Avatar:
 
 
 @pytest.fixture(scope="module")
-def heard(models: Path) -> Floats:
-    backend = open_backend(
-        "musetalk", musetalk=MuseTalkConfig(models, device="cpu"), runtime=RuntimeOptions(live=True)
-    )
+def conditioning(backend: Backend) -> Floats:
     state = backend.encoder.open(backend.fps)
     sound = np.random.default_rng(3).uniform(-1, 1, 640 + backend.encoder.plan.future)
     (rows,) = backend.encoder.encode([state.advance(sound.astype(np.float32), range(1))])
@@ -51,32 +52,35 @@ def heard(models: Path) -> Floats:
     return row
 
 
-def test_a_processor_is_given_one_batch_after_the_other(musetalk: MuseTalkRenderer) -> None:
+def test_a_cpu_is_given_one_batch_after_the_other(musetalk: MuseTalkRenderer) -> None:
     assert pipelined(musetalk) is None
 
 
-def test_rest_is_the_source_picture_and_asks_no_network(
-    musetalk: MuseTalkRenderer, avatar: Avatar, heard: Floats, monkeypatch: pytest.MonkeyPatch
+def test_an_idle_frame_is_the_source_picture_and_runs_no_network(
+    musetalk: MuseTalkRenderer,
+    avatar: Avatar,
+    conditioning: Floats,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def asked(*_: Any) -> Any:
-        raise AssertionError("the network was asked")
+    def run(*_: Any) -> Any:
+        raise AssertionError("the network ran")
 
-    monkeypatch.setattr(musetalk.networks.unet, "forward", asked)
-    requests = [FrameRequest(avatar, 7, None), FrameRequest(avatar, 7, heard, 0.0)]
+    monkeypatch.setattr(musetalk.networks.unet, "forward", run)
+    requests = [FrameRequest(avatar, 7, None), FrameRequest(avatar, 7, conditioning, 0.0)]
     for picture in musetalk.render(requests):
         assert np.array_equal(picture, avatar.frames[0].pixels)
         assert picture is not avatar.frames[0].pixels
 
 
-def test_strength_leads_from_the_picture_to_the_painted_face(
-    musetalk: MuseTalkRenderer, avatar: Avatar, heard: Floats
+def test_the_blend_weight_leads_from_the_picture_to_the_generated_face(
+    musetalk: MuseTalkRenderer, avatar: Avatar, conditioning: Floats
 ) -> None:
     source = avatar.frames[0].pixels.astype(int)
-    strengths = (None, 0.25, 0.5, 1.0)
+    weights = (None, 0.25, 0.5, 1.0)
     pictures = musetalk.render(
         [
-            FrameRequest(avatar, 0, None if strength is None else heard, strength or 0.0)
-            for strength in strengths
+            FrameRequest(avatar, 0, None if weight is None else conditioning, weight or 0.0)
+            for weight in weights
         ]
     )
     away = [np.abs(picture.astype(int) - source).sum() for picture in pictures]
@@ -86,16 +90,16 @@ def test_strength_leads_from_the_picture_to_the_painted_face(
     assert np.abs(pictures[2] - mean).max() <= 2
 
 
-def test_the_device_path_paints_the_same_pictures(
-    musetalk: MuseTalkRenderer, avatar: Avatar, heard: Floats
+def test_the_device_path_gives_the_same_pictures(
+    musetalk: MuseTalkRenderer, avatar: Avatar, conditioning: Floats
 ) -> None:
     compositor = GpuCompositor(musetalk.networks, batch=2)
     on_device = MuseTalkRenderer(musetalk.networks, compositor=compositor)
     requests = [
-        FrameRequest(avatar, 3, heard),
+        FrameRequest(avatar, 3, conditioning),
         FrameRequest(avatar, 4, None),
-        FrameRequest(avatar, 5, 2 * heard, 0.5),
-        FrameRequest(avatar, 6, -heard),
+        FrameRequest(avatar, 5, 2 * conditioning, 0.5),
+        FrameRequest(avatar, 6, -conditioning),
     ]
     expected = musetalk.render(requests)
     for one, other in zip(on_device.render(requests), expected, strict=True):
@@ -104,7 +108,9 @@ def test_the_device_path_paints_the_same_pictures(
         assert away.mean() <= 0.02
 
 
-def test_avatars_speak_while_another_is_prepared(musetalk: MuseTalkRenderer, heard: Floats) -> None:
+def test_avatars_speak_while_another_is_prepared(
+    musetalk: MuseTalkRenderer, conditioning: Floats
+) -> None:
     begun, released = threading.Event(), threading.Event()
 
     def parse(square: Any) -> Any:
@@ -122,7 +128,7 @@ def test_avatars_speak_while_another_is_prepared(musetalk: MuseTalkRenderer, hea
     other.start()
     try:
         assert begun.wait(20)
-        (picture,) = slow.render([FrameRequest(ready, 0, heard)])
+        (picture,) = slow.render([FrameRequest(ready, 0, conditioning)])
         assert picture.shape == ready.frames[0].pixels.shape
         assert other.is_alive()
     finally:

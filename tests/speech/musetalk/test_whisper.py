@@ -110,7 +110,7 @@ def test_the_published_size_has_the_published_names() -> None:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_published_size_agrees() -> None:
     ours, theirs = encoder(WhisperDimensions()), peer(WhisperDimensions())
     theirs.load_state_dict(ours.state_dict(), strict=False)

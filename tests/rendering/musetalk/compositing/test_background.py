@@ -24,8 +24,8 @@ from lipstream.rendering.musetalk.compositing.background import (
 )
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
-from tests.rendering.musetalk.faces import PLACES, avatar_with_faces, spoken
-from tests.rendering.musetalk.networks import networks
+from tests.rendering.musetalk.faces import PLACES, avatar_with_faces, face_requests
+from tests.rendering.musetalk.networks import shared_networks
 
 if TYPE_CHECKING:
     from lipstream.media.image import I420, Image
@@ -72,10 +72,10 @@ def test_a_clip_is_decoded_once_per_composited_frame(
     avatar, faces = avatar_with_faces(1)
     encoded = [cv2.imencode(".jpg", frame.pixels)[1].tobytes() for frame in avatar.frames]
     clip = replace(avatar, frames=tuple(AvatarFrame(jpeg, None) for jpeg in encoded))
-    compositor = CpuCompositor(networks(), pixel_format=pixel_format)
+    compositor = CpuCompositor(shared_networks(), pixel_format=pixel_format)
     compositor.load(clip, faces)
     count = 0
-    audio = spoken(1)[0].conditioning
+    audio = face_requests(1)[0].conditioning
     requests = [FaceRequest(clip, faces, frame, audio) for frame in range(len(PLACES))]
     assert len(compositor.begin(requests).finish()) == count == len(PLACES)
 
@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_converted_when_it_is_shown() -> None:
 
 
 def test_nobody_waits_while_another_avatar_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
-    compositor = CpuCompositor(networks(), pixel_format="i420")
+    compositor = CpuCompositor(shared_networks(), pixel_format="i420")
     known, other = avatar_with_faces(1), avatar_with_faces(2)
     before = compositor.load(*known)
     converting, go_on = threading.Event(), threading.Event()

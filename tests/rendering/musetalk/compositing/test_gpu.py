@@ -28,9 +28,9 @@ from tests.rendering.musetalk.faces import (
     TOKENS,
     WIDTH,
     avatar_with_faces,
-    spoken,
+    face_requests,
 )
-from tests.rendering.musetalk.networks import networks
+from tests.rendering.musetalk.networks import shared_networks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def compositor(request: pytest.FixtureRequest) -> Compositor:
     make, place = request.param
     # A GPU's float32 may be less than that; what is tested here is where pixels go.
     dtype = torch.float64 if place == "cuda" else torch.float32
-    made: Compositor = make(networks(device=place, dtype=dtype))
+    made: Compositor = make(shared_networks(place, dtype))
     return made
 
 
@@ -82,7 +82,7 @@ def compositor(request: pytest.FixtureRequest) -> Compositor:
 def both(request: pytest.FixtureRequest) -> Both:
     """A compositor of RGB, one of I420, and how the second converts whole pictures."""
     make, place = request.param
-    tiny = networks(device=place, dtype=torch.float64 if place == "cuda" else torch.float32)
+    tiny = shared_networks(place, torch.float64 if place == "cuda" else torch.float32)
     return make(tiny), make(tiny, pixel_format="i420"), by_opencv if make is host else by_torch
 
 
@@ -110,12 +110,12 @@ def same(found: list[Image], expected: list[Image], most: int = 1) -> None:
 
 
 def test_a_processor_paints_nothing_meanwhile() -> None:
-    assert not host(networks()).overlaps
-    assert not device(networks()).overlaps
+    assert not host(shared_networks()).overlaps
+    assert not device(shared_networks()).overlaps
 
 
 def test_the_device_paints_what_the_host_paints() -> None:
-    tiny, requests = networks(), spoken(8)
+    tiny, requests = shared_networks(), face_requests(8)
     expected = finished(host(tiny), requests)
     same(finished(device(tiny), requests), expected)
     for request, picture in zip(requests, expected, strict=True):
@@ -126,12 +126,12 @@ def test_the_device_paints_what_the_host_paints() -> None:
 @pytest.mark.parametrize("compositor", GPU, indirect=True)
 def test_a_gpu_paints_what_a_cpu_paints(compositor: Compositor) -> None:
     assert compositor.overlaps
-    requests = spoken(8)
-    same(finished(compositor, requests), finished(device(networks()), requests), most=2)
+    requests = face_requests(8)
+    same(finished(compositor, requests), finished(device(shared_networks()), requests), most=2)
 
 
 def test_batches_and_neighbours_change_nothing(compositor: Compositor) -> None:
-    requests = spoken(8)
+    requests = face_requests(8)
     whole = finished(compositor, requests)
     begun = [compositor.begin(requests[start : start + 2]) for start in range(0, 8, 2)]
     same([picture for pending in begun for picture in pending.finish()], whole)
@@ -140,7 +140,7 @@ def test_batches_and_neighbours_change_nothing(compositor: Compositor) -> None:
 
 
 def test_a_batch_keeps_its_pixels_while_others_are_painted(compositor: Compositor) -> None:
-    one, other = spoken(3, seed=1), spoken(4, seed=2)
+    one, other = face_requests(3, seed=1), face_requests(4, seed=2)
     expected = finished(compositor, one)
     first, second = compositor.begin(one), compositor.begin(other)
     finished(compositor, other)
@@ -149,7 +149,7 @@ def test_a_batch_keeps_its_pixels_while_others_are_painted(compositor: Composito
 
 
 def test_a_batch_that_is_forgotten_disturbs_no_other(compositor: Compositor) -> None:
-    requests = spoken(5)
+    requests = face_requests(5)
     expected = finished(compositor, requests)
     compositor.begin(requests[:4])
     same(finished(compositor, requests), expected, most=0)
@@ -158,7 +158,7 @@ def test_a_batch_that_is_forgotten_disturbs_no_other(compositor: Compositor) -> 
 def test_what_is_kept_of_an_avatar_goes_with_it(compositor: Compositor) -> None:
     avatar, faces = avatar_with_faces(3)
     compositor.load(avatar, faces)
-    pending = compositor.begin([FaceRequest(avatar, faces, 0, spoken(1)[0].conditioning)])
+    pending = compositor.begin([FaceRequest(avatar, faces, 0, face_requests(1)[0].conditioning)])
     gone = weakref.ref(avatar)
     del avatar
     pending.finish()
@@ -168,7 +168,7 @@ def test_what_is_kept_of_an_avatar_goes_with_it(compositor: Compositor) -> None:
 
 
 def test_a_picture_is_the_callers_own(compositor: Compositor) -> None:
-    requests = spoken(2)
+    requests = face_requests(2)
     before = [one.avatar.frames[one.frame].pixels.copy() for one in requests]
     for picture in finished(compositor, requests):
         picture[:] = 0
@@ -179,7 +179,7 @@ def test_a_picture_is_the_callers_own(compositor: Compositor) -> None:
 @pytest.mark.parametrize("size", [PICTURE, ODD], ids=["even", "odd"])
 def test_i420_is_that_of_the_same_pictures(both: Both, size: tuple[int, int]) -> None:
     rgb, i420, convert = both
-    requests = spoken(12, picture=size)
+    requests = face_requests(12, picture=size)
     for found, picture in zip(finished(i420, requests), finished(rgb, requests), strict=True):
         expected = convert(picture)
         assert found.shape == expected.shape and found.dtype == np.uint8
@@ -197,15 +197,15 @@ def test_i420_without_a_face_is_converted_once(both: Both) -> None:
     avatar, faces = avatar_with_faces(3)
     bare = compositor.load(avatar, faces).picture(0)
     before = bare.copy()
-    finished(compositor, [FaceRequest(avatar, faces, 0, spoken(1)[0].conditioning)])
+    finished(compositor, [FaceRequest(avatar, faces, 0, face_requests(1)[0].conditioning)])
     assert compositor.load(avatar, faces).picture(0) is bare
     assert (bare == before).all() and not bare.flags.writeable
 
 
 def test_memory_of_the_host_is_used_again() -> None:
-    compositor = GpuCompositor(networks(), SIDE, TOKENS, batch=2)
+    compositor = GpuCompositor(shared_networks(), SIDE, TOKENS, batch=2)
     for _ in range(3):
-        one, other = compositor.begin(spoken(1)), compositor.begin(spoken(4))
+        one, other = compositor.begin(face_requests(1)), compositor.begin(face_requests(4))
         one.finish()
         other.finish()
     assert compositor.spare == 2
@@ -226,7 +226,7 @@ def canvas(tiny: MuseTalkNetworks, stream: torch.cuda.Stream | None = None) -> G
 
 
 def test_a_canvas_paints_as_many_as_it_is_asked_for() -> None:
-    one = canvas(networks())
+    one = canvas(shared_networks())
     three = one.run(3).clone()
     assert three.shape == (3, SIDE, SIDE, 3) and three.dtype == torch.uint8
     alone = one.run(1)
@@ -239,7 +239,7 @@ def test_a_canvas_paints_as_many_as_it_is_asked_for() -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
 @pytest.mark.parametrize("exact", [False, True], ids=["plain", "switched"])
 def test_a_recording_paints_what_is_painted_without(dtype: torch.dtype, exact: bool) -> None:
-    tiny = networks(device="cuda", dtype=dtype)
+    tiny = shared_networks("cuda", dtype)
     if exact:
         tiny = optimized(tiny, OptimizationOptions.exact(tiny.device, dtype))
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]

@@ -209,7 +209,7 @@ def test_the_published_size_has_the_published_names() -> None:
     }
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_published_size_agrees() -> None:
     manifest, config = published("unet_full")
     with torch.device("meta"):

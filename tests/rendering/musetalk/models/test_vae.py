@@ -163,7 +163,7 @@ def test_colours_keep_their_order() -> None:
     assert to_pictures(raw)[0, 0, 0].tolist() == [255, 0, 204]
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_published_size_agrees() -> None:
     manifest, config = published("vae_full")
     with torch.device("meta"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -14,7 +15,13 @@ from torch import Tensor
 
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
-from tests.rendering.musetalk.networks import TINY_UNET, TINY_VAE, drawn, networks
+from tests.rendering.musetalk.networks import (
+    TINY_UNET,
+    TINY_VAE,
+    drawn,
+    networks,
+    shared_networks,
+)
 
 NAMES = [field.name for field in fields(OptimizationOptions) if field.name != "prepack"]
 ALL = OptimizationOptions(**dict.fromkeys(NAMES, True))
@@ -37,22 +44,32 @@ def inputs(batch: int = 2, height: int = 8, width: int = 8) -> tuple[Tensor, Ten
 
 
 @torch.inference_mode()
-def painted(which: MuseTalkNetworks, latents: Tensor, audio: Tensor) -> Tensor:
+def generated(which: MuseTalkNetworks, latents: Tensor, audio: Tensor) -> Tensor:
     place: dict[str, Any] = {"device": which.device, "dtype": which.dtype}
     return which.generate(latents.to(**place), audio.to(**place)).cpu()
 
 
-def error(found: Tensor, expected: Tensor) -> float:
-    """The root of the mean square difference over that of the expected values."""
-    return float((found.double() - expected.double()).norm() / expected.double().norm())
+@cache
+def fast(options: OptimizationOptions, dtype: torch.dtype = torch.float32) -> MuseTalkNetworks:
+    """The optimized networks, made once per worker."""
+    return optimized(shared_networks(dtype=dtype), options)
+
+
+@cache
+def expected(dtype: torch.dtype = torch.float32, *size: int) -> Tensor:
+    """The result of the plain networks, made once per worker."""
+    return generated(shared_networks(dtype=dtype), *inputs(*size))
+
+
+def error(found: Tensor, right: Tensor) -> float:
+    """The root of the mean square difference over that of the right values."""
+    return float((found.double() - right.double()).norm() / right.double().norm())
 
 
 @pytest.mark.parametrize("options", CASES)
 def test_in_double_precision_nothing_changes(options: OptimizationOptions) -> None:
-    plain = networks(dtype=torch.float64)
-    latents, audio = inputs()
-    expected = painted(plain, latents, audio)
-    assert error(painted(optimized(plain, options), latents, audio), expected) < 1e-12
+    found = generated(fast(options, torch.float64), *inputs())
+    assert error(found, expected(torch.float64)) < 1e-12
 
 
 @pytest.mark.parametrize("options", CASES)
@@ -60,10 +77,8 @@ def test_in_double_precision_nothing_changes(options: OptimizationOptions) -> No
 def test_in_single_precision_only_rounding_changes(
     options: OptimizationOptions, size: tuple[int, int, int]
 ) -> None:
-    plain = networks()
-    latents, audio = inputs(*size)
-    expected = painted(plain, latents, audio)
-    assert error(painted(optimized(plain, options), latents, audio), expected) < 2e-5
+    found = generated(fast(options), *inputs(*size))
+    assert error(found, expected(torch.float32, *size)) < 2e-5
 
 
 @pytest.mark.parametrize("options", CASES)
@@ -71,12 +86,10 @@ def test_in_single_precision_only_rounding_changes(
 def test_in_half_precision_the_error_does_not_grow(
     options: OptimizationOptions, dtype: torch.dtype
 ) -> None:
-    latents, audio = inputs()
-    exact = painted(networks(dtype=torch.float64), latents, audio)
-    plain = networks(dtype=dtype)
-    found, usual = (painted(which, latents, audio) for which in (optimized(plain, options), plain))
+    exact = expected(torch.float64)
+    found = generated(fast(options, dtype), *inputs())
     assert found.dtype == dtype
-    assert error(found, exact) < 1.5 * error(usual, exact)
+    assert error(found, exact) < 1.5 * error(expected(dtype), exact)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
@@ -84,77 +97,62 @@ def test_every_kind_of_network_can_be_optimized(
     config: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
     plain = networks(TINY_UNET | config[0], TINY_VAE | config[1])
-    latents, audio = inputs(1, 6, 10)
-    expected = painted(plain, latents, audio)
-    assert error(painted(optimized(plain, ALL), latents, audio), expected) < 2e-5
+    given = inputs(1, 6, 10)
+    assert error(generated(optimized(plain, ALL), *given), generated(plain, *given)) < 2e-5
 
 
 @pytest.mark.parametrize("options", CASES)
 def test_a_frame_does_not_depend_on_who_shares_its_batch(options: OptimizationOptions) -> None:
-    fast = optimized(networks(), options)
     latents, audio = inputs(4)
-    together = painted(fast, latents, audio)
+    together = generated(fast(options), latents, audio)
     order = [2, 0, 3, 1]
-    assert error(painted(fast, latents[order], audio[order]), together[order]) < 1e-6
+    assert error(generated(fast(options), latents[order], audio[order]), together[order]) < 1e-6
     for row in range(4):
-        alone = painted(fast, latents[row : row + 1], audio[row : row + 1])
+        alone = generated(fast(options), latents[row : row + 1], audio[row : row + 1])
         assert error(alone, together[row : row + 1]) < 2e-5
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("options", CASES)
 def test_an_avatar_s_latents_stay_the_same(options: OptimizationOptions) -> None:
-    plain, images = networks(dtype=torch.float64), drawn(2, 3, 32, 40).clamp(-1, 1).double()
-    latents = plain.vae.encode(images)
-    fast = optimized(plain, options).vae
-    assert error(fast.encode(images), latents) < 1e-12
-    assert error(fast.decode(latents), plain.vae.decode(latents)) < 1e-12
+    plain, vae = shared_networks(dtype=torch.float64).vae, fast(options, torch.float64).vae
+    images = drawn(2, 3, 32, 40).clamp(-1, 1).double()
+    latents = plain.encode(images)
+    assert error(vae.encode(images), latents) < 1e-12
+    assert error(vae.decode(latents), plain.decode(latents)) < 1e-12
 
 
 def test_the_given_networks_stay_as_they_are() -> None:
     plain = networks()
-    latents, audio = inputs()
     state = {name: tensor.clone() for name, tensor in plain.unet.state_dict().items()}
-    expected = painted(plain, latents, audio)
     optimized(plain, replace(ALL, prepack=True))
     assert all(torch.equal(tensor, state[name]) for name, tensor in plain.unet.state_dict().items())
     assert all(tensor.is_contiguous() for tensor in plain.vae.state_dict().values())
-    assert torch.equal(painted(plain, latents, audio), expected)
+    assert torch.equal(generated(plain, *inputs()), expected())
 
 
 def test_what_no_saving_changes_is_shared() -> None:
-    plain = networks()
-    for mine, theirs in zip(
-        optimized(plain, OptimizationOptions.none()).unet.parameters(),
-        plain.unet.parameters(),
-        strict=True,
-    ):
+    copied = optimized(shared_networks(), OptimizationOptions.none()).unet.parameters()
+    for mine, theirs in zip(copied, shared_networks().unet.parameters(), strict=True):
         assert mine is theirs
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_what_is_exact_on_a_device_paints_there(dtype: torch.dtype) -> None:
-    plain = networks(dtype=dtype)
-    exact = OptimizationOptions.exact(plain.device, dtype)
+def test_what_is_exact_on_a_device_runs_there(dtype: torch.dtype) -> None:
+    exact = OptimizationOptions.exact(torch.device("cpu"), dtype)
     assert exact.prepack == (dtype == torch.bfloat16)
-    latents, audio = inputs()
-    found, expected = (
-        painted(which, latents, audio) for which in (optimized(plain, exact), networks())
-    )
-    assert error(found, expected) < (2e-5 if dtype == torch.float32 else 0.05)
+    found = generated(fast(exact, dtype), *inputs())
+    assert error(found, expected()) < (2e-5 if dtype == torch.float32 else 0.05)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_optimizing_twice_is_optimizing_once(dtype: torch.dtype) -> None:
-    exact = OptimizationOptions.exact(torch.device("cpu"), dtype)
-    for options in (exact, ALL):
-        once = optimized(networks(dtype=dtype), options)
-        latents, audio = inputs()
-        twice = painted(optimized(once, options), latents, audio)
-        assert torch.equal(twice, painted(once, latents, audio))
+    for options in (OptimizationOptions.exact(torch.device("cpu"), dtype), ALL):
+        twice = generated(optimized(fast(options, dtype), options), *inputs())
+        assert torch.equal(twice, generated(fast(options, dtype), *inputs()))
 
 
-def test_on_a_gpu_all_but_packing_is_exact() -> None:
+def test_on_a_gpu_all_but_prepacking_is_exact() -> None:
     assert OptimizationOptions.exact(torch.device("cuda"), torch.float16) == ALL
 
 
@@ -171,12 +169,12 @@ def test_the_same_holds_on_a_gpu(
     deep = {"block_out_channels": [16, 32, 64, 64], "norm_num_groups": 8}
     configs = TINY_UNET | wide, TINY_VAE | deep
     latents, audio = inputs(3, 16, 12)
-    exact = painted(networks(*configs, dtype=torch.float64), latents, audio)
+    exact = generated(networks(*configs, dtype=torch.float64), latents, audio)
     plain = networks(*configs, device="cuda", dtype=dtype)
-    fast = optimized(plain, options)
-    found, usual = painted(fast, latents, audio), painted(plain, latents, audio)
+    quick = optimized(plain, options)
+    found, usual = generated(quick, latents, audio), generated(plain, latents, audio)
     limit = 2e-5 if dtype == torch.float32 else 1.5 * error(usual, exact)
     assert error(found, exact) < limit
     # Libraries may sum in another order where a frame has another place among the rows.
     order = [2, 0, 1]
-    assert error(painted(fast, latents[order], audio[order]), found[order]) < limit
+    assert error(generated(quick, latents[order], audio[order]), found[order]) < limit

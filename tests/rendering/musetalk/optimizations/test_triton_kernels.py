@@ -31,7 +31,7 @@ def test_the_interpreter_agrees_with_torch(which: str) -> None:
     run("kernel_cases", which)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_compiler_takes_every_kernel() -> None:
     run("compile_kernels")
 
