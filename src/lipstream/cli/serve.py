@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipstream.cli.options import backend_option, motion_options, musetalk_options, option
+from lipstream.cli.options import (
+    backend_option,
+    motion_options,
+    musetalk_options,
+    option,
+    path_option,
+)
 from lipstream.cli.progress import progress_bars
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import LipstreamError, MissingError, OptionError
@@ -58,6 +64,40 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
         return name, Path(path)
 
 
+def number(
+    flag: str,
+    help: str,
+    default: int | None = None,
+    low: int = 1,
+    high: int | None = None,
+    *,
+    name: str = "",
+    unit: str | None = None,
+) -> Callable[[Any], Any]:
+    """An option that takes a whole number from `low` to `high`."""
+    return option(
+        flag,
+        *filter(None, [name]),
+        type=click.IntRange(low, high),
+        default=default,
+        show_default=default is not None,
+        metavar=unit,
+        help=help,
+    )
+
+
+def several(flag: str, name: str, help: str, **settings: Any) -> Callable[[Any], Any]:
+    """An option that takes an address and may be repeated."""
+    chosen = {"metavar": "URL", **settings}
+    return option(flag, name, multiple=True, help=f"{help} Repeatable.", **chosen)
+
+
+def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any], Any]:
+    """An option that sets the field of ServeSettings called like it, with `_s`."""
+    name = flag.removeprefix("--").replace("-", "_") + "_s"
+    return number(flag, help, default, low, name=name, unit="SECONDS")
+
+
 @click.command(epilog=EPILOG)
 @option(
     "--host",
@@ -65,97 +105,31 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     show_default=True,
     help="The address to listen on. One that other machines can reach needs --token.",
 )
-@option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8080,
-    show_default=True,
-    help="0 takes any free one.",
-)
-@option(
+@number("--port", "0 takes any free one.", 8080, 0, 65535)
+@several(
     "--avatar",
     "avatars",
-    multiple=True,
+    "A picture, a clip or an .avatar file to offer.",
     type=NamedPath(),
     metavar="NAME=PATH",
     variable="AVATARS",
-    help="A picture, a clip or an .avatar file to offer. Repeatable.",
 )
 @option("--token", help="The token that clients must send as `Authorization: Bearer TOKEN`.")
-@option(
-    "--max-sessions",
-    type=click.IntRange(1),
-    help="A cap on the sessions that this machine can hold; by default only measurement decides.",
+@number("--max-sessions", "A cap on the sessions that this machine can hold as measured.")
+@number("--cores", "This process's share of the machine; default all it may use.", unit="N")
+@several("--origin", "origins", "An origin whose pages may use the server, such as a proxy's own.")
+@path_option(
+    "--data", metavar="DIR", help="The folder that keeps uploads; default a temporary one."
 )
-@option(
-    "--cores",
-    type=click.IntRange(1),
-    metavar="N",
-    help="This process's share of the machine; default all cores that it may use.",
-)
-@option(
-    "--origin",
-    "origins",
-    multiple=True,
-    metavar="URL",
-    help="An origin whose pages may use the server too, or its own origin behind a proxy. "
-    "Repeatable.",
-)
-@option(
-    "--data",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="The folder in which uploaded avatars are kept; by default they are deleted at the end.",
-)
-@option(
-    "--upload-limit",
-    type=click.IntRange(1, 4096),
-    default=64,
-    show_default=True,
-    metavar="MIB",
-    help="The largest file that may be uploaded.",
-)
-@option(
-    "--max-avatars",
-    type=click.IntRange(0),
-    default=32,
-    show_default=True,
-    help="The largest number of uploaded avatars.",
-)
-@option(
-    "--max-side",
-    type=click.IntRange(64, 4096),
-    default=768,
-    show_default=True,
-    metavar="PIXELS",
-    help="Larger pictures are shrunk: the cost of drawing grows with the number of pixels.",
-)
-@option(
-    "--idle-timeout",
-    type=click.IntRange(1),
-    default=600,
-    show_default=True,
-    metavar="SECONDS",
-    help="A session without speech is closed after this time.",
-)
-@option(
-    "--max-duration",
-    type=click.IntRange(1),
-    default=4 * 3600,
-    show_default=True,
-    metavar="SECONDS",
-    help="Every session is closed after this time.",
-)
-@option(
-    "--drain-timeout",
-    type=click.IntRange(0),
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="The time that speech may go on after Ctrl-C or SIGTERM. A second signal ends it.",
-)
+@number("--upload-limit", "The largest file that may be uploaded.", 64, 1, 4096, unit="MIB")
+@number("--max-avatars", "The largest number of uploaded avatars.", 32, 0)
+@number("--max-side", "Larger pictures are shrunk.", 768, 64, 4096, unit="PIXELS")
+@seconds("--idle-timeout", "A session without speech is closed after this time.", 600)
+@seconds("--max-duration", "Every session is closed after this time.", 4 * 3600)
+@seconds("--drain-timeout", "Speech may go on for this time after Ctrl-C or SIGTERM.", 300, 0)
 @option(
     "--rate-limit",
+    "rate",
     type=click.FloatRange(0),
     default=20,
     show_default=True,
@@ -163,20 +137,8 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     help="The limit of changing requests from one address; 0 for none.",
 )
 @option("--public-ip", metavar="IP", help="This machine's address outside its NAT.")
-@option(
-    "--stun-url",
-    "stun_urls",
-    multiple=True,
-    metavar="URL",
-    help="A STUN server for viewers, such as stun:stun.example.org. Repeatable.",
-)
-@option(
-    "--turn-url",
-    "turn_urls",
-    multiple=True,
-    metavar="URL",
-    help="A TURN server for viewers, who get credentials that expire. Repeatable.",
-)
+@several("--stun-url", "stun_urls", "A STUN server for viewers, such as stun:stun.example.org.")
+@several("--turn-url", "turn_urls", "A TURN server for viewers, who get credentials that expire.")
 @option("--turn-secret", help="The TURN server's static-auth-secret.")
 @option(
     "--private-peers/--no-private-peers",
@@ -184,16 +146,10 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
     help="Allow viewers in private networks, or only on public addresses.",
 )
 @option(
-    "--codec",
-    type=click.Choice(["h264", "vp8"]),
-    help="The video codec; default h264 where the viewer supports it.",
+    "--codec", type=click.Choice(["h264", "vp8"]), help="Default h264 where viewers support it."
 )
-@option(
-    "--draw-processes",
-    type=click.IntRange(0, 64),
-    metavar="N",
-    help="puppet: worker processes that draw, 0 to draw in the server's own; default one for each "
-    "core.",
+@number(
+    "--draw-processes", "puppet: workers; 0 for none, default one a core.", None, 0, 64, unit="N"
 )
 @option(
     "--log-format",
@@ -208,10 +164,6 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
 def serve(
     avatars: Sequence[tuple[str, Path]],
     upload_limit: int,
-    rate_limit: float,
-    idle_timeout: int,
-    max_duration: int,
-    drain_timeout: int,
     draw_processes: int | None,
     log_format: str,
     backend: str,
@@ -229,14 +181,7 @@ def serve(
     from lipstream.server.uvicorn_server import address_of, bind
     from lipstream.server.uvicorn_server import serve as serve_forever
 
-    settings = ServeSettings(
-        uploads=UploadLimits(body=upload_limit * MEBIBYTE),
-        rate=rate_limit,
-        idle_timeout_s=idle_timeout,
-        max_duration_s=max_duration,
-        drain_timeout_s=drain_timeout,
-        **options,
-    )
+    settings = ServeSettings(uploads=UploadLimits(body=upload_limit * MEBIBYTE), **options)
     _check_names(avatars)
     _check_data(settings)
     with bind(settings.host, settings.port) as bound:
