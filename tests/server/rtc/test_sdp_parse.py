@@ -118,11 +118,11 @@ def test_candidates_count_wherever_they_stand() -> None:
     before = fragment(candidate(port=1), "mid:0", candidate(port=2), "end-of-candidates")
     after = "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\n" + fragment("mid:0", candidate(port=3))
     ports = [
-        [found.port for found in read_fragment(text, USERNAME, PASSWORD).candidates]
+        [found.port for found in read_fragment(text, USERNAME, PASSWORD)]
         for text in (before, after)
     ]
     assert ports == [[1, 2], [3]]
-    assert read_fragment("a=mid:0\r\n", USERNAME, PASSWORD).candidates == ()
+    assert read_fragment("a=mid:0\r\n", USERNAME, PASSWORD) == []
 
 
 def test_new_credentials_are_an_ice_restart() -> None:

@@ -13,71 +13,30 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lipstream.avatar.storage import load_avatar
-from lipstream.errors import LipstreamError
+from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
 from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.avatars.uploads import Upload, discarded_on_error, run_isolated
 from lipstream.server.errors import ApiError
-from lipstream.server.schemas import AvatarInfo, Report
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.live.clock import Clock
-    from lipstream.server.admission import Capacity, Cost
+    from lipstream.server.admission import Capacity
     from lipstream.server.interfaces import MediaRuntime
     from lipstream.server.metrics import Metrics
     from lipstream.server.settings import ServeSettings
 
 AVATAR, LABEL = "prepared.avatar", "label.json"  # in the folder of each upload
 NAME_LENGTH = 64
-POSTER_SIDE = 480  # pixels
-POSTER_QUALITY = 88
 MAX_QUEUED = 4  # uploads that wait for their turn
 MEASURED = 0.6  # of the progress bar: measuring the face; the rest is the backend's
 REMEASURE_MS = 5_000  # between two looks for a calm moment
-BUG = "it could not be prepared because of a bug in lipstream; see the server's log."
 
 log = logging.getLogger("lipstream.server")
-
-
-@dataclass(eq=False)
-class AvatarEntry:
-    """One avatar and the state of its preparation. Changed on the event loop only."""
-
-    id: str
-    name: str
-    permanent: bool  # given on the command line
-    status: Literal["preparing", "ready", "failed"] = "preparing"
-    progress: float | None = None
-    reason: str | None = None
-    avatar: Avatar | None = None
-    cost: Cost | None = None
-    inflated: bool = False  # its cost was measured while sessions were drawn too
-    poster: bytes = b""  # JPEG
-    size: int = 0  # bytes on the disk
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    def info(self) -> AvatarInfo:
-        """The entry as a message of the API."""
-        avatar = self.avatar if self.status == "ready" else None
-        report = None if avatar is None else asdict(avatar.report)
-        return AvatarInfo(
-            id=self.id,
-            name=self.name,
-            status=self.status,
-            progress=self.progress if self.status == "preparing" else None,
-            reason=self.reason,
-            report=None
-            if report is None
-            else Report(**{**report, "warnings": list(report["warnings"])}),
-            width=None if avatar is None else avatar.size[0],
-            height=None if avatar is None else avatar.size[1],
-            picture_url=None if avatar is None else f"/v1/avatars/{self.id}/picture",
-        )
 
 
 class AvatarStore:
@@ -219,7 +178,7 @@ class AvatarStore:
             async with self._turn:
                 entry.progress = 0.0
                 await run_isolated(
-                    self._job("avatar", upload), upload.folder, _PartialProgress(entry, 0, MEASURED)
+                    self._job("avatar", upload), upload.folder, PartialProgress(entry, 0, MEASURED)
                 )
                 await asyncio.to_thread(self._store, entry, upload)
                 avatar = await asyncio.to_thread(load_avatar, self._root / entry.id / AVATAR)
@@ -229,7 +188,7 @@ class AvatarStore:
             outcome = "cancelled"
             raise
         except Exception as error:
-            _fail(entry, error)
+            entry.fail(error)
         finally:
             entry.task = None
             if outcome == "failed":
@@ -239,10 +198,10 @@ class AvatarStore:
 
     async def _show(self, entry: AvatarEntry, avatar: Avatar) -> None:
         """Prepare it for the backend, measure what a frame costs, and make it ready."""
-        bar = _PartialProgress(entry, MEASURED, 1.0)
+        bar = PartialProgress(entry, MEASURED, 1.0)
         entry.avatar = await asyncio.to_thread(self._runtime.prepare, avatar, bar)
-        await self._measure(entry, entry.avatar)
         entry.poster = await asyncio.to_thread(poster, entry.avatar)
+        await self._measure(entry, entry.avatar)
         entry.status = "ready"
 
     async def _measure(self, entry: AvatarEntry, avatar: Avatar) -> None:
@@ -269,7 +228,7 @@ class AvatarStore:
             entry.size = await asyncio.to_thread(_bytes_in, folder)
             await self._show(entry, await asyncio.to_thread(load_avatar, folder / AVATAR))
         except Exception as error:  # one bad avatar must not keep the others from being served
-            _fail(entry, error)
+            entry.fail(error)
 
     def _store(self, entry: AvatarEntry, upload: Upload) -> None:
         """Move it from the folder of the upload to its own."""
@@ -278,49 +237,6 @@ class AvatarStore:
         shutil.move(upload.folder / AVATAR, folder / AVATAR)
         (folder / LABEL).write_text(json.dumps({"name": entry.name}), "utf-8")
         entry.size = _bytes_in(folder)
-
-
-class _PartialProgress:
-    """A part of the progress from 0 to 1. A clip's length is unknown before it is measured."""
-
-    def __init__(self, entry: AvatarEntry, start: float, end: float) -> None:
-        self._entry, self._start, self._end = entry, start, end
-
-    def __call__(self, done: int, total: int | None) -> None:
-        share = done / total if total else done / (done + 100)
-        self._entry.progress = self._start + (self._end - self._start) * min(share, 1.0)
-
-
-def _fail(entry: AvatarEntry, error: Exception) -> None:
-    """Record why the avatar cannot be used; unforeseen errors are logged with their traceback."""
-    entry.status = "failed"
-    if isinstance(error, ApiError):
-        entry.reason = str(error.detail)
-    elif isinstance(error, LipstreamError):
-        entry.reason = str(error)
-    elif isinstance(error, OSError):
-        entry.reason = f"its files could not be read or kept: {error.strerror or error}."
-    else:
-        entry.reason = BUG
-    extra = {"avatar": entry.id[:8], "reason": entry.reason}
-    log.warning("avatar failed", extra=extra, exc_info=error if entry.reason == BUG else None)
-
-
-def poster(avatar: Avatar) -> bytes:
-    """A small JPEG of the avatar's first picture."""
-    import cv2
-    import numpy as np
-
-    pixels = avatar.at(0).pixels
-    scale = POSTER_SIDE / max(pixels.shape[:2])
-    if scale < 1:
-        pixels = np.asarray(
-            cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-        )
-    quality = (cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY)
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)
-    assert done
-    return data.tobytes()
 
 
 def _bytes_in(folder: Path) -> int:

@@ -115,9 +115,9 @@ class WebRTCTransport:
         if self._agreement is None:
             raise SignallingError("candidates can only follow an offer.")
         offer = self._agreement.text
-        parts = read_fragment(fragment, offer.username, offer.password)
-        self._count(parts.candidates)
-        self._add(parts.candidates)
+        candidates = read_fragment(fragment, offer.username, offer.password)
+        self._count(candidates)
+        self._add(candidates)
 
     async def close(self) -> None:
         if self._closing is None:

@@ -68,15 +68,6 @@ class OfferText:
     candidates: tuple[Candidate, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """The content of a trickled fragment."""
-
-    username: str | None
-    password: str | None
-    candidates: tuple[Candidate, ...]
-
-
 def read_offer(text: str) -> OfferText:
     """Take an SDP offer apart. Raises SignallingError in words for the peer's developer."""
     lines = _lines(text, "offer")
@@ -101,8 +92,8 @@ def read_offer(text: str) -> OfferText:
     )
 
 
-def read_fragment(text: str, username: str, password: str) -> Fragment:
-    """Take a `trickle-ice-sdpfrag` (RFC 8840) apart.
+def read_fragment(text: str, username: str, password: str) -> list[Candidate]:
+    """The candidates of a `trickle-ice-sdpfrag` (RFC 8840).
 
     All media share one transport, so it does not matter which `a=mid` a candidate stands under,
     nor whether before or after it. `username` and `password` are those of the offer; others mean
@@ -115,7 +106,7 @@ def read_fragment(text: str, username: str, password: str) -> Fragment:
     new_name, new_password = (_value(attributes, name) for name in ("ice-ufrag", "ice-pwd"))
     if new_name not in (None, username) or new_password not in (None, password):
         raise RestartError("an ICE restart is not supported; delete the session and connect anew.")
-    return Fragment(new_name, new_password, tuple(_candidates(attributes)))
+    return _candidates(attributes)
 
 
 def usable(candidate: Candidate, *, private: bool) -> bool:

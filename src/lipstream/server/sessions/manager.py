@@ -16,7 +16,7 @@ from lipstream.server.sessions.session import ServerSession
 if TYPE_CHECKING:
     from lipstream.live.clock import Clock
     from lipstream.server.admission import Capacity
-    from lipstream.server.avatars.store import AvatarEntry
+    from lipstream.server.avatars.entry import AvatarEntry
     from lipstream.server.interfaces import MediaRuntime
     from lipstream.server.metrics import Metrics
     from lipstream.server.rtc.interfaces import Transport

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lipstream.live.clock import Clock
     from lipstream.live.session import Session, SessionEvent, Unit, Utterance
     from lipstream.server.admission import Cost
-    from lipstream.server.avatars.store import AvatarEntry
+    from lipstream.server.avatars.entry import AvatarEntry
     from lipstream.server.metrics import Metrics
     from lipstream.server.rtc.interfaces import Transport
     from lipstream.server.settings import ServeSettings

@@ -1,0 +1,98 @@
+"""One avatar of the server, its progress and its small picture."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lipstream.errors import LipstreamError
+from lipstream.server.errors import ApiError
+from lipstream.server.schemas import AvatarInfo, Report
+
+if TYPE_CHECKING:
+    from lipstream.avatar.avatar import Avatar
+    from lipstream.server.admission import Cost
+
+POSTER_SIDE = 480  # pixels
+POSTER_QUALITY = 88
+BUG = "it could not be prepared because of a bug in lipstream; see the server's log."
+
+log = logging.getLogger("lipstream.server")
+
+
+@dataclass(eq=False)
+class AvatarEntry:
+    """One avatar and the state of its preparation. Changed on the event loop only."""
+
+    id: str
+    name: str
+    permanent: bool  # given on the command line
+    status: Literal["preparing", "ready", "failed"] = "preparing"
+    progress: float | None = None
+    reason: str | None = None
+    avatar: Avatar | None = None
+    cost: Cost | None = None
+    inflated: bool = False  # its cost was measured while sessions were drawn too
+    poster: bytes = b""  # JPEG
+    size: int = 0  # bytes on the disk
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    def info(self) -> AvatarInfo:
+        """The entry as a message of the API."""
+        avatar = self.avatar if self.status == "ready" else None
+        report = None if avatar is None else Report.model_validate(asdict(avatar.report))
+        return AvatarInfo(
+            id=self.id,
+            name=self.name,
+            status=self.status,
+            progress=self.progress if self.status == "preparing" else None,
+            reason=self.reason,
+            report=report,
+            width=None if avatar is None else avatar.size[0],
+            height=None if avatar is None else avatar.size[1],
+            picture_url=None if avatar is None else f"/v1/avatars/{self.id}/picture",
+        )
+
+    def fail(self, error: Exception) -> None:
+        """Record why it cannot be used; unforeseen errors are logged with their traceback."""
+        self.status = "failed"
+        if isinstance(error, ApiError):
+            self.reason = str(error.detail)
+        elif isinstance(error, LipstreamError):
+            self.reason = str(error)
+        elif isinstance(error, OSError):
+            self.reason = f"its files could not be read or kept: {error.strerror or error}."
+        else:
+            self.reason = BUG
+        extra = {"avatar": self.id[:8], "reason": self.reason}
+        log.warning("avatar failed", extra=extra, exc_info=error if self.reason == BUG else None)
+
+
+class PartialProgress:
+    """A part of the progress from 0 to 1. A clip's length is unknown before it is measured."""
+
+    def __init__(self, entry: AvatarEntry, start: float, end: float) -> None:
+        self._entry, self._start, self._end = entry, start, end
+
+    def __call__(self, done: int, total: int | None) -> None:
+        share = done / total if total else done / (done + 100)
+        self._entry.progress = self._start + (self._end - self._start) * min(share, 1.0)
+
+
+def poster(avatar: Avatar) -> bytes:
+    """A small JPEG of the avatar's first picture."""
+    import cv2
+    import numpy as np
+
+    pixels = avatar.at(0).pixels
+    scale = POSTER_SIDE / max(pixels.shape[:2])
+    if scale < 1:
+        pixels = np.asarray(
+            cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
+        )
+    quality = (cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY)
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)
+    assert done
+    return data.tobytes()
