@@ -31,6 +31,7 @@ from benchmarks.gpu.equality import check_equality
 from benchmarks.gpu.live_loop import LiveLoop
 from benchmarks.gpu.renderer_stub import RendererStub, open_compositor
 from benchmarks.gpu.report import Report
+from benchmarks.gpu.response_latency import ObservedScheduler, TrackedClient
 from benchmarks.gpu.synthetic_workload import PUBLISHED, TINY, Workload, half, make_workload
 from benchmarks.gpu.throughput import Speed, measure_speeds, utilisation
 from lipstream.bench.device_timing import count_flops, cudnn_autotune
@@ -155,7 +156,13 @@ class Fixtures:
         encoder = AudioWindowEncoder(self.exact.speech, recent(FPS))
         batch = max(self.batches)
         backend = Backend("measured", encoder, self.live, FPS, batch, "a benchmark")
-        setup = LoadSetup(Engine(backend), self.work.avatar, 1.5 if self.tiny else 5.0)
+        setup = LoadSetup(
+            Engine(backend),
+            self.work.avatar,
+            warm_up_s=1.5 if self.tiny else 5.0,
+            scheduler=ObservedScheduler,
+            client=TrackedClient,
+        )
         ways = {"not encoded": False}
         if can_encode():
             ways["encoded as H.264"] = True

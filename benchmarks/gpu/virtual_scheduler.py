@@ -16,6 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.gpu.response_latency import (
+    Latency,
+    LatencyTracker,
+    ObservedScheduler,
+    percentile,
+)
 from benchmarks.gpu.virtual_device import (
     CostModel,
     PipelinedDevice,
@@ -23,12 +29,6 @@ from benchmarks.gpu.virtual_device import (
     VirtualDevice,
 )
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
-from lipstream.bench.response_latency import (
-    Latency,
-    LatencyTracker,
-    ObservedScheduler,
-    percentile,
-)
 from lipstream.bench.sessions import MAX_LATE, MAX_LATE_OF_ONE
 from lipstream.engine import Engine
 from lipstream.live.scheduler import RenderJob

@@ -10,10 +10,6 @@ from typing import Any
 from lipstream.errors import OutputError
 
 FILE = "bench.json"
-SESSION_KEYS = (
-    "sessions", "encoded", "chunk_ms", "late", "worst", "begun_p50", "begun_p99", "made_p50",
-    "made_p99", "out_p50", "out_p99", "host_p50", "host_p99", "batch", "cpu", "held",
-)  # fmt: skip
 
 
 def write_report(report: Mapping[str, Any], out: Path) -> Path:
@@ -42,8 +38,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str
 
 def session_table(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The table of some `LoadResult` records; times in ms, `cpu` in cores."""
-    head = [key.replace("_", " ") for key in SESSION_KEYS]
-    return table(head, [[result[key] for key in SESSION_KEYS] for result in results])
+    head = [key.replace("_", " ") for key in results[0]]
+    return table(head, [list(result.values()) for result in results])
 
 
 def _cell(value: object) -> str:

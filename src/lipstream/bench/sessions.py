@@ -22,16 +22,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from lipstream.bench.response_latency import (
-    Interval,
-    LatencyTracker,
-    ObservedScheduler,
-    percentile,
-)
 from lipstream.bench.speech_signal import speech
 from lipstream.engine import Engine
 from lipstream.live.scheduler import Scheduler
-from lipstream.live.session import Session, SessionEvent
+from lipstream.live.session import Session, SessionEvent, Unit
 from lipstream.timeline import SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:
@@ -51,9 +45,9 @@ MAX_LATE, MAX_LATE_OF_ONE = 0.01, 0.02  # shares of all frames, and of one sessi
 class LoadResult:
     """The outcome of a number of sessions at once.
 
-    `latency` has the 50th and 99th percentile in ms of: `begun` and `made`, see `Latency`; `out`,
-    until a chunk's own last frame is given out, with its look-ahead; `host`, from a frame's turn to
-    its being encoded.
+    `latency` has the 50th and 99th percentile in ms of `out`, from the push of a chunk until its
+    last frame is given out, look-ahead included, and of `host`, from a frame's turn to its being
+    encoded.
     """
 
     sessions: int
@@ -84,6 +78,8 @@ class LoadSetup:
     avatar: Avatar  # prepared
     warm_up_s: float = 5.0  # in which all clients begin to speak
     chunk_ms: int = CHUNK_MS
+    scheduler: type[Scheduler] = Scheduler
+    client: type[SimulatedClient] | None = None  # None: `SimulatedClient`
 
 
 def can_encode() -> bool:
@@ -124,17 +120,16 @@ def find_max_sessions(
 
 async def run_load(setup: LoadSetup, sessions: int, seconds: float, encoded: bool) -> LoadResult:
     """Let `sessions` clients speak for `seconds` after the warm-up."""
-    scheduler = ObservedScheduler(setup.engine)
+    scheduler = setup.scheduler(setup.engine)
+    new_client = setup.client or SimulatedClient
     scheduler.start()
     drawn = random.Random(sessions)
     signals = [speech(SPEECH_S, seed) for seed in range(min(sessions, 8))]
     with video_encoders(encoded) as new_encoder:
         clients = [
-            SimulatedClient(setup, scheduler, signals[n % len(signals)], new_encoder())
+            new_client(setup, scheduler, signals[n % len(signals)], new_encoder())
             for n in range(sessions)
         ]
-        for client, intervals in zip(clients, scheduler.intervals.values(), strict=True):
-            client.intervals = intervals
         delays = [drawn.uniform(0, setup.warm_up_s / 2) for _ in clients]
         tasks = [
             asyncio.create_task(work)
@@ -179,16 +174,13 @@ async def _wait(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
 
 
 def _percentiles(clients: Sequence[SimulatedClient]) -> dict[str, float | None]:
-    latencies = [latency for client in clients for latency in client.tracker.latencies]
-    values: dict[str, Sequence[float]] = {
-        "begun": [latency.begun for latency in latencies],
-        "made": [latency.made for latency in latencies],
-        "out": [ms for client in clients for ms in client.out_ms],
-        "host": [ms for client in clients for ms in client.encoded_ms],
-    }
+    found: dict[str, list[float]] = {}
+    for client in clients:
+        for name, values in client.latencies().items():
+            found.setdefault(name, []).extend(values)
     return {
-        f"{name}_p{percent}": percentile(found, percent)
-        for name, found in values.items()
+        f"{name}_p{percent}": float(np.percentile(values, percent)) if values else None
+        for name, values in found.items()
         for percent in (50, 99)
     }
 
@@ -200,12 +192,10 @@ class SimulatedClient:
         self, setup: LoadSetup, scheduler: Scheduler, signal: Floats, encode: Encode | None
     ) -> None:
         self.session = Session(setup.avatar, scheduler)
-        self.tracker = LatencyTracker(setup.engine.backend.encoder.plan, setup.chunk_ms)
         self.out_ms: list[float] = []  # from a chunk's push to its own last frame
         self.encoded_ms: list[float] = []  # from a frame's turn to its being encoded
-        self.intervals: dict[int, Interval] = {}  # frames by their index
         self._signal, self._encode = signal, encode
-        self._chunk_ms, self._clock = setup.chunk_ms, scheduler.clock
+        self._chunk_ms = setup.chunk_ms
         self._pushed: deque[tuple[int, float]] = deque()  # ms of speech so far, time
         self._spoken_ms = 0
         self._origin = math.inf  # time at which the unit with index 0 was due, about
@@ -217,13 +207,22 @@ class SimulatedClient:
     def begin(self) -> None:
         """Count from now on."""
         self._measuring, self._slow = True, 0
-        self.tracker.latencies.clear()
         self._before = self._counts()
 
     def counts(self) -> tuple[int, int]:
         """Frames since `begin`, and those of them that were late."""
         frames, late = self._counts()
         return frames - self._before[0], late - self._before[1] + self._slow
+
+    def latencies(self) -> dict[str, Sequence[float]]:
+        """Latencies since `begin`, ms."""
+        return {"out": self.out_ms, "host": self.encoded_ms}
+
+    def chunk_pushed(self) -> None:
+        """For subclasses: the next chunk is pushed now."""
+
+    def unit_shown(self, unit: Unit) -> None:
+        """For subclasses: a unit was given out, and encoded."""
 
     async def talk(self, delay_s: float) -> None:
         """Push each chunk at its time, however far behind the session is."""
@@ -235,7 +234,7 @@ class SimulatedClient:
             start = pushed * size % (len(self._signal) - size)
             pushed += 1
             self._pushed.append((pushed * self._chunk_ms, time.perf_counter()))
-            self.tracker.push(self._clock.now_ms())
+            self.chunk_pushed()
             samples = self._signal[start : start + size, np.newaxis]
             utterance.push(samples)
             due += self._chunk_ms / 1000
@@ -244,7 +243,6 @@ class SimulatedClient:
         """Take every unit when it is due, and have it encoded."""
         await asyncio.sleep(delay_s)
         async for unit in self.session.units():
-            interval = self.intervals.pop(unit.index, None)
             # Its turn, not when it was taken: the one before may still have been encoded then.
             self._origin = min(self._origin, time.perf_counter() - unit.index * UNIT_MS / 1000)
             if self._encode is not None:
@@ -255,8 +253,8 @@ class SimulatedClient:
                     self.encoded_ms.append(took)
                     self._slow += unit.fresh and took > UNIT_MS  # others are late already
             if unit.speaking:
-                self.tracker.show(interval if unit.fresh else None)
                 self.count_out()
+            self.unit_shown(unit)
 
     def count_out(self) -> None:
         """Count one more unit of speech as given out."""

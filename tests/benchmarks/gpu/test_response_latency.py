@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lipstream.bench.response_latency import Latency, LatencyTracker, percentile
+from benchmarks.gpu.response_latency import Latency, LatencyTracker, percentile
 from lipstream.speech.base import Plan
 
 

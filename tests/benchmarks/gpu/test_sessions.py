@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.gpu.response_latency import ObservedScheduler, TrackedClient
 from lipstream.bench import sessions
 from lipstream.bench.sessions import (
     LoadResult,
@@ -34,7 +35,13 @@ def load_setup(renderer: StripeRenderer | None = None) -> LoadSetup:
     backend = stripe_backend(Plan(0, 1, 0))
     if renderer is not None:
         backend = replace(backend, renderer=renderer)
-    return LoadSetup(Engine(backend), blank_avatar(), warm_up_s=1.2)
+    return LoadSetup(
+        Engine(backend),
+        blank_avatar(),
+        warm_up_s=1.2,
+        scheduler=ObservedScheduler,
+        client=TrackedClient,
+    )
 
 
 @pytest.mark.parametrize("chunk_ms", [100, 20])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.gpu.response_latency import percentile
 from benchmarks.gpu.virtual_device import (
     CostModel,
     PipelinedDevice,
@@ -23,7 +24,6 @@ from benchmarks.gpu.virtual_scheduler import (
     hold_sessions,
     run_schedule,
 )
-from lipstream.bench.response_latency import percentile
 from lipstream.rendering.base import FrameRequest
 
 SECONDS = 5.0

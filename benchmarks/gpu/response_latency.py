@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from lipstream.bench.sessions import SimulatedClient
 from lipstream.live.scheduler import RenderedBatch, Scheduler, SessionQueue
+from lipstream.live.session import Unit
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 
 if TYPE_CHECKING:
+    from lipstream.bench.sessions import Encode, LoadSetup
     from lipstream.engine import Engine
     from lipstream.live.clock import Clock
+    from lipstream.media.image import Floats
     from lipstream.speech.base import Plan
 
 Interval: TypeAlias = tuple[int, int]  # ms of the clock: a frame's batch was begun, was done
@@ -90,6 +94,36 @@ class ObservedScheduler(Scheduler):
         for queue, job in batch.frames:
             if job.picture is not None:
                 self.intervals[queue][job.request.index] = (batch.began_ms, batch.done_ms)
+
+
+class TrackedClient(SimulatedClient):
+    """A client of an `ObservedScheduler` that also tells `begun` and `made`; see `Latency`."""
+
+    def __init__(
+        self, setup: LoadSetup, scheduler: Scheduler, signal: Floats, encode: Encode | None
+    ) -> None:
+        super().__init__(setup, scheduler, signal, encode)
+        assert isinstance(scheduler, ObservedScheduler)
+        self._intervals = list(scheduler.intervals.values())[-1]  # of the session just opened
+        self._tracker = LatencyTracker(setup.engine.backend.encoder.plan, setup.chunk_ms)
+        self._clock = scheduler.clock
+
+    def begin(self) -> None:
+        super().begin()
+        self._tracker.latencies.clear()
+
+    def latencies(self) -> dict[str, Sequence[float]]:
+        found = self._tracker.latencies
+        answers = {"begun": [one.begun for one in found], "made": [one.made for one in found]}
+        return answers | super().latencies()
+
+    def chunk_pushed(self) -> None:
+        self._tracker.push(self._clock.now_ms())
+
+    def unit_shown(self, unit: Unit) -> None:
+        interval = self._intervals.pop(unit.index, None)
+        if unit.speaking:
+            self._tracker.show(interval if unit.fresh else None)
 
 
 def percentile(values: Sequence[float], percent: float) -> float | None:
