@@ -23,14 +23,14 @@ from urllib.parse import urljoin
 from websockets.asyncio.client import ClientConnection, connect
 
 RATE = 24_000  # Hz, s16le mono: what such services send as `pcm`
-MOST = 32 * 1024  # bytes in a message
+MAX_MESSAGE_BYTES = 32 * 1024
 
 
 def open_speech(options: argparse.Namespace) -> BinaryIO:
-    """Where the speech comes from; it may still be growing."""
+    """The speech, which may still be growing."""
     if options.text is None:
         return sys.stdin.buffer
-    wanted = {
+    body = {
         "model": options.model,
         "voice": options.voice,
         "input": options.text,
@@ -39,20 +39,20 @@ def open_speech(options: argparse.Namespace) -> BinaryIO:
     headers = {"Content-Type": "application/json"}
     if key := os.environ.get("OPENAI_API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
-    request = urllib.request.Request(options.speech_url, json.dumps(wanted).encode(), headers)
+    request = urllib.request.Request(options.speech_url, json.dumps(body).encode(), headers)
     response: BinaryIO = urllib.request.urlopen(request, timeout=60)
     return response
 
 
 async def pieces(speech: BinaryIO) -> AsyncIterator[bytes]:
-    """What has come so far, as soon as there is any. Pieces may end within a sample."""
+    """The bytes that have come so far, as soon as there are any; they may end within a sample."""
     read = getattr(speech, "read1", speech.read)
-    while data := await asyncio.to_thread(read, MOST):
+    while data := await asyncio.to_thread(read, MAX_MESSAGE_BYTES):
         yield data
 
 
-async def events(socket: ClientConnection) -> None:
-    """Tell what happens until all has been said."""
+async def print_events(socket: ClientConnection) -> None:
+    """Print the events of the session until all has been spoken."""
     async for message in socket:
         event = json.loads(message)
         print(event, file=sys.stderr)
@@ -65,12 +65,12 @@ async def main(options: argparse.Namespace) -> None:
     address = urljoin(options.server.rstrip("/") + "/", path).replace("http", "ws", 1)
     headers = {"Authorization": f"Bearer {options.token}"} if options.token else {}
     async with connect(address, additional_headers=headers) as socket:
-        told = asyncio.create_task(events(socket))
+        printing = asyncio.create_task(print_events(socket))
         with await asyncio.to_thread(open_speech, options) as speech:
             async for data in pieces(speech):
                 await socket.send(data)  # waits while the server has enough
         await socket.send(json.dumps({"type": "end"}))
-        await told
+        await printing
 
 
 if __name__ == "__main__":

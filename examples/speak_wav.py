@@ -48,19 +48,19 @@ class Server:
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def call(self, method: str, path: str, body: bytes = b"", kind: str = "") -> bytes:
-        """What it answers; raises urllib.error.HTTPError when it refuses."""
+        """The body of its answer; raises urllib.error.HTTPError when it refuses."""
         headers = self.headers | ({"Content-Type": kind} if kind else {})
         url = urljoin(self.address, path)
         request = urllib.request.Request(url, body or None, headers, method=method)
         return await asyncio.to_thread(fetch, request)
 
     async def open_session(self, avatar: str) -> Any:
-        """A session that waits for a viewer."""
-        wanted = json.dumps({"avatar": avatar}).encode()
-        return json.loads(await self.call("POST", "v1/sessions", wanted, "application/json"))
+        """Open a session that waits for a viewer."""
+        body = json.dumps({"avatar": avatar}).encode()
+        return json.loads(await self.call("POST", "v1/sessions", body, "application/json"))
 
     async def close_session(self, session: dict[str, Any]) -> None:
-        """The end of it; frees its place."""
+        """Close it, which frees its place."""
         await self.call("DELETE", f"v1/sessions/{session['id']}")
 
     def socket(self, path: str) -> str:
@@ -130,7 +130,7 @@ async def watch(server: Server, session: dict[str, Any]) -> RTCPeerConnection:
 
 
 async def speak(server: Server, session: dict[str, Any], path: str) -> None:
-    """Send the file's sound and wait until the last of it has been said."""
+    """Send the file's sound and wait until the last of it has been spoken."""
     address = f"{server.socket(session['audio_url'])}?sample_rate={SPEECH_RATE}"
     async with connect(address, additional_headers=server.headers) as socket:
         for samples in slices(path):

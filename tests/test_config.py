@@ -18,6 +18,7 @@ from lipstream.errors import OptionError
     [
         (MuseTalkConfig, "version", "v2", "there is no MuseTalk version 'v2'; use v1 or v15."),
         (MuseTalkConfig, "profile", "fast", "no MuseTalk profile 'fast'; use exact or turbo."),
+        (MuseTalkConfig, "profile", None, "no MuseTalk profile None; use exact or turbo."),
         (MuseTalkConfig, "precision", "int8", "'int8'; use float32, float16, bfloat16."),
         (MuseTalkConfig, "face_size", 300, "there is no MuseTalk face_size 300; use 256 or 512."),
         (MuseTalkConfig, "device", "gpu", "there is no device 'gpu'; use cuda, cuda:0 or cpu."),
@@ -27,6 +28,7 @@ from lipstream.errors import OptionError
         (AvatarConfig, "background", (0, 0), "background must be (red, green, blue)"),
         (AvatarConfig, "background", (0, 0, 256), "background must be (red, green, blue)"),
         (Mp4Config, "crf", 52, "crf must be from 0 to 51, not 52."),
+        (Mp4Config, "preset", "quick", "no mp4 preset 'quick'; use ultrafast, superfast,"),
         (Mp4Config, "audio_bitrate", 0, "audio_bitrate must be above 0, not 0."),
     ],
 )

@@ -16,6 +16,10 @@ PROFILES = ("exact", "turbo")
 FACE_SIZES = (256, 512)
 PIXEL_FORMATS = ("rgb24", "i420")
 MAX_CRF = 51  # of H.264
+PRESETS = (  # of x264
+    *("ultrafast", "superfast", "veryfast", "faster", "fast"),
+    *("medium", "slow", "slower", "veryslow", "placebo"),
+)
 
 # A callback: what is done and, if it is known, all there is to do.
 Progress: TypeAlias = Callable[[int, "int | None"], None]
@@ -64,8 +68,8 @@ class MuseTalkConfig:
     bbox_shift: int = 0  # v1 only: pixels by which the face's box moves down; opens the mouth more
 
     def __post_init__(self) -> None:
-        _one_of("MuseTalk", "version", self.version, VERSIONS)
-        _one_of("MuseTalk", "precision", self.precision, PRECISIONS)
+        _one_of("MuseTalk", "version", self.version, (None, *VERSIONS))
+        _one_of("MuseTalk", "precision", self.precision, (None, *PRECISIONS))
         _one_of("MuseTalk", "profile", self.profile, PROFILES)
         _one_of("MuseTalk", "face_size", self.face_size, FACE_SIZES)
         device = "cpu" if self.device is None else str(self.device)
@@ -81,9 +85,7 @@ class RuntimeOptions:
 
     live: bool = False  # conditionings from what a live stream can know, not from 30 s pieces
     pixel_format: Literal["rgb24", "i420"] = "rgb24"  # of pictures: RGB, or a video encoder's
-    batch: int | None = (
-        None  # frames through MuseTalk's networks at once, at most; None fits `live`
-    )
+    batch: int | None = None  # most frames through MuseTalk's networks at once; None fits `live`
     optimized: bool = False  # on a CPU, too, what is faster and differs by rounding only
 
     def __post_init__(self) -> None:
@@ -102,6 +104,7 @@ class Mp4Config:
     audio_bitrate: int = 160_000
 
     def __post_init__(self) -> None:
+        _one_of("mp4", "preset", self.preset, PRESETS)
         _check(0 <= self.crf <= MAX_CRF, f"crf must be from 0 to {MAX_CRF}, not {self.crf}.")
         _check(self.audio_bitrate > 0, f"audio_bitrate must be above 0, not {self.audio_bitrate}.")
 
@@ -112,7 +115,7 @@ def _check(true: bool, otherwise: str) -> None:
 
 
 def _one_of(what: str, name: str, value: object, known: tuple[object, ...]) -> None:
-    """`value` must be None, where that stands for a default, or one of `known`."""
-    if value is not None and value not in known:
-        choices = " or ".join(map(str, known)) if len(known) < 3 else ", ".join(map(str, known))
-        raise OptionError(f"there is no {what} {name} {value!r}; use {choices}.")
+    if value not in known:
+        choices = [str(one) for one in known if one is not None]
+        listed = (" or " if len(choices) == 2 else ", ").join(choices)
+        raise OptionError(f"there is no {what} {name} {value!r}; use {listed}.")

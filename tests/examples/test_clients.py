@@ -44,7 +44,7 @@ def example(name: str) -> ModuleType:
 
 
 def call(name: str, *arguments: str | Path, given: bytes | None = None) -> str:
-    """Run an example; what it printed."""
+    """Run an example and return its output."""
     command = [sys.executable, EXAMPLES / f"{name}.py", *arguments]
     done = subprocess.run(command, input=given, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr.decode()
@@ -60,8 +60,8 @@ def test_a_spoken_file_is_saved_with_picture_and_sound_in_step(
 ) -> None:
     wav = write_wav(tmp_path / "tone.wav", speech(), RATE)
     movie = tmp_path / "talk.mp4"
-    told = call("speak_wav", wav, movie, "--server", service.address, "--token", service.token)
-    assert "started" in told and "ended" in told
+    output = call("speak_wav", wav, movie, "--server", service.address, "--token", service.token)
+    assert "started" in output and "ended" in output
     lit, loud = open_times(movie)
     # A machine that cannot keep up pauses both; they stay together.
     assert lit[1] - lit[0] >= SECONDS - 0.1
@@ -69,7 +69,7 @@ def test_a_spoken_file_is_saved_with_picture_and_sound_in_step(
 
 
 def open_times(movie: Path) -> tuple[tuple[float, float], tuple[float, float]]:
-    """When the bar is lit and when there is sound, first and last, in seconds."""
+    """The first and the last second of a lit bar, and of sound."""
     with av.open(str(movie)) as container:
         lit = [
             float(frame.time or 0)
@@ -85,15 +85,15 @@ def open_times(movie: Path) -> tuple[tuple[float, float], tuple[float, float]]:
     return (lit[0], lit[-1]), (loud[0], loud[-1])
 
 
-class Voice(BaseHTTPRequestHandler):
+class SpeechService(BaseHTTPRequestHandler):
     """A speech service: chunked PCM, cut within samples."""
 
     protocol_version = "HTTP/1.1"
-    asked: list[dict[str, str]] = []
+    bodies: list[dict[str, str]] = []
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.asked.append(json.loads(body))
+        self.bodies.append(json.loads(body))
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -110,7 +110,7 @@ class Voice(BaseHTTPRequestHandler):
 @pytest.fixture
 def voice() -> Iterator[str]:
     """The address of a speech service."""
-    with HTTPServer(("127.0.0.1", 0), Voice) as server:
+    with HTTPServer(("127.0.0.1", 0), SpeechService) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}/v1/audio/speech"
@@ -137,8 +137,8 @@ def test_a_speech_stream_is_spoken_to_its_end(service: ServerProcess, voice: str
             await connection.close()
             await server.close_session(session)
 
-    told = asyncio.run(scene())
-    ended = [json.loads(line.replace("'", '"')) for line in told.splitlines() if "ended" in line]
+    output = asyncio.run(scene())
+    ended = [json.loads(line.replace("'", '"')) for line in output.splitlines() if "ended" in line]
     assert ended[-1]["played_ms"] == pytest.approx(1000 * SECONDS, abs=50)
     if way == "service":
-        assert Voice.asked[-1]["response_format"] == "pcm"
+        assert SpeechService.bodies[-1]["response_format"] == "pcm"

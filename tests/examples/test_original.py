@@ -27,14 +27,14 @@ def run_example(folder: Path, *models: Path) -> str:
 
 
 def test_it_runs_with_the_puppet(tmp_path: Path) -> None:
-    said = run_example(tmp_path)
-    assert "talk.mp4: 10 frames; latents (1, 8, 32, 32)" in said
-    assert "live: 10 frames" in said
+    output = run_example(tmp_path)
+    assert "talk.mp4: 10 frames; latents (1, 8, 32, 32)" in output
+    assert "live: 10 frames" in output
 
 
 @pytest.mark.slow
 def test_it_runs_with_musetalk(tmp_path: Path, models: Path) -> None:
-    said = run_example(tmp_path, models)
-    assert "talk.mp4: 10 frames; latents (1, 8, 32, 32)" in said
+    output = run_example(tmp_path, models)
+    assert "talk.mp4: 10 frames; latents (1, 8, 32, 32)" in output
     # Tiny networks on a busy processor may fall behind the clock: then pictures repeat.
-    assert "live: " in said
+    assert "live: " in output
