@@ -163,3 +163,17 @@ def test_a_listener_can_be_removed() -> None:
     harness.run(600)
     assert [event.utterance for event in seen] == [1, 1]
     assert len(recorded.events) == 4
+
+
+def test_a_block_closes_its_session_and_values_are_shown_in_one_line() -> None:
+    harness = LiveHarness()
+    recorded = harness.open()
+    with recorded.session as session:
+        assert repr(session) == "Session(idle, 0 ms buffered)"
+        utterance = session.open_utterance(16_000)
+        utterance.push(np.zeros(1_600, np.float32))
+        assert repr(session) == "Session(idle, 100 ms buffered)"
+        harness.run(100)
+        assert repr(recorded.units[0]) == "Unit(index=0, speaking=False, fresh=True)"
+    assert session.closed and repr(session) == "Session(closed, 0 ms buffered)"
+    assert repr(utterance) == "<Utterance 1: cancelled, 0 ms played>"

@@ -161,7 +161,7 @@ def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
     times = np.arange(24_000) / 24_000
     sound = 0.5 * np.sin(2 * np.pi * 220 * times) * np.abs(np.sin(9 * times))
     chunk = AudioChunk(sound.astype(np.float32), 24_000)
-    offline = [frame.frame for frame in render_stream(Engine(backend), avatar, [chunk])]
+    offline = [timed.frame for timed in render_stream(Engine(backend), avatar, [chunk])]
     harness = LiveHarness(backend)
     recorded = harness.open(avatar)
     harness.run(200)
@@ -187,7 +187,7 @@ def test_musetalk_talks_live_too(models: Path) -> None:
     )
     avatar = backend.renderer.prepare(build_avatar(PORTRAIT))
     chunk = noise(24_000, 48_000)
-    offline = [frame.frame for frame in render_stream(Engine(backend), avatar, [chunk])]
+    offline = [timed.frame for timed in render_stream(Engine(backend), avatar, [chunk])]
     harness = LiveHarness(backend)
     recorded = harness.open(avatar)
     harness.run(120)

@@ -47,7 +47,8 @@ class Session:
     runs out, both wait. The timeline itself never waits: between words it is filled with idle
     motion and silence, and after a stall it leaves units out but no words.
 
-    All but the scheduler's own work happens on the thread of one event loop.
+    All but the scheduler's own work happens on the thread of one event loop. A `with` block closes
+    it at its end.
     """
 
     def __init__(
@@ -204,6 +205,16 @@ class Session:
             self._cancel(tuple(self._speech.waiting))
             self._queue.close()
             self._listeners.clear()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "speaking" if self.speaking else "idle"
+        return f"Session({state}, {self.buffered_ms} ms buffered)"
 
     def _open_timeline(self, now_ms: int) -> bool:
         """Start the clock when the first picture is drawn, or has taken too long."""

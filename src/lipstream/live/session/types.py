@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ class Unit:
     """One frame and its 40 ms of sound; neither is ever sent without the other."""
 
     index: int  # position on the session's timeline: video pts index * 3600, audio index * 1920
-    frame: Picture  # as the renderer gives it, of the avatar's size; read-only
-    samples: NDArray[np.int16]  # (1920,) mono 48 kHz; read-only
+    frame: Picture = field(repr=False)  # as the renderer gives it, of the avatar's size; read-only
+    samples: NDArray[np.int16] = field(repr=False)  # (1920,) mono 48 kHz; read-only
     speaking: bool  # it carries samples of an utterance
     fresh: bool  # False: the picture of the unit before again, the same object
 
