@@ -52,11 +52,14 @@ async def pieces(speech: BinaryIO) -> AsyncIterator[bytes]:
 
 
 async def print_events(socket: ClientConnection) -> None:
-    """Print the events of the session until all has been spoken."""
+    """Print the events of the session until our utterance is over."""
+    ours = None
     async for message in socket:
         event = json.loads(message)
         print(event, file=sys.stderr)
-        if event["type"] in ("ended", "interrupted"):
+        if event["type"] == "queued":
+            ours = event["utterance"]
+        elif event["type"] in ("ended", "interrupted", "failed") and event.get("utterance") == ours:
             return
 
 

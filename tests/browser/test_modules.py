@@ -82,6 +82,44 @@ def test_what_is_no_sound_is_refused(chromium: Chromium, page: Page) -> None:
     assert "takes a Blob" in call(chromium, page, "speech.js", expression)
 
 
+INTERRUPTED_SPEECH = """(async () => {
+  const sent = [];
+  const original = window.WebSocket;
+  let server;
+  window.WebSocket = class {
+    static OPEN = 1;
+    readyState = 1;
+    bufferedAmount = 0;
+    constructor() { server = this; setTimeout(() => this.onopen()); }
+    send(data) { sent.push(typeof data === 'string' ? JSON.parse(data).type : data.length); }
+  };
+  const api = { url: (path) => new URL(path, location), token: '' };
+  const socket = new module.SpeechSocket(api, 'audio', 24000);
+  let source;
+  const stream = new ReadableStream({ start(controller) { source = controller; } });
+  const speaking = [socket.speak(stream), socket.speak(new Int16Array(3))];
+  source.enqueue(new Uint8Array(10));
+  while (!sent.length) await new Promise((resolve) => setTimeout(resolve));
+  given[0]({ socket, tell: (event) => server.onmessage({ data: JSON.stringify(event) }) });
+  source.enqueue(new Uint8Array(20));
+  await Promise.all(speaking);
+  await socket.speak(new Int16Array(2));
+  window.WebSocket = original;
+  return sent.filter((one) => one !== 'end');
+})()"""
+
+
+@pytest.mark.parametrize("by", ["viewer", "server"])
+def test_speech_is_not_sent_on_after_an_interrupt(chromium: Chromium, page: Page, by: str) -> None:
+    """Neither the rest of a stream nor what waits behind it; what comes later is sent."""
+    interrupt = {
+        "viewer": "socket.stop()",
+        "server": "['queued', 'interrupted'].forEach((type) => tell({ type, utterance: 1 }))",
+    }[by]
+    expression = INTERRUPTED_SPEECH.replace("given[0]", f"(({{ socket, tell }}) => {interrupt})")
+    assert call(chromium, page, "speech.js", expression) == [10, 4]
+
+
 def test_an_unreachable_server_is_told_in_a_sentence(chromium: Chromium, page: Page) -> None:
     expression = "new module.Api('/').call('GET', 'data:,nothing').catch((e) => e.message)"
     assert "cannot be reached" in call(chromium, page, "api.js", expression)

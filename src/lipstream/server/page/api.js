@@ -109,7 +109,7 @@ export class Api {
     return this.#json('POST', `v1/sessions/${id}/interrupt`);
   }
 
-  /** Speaks a sound file; returns its duration. */
+  /** Speaks a sound file; returns its utterance and duration. */
   speakFile(session, file) {
     const form = new FormData();
     form.append('file', file);

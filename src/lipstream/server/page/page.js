@@ -14,6 +14,8 @@ const notices = new Notices();
 const api = new Api(new URL('.', import.meta.url), sessionStorage.getItem(TOKEN) ?? '');
 const avatars = new AvatarList(api);
 
+let speaking = null; // the id of the utterance that plays
+
 const STATES = {
   idle: '',
   connecting: 'Connecting…',
@@ -88,6 +90,7 @@ async function speak(file) {
 
 function showState() {
   const { state } = avatar;
+  speaking = null;
   const live = state === 'live';
   document.body.dataset.state = state;
   at('pill').textContent = at('status').textContent = STATES[state];
@@ -113,9 +116,14 @@ function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, dropped }
   figure('dropped', dropped);
 }
 
-function showSpeech({ type, message }) {
-  if (type === 'started') at('pill').textContent = 'Speaking';
-  if (type === 'ended' || type === 'interrupted') at('pill').textContent = STATES[avatar.state];
+function showSpeech({ type, utterance, message }) {
+  if (type === 'started') speaking = utterance;
+  const finished = ['ended', 'interrupted', 'failed'].includes(type);
+  if (finished && utterance === speaking) speaking = null;
+  if (type === 'started' || finished) {
+    at('pill').textContent = speaking === null ? STATES[avatar.state] : 'Speaking';
+  }
+  if (type === 'failed') notices.refuse(new Error('This speech could not be spoken.'));
   if (type === 'error') notices.refuse(new Error(message));
 }
 

@@ -63,24 +63,34 @@ export class Player extends EventTarget {
     this.#become('idle');
   }
 
-  /** Speaks a sound file (Blob), or PCM at `rate`; resolves when all of it is on its way. */
+  /** Speaks a sound file (Blob), or PCM at `rate`; resolves when it is sent or interrupted. */
   async speak(sound, rate = RATE) {
     if (!this.#session) throw new ApiError(0, 'stopped', 'Press start before there is speech.');
-    if (sound instanceof Blob) return this.#api.speakFile(this.#session, sound);
+    if (sound instanceof Blob) return this.#speakFile(sound);
     if (!this.#socket?.usable || this.#socket.rate !== rate) this.#openSocket(rate);
     return this.#socket.speak(sound);
   }
 
   async interrupt() {
     if (!this.#session) return;
-    if (this.#socket?.open) this.#socket.interrupt();
-    else await this.#api.interrupt(this.#session.id);
+    this.#socket?.stop();
+    // Not by the socket: there it would wait behind the speech that the server has yet to read.
+    await this.#api.interrupt(this.#session.id);
   }
 
   /** The microphone's track, or null to switch it off; kept over reconnections. */
   async send(track) {
     this.#track = track;
     await this.#connection?.send(track);
+  }
+
+  async #speakFile(file) {
+    try {
+      return await this.#api.speakFile(this.#session, file);
+    } catch (error) {
+      if (error.code !== 'interrupted') throw error;
+      return null;
+    }
   }
 
   #end() {

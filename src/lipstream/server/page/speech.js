@@ -5,12 +5,15 @@ const GOING_AWAY = 1001; // the close code of a session that has ended
 const MAX_BUFFERED = 512 * 1024; // bytes in the browser; the server reads no faster than it needs
 
 /**
- * The socket of one session. Fires `message` events whose `detail` is the server's message:
- * started, ended, interrupted, buffered, error; and `over` when the server has ended the session.
+ * The socket of one session. Fires `message` events whose `detail` is an event of the server:
+ * queued, started, ended, interrupted, failed, buffered, error; and `over` when the session ended.
  */
 export class SpeechSocket extends EventTarget {
   #socket;
   #ready;
+  #turn = Promise.resolve(); // settles when all utterances before are sent
+  #interrupts = 0; // what was to be sent before the last one is not sent any more
+  #utterance = null; // the id of the one that is being sent, once the server has opened it
 
   constructor(api, url, rate) {
     super();
@@ -21,8 +24,7 @@ export class SpeechSocket extends EventTarget {
     // Browsers cannot set headers on a WebSocket.
     this.#socket = new WebSocket(target, api.token ? [`bearer.${api.token}`] : []);
     this.#socket.binaryType = 'arraybuffer';
-    this.#socket.onmessage = ({ data }) =>
-      this.dispatchEvent(new CustomEvent('message', { detail: JSON.parse(data) }));
+    this.#socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     this.#ready = new Promise((resolve, reject) => {
       this.#socket.onopen = resolve;
       this.#socket.onclose = ({ code }) => {
@@ -41,34 +43,54 @@ export class SpeechSocket extends EventTarget {
     return this.#socket.readyState <= WebSocket.OPEN;
   }
 
-  /** Sends one utterance: an array of samples or a stream of s16le bytes. */
-  async speak(sound) {
-    await this.#ready;
-    if (sound instanceof ReadableStream) {
-      for await (const bytes of pieces(sound)) await this.#send(bytes);
-    } else {
-      await this.#send(pcmBytes(sound));
-    }
-    this.#control({ type: 'end' });
+  /**
+   * Sends one utterance, an array of samples or a stream of s16le bytes, after those before it.
+   * Resolves when it is sent, or when it is interrupted: then the rest is not sent.
+   */
+  speak(sound) {
+    const interrupts = this.#interrupts;
+    const sending = this.#turn.then(() => this.#speak(sound, interrupts));
+    this.#turn = sending.catch(() => {}); // reported to the caller
+    return sending;
   }
 
-  interrupt() {
-    this.#control({ type: 'interrupt' });
+  /** Sends no more of what is being sent; to be called with an interrupt of the session. */
+  stop() {
+    this.#interrupts += 1;
+    this.#utterance = null;
   }
 
   close() {
     this.#socket.close();
   }
 
-  #control(message) {
-    this.#socket.send(JSON.stringify(message));
+  #receive(event) {
+    if (event.type === 'queued') this.#utterance = event.utterance;
+    const own = this.#utterance !== null && event.utterance === this.#utterance;
+    if (own && (event.type === 'interrupted' || event.type === 'failed')) this.stop();
+    this.dispatchEvent(new CustomEvent('message', { detail: event }));
   }
 
-  async #send(bytes) {
+  async #speak(sound, interrupts) {
+    await this.#ready;
+    if (sound instanceof ReadableStream) {
+      for await (const bytes of pieces(sound)) {
+        if (interrupts !== this.#interrupts) break;
+        await this.#send(bytes, interrupts);
+      }
+    } else {
+      await this.#send(pcmBytes(sound), interrupts);
+    }
+    if (this.open) this.#socket.send(JSON.stringify({ type: 'end' }));
+    this.#utterance = null;
+  }
+
+  async #send(bytes, interrupts) {
     for (let start = 0; start < bytes.length; start += SLICE) {
       while (this.#socket.bufferedAmount > MAX_BUFFERED) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
+      if (interrupts !== this.#interrupts) return;
       if (!this.open) throw new Error('The connection for speech was closed. Try again.');
       this.#socket.send(bytes.subarray(start, start + SLICE));
     }
@@ -94,9 +116,13 @@ export function pcmBytes(sound) {
 // Streams cannot be iterated in every browser yet.
 async function* pieces(stream) {
   const reader = stream.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    yield value;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel();
   }
 }
