@@ -50,10 +50,10 @@ def test_a_batch_of_several_streams_is_one_call_of_the_renderer() -> None:
     assert backend.renderer.batches == [3]
 
 
-def test_a_long_segment_is_drawn_in_batches_as_they_are_asked_for() -> None:
+def test_a_long_segment_is_drawn_batch_by_batch() -> None:
     backend = stripe_backend(Plan(0, 100, 0), batch=4)
     engine = Engine(backend)
-    frames = engine.frames(segments_of(engine, 10 * 640))
+    frames = engine.flow([segments_of(engine, 10 * 640)])
     assert isinstance(backend.renderer, StripeRenderer)
     assert read_stripes(next(frames).frame)[0] == 0
     assert backend.renderer.batches == [4]

@@ -63,14 +63,7 @@ class Engine:
 
     def render(self, segments: Sequence[Segment]) -> list[TimedFrame]:
         """The frames of all `segments`, in their order, `frame_count` for each."""
-        return list(self.frames(segments))
-
-    def frames(self, segments: Sequence[Segment]) -> Iterator[TimedFrame]:
-        """The same one by one: speech is encoded at once, pictures `backend.batch` at a time.
-
-        However long the segments, no more pictures than that are held; see `flow`.
-        """
-        return self.flow([segments])
+        return list(self.flow([segments]))
 
     def flow(self, groups: Iterable[Sequence[Segment]]) -> Iterator[TimedFrame]:
         """The frames of one group of segments after the other; speech is encoded group by group.

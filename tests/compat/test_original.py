@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,6 +167,20 @@ def test_the_puppets_arrays_show_the_face_frame_by_frame() -> None:
         assert not np.array_equal(latents[0], latents[-1])
         assert not avatar.extras, "nothing more is saved with it"
     assert "face_latent" not in build_avatar(PORTRAIT)
+
+
+def test_the_puppets_arrays_need_no_torch() -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        "import lipstream\n"
+        "inference = lipstream.MuseTalkInference(backend='puppet')\n"
+        f"avatar = inference.preprocess_avatar({str(PORTRAIT)!r})\n"
+        "print(avatar['face_latent'].shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "(1, 8, 32, 32)"
 
 
 def test_a_backend_that_was_not_chosen_is_named(caplog: pytest.LogCaptureFixture) -> None:
