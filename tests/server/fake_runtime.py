@@ -14,6 +14,8 @@ from lipstream.live.session import Session, SessionCounts, SessionEvent, Unit
 from lipstream.live.session.types import EventKind, UtteranceState
 from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost
+from lipstream.server.media_runtime import MediaRuntime
+from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.ice_servers import IceServer
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from lipstream.avatar.avatar import Avatar
     from lipstream.config import Progress
-    from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver
+    from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
 
 MAX_MS = 60_000
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -155,10 +157,11 @@ class FakeSession:
         self._changed.set()
 
 
-class FakeConnection:
+class FakeConnection(WebRTCTransport):
     """Answers any offer that begins like SDP."""
 
     def __init__(self, observer: TransportObserver, on_closed: Callable[[str], None]) -> None:
+        # nothing of a real connection is set up
         self.observer, self.on_closed = observer, on_closed
         self.fragments: list[str] = []
         self.closed = False
@@ -189,7 +192,7 @@ class FakeConnection:
 
 
 @dataclass
-class FakeRuntime:
+class FakeRuntime(MediaRuntime):
     """Keeps all sessions and connections that it opened."""
 
     backend: str = "fake"
@@ -229,7 +232,7 @@ class FakeRuntime:
         speech: SpeechSink,
         observer: TransportObserver,
         on_closed: Callable[[str], None],
-    ) -> Transport:
+    ) -> FakeConnection:
         connection = FakeConnection(observer, on_closed)
         self.connections.append(connection)
         return connection

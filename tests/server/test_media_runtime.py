@@ -22,7 +22,7 @@ from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import open_backend
 from lipstream.server.app import create_app
 from lipstream.server.avatars.uploads import run_isolated
-from lipstream.server.media_runtime import LiveMediaRuntime
+from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.settings import ServeSettings
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.media_files import tone, write_wav
@@ -426,7 +426,7 @@ def test_the_puppet_is_seen_and_heard_by_a_player(tmp_path: Path) -> None:
 def test_what_a_frame_costs_is_measured(kind: str) -> None:
     backend = open_backend("puppet") if kind == "puppet" else stripe_backend()
     avatar = build_avatar(PORTRAIT) if kind == "puppet" else blank_avatar(64, 64)
-    stage = LiveMediaRuntime(Engine(backend), ServeSettings())
+    stage = MediaRuntime(Engine(backend), ServeSettings())
     cost = stage.measure(avatar)
     assert cost.drawing > 0 and cost.encoding > 0
     asyncio.run(stage.close())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lipstream.engine import Engine
-from lipstream.server.media_runtime import LiveMediaRuntime
+from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.settings import ServeSettings
 from tests.fakes import stripe_backend
 from tests.server.app_client import AppClient, run_client, until
@@ -78,7 +78,7 @@ def test_a_scheduler_whose_thread_dies_is_noticed(monkeypatch: pytest.MonkeyPatc
         raise SystemError("a fault that no step survives")
 
     async def test() -> None:
-        runtime = LiveMediaRuntime(Engine(stripe_backend()), ServeSettings())
+        runtime = MediaRuntime(Engine(stripe_backend()), ServeSettings())
         runtime.start()
         assert runtime.fault is None
         scheduler = runtime._scheduler

@@ -25,7 +25,7 @@ from tests.server.sources import read_mark
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lipstream.server.rtc.interfaces import Transport
+    from lipstream.server.rtc.connection import WebRTCTransport
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Viewer:
         self.answer = answer
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
-    async def connect(self, transport: Transport) -> None:
+    async def connect(self, transport: WebRTCTransport) -> None:
         """Offer, answer, and return: media comes when it comes."""
         await self.take(await transport.accept(await self.offer()))
 

@@ -22,6 +22,7 @@ from lipstream.server.api.public import page_routes, public_paths, public_routes
 from lipstream.server.api.sessions import session_routes
 from lipstream.server.api.whep import whep_routes
 from lipstream.server.avatars.store import AvatarStore
+from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
 from lipstream.server.security.access import AccessPolicy
 from lipstream.server.security.middleware import SecurityMiddleware
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.engine import Engine
     from lipstream.live.clock import Clock
-    from lipstream.server.interfaces import MediaRuntime
     from lipstream.server.settings import ServeSettings
 
 log = logging.getLogger("lipstream.server")
@@ -59,10 +59,8 @@ def create_app(
     `app.state.manager` is the `SessionManager`. Tests give a `runtime` instead of an engine.
     """
     if runtime is None:
-        from lipstream.server.media_runtime import LiveMediaRuntime
-
         assert engine is not None, "an engine or a runtime is needed"
-        runtime = LiveMediaRuntime(engine, settings)
+        runtime = MediaRuntime(engine, settings)
     clock = clock or MonotonicClock()
     metrics = Metrics()
     capacity = Capacity(settings.max_sessions, settings.cores, runtime.parallelism)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lipstream.engine import Engine
     from lipstream.media.image import Picture
     from lipstream.server.rtc.ice_servers import IceServer
-    from lipstream.server.rtc.interfaces import Source, SpeechSink, Transport, TransportObserver
+    from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
     from lipstream.server.settings import ServeSettings
 
 MAX_VIDEO_THREADS = 64
@@ -37,8 +37,8 @@ MAX_MEASURING_S = 3.0  # a backend that takes longer for it cannot talk live any
 WARM_UP = 5  # frames at the start, in which caches are filled
 
 
-class LiveMediaRuntime:
-    """Sessions of one engine, played by WebRTC. See `MediaRuntime`."""
+class MediaRuntime:
+    """Sessions of one engine, played by WebRTC: all that the server needs of both."""
 
     def __init__(self, engine: Engine, settings: ServeSettings) -> None:
         self.backend, self.reason = engine.backend.name, engine.backend.reason
@@ -58,19 +58,24 @@ class LiveMediaRuntime:
 
     @property
     def fault(self) -> str | None:
+        """One sentence when sessions cannot be served at present. Quick; read often."""
         return self._scheduler.fault
 
     @property
     def restarts(self) -> int:
+        """Drawing workers that died or hung and were replaced."""
         return self._engine.backend.restarts
 
     def start(self) -> None:
+        """Start the scheduler's thread."""
         self._scheduler.start()
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
+        """The avatar to use from now on. Takes long; call it in a thread."""
         return self._engine.prepare(avatar, progress)
 
     def measure(self, avatar: Avatar) -> Cost:
+        """The cost of a frame. Takes up to three seconds; call it in a thread."""
         stream = self._engine.open_stream(avatar)
         segments = [*stream.push(_syllables()), *stream.end()]
         spent: list[float] = []
@@ -89,9 +94,11 @@ class LiveMediaRuntime:
         return Cost(drawing, self._encoding_ms(pictures))
 
     def measure_sending(self) -> float:
+        """Milliseconds of the event loop per unit and viewer. Takes a second, as above."""
         return sending_ms(self._transport.bitrate)
 
     def open_session(self, avatar: Avatar) -> Session:
+        """A session that shows a prepared avatar."""
         return Session(avatar, self._scheduler)
 
     def open_connection(
@@ -100,7 +107,8 @@ class LiveMediaRuntime:
         speech: SpeechSink,
         observer: TransportObserver,
         on_closed: Callable[[str], None],
-    ) -> Transport:
+    ) -> WebRTCTransport:
+        """The connection of one viewer, who sees and hears `source` and may speak to `speech`."""
         return WebRTCTransport(
             source,
             self._transport,
@@ -111,9 +119,11 @@ class LiveMediaRuntime:
         )
 
     def ice_servers(self, session_id: str) -> Sequence[IceServer]:
+        """STUN and TURN servers for the viewer of a session."""
         return ice_links(self._transport, session_id)
 
     async def close(self) -> None:
+        """Stop the scheduler and the encoders, within seconds."""
         await asyncio.to_thread(self._scheduler.close)
         await asyncio.to_thread(self._workers.close)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from lipstream.server.admission import LoopLag
-    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.media_runtime import MediaRuntime
     from lipstream.server.schemas import BrowserStats
 
 FAST_MS = (0.5, 1, 2, 4, 6, 8, 12, 16, 24, 40, 80, 160)

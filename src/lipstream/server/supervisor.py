@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lipstream.live.clock import Clock
-    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.media_runtime import MediaRuntime
     from lipstream.server.sessions.manager import SessionManager
 
 CHECK_MS = 250

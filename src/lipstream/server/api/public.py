@@ -16,7 +16,7 @@ from lipstream.server.schemas import Config, Health, Readiness
 
 if TYPE_CHECKING:
     from lipstream.server.admission import Capacity
-    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.media_runtime import MediaRuntime
     from lipstream.server.metrics import Metrics
     from lipstream.server.sessions.manager import SessionManager
     from lipstream.server.settings import ServeSettings

@@ -25,7 +25,7 @@ from lipstream.server.sessions.speak_file import speak_file
 
 if TYPE_CHECKING:
     from lipstream.server.avatars.store import AvatarStore
-    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.media_runtime import MediaRuntime
     from lipstream.server.metrics import Metrics
     from lipstream.server.sessions.manager import SessionManager
     from lipstream.server.sessions.session import ServerSession

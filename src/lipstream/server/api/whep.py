@@ -14,7 +14,7 @@ from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
 if TYPE_CHECKING:
     from lipstream.server.avatars.store import AvatarStore
-    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.media_runtime import MediaRuntime
     from lipstream.server.sessions.manager import SessionManager
     from lipstream.server.sessions.session import ServerSession
 

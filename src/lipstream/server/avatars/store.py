@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.live.clock import Clock
     from lipstream.server.admission import Capacity
-    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.media_runtime import MediaRuntime
     from lipstream.server.metrics import Metrics
     from lipstream.server.settings import ServeSettings
 

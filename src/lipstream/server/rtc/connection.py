@@ -38,7 +38,7 @@ CANCEL_AGAIN_S = 0.1  # after which a task that still runs is cancelled once mor
 
 
 class WebRTCTransport:
-    """One viewer of a source. See `Transport` for what the methods promise."""
+    """One viewer's connection, from its offer to `close`."""
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class WebRTCTransport:
         self._began = 0.0
 
     async def accept(self, offer: str) -> str:
+        """An SDP offer to the SDP answer, once. Raises SignallingError."""
         if self._agreement is not None:
             raise SignallingError("this connection has had its offer; open another one.")
         self._began = time.monotonic()
@@ -112,6 +113,10 @@ class WebRTCTransport:
         return answer(agreement, local)
 
     async def add_candidates(self, fragment: str) -> None:
+        """Add later addresses of the peer, as `trickle-ice-sdpfrag` (RFC 8840).
+
+        Raises SignallingError, and RestartError when it asks for an ICE restart.
+        """
         if self._agreement is None:
             raise SignallingError("candidates can only follow an offer.")
         offer = self._agreement.text
@@ -120,6 +125,7 @@ class WebRTCTransport:
         self._add(candidates)
 
     async def close(self) -> None:
+        """Release everything: no task, thread or socket is left. May be called twice."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
         await asyncio.shield(self._closing)

@@ -1,4 +1,4 @@
-"""The protocols between sessions and the transport of their media; none of them knows of WebRTC."""
+"""The interfaces between sessions and the transport of their media."""
 
 from __future__ import annotations
 
@@ -53,22 +53,3 @@ class TransportObserver:
 
     def reported(self, kind: str, lost: float, round_trip_ms: float | None) -> None:
         """The peer lost this share (0..1) of the packets since its last report."""
-
-
-class Transport(Protocol):
-    """One viewer's connection, from its offer to `close`."""
-
-    async def accept(self, offer: str) -> str:
-        """An SDP offer to the SDP answer, once. Raises SignallingError."""
-        ...
-
-    async def add_candidates(self, fragment: str) -> None:
-        """Addresses that the peer found later, as `trickle-ice-sdpfrag` (RFC 8840).
-
-        Raises SignallingError, and RestartError when it asks for an ICE restart.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Release everything: no task, thread or socket is left. May be called twice."""
-        ...

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from lipstream.live.clock import Clock
     from lipstream.server.admission import Capacity
     from lipstream.server.avatars.entry import AvatarEntry
-    from lipstream.server.interfaces import MediaRuntime
+    from lipstream.server.media_runtime import MediaRuntime
     from lipstream.server.metrics import Metrics
-    from lipstream.server.rtc.interfaces import Transport
+    from lipstream.server.rtc.connection import WebRTCTransport
     from lipstream.server.settings import ServeSettings
 
 CHECK_MS = 500  # between two checks of deadlines and counts
@@ -99,7 +99,7 @@ class SessionManager:
             if session.closed:
                 raise ApiError(404, ENDED)
             await self._drop_connection(session)
-            connections: list[Transport] = []
+            connections: list[WebRTCTransport] = []
             observer = SessionObserver(
                 self._metrics, lambda: self._first_picture(session, connections)
             )
@@ -222,11 +222,11 @@ class SessionManager:
         if connection is not None:
             await connection.close()
 
-    def _first_picture(self, session: ServerSession, connections: list[Transport]) -> None:
+    def _first_picture(self, session: ServerSession, connections: list[WebRTCTransport]) -> None:
         if session.connection in connections:
             session.enter("connected")
 
-    def _lost(self, session: ServerSession, connection: Transport, reason: str) -> None:
+    def _lost(self, session: ServerSession, connection: WebRTCTransport, reason: str) -> None:
         """Note that the peer vanished; it may connect again within the grace time."""
         if session.connection is not connection or session.closed:
             return

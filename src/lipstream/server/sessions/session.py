@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lipstream.server.admission import Cost
     from lipstream.server.avatars.entry import AvatarEntry
     from lipstream.server.metrics import Metrics
-    from lipstream.server.rtc.interfaces import Transport
+    from lipstream.server.rtc.connection import WebRTCTransport
     from lipstream.server.settings import ServeSettings
 
 State = Literal["waiting", "connecting", "connected", "lost"]
@@ -47,7 +47,7 @@ class ServerSession:
         self.cost: Cost = entry.cost
         self.live = live
         self.whep_only = whep_only  # opened by a WHEP player, which knows no session to return to
-        self.connection: Transport | None = None
+        self.connection: WebRTCTransport | None = None
         self.connection_id = 0  # of the newest one; requests that name an older one come too late
         self.state: State = "waiting"
         self.lock = asyncio.Lock()  # of the connection
