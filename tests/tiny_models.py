@@ -1,7 +1,7 @@
 """A complete folder of weights with tiny networks, for tests that need MuseTalk to run on a CPU.
 
-Weights follow the rule of the golden recordings: the same on every machine, and no noise but no
-sense either. What such a network paints is not a mouth.
+Weights follow the rule of the golden recordings: the same on every machine, without a meaning. Such
+a network generates no mouth.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
 from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder
 from tests.golden_cases.fill import fill_array
 
-WIDTH = 64  # of what is heard; the published networks have 384
+WIDTH = 64  # of the audio; the published networks have 384
 
 UNET = {
     "_class_name": "UNet2DConditionModel",
@@ -74,7 +74,7 @@ class Sizes:
 
 TINY = Sizes(UNET, VAE, WHISPER)
 # So small that a processor keeps up with live speech: sound reaches the face in the middle of the
-# UNet alone. Whisper hears 6 s, which is for live only.
+# UNet alone. Whisper takes 6 s, which is for live only.
 LIVE = Sizes(
     {
         **UNET,

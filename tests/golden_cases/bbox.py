@@ -11,19 +11,11 @@ from numpy.typing import NDArray
 
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.preprocess.face_box import MIDDLE, face_box, with_margin
-from tests.golden_cases.comparing import (
-    Case,
-    box_of,
-    corners,
-    label,
-    near,
-    not_compared,
-    read_case,
-)
+from tests.golden_cases.comparing import Case, box_of, corners, label, near, not_compared, read_case
 from tests.golden_cases.outcome import Outcome
 
 INPUTS = {"landmarks", "detector_bbox", "detector_found", "frame_wh", "bbox_shift", "label"}
-NO_FACE = "no face in any frame: upstream divides by zero, ours says so (FaceError)"
+NO_FACE = "no face in any frame: upstream divides by zero, ours raises FaceError"
 
 
 def check(path: Path) -> list[Outcome]:

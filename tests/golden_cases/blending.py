@@ -11,15 +11,7 @@ import numpy as np
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.compositing import blend
 from lipstream.rendering.musetalk.preprocess.masks import repaint_mask
-from tests.golden_cases.comparing import (
-    Case,
-    box_of,
-    corners,
-    label,
-    near,
-    not_compared,
-    read_case,
-)
+from tests.golden_cases.comparing import Case, box_of, corners, label, near, not_compared, read_case
 from tests.golden_cases.outcome import Outcome
 from tests.golden_cases.parsing import cheeks
 
@@ -66,7 +58,7 @@ def check_tables(path: Path, case: Case) -> list[Outcome]:
 
 
 def check_picture(path: Path, case: Case) -> list[Outcome]:
-    """One picture with one painted face, in every recorded mode."""
+    """One picture with one generated face, in every recorded mode."""
     name = label(path)
     box, image = box_of(case["box"]), case["image_bgr"].astype(np.uint8)
     square = blend.crop_square(box)

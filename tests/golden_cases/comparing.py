@@ -40,7 +40,7 @@ def not_compared(path: Path, case: Case, known: Iterable[str]) -> list[Outcome]:
 
 
 def label(path: Path) -> str:
-    """How a recording is called in the report: folder and file."""
+    """The name of a recording in the report: folder and file."""
     return f"{path.parent.name}/{path.stem}"
 
 

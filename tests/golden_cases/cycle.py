@@ -1,4 +1,4 @@
-"""Which picture and which latents each frame of the output shows.
+"""The picture and the latents that each frame of the output shows.
 
 Ours differs on purpose, so each recording is compared twice: with upstream's rule written down
 again, which must reproduce it, and with ours, which must keep its own promises.

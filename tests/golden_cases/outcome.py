@@ -1,4 +1,4 @@
-"""What comparing one golden case gave."""
+"""The result of one comparison."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from lipstream.rendering.musetalk.models.bisenet import BiSeNet, FaceParser, parser_input
 from lipstream.rendering.musetalk.preprocess import masks
 from tests.golden_cases.comparing import Case, label, near, not_compared, read_case
-from tests.golden_cases.fill import fill_array
+from tests.golden_cases.filling import load_filled
 from tests.golden_cases.outcome import Outcome
 
 HEADS = ("logits_sub", "logits16_sub", "logits32_sub")
@@ -58,7 +57,7 @@ def check_kernels(path: Path, case: Case) -> list[Outcome]:
 
 
 def check_network(path: Path, case: Case) -> list[Outcome]:
-    """What the network gets, what its heads say, and the labels that follow."""
+    """The network's input, the logits of its heads, and the labels that follow."""
     name = label(path)
     image = np.ascontiguousarray(case["image_bgr"][:, :, ::-1]).astype(np.uint8)
     network = filled(path.parents[1] / "manifests" / "bisenet.json", float(case["gain"]))
@@ -78,14 +77,10 @@ def check_network(path: Path, case: Case) -> list[Outcome]:
 
 def filled(manifest: Path, gain: float) -> BiSeNet:
     """The network with the recording's synthetic weights, loaded strictly by the manifest."""
-    shapes = json.loads(manifest.read_text(encoding="utf-8"))
-    state = {
-        name: torch.from_numpy(fill_array(name, shape, dtype, gain))
-        for name, (shape, dtype) in shapes.items()
-    }
-    network = BiSeNet()
-    network.load_state_dict(state, strict=True)
-    return network.eval()
+    with torch.device("meta"):
+        network = BiSeNet()
+    load_filled(network, manifest, gain)
+    return network
 
 
 def strided(whole: np.ndarray, recorded: np.ndarray) -> tuple[slice, ...]:

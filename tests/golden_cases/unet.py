@@ -23,10 +23,10 @@ def check(path: Path) -> list[Outcome]:
     limit = LIMIT if max(network.dimensions.widths) > 256 else LIMIT_TINY
     latents, audio = (torch.from_numpy(case[name]) for name in ("latents", "prompts"))
     with torch.inference_mode():
-        heard = network(latents, add_positions(audio))
+        spoken = network(latents, add_positions(audio))
         silent = network(latents, add_positions(torch.zeros_like(audio)))
     return [
-        near(f"{label(path)} out", heard, case["out"], limit),
+        near(f"{label(path)} out", spoken, case["out"], limit),
         near(f"{label(path)} out_zero_prompt", silent, case["out_zero_prompt"], limit),
         *not_compared(path, case, {"seed", "gain", "latents", "prompts", "out", "out_zero_prompt"}),
     ]

@@ -63,7 +63,7 @@ def check_encoder(path: Path, case: Case, network: Vae) -> list[Outcome]:
 
 
 def check_decoder(path: Path, case: Case, network: Vae) -> list[Outcome]:
-    """What the UNet gives, still scaled, to values and to a picture."""
+    """The UNet's latents, still scaled, to values and to a picture."""
     name, recorded, recorded_raw = label(path), case["dec_u8_bgr"], case["dec_raw_sub"]
     raw = network.decode(torch.from_numpy(case["dec_in"]) / network.dimensions.scaling)
     pictures = to_pictures(raw).numpy()[..., ::-1]
@@ -83,7 +83,7 @@ def check_decoder(path: Path, case: Case, network: Vae) -> list[Outcome]:
 
 
 def limit(recorded: NDArray[Any], usual: float) -> float:
-    """What is allowed for values as large as these."""
+    """The limit for values as large as these."""
     return usual * max(1.0, float(np.abs(recorded).max()) / SCALE)
 
 

@@ -33,7 +33,7 @@ SCALE = 6.0  # of the hidden states that the limit was measured at
 
 
 def check(path: Path) -> list[Outcome]:
-    """Compare what a recording says of sound, of the network, and of windows."""
+    """Compare the sound, the hidden states and the windows of a recording."""
     case = read_case(path)
     seen = []
     if "mel_shape" in case:
@@ -65,7 +65,7 @@ def _mel(path: Path, case: Case) -> list[Outcome]:
 
 
 def _mel_names(case: Case) -> set[str]:
-    """What `_mel` compares."""
+    """The arrays that `_mel` compares."""
     return {key for key in case if key.startswith(("mel_", "n_segments"))}
 
 

@@ -68,11 +68,11 @@ def upstream_steps(
     front = min(steps, math.ceil(per_frame) * left)
     back = min(steps, math.ceil(per_frame) * 3 * right)
     length = 2 * (left + right + 1)
-    wanted = np.array([math.floor(frame * per_frame) for frame in range(frames)], np.int64)
-    if steps == 0 or (frames and wanted[-1] + length > front + steps + back):
+    chosen = np.array([math.floor(frame * per_frame) for frame in range(frames)], np.int64)
+    if steps == 0 or (frames and chosen[-1] + length > front + steps + back):
         return None
-    wanted = wanted[:, None] + np.arange(length) - front
-    return np.where((wanted >= 0) & (wanted < steps), wanted, -1)
+    chosen = chosen[:, None] + np.arange(length) - front
+    return np.where((chosen >= 0) & (chosen < steps), chosen, -1)
 
 
 def difference(samples: int, fps: float) -> str:

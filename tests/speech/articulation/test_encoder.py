@@ -60,16 +60,16 @@ def test_any_cut_into_calls_gives_the_same_bits(cuts: list[int], fps: Fraction) 
     whole = poses(encoder, samples, fps)
     state = encoder.open(fps)
     padded = np.concatenate((samples, np.zeros(encoder.plan.future, np.float32)))
-    pieces, heard, done, turn = [], 0, 0, 0
+    pieces, taken, done, turn = [], 0, 0, 0
     while done < frames:
         stop = min(done + cuts[turn % len(cuts)], frames)
         reach = frame_start(stop, fps) + encoder.plan.future
-        pieces.append(state.advance(padded[heard:reach], range(done, stop)))
-        heard, done, turn = reach, stop, turn + 1
+        pieces.append(state.advance(padded[taken:reach], range(done, stop)))
+        taken, done, turn = reach, stop, turn + 1
     np.testing.assert_array_equal(np.concatenate(pieces), whole)
 
 
-def test_streams_do_not_hear_each_other(encoder: ArticulationEncoder) -> None:
+def test_streams_do_not_share_state(encoder: ArticulationEncoder) -> None:
     samples = syllables(1.0)
     alone = poses(encoder, samples)
     one, other = encoder.open(FPS), encoder.open(FPS)
@@ -86,13 +86,13 @@ def test_streams_do_not_hear_each_other(encoder: ArticulationEncoder) -> None:
 def test_a_frame_needs_no_more_than_the_plan_says(encoder: ArticulationEncoder) -> None:
     samples = syllables(2.0)
     reach = frame_start(10, FPS) + encoder.plan.future
-    deaf = samples.copy()
-    deaf[reach:] = 0.5
-    np.testing.assert_array_equal(poses(encoder, samples)[:10], poses(encoder, deaf)[:10])
+    changed = samples.copy()
+    changed[reach:] = 0.5
+    np.testing.assert_array_equal(poses(encoder, samples)[:10], poses(encoder, changed)[:10])
 
 
-def test_frames_are_asked_for_in_order(encoder: ArticulationEncoder) -> None:
-    with pytest.raises(AssertionError, match="frame 3 asked for, frame 0 is due"):
+def test_frames_are_requested_in_order(encoder: ArticulationEncoder) -> None:
+    with pytest.raises(AssertionError, match="frame 3 requested, frame 0 is due"):
         encoder.open(FPS).advance(np.zeros(8000, np.float32), range(3, 4))
 
 
@@ -159,6 +159,6 @@ def test_the_gate_spares_quiet_speech(encoder: ArticulationEncoder, level: float
 def test_the_gate_spares_speech_in_noise(encoder: ArticulationEncoder) -> None:
     speech = syllables(4.0, 0.05)
     noisy = speech + noise(4.0, 0.05 * 10 ** (-10 / 20))
-    clean, heard = gap(poses(encoder, speech)), gap(poses(encoder, noisy))
-    assert np.corrcoef(clean, heard)[0, 1] > 0.7
-    assert np.percentile(heard, 95) > 0.6 * np.percentile(clean, 95)
+    clean, gated = gap(poses(encoder, speech)), gap(poses(encoder, noisy))
+    assert np.corrcoef(clean, gated)[0, 1] > 0.7
+    assert np.percentile(gated, 95) > 0.6 * np.percentile(clean, 95)

@@ -13,7 +13,7 @@ def tone(hertz: float, seconds: float, level: float = 0.1) -> NDArray[np.float32
     return (level * np.sin(2 * np.pi * hertz * times)).astype(np.float32)
 
 
-def heard(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float]]:
+def encoded(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float]]:
     front = LogMel()
     steps = samples[: len(samples) // FEATURE_STEP * FEATURE_STEP].reshape(-1, FEATURE_STEP)
     rows = [front.step(step) for step in steps]
@@ -21,14 +21,14 @@ def heard(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float
 
 
 def test_a_step_has_two_windows_of_bands_and_level() -> None:
-    features, _ = heard(tone(440, 0.5))
+    features, _ = encoded(tone(440, 0.5))
     assert features.shape == (25, FEATURES)
     assert features.dtype == np.float32
 
 
 def test_a_higher_tone_excites_a_higher_band() -> None:
-    low, _ = heard(tone(300, 0.5))
-    high, _ = heard(tone(3000, 0.5))
+    low, _ = encoded(tone(300, 0.5))
+    high, _ = encoded(tone(3000, 0.5))
     assert low[-1, :BANDS].argmax() < high[-1, :BANDS].argmax()
 
 
@@ -36,26 +36,26 @@ def test_features_are_causal() -> None:
     samples = np.random.default_rng(0).standard_normal(SAMPLE_RATE).astype(np.float32) * 0.1
     changed = samples.copy()
     changed[10 * FEATURE_STEP :] = 0
-    before, after = heard(samples)[0], heard(changed)[0]
+    before, after = encoded(samples)[0], encoded(changed)[0]
     np.testing.assert_array_equal(before[:10], after[:10])
     assert not np.array_equal(before[10], after[10])
 
 
 def test_level_is_followed_so_that_loud_and_quiet_speech_look_alike() -> None:
     noise = np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE).astype(np.float32)
-    loud, quiet = heard(noise * 0.1)[0], heard(noise * 0.01)[0]
+    loud, quiet = encoded(noise * 0.1)[0], encoded(noise * 0.01)[0]
     np.testing.assert_allclose(loud[-1, :BANDS], quiet[-1, :BANDS], atol=0.02)
     assert loud[-1, BANDS] - quiet[-1, BANDS] > 0.8
 
 
 def test_loudness_is_in_decibels_and_has_a_floor() -> None:
-    _, loud = heard(tone(1000, 0.5, 0.1))
-    _, louder = heard(tone(1000, 0.5, 0.2))
+    _, loud = encoded(tone(1000, 0.5, 0.1))
+    _, louder = encoded(tone(1000, 0.5, 0.2))
     assert abs(louder[-1] - loud[-1] - 6.02) < 0.05
-    assert heard(np.zeros(SAMPLE_RATE, np.float32))[1][-1] == pytest.approx(-70.0)
+    assert encoded(np.zeros(SAMPLE_RATE, np.float32))[1][-1] == pytest.approx(-70.0)
 
 
 def test_hum_is_quiet_next_to_speech_sounds_of_the_same_power() -> None:
-    _, hum = heard(tone(50, 0.5))
-    _, vowel = heard(tone(500, 0.5))
+    _, hum = encoded(tone(50, 0.5))
+    _, vowel = encoded(tone(500, 0.5))
     assert hum[-1] < vowel[-1] - 3

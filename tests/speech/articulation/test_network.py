@@ -36,13 +36,13 @@ def test_streams_share_weights_and_nothing_else() -> None:
 
 def test_weights_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="read-only"):
-        small().weights.enter[0, 0] = 1.0
+        small().weights["enter"][0, 0] = 1.0
 
 
 def test_the_step_is_a_gated_recurrent_unit() -> None:
     """Against the textbook formulas, written out in float64."""
     network = small()
-    w = {name: getattr(network.weights, name).astype(float) for name in SMALL.shapes}
+    w = {name: network.weights[name].astype(float) for name in SMALL.shapes}
     features = np.random.default_rng(2).standard_normal((5, 82)).astype(np.float32)
     state = network.initial_state()
     lower, upper = np.zeros(6), np.zeros(6)
@@ -68,7 +68,7 @@ def test_an_archive_survives_the_disk(tmp_path: Path) -> None:
     with path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **small_arrays())
     loaded = load(path)
-    np.testing.assert_array_equal(loaded.weights.leave, small().weights.leave)
+    np.testing.assert_array_equal(loaded.weights["leave"], small().weights["leave"])
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ CLIPS = Path(__file__).parents[3] / "benchmarks" / "clips"
 NAMES = ("tts_en_espeak", "tts_en_flite_slt", "tts_ko_espeak", "tts_zh_espeak")
 
 
-def heard(name: str) -> tuple[NDArray[np.float32], list[Segment]]:
-    """The lip gap that the ear makes of a clip at 25 fps, and the clip's phonemes."""
+def encoded(name: str) -> tuple[NDArray[np.float32], list[Segment]]:
+    """The encoder's lip gap for a clip at 25 fps, and the clip's phonemes."""
     with wave.open(str(CLIPS / f"{name}.wav")) as file:
         assert (file.getframerate(), file.getnchannels()) == (16000, 1)
         pcm = np.frombuffer(file.readframes(file.getnframes()), np.int16)
@@ -38,13 +38,13 @@ def heard(name: str) -> tuple[NDArray[np.float32], list[Segment]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_lip_gap_follows_the_phonemes_in_time(name: str) -> None:
-    gap, segments = heard(name)
+    gap, segments = encoded(name)
     goal = aperture(targets(segments, len(gap) / 25 + 1))
     middles = (np.arange(len(gap)) + 0.5) * 0.04
 
     def likeness(late: float) -> float:
-        wanted = np.interp(middles - late, (np.arange(len(goal)) + 0.5) / 100, goal)
-        return float(np.corrcoef(gap, wanted)[0, 1])
+        shifted = np.interp(middles - late, (np.arange(len(goal)) + 0.5) / 100, goal)
+        return float(np.corrcoef(gap, shifted)[0, 1])
 
     by_lag = {ms: likeness(ms / 1000) for ms in range(-120, 121, 10)}
     assert by_lag[0] >= 0.8
@@ -55,7 +55,7 @@ def test_the_lip_gap_follows_the_phonemes_in_time(name: str) -> None:
 def test_lips_meet_where_they_must() -> None:
     seen = count = 0
     for name in NAMES:
-        gap, segments = heard(name)
+        gap, segments = encoded(name)
         middles = (np.arange(len(gap)) + 0.5) * 0.04
         for segment in segments:
             if segment.phone[:1] in tuple("pbm"):

@@ -29,7 +29,7 @@ def small() -> ArticulationNetwork:
 
 
 def syllables(seconds: float, level: float = 0.1, seed: int = 0) -> NDArray[np.float32]:
-    """A buzz with formants that opens and closes three times a second: a voice to any ear."""
+    """A buzz with formants that opens and closes three times a second, like a voice."""
     times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     chance = np.random.default_rng(seed)
     opening = np.clip(np.sin(2 * np.pi * 3 * times), 0, 1) ** 0.5

@@ -49,15 +49,15 @@ def folder(tmp_path: Path) -> Path:
 def test_a_local_folder_is_read(folder: Path) -> None:
     loaded, original = HubertSpeech.load(folder), HubertSpeech(model())
     assert loaded.normalise
-    heard = [network.features([sound(5_000)])[0] for network in (loaded, original)]
-    np.testing.assert_allclose(heard[0], heard[1], rtol=0, atol=1e-6)
+    features = [network.features([sound(5_000)])[0] for network in (loaded, original)]
+    np.testing.assert_allclose(features[0], features[1], rtol=0, atol=1e-6)
 
 
-def test_what_the_checkpoint_says_of_its_input_is_followed(folder: Path) -> None:
-    said = folder / "preprocessor_config.json"
-    said.write_text(json.dumps({"do_normalize": False}), encoding="utf-8")
+def test_the_checkpoint_decides_on_normalised_input(folder: Path) -> None:
+    config = folder / "preprocessor_config.json"
+    config.write_text(json.dumps({"do_normalize": False}), encoding="utf-8")
     assert not HubertSpeech.load(folder).normalise
-    said.write_text("{", encoding="utf-8")
+    config.write_text("{", encoding="utf-8")
     with pytest.raises(CheckpointError, match="preprocessor_config.json"):
         HubertSpeech.load(folder)
 
@@ -101,22 +101,22 @@ def test_a_piece_gives_fifty_steps_a_second() -> None:
 
 
 def test_the_sound_is_normalised_and_centred_in_its_steps() -> None:
-    heard = sound(3_200)
-    centred = (heard - heard.mean()) / np.sqrt(heard.var() + 1e-7)
+    samples = sound(3_200)
+    centred = (samples - samples.mean()) / np.sqrt(samples.var() + 1e-7)
     padded = torch.from_numpy(np.pad(centred, 40))[None]
     with torch.inference_mode():
         expected = model()(padded).last_hidden_state[0, :, None].numpy()
-    found = HubertSpeech(model()).features([heard])[0]
+    found = HubertSpeech(model()).features([samples])[0]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_loudness_and_offset_do_not_matter() -> None:
-    network, heard = HubertSpeech(model()), sound(3_200)
-    found = network.features([heard, 0.5 * heard + 0.2])
+    network, samples = HubertSpeech(model()), sound(3_200)
+    found = network.features([samples, 0.5 * samples + 0.2])
     np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-3)
 
 
-def test_a_piece_is_heard_alone_in_any_batch() -> None:
+def test_a_piece_is_encoded_alone_in_any_batch() -> None:
     network = HubertSpeech(model())
     pieces = [sound(n, place) for place, n in enumerate((3_200, 960, 3_200, 0, 960, 5_000))]
     for piece, together in zip(pieces, network.features(pieces), strict=True):

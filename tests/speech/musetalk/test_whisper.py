@@ -122,9 +122,9 @@ def test_the_published_size_agrees() -> None:
 def test_log_mel_is_what_whisper_was_trained_on(samples: int, bins: int) -> None:
     transformers = pytest.importorskip("transformers", reason="comparing needs transformers")
     extractor = transformers.WhisperFeatureExtractor(feature_size=bins)
-    heard = sound(samples)
-    expected = extractor(heard, sampling_rate=16_000, return_tensors="np").input_features[0]
-    found = log_mel(torch.from_numpy(heard), bins).numpy()
+    recorded = sound(samples)
+    expected = extractor(recorded, sampling_rate=16_000, return_tensors="np").input_features[0]
+    found = log_mel(torch.from_numpy(recorded), bins).numpy()
     assert found.shape == (bins, 3000)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
 
@@ -154,7 +154,7 @@ def test_features_are_the_states_of_the_steps_that_were_spoken() -> None:
     np.testing.assert_allclose(features[5], expected, rtol=0, atol=2e-5)
 
 
-def test_a_piece_is_heard_alone_in_any_batch() -> None:
+def test_a_piece_is_encoded_alone_in_any_batch() -> None:
     network = WhisperSpeech(encoder())
     pieces = [sound(700 * n, n) for n in range(1, 20)]
     for piece, together in zip(pieces, network.features(pieces), strict=True):

@@ -1,1 +1,1 @@
-"""MuseTalk: the mouth is painted by a network, in one step, from what is heard."""
+"""MuseTalk: a network generates the mouth in one step, from the audio."""

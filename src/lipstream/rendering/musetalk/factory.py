@@ -25,11 +25,7 @@ from lipstream.speech.musetalk.audio_windows import WHOLE_PIECES, AudioWindowEnc
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
 from lipstream.weights import models_folder
 
-PRECISIONS = {
-    "float32": torch.float32,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
+PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 # A live server takes the frames that wait and never waits for more: the limit is how far batches
 # may grow when many speak, and a GPU's time per frame falls up to about 32. Offline every batch is
@@ -117,5 +113,5 @@ def _device(name: str | None) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise OptionError(f"device {name!r} was asked for but PyTorch sees no GPU; use cpu.")
+        raise OptionError(f"device {name!r} is not available: PyTorch finds no GPU; use cpu.")
     return device

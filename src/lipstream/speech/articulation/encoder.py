@@ -78,7 +78,7 @@ class ArticulationState:
         self._encode(samples)
         poses = np.empty((len(frames), len(PARAMETERS)), np.float32)
         for row, frame in enumerate(frames):
-            assert frame == self._next, f"frame {frame} asked for, frame {self._next} is due"
+            assert frame == self._next, f"frame {frame} requested, frame {self._next} is due"
             poses[row] = self._frame(frame)
             self._next += 1
         return poses

@@ -8,9 +8,11 @@ lips move before the sound they make. Made by `training/`; the figures are in `t
 from __future__ import annotations
 
 import zipfile
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,24 +58,6 @@ class ArticulationDimensions:
         }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ArticulationWeights:
-    """Read-only float32 arrays of `ArticulationDimensions.shapes`, shared by all streams."""
-
-    enter: Floats
-    enter_bias: Floats
-    lower_input: Floats
-    lower_input_bias: Floats
-    lower_state: Floats
-    lower_state_bias: Floats
-    upper_input: Floats
-    upper_input_bias: Floats
-    upper_state: Floats
-    upper_state_bias: Floats
-    leave: Floats
-    leave_bias: Floats
-
-
 @dataclass(slots=True)
 class GruState:
     """The recurrent state of one stream: (hidden,) float32 each."""
@@ -87,7 +71,7 @@ class ArticulationNetwork:
     """The network: immutable, one for all streams. Streams bring their own `GruState`."""
 
     dimensions: ArticulationDimensions
-    weights: ArticulationWeights
+    weights: Mapping[str, Floats]  # read-only float32 arrays of `dimensions.shapes`
 
     def initial_state(self) -> GruState:
         """The state at the beginning of a stream."""
@@ -100,18 +84,18 @@ class ArticulationNetwork:
         The output is about the step `dimensions.look_ahead` steps before this one.
         """
         w = self.weights
-        x = np.maximum(w.enter @ features + w.enter_bias, np.float32(0))
+        x = np.maximum(w["enter"] @ features + w["enter_bias"], np.float32(0))
         state.lower = _gated(
             state.lower,
-            w.lower_input @ x + w.lower_input_bias,
-            w.lower_state @ state.lower + w.lower_state_bias,
+            w["lower_input"] @ x + w["lower_input_bias"],
+            w["lower_state"] @ state.lower + w["lower_state_bias"],
         )
         state.upper = _gated(
             state.upper,
-            w.upper_input @ state.lower + w.upper_input_bias,
-            w.upper_state @ state.upper + w.upper_state_bias,
+            w["upper_input"] @ state.lower + w["upper_input_bias"],
+            w["upper_state"] @ state.upper + w["upper_state_bias"],
         )
-        return _sigmoid(w.leave @ state.upper + w.leave_bias)
+        return _sigmoid(w["leave"] @ state.upper + w["leave_bias"])
 
 
 def load(path: Path | None = None) -> ArticulationNetwork:
@@ -132,7 +116,7 @@ def load(path: Path | None = None) -> ArticulationNetwork:
 
 def assemble(arrays: dict[str, NDArray[Any]], source: str) -> ArticulationNetwork:
     """A network of named arrays; `source` names them in errors. Raises MissingError."""
-    names = {field.name for field in fields(ArticulationWeights)} | {"look_ahead"}
+    names = {*ArticulationDimensions().shapes, "look_ahead"}
     if missing := sorted(names - set(arrays)):
         raise MissingError(
             f"{source} lacks {', '.join(missing)}; it is not an articulation network."
@@ -151,10 +135,8 @@ def assemble(arrays: dict[str, NDArray[Any]], source: str) -> ArticulationNetwor
         raise MissingError(
             f"{source} was made for another version of lipstream; reinstall lipstream."
         )
-    return ArticulationNetwork(
-        dimensions,
-        ArticulationWeights(**{name: _frozen(arrays[name]) for name in dimensions.shapes}),
-    )
+    weights = {name: _frozen(arrays[name]) for name in dimensions.shapes}
+    return ArticulationNetwork(dimensions, MappingProxyType(weights))
 
 
 def _gated(state: Floats, given: Floats, kept: Floats) -> Floats:

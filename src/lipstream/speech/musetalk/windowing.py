@@ -32,8 +32,7 @@ def first_step(frame: int, fps: Fraction) -> int:
 def needed_steps(frames: range, fps: Fraction) -> range:
     """All steps that `frames` take, some perhaps before the stream or after it."""
     return range(
-        first_step(frames.start, fps) - STEPS_BEFORE,
-        first_step(frames.stop - 1, fps) + STEPS_AFTER,
+        first_step(frames.start, fps) - STEPS_BEFORE, first_step(frames.stop - 1, fps) + STEPS_AFTER
     )
 
 

@@ -96,7 +96,7 @@ def test_what_does_not_fit_is_converted_when_it_is_shown() -> None:
     assert background.picture(0) is background.picture(0)
 
 
-def test_nobody_waits_while_another_avatar_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_avatar_waits_while_another_avatar_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
     compositor = CpuCompositor(shared_networks(), pixel_format="i420")
     known, other = avatar_with_faces(1), avatar_with_faces(2)
     before = compositor.load(*known)
@@ -111,10 +111,10 @@ def test_nobody_waits_while_another_avatar_is_converted(monkeypatch: pytest.Monk
     preparing = threading.Thread(target=compositor.load, args=other)
     preparing.start()
     assert converting.wait(10)
-    asked = threading.Thread(target=compositor.load, args=known)
-    asked.start()
-    asked.join(10)
-    waited = asked.is_alive()
+    loading = threading.Thread(target=compositor.load, args=known)
+    loading.start()
+    loading.join(10)
+    waited = loading.is_alive()
     go_on.set()
     preparing.join(10)
     assert not waited and not preparing.is_alive()

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -18,20 +19,28 @@ pytest.importorskip("torch", reason="the device path needs torch")
 import torch
 
 from lipstream.avatar.avatar import AvatarFrame
+from lipstream.media.i420 import BT601, to_i420
 from lipstream.media.image import Box
 from lipstream.rendering.musetalk.compositing.background import even_plan
+from lipstream.rendering.musetalk.compositing.blend import (
+    BlendPlan,
+    blend,
+    crop_square,
+    feathered_mask,
+    plan_blend,
+)
 from lipstream.rendering.musetalk.compositing.blend_torch import (
     Patch,
     blended,
     rgb_to_i420,
     upload_faces,
 )
+from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings, PreparedFaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lipstream.media.image import Image
-    from lipstream.rendering.musetalk.compositing.blend import BlendPlan
 
 ROOT = Path(__file__).parents[4]
 SIZE = 360, 300
@@ -43,12 +52,6 @@ BOXES = [
 
 
 def planned(box: Box) -> BlendPlan:
-    from lipstream.rendering.musetalk.compositing.blend import (
-        crop_square,
-        feathered_mask,
-        plan_blend,
-    )
-
     square, white = crop_square(box), np.full((512, 512), 255, np.uint8)
     return plan_blend(feathered_mask(white, box, square), box, square, SIZE)
 
@@ -58,8 +61,6 @@ def noise(seed: int, height: int, width: int) -> Image:
 
 
 def smooth(seed: int, height: int, width: int) -> Image:
-    import cv2
-
     return np.asarray(cv2.resize(noise(seed, 9, 7), (width, height)), np.uint8)
 
 
@@ -67,9 +68,6 @@ def both(
     picture: Image, face: Image, plan: BlendPlan, weight: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """The region as the device has it and as OpenCV does."""
-    from lipstream.rendering.musetalk.compositing.blend import blend
-    from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings, PreparedFaces
-
     latents = np.zeros((1, 8, 4, 4), np.float32)
     faces = PreparedFaces(FaceSettings(), latents, (None,), (plan,))
     frames = [AvatarFrame(picture, None)]
@@ -79,13 +77,13 @@ def both(
     return found.astype(int), expected.astype(int)
 
 
-@pytest.mark.parametrize("paint", [noise, smooth])
+@pytest.mark.parametrize("draw", [noise, smooth])
 @pytest.mark.parametrize("weight", [1.0, 0.35])
 @pytest.mark.parametrize("box", BOXES, ids=str)
-def test_bytes_are_those_of_opencv(box: Box, weight: float, paint: type) -> None:
+def test_bytes_are_those_of_opencv(box: Box, weight: float, draw: type) -> None:
     plan = planned(box)
     for side in (256, 512):
-        picture, face = paint(1, SIZE[1], SIZE[0]), paint(2, side, side)
+        picture, face = draw(1, SIZE[1], SIZE[0]), draw(2, side, side)
         found, expected = both(picture, face, plan, weight)
         assert found.shape == expected.shape
         if not found.size:
@@ -103,11 +101,9 @@ def test_with_weight_zero_the_picture_stays() -> None:
     assert (found == picture[plan.region.slices]).all()
 
 
-@pytest.mark.parametrize("paint", [noise, smooth])
-def test_i420_is_that_of_opencv(paint: Callable[[int, int, int], Image]) -> None:
-    from lipstream.media.i420 import BT601, to_i420
-
-    picture = paint(3, 120, 90)
+@pytest.mark.parametrize("draw", [noise, smooth])
+def test_i420_is_that_of_opencv(draw: Callable[[int, int, int], Image]) -> None:
+    picture = draw(3, 120, 90)
     found = rgb_to_i420(torch.from_numpy(picture)).numpy().astype(int)
     expected = to_i420(picture, BT601)
     assert found.shape == expected.shape
@@ -118,8 +114,6 @@ def test_i420_is_that_of_opencv(paint: Callable[[int, int, int], Image]) -> None
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 9), st.integers(1, 9))
 def test_an_even_plan_changes_the_same_pixels(left: int, top: int, width: int, height: int) -> None:
-    from lipstream.rendering.musetalk.compositing.blend import BlendPlan
-
     region = Box(left, top, left + width, top + height)
     mask = np.random.default_rng(left).integers(1, 256, (height, width), np.uint8)
     wide = even_plan(BlendPlan(Box(0, 0, 99, 99), region, mask))

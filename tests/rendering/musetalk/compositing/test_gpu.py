@@ -1,4 +1,4 @@
-"""Painting on the device, on a CPU too: the same pictures, whoever shares a batch."""
+"""Compositing on the device, on a CPU too: the same pictures in any batch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ pytest.importorskip("torch", reason="the device path needs torch")
 
 import torch
 
-from lipstream.media.i420 import BT601, pad_to_even
+from lipstream.media.i420 import BT601, pad_to_even, to_i420
 from lipstream.rendering.musetalk.compositing.background import PixelFormat
 from lipstream.rendering.musetalk.compositing.base import Compositor, FaceRequest
 from lipstream.rendering.musetalk.compositing.blend_torch import rgb_to_i420
+from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
@@ -47,9 +48,6 @@ on_a_gpu = [
 
 
 def host(tiny: MuseTalkNetworks, *, pixel_format: PixelFormat = "rgb24") -> Compositor:
-    pytest.importorskip("cv2")
-    from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
-
     return CpuCompositor(tiny, pixel_format=pixel_format)
 
 
@@ -87,8 +85,6 @@ def both(request: pytest.FixtureRequest) -> Both:
 
 
 def by_opencv(picture: Image) -> I420:
-    from lipstream.media.i420 import to_i420
-
     return to_i420(pad_to_even(picture), BT601)
 
 
@@ -109,12 +105,12 @@ def same(found: list[Image], expected: list[Image], most: int = 1) -> None:
         assert (away > 0).mean() < 0.01
 
 
-def test_a_processor_paints_nothing_meanwhile() -> None:
+def test_a_cpu_overlaps_nothing() -> None:
     assert not host(shared_networks()).overlaps
     assert not device(shared_networks()).overlaps
 
 
-def test_the_device_paints_what_the_host_paints() -> None:
+def test_device_and_host_agree() -> None:
     tiny, requests = shared_networks(), face_requests(8)
     expected = finished(host(tiny), requests)
     same(finished(device(tiny), requests), expected)
@@ -124,7 +120,7 @@ def test_the_device_paints_what_the_host_paints() -> None:
 
 
 @pytest.mark.parametrize("compositor", GPU, indirect=True)
-def test_a_gpu_paints_what_a_cpu_paints(compositor: Compositor) -> None:
+def test_gpu_and_cpu_agree(compositor: Compositor) -> None:
     assert compositor.overlaps
     requests = face_requests(8)
     same(finished(compositor, requests), finished(device(shared_networks()), requests), most=2)
@@ -139,7 +135,7 @@ def test_batches_and_neighbours_change_nothing(compositor: Compositor) -> None:
     same(finished(compositor, requests[::-1])[::-1], whole)
 
 
-def test_a_batch_keeps_its_pixels_while_others_are_painted(compositor: Compositor) -> None:
+def test_a_batch_keeps_its_pixels_while_others_are_generated(compositor: Compositor) -> None:
     one, other = face_requests(3, seed=1), face_requests(4, seed=2)
     expected = finished(compositor, one)
     first, second = compositor.begin(one), compositor.begin(other)
@@ -155,16 +151,16 @@ def test_a_batch_that_is_forgotten_disturbs_no_other(compositor: Compositor) -> 
     same(finished(compositor, requests), expected, most=0)
 
 
-def test_what_is_kept_of_an_avatar_goes_with_it(compositor: Compositor) -> None:
+def test_what_is_loaded_of_an_avatar_is_freed_with_it(compositor: Compositor) -> None:
     avatar, faces = avatar_with_faces(3)
     compositor.load(avatar, faces)
     pending = compositor.begin([FaceRequest(avatar, faces, 0, face_requests(1)[0].conditioning)])
-    gone = weakref.ref(avatar)
+    reference = weakref.ref(avatar)
     del avatar
     pending.finish()
     del pending
     gc.collect()
-    assert gone() is None
+    assert reference() is None
 
 
 def test_a_picture_is_the_callers_own(compositor: Compositor) -> None:
@@ -186,7 +182,7 @@ def test_i420_is_that_of_the_same_pictures(both: Both, size: tuple[int, int]) ->
         away = np.abs(found.astype(int) - expected)
         height, width = picture.shape[:2]
         chroma = away[len(pad_to_even(picture)) :].reshape(2, (height + 1) // 2, (width + 1) // 2)
-        # What an odd picture has twice is not painted the second time.
+        # What an odd picture has twice is not generated the second time.
         for part in (away[:height, :width], chroma[:, : height // 2, : width // 2]):
             assert part.max() <= 1
             assert (part > 0).mean() < 0.02
@@ -218,15 +214,15 @@ def test_batches_are_filled_up_to_a_few_sizes() -> None:
     assert sizes_for(32) == sizes_for(100) == SIZES
 
 
-def canvas(tiny: MuseTalkNetworks, stream: torch.cuda.Stream | None = None) -> GraphRunner:
+def runner(tiny: MuseTalkNetworks, stream: torch.cuda.Stream | None = None) -> GraphRunner:
     made = GraphRunner(tiny, (8, SIDE // 8, SIDE // 8), (TOKENS, WIDTH), (1, 2, 4), stream)
     made.latents.copy_(torch.randn(made.latents.shape, generator=torch.Generator().manual_seed(1)))
     made.audio.copy_(torch.randn(made.audio.shape, generator=torch.Generator().manual_seed(2)))
     return made
 
 
-def test_a_canvas_paints_as_many_as_it_is_asked_for() -> None:
-    one = canvas(shared_networks())
+def test_a_runner_makes_as_many_as_requested() -> None:
+    one = runner(shared_networks())
     three = one.run(3).clone()
     assert three.shape == (3, SIDE, SIDE, 3) and three.dtype == torch.uint8
     alone = one.run(1)
@@ -237,19 +233,19 @@ def test_a_canvas_paints_as_many_as_it_is_asked_for() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16], ids=str)
-@pytest.mark.parametrize("exact", [False, True], ids=["plain", "switched"])
-def test_a_recording_paints_what_is_painted_without(dtype: torch.dtype, exact: bool) -> None:
+@pytest.mark.parametrize("exact", [False, True], ids=["plain", "optimized"])
+def test_a_recording_changes_nothing(dtype: torch.dtype, exact: bool) -> None:
     tiny = shared_networks("cuda", dtype)
     if exact:
         tiny = optimized(tiny, OptimizationOptions.exact(tiny.device, dtype))
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    live, replayed = canvas(tiny, stream), canvas(tiny, stream)
+    live, replayed = runner(tiny, stream), runner(tiny, stream)
     replayed.record()
     torch.cuda.synchronize()
     with torch.cuda.stream(stream):
         for count in (4, 1, 2, 3, 1, 4):
             for one in (live, replayed):
-                one.latents.mul_(0.9)  # the recording reads what stands there now
+                one.latents.mul_(0.9)  # the recording reads the present values
             found, expected = replayed.run(count).clone(), live.run(count).clone()
             stream.synchronize()
             away = (found.int() - expected.int()).abs().float()

@@ -121,7 +121,7 @@ def test_without_onnxruntime_one_sentence_says_what_to_install(
         DwPose.from_file(tmp_path / "dw.onnx")
 
 
-def test_a_missing_or_damaged_file_is_told_in_one_sentence(
+def test_a_missing_or_damaged_file_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def refuse(content: bytes, providers: list[str]) -> None:

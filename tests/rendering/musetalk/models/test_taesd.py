@@ -84,7 +84,7 @@ def test_only_the_decoder_is_loaded(tmp_path: Path) -> None:
     assert decoder_state({"decoder.a": LATENTS, "encoder.a": LATENTS}) == {"a": LATENTS}
 
 
-def test_what_is_missing_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_what_is_missing_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"taesd.* is missing: run .* --with taesd' or use"):
         load_taesd(tmp_path, "cpu", torch.float32)
     write_tiny_decoder(tmp_path)

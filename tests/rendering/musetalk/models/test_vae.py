@@ -11,12 +11,7 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 import torch
 
 from lipstream.errors import CheckpointError
-from lipstream.rendering.musetalk.models.vae import (
-    Vae,
-    VaeDimensions,
-    current_names,
-    to_pictures,
-)
+from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, current_names, to_pictures
 from tests.golden_cases.filling import load_filled
 from tests.rendering.musetalk.networks import (
     TINY_VAE,

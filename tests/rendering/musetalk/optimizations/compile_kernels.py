@@ -1,4 +1,4 @@
-"""Compile every kernel for GPUs that need not be there: what the interpreter lets pass fails here.
+"""Compile every kernel for GPUs, without one: finds what the interpreter lets pass.
 
 python -m tests.rendering.musetalk.optimizations.compile_kernels
 """

@@ -85,10 +85,10 @@ def check_networks() -> list[str]:
     latents, audio = drawn(1, 8, 4, 4, seed=1), drawn(1, 10, 24, seed=2)
     expected = plain.generate(latents, audio)
     on = dict.fromkeys((field.name for field in fields(OptimizationOptions)), True)
-    painted = optimized(plain, OptimizationOptions(**on | {"prepack": False})).generate(
+    found = optimized(plain, OptimizationOptions(**on | {"prepack": False})).generate(
         latents, audio
     )
-    away = float((painted - expected).norm() / expected.norm())
+    away = float((found - expected).norm() / expected.norm())
     return [] if away < 2e-5 else [f"networks: {away:.2g}"]
 
 

@@ -39,8 +39,8 @@ def test_doubling_after_the_convolution_is_a_transposed_convolution() -> None:
 def test_every_size_that_a_way_down_can_ask_for(size: tuple[int, int]) -> None:
     plain = Upsample(4).double()
     x = drawn(1, 4, -(-size[0] // 2), -(-size[1] // 2)).double()
-    wanted = torch.Size(size)
-    torch.testing.assert_close(FoldedUpsample(plain.conv)(x, wanted), plain(x, wanted))
+    target = torch.Size(size)
+    torch.testing.assert_close(FoldedUpsample(plain.conv)(x, target), plain(x, target))
 
 
 @torch.inference_mode()

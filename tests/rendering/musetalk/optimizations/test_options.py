@@ -15,13 +15,7 @@ from torch import Tensor
 
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
-from tests.rendering.musetalk.networks import (
-    TINY_UNET,
-    TINY_VAE,
-    drawn,
-    networks,
-    shared_networks,
-)
+from tests.rendering.musetalk.networks import TINY_UNET, TINY_VAE, drawn, networks, shared_networks
 
 NAMES = [field.name for field in fields(OptimizationOptions) if field.name != "prepack"]
 ALL = OptimizationOptions(**dict.fromkeys(NAMES, True))

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[4]
 
 def run(module: str, *arguments: str) -> None:
     """In a process of its own: whether Triton interprets is settled when it is imported."""
-    command = [sys.executable, "-m", f"tests.rendering.musetalk.{module}", *arguments]
+    command = [sys.executable, "-m", f"tests.rendering.musetalk.optimizations.{module}", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

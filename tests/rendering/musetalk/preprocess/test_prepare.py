@@ -65,13 +65,15 @@ def test_every_frame_keeps_its_place(clip: Avatar, faces: PreparedFaces) -> None
         assert np.array_equal(faces.latents[index], np.concatenate([masked, whole]))
 
 
-def test_the_batch_changes_nothing_and_progress_is_told(clip: Avatar, faces: PreparedFaces) -> None:
-    told: list[tuple[int, int | None]] = []
+def test_the_batch_changes_nothing_and_progress_is_reported(
+    clip: Avatar, faces: PreparedFaces
+) -> None:
+    reported: list[tuple[int, int | None]] = []
     again = prepare_faces(
-        clip, encode, FaceSettings(), lambda done, total: told.append((done, total)), batch=64
+        clip, encode, FaceSettings(), lambda done, total: reported.append((done, total)), batch=64
     )
     assert np.array_equal(again.latents, faces.latents)
-    assert told == [(done, 5) for done in range(1, 6)]
+    assert reported == [(done, 5) for done in range(1, 6)]
 
 
 def test_the_network_sees_the_upper_half_first_and_then_the_whole_face() -> None:
@@ -112,7 +114,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, object]) -> None:
         FaceSettings(**wrong)  # type: ignore[arg-type]
 
 
-def test_no_face_at_all_is_told_in_one_sentence(clip: Avatar) -> None:
+def test_no_face_at_all_is_one_sentence(clip: Avatar) -> None:
     empty = replace(clip, frames=tuple(replace(frame, landmarks=None) for frame in clip.frames))
     with pytest.raises(FaceError, match="no face in any frame"):
         prepare_faces(empty, encode, FaceSettings())
@@ -163,7 +165,7 @@ def test_other_landmarks_and_labels_can_be_used(portrait: Avatar) -> None:
     assert seen == [(side, side, 3)]
 
 
-def test_what_is_prepared_survives_the_folder(
+def test_what_is_prepared_survives_the_file(
     clip: Avatar, portrait: Avatar, faces: PreparedFaces, tmp_path: Path
 ) -> None:
     again = PreparedFaces.from_arrays(faces.to_arrays())
@@ -192,7 +194,7 @@ def test_what_was_prepared_otherwise_is_not_used(clip: Avatar, faces: PreparedFa
 
 
 @pytest.mark.parametrize("name", ["face_latent", "mask", "settings", "region", "found"])
-def test_damaged_arrays_are_told_in_one_sentence(faces: PreparedFaces, name: str) -> None:
+def test_damaged_arrays_are_one_sentence(faces: PreparedFaces, name: str) -> None:
     arrays = faces.to_arrays()
     arrays[name] = np.array("{") if name == "settings" else arrays[name][:-3]
     with pytest.raises(ArchiveError, match="prepare the avatar again"):
@@ -201,7 +203,7 @@ def test_damaged_arrays_are_told_in_one_sentence(faces: PreparedFaces, name: str
         PreparedFaces.from_arrays({key: value for key, value in arrays.items() if key != name})
 
 
-def test_painting_the_face_itself_changes_the_picture_little(portrait: Avatar) -> None:
+def test_putting_back_the_face_itself_changes_the_picture_little(portrait: Avatar) -> None:
     """The way in and the way out meet: what was cut out goes back to where it was."""
     pixels = portrait.frames[0].pixels
     plan = prepare_faces(portrait, encode, FaceSettings()).plans[0]

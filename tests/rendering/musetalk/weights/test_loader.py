@@ -98,7 +98,7 @@ def test_files_in_torchs_first_format_load(models: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "wanted"),
+    ("stored", "requested"),
     [
         (torch.float16, torch.float32),
         (torch.bfloat16, torch.float32),
@@ -106,15 +106,15 @@ def test_files_in_torchs_first_format_load(models: Path) -> None:
         (torch.float16, torch.float16),
     ],
 )
-def test_any_precision_becomes_the_one_asked_for(
-    models: Path, stored: torch.dtype, wanted: torch.dtype
+def test_any_precision_becomes_the_requested_one(
+    models: Path, stored: torch.dtype, requested: torch.dtype
 ) -> None:
     torch.save({name: tensor.to(stored) for name, tensor in unet_state().items()}, models / UNET)
     save_file({name: tensor.to(stored) for name, tensor in vae_state().items()}, models / VAE)
-    networks = load_checkpoint(models, dtype=wanted)
-    assert {tensor.dtype for tensor in networks.unet.parameters()} == {wanted}
-    assert {tensor.dtype for tensor in networks.vae.parameters()} == {wanted}
-    expected = unet_state()["conv_in.weight"].to(stored).to(wanted)
+    networks = load_checkpoint(models, dtype=requested)
+    assert {tensor.dtype for tensor in networks.unet.parameters()} == {requested}
+    assert {tensor.dtype for tensor in networks.vae.parameters()} == {requested}
+    expected = unet_state()["conv_in.weight"].to(stored).to(requested)
     assert torch.equal(networks.unet.conv_in.weight, expected)
 
 
@@ -185,7 +185,7 @@ def test_a_missing_file_is_named(models: Path, path: Path) -> None:
     )
 
 
-def test_no_folder_at_all_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_no_folder_at_all_is_named_with_what_to_do(tmp_path: Path) -> None:
     assert f"{tmp_path / 'models' / UNET} is missing" in refused(tmp_path / "models", MissingError)
 
 
@@ -245,7 +245,7 @@ def _changed(state: dict[str, Tensor], **changes: Tensor | None) -> dict[str, Te
     return {name: tensor for name, tensor in changed.items() if tensor is not None}
 
 
-def test_a_wrong_shape_is_told(models: Path) -> None:
+def test_a_wrong_shape_is_named(models: Path) -> None:
     torch.save(_changed(unet_state(), conv_in__weight=torch.zeros(32, 9, 3, 3)), models / UNET)
     assert refused(models) == (
         f"{models / UNET}: conv_in.weight has the shape (32, 9, 3, 3), expected (32, 8, 3, 3); "
@@ -253,7 +253,7 @@ def test_a_wrong_shape_is_told(models: Path) -> None:
     )
 
 
-def test_missing_and_unknown_tensors_are_told(models: Path) -> None:
+def test_missing_and_unknown_tensors_are_named(models: Path) -> None:
     lacking = _changed(unet_state(), conv_in__weight=None, conv_out__bias=None)
     torch.save(lacking, models / UNET)
     assert "lacks conv_in.weight and 1 more: " in refused(models)

@@ -84,10 +84,7 @@ def feathered_mask(mask: Mask, box: Box, square: Box, feather: float = FEATHER) 
     kernel = blur_size(square.width, feather)
     # Further away than the kernel there is nothing to blur.
     reached = Box(
-        lower.left - kernel,
-        lower.top - kernel,
-        lower.right + kernel,
-        lower.bottom + kernel,
+        lower.left - kernel, lower.top - kernel, lower.right + kernel, lower.bottom + kernel
     ).clip(*size)
     if reached.width > 0 and reached.height > 0:
         kept[reached.slices] = cv2.GaussianBlur(kept[reached.slices], (kernel, kernel), 0)

@@ -1,8 +1,8 @@
 """`blend.blend` on the device that generated the faces, without the host.
 
 Only the pixels that change are computed, and only they leave the device. The arithmetic is that of
-OpenCV's bilinear resize and of `blend.mix`, in integers as there: bytes differ by one at most, and
-rarely; where a mask is zero none does.
+OpenCV's bilinear resize and of `blend.mix`, in integers: bytes differ by one at most, and rarely;
+where a mask is zero none does.
 """
 
 from __future__ import annotations

@@ -121,10 +121,7 @@ class InputWindow:
         """(384, 288, 3) uint8, black outside the picture."""
         scale = WIDTH / self.width
         matrix = np.array(
-            [
-                [scale, 0, WIDTH / 2 - self.x * scale],
-                [0, scale, HEIGHT / 2 - self.y * scale],
-            ]
+            [[scale, 0, WIDTH / 2 - self.x * scale], [0, scale, HEIGHT / 2 - self.y * scale]]
         )
         sampled = cv2.warpAffine(picture, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
         return np.asarray(sampled, np.uint8)

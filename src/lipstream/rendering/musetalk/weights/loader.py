@@ -131,9 +131,7 @@ def load_parser(models: str | Path, device: torch.device | str = "cpu") -> BiSeN
 
 
 def load_taesd(
-    models: str | Path,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    models: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> TaesdDecoder:
     """The small decoder of the turbo profile; MissingError and CheckpointError as above."""
     files = find_taesd(models)
