@@ -1,4 +1,4 @@
-"""Real sessions behind the API: what goes wrong in one of them is its own affair."""
+"""Real sessions behind the API: a fault in one of them harms no other."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ PATIENCE_S = 60.0
 RATE = 24_000
 
 
-class Touchy(StripeRenderer):
-    """Cannot draw the avatar it is told of."""
+class FailingRenderer(StripeRenderer):
+    """Cannot draw the avatar `broken`."""
 
     broken: Avatar | None = None
 
@@ -122,13 +122,13 @@ async def event_of_speech(socket: Socket) -> dict[str, Any]:
     return event
 
 
-def heard(units: list[Unit]) -> int:
+def spoken_ms(units: list[Unit]) -> int:
     """Milliseconds of speech given out."""
     return 40 * sum(unit.speaking for unit in units)
 
 
 def whole(units: list[Unit]) -> bool:
-    """Whether the timeline has no hole."""
+    """True when the timeline has no hole."""
     indices = [unit.index for unit in units]
     return indices == sorted(set(indices))
 
@@ -145,8 +145,8 @@ def test_speech_comes_out_of_the_session_it_went_into() -> None:
             assert (await event_of_speech(socket))["type"] == "started"
             ended = await event_of_speech(socket)
             assert ended["type"] == "ended" and ended["played_ms"] == 1000
-            assert heard(units) == 1000 and whole(units)
-            assert heard(others) == 0 and len(others) > 10
+            assert spoken_ms(units) == 1000 and whole(units)
+            assert spoken_ms(others) == 0 and len(others) > 10
             await socket.leave()
 
     run(test)
@@ -166,7 +166,7 @@ def test_a_hole_in_the_speech_is_waited_out() -> None:
             await socket.send({"type": "end"})
             ended = await event_of_speech(socket)
             assert ended["type"] == "ended" and ended["played_ms"] == 1000
-            assert heard(units) == 1000 and whole(units)
+            assert spoken_ms(units) == 1000 and whole(units)
             await socket.leave()
 
     run(test)
@@ -180,7 +180,7 @@ def test_a_socket_that_dies_in_mid_sentence_leaves_a_session_that_goes_on() -> N
             socket = await live.open_socket(one)
             await send_tone(socket, 0.48)
             await socket.leave()
-            await until(lambda: heard(units) == 480)
+            await until(lambda: spoken_ms(units) == 480)
             socket = await live.open_socket(one)
             await send_tone(socket, 0.3)
             await socket.send({"type": "end"})
@@ -193,9 +193,9 @@ def test_a_socket_that_dies_in_mid_sentence_leaves_a_session_that_goes_on() -> N
     run(test)
 
 
-def test_a_renderer_that_raises_hurts_only_whom_it_draws() -> None:
+def test_a_renderer_that_raises_harms_only_the_session_it_draws() -> None:
     async def test() -> None:
-        renderer = Touchy()
+        renderer = FailingRenderer()
         engine = Engine(replace(stripe_backend(), renderer=renderer))
         avatars = {"face": blank_avatar(64, 64), "bad": blank_avatar(64, 64)}
         async with open_live(engine, avatars) as live:
@@ -214,7 +214,7 @@ def test_a_renderer_that_raises_hurts_only_whom_it_draws() -> None:
                 "started",
                 "ended",
             ]
-            assert heard(good_units) == 1000
+            assert spoken_ms(good_units) == 1000
             renderer.broken = None
             await send_tone(sockets[0], 0.2)
             await sockets[0].send({"type": "end"})
@@ -227,20 +227,20 @@ def test_a_renderer_that_raises_hurts_only_whom_it_draws() -> None:
     run(test)
 
 
-def test_an_interrupt_silences_at_once_and_tells_what_was_heard() -> None:
+def test_an_interrupt_silences_at_once_and_returns_what_was_played() -> None:
     async def test() -> None:
         engine = Engine(stripe_backend())
         async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
             one, units = await live.open()
             socket = await live.open_socket(one)
             await send_tone(socket, 20.0)
-            await until(lambda: heard(units) > 300)
+            await until(lambda: spoken_ms(units) > 300)
             played = (await live.http.post(f"/v1/sessions/{one}/interrupt")).json()["played_ms"]
-            before = heard(units)
+            before = spoken_ms(units)
             assert played in (before, before + 40)
             seen = len(units)
             await until(lambda: len(units) > seen + 5)
-            assert heard(units) <= before + 40
+            assert spoken_ms(units) <= before + 40
             state = (await live.http.get(f"/v1/sessions/{one}")).json()
             assert state["buffered_ms"] == 0 and not state["speaking"]
             await socket.leave()
@@ -340,7 +340,7 @@ def test_an_interrupt_drops_a_file_that_is_still_on_its_way(
             await socket.send({"type": "end"})
             events = [await socket.next_event() for _ in range(3)]
             assert [event["type"] for event in events] == ["queued", "started", "ended"]
-            assert heard(units) == 200  # the tone, and nothing of the file
+            assert spoken_ms(units) == 200  # the tone, and nothing of the file
             await socket.leave()
 
     run(test)
@@ -373,7 +373,7 @@ def test_a_replaced_socket_ends_its_words_and_spoils_none(rate: int) -> None:
     run(test)
 
 
-def test_one_too_many_is_refused_and_nobody_notices() -> None:
+def test_one_session_too_many_is_refused_and_no_other_is_harmed() -> None:
     async def test() -> None:
         engine = Engine(stripe_backend())
         settings = ServeSettings(rate=0, connect_timeout_s=600, max_sessions=2)
@@ -453,7 +453,7 @@ def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
             await socket.send({"type": "end"})
             while (event := await event_of_speech(socket))["type"] != "ended":
                 assert event["type"] == "started"
-            assert heard(units) == 120
+            assert spoken_ms(units) == 120
             await socket.leave()
 
     run(test)

@@ -1,4 +1,4 @@
-"""When an utterance begins: as soon as it can be said without a hole, and no later."""
+"""The start of an utterance: as soon as it can be spoken without a hole, and no later."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_speech_that_comes_at_once_begins_at_once() -> None:
 
 @pytest.mark.parametrize("late_ms", [10, 30, 50])
 def test_speech_that_turns_out_to_be_short_does_not_wait_for_more(late_ms: int) -> None:
-    """What could go on for long begins later, lest it runs out; its end may be told a bit later."""
+    """Speech that could go on begins later, lest it runs out; its end may be known a bit later."""
     harness = LiveHarness()
     recorded = harness.open()
     harness.run(400)

@@ -83,8 +83,8 @@ def test_too_many_late_frames_make_sound_and_picture_wait() -> None:
     harness.run(600)
     harness.stalled = True
     harness.run(2_000)
-    said = len(recorded.spoken)
-    assert said <= 600 // 40 + LIMITS.ahead + LIMITS.patience
+    spoken = len(recorded.spoken)
+    assert spoken <= 600 // 40 + LIMITS.ahead + LIMITS.patience
     harness.stalled = False
     harness.run(3_000)
     assert np.array_equal(recorded.sound(), resampled(chunk))

@@ -1,4 +1,4 @@
-"""Barge-in: at once, exact, and nothing of what was to be said comes after it."""
+"""Barge-in: at once, exact, and nothing that was still to be spoken comes after it."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def test_late_results_of_an_interrupted_utterance_are_not_shown() -> None:
     harness.stalled = False
     before = len(recorded.units)
     harness.run(1_500)
-    said = np.concatenate([unit.samples for unit in recorded.units[before:] if unit.speaking])
-    assert np.array_equal(said, resampled(second))
+    spoken = np.concatenate([unit.samples for unit in recorded.units[before:] if unit.speaking])
+    assert np.array_equal(spoken, resampled(second))
 
 
 def test_interrupting_silence_changes_nothing() -> None:

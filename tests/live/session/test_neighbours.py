@@ -1,4 +1,4 @@
-"""What cannot be drawn or heard harms its own session alone."""
+"""Work that cannot be drawn or encoded harms its own session alone."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def failing(renderer: FailingRenderer, encoder: StripeEncoder | None = None) -> 
     return Backend("failing", encoder or StripeEncoder(), renderer, FPS, 4, "a test")
 
 
-def test_an_avatar_that_cannot_be_drawn_harms_nobody_else(
+def test_an_avatar_that_cannot_be_drawn_harms_no_other_session(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bad, good = blank_avatar(), blank_avatar()
@@ -29,7 +29,7 @@ def test_an_avatar_that_cannot_be_drawn_harms_nobody_else(
             recorded.speak(noise(24_000, 24_000))
         harness.run(2_500)
     for recorded in recordings:
-        # Even the bad one is heard; its picture is the avatar's own.
+        # Even the bad one is spoken; its picture is the avatar's own.
         assert np.array_equal(recorded.sound(), resampled(noise(24_000, 24_000)))
     for recorded in recordings[1:]:
         assert all(unit.fresh for unit in recorded.units) and recorded.in_order()
@@ -38,7 +38,7 @@ def test_an_avatar_that_cannot_be_drawn_harms_nobody_else(
     assert not any(unit.fresh for unit in recordings[0].units)
 
 
-def test_frames_of_speech_that_fail_are_repeated_and_told_once() -> None:
+def test_frames_of_speech_that_fail_are_repeated_and_reported_once() -> None:
     full = FailingRenderer(lambda one: one.conditioning is not None and one.blend_weight == 1)
     harness = LiveHarness(failing(full))
     recorded = harness.open()
@@ -50,31 +50,31 @@ def test_frames_of_speech_that_fail_are_repeated_and_told_once() -> None:
     assert recorded.session.counts.underruns == 0
 
 
-def test_speech_that_cannot_be_heard_is_given_up_and_the_next_is_spoken() -> None:
-    class Deaf(StripeEncoder):
+def test_speech_that_cannot_be_encoded_fails_and_the_next_is_spoken() -> None:
+    class BrokenEncoder(StripeEncoder):
         def encode(self, contexts: object) -> list[np.ndarray]:
-            if self.deaf:
-                raise RuntimeError("nothing can be heard")
+            if self.broken:
+                raise RuntimeError("nothing can be encoded")
             return super().encode(contexts)  # type: ignore[arg-type]
 
-        deaf = False
+        broken = False
 
-    encoder = Deaf()
+    encoder = BrokenEncoder()
     harness = LiveHarness(failing(FailingRenderer(lambda request: False), encoder))
     recorded, other = harness.open(), harness.open()
     harness.run(200)
     recorded.speak(noise(144_000, 48_000), end=False)
     harness.run(400)
-    encoder.deaf = True
+    encoder.broken = True
     harness.run(400)
-    encoder.deaf = False
+    encoder.broken = False
     assert recorded.kinds == ["started", "failed"]
     second = noise(9_600, 48_000, 2)
     recorded.speak(second)
     before = len(recorded.spoken)
     harness.run(1_000)
-    said = np.concatenate([unit.samples for unit in recorded.spoken[before:]])
-    assert np.array_equal(said, resampled(second))
+    spoken = np.concatenate([unit.samples for unit in recorded.spoken[before:]])
+    assert np.array_equal(spoken, resampled(second))
     assert recorded.kinds == ["started", "failed", "started", "ended"]
     assert all(unit.fresh for unit in other.units)
     assert recorded.in_order()

@@ -115,7 +115,7 @@ def test_an_interrupt_drops_what_is_still_being_pushed() -> None:
     assert recorded.kinds[-2:] == ["started", "ended"]
 
 
-def test_an_owner_who_still_synthesises_is_interrupted_too() -> None:
+def test_speech_that_is_still_synthesised_is_interrupted_too() -> None:
     async def scenario() -> None:
         harness = LiveHarness()
         recorded = harness.open()

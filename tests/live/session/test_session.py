@@ -63,16 +63,16 @@ def test_the_avatars_own_picture_opens_when_drawing_takes_too_long() -> None:
 
 @pytest.mark.parametrize("rate", RATES)
 @pytest.mark.parametrize("seconds", [0.001, 0.5, 1.23, 2.0])
-def test_every_sample_is_heard_once_and_every_frame_seen(rate: int, seconds: float) -> None:
+def test_every_sample_is_played_once_and_every_frame_shown(rate: int, seconds: float) -> None:
     harness = LiveHarness()
     recorded = harness.open()
     harness.run(200)
     chunk = noise(max(round(seconds * rate), 1), rate)
     recorded.speak(chunk)
     harness.run(round(seconds * 1000) + 1_000)
-    expected, heard = resampled(chunk), recorded.sound()
-    assert np.array_equal(heard[: len(expected)], expected)
-    assert not heard[len(expected) :].any() and len(heard) - len(expected) < 1920 + 1920
+    expected, played = resampled(chunk), recorded.sound()
+    assert np.array_equal(played[: len(expected)], expected)
+    assert not played[len(expected) :].any() and len(played) - len(expected) < 1920 + 1920
     speech = [unit for unit in recorded.spoken if read_blend_weight(unit.frame) > 0]
     frames = max(len(chunk) * 25 // rate, 1)
     # The sound may last a part of a unit longer than the last whole frame.
@@ -83,7 +83,7 @@ def test_every_sample_is_heard_once_and_every_frame_seen(rate: int, seconds: flo
     assert recorded.events[1].played_ms == len(expected) // 48
 
 
-def test_at_48_khz_what_is_heard_is_what_was_pushed() -> None:
+def test_at_48_khz_what_is_played_is_what_was_pushed() -> None:
     harness = LiveHarness()
     recorded = harness.open()
     chunk = noise(48_000, 48_000)
@@ -104,7 +104,7 @@ def test_at_48_khz_what_is_heard_is_what_was_pushed() -> None:
 def test_any_chunking_gives_the_same_speech(
     rate: int, samples: int, cuts: list[int], step: int, future: int
 ) -> None:
-    chunk, said = noise(samples, rate), []
+    chunk, recordings = noise(samples, rate), []
     for parts in ([chunk], pieces(chunk, cuts)):
         harness = LiveHarness(stripe_backend(Plan(0, step, future)))
         recorded = harness.open()
@@ -113,12 +113,12 @@ def test_any_chunking_gives_the_same_speech(
             for part in parts:
                 utterance.push(part)
         harness.run(samples * 1000 // rate + 1_500)
-        said.append(recorded)
-    one, other = said
+        recordings.append(recorded)
+    one, other = recordings
     assert np.array_equal(one.sound(), other.sound())
     assert np.array_equal(one.sound()[: len(resampled(chunk))], resampled(chunk))
-    heard = [[read_stripes(unit.frame)[1] for unit in recorded.spoken] for recorded in said]
-    assert heard[0] == heard[1]
+    played = [[read_stripes(unit.frame)[1] for unit in recorded.spoken] for recorded in recordings]
+    assert played[0] == played[1]
     assert one.in_order() and other.in_order()
 
 
@@ -147,9 +147,9 @@ def test_however_speech_trickles_in_nothing_is_lost(
     expected = resampled(chunk)
     assert np.array_equal(recorded.sound()[: len(expected)], expected)
     assert recorded.in_order()
-    heard = [read_stripes(unit.frame)[1] for unit in recorded.spoken]
-    heard = [samples for samples in heard if samples]  # the tail may be at rest already
-    assert heard == sorted(heard)
+    played = [read_stripes(unit.frame)[1] for unit in recorded.spoken]
+    played = [samples for samples in played if samples]  # the tail may be idle already
+    assert played == sorted(played)
     assert recorded.kinds == ["started", "ended"]
 
 
@@ -181,7 +181,7 @@ def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
 
 
 def test_musetalk_talks_live_too(models: Path) -> None:
-    """Its speech is heard two frames at a time, its frames are drawn in batches."""
+    """Its speech is encoded two frames at a time, its frames are drawn in batches."""
     backend = open_backend(
         "musetalk", musetalk=MuseTalkConfig(models, device="cpu"), runtime=RuntimeOptions(live=True)
     )

@@ -40,26 +40,26 @@ class ConstantRenderer(StripeRenderer):
 PICTURE = np.zeros((2, 2, 3), np.uint8)
 
 
-class DeafEar:
-    """Hears nothing, which costs nothing."""
+class ConstantState:
+    """Ignores the sound, which costs nothing."""
 
     def advance(self, samples: Floats, frames: range, end: int | None = None) -> Floats:
         return np.zeros((len(frames), 1), np.float32)
 
-    def fork(self) -> DeafEar:
+    def fork(self) -> ConstantState:
         return self
 
 
-class DeafEncoder(StripeEncoder):
+class ConstantEncoder(StripeEncoder):
     """Gives every frame the same conditioning."""
 
-    def open(self, fps: Fraction) -> DeafEar:  # type: ignore[override]
-        return DeafEar()
+    def open(self, fps: Fraction) -> ConstantState:  # type: ignore[override]
+        return ConstantState()
 
 
 @dataclass
 class Talk:
-    """One utterance as it was pushed: how many samples, and what was heard of it."""
+    """One utterance as it was pushed: its samples, and what was played of it."""
 
     samples: int
     rate: int
@@ -79,7 +79,7 @@ class Soak:
 
     def __post_init__(self) -> None:
         backend = Backend(
-            "soak", DeafEncoder(Plan(0, 1, 960)), ConstantRenderer(), FPS, 16, "a test"
+            "soak", ConstantEncoder(Plan(0, 1, 960)), ConstantRenderer(), FPS, 16, "a test"
         )
         self.random = np.random.default_rng(self.seed)
         self.scheduler = Scheduler(Engine(backend), clock=self.clock)
@@ -153,11 +153,11 @@ class Soak:
         kinds = [event.kind for event in self.events]
         assert kinds == ["started", "ended"] * len(self.talks)
         for talk, event in zip(self.talks, self.events[1::2], strict=True):
-            heard = round(talk.samples * 48_000 / talk.rate)
+            samples = round(talk.samples * 48_000 / talk.rate)
             frames = max(talk.samples * 25 // talk.rate, 1)
-            assert talk.units == max(frames, -(-heard // UNIT_SAMPLES))
-            assert abs(talk.loud - heard) <= 200  # the filter rings at both ends
-            assert abs(event.played_ms - heard // 48) <= 1
+            assert talk.units == max(frames, -(-samples // UNIT_SAMPLES))
+            assert abs(talk.loud - samples) <= 200  # the filter rings at both ends
+            assert abs(event.played_ms - samples // 48) <= 1
         assert self.max_waiting <= 2 * LIMITS.ahead
 
 

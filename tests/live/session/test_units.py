@@ -55,8 +55,8 @@ def test_units_come_from_a_thread_that_draws_and_a_clock_that_runs() -> None:
         taken = await collect(session, 30)
         assert time.monotonic() - started >= 29 * 0.040 - 0.001
         assert [unit.index for unit in taken] == sorted({unit.index for unit in taken})
-        said = np.concatenate([unit.samples for unit in taken if unit.speaking])
-        assert np.array_equal(said[:24_000], resampled(chunk))
+        spoken = np.concatenate([unit.samples for unit in taken if unit.speaking])
+        assert np.array_equal(spoken[:24_000], resampled(chunk))
         assert [event.kind for event in events] == ["started", "ended"]
         session.close()
         scheduler.close()
@@ -77,8 +77,8 @@ def test_sessions_share_the_thread_and_only_the_broken_one_suffers() -> None:
             speak(session, noise(24_000, 24_000))
         taken = await asyncio.gather(*(collect(session, 25) for session in sessions))
         for units in taken:
-            said = np.concatenate([unit.samples for unit in units if unit.speaking])
-            assert np.array_equal(said, resampled(noise(24_000, 24_000))[: len(said)])
+            spoken = np.concatenate([unit.samples for unit in units if unit.speaking])
+            assert np.array_equal(spoken, resampled(noise(24_000, 24_000))[: len(spoken)])
         assert not any(unit.fresh for unit in taken[0])
         assert all(any(unit.fresh for unit in units) for units in taken[1:])
         for session in sessions:
@@ -132,8 +132,8 @@ def test_a_blocked_loop_skips_units_but_no_words() -> None:
             taken += await pumped(harness, source, 10)
             harness.clock.advance(300)  # the loop was blocked for so long
             taken += await pumped(harness, source, 30)
-        said = np.concatenate([unit.samples for unit in taken if unit.speaking])
-        assert np.array_equal(said, resampled(chunk))
+        spoken = np.concatenate([unit.samples for unit in taken if unit.speaking])
+        assert np.array_equal(spoken, resampled(chunk))
         assert session.counts.skipped in (6, 7)  # of 40 ms in 300
         assert taken[15].index == taken[14].index + 1 + session.counts.skipped
         session.close()
@@ -154,8 +154,8 @@ def test_a_session_goes_on_where_its_last_viewer_left() -> None:
         harness.clock.advance(20_000)
         async with aclosing(session.units()) as source:
             taken += await pumped(harness, source, 40)
-        said = np.concatenate([unit.samples for unit in taken if unit.speaking])
-        assert np.array_equal(said, resampled(chunk))
+        spoken = np.concatenate([unit.samples for unit in taken if unit.speaking])
+        assert np.array_equal(spoken, resampled(chunk))
         assert [unit.index for unit in taken] == list(range(60))
         assert [read_stripes(unit.frame)[0] for unit in taken] == list(range(60))
         assert session.counts.skipped == 0

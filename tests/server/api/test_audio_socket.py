@@ -1,4 +1,4 @@
-"""Speech by WebSocket: every byte arrives once, whatever else a client does."""
+"""Speech by WebSocket: every byte arrives once, whatever a client sends besides."""
 
 from __future__ import annotations
 
@@ -86,20 +86,20 @@ def test_half_a_sample_at_the_end_is_left_out() -> None:
     run_client(test)
 
 
-@pytest.mark.parametrize("said", [True, False])
-def test_a_socket_that_closes_in_mid_sentence_ends_the_sentence(said: bool) -> None:
+@pytest.mark.parametrize("spoken", [True, False])
+def test_a_socket_that_closes_in_mid_sentence_ends_the_sentence(spoken: bool) -> None:
     async def test(client: AppClient) -> None:
         socket = await client.open_socket(await client.open())
-        if said:
+        if spoken:
             await socket.send(counting(SECOND))
         await socket.leave()
-        assert client.runtime.sessions[0].ends == said
+        assert client.runtime.sessions[0].ends == spoken
         assert len(client.manager) == 1
 
     run_client(test)
 
 
-def test_events_are_told() -> None:
+def test_events_are_sent() -> None:
     async def test(client: AppClient) -> None:
         socket = await client.open_socket(await client.open())
         session = client.runtime.sessions[0]
@@ -123,7 +123,7 @@ def test_events_are_told() -> None:
     run_client(test)
 
 
-def test_how_much_waits_is_told_a_few_times_a_second() -> None:
+def test_the_buffered_time_is_sent_a_few_times_a_second() -> None:
     async def test(client: AppClient) -> None:
         socket = await client.open_socket(await client.open())
         loop = asyncio.get_running_loop()
@@ -181,7 +181,7 @@ def test_an_interrupt_is_always_answered() -> None:
         "NaN",
     ],
 )
-def test_senseless_messages_are_told_and_forgiven(text: str) -> None:
+def test_unusable_messages_are_reported_and_forgiven(text: str) -> None:
     async def test(client: AppClient) -> None:
         socket = await client.open_socket(await client.open())
         await socket.send(text)
@@ -195,7 +195,7 @@ def test_senseless_messages_are_told_and_forgiven(text: str) -> None:
     run_client(test)
 
 
-def test_patience_ends() -> None:
+def test_too_many_mistakes_close_the_socket() -> None:
     async def test(client: AppClient) -> None:
         socket = await client.open_socket(await client.open())
         for _ in range(21):
@@ -248,7 +248,9 @@ def test_a_replaced_socket_cannot_touch_the_words_of_its_successor(rate: int) ->
 
 
 @pytest.mark.parametrize("ends_with", ["end", "interrupt"])
-def test_the_rest_of_an_utterance_that_somebody_interrupted_is_dropped(ends_with: str) -> None:
+def test_the_rest_of_an_utterance_that_another_client_interrupted_is_dropped(
+    ends_with: str,
+) -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         socket = await client.open_socket(made)
@@ -279,8 +281,8 @@ def test_the_end_of_a_session_ends_its_socket() -> None:
     run_client(test)
 
 
-def test_a_flood_waits_at_the_door_and_hurts_nobody() -> None:
-    """A sender at any speed: 60 s wait and not a message more is read until some was played."""
+def test_a_flood_is_held_back_and_harms_no_other_session() -> None:
+    """60 s wait, and not a message more is read until some was played."""
 
     async def test(client: AppClient) -> None:
         made, neighbour = await client.open(), await client.open()
@@ -317,7 +319,7 @@ async def keep_saying(socket: Any, chunk: bytes, times: int) -> None:
         await socket.send(chunk)
 
 
-def test_who_does_not_read_is_closed() -> None:
+def test_a_client_that_does_not_read_is_disconnected() -> None:
     async def test(client: AppClient) -> None:
         socket = await client.open_socket(await client.open())
         socket.stop_reading()
@@ -351,20 +353,20 @@ def test_speaking_keeps_a_session() -> None:
         made = await client.open()
         await client.connect(made)
         socket = await client.open_socket(made)
-        seat: ServerSession = client.session(made)
+        session: ServerSession = client.session(made)
         await client.pass_time(50)
-        before = seat.deadline_ms
+        before = session.deadline_ms
         await socket.send(counting(10))
         await socket.send({"type": "end"})
         await socket.leave()
         client.runtime.sessions[0].play(1_000)
-        assert seat.deadline_ms > before
+        assert session.deadline_ms > before
 
     run_client(test, ServeSettings(rate=0, idle_timeout_s=60))
 
 
 def test_no_message_at_all_breaks_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hundreds of texts and bytes of chance; what is said afterwards still arrives."""
+    """Hundreds of random texts and bytes; speech that follows still arrives."""
     monkeypatch.setattr("lipstream.server.api.audio_socket.MAX_MISTAKES", 10**9)
     random = np.random.default_rng(3)
     pieces = [

@@ -33,8 +33,8 @@ def test_an_audio_file_is_spoken(tmp_path: Path) -> None:
         session = client.runtime.sessions[0]
         await until(lambda: session.ends == 1)
         assert len(session.samples) == 72_000 and set(session.rates) == {48_000}
-        heard = np.array(session.samples[4_800:67_200]) / 32767
-        assert np.abs(heard - tone(1.5, 48_000)[4_800:67_200]).max() < 0.01
+        spoken = np.array(session.samples[4_800:67_200]) / 32767
+        assert np.abs(spoken - tone(1.5, 48_000)[4_800:67_200]).max() < 0.01
 
     run_client(test)
 
@@ -68,7 +68,7 @@ def test_a_long_file_waits_for_room(tmp_path: Path) -> None:
     run_client(test)
 
 
-def test_files_are_spoken_one_after_the_other_until_somebody_interrupts(tmp_path: Path) -> None:
+def test_files_are_spoken_one_after_the_other_until_an_interrupt(tmp_path: Path) -> None:
     content = wav(tmp_path, 60.2, 8_000)
 
     async def test(client: AppClient) -> None:
@@ -193,7 +193,7 @@ def test_senseless_json_is_refused(content: bytes, status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "status"),
+    ("body", "status"),
     [
         ({"avatar": "nobody"}, 404),
         ({"avatar": ""}, 422),
@@ -205,9 +205,9 @@ def test_senseless_json_is_refused(content: bytes, status: int) -> None:
         ({"avatar": "x" * 129}, 422),
     ],
 )
-def test_sessions_of_nobody_are_refused(wanted: Any, status: int) -> None:
+def test_sessions_without_a_known_avatar_are_refused(body: Any, status: int) -> None:
     async def test(client: AppClient) -> None:
-        answer = await client.http.post("/v1/sessions", json=wanted)
+        answer = await client.http.post("/v1/sessions", json=body)
         assert answer.status_code == status
         assert len(client.manager) == 0
 
@@ -225,7 +225,7 @@ def test_methods_that_are_not_there(method: str, path: str) -> None:
     run_client(test)
 
 
-def test_a_fault_of_ours_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_the_server_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 

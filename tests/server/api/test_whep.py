@@ -141,7 +141,7 @@ def test_a_player_that_vanishes_takes_its_session_with_it() -> None:
 
 
 @pytest.mark.parametrize(("avatar", "status"), [("nobody", 404), ("", 422), ("a" * 200, 422)])
-def test_players_are_told_of_avatars_that_are_not_there(avatar: str, status: int) -> None:
+def test_an_unknown_avatar_is_an_error_for_players_too(avatar: str, status: int) -> None:
     async def test(client: AppClient) -> None:
         path = f"/whep?avatar={avatar}"
         answer = await client.http.post(path, content=OFFER, headers=SDP)

@@ -97,7 +97,7 @@ def test_no_utterance_is_endless() -> None:
     assert max(map(len, spoken)) <= MAX_UTTERANCE_STEPS * STEP
 
 
-def test_speech_over_a_fan_is_heard() -> None:
+def test_speech_over_a_fan_is_found() -> None:
     spoken, _ = detect(hum(2, level=0.002), speech(1) + hum(1, level=0.002), hum(2, level=0.002))
     assert len(spoken) == 1
 
@@ -135,7 +135,7 @@ def test_missing_packets_are_silence() -> None:
     assert late[: 2 * 960].max() == 0 and late[2 * 960 :].min() == 1
 
 
-def test_sound_that_comes_twice_is_heard_once() -> None:
+def test_sound_that_comes_twice_is_taken_once() -> None:
     gaps, ones = Gaps(), np.ones(960, np.float32)
     gaps.fill(ones, 0)
     assert len(gaps.fill(ones, 0)) == 0

@@ -1,4 +1,4 @@
-"""Sessions come in while there is room, are looked after, and leave nothing behind."""
+"""Sessions are opened while they fit, monitored, and closed without a trace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.server.fake_runtime import OFFER, FakeRuntime, session_event
 FEW = ServeSettings(rate=0, max_sessions=2)
 
 
-def test_a_session_tells_where_everything_is() -> None:
+def test_a_session_has_the_addresses_of_its_parts() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         assert len(made["id"]) == 32 and int(made["id"], 16) >= 0
@@ -38,7 +38,7 @@ def test_a_session_tells_where_everything_is() -> None:
     run_client(test)
 
 
-def test_one_too_many_is_told_to_come_back() -> None:
+def test_one_session_too_many_is_refused_for_a_while() -> None:
     async def test(client: AppClient) -> None:
         first, _ = await client.open(), await client.open()
         for path, request in (
@@ -56,7 +56,7 @@ def test_one_too_many_is_told_to_come_back() -> None:
     run_client(test, FEW)
 
 
-def test_sixteen_ask_at_once_and_those_who_fit_get_in() -> None:
+def test_sixteen_requests_at_once_open_as_many_sessions_as_fit() -> None:
     async def test(client: AppClient) -> None:
         asked = [client.http.post("/v1/sessions", json={"avatar": "face"}) for _ in range(16)]
         answers = await asyncio.gather(*asked)
@@ -68,7 +68,7 @@ def test_sixteen_ask_at_once_and_those_who_fit_get_in() -> None:
     )
 
 
-def test_the_machine_sets_the_limit_where_nobody_does() -> None:
+def test_the_machine_sets_the_limit_where_no_option_does() -> None:
     """Drawing takes 20 ms of each 40: one session fits, not two."""
 
     async def test(client: AppClient) -> None:
@@ -103,7 +103,7 @@ def test_closing_at_the_same_time_is_no_error() -> None:
     run_client(test)
 
 
-def test_who_never_connects_is_not_waited_for() -> None:
+def test_a_session_that_is_never_connected_ends() -> None:
     async def test(client: AppClient) -> None:
         await client.open()
         await client.pass_time(14)
@@ -114,7 +114,7 @@ def test_who_never_connects_is_not_waited_for() -> None:
     run_client(test)
 
 
-def test_an_offer_without_a_picture_is_not_waited_for_either() -> None:
+def test_a_connection_without_a_picture_ends_too() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         await client.http.post(made["whep_url"], content=OFFER, headers=SDP)
@@ -125,7 +125,7 @@ def test_an_offer_without_a_picture_is_not_waited_for_either() -> None:
     run_client(test)
 
 
-def test_who_vanishes_may_come_back_within_the_grace_time() -> None:
+def test_a_viewer_that_vanished_may_connect_again_within_the_grace_time() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         connection = await client.connect(made)
@@ -143,7 +143,7 @@ def test_who_vanishes_may_come_back_within_the_grace_time() -> None:
     run_client(test)
 
 
-def test_a_viewer_who_connects_again_replaces_himself() -> None:
+def test_a_viewer_that_connects_again_replaces_its_connection() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         first = await client.connect(made)
@@ -157,7 +157,7 @@ def test_a_viewer_who_connects_again_replaces_himself() -> None:
     run_client(test)
 
 
-def test_a_session_in_which_nothing_happens_ends() -> None:
+def test_an_idle_session_ends() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         await client.connect(made)
@@ -197,7 +197,7 @@ def test_a_session_that_closed_itself_is_seen_out() -> None:
     run_client(test)
 
 
-def test_late_frames_shut_the_door_until_all_is_calm() -> None:
+def test_late_frames_stop_admission_until_all_is_calm() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         await client.connect(made)
@@ -220,7 +220,7 @@ def test_late_frames_shut_the_door_until_all_is_calm() -> None:
     run_client(test)
 
 
-def test_nobody_comes_in_while_the_server_drains() -> None:
+def test_no_session_is_opened_while_the_server_drains() -> None:
     async def test(client: AppClient) -> None:
         await client.open()
         client.manager.draining = True

@@ -187,7 +187,7 @@ class FramePlan:
     def stop(self) -> None:
         """Plan nothing more of the utterance: the mouth closes in two frames.
 
-        What is planned stays if nothing of it is speech: somebody may be waiting for it.
+        What is planned stays if nothing of it is speech: a pump may be waiting for it.
         """
         if self.flowing or any(unit.utterance is not None for unit in self.units):
             self.withdraw()

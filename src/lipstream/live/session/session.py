@@ -90,7 +90,7 @@ class Session:
 
     @property
     def look_ahead_ms(self) -> int:
-        """How much of what follows a frame must be known before it can be drawn, at most."""
+        """The milliseconds after a frame that must be known before it can be drawn, at most."""
         return self._speech.look_ahead_ms
 
     @property
@@ -177,8 +177,8 @@ class Session:
     async def units(self) -> AsyncGenerator[Unit, None]:
         """The units as they become due, until `close`.
 
-        May be called again, when its caller has gone: the timeline then goes on where it stopped,
-        and so does speech. Only the iterator opened last gives units.
+        May be called again after the iterator was closed: the timeline and speech go on where they
+        stopped. Only the iterator opened last gives units.
         """
         self._pumps += 1
         pump, self._loop = self._pumps, asyncio.get_running_loop()
@@ -231,7 +231,7 @@ class Session:
         return True
 
     def _stand_still(self) -> None:
-        """Stop the timeline while nobody takes units; speech waits."""
+        """Stop the timeline while no units are taken; speech waits."""
         self._plan.withdraw()
         self._opened_ms = self._origin = self._fading = None
 
@@ -323,7 +323,7 @@ class Session:
             plan.fill(self._next, self._origin)
 
     def _earliest(self, utterance: UtteranceBuffer, now_ms: int, origin: int) -> int:
-        """When `utterance` may begin, if its first frames are requested at `now_ms`."""
+        """The time from which `utterance` may begin, if its frames are requested at `now_ms`."""
         earliest = max(now_ms + self._scheduler.drawing_ms, self._speech.begins_at(utterance))
         if self._fading is not None:  # the next unit fades out
             earliest = max(earliest, origin + UNIT_MS * self._next + 1)

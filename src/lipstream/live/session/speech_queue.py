@@ -1,4 +1,4 @@
-"""The utterances of a session in the order in which they were opened, and how much they hold.
+"""The utterances of a session, in the order in which they were opened, and their bounds.
 
 An example, with a limit of 60 s: a WebSocket opens utterance 1 and pushes 5 s; a file is uploaded
 as utterance 2. Utterance 1 is the first and plays; 2 may be pushed to, up to 60 s, but waits. The
@@ -64,7 +64,7 @@ class SpeechQueue:
 
     @property
     def look_ahead_ms(self) -> int:
-        """How much of what follows a frame must be known before it can be drawn.
+        """The milliseconds after a frame that must be known before it can be drawn.
 
         Frames are encoded `step` at a time: the first of them waits for the last.
         """

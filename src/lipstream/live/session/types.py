@@ -61,7 +61,7 @@ class SessionCounts:
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """How far a session looks ahead, and how much it holds."""
+    """The reach of a session's plans, and the bounds of what it holds."""
 
     # Seconds of speech that the utterance that plays may have waiting, and as many again for all
     # those behind it together. More is refused.

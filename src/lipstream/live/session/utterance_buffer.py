@@ -63,12 +63,12 @@ class UtteranceBuffer:
 
     @property
     def played_ms(self) -> int:
-        """How much was given out, rounded down."""
+        """The milliseconds that were given out, rounded down."""
         return self._played * 1000 // SOUND_RATE
 
     @property
     def buffered_ms(self) -> int:
-        """How much was pushed but not given out; before its first unit at least one unit."""
+        """The milliseconds pushed but not given out; 40 at least before the first unit."""
         if self.finished or not self.pushed:
             return 0
         left = self.pushed * 1000 // self.sample_rate - self.played_ms

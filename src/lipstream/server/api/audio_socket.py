@@ -66,8 +66,8 @@ def _rate(text: str | None) -> int:
 class AudioSocket:
     """One WebSocket that speaks in a session; a newer one of the same session replaces it.
 
-    The first binary message opens an utterance, `end` ends it. When it is interrupted by somebody
-    else, what still comes of it is dropped up to its `end`. A socket that closes or is replaced in
+    The first binary message opens an utterance, `end` ends it. When another client interrupts
+    it, what still comes of it is dropped up to its `end`. A socket that closes or is replaced in
     the middle of its utterance ends it: what was sent is spoken.
     """
 

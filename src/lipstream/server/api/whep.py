@@ -91,7 +91,7 @@ def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRu
 
 
 def _add_connected(router: APIRouter, manager: SessionManager) -> None:
-    """Close a connection, or ask whether its address exists."""
+    """Close a connection, or check that its address exists."""
 
     @router.delete(
         VIEWER,

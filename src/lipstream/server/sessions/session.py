@@ -88,7 +88,7 @@ class ServerSession:
 
     @property
     def deadline_ms(self) -> int:
-        """When it ends unless something happens."""
+        """The time at which it ends unless something happens."""
         settings = self._settings
         ends = [self.opened_ms + settings.max_duration_s * 1000]
         if self.state in ("waiting", "connecting"):
