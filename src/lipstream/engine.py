@@ -68,7 +68,7 @@ class Engine:
     def flow(self, groups: Iterable[Sequence[Segment]]) -> Iterator[TimedFrame]:
         """The frames of one group of segments after the other; speech is encoded group by group.
 
-        What is done with pictures costs the renderer no time: a pipelined one has its next batch
+        The caller's own work costs the renderer no time: a pipelined one has its next batch
         begun before the pictures of the last are given out, a parallel one as many frames as its
         workers take. No more than these are held.
         """

@@ -26,7 +26,7 @@ def one_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_puppet_is_measured(program: Program) -> None:
     done = program.done("bench", "--backend", "puppet", *FEW)
-    assert "backend: puppet (it was asked for)" in done.out and done.err == ""
+    assert "backend: puppet (it was chosen)" in done.out and done.err == ""
     assert "sessions with less than 1 % of the frames late" in done.out
     found = json.loads(Path("results/bench.json").read_text())
     ours, alone = found["throughput"]

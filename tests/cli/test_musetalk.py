@@ -38,7 +38,7 @@ def test_a_movie_has_every_frame_and_its_sound(
 ) -> None:
     done = program.done(*call(models, portrait, speech))
     assert ": 5 frames, 0.20 s" in done.out
-    assert done.err.splitlines()[-1] == "backend: musetalk (it was asked for)"
+    assert done.err.splitlines()[-1] == "backend: musetalk (it was chosen)"
     with av.open("out.mp4") as movie:
         assert movie.streams.video[0].frames == 5
         assert movie.streams.audio[0].duration == 3200

@@ -61,7 +61,7 @@ def test_the_sound_of_a_video_is_taken(program: Program, portrait: Path, speech:
 def test_a_chosen_backend_is_named(program: Program, portrait: Path, speech: Path) -> None:
     call = ("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
     done = program.done(*call, "--backend", "puppet")
-    assert done.err.splitlines()[-1] == "backend: puppet (it was asked for)"
+    assert done.err.splitlines()[-1] == "backend: puppet (it was chosen)"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_every_option_can_be_a_variable(
     values = {"AVATAR": portrait, "AUDIO": speech, "OUT": "out.mp4", "BACKEND": "puppet"}
     for name, value in {**values, "BLINK": "0", "SWAY": "off", "SEED": "-3"}.items():
         monkeypatch.setenv(f"LIPSTREAM_{name}", str(value))
-    assert "it was asked for" in program.done("render").err
+    assert "it was chosen" in program.done("render").err
 
 
 def test_switches_and_colours_come_from_the_file(

@@ -1,4 +1,4 @@
-"""Where time comes from."""
+"""Clocks: the machine's, and one that is moved by hand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where time comes from; tests move one by hand."""
+    """A source of time; tests move one by hand."""
 
     def now_ms(self) -> int:
         """Whole milliseconds since some fixed moment; never goes back."""
@@ -46,7 +46,7 @@ class ManualClock:
         self._count = 0
 
     def now_ms(self) -> int:
-        """Where the hand stands."""
+        """The time to which it was moved."""
         return self._now
 
     def advance(self, ms: int) -> None:

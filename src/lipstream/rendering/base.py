@@ -1,4 +1,4 @@
-"""What every renderer offers to the engine."""
+"""The protocols between the engine and a renderer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ class FrameRequest:
 
     avatar: Avatar
     index: int  # of the frame in its stream: it selects the idle motion
-    # What the speech encoder says of this frame. None is rest: idle motion and no speech, drawn as
-    # cheaply as can be; no network is asked.
+    # Of the speech encoder. None is the idle picture, drawn as cheaply as can be, by no network.
     conditioning: Floats | None
     blend_weight: float = 1.0  # 0..1 from the idle picture to full speech
 

@@ -63,7 +63,7 @@ def open_backend(
         raise OptionError(f"fps must lie between {MIN_FPS} and {MAX_FPS}, not {float(fps):g}.")
     motion, musetalk = motion or MotionConfig(), musetalk or MuseTalkConfig()
     runtime = runtime or RuntimeOptions()
-    reason = "it was asked for"
+    reason = "it was chosen"
     if name == "auto":
         name, reason = _choose(musetalk)
     if name == "puppet":
@@ -84,12 +84,12 @@ def _choose(musetalk: MuseTalkConfig) -> tuple[str, str]:
     try:
         find_layout(folder, musetalk.version)
     except MissingError:
-        return "puppet", f"there are no musetalk weights in {folder}"
+        return "puppet", f"{folder} holds no musetalk weights"
     import torch
 
     if musetalk.device == "cpu" or not torch.cuda.is_available():
         return "puppet", "musetalk needs an NVIDIA GPU to keep up with speech"
-    return "musetalk", f"its weights and {torch.cuda.get_device_name()} are there"
+    return "musetalk", f"its weights and {torch.cuda.get_device_name()} are available"
 
 
 def _open_musetalk(

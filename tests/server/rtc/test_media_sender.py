@@ -17,8 +17,8 @@ from lipstream.server.rtc.rtp_sender import MediaClock
 from tests.server.sources import MarkedSource
 
 
-class Outlet:
-    """Stands for an RTP stream: notes what is sent and when reports are."""
+class FakeRtpStream:
+    """Notes what is sent and how many reports."""
 
     def __init__(self, log: list[tuple[str, int]], kind: str) -> None:
         self.log, self.kind, self.reports = log, kind, 0
@@ -31,7 +31,7 @@ class Outlet:
 
 
 class Encoder(H264Encoder):
-    """Takes as long as it is told, by an event."""
+    """Encodes nothing, and only while `free` is set."""
 
     def __init__(self) -> None:
         self.ceiling = self.bitrate = 1_000_000
@@ -47,8 +47,8 @@ class Encoder(H264Encoder):
         return EncodedPicture([b"x"], key)
 
 
-class Feed:
-    """Gives out a unit each time it is asked to, and only then."""
+class ManualSource:
+    """Gives out the units that a test puts into its queue."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Unit | None] = asyncio.Queue()
@@ -75,15 +75,20 @@ class Observer(TransportObserver):
         self.dropped += 1
 
 
-class Rig:
-    """A player with fakes on all sides."""
+class SenderSetup:
+    """A media sender and fakes of all that it uses."""
 
     def __init__(self, workers: MediaWorkers) -> None:
         self.log: list[tuple[str, int]] = []
-        self.streams = Outlet(self.log, "audio"), Outlet(self.log, "video")
-        self.encoder, self.feed, self.observer, self.first = Encoder(), Feed(), Observer(), 0
-        self.player = MediaSender(
-            self.feed,
+        self.streams = FakeRtpStream(self.log, "audio"), FakeRtpStream(self.log, "video")
+        self.encoder, self.source, self.observer, self.first = (
+            Encoder(),
+            ManualSource(),
+            Observer(),
+            0,
+        )
+        self.sender = MediaSender(
+            self.source,
             self.streams,  # type: ignore[arg-type]
             self.encoder,
             MediaClock(),
@@ -115,54 +120,54 @@ def run(scenario: Any) -> None:
 
 def test_sound_and_picture_of_a_unit_leave_with_their_own_times(workers: MediaWorkers) -> None:
     async def scenario() -> None:
-        rig = Rig(workers)
-        playing = asyncio.ensure_future(rig.player.play())
+        setup = SenderSetup(workers)
+        playing = asyncio.ensure_future(setup.sender.play())
         expected: list[tuple[str, int]] = []
         for index in (7, 8, 12):
-            rig.feed.give(index)
+            setup.source.give(index)
             expected += [("audio", index * 1920), ("audio", index * 1920 + 960)]
             expected += [("video", index * 3600)]
-            await rig.until(len(expected))
-            assert sorted(rig.log) == sorted(expected)
-        rig.feed.queue.put_nowait(None)
+            await setup.until(len(expected))
+            assert sorted(setup.log) == sorted(expected)
+        setup.source.queue.put_nowait(None)
         await playing
-        assert rig.first == 1 and rig.feed.closed
-        assert [stream.reports for stream in rig.streams] == [1, 1]
+        assert setup.first == 1 and setup.source.closed
+        assert [stream.reports for stream in setup.streams] == [1, 1]
 
     run(scenario())
 
 
 def test_sound_does_not_wait_for_a_slow_picture(workers: MediaWorkers) -> None:
     async def scenario() -> None:
-        rig = Rig(workers)
-        playing = asyncio.ensure_future(rig.player.play())
-        rig.encoder.free.clear()
-        rig.feed.give(0, 1, 2)
-        await rig.until(6)
-        assert {kind for kind, _ in rig.log} == {"audio"}
-        assert rig.observer.dropped == 2  # while picture 0 was still being encoded
-        rig.encoder.free.set()
-        await rig.until(7)
-        assert rig.log[-1] == ("video", 0)
-        rig.feed.give(3)
-        await rig.until(10)
-        assert ("video", 3 * 3600) in rig.log
+        setup = SenderSetup(workers)
+        playing = asyncio.ensure_future(setup.sender.play())
+        setup.encoder.free.clear()
+        setup.source.give(0, 1, 2)
+        await setup.until(6)
+        assert {kind for kind, _ in setup.log} == {"audio"}
+        assert setup.observer.dropped == 2  # while picture 0 was still being encoded
+        setup.encoder.free.set()
+        await setup.until(7)
+        assert setup.log[-1] == ("video", 0)
+        setup.source.give(3)
+        await setup.until(10)
+        assert ("video", 3 * 3600) in setup.log
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
-        assert rig.feed.closed
+        assert setup.source.closed
 
     run(scenario())
 
 
 def test_key_frames_are_given_at_once_but_not_all_the_time(workers: MediaWorkers) -> None:
     async def scenario() -> None:
-        rig = Rig(workers)
-        playing = asyncio.ensure_future(rig.player.play())
+        setup = SenderSetup(workers)
+        playing = asyncio.ensure_future(setup.sender.play())
         for index in range(3 * KEY_GAP):
-            rig.player.picture_lost()
-            rig.feed.give(index)
-            await rig.until(3 * (index + 1))
-        places = [place for place, key in enumerate(rig.encoder.keys) if key]
+            setup.sender.picture_lost()
+            setup.source.give(index)
+            await setup.until(3 * (index + 1))
+        places = [place for place, key in enumerate(setup.encoder.keys) if key]
         assert places == [0, KEY_GAP, 2 * KEY_GAP]
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
@@ -172,23 +177,23 @@ def test_key_frames_are_given_at_once_but_not_all_the_time(workers: MediaWorkers
 
 def test_the_encoder_is_told_the_bit_rate(workers: MediaWorkers) -> None:
     async def scenario() -> None:
-        rig = Rig(workers)
-        rig.player.target.estimated(400_000)
-        playing = asyncio.ensure_future(rig.player.play())
-        rig.feed.give(0)
-        await rig.until(3)
-        rig.feed.queue.put_nowait(None)
+        setup = SenderSetup(workers)
+        setup.sender.target.estimated(400_000)
+        playing = asyncio.ensure_future(setup.sender.play())
+        setup.source.give(0)
+        await setup.until(3)
+        setup.source.queue.put_nowait(None)
         await playing
-        assert rig.encoder.rates == [400_000]
+        assert setup.encoder.rates == [400_000]
 
 
 def test_an_encoder_that_fails_ends_the_connection(workers: MediaWorkers) -> None:
     async def scenario() -> None:
-        rig = Rig(workers)
-        rig.encoder.rates = None  # type: ignore[assignment]
-        rig.feed.give(*range(50))
+        setup = SenderSetup(workers)
+        setup.encoder.rates = None  # type: ignore[assignment]
+        setup.source.give(*range(50))
         with pytest.raises(AttributeError):
-            await rig.player.play()
+            await setup.sender.play()
 
     run(scenario())
 
@@ -197,13 +202,13 @@ def test_an_encoder_that_fails_ends_the_connection(workers: MediaWorkers) -> Non
 
 def test_cancelled_in_the_middle_it_leaves_nothing(workers: MediaWorkers) -> None:
     async def scenario() -> None:
-        rig = Rig(workers)
-        rig.encoder.free.clear()
-        playing = asyncio.ensure_future(rig.player.play())
-        rig.feed.give(0)
-        await rig.until(2)
+        setup = SenderSetup(workers)
+        setup.encoder.free.clear()
+        playing = asyncio.ensure_future(setup.sender.play())
+        setup.source.give(0)
+        await setup.until(2)
         playing.cancel()
         await asyncio.gather(playing, return_exceptions=True)
-        rig.encoder.free.set()  # whether a task is left, every test is asked
+        setup.encoder.free.set()  # whether a task is left, every test is asked
 
     run(scenario())

@@ -65,7 +65,7 @@ class Notes:
         self.said: list[tuple[Any, ...]] = []
         self.times = 0
 
-    def heard(self) -> None:
+    def peer_active(self) -> None:
         self.times += 1
 
     def picture_lost(self) -> None:
@@ -169,7 +169,7 @@ def test_reports_follow_the_media_and_not_the_sending() -> None:
     clock = MediaClock()
     audio, video = opened("audio", clock), opened("video", clock)
     now = time.monotonic()
-    clock.came(10.0, now)
+    clock.unit_came(10.0, now)
 
     async def scenario() -> None:
         for stream, rate in ((audio[0], 48_000), (video[0], 90_000)):
@@ -191,9 +191,9 @@ def test_reports_follow_the_media_and_not_the_sending() -> None:
 def test_the_clock_takes_the_earliest_unit_for_the_timeline() -> None:
     clock = MediaClock()
     assert clock.position(5.0) == 0.0
-    assert clock.came(0.0, 100.008) == 0.0
-    assert clock.came(0.04, 100.041) == 0.0  # 7 ms earlier than the first told
-    assert clock.came(0.08, 100.131) == pytest.approx(0.05)
+    assert clock.unit_came(0.0, 100.008) == 0.0
+    assert clock.unit_came(0.04, 100.041) == 0.0  # 7 ms earlier than the first showed
+    assert clock.unit_came(0.08, 100.131) == pytest.approx(0.05)
     assert clock.position(101.001) == pytest.approx(1.0)
 
 

@@ -1,4 +1,4 @@
-"""How frames get to a renderer and back: one batch at a time, pipelined, or by parallel workers.
+"""The ways of frames to a renderer and back: batch by batch, pipelined, or by parallel workers.
 
 A dispatcher is used by the scheduler's thread alone. None of its methods raises what drawing
 raises: an error is the result of its frame.

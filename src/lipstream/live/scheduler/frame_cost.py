@@ -1,4 +1,4 @@
-"""How long the renderer takes, learnt from what it has drawn."""
+"""The time that the renderer takes, learnt from what it has drawn."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""How much time work should be given beyond what it takes."""
+"""The time that work is given beyond what it takes."""
 
 from __future__ import annotations
 
-# What was late is answered with so much more time for all, at most so often and so much; taken back
-# by this for each frame in time, so that about one frame in 400 is late under a heavy load.
+# A late frame gives all work so much more time, at most so often and up to a maximum. Each frame in
+# time takes a little back, so that about one frame in 400 is late under a heavy load.
 STEP_MS, EVERY_MS, MAX_MS, DECAY_MS = 20, 100, 240, 0.05
 
 

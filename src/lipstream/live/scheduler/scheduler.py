@@ -94,12 +94,12 @@ class Scheduler:
 
     @property
     def drawing_ms(self) -> int:
-        """How soon a frame that is added now can be ready: its batch, and those before it."""
+        """The time until a frame that is added now can be ready: its batch, and those before it."""
         return round(self._dispatcher.waits * self._cost.ms)
 
     @property
     def reserve_ms(self) -> int:
-        """How much earlier than just in time work should be given at present; see `Headroom`."""
+        """The time by which work should be given earlier than just in time; see `Headroom`."""
         return self._reserve.ms
 
     @property

@@ -64,7 +64,7 @@ class PuppetRenderer:
     def _puppet(self, avatar: Avatar) -> Portrait | Clip:
         with self._lock:
             slot = self._prepared.setdefault(avatar, _Slot())
-        # Preparing takes a second for a clip: only those who want the same avatar wait.
+        # Preparing takes a second for a clip: only requests for the same avatar wait.
         with slot.lock:
             if slot.puppet is None:
                 slot.puppet = _prepare(avatar)

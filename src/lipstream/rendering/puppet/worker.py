@@ -65,7 +65,7 @@ class Worker:
                 os.write(self._connection.fileno(), ANSWER.pack(answer, slot, size))
 
     def _handle(self, kind: bytes, slot: int, number: int, content: bytes) -> tuple[bytes, int]:
-        """What to answer, and how many bytes lie in the slot."""
+        """The kind of the answer, and how many bytes lie in the slot."""
         try:
             if kind == LOAD:
                 self._load(number, os.fsdecode(content))

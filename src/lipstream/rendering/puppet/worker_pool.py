@@ -49,7 +49,7 @@ _log = logging.getLogger(__name__)
 
 
 def workers_supported() -> bool:
-    """Whether this system can hand open files to another process."""
+    """True where a process can be given open files."""
     return os.name == "posix"
 
 

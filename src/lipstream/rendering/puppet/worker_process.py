@@ -99,7 +99,7 @@ class WorkerProcess:
 
     @property
     def age_s(self) -> float:
-        """How long ago it was started."""
+        """Seconds since it was started."""
         return time.monotonic() - self._born
 
     @property
@@ -109,7 +109,7 @@ class WorkerProcess:
 
     @property
     def head(self) -> DrawJob | Future[int] | None:
-        """What it should be working on."""
+        """The request that it should be working on."""
         return self._pending[0] if self._pending else None
 
     def can_draw(self, avatar: int) -> bool:
@@ -136,7 +136,7 @@ class WorkerProcess:
             self._send(FORGET, LOAD_SLOT, avatar, b"")
 
     def draw(self, job: DrawJob) -> None:
-        """Have a frame drawn; `can_draw` said so."""
+        """Have a frame drawn; `can_draw` must be true."""
         job.attempts += 1
         self._pending.append(job)
         self._send(DRAW, self._slots.pop(), job.avatar, job.content)
@@ -168,7 +168,7 @@ class WorkerProcess:
         if job is not None and not fits:
             self._pending.appendleft(job)
         if job is None or not fits or (kind != DONE and size > MAX_TEXT_BYTES):
-            raise WorkerError("a drawing process answered what was not asked for.")
+            raise WorkerError("a drawing process answered a request that was not made.")
         if isinstance(job, DrawJob):
             self._slots.append(slot)
         if kind != DONE:

@@ -132,7 +132,7 @@ class WebRTCTransport:
 
     # Reports of the peer (`rtp_sender.Feedback`)
 
-    def heard(self) -> None:
+    def peer_active(self) -> None:
         self._reported_ms = self._clock.now_ms()
 
     def picture_lost(self) -> None:
@@ -158,7 +158,7 @@ class WebRTCTransport:
         """Connect and play to the end."""
         try:
             await peer.connect(agreement)
-            self.heard()
+            self.peer_active()
             self._stop_watching()
             self._watch = self._spawn(self._watch_peer())
             for stream in self._streams:

@@ -64,7 +64,7 @@ class FrameConverter:
         self._planes = np.empty((0, 0), np.uint8)  # of `_own`: written again for each RGB picture
         self._own: VideoFrame | None = None
 
-    def draw(self, picture: Picture, pts: int) -> VideoFrame:
+    def convert(self, picture: Picture, pts: int) -> VideoFrame:
         """uint8 `I420`, which are used as they are and not written to, or RGB `Image`.
 
         An odd side of RGB gets its last row or column twice.
@@ -93,23 +93,23 @@ class FrameConverter:
 
 
 class VideoEncoder(ABC):
-    """What H.264 and VP8 have in common. `bitrate` may be set at any time, in bits per second."""
+    """The base of H.264 and VP8. `bitrate` may be set at any time, in bits per second."""
 
     def __init__(self, packets: Packets, ceiling: int) -> None:
         self.ceiling = ceiling
         self.bitrate = ceiling
         self._packets = packets  # only to cut what was encoded into payloads
-        self._canvas = FrameConverter()
+        self._converter = FrameConverter()
         self._codec: VideoCodecContext | None = None
 
     def encode(self, picture: Picture, pts: int, *, key: bool = False) -> EncodedPicture:
         """`pts` counts 1/90000 s and must grow; `key` asks for a picture that needs no other."""
-        frame = self._canvas.draw(picture, pts)
+        frame = self._converter.convert(picture, pts)
         codec = self._codec
         if codec is None or (codec.width, codec.height) != (frame.width, frame.height):
             codec = self._codec = self._open(frame.width, frame.height)
         codec = self._adjusted(codec)
-        # A frame remembers its type, so it has to be told each time.
+        # A frame keeps its type, so it is set each time.
         frame.pict_type = PictureType.I if key else PictureType.NONE
         payloads: list[bytes] = []
         made_key = False
@@ -124,9 +124,9 @@ class VideoEncoder(ABC):
 
     @abstractmethod
     def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
-        """The codec at the bit rate that is wanted."""
+        """The codec at `_target_bitrate`."""
 
-    def _wanted(self) -> int:
+    def _target_bitrate(self) -> int:
         return max(MIN_BITRATE, min(self.bitrate, self.ceiling))
 
 
@@ -139,7 +139,7 @@ class H264Encoder(VideoEncoder):
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
         codec = _video_codec("h264_nvenc" if self._hardware else "libx264", width, height)
-        codec.bit_rate = self._wanted()
+        codec.bit_rate = self._target_bitrate()
         if not self._hardware:
             codec.qmin = QMIN
         # A buffer of a quarter second keeps key frames small: nothing paces them on the way out.
@@ -155,9 +155,9 @@ class H264Encoder(VideoEncoder):
         return codec
 
     def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
-        wanted = self._wanted()
-        if codec.bit_rate != wanted:
-            codec.bit_rate = wanted  # x264 and NVENC take it in place
+        target = self._target_bitrate()
+        if codec.bit_rate != target:
+            codec.bit_rate = target  # x264 and NVENC take it in place
         return codec
 
 
@@ -194,7 +194,7 @@ class Vp8Encoder(VideoEncoder):
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
         codec = _video_codec("libvpx", width, height)
-        rate = codec.bit_rate = self._rate = self._wanted()
+        rate = codec.bit_rate = self._rate = self._target_bitrate()
         codec.qmin, codec.qmax = 2, 56
         codec.options = {
             "deadline": "realtime",
@@ -220,15 +220,15 @@ class Vp8Encoder(VideoEncoder):
 
     def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
         self._age += 1
-        wanted = self._wanted()
-        if self._age > VP8_PATIENCE and abs(wanted - self._rate) > VP8_CHANGE * self._rate:
-            if self._made > (0.9 * wanted if wanted < self._rate else 0.8 * self._rate):
+        target = self._target_bitrate()
+        if self._age > VP8_PATIENCE and abs(target - self._rate) > VP8_CHANGE * self._rate:
+            if self._made > (0.9 * target if target < self._rate else 0.8 * self._rate):
                 codec = self._codec = self._open(codec.width, codec.height)
         return codec
 
 
 class OpusEncoder:
-    """Mono speech for any receiver: stereo is negotiated always, and Opus tells in each packet."""
+    """Mono speech for any receiver: an Opus packet says whether it is mono, whatever was agreed."""
 
     def __init__(self) -> None:
         codec = av.CodecContext.create("libopus", "w")
@@ -262,7 +262,7 @@ def open_video_encoder(codec: str, ceiling: int, *, hardware: bool) -> VideoEnco
 
 @functools.cache
 def nvenc_works() -> bool:
-    """Whether this machine's GPU encodes H.264. Data-centre GPUs such as H100 cannot."""
+    """True where this machine's GPU encodes H.264. Data-centre GPUs such as H100 cannot."""
     if not os.path.exists("/dev/nvidiactl") and os.name != "nt":
         return False
     picture = np.zeros((256, 256, 3), np.uint8)

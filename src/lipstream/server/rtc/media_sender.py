@@ -71,66 +71,68 @@ class MediaSender:
         self._encoder, self._opus = encoder, OpusEncoder()
         self._workers, self._observer, self._on_first = workers, observer, on_first
         self.target = BitrateTarget(encoder.ceiling, MIN_BITRATE)
-        self._drawing: asyncio.Task[None] | None = None  # encodes and sends the last picture
-        self._key_wanted = False
+        self._sending: asyncio.Task[None] | None = (
+            None  # of the last picture, which is encoded first
+        )
+        self._key_requested = False
         self._since_key = KEY_GAP  # frames since the last one began
-        self._shown = False
+        self._first_sent = False
         self._reported = 0.0  # when
 
     def picture_lost(self) -> None:
         """The viewer needs a key frame; it gets one as soon as the last is old enough."""
-        self._key_wanted = True
+        self._key_requested = True
 
     async def play(self) -> None:
-        """Until the source ends."""
+        """Play until the source ends."""
         units = self._source.units()
         try:
             async for unit in units:
                 await self._release(unit)
         finally:
-            if self._drawing is not None:
-                self._drawing.cancel()
-                await asyncio.gather(self._drawing, return_exceptions=True)
+            if self._sending is not None:
+                self._sending.cancel()
+                await asyncio.gather(self._sending, return_exceptions=True)
             if isinstance(units, AsyncGenerator):
                 await units.aclose()
 
     async def _release(self, unit: Unit) -> None:
         """Encode both, and send each as soon as it is encoded and due.
 
-        One clock tells the viewer when to show and to play, so neither has to wait for the other.
-        Of the sound, the second packet leaves when its own time has come: a viewer takes two at
-        once for a line that stutters, and holds all sound back by 20 ms more.
+        Both carry the time of one clock, so neither has to wait for the other. The second packet
+        of the sound leaves when its own time has come: a viewer takes two at once for a network
+        that stutters, and holds all sound back by 20 ms more.
         """
         began = time.monotonic()
-        late = self._clock.came(float(unit.index / FPS), began)
+        late = self._clock.unit_came(float(unit.index / FPS), began)
         self._observer.unit_late(1000 * late)
-        self._draw(unit)
+        self._start_picture(unit)
         # 0.3 ms: to hand it to a thread and to be woken again costs the loop as much.
         encoding = time.perf_counter()
         packets = self._opus.encode(unit.samples)
         self._observer.encoded("audio", 1000 * (time.perf_counter() - encoding), False)
         for place, packet in enumerate(packets):
-            due = began - late + place * PACKET_S
-            await asyncio.sleep(due - time.monotonic())
+            if place:
+                await asyncio.sleep(began - late + place * PACKET_S - time.monotonic())
             await self._audio.send([packet], unit.index * UNIT_SAMPLES + place * PACKET_SAMPLES)
             if not place:
                 await self._report()
 
-    def _draw(self, unit: Unit) -> None:
+    def _start_picture(self, unit: Unit) -> None:
         """Have the picture encoded and sent, unless the one before it is still on its way."""
-        if self._drawing is not None and not self._drawing.done():
+        if self._sending is not None and not self._sending.done():
             self._observer.video_dropped()
             return
-        if self._drawing is not None:
-            self._drawing.result()  # an encoder that fails ends the connection
-        key = self._key_wanted and self._since_key >= KEY_GAP
+        if self._sending is not None:
+            self._sending.result()  # an encoder that fails ends the connection
+        key = self._key_requested and self._since_key >= KEY_GAP
         if key:
-            self._key_wanted = False
+            self._key_requested = False
         self._since_key += 1
         self._encoder.bitrate = self.target.value
-        self._drawing = asyncio.create_task(self._show(unit, key))
+        self._sending = asyncio.create_task(self._send_picture(unit, key))
 
-    async def _show(self, unit: Unit, key: bool) -> None:
+    async def _send_picture(self, unit: Unit, key: bool) -> None:
         loop = asyncio.get_running_loop()
         encoding = loop.run_in_executor(self._workers.video, self._encode_picture, unit, key)
         picture, took = await encoding
@@ -138,12 +140,12 @@ class MediaSender:
         if picture.key:
             self._since_key = 1
         await self._video.send(picture.payloads, unit.index * FRAME_TICKS)
-        if not self._shown:
-            self._shown = True
+        if not self._first_sent:
+            self._first_sent = True
             self._on_first()
 
     async def _report(self) -> None:
-        """At once and then about every second: until the first one the viewer cannot align."""
+        """Report at once and then about every second: the first one lets the viewer align both."""
         now = time.monotonic()
         if now - self._reported >= REPORT_S:
             self._reported = now
@@ -151,7 +153,7 @@ class MediaSender:
             await self._video.report()
 
     def _encode_picture(self, unit: Unit, key: bool) -> tuple[EncodedPicture, float]:
-        """In a thread."""
+        """Encode in a thread; the picture and how long it took, ms."""
         began = time.perf_counter()
         picture = self._encoder.encode(unit.frame, unit.index * FRAME_TICKS, key=key)
         return picture, 1000 * (time.perf_counter() - began)

@@ -44,17 +44,17 @@ REPORT_S = 1.0  # between sender reports
 
 
 class MediaClock:
-    """Where a session's timeline stands, for all streams of a viewer alike.
+    """The position of a session's timeline, the same for all streams of a viewer.
 
-    Unit i is due 40 ms * i after unit 0 and never comes before that, so the earliest of them tell
-    when the timeline began. Times are in seconds of `time.monotonic`.
+    Unit i is due 40 ms * i after unit 0 and never comes before that, so the earliest of them
+    shows when the timeline began. Times are in seconds of `time.monotonic`.
     """
 
     def __init__(self) -> None:
         self._began: float | None = None
         self._wall = time.time() - time.monotonic() + NTP_EPOCH
 
-    def came(self, position: float, now: float) -> float:
+    def unit_came(self, position: float, now: float) -> float:
         """The unit that is due at `position` s has come. Returns by how many seconds too late."""
         began = now - position
         if self._began is None or began < self._began:
@@ -71,10 +71,10 @@ class MediaClock:
 
 
 class Feedback(Protocol):
-    """Who wants to know what the viewer reports."""
+    """The receiver of a viewer's reports."""
 
-    def heard(self) -> None:
-        """Any report: the viewer is there."""
+    def peer_active(self) -> None:
+        """Any report: the viewer is still connected."""
         ...
 
     def picture_lost(self) -> None:
@@ -82,7 +82,7 @@ class Feedback(Protocol):
         ...
 
     def estimated(self, bitrate: int) -> None:
-        """What the viewer believes its line to carry, in bits per second."""
+        """The viewer estimates that the network carries this many bits per second."""
         ...
 
     def reported(self, kind: str, lost: float, round_trip_s: float | None) -> None:
@@ -92,7 +92,7 @@ class Feedback(Protocol):
 
 @dataclass(slots=True)
 class _Sent:
-    """A packet that may be asked for again."""
+    """A packet that may be requested again."""
 
     number: int
     marker: int
@@ -130,12 +130,12 @@ class RtpStream:
         return self._ssrc, self._rtx_ssrc
 
     def start(self, dtls: RTCDtlsTransport) -> None:
-        """Send over `dtls`, which is connected, and hear what comes back."""
+        """Send over `dtls`, which is connected, and handle what comes back."""
         self._dtls = dtls
         dtls._rtp_router.register_sender(self, ssrc=self._ssrc)
 
     async def stop(self) -> None:
-        """Say goodbye and hear no more."""
+        """Send BYE and take no more reports."""
         dtls, self._dtls = self._dtls, None
         if dtls is not None:
             dtls._rtp_router.unregister_sender(self)
@@ -155,7 +155,7 @@ class RtpStream:
             await self._put(self._header(sent, self._payload_type, number, self._ssrc) + payload)
 
     async def report(self) -> None:
-        """Tell which timestamp belongs to this moment: how the viewer puts lips and voice together.
+        """Report which timestamp belongs to this moment: it lets the viewer align lips and voice.
 
         The media's clock says so, not the moment at which packets happened to leave.
         """
@@ -173,8 +173,8 @@ class RtpStream:
         await self._put(bytes(report) + bytes(RtcpSdesPacket(chunks=[name])))
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
-        """What aiortc's transport calls for each packet that concerns this stream."""
-        self._feedback.heard()
+        """Handle a packet that concerns this stream; aiortc's transport calls it."""
+        self._feedback.peer_active()
         if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
             self._take_reports(packet)
         elif isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
@@ -207,7 +207,7 @@ class RtpStream:
         if sent is None or sent.number != number:
             return
         if now - sent.again < max(AGAIN_S, self._round_trip or 0.0) or not self._resends:
-            return  # on its way already, or asked for by somebody who wants a flood
+            return  # on its way already, or requested to make a flood
         sent.again = now
         self._resends -= 1
         if self._rtx_type is None:
@@ -236,7 +236,7 @@ async def _send(dtls: RTCDtlsTransport, packet: bytes) -> None:
     try:
         await dtls._send_rtp(packet)
     except ConnectionError:
-        return  # it has just been closed, which is noticed and told elsewhere
+        return  # it has just been closed, which is reported elsewhere
 
 
 def _random(bits: int) -> int:
