@@ -75,22 +75,6 @@ def test_misuse_is_refused_in_words(
         MuseTalkInference(tmp_path / "musetalk.json", tmp_path / "unet.pth")
 
 
-def test_the_files_of_a_version_open_musetalk(models: Path) -> None:
-    folder = models / "musetalkV15"
-    musetalk = MuseTalkInference(folder / "musetalk.json", folder / "unet.pth", "cpu")
-    assert musetalk.engine.backend.name == "musetalk"
-    avatar = musetalk.preprocess_avatar(PORTRAIT)
-    latents = avatar["face_latent"]
-    assert isinstance(latents, np.ndarray) and latents.shape == (1, 8, 32, 32)
-    assert len(avatar["mask"]) == 1
-    frames = musetalk.generate(avatar, tone(0.2, 16_000))
-    assert len(frames) == 5
-    assert {frame.shape for frame in frames} == {(256, 256, 3)}
-    source = avatar.frames[0].pixels
-    assert np.array_equal(frames[0][:60], source[:60])
-    assert not np.array_equal(frames[0], source)
-
-
 def test_a_missing_or_wrong_file_is_named(models: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="lipstream models pull musetalk"):
         MuseTalkInference(musetalk_model=tmp_path / "models" / "musetalkV15" / "unet.pth")
