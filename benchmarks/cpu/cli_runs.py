@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
 import time
 import wave
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,19 +16,21 @@ import numpy as np
 
 from benchmarks.clips import SYNTHESISED, load_clips
 
+ROOT = Path(__file__).resolve().parents[2]
 RATE = 16_000
 
 # The peak is asked of the process's own memory map: the resource usage of a child also counts what
 # its parent held when it was started.
 RENDER = """
-import runpy, sys, time
+import os, runpy, sys
 sys.argv[0] = "lipstream"
 try:
     runpy.run_module("lipstream", run_name="__main__")
 finally:
     status = open("/proc/self/status").read() if sys.platform == "linux" else ""
     peak = status.partition("VmHWM:")[2].split()
-    print(peak[0] if peak else 0, time.process_time())
+    times = os.times()
+    print(peak[0] if peak else 0, sum(times[:4]))
 """
 IMPORT = "import time; t = time.perf_counter(); import {}; print(1000 * (time.perf_counter() - t))"
 
@@ -38,7 +42,7 @@ class FileTimes:
     name: str
     seconds: float  # of speech
     wall: float  # seconds
-    cpu: float  # seconds, all threads
+    cpu: float  # seconds, all threads and child processes
     peak_mb: float  # resident memory; 0 where the system does not tell
     fastest: float  # seconds, the best run: less of it is other people's work
 
@@ -69,31 +73,48 @@ def write_speech(path: Path, seconds: int) -> Path:
 
 def time_file(name: str, avatar: Path, speech: Path, folder: Path, runs: int) -> FileTimes:
     """Render `speech` with `avatar` through the command line `runs` times."""
-    words = ["render", "--avatar", str(avatar), "--audio", str(speech)]
-    walls, peaks, cpus = [], [], []
-    for _ in range(runs):
-        began = time.perf_counter()
-        peak, cpu = _child(RENDER, *words, "-o", str(folder / "out.mp4"))
-        walls.append(time.perf_counter() - began)
-        peaks.append(peak / 1024)
-        cpus.append(cpu)
+    return time_checkouts(name, avatar, speech, folder, runs, [ROOT])[0]
+
+
+def time_checkouts(
+    name: str, avatar: Path, speech: Path, folder: Path, runs: int, checkouts: Sequence[Path]
+) -> list[FileTimes]:
+    """Render with checkouts of any version, which take turns `runs` times; a result for each."""
+    words = ["render", "--avatar", str(avatar), "--audio", str(speech), "--backend", "puppet"]
+    found: list[list[tuple[float, float, float]]] = [[] for _ in checkouts]
+    for turn in range(runs):
+        order = list(enumerate(checkouts))
+        for number, checkout in order if turn % 2 == 0 else reversed(order):
+            began = time.perf_counter()
+            peak, cpu = _child(checkout, RENDER, *words, "-o", str(folder / "out.mp4"))
+            found[number].append((time.perf_counter() - began, cpu, peak / 1024))
     with wave.open(str(speech)) as file:
         seconds = file.getnframes() / file.getframerate()
-    middle = statistics.median
-    return FileTimes(name, seconds, middle(walls), middle(cpus), middle(peaks), min(walls))
+    results = []
+    for runs_of_one in found:
+        walls, cpus, peaks = zip(*runs_of_one, strict=True)
+        middle = statistics.median
+        times = FileTimes(name, seconds, middle(walls), middle(cpus), middle(peaks), min(walls))
+        results.append(times)
+    return results
 
 
 def import_ms(runs: int) -> dict[str, float]:
     """Milliseconds to import the package and its offline part, the median of `runs`."""
     return {
-        name: statistics.median(_child(IMPORT.format(name))[0] for _ in range(runs))
+        name: statistics.median(_child(ROOT, IMPORT.format(name))[0] for _ in range(runs))
         for name in ("lipstream", "lipstream.offline")
     }
 
 
-def _child(program: str, *words: str) -> list[float]:
-    """The numbers on the last line that `program` prints."""
-    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True)
+def _child(checkout: Path, program: str, *words: str) -> list[float]:
+    """The numbers on the last line that `program` prints, with the modules of a checkout."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(checkout / "src")},
+    )
     if done.returncode:
         sys.exit(f"a child process failed: {done.stderr.strip()}")
     return [float(number) for number in done.stdout.splitlines()[-1].split()]

@@ -1,6 +1,7 @@
 """How fast talking faces are made, and in how much memory.
 
     python -m benchmarks.cpu.render [--sizes NAME ...] [--runs N] [--hour] [--out FILE]
+    python -m benchmarks.cpu.render --against CHECKOUT [--sizes NAME ...] [--runs N]
 
 Prints milliseconds per frame by stage for several sizes of picture, then whole runs of
 `lipstream render`: times real time, import time, peak memory. Figures stand next to their targets;
@@ -11,16 +12,25 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.cpu.cli_runs import FileTimes, import_ms, time_file, write_speech
+from benchmarks.cpu.cli_runs import (
+    ROOT,
+    FileTimes,
+    import_ms,
+    time_checkouts,
+    time_file,
+    write_speech,
+)
 from benchmarks.cpu.frame_times import FrameTimes, time_frames
 from benchmarks.cpu.scenes import SCENES, Scene
 from benchmarks.machine import describe
 
 FILE_SCENES = ("512x512", "1280x720 bust")
 TIMES_REAL_TIME, PEAK_MB = 5.0, 400.0  # targets
+COMPARED_SECONDS = 60
 SECONDS = 120  # of speech in a whole run: the start of the program is in it too
 HOUR = 3600
 
@@ -28,6 +38,31 @@ HOUR = 3600
 def main() -> None:
     options = _options()
     scenes = [scene for scene in SCENES if not options.sizes or scene.name in options.sizes]
+    if options.against:
+        _compare(options, [scene for scene in scenes if scene.name in FILE_SCENES])
+    else:
+        _measure(options, scenes)
+
+
+def _compare(options: argparse.Namespace, scenes: list[Scene]) -> None:
+    """Whole runs of the command line of this checkout and of another one, by turns."""
+    checkouts = [ROOT, options.against.resolve()]
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        speech = write_speech(folder / "speech.wav", COMPARED_SECONDS)
+        for scene in scenes:
+            ours, theirs = time_checkouts(
+                scene.name, scene.write(folder), speech, folder, options.runs, checkouts
+            )
+            names = [
+                replace(one, name=str(path))
+                for one, path in zip((ours, theirs), checkouts, strict=True)
+            ]
+            print(f"{scene.name}\n{_file_table(names)}")
+            print(f"{theirs.wall / ours.wall:.2f} times faster than the other checkout\n")
+
+
+def _measure(options: argparse.Namespace, scenes: list[Scene]) -> None:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         frames = [time_frames(scene.name, scene.write(folder)) for scene in scenes]
@@ -104,6 +139,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", choices=names, help="default all")
     parser.add_argument("--runs", type=int, default=3, help="whole runs, of which the median")
     parser.add_argument("--hour", action="store_true", help="also an hour of speech; slow")
+    parser.add_argument("--against", type=Path, help="another checkout, to compare runs with")
     parser.add_argument("--out", type=Path, help="write all figures here as JSON")
     return parser.parse_args()
 

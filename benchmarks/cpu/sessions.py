@@ -1,13 +1,17 @@
-"""How many live sessions one process holds.
+"""The number of live sessions that one process holds.
 
     python -m benchmarks.cpu.sessions [--sessions N ...] [--seconds S] [--viewers] [--out FILE]
+    python -m benchmarks.cpu.sessions --against CHECKOUT [--rounds N] [--sessions N ...]
 
-Each session is a person talking in chunks of 100 ms at the pace of speech (open loop). Its pictures
-are drawn and encoded as H.264, its sound as Opus, and with `--viewers` sent to a WebRTC viewer in
-another process on the same cores, who receives but does not decode. Prints for each number of
-sessions the share of frames that were late, the delay from sound in to unit out, and the processor
-time; then the largest number whose share is below 1 %. A number that fails is tried again, as on a
-shared host a moment of somebody else's work is a row of late frames; the last column tells.
+Each session is pushed speech in chunks of 100 ms at the pace of speech (open loop). Its pictures
+are drawn and encoded as H.264, its sound as Opus, and with `--viewers` sent to a WebRTC receiver in
+another process on the same cores, which does not decode. Prints for each number of sessions the
+share of frames that were late, the delay from sound in to unit out, and the processor time of each
+process; then the largest number whose share is below 1 %. A number that fails is tried again, as on
+a shared host a moment of another guest's work is a row of late frames; the last column tells.
+
+With `--against` whole servers of this checkout and of another one, of any version, take turns with
+the same sessions over HTTP and WebRTC; see `served_sessions`.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,9 +28,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from benchmarks.cpu.cpu_usage import MAIN, cpu_seconds, ms_per_session_second
 from benchmarks.cpu.load_generator import Watched, talk
 from benchmarks.cpu.receivers import Audience, Encoders, Viewers
 from benchmarks.cpu.scenes import SCENES
+from benchmarks.cpu.served_sessions import HEAD, compare
 from benchmarks.machine import describe, stolen_s, usable_cores
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
@@ -56,6 +63,7 @@ class Load:
     words_p95: float
     first_unit_max: float  # ms from the session's opening to its first picture encoded
     cpu_percent: float  # of one core, per session
+    workers_percent: list[float]  # of each drawing process, likewise
     viewers_percent: float  # the viewers' own, per session
     stolen_percent: float  # of all cores' time, taken by other guests of the same host
 
@@ -84,12 +92,13 @@ async def hold(
     units, late = _sum(watched)
     for source in watched:
         source.counting = True
-    cpu, theirs, began = time.process_time(), audience.cpu_s(), time.perf_counter()
+    cpu, theirs, began = cpu_seconds(os.getpid()), audience.cpu_s(), time.perf_counter()
     stolen = stolen_s()
     await asyncio.sleep(seconds)
     took = time.perf_counter() - began
-    share = 100 / (took * sessions)
-    cpu, theirs = (time.process_time() - cpu) * share, (audience.cpu_s() - theirs) * share
+    used = ms_per_session_second(cpu, cpu_seconds(os.getpid()), took * sessions)
+    theirs = 100 * (audience.cpu_s() - theirs) / (took * sessions)
+    main_percent = used.pop(MAIN) / 10
     stolen = 100 * (stolen_s() - stolen) / (took * usable_cores())
     units_after, late_after = _sum(watched)
     for talker in talkers:
@@ -109,7 +118,8 @@ async def hold(
         float(np.median(words_out)),
         float(np.percentile(words_out, 95)),
         max(source.first_unit or float("inf") for source in watched),
-        cpu,
+        main_percent,
+        [ms / 10 for ms in used.values()],
         theirs,
         stolen,
     )
@@ -127,6 +137,35 @@ def _sum(watched: list[Watched]) -> tuple[int, int]:
 
 def main() -> None:
     options = _options()
+    if options.against:
+        _compare(options)
+    else:
+        _measure(options)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    """Whole servers of two checkouts by turns."""
+    with open_audio(SPEECH) as file:
+        samples = np.concatenate([chunk.mono() for chunk in file])
+        pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+        rate = file.sample_rate
+    print(HEAD)
+    loads = []
+    with TemporaryDirectory() as folder:
+        portrait = SCENES[0].write(Path(folder))
+        checkouts = [ROOT, options.against.resolve()]
+        for load in compare(
+            checkouts, portrait, (pcm, rate), options.sessions, options.seconds, options.rounds
+        ):
+            loads.append(load)
+            print(load.row(), flush=True)
+    if options.out:
+        report = {"machine": describe(), "served": [asdict(load) for load in loads]}
+        options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _measure(options: argparse.Namespace) -> None:
+    """Sessions in this process, more and more of them."""
     engine = Engine(
         open_backend(
             "puppet", runtime=RuntimeOptions(pixel_format="i420"), processes=options.processes
@@ -139,7 +178,7 @@ def main() -> None:
     scheduler.start()
     print(
         f"{'sessions':>8}{'late %':>9}{'out p50':>9}{'p99 ms':>9}{'words p50':>11}{'p95 ms':>9}"
-        f"{'first ms':>10}{'CPU %':>8}{'viewer %':>10}{'stolen %':>10}"
+        f"{'first ms':>10}{'main %':>8}{'workers %':>16}{'viewer %':>10}{'stolen %':>10}"
     )
     loads = []
     with suppress(KeyboardInterrupt):
@@ -168,10 +207,12 @@ def main() -> None:
 
 
 def _row(load: Load) -> str:
+    workers = " ".join(f"{percent:.1f}" for percent in load.workers_percent)
     return (
         f"{load.sessions:8d}{100 * load.late:9.2f}{load.out_p50:9.0f}{load.out_p99:9.0f}"
         f"{load.words_p50:11.0f}{load.words_p95:9.0f}{load.first_unit_max:10.0f}"
-        f"{load.cpu_percent:8.1f}{load.viewers_percent:10.1f}{load.stolen_percent:10.1f}"
+        f"{load.cpu_percent:8.1f}{workers:>16}{load.viewers_percent:10.1f}"
+        f"{load.stolen_percent:10.1f}"
     )
 
 
@@ -184,6 +225,8 @@ def _options() -> argparse.Namespace:
         "--processes", type=int, default=usable_cores(), help="that draw; 0: in this one"
     )
     parser.add_argument("--viewers", action="store_true", help="send everything to WebRTC viewers")
+    parser.add_argument("--against", type=Path, help="another checkout, to compare servers with")
+    parser.add_argument("--rounds", type=int, default=2, help="of each number, with --against")
     parser.add_argument("--out", type=Path, help="write all figures here as JSON")
     return parser.parse_args()
 
