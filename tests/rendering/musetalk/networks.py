@@ -22,19 +22,12 @@ TINY_UNET: dict[str, Any] = {
     "act_fn": "silu",
     "attention_head_dim": 4,
     "block_out_channels": [8, 16, 16],
-    "center_input_sample": False,
     "cross_attention_dim": 24,
     "down_block_types": ["CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
-    "downsample_padding": 1,
-    "flip_sin_to_cos": True,
-    "freq_shift": 0,
     "in_channels": 8,
     "layers_per_block": 2,
-    "mid_block_scale_factor": 1,
-    "norm_eps": 1e-05,
     "norm_num_groups": 4,
     "out_channels": 4,
-    "sample_size": 64,
     "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"],
 }
 TINY_VAE: dict[str, Any] = {
@@ -47,7 +40,6 @@ TINY_VAE: dict[str, Any] = {
     "latent_channels": 4,
     "layers_per_block": 1,
     "norm_num_groups": 4,
-    "sample_size": 256,
 }
 
 TINY_DECODER: dict[str, Any] = {

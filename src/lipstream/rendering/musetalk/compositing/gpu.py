@@ -96,11 +96,6 @@ class GpuCompositor:
             self._launch(pinned, patches)
         return _Submitted(self, pinned, patches)
 
-    @property
-    def spare(self) -> int:
-        """Buffers on the host that no batch uses."""
-        return len(self._spare)
-
     def put_back(self, pinned: PinnedBuffers) -> None:
         """Take the buffers of a batch that has been read."""
         with self._lock:

@@ -5,9 +5,8 @@ Names of members are those of the published state dicts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +14,11 @@ from torch.nn import functional as F
 
 from lipstream.rendering.musetalk.models.config_reader import ConfigReader
 
-Activation: TypeAlias = Callable[[Tensor], Tensor]
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear)
 
-ACTIVATIONS: dict[str, Activation] = {
-    "silu": F.silu,
-    "swish": F.silu,
-    "mish": F.mish,
-    "gelu": F.gelu,
-    "relu": F.relu,
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    **{"silu": nn.SiLU, "swish": nn.SiLU, "mish": nn.Mish},
+    **{"gelu": nn.GELU, "relu": nn.ReLU},
 }
 
 
@@ -42,20 +37,20 @@ class BlockConfig:
         reader.multiple("block_out_channels", widths, (groups,) * len(widths))
         return cls(groups, eps, reader.choice("act_fn", "silu", ACTIVATIONS))
 
-    def norm(self, channels: int, activate: Activation | None = None) -> Norm:
+    def norm(self, channels: int, activate: nn.Module | None = None) -> Norm:
         """A norm of `channels` with these settings."""
         return Norm(self.groups, channels, self.eps, activate)
 
     @property
-    def activate(self) -> Activation:
-        return ACTIVATIONS[self.activation]
+    def activate(self) -> nn.Module:
+        return ACTIVATIONS[self.activation]()
 
 
 class Norm(nn.GroupNorm):
     """Every group of channels to mean 0 and variance 1, then the activation if there is one."""
 
     def __init__(
-        self, groups: int, channels: int, eps: float, activate: Activation | None = None
+        self, groups: int, channels: int, eps: float, activate: nn.Module | None = None
     ) -> None:
         super().__init__(groups, channels, eps)
         self.activate = activate

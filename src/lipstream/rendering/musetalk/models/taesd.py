@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipstream.rendering.musetalk.models.config_reader import ConfigReader
-from lipstream.rendering.musetalk.models.layers import ACTIVATIONS, Activation
+from lipstream.rendering.musetalk.models.layers import ACTIVATIONS
 from lipstream.rendering.musetalk.optimizations.fold import FoldedUpsample
 
 _LATENT_LIMIT = 3.0  # latents are squeezed into -3..3
@@ -57,34 +56,16 @@ class TaesdDimensions:
         return dimensions
 
 
-class _Activate(nn.Module):
-    """An activation that counts in the names of its neighbours."""
-
-    def __init__(self, activate: Activation) -> None:
-        super().__init__()
-        self.activate = activate
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.activate(x)
-
-
 class _Block(nn.Module):
     """Three convolutions beside a short cut."""
 
-    def __init__(self, width: int, activate: Activation) -> None:
+    def __init__(self, width: int, activate: nn.Module) -> None:
         super().__init__()
         first, second, third = (nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
-        self.conv = nn.Sequential(first, _Activate(activate), second, _Activate(activate), third)
+        self.conv = nn.Sequential(first, activate, second, activate, third)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.conv(x) + x)
-
-
-class _Double(nn.Module):
-    """Each pixel becomes four; the convolution that follows is a layer of its own."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class TaesdDecoder(nn.Module):
@@ -92,15 +73,18 @@ class TaesdDecoder(nn.Module):
 
     def __init__(self, dimensions: TaesdDimensions) -> None:
         super().__init__()
-        width, activate = dimensions.width, ACTIVATIONS[dimensions.activation]
+        width, activate = dimensions.width, ACTIVATIONS[dimensions.activation]()
         self.dimensions = dimensions
         layers: list[nn.Module] = [
             nn.Conv2d(dimensions.latent_channels, width, 3, padding=1),
-            _Activate(activate),
+            activate,
         ]
         for count in dimensions.blocks[:-1]:
             layers += [_Block(width, activate) for _ in range(count)]
-            layers += [_Double(), nn.Conv2d(width, width, 3, padding=1, bias=False)]
+            layers += [
+                nn.Upsample(scale_factor=2.0),
+                nn.Conv2d(width, width, 3, padding=1, bias=False),
+            ]
         layers += [_Block(width, activate) for _ in range(dimensions.blocks[-1])]
         layers.append(nn.Conv2d(width, dimensions.out_channels, 3, padding=1))
         self.layers = nn.ModuleList(layers)
@@ -115,7 +99,7 @@ class TaesdDecoder(nn.Module):
     def fold_upsampling(self) -> None:
         """Convolve before pixels are doubled."""
         for index, layer in enumerate(self.layers):
-            if isinstance(layer, _Double):
+            if isinstance(layer, nn.Upsample):
                 conv = self.layers[index + 1]
                 assert isinstance(conv, nn.Conv2d)
                 self.layers[index], self.layers[index + 1] = nn.Identity(), FoldedUpsample(conv)

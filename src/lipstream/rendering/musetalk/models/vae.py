@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipstream.rendering.musetalk.models.config_reader import ConfigReader
 from lipstream.rendering.musetalk.models.layers import (
@@ -135,7 +134,7 @@ class _Encoder(nn.Module):
         )
         self.mid_block = MidBlock(widths[-1], config)
         # SiLU whatever `act_fn` is.
-        self.conv_norm_out: nn.Module = config.norm(widths[-1], F.silu)
+        self.conv_norm_out: nn.Module = config.norm(widths[-1], nn.SiLU())
         self.conv_out = nn.Conv2d(widths[-1], 2 * dimensions.latent_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -162,7 +161,7 @@ class _Decoder(nn.Module):
             ]
         )
         # SiLU whatever `act_fn` is.
-        self.conv_norm_out: nn.Module = config.norm(widths[-1], F.silu)
+        self.conv_norm_out: nn.Module = config.norm(widths[-1], nn.SiLU())
         self.conv_out = nn.Conv2d(widths[-1], dimensions.out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

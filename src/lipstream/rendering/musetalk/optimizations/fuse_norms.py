@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lipstream.rendering.musetalk.models.layers import (
     Norm,
@@ -27,7 +26,7 @@ class FusedNorm(nn.Module):
 
     def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
         """(b, channels, h, w), (channels,) -> (b, channels, h, w)"""
-        silu = self.activate is F.silu
+        silu = isinstance(self.activate, nn.SiLU)
         normed = fused_ops.norm(x, shift, self.weight, self.bias, self.groups, self.eps, silu)
         return normed if silu or self.activate is None else self.activate(normed)
 

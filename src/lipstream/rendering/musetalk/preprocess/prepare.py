@@ -111,7 +111,23 @@ class PreparedFaces:
     def from_arrays(cls, arrays: Arrays) -> PreparedFaces:
         """`ArchiveError` when the arrays were not made by `to_arrays`."""
         try:
-            return _faces(cls, arrays)
+            stored = json.loads(str(arrays["settings"]))
+            settings = FaceSettings(**{**stored, "cheeks": tuple(stored["cheeks"])})
+            latents, found = arrays["face_latent"], arrays["found"].tolist()
+            side = settings.face_size // SHRINK
+            if latents.shape != (len(found), 8, side, side) or latents.dtype != np.float32:
+                raise ValueError("face_latent")
+            masks = split_ragged(arrays["mask"], arrays["mask_shapes"])
+            boxes, regions, squares = (_boxes(arrays[name]) for name in ("box", "region", "square"))
+            plans: list[BlendPlan | None] = []
+            for face, box, region, mask in zip(found, boxes, regions, masks, strict=True):
+                if face and (max(region.height, 0), max(region.width, 0)) != mask.shape:
+                    raise ValueError("mask")
+                plans.append(BlendPlan(box, region, mask) if face else None)
+            shown = tuple(
+                square if face else None for face, square in zip(found, squares, strict=True)
+            )
+            return cls(settings, latents, shown, tuple(plans))
         except (KeyError, ValueError, TypeError, OptionError) as error:
             raise ArchiveError(
                 "the faces that the avatar holds for the musetalk backend are damaged: prepare the "
@@ -238,24 +254,6 @@ def _encoded(
     assert means.shape[:2] == (2 * len(pairs), 4), means.shape
     latents = means.reshape(len(pairs), 8, *means.shape[2:])
     yield from zip([index for index, _ in pairs], latents, strict=True)
-
-
-def _faces(cls: type[PreparedFaces], arrays: Arrays) -> PreparedFaces:
-    stored = json.loads(str(arrays["settings"]))
-    settings = FaceSettings(**{**stored, "cheeks": tuple(stored["cheeks"])})
-    latents, found = arrays["face_latent"], arrays["found"].tolist()
-    side = settings.face_size // SHRINK
-    if latents.shape != (len(found), 8, side, side) or latents.dtype != np.float32:
-        raise ValueError("face_latent")
-    masks = split_ragged(arrays["mask"], arrays["mask_shapes"])
-    boxes, regions, squares = (_boxes(arrays[name]) for name in ("box", "region", "square"))
-    plans: list[BlendPlan | None] = []
-    for face, box, region, mask in zip(found, boxes, regions, masks, strict=True):
-        if face and (max(region.height, 0), max(region.width, 0)) != mask.shape:
-            raise ValueError("mask")
-        plans.append(BlendPlan(box, region, mask) if face else None)
-    shown = tuple(square if face else None for face, square in zip(found, squares, strict=True))
-    return cls(settings, latents, shown, tuple(plans))
 
 
 def _rows(boxes: Sequence[Box | None]) -> NDArray[np.int32]:
