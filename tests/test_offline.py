@@ -102,8 +102,8 @@ def test_the_movie_has_every_frame_and_the_whole_sound(
         video, sound = movie.streams.video[0], movie.streams.audio[0]
         assert video.frames == expected
         assert video.start_time == sound.start_time == 0
-    with open_audio(done.path) as heard:
-        assert sum(len(chunk) for chunk in heard) / heard.sample_rate == pytest.approx(
+    with open_audio(done.path) as track:
+        assert sum(len(chunk) for chunk in track) / track.sample_rate == pytest.approx(
             samples / rate, abs=0.001
         )
 

@@ -34,5 +34,5 @@ def frame_start(index: int, fps: Fraction = FPS, sample_rate: int = SAMPLE_RATE)
 
 
 def frame_ms(index: int, fps: Fraction = FPS) -> int:
-    """When frame `index` is due, in whole milliseconds from the start of the stream."""
+    """The time of frame `index` in whole milliseconds from the start of the stream."""
     return index * 1000 * fps.denominator // fps.numerator
