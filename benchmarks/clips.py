@@ -1,4 +1,4 @@
-"""What is spoken: clips with phone timings, and sounds that are no speech.
+"""Clips of speech with phone timings, and sounds that are no speech.
 
 Human clips are not kept here. `human_jfk_16k` is looked for in the folders given; the audiobook
 sentences are those of Debian's `pocketsphinx-testdata`, with our alignments in `alignments/`.

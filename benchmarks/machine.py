@@ -1,4 +1,4 @@
-"""What a figure was measured on, and how much of that machine was there."""
+"""The machine of a measurement, and the share of it that other guests took."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def describe() -> dict[str, object]:
 
 
 def stolen_s() -> float:
-    """Seconds that the host has given to others while this machine had work, as Linux tells."""
+    """Seconds of processor time that the host gave to other guests, as Linux reports them."""
     facts = Path("/proc/stat")
     return int(facts.read_text().split(maxsplit=9)[8]) / 100 if facts.exists() else 0.0

@@ -1,4 +1,4 @@
-"""What a talking mouth is judged by: pure functions of curves, one value per frame of video.
+"""Figures of a talking mouth: pure functions of curves, one value per frame of video.
 
 An opening is the gap between the inner lips over the distance of the outer eye corners, as our own
 tracker reads it in the finished frames. The tracker reads 0.01 to 0.04 where lips touch, so nothing
@@ -32,7 +32,7 @@ BLINK_BELOW = 0.87  # of the usual opening of the eyes; the mesh reads closed on
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How one face's openings are read, in eye distances."""
+    """The closed level and the range of one face's openings, in eye distances."""
 
     level: float  # the lips touch: 5th percentile
     range: float  # from there to the 95th percentile
@@ -43,7 +43,7 @@ class Scale:
         return Scale(float(low), float(high - low))
 
     def closed(self, openings: Curve) -> NDArray[np.bool_]:
-        """Where the lips are seen to be closed."""
+        """True for frames with closed lips."""
         return openings < self.level + CLOSED_BELOW * self.range
 
     def relative(self, openings: Curve) -> Curve:
@@ -174,6 +174,6 @@ def jitter(points: Floats) -> float:
 
 
 def blinks(eyes: Curve) -> int:
-    """How often the eyes close: falls of the eye opening below a share of its median."""
+    """The number of blinks: falls of the eye opening below a share of its median."""
     closed = eyes < BLINK_BELOW * np.median(eyes)
     return int((closed[1:] & ~closed[:-1]).sum() + closed[0])

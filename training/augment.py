@@ -172,7 +172,7 @@ def _band(sound: Wave, low: float, high: float, chance: Generator) -> Sound:
 
 
 def band(sound: Wave, low: float, high: float, order: int) -> Sound:
-    """What is left between `low` and `high` Hz."""
+    """The band between `low` and `high` Hz."""
     sections = butter(order, [low, high], "band", fs=SAMPLE_RATE, output="sos")
     return np.asarray(sosfilt(sections, sound), np.float32)
 

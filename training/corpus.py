@@ -94,7 +94,7 @@ def hear(sound: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def goals(segments: tuple[Segment, ...], duration: float) -> NDArray[np.float32]:
-    """What the network shall say of each 20 ms step: (steps, 8), at the middle of the step."""
+    """The targets of each 20 ms step: (steps, 8), at the middle of the step."""
     fine = targets(segments, duration, 100)
     fine = fine[: len(fine) // 2 * 2].reshape(-1, 2, 7).mean(axis=1)
     presence = np.zeros((len(fine), 1), np.float32)

@@ -1,4 +1,4 @@
-"""How well an ear hears: its lip gap against the gap that the known phonemes ask for.
+"""The accuracy of a speech encoder: its lip gap against the gap of the known phonemes.
 
     python -m training.evaluate NET.npz [NET.npz ...] --clips FOLDER [FOLDER ...]
 
@@ -51,7 +51,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one clip was heard, or the sum over several."""
+    """The figures of one clip, or the sum over several."""
 
     clips: int
     correlation: float  # of the lip gap at lag 0, mean over clips
@@ -194,7 +194,7 @@ def _correlation(one: Array, other: Array) -> float:
 
 
 def _vertex(values: NDArray[np.float64], peak: int) -> float:
-    """Where a parabola through the peak and its neighbours is highest, in -0.5..0.5 steps."""
+    """The maximum of a parabola through the peak and its neighbours, in -0.5..0.5 steps."""
     if not 0 < peak < len(values) - 1:
         return 0.0
     left, middle, right = values[peak - 1 : peak + 2]

@@ -30,7 +30,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Utterance:
-    """What a voice said: (samples,) float32 in -1..1, and when it said which phoneme."""
+    """Speech of a voice, (samples,) float32 in -1..1, and its phonemes with their times."""
 
     samples: NDArray[np.float32]
     sample_rate: int
@@ -39,7 +39,7 @@ class Utterance:
 
 
 class Kind(Enum):
-    """What decides how strongly and how long a phoneme holds the mouth."""
+    """The kinds of phonemes, by how strongly and how long they hold the mouth."""
 
     VOWEL = "vowel"
     BILABIAL = "bilabial"

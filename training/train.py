@@ -128,7 +128,7 @@ def _advanced(
 
 
 def _emphasis(voice: str) -> float:
-    """How often a second of this voice is drawn, against the others."""
+    """The weight with which a second of this voice is drawn."""
     return next((weight for name, weight in _EMPHASIS.items() if voice.startswith(name)), 1.0)
 
 
@@ -139,7 +139,7 @@ def gap(mouth: Tensor) -> Tensor:
 
 
 def loss(answer: Tensor, target: Tensor) -> Tensor:
-    """How wrong `answer` (before the sigmoid) is; both (batch, steps, 8) and in step."""
+    """The loss of `answer` (before the sigmoid) is; both (batch, steps, 8) and in step."""
     mouth, goal = torch.sigmoid(answer[..., :7]), target[..., :7]
     weights = torch.tensor(_WEIGHTS)
     importance = torch.ones_like(goal)

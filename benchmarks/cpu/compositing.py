@@ -1,4 +1,4 @@
-"""What the host does with a live frame once its face is painted, until a video encoder can have it.
+"""The host's work on a live frame between its painted face and the video encoder.
 
     python -m benchmarks.cpu.compositing [--rounds N] [--out F]
 

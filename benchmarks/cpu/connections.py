@@ -34,7 +34,7 @@ ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the process holds after so many cycles, with nobody connected."""
+    """The resources of the process after so many cycles, with nobody connected."""
 
     cycles: int
     descriptors: int
@@ -45,7 +45,7 @@ class Row:
 
 @dataclass(slots=True)
 class Tally:
-    """How the cycles went."""
+    """The outcome of the cycles."""
 
     failed: int = 0
     first_picture_s: float = 0.0  # added up

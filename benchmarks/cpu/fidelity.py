@@ -1,4 +1,4 @@
-"""What the pictures of a talking face are judged by, against the portrait they were made from.
+"""Figures of a talking face's pictures, against the portrait they were made from.
 
 All figures are taken with the head held still, so that the portrait is the truth wherever speech
 moves nothing. Nothing here knows how the renderer works: the redrawn region is found by looking at
@@ -27,7 +27,7 @@ NEIGHBOURHOOD = 0.5  # face heights around the face that count: far background i
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """How well the frames keep what they should."""
+    """The agreement of frames with their portrait."""
 
     psnr: float  # dB, outside the zone that speech may move
     border: float  # gradient over the border of the redrawn region over the portrait's, worst frame

@@ -1,4 +1,4 @@
-"""The time of single frames: hearing, drawing, and where drawing spends it."""
+"""The time of single frames: encoding speech, drawing, and the stages of drawing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.clips import load_clips
-from benchmarks.cpu.speech_inputs import Driver, Take
+from benchmarks.cpu.speech_inputs import InputSource, SpeechInput
 from benchmarks.cpu.tracked_render import LIVELY, chunks
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
@@ -25,7 +25,7 @@ from lipstream.timeline import FPS
 
 CLIP = "tts_en_flite_slt"
 WARM_UP = 20  # frames
-# Functions of the renderer by the stage they belong to; a stage's time includes what they call.
+# Functions of the renderer by their stage; a stage's time includes what they call.
 STAGES = {
     "layers_of": "flow",
     "read": "enlarge",
@@ -47,7 +47,7 @@ class FrameTimes:
     best: float  # 5th percentile: what the machine does when it is left alone
     p95: float
     cpu: float  # of all threads, mean
-    ear: float  # to hear one frame's sound, mean
+    encoding: float  # of one frame's speech, mean
     open: float  # to read the source and find the face, or measure the clip
     prepare: float  # the renderer's set-up
     stages: dict[str, float]  # mean CPU time per frame, all threads
@@ -64,9 +64,9 @@ def time_frames(name: str, source: Path) -> FrameTimes:
     renderer = PuppetRenderer(FPS, LIVELY)
     renderer.prepare(avatar)
     prepared = time.perf_counter()
-    take = _take()
-    engine = Engine(Backend("puppet", take.encoder, renderer, FPS, 1, "benchmark"))
-    segments, ear = _hear(engine, avatar, take)
+    spoken = _speech_input()
+    engine = Engine(Backend("puppet", spoken.encoder, renderer, FPS, 1, "benchmark"))
+    segments, encoding = _encode(engine, avatar, spoken)
     for segment in segments[:WARM_UP]:
         engine.render([segment])
     walls, cpu = [], time.process_time()
@@ -81,29 +81,29 @@ def time_frames(name: str, source: Path) -> FrameTimes:
         float(np.percentile(walls, 5)),
         float(np.percentile(walls, 95)),
         1000 * cpu / len(segments),
-        ear,
+        encoding,
         1000 * (opened - began),
         1000 * (prepared - opened),
         _stages(engine, segments),
     )
 
 
-def _take() -> Take:
+def _speech_input() -> SpeechInput:
     clip = next(clip for clip in load_clips([]) if clip.name == CLIP)
-    return Driver(ArticulationEncoder.from_file()).real(clip)
+    return InputSource(ArticulationEncoder.from_file()).real(clip)
 
 
-def _hear(engine: Engine, avatar: Avatar, take: Take) -> tuple[list[Segment], float]:
-    """All segments of the take, and the milliseconds that hearing one frame took."""
+def _encode(engine: Engine, avatar: Avatar, spoken: SpeechInput) -> tuple[list[Segment], float]:
+    """All segments of the input, and the milliseconds that encoding one frame took."""
     stream = engine.open_stream(avatar)
-    sound = list(chunks(take))
+    sound = list(chunks(spoken))
     began = time.perf_counter()
     segments = [segment for chunk in sound for segment in stream.push(chunk)] + stream.end()
     return segments, 1000 * (time.perf_counter() - began) / len(segments)
 
 
 def _stages(engine: Engine, segments: list[Segment]) -> dict[str, float]:
-    """Where the time goes, by a profile of the whole clip; its own cost lies in `other`."""
+    """The time of each stage, by a profile of the whole clip; its own cost is in `other`."""
     profile = cProfile.Profile(time.process_time)
     profile.enable()
     for segment in segments:

@@ -1,4 +1,4 @@
-"""Open-loop load on live sessions: people who talk at their own pace, whatever happens to them."""
+"""Open-loop load on live sessions: speech comes at its own pace, however late the session is."""
 
 from __future__ import annotations
 
@@ -18,48 +18,48 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Utterance:
-    """When one utterance's sound went in."""
+class PushTimes:
+    """The times at which one utterance's sound was pushed."""
 
     pushed: list[tuple[int, float]] = field(default_factory=list)  # ms so far, when
-    said: int = 0  # units given out
+    units: int = 0  # units given out
     seen: bool = False  # a unit of it was encoded
 
-    def came(self, ms: int) -> float:
-        """When its first `ms` had been pushed."""
+    def pushed_at(self, ms: int) -> float:
+        """The time at which its first `ms` had been pushed."""
         for so_far, when in self.pushed:
             if so_far >= ms:
                 return when
         return self.pushed[-1][1]
 
 
-class Watched(TransportObserver):
+class MeasuredSession(TransportObserver):
     """A session as a source of units; notes when each one's picture was encoded."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.opened = time.perf_counter()
         self.first_unit: float | None = None  # ms after `opened`
-        self.first_words: list[float] = []  # ms from the first sound in to the first unit out
-        self.through: list[float] = []  # ms from a unit's last sound in to the unit out
+        self.first_frame_ms: list[float] = []  # ms from the first sound in to the first unit out
+        self.out_ms: list[float] = []  # ms from a unit's last sound in to the unit out
         self.never_sent = 0  # pictures that came while the one before was being encoded
         self.counting = False
-        self._spoken: list[Utterance] = []
-        self._playing: Utterance | None = None
+        self._spoken: list[PushTimes] = []
+        self._playing: PushTimes | None = None
         self._waiting: deque[float | None] = deque()  # when the sound came in; None for silence
-        session.add_listener(self._heard)
+        session.add_listener(self._on_event)
 
-    def new_utterance(self) -> Utterance:
+    def new_utterance(self) -> PushTimes:
         """The next one that is pushed."""
-        self._spoken.append(Utterance())
+        self._spoken.append(PushTimes())
         return self._spoken[-1]
 
     async def units(self) -> AsyncIterator[Unit]:
-        """The session's."""
+        """Yield the session's units."""
         units = self.session.units()
         try:
             async for unit in units:
-                self._waiting.append(self._came(unit))
+                self._waiting.append(self._last_push(unit))
                 yield unit
         finally:
             await units.aclose()
@@ -71,10 +71,10 @@ class Watched(TransportObserver):
         if self.first_unit is None:
             self.first_unit = 1000 * (now - self.opened)
         if came is not None and self.counting:
-            self.through.append(1000 * (now - came))
+            self.out_ms.append(1000 * (now - came))
             playing = self._playing
             if playing is not None and not playing.seen:
-                self.first_words.append(1000 * (now - playing.pushed[0][1]))
+                self.first_frame_ms.append(1000 * (now - playing.pushed[0][1]))
         if came is not None and self._playing is not None:
             self._playing.seen = True
 
@@ -82,20 +82,20 @@ class Watched(TransportObserver):
         self.never_sent += 1
         self._waiting.pop()
 
-    def _heard(self, event: SessionEvent) -> None:
+    def _on_event(self, event: SessionEvent) -> None:
         if event.kind == "started":
             self._playing = self._spoken[event.utterance - 1]
 
-    def _came(self, unit: Unit) -> float | None:
-        """When the last sound of `unit` was pushed."""
+    def _last_push(self, unit: Unit) -> float | None:
+        """The time at which the last sound of `unit` was pushed."""
         if not unit.speaking or self._playing is None:
             return None
-        self._playing.said += 1
-        return self._playing.came(UNIT_MS * self._playing.said)
+        self._playing.units += 1
+        return self._playing.pushed_at(UNIT_MS * self._playing.units)
 
 
-async def talk(
-    watched: Watched,
+async def push_speech(
+    measured: MeasuredSession,
     speech: Floats,
     rate: int,
     *,
@@ -110,8 +110,8 @@ async def talk(
     size = rate * chunk_ms // 1000
     due = time.perf_counter() + delay_s
     while True:
-        utterance = watched.new_utterance()
-        speaking = watched.session.open_utterance(rate)
+        utterance = measured.new_utterance()
+        speaking = measured.session.open_utterance(rate)
         for start in range(0, len(speech), size):
             await asyncio.sleep(max(due - time.perf_counter(), 0))
             piece = speech[start : start + size]

@@ -1,4 +1,4 @@
-"""How fast MuseTalk's networks paint a face, next to diffusers in the same run.
+"""The speed of MuseTalk's networks on one face, next to diffusers in the same run.
 
     python -m benchmarks.cpu.networks [--batch N] [--runs N] [--threads N] [--each] [--tiny]
         [--out F]

@@ -118,7 +118,7 @@ def _points(image: Image) -> Floats:
 
 
 def _beard(shape: tuple[int, ...], points: Floats, unit: float) -> Floats:
-    """How dense the hair is, 0 to 1: cheeks below the mouth corners, chin, upper lip."""
+    """The density of hair, 0 to 1: cheeks below the mouth corners, chin, upper lip."""
     jaw = points[list(JAW_LINE)]
     centre = points.mean(axis=0)
     outward = jaw + (jaw - centre) * 0.01

@@ -1,11 +1,11 @@
-"""How well the mouth says what is heard, measured in the finished frames.
+"""The agreement of the mouth with the speech, measured in the finished frames.
 
     python -m benchmarks.cpu.quality [--clips FOLDER ...] [--portraits NAME ...] [--quick]
         [--out FILE]
 
-Every portrait speaks every clip through the real path; our own tracker watches the frames. Exits
-with 1 when a gate fails, or when a control, which is wrong on purpose, passes all of them. What the
-figures mean is in `README.md` beside this file.
+Every portrait speaks every clip through the real path; our own tracker reads the frames. Exits
+with 1 when a gate fails, or when a control, which is wrong on purpose, passes all of them.
+`benchmarks/README.md` explains the figures.
 """
 
 from __future__ import annotations
@@ -25,8 +25,14 @@ from benchmarks.cpu import quality_report, scores
 from benchmarks.cpu.fidelity import Fidelity, judge
 from benchmarks.cpu.portraits import PORTRAITS
 from benchmarks.cpu.scores import Score, Shut
-from benchmarks.cpu.speech_inputs import Driver, Take, loud, spelled, still
-from benchmarks.cpu.tracked_render import LIVELY, STILL, Performance, Stage, avatar_of
+from benchmarks.cpu.speech_inputs import (
+    InputSource,
+    SpeechInput,
+    from_loudness,
+    from_phonemes,
+    still,
+)
+from benchmarks.cpu.tracked_render import LIVELY, STILL, TrackedRender, TrackingRenderer, avatar_of
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import MissingError
@@ -44,26 +50,26 @@ QUICK_PORTRAITS = ("closed", "smiling")
 def main() -> None:
     options = _options()
     began = time.perf_counter()
-    driver = Driver(_network(options.driver, options.weights))
+    driver = InputSource(_network(options.driver, options.weights))
     clips = load_clips(options.clips)
     names = options.portraits or (QUICK_PORTRAITS if options.quick else tuple(PORTRAITS))
     if options.quick:
         clips = [clip for clip in clips if clip.name in QUICK_CLIPS]
     avatars = {name: _avatar(name) for name in names}
-    stage = Stage(STILL)
+    renderer = TrackingRenderer(STILL)
 
     spoken, pictures, rests, shuts = [], {}, {}, []
     for name, avatar in avatars.items():
-        seen = {clip.name: stage.perform(avatar, driver.real(clip)) for clip in clips}
+        seen = {clip.name: renderer.render(avatar, driver.real(clip)) for clip in clips}
         spoken += [scores.score(name, clip, seen[clip.name]) for clip in clips]
         pictures[name] = _fidelity(avatar, seen.values())
         scale = metrics.Scale.of(np.concatenate([one.openings for one in seen.values()]))
-        rest = float(stage.perform(avatar, still(clips[0])).openings[0])
+        rest = float(renderer.render(avatar, still(clips[0])).openings[0])
         rests[name] = (rest - scale.level) / scale.range
-        shuts += _shut(stage, name, avatar, driver, rest, scale)
+        shuts += _shut(renderer, name, avatar, driver, rest, scale)
         quality_report.note(f"{name}: {time.perf_counter() - began:.0f} s")
     control = CONTROL_PORTRAIT if CONTROL_PORTRAIT in avatars else names[0]
-    variants = _controls(stage, control, avatars[control], driver, clips)
+    variants = _controls(renderer, control, avatars[control], driver, clips)
     quality_report.note(f"controls: {time.perf_counter() - began:.0f} s")
     variants["lively"], blinks = _lively(control, avatars[control], driver, clips)
 
@@ -84,53 +90,60 @@ def main() -> None:
 
 
 def _controls(
-    stage: Stage, name: str, avatar: Avatar, driver: Driver, clips: list[Clip]
+    renderer: TrackingRenderer, name: str, avatar: Avatar, driver: InputSource, clips: list[Clip]
 ) -> dict[str, list[Score]]:
     """The same clips moved by the phonemes themselves, and by four things that are wrong."""
     others = {clip.name: clips[(i + 1) % len(clips)] for i, clip in enumerate(clips)}
 
-    def energy(clip: Clip) -> Take:
-        return loud(clip, stage.poses(avatar, driver.real(clip)))
+    def energy(clip: Clip) -> SpeechInput:
+        return from_loudness(clip, renderer.poses(avatar, driver.real(clip)))
 
-    makers: dict[str, Callable[[Clip], Take]] = {
-        "oracle": spelled,
+    makers: dict[str, Callable[[Clip], SpeechInput]] = {
+        "oracle": from_phonemes,
         "late 120 ms": driver.late,
         "wrong audio": lambda clip: driver.wrong(clip, others[clip.name]),
         "loudness": energy,
         "still": still,
     }
     return {
-        variant: [scores.score(name, clip, stage.perform(avatar, make(clip))) for clip in clips]
+        variant: [scores.score(name, clip, renderer.render(avatar, make(clip))) for clip in clips]
         for variant, make in makers.items()
     }
 
 
 def _lively(
-    name: str, avatar: Avatar, driver: Driver, clips: list[Clip]
+    name: str, avatar: Avatar, driver: InputSource, clips: list[Clip]
 ) -> tuple[list[Score], float]:
     """The clips with sway and blinks on, and the blinks per minute in a long silence."""
-    stage = Stage(LIVELY)
-    spoken = [scores.score(name, clip, stage.perform(avatar, driver.real(clip))) for clip in clips]
+    renderer = TrackingRenderer(LIVELY)
+    spoken = [
+        scores.score(name, clip, renderer.render(avatar, driver.real(clip))) for clip in clips
+    ]
     silence = Sound("silence", np.zeros(IDLE_SECONDS * 16_000, np.float32), 16_000)
-    seen = stage.perform(avatar, driver.sound(silence))
+    seen = renderer.render(avatar, driver.sound(silence))
     return spoken, metrics.blinks(seen.eyes) * 60 / IDLE_SECONDS
 
 
 def _shut(
-    stage: Stage, name: str, avatar: Avatar, driver: Driver, rest: float, scale: metrics.Scale
+    renderer: TrackingRenderer,
+    name: str,
+    avatar: Avatar,
+    driver: InputSource,
+    rest: float,
+    scale: metrics.Scale,
 ) -> list[Shut]:
-    """Sounds that are no speech; pointless where nobody listens."""
+    """Sounds that are no speech; none without a network."""
     if driver.network is None:
         return []
     return [
         scores.shut(
-            name, sound.name, stage.perform(avatar, driver.sound(sound)).openings, rest, scale
+            name, sound.name, renderer.render(avatar, driver.sound(sound)).openings, rest, scale
         )
         for sound in shut_sounds()
     ]
 
 
-def _fidelity(avatar: Avatar, seen: Iterable[Performance]) -> Fidelity:
+def _fidelity(avatar: Avatar, seen: Iterable[TrackedRender]) -> Fidelity:
     frame = avatar.frames[0]
     assert frame.landmarks is not None
     frames: list[Image] = []

@@ -1,4 +1,4 @@
-"""Who watches live sessions while they are measured: nobody, or WebRTC viewers."""
+"""Receivers of live sessions that are measured: encoders without a network, or WebRTC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
-from benchmarks.cpu.load_generator import Watched
+from benchmarks.cpu.load_generator import MeasuredSession
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import open_video_encoder
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
@@ -19,14 +19,14 @@ from lipstream.server.rtc.settings import TransportSettings
 
 BITRATE = TransportSettings().bitrate
 
-Leave = Callable[[], Awaitable[None]]
+Disconnect = Callable[[], Awaitable[None]]
 
 
-class Audience(Protocol):
-    """Takes the units of sessions."""
+class Receivers(Protocol):
+    """The takers of sessions' units."""
 
-    async def watch(self, source: Watched) -> Leave:
-        """Play `source` from now on; call what is returned to stop."""
+    async def connect(self, source: MeasuredSession) -> Disconnect:
+        """Play `source` from now on; call the returned function to stop."""
         ...
 
     def cpu_s(self) -> float:
@@ -36,7 +36,7 @@ class Audience(Protocol):
     def close(self) -> None: ...
 
 
-class Nowhere:
+class NullStream:
     """In place of an RTP stream: everything is encoded and nothing is sent."""
 
     async def send(self, payloads: Sequence[bytes], ticks: int) -> None:
@@ -46,17 +46,17 @@ class Nowhere:
         pass
 
 
-class Encoders:
-    """Nobody watches: what a session costs without its network."""
+class EncodeOnly:
+    """Encodes and sends nothing: the cost of a session without its network."""
 
     def __init__(self) -> None:
         self._workers = MediaWorkers()
 
-    async def watch(self, source: Watched) -> Leave:
-        nowhere = cast(RtpStream, Nowhere())
+    async def connect(self, source: MeasuredSession) -> Disconnect:
+        stream = cast(RtpStream, NullStream())
         player = MediaSender(
             source,
-            (nowhere, nowhere),
+            (stream, stream),
             open_video_encoder("H264", BITRATE, hardware=False),
             MediaClock(),
             self._workers,
@@ -65,11 +65,11 @@ class Encoders:
         )
         playing = asyncio.create_task(player.play())
 
-        async def leave() -> None:
+        async def disconnect() -> None:
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
 
-        return leave
+        return disconnect
 
     def cpu_s(self) -> float:
         return 0.0
@@ -78,8 +78,8 @@ class Encoders:
         self._workers.close()
 
 
-class Viewers:
-    """Real connections to `viewers.py`, a process that receives and does not decode."""
+class WebRtcReceivers:
+    """Real connections to `receiver_process.py`, a process that receives and does not decode."""
 
     def __init__(self) -> None:
         self._workers = MediaWorkers()
@@ -91,7 +91,7 @@ class Viewers:
             text=True,
         )
 
-    async def watch(self, source: Watched) -> Leave:
+    async def connect(self, source: MeasuredSession) -> Disconnect:
         transport = WebRTCTransport(source, TransportSettings(), self._workers, observer=source)
         self._count += 1
         offer = await asyncio.to_thread(self._ask, {"viewer": self._count})

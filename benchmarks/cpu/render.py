@@ -1,4 +1,4 @@
-"""How fast talking faces are made, and in how much memory.
+"""The speed and the memory of rendering talking faces.
 
     python -m benchmarks.cpu.render [--sizes NAME ...] [--runs N] [--hour] [--out FILE]
     python -m benchmarks.cpu.render --against CHECKOUT [--sizes NAME ...] [--runs N]
@@ -88,14 +88,14 @@ def _measure(options: argparse.Namespace, scenes: list[Scene]) -> None:
 def _frame_table(found: list[FrameTimes], scenes: list[Scene]) -> str:
     """Wall and CPU time of a frame, then where it goes."""
     lines = [
-        f"{'ms per frame':<22}{'best':>8}{'median':>8}{'p95':>8}{'CPU':>8}{'target':>8}{'ear':>8}"
-        f"{'open':>8}{'prepare':>9}"
+        f"{'ms per frame':<22}{'best':>8}{'median':>8}{'p95':>8}{'CPU':>8}{'target':>8}"
+        f"{'encode':>8}{'open':>8}{'prepare':>9}"
     ]
     for times, scene in zip(found, scenes, strict=True):
         target = f"{scene.target_ms:g}" if scene.target_ms else ""
         lines.append(
             f"{times.name:<22}{times.best:8.2f}{times.median:8.2f}{times.p95:8.2f}{times.cpu:8.2f}{target:>8}"
-            f"{times.ear:8.2f}{times.open:8.0f}{times.prepare:9.0f}"
+            f"{times.encoding:8.2f}{times.open:8.0f}{times.prepare:9.0f}"
         )
     stages = list(dict.fromkeys(stage for times in found for stage in times.stages))
     lines += ["", f"{'CPU by stage':<22}" + "".join(f"{stage:>12}" for stage in stages)]

@@ -1,4 +1,4 @@
-"""One take judged: figures, their means, and the gates they must pass."""
+"""The figures of one rendering, their means, and the gates they must pass."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 from benchmarks import metrics
 from benchmarks.clips import Clip
 from benchmarks.cpu.fidelity import Fidelity
-from benchmarks.cpu.tracked_render import Performance
+from benchmarks.cpu.tracked_render import TrackedRender
 from benchmarks.metrics import Count, Curve, Scale
 from training.phonemes import aperture
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How one clip was spoken by one portrait; openings in eye distances, times in ms."""
+    """The figures of one clip on one portrait; openings in eye distances, times in ms."""
 
     portrait: str
     clip: str
@@ -41,7 +41,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Shut:
-    """How one portrait bore a sound that is no speech; openings over its range in speech.
+    """The figures of a sound that is no speech on one portrait; openings over its range in speech.
 
     They are counted from the portrait's rest, where the lips touch. Rest reads a little above the
     closed level of speech, at which lips are pressed together.
@@ -74,7 +74,7 @@ class Check:
         return f"{self.name:<36} {self.value:8.3f}  {sign} {self.limit:<6g} {verdict}"
 
 
-def score(portrait: str, clip: Clip, seen: Performance) -> Score:
+def score(portrait: str, clip: Clip, seen: TrackedRender) -> Score:
     """Judge what was seen against what is said in `clip`."""
     openings, scale, target = seen.openings, Scale.of(seen.openings), clip.target()
     wanted = target.at(metrics.centres(len(openings)))

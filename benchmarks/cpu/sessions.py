@@ -29,8 +29,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.cpu.cpu_usage import MAIN, cpu_seconds, ms_per_session_second
-from benchmarks.cpu.load_generator import Watched, talk
-from benchmarks.cpu.receivers import Audience, Encoders, Viewers
+from benchmarks.cpu.load_generator import MeasuredSession, push_speech
+from benchmarks.cpu.receivers import EncodeOnly, Receivers, WebRtcReceivers
 from benchmarks.cpu.scenes import SCENES
 from benchmarks.cpu.served_sessions import HEAD, compare
 from benchmarks.machine import describe, stolen_s, usable_cores
@@ -51,8 +51,8 @@ MAX_LATE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What happened with `sessions` at once."""
+class LoadResult:
+    """The outcome of `sessions` at once."""
 
     sessions: int
     units: int
@@ -73,51 +73,51 @@ class Load:
 
 
 async def hold(
-    sessions: int, seconds: float, avatar: Avatar, scheduler: Scheduler, audience: Audience
-) -> Load:
-    """Let `sessions` people talk for a while."""
+    sessions: int, seconds: float, avatar: Avatar, scheduler: Scheduler, receivers: Receivers
+) -> LoadResult:
+    """Push speech to `sessions` sessions for a while."""
     with open_audio(SPEECH) as file:
         speech = np.concatenate([chunk.mono() for chunk in file])
         rate = file.sample_rate
     around = len(speech) / rate + PAUSE_S
-    watched, leave, talkers = [], [], []
+    measured, disconnects, speakers = [], [], []
     for number in range(sessions):
-        source = Watched(Session(avatar, scheduler))
-        leave.append(await audience.watch(source))
+        source = MeasuredSession(Session(avatar, scheduler))
+        disconnects.append(await receivers.connect(source))
         delay = WARM_UP_S / 2 + number * around / sessions
-        words = talk(source, speech, rate, chunk_ms=CHUNK_MS, pause_s=PAUSE_S, delay_s=delay)
-        watched.append(source)
-        talkers.append(asyncio.create_task(words))
+        words = push_speech(source, speech, rate, chunk_ms=CHUNK_MS, pause_s=PAUSE_S, delay_s=delay)
+        measured.append(source)
+        speakers.append(asyncio.create_task(words))
     await asyncio.sleep(WARM_UP_S)
-    units, late = _sum(watched)
-    for source in watched:
+    units, late = _sum(measured)
+    for source in measured:
         source.counting = True
-    cpu, theirs, began = cpu_seconds(os.getpid()), audience.cpu_s(), time.perf_counter()
+    cpu, theirs, began = cpu_seconds(os.getpid()), receivers.cpu_s(), time.perf_counter()
     stolen = stolen_s()
     await asyncio.sleep(seconds)
     took = time.perf_counter() - began
     used = ms_per_session_second(cpu, cpu_seconds(os.getpid()), took * sessions)
-    theirs = 100 * (audience.cpu_s() - theirs) / (took * sessions)
+    theirs = 100 * (receivers.cpu_s() - theirs) / (took * sessions)
     main_percent = used.pop(MAIN) / 10
     stolen = 100 * (stolen_s() - stolen) / (took * usable_cores())
-    units_after, late_after = _sum(watched)
-    for talker in talkers:
-        talker.cancel()
-    await asyncio.gather(*talkers, return_exceptions=True)
-    for source, go in zip(watched, leave, strict=True):
-        await go()
+    units_after, late_after = _sum(measured)
+    for speaker in speakers:
+        speaker.cancel()
+    await asyncio.gather(*speakers, return_exceptions=True)
+    for source, disconnect in zip(measured, disconnects, strict=True):
+        await disconnect()
         source.session.close()
-    out = [ms for source in watched for ms in source.through]
-    words_out = [ms for source in watched for ms in source.first_words]
-    return Load(
+    out = [ms for source in measured for ms in source.out_ms]
+    words_out = [ms for source in measured for ms in source.first_frame_ms]
+    return LoadResult(
         sessions,
         units_after - units,
         (late_after - late) / max(units_after - units, 1),
-        float(np.percentile(out, 50)),
-        float(np.percentile(out, 99)),
-        float(np.median(words_out)),
-        float(np.percentile(words_out, 95)),
-        max(source.first_unit or float("inf") for source in watched),
+        _percentile(out, 50),
+        _percentile(out, 99),
+        _percentile(words_out, 50),
+        _percentile(words_out, 95),
+        max(source.first_unit or float("inf") for source in measured),
         main_percent,
         [ms / 10 for ms in used.values()],
         theirs,
@@ -125,10 +125,15 @@ async def hold(
     )
 
 
-def _sum(watched: list[Watched]) -> tuple[int, int]:
+def _percentile(values: list[float], percent: float) -> float:
+    """The percentile; NaN where the run was too short for any value."""
+    return float(np.percentile(values, percent)) if values else float("nan")
+
+
+def _sum(measured: list[MeasuredSession]) -> tuple[int, int]:
     """Units so far, and how many of them were sent without their own picture."""
     units = late = 0
-    for source in watched:
+    for source in measured:
         counts = source.session.counts
         units += counts.units + counts.skipped
         late += counts.repeated + counts.skipped + source.never_sent
@@ -184,9 +189,9 @@ def _measure(options: argparse.Namespace) -> None:
     with suppress(KeyboardInterrupt):
         for number in options.sessions:
             for _ in range(options.attempts):
-                audience = Viewers() if options.viewers else Encoders()
-                load = asyncio.run(hold(number, options.seconds, avatar, scheduler, audience))
-                audience.close()
+                receivers = WebRtcReceivers() if options.viewers else EncodeOnly()
+                load = asyncio.run(hold(number, options.seconds, avatar, scheduler, receivers))
+                receivers.close()
                 loads.append(load)
                 print(_row(load), flush=True)
                 if load.held:
@@ -206,7 +211,7 @@ def _measure(options: argparse.Namespace) -> None:
         options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def _row(load: Load) -> str:
+def _row(load: LoadResult) -> str:
     workers = " ".join(f"{percent:.1f}" for percent in load.workers_percent)
     return (
         f"{load.sessions:8d}{100 * load.late:9.2f}{load.out_p50:9.0f}{load.out_p99:9.0f}"

@@ -39,7 +39,7 @@ SESSION = f"{AVATAR}.session.id"
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What was measured in half a minute."""
+    """The measurements of half a minute."""
 
     minute: float
     offsets: list[float]  # ms, picture minus sound

@@ -1,4 +1,4 @@
-"""What moves the mouth: the product's own ear, the phonemes themselves, or something wrong.
+"""Inputs that move the mouth: the product's speech encoder, the phonemes, or a wrong control.
 
 The wrong ones are controls. They go through the same renderer, tracker and gates as the real one; a
 gate that lets them all pass measures nothing.
@@ -26,8 +26,8 @@ FPS = 25
 LATE = 0.120  # seconds by which the delayed control lags
 
 
-class Script:
-    """A speech encoder that hears nothing: it says what is written, one row of poses a frame."""
+class ScriptedEncoder:
+    """A speech encoder that ignores the sound and returns given poses, one row a frame."""
 
     def __init__(self, poses: Floats) -> None:
         """`poses` is (frames, 7); after the last the mouth rests."""
@@ -52,8 +52,8 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Take:
-    """Sound for the stream, and the ear that listens to it."""
+class SpeechInput:
+    """Sound for the stream, and the encoder of it."""
 
     samples: Floats  # (n,)
     sample_rate: int
@@ -61,8 +61,8 @@ class Take:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Driver:
-    """Makes takes of clips: with the network when there is one, else from the phonemes."""
+class InputSource:
+    """Inputs made of clips: with the network when there is one, else from the phonemes."""
 
     network: SpeechEncoder | None
 
@@ -70,13 +70,13 @@ class Driver:
     def name(self) -> str:
         return "oracle" if self.network is None else "network"
 
-    def real(self, clip: Clip) -> Take:
+    def real(self, clip: Clip) -> SpeechInput:
         """The clip as it is."""
         if self.network is None:
-            return spelled(clip)
-        return Take(clip.samples, clip.sample_rate, self.network)
+            return from_phonemes(clip)
+        return SpeechInput(clip.samples, clip.sample_rate, self.network)
 
-    def late(self, clip: Clip) -> Take:
+    def late(self, clip: Clip) -> SpeechInput:
         """The mouth follows the sound by `LATE`."""
         if self.network is None:
             rows = clip.poses(FPS)
@@ -84,28 +84,28 @@ class Driver:
             return _scripted(clip, np.concatenate([waiting, rows]))
         silence = np.zeros(round(LATE * clip.sample_rate), np.float32)
         late = np.concatenate([silence, clip.samples])[: len(clip.samples)]
-        return Take(late, clip.sample_rate, self.network)
+        return SpeechInput(late, clip.sample_rate, self.network)
 
-    def wrong(self, clip: Clip, other: Clip) -> Take:
+    def wrong(self, clip: Clip, other: Clip) -> SpeechInput:
         """The mouth says `other` for as long as `clip` lasts."""
         if self.network is None:
             rows = np.resize(other.poses(FPS), (len(clip.poses(FPS)), len(PARAMETERS)))
             return _scripted(clip, rows)
         count = round(clip.seconds * other.sample_rate)
-        return Take(np.resize(other.samples, count), other.sample_rate, self.network)
+        return SpeechInput(np.resize(other.samples, count), other.sample_rate, self.network)
 
-    def sound(self, sound: Sound) -> Take:
+    def sound(self, sound: Sound) -> SpeechInput:
         """A sound that is no speech; to the phonemes it is silence."""
-        nothing = Script(np.zeros((1, len(PARAMETERS)), np.float32))
-        return Take(sound.samples, sound.sample_rate, self.network or nothing)
+        nothing = ScriptedEncoder(np.zeros((1, len(PARAMETERS)), np.float32))
+        return SpeechInput(sound.samples, sound.sample_rate, self.network or nothing)
 
 
-def spelled(clip: Clip) -> Take:
-    """The mouth does what the phonemes call for: the best that a perfect ear could do."""
+def from_phonemes(clip: Clip) -> SpeechInput:
+    """The mouth follows the phonemes: the limit of a perfect encoder."""
     return _scripted(clip, clip.poses(FPS))
 
 
-def loud(clip: Clip, poses: Floats) -> Take:
+def from_loudness(clip: Clip, poses: Floats) -> SpeechInput:
     """The jaw follows the loudness, as open and as lively as the real `poses` (frames, 7)."""
     level = loudness(clip)
     gap = aperture(poses)
@@ -115,7 +115,7 @@ def loud(clip: Clip, poses: Floats) -> Take:
     return _scripted(clip, rows)
 
 
-def still(clip: Clip) -> Take:
+def still(clip: Clip) -> SpeechInput:
     """The picture stays as it is."""
     return _scripted(clip, np.zeros((1, len(PARAMETERS)), np.float32))
 
@@ -129,5 +129,5 @@ def loudness(clip: Clip) -> Floats:
     return np.asarray(10 * np.log10(power), np.float32)
 
 
-def _scripted(clip: Clip, poses: Floats) -> Take:
-    return Take(clip.samples, clip.sample_rate, Script(poses.astype(np.float32)))
+def _scripted(clip: Clip, poses: Floats) -> SpeechInput:
+    return SpeechInput(clip.samples, clip.sample_rate, ScriptedEncoder(poses.astype(np.float32)))

@@ -1,4 +1,4 @@
-"""Renders a take through the real path and watches the result with our own tracker."""
+"""Renders speech through the real path and tracks the face in the result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from benchmarks.cpu.speech_inputs import Take
+from benchmarks.cpu.speech_inputs import SpeechInput
 from benchmarks.metrics import Curve, eye_opening, opening
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
@@ -41,8 +41,8 @@ LOOKS = (1.0, 1.25)  # sizes of the crops, in crops of the portrait's own face
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Performance:
-    """What was seen in the frames of one take."""
+class TrackedRender:
+    """The measurements of all frames of one rendering."""
 
     openings: Curve  # (frames,) gap between the lips, eye distances
     eyes: Curve  # (frames,) height over width
@@ -52,40 +52,40 @@ class Performance:
     lost: int  # frames in which the tracker saw no face; the last values stand in
 
 
-class Stage:
-    """Renders any take of any avatar with one motion; the renderer's set-up is done once."""
+class TrackingRenderer:
+    """Renders any input with any avatar and one motion; the renderer's set-up is done once."""
 
     def __init__(self, motion: MotionConfig) -> None:
         self._renderer = PuppetRenderer(FPS, motion)
         self._finder = FaceFinder()
 
-    def perform(self, avatar: Avatar, take: Take) -> Performance:
-        """Render the whole take and track every frame."""
-        recorder = Recorder(self._renderer)
-        engine = Engine(Backend("puppet", take.encoder, recorder, FPS, 1, "benchmark"))
-        watcher = Watcher(self._finder, avatar.frames[0].pixels)
+    def render(self, avatar: Avatar, spoken: SpeechInput) -> TrackedRender:
+        """Render the whole input and track every frame."""
+        recorder = PoseRecorder(self._renderer)
+        engine = Engine(Backend("puppet", spoken.encoder, recorder, FPS, 1, "benchmark"))
+        tracker = MouthTracker(self._finder, avatar.frames[0].pixels)
         kept = {}
-        for index, frame in enumerate(render_stream(engine, avatar, chunks(take))):
-            watcher.see(frame.frame)
+        for index, frame in enumerate(render_stream(engine, avatar, chunks(spoken))):
+            tracker.measure(frame.frame)
             if index % KEEP_EVERY == KEEP_EVERY // 2:
                 kept[index] = frame.frame
-        return Performance(
-            np.array(watcher.openings),
-            np.array(watcher.eyes),
-            np.stack(watcher.rigid),
+        return TrackedRender(
+            np.array(tracker.openings),
+            np.array(tracker.eyes),
+            np.stack(tracker.rigid),
             np.stack(recorder.poses),
             kept,
-            watcher.lost,
+            tracker.lost,
         )
 
-    def poses(self, avatar: Avatar, take: Take) -> Floats:
-        """(frames, 7) what the renderer is asked for, without rendering."""
-        stream = LipSyncStream(avatar, take.encoder)
-        segments = [segment for chunk in chunks(take) for segment in stream.push(chunk)]
+    def poses(self, avatar: Avatar, spoken: SpeechInput) -> Floats:
+        """(frames, 7) the poses that the renderer would be given, without rendering."""
+        stream = LipSyncStream(avatar, spoken.encoder)
+        segments = [segment for chunk in chunks(spoken) for segment in stream.push(chunk)]
         return np.concatenate([segment.context for segment in segments + stream.end()])
 
 
-class Watcher:
+class MouthTracker:
     """Tracks one face through frames and measures it in each.
 
     Every frame is looked at where the portrait's own face is. Following the face from frame to
@@ -103,7 +103,7 @@ class Watcher:
         self.rigid: list[Floats] = []
         self.lost = 0
 
-    def see(self, image: Image) -> None:
+    def measure(self, image: Image) -> None:
         """Measure the next frame."""
         if np.array_equal(image, self._last):
             self.openings.append(self.openings[-1])
@@ -121,8 +121,8 @@ class Watcher:
         self.rigid.append(mean[list(lm.RIGID)] / np.float32(lm.eye_distance(mean)))
 
 
-class Recorder:
-    """A renderer that writes down what it is asked for."""
+class PoseRecorder:
+    """A renderer that records the poses it is given."""
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
@@ -138,11 +138,11 @@ class Recorder:
         return self._renderer.render(requests)
 
 
-def chunks(take: Take) -> Iterator[AudioChunk]:
-    """The take's sound as it would come over a network."""
-    size = round(CHUNK_SECONDS * take.sample_rate)
-    for start in range(0, len(take.samples), size):
-        yield AudioChunk(take.samples[start : start + size], take.sample_rate)
+def chunks(spoken: SpeechInput) -> Iterator[AudioChunk]:
+    """The sound of the input in chunks, as they would come over a network."""
+    size = round(CHUNK_SECONDS * spoken.sample_rate)
+    for start in range(0, len(spoken.samples), size):
+        yield AudioChunk(spoken.samples[start : start + size], spoken.sample_rate)
 
 
 def _resized(face: Face, size: float) -> Face:

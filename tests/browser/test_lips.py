@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks import metrics
 from benchmarks.clips import Clip, load_clips
-from benchmarks.cpu.tracked_render import Watcher
+from benchmarks.cpu.tracked_render import MouthTracker
 from benchmarks.metrics import Curve
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
@@ -111,14 +111,14 @@ async def _record(
     ):
         frames += part
     await viewer.close()
-    watcher = Watcher(FaceFinder(), read_picture(PORTRAIT, AvatarConfig()))
+    tracker = MouthTracker(FaceFinder(), read_picture(PORTRAIT, AvatarConfig()))
     for _, picture in frames:
-        watcher.see(_decoded(picture))
-    assert watcher.lost == 0
+        tracker.measure(_decoded(picture))
+    assert tracker.lost == 0
     resampler = Resampler(BROWSER_RATE)
     return Recording(
         np.array([time for time, _ in frames]) / 1000,
-        np.array(watcher.openings),
+        np.array(tracker.openings),
         np.concatenate([resampler.push(samples), resampler.flush()]),
         sound["time"] / 1000,
     )
