@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Seen:
+class DecodedPicture:
     """One decoded picture."""
 
     index: int  # what is painted in it
@@ -39,7 +39,7 @@ class Seen:
 
 
 @dataclass(slots=True)
-class EncodeResult:
+class DecodedSound:
     """One decoded piece of sound, as mono float."""
 
     pts: int
@@ -53,8 +53,8 @@ class Viewer:
 
     video: str | None = None
     microphone: MediaStreamTrack | None = None
-    seen: list[Seen] = field(default_factory=list)
-    heard: list[EncodeResult] = field(default_factory=list)
+    seen: list[DecodedPicture] = field(default_factory=list)
+    heard: list[DecodedSound] = field(default_factory=list)
     pc: RTCPeerConnection = field(init=False)
     answer: str = ""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -126,8 +126,8 @@ class Viewer:
                 if isinstance(frame, VideoFrame):
                     luma = frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
                     size = (frame.width, frame.height)
-                    self.seen.append(Seen(read_mark(luma), frame.pts, now, size))
+                    self.seen.append(DecodedPicture(read_mark(luma), frame.pts, now, size))
                 elif isinstance(frame, AudioFrame):
                     channels = len(frame.layout.channels)
                     samples = frame.to_ndarray().reshape(-1, channels).mean(axis=1) / 32768
-                    self.heard.append(EncodeResult(frame.pts, now, samples))
+                    self.heard.append(DecodedSound(frame.pts, now, samples))

@@ -11,8 +11,8 @@ CANDIDATE = re.compile(r"a=candidate:(\S+) 1 udp (\d+) (\d+\.\d+\.\d+\.\d+) (\d+
 
 
 @dataclass(slots=True)
-class Weather:
-    """What happens to packets, in both directions. May be changed at any time."""
+class NetworkConditions:
+    """The treatment of packets in both directions. May be changed at any time."""
 
     loss: float = 0.0  # share that is lost, each for itself
     burst: float = 0.0  # chance per packet that a burst of losses begins
@@ -23,8 +23,8 @@ class Weather:
 
 
 @dataclass(slots=True)
-class Passage:
-    """What went through in one direction."""
+class PacketTrace:
+    """Packets of one direction."""
 
     passed: int = 0
     lost: int = 0
@@ -34,10 +34,10 @@ class Passage:
 class Relay:
     """Stands between a viewer and a server. Rewrites their SDP so that each knows it alone."""
 
-    weather: Weather = field(default_factory=Weather)
+    conditions: NetworkConditions = field(default_factory=NetworkConditions)
     seed: int = 1
-    to_viewer: Passage = field(default_factory=Passage)
-    to_server: Passage = field(default_factory=Passage)
+    to_viewer: PacketTrace = field(default_factory=PacketTrace)
+    to_server: PacketTrace = field(default_factory=PacketTrace)
 
     async def offer(self, sdp: str) -> str:
         """The viewer's offer, for the server."""
@@ -48,7 +48,7 @@ class Relay:
         self._sides: list[asyncio.DatagramTransport] = []
         for faces_server in (True, False):
             transport, _ = await loop.create_datagram_endpoint(
-                lambda faces_server=faces_server: _Side(self, faces_server),  # type: ignore[misc]
+                lambda faces_server=faces_server: _RelaySocket(self, faces_server),  # type: ignore[misc]
                 local_addr=(address[0], 0),
             )
             self._sides.append(transport)
@@ -72,23 +72,23 @@ class Relay:
         passage.passed += 1
         side = self._sides[1 if from_server else 0]
         target = self._viewer if from_server else self._server
-        delay = self.weather.delay_ms + self._random.random() * self.weather.jitter_ms
+        delay = self.conditions.delay_ms + self._random.random() * self.conditions.jitter_ms
         if delay:
             asyncio.get_running_loop().call_later(delay / 1000, _send, side, data, target)
         else:
             side.sendto(data, target)
 
     def _lost(self, from_server: bool) -> bool:
-        weather = self.weather
-        if weather.blackout:
+        conditions = self.conditions
+        if conditions.blackout:
             return True
         if self._burst[from_server]:
             self._burst[from_server] -= 1
             return True
-        if self._random.random() < weather.burst:
-            self._burst[from_server] = round(self._random.expovariate(1 / weather.burst_length))
+        if self._random.random() < conditions.burst:
+            self._burst[from_server] = round(self._random.expovariate(1 / conditions.burst_length))
             return True
-        return self._random.random() < weather.loss
+        return self._random.random() < conditions.loss
 
     def _rewritten(self, sdp: str, side: int) -> str:
         host, port = self._sides[side].get_extra_info("sockname")
@@ -105,7 +105,7 @@ class Relay:
         return "\r\n".join(lines) + "\r\n"
 
 
-class _Side(asyncio.DatagramProtocol):
+class _RelaySocket(asyncio.DatagramProtocol):
     def __init__(self, relay: Relay, faces_server: bool) -> None:
         self._relay, self._from_server = relay, faces_server
 

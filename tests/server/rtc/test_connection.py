@@ -35,7 +35,7 @@ def run(scenario: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(scenario, 30))
 
 
-class Observer(TransportObserver):
+class RecordingObserver(TransportObserver):
     """Keeps what a transport tells."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Observer(TransportObserver):
 
 @pytest.mark.parametrize("codec", ["h264", "vp8"])
 def test_picture_and_sound_arrive_in_step(workers: MediaWorkers, codec: str) -> None:
-    source, observer = MarkedSource(first=1000), Observer()
+    source, observer = MarkedSource(first=1000), RecordingObserver()
     closed: list[str] = []
     settings = TransportSettings(codec=codec)
 
@@ -77,7 +77,7 @@ def test_picture_and_sound_arrive_in_step(workers: MediaWorkers, codec: str) -> 
     assert (observer.firsts, observer.keys) == (1, 1)
 
 
-def check_pictures(viewer: Viewer, first: int, observer: Observer) -> None:
+def check_pictures(viewer: Viewer, first: int, observer: RecordingObserver) -> None:
     """Every picture once, in order, with its own time. A machine that is too busy to encode
     leaves some out, and says so."""
     indices = [seen.index for seen in viewer.seen]
@@ -160,7 +160,7 @@ def first_timestamp(viewer: Viewer, kind: str) -> int:
 
 
 def test_key_frames_come_when_asked_for_and_not_more_often(workers: MediaWorkers) -> None:
-    observer = Observer()
+    observer = RecordingObserver()
 
     async def scenario() -> None:
         transport = WebRTCTransport(MarkedSource(), HOME, workers, observer=observer)

@@ -43,7 +43,7 @@ def test_a_peer_that_hangs_up_is_noticed_at_once(workers: MediaWorkers) -> None:
     assert source.open == 0
 
 
-def test_a_peer_that_vanishes_is_let_go(workers: MediaWorkers) -> None:
+def test_a_peer_that_vanishes_is_disconnected(workers: MediaWorkers) -> None:
     clock, source = ManualClock(), MarkedSource()
 
     async def scenario() -> str:
@@ -58,7 +58,7 @@ def test_a_peer_that_vanishes_is_let_go(workers: MediaWorkers) -> None:
         clock.advance(5900)
         await asyncio.sleep(0)
         assert not ended.done()
-        relay.weather.blackout = True
+        relay.conditions.blackout = True
         await asyncio.sleep(0.1)
         clock.advance(6100)
         reason = await ended
@@ -227,7 +227,7 @@ def test_a_machine_without_a_network_plays_to_itself(
     assert " 127.0.0.1 " in run(scenario())
 
 
-def test_this_side_is_relayed_only_when_it_must_be(workers: MediaWorkers) -> None:
+def test_this_side_is_relayed_only_when_it_is_set(workers: MediaWorkers) -> None:
     servers = ("stun:a.example", "turn:b.example")
     for relayed, urls in ((False, [["stun:a.example"]]), (True, [[one] for one in servers])):
         settings = TransportSettings(ice_servers=servers, turn_secret="x", relayed=relayed)
@@ -235,7 +235,7 @@ def test_this_side_is_relayed_only_when_it_must_be(workers: MediaWorkers) -> Non
         assert [server.urls for server in transport._servers()] == urls
 
 
-def test_the_public_address_is_the_only_one_told(workers: MediaWorkers) -> None:
+def test_only_the_public_address_is_published(workers: MediaWorkers) -> None:
     async def scenario() -> str:
         settings = TransportSettings(public_ip="203.0.113.77")
         transport = WebRTCTransport(MarkedSource(), settings, workers)

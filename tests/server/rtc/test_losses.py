@@ -13,20 +13,20 @@ from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.settings import TransportSettings
-from tests.server.rtc.relay import Relay, Weather
+from tests.server.rtc.relay import NetworkConditions, Relay
 from tests.server.sources import MarkedSource
-from tests.server.viewers import Seen, Viewer
+from tests.server.viewers import DecodedPicture, Viewer
 from tests.timed import judge, measure_until
 
 SECONDS = 3.0
-SETTLED_S = 0.5  # until what was lost in bad weather is there
+SETTLED_S = 0.5  # until what was lost in bad conditions is there
 
 
 def run(scenario: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(scenario, 60))
 
 
-class Observer(TransportObserver):
+class RecordingObserver(TransportObserver):
     """Counts the pictures that a machine too busy to encode them left out."""
 
     dropped = 0
@@ -35,18 +35,18 @@ class Observer(TransportObserver):
         self.dropped += 1
 
 
-class Show:
+class LossScenario:
     """A source, a relay and a viewer, who sees it through the relay."""
 
     def __init__(self, workers: MediaWorkers) -> None:
         self.source = MarkedSource((256, 192))
-        self.observer = Observer()
+        self.observer = RecordingObserver()
         self.transport = WebRTCTransport(
             self.source, TransportSettings(), workers, observer=self.observer
         )
         self.viewer, self.relay = Viewer(), Relay()
 
-    async def __aenter__(self) -> Show:
+    async def __aenter__(self) -> LossScenario:
         offer = await self.relay.offer(await self.viewer.offer())
         await self.viewer.take(self.relay.answer(await self.transport.accept(offer)))
         await self.viewer.until(5)
@@ -60,17 +60,17 @@ class Show:
         await self.viewer.close()
         self.relay.close()
 
-    async def weather(self, weather: Weather, seconds: float) -> range:
+    async def play_under(self, conditions: NetworkConditions, seconds: float) -> range:
         """Let it last; returns the indices of the units that were sent meanwhile."""
         first = self.source.next
-        self.relay.weather = weather
+        self.relay.conditions = conditions
         await asyncio.sleep(seconds)
         last = self.source.next
-        self.relay.weather = Weather()
+        self.relay.conditions = NetworkConditions()
         await asyncio.sleep(SETTLED_S)
         return range(first, last)
 
-    def shown(self, sent: range) -> list[Seen]:
+    def shown(self, sent: range) -> list[DecodedPicture]:
         """The pictures of these units that were decoded."""
         return [seen for seen in self.viewer.seen if seen.index in sent]
 
@@ -87,32 +87,32 @@ class Show:
 
 
 @pytest.mark.parametrize(
-    ("weather", "share"),
+    ("conditions", "share"),
     [
-        (Weather(loss=0.02), 0.98),
-        (Weather(loss=0.05), 0.96),
-        (Weather(burst=0.01), 0.96),
-        (Weather(delay_ms=40, jitter_ms=20), 0.98),
+        (NetworkConditions(loss=0.02), 0.98),
+        (NetworkConditions(loss=0.05), 0.96),
+        (NetworkConditions(burst=0.01), 0.96),
+        (NetworkConditions(delay_ms=40, jitter_ms=20), 0.98),
     ],
     ids=["2 % lost", "5 % lost", "bursts", "reordered"],
 )
 def test_what_was_lost_comes_after_all(
-    workers: MediaWorkers, weather: Weather, share: float
+    workers: MediaWorkers, conditions: NetworkConditions, share: float
 ) -> None:
     """How late it comes depends on the machine as well; the slow tests below look at that."""
 
-    async def scenario() -> Show:
-        async with Show(workers) as show:
-            sent = await show.weather(weather, SECONDS)
-            left_out = show.observer.dropped
-            assert len(show.shown(sent)) + left_out >= share * len(sent)
-            indices = [seen.index for seen in show.viewer.seen]
+    async def scenario() -> LossScenario:
+        async with LossScenario(workers) as viewing:
+            sent = await viewing.play_under(conditions, SECONDS)
+            left_out = viewing.observer.dropped
+            assert len(viewing.shown(sent)) + left_out >= share * len(sent)
+            indices = [seen.index for seen in viewing.viewer.seen]
             assert indices == sorted(set(indices))
-        return show
+        return viewing
 
-    show = run(scenario())
-    if weather.loss or weather.burst:
-        assert show.relay.to_viewer.lost > 0
+    viewing = run(scenario())
+    if conditions.loss or conditions.burst:
+        assert viewing.relay.to_viewer.lost > 0
 
 
 @pytest.mark.alone
@@ -124,14 +124,14 @@ def test_a_minute_of_loss(workers: MediaWorkers, loss: float, rate: float, most:
     """So many pictures a second are decoded, and so often one of them stands still."""
 
     async def minute() -> tuple[float, int]:
-        async with Show(workers) as show:
-            calm = await show.weather(Weather(), 20)
-            machine = 3 * show.freezes(calm)  # in a minute, by this machine alone
-            before = show.observer.dropped
-            sent = await show.weather(Weather(loss=loss), 60)
-            left_out = show.observer.dropped - before
-            decoded = 25 * len(show.shown(sent)) / (len(sent) - left_out)
-            return decoded, show.freezes(sent) - machine
+        async with LossScenario(workers) as viewing:
+            calm = await viewing.play_under(NetworkConditions(), 20)
+            machine = 3 * viewing.freezes(calm)  # in a minute, by this machine alone
+            before = viewing.observer.dropped
+            sent = await viewing.play_under(NetworkConditions(loss=loss), 60)
+            left_out = viewing.observer.dropped - before
+            decoded = 25 * len(viewing.shown(sent)) / (len(sent) - left_out)
+            return decoded, viewing.freezes(sent) - machine
 
     def passed(figures: tuple[float, int]) -> bool:
         return figures[0] >= rate and figures[1] <= most
@@ -143,12 +143,12 @@ def test_a_minute_of_loss(workers: MediaWorkers, loss: float, rate: float, most:
 
 def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
     async def scenario() -> None:
-        async with Show(workers) as show:
-            await show.weather(Weather(blackout=True), 3.0)
+        async with LossScenario(workers) as viewing:
+            await viewing.play_under(NetworkConditions(blackout=True), 3.0)
             back = time.monotonic() - SETTLED_S
-            before = len(show.viewer.seen)
-            await show.viewer.until(before + 20)
-            assert show.viewer.seen[before].arrived - back < 4
+            before = len(viewing.viewer.seen)
+            await viewing.viewer.until(before + 20)
+            assert viewing.viewer.seen[before].arrived - back < 4
 
     run(scenario())
 
@@ -159,14 +159,14 @@ def test_a_fifth_of_all_packets_lost_is_survived(workers: MediaWorkers) -> None:
     """When the storm is over, all pictures are there again."""
 
     async def scenario() -> float:
-        async with Show(workers) as show:
-            await show.weather(Weather(loss=0.2), 10)
+        async with LossScenario(workers) as viewing:
+            await viewing.play_under(NetworkConditions(loss=0.2), 10)
             await asyncio.sleep(3)
-            before = show.observer.dropped
-            sent = await show.weather(Weather(), 4)
-            left_out = show.observer.dropped - before
-            share = (len(show.shown(sent)) + left_out) / len(sent)
-            await show.viewer.until(len(show.viewer.seen) + 20)  # on any machine
+            before = viewing.observer.dropped
+            sent = await viewing.play_under(NetworkConditions(), 4)
+            left_out = viewing.observer.dropped - before
+            share = (len(viewing.shown(sent)) + left_out) / len(sent)
+            await viewing.viewer.until(len(viewing.viewer.seen) + 20)  # on any machine
             return share
 
     def passed(share: float) -> bool:

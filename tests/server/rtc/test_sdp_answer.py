@@ -63,18 +63,20 @@ def test_the_other_codec_does_when_it_is_the_only_one(prefer: str | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("asked", "wanted", "told"),
+    ("offered", "accepted", "answered"),
     [
         ("recvonly", True, "sendonly"),
         ("sendrecv", False, "sendonly"),
         ("sendrecv", True, "sendrecv"),
     ],
 )
-def test_the_microphone_opens_when_both_want_it(asked: str, wanted: bool, told: str) -> None:
-    agreement = agree(offer(AUDIO.replace("recvonly", asked), VIDEO), None, wanted)
+def test_the_microphone_opens_when_both_want_it(
+    offered: str, accepted: bool, answered: str
+) -> None:
+    agreement = agree(offer(AUDIO.replace("recvonly", offered), VIDEO), None, accepted)
     _, audio, video = sections(answer(agreement, LOCAL))
-    assert agreement.microphone == (told == "sendrecv")
-    assert f"a={told}" in audio and "a=sendonly" in video
+    assert agreement.microphone == (answered == "sendrecv")
+    assert f"a={answered}" in audio and "a=sendonly" in video
 
 
 def test_a_data_channel_is_refused_and_the_rest_played() -> None:

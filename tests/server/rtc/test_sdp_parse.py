@@ -91,7 +91,7 @@ def drop(section: str, start: str) -> str:
         ("v=0\r\n" + "é" * (MAX_SDP_BYTES // 2), "longer than 64 KiB"),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_words(text: str, words: str) -> None:
+def test_unusable_offers_are_refused_in_a_sentence(text: str, words: str) -> None:
     with pytest.raises(SignallingError, match=words) as caught:
         read_offer(text)
     message = str(caught.value)
@@ -170,7 +170,9 @@ def named(**changes: object) -> Candidate:
         ({"host": "8.8.8.8", "port": 65536}, False, False),
     ],
 )
-def test_where_checks_may_go(changes: dict[str, object], at_home: bool, in_public: bool) -> None:
+def test_checks_go_to_allowed_addresses_only(
+    changes: dict[str, object], at_home: bool, in_public: bool
+) -> None:
     one = named(**changes)
     assert (usable(one, private=True), usable(one, private=False)) == (at_home, in_public)
 

@@ -110,7 +110,7 @@ def test_every_route_is_in_the_matrix() -> None:
         ("another session's id", 401),
     ],
 )
-def test_nobody_gets_past_the_gate(caller: Any, status: int) -> None:
+def test_requests_without_the_right_token_or_origin_are_refused(caller: Any, status: int) -> None:
     async def test(client: AppClient) -> None:
         made = (
             await client.http.post("/v1/sessions", json={"avatar": "face"}, headers=RIGHT)
@@ -174,7 +174,7 @@ def test_with_the_token_everything_answers() -> None:
 
 
 @pytest.mark.parametrize("token", [None, TOKEN])
-def test_what_is_public_needs_no_token(token: str | None) -> None:
+def test_public_paths_need_no_token(token: str | None) -> None:
     async def test(client: AppClient) -> None:
         for method, path in sorted(PUBLIC):
             there = path.format(session_id="0")
@@ -212,7 +212,7 @@ def test_no_spelling_of_an_address_gets_around_the_token(path: str) -> None:
 
 
 def test_on_loopback_other_names_for_it_are_refused() -> None:
-    """A page that had its own name point here could otherwise do all that its visitor may."""
+    """DNS rebinding: a page whose name leads here could otherwise do all that its visitor may."""
 
     async def test(client: AppClient) -> None:
         for host in ("localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST:1"):
@@ -309,7 +309,7 @@ def test_every_answer_carries_the_safe_headers(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"host": "0.0.0.0"}, "0.0.0.0 can be reached from other machines, so a token is needed.*"),
         ({"host": "::"}, ":: can be reached.*"),
@@ -324,8 +324,8 @@ def test_every_answer_carries_the_safe_headers(path: str) -> None:
         ({"turn_urls": ("turn:a",)}, "--turn-url needs --turn-secret.*"),
     ],
 )
-def test_unsafe_settings_are_refused(settings: Any, told: str) -> None:
-    with pytest.raises(OptionError, match=told):
+def test_unsafe_settings_are_refused(settings: Any, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
         ServeSettings(**settings)
 
 

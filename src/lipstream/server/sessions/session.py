@@ -44,7 +44,7 @@ class ServerSession:
         assert entry.avatar is not None and entry.cost is not None
         self.id = id
         self.size = entry.avatar.size
-        self.cost: Cost = entry.cost
+        self._entry = entry
         self.live = live
         self.whep_only = whep_only  # opened by a WHEP player, which knows no session to return to
         self.connection: WebRTCTransport | None = None
@@ -61,6 +61,12 @@ class ServerSession:
         self._tasks: set[asyncio.Task[None]] = set()  # that push uploads
         self._fps, self._read_at = 0.0, (now, live.counts.units)
         self._remove_listener = live.add_listener(self._on_event)
+
+    @property
+    def cost(self) -> Cost:
+        """The cost of a frame, as measured last."""
+        assert self._entry.cost is not None
+        return self._entry.cost
 
     async def units(self) -> AsyncIterator[Unit]:
         """The units of the session; the first silent one after an interrupt is timed."""
