@@ -17,7 +17,7 @@ from lipstream.avatar.storage import save_avatar
 from lipstream.compat import realtime
 from lipstream.compat.realtime import MAX_AVATARS, OptimizedLipSyncEngine, RealtimeLipSyncEngine
 from lipstream.config import AvatarConfig
-from lipstream.errors import AudioError, OptionError
+from lipstream.errors import AudioError, OptionError, PictureError
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from tests.media_files import tone
@@ -242,6 +242,11 @@ def test_two_speakers_with_one_avatar_have_names_or_are_refused(
 
 def test_an_empty_utterance_has_no_frames(puppet: RealtimeLipSyncEngine) -> None:
     assert run(stream(puppet, [])) == []
+
+
+def test_a_missing_picture_is_one_sentence(puppet: RealtimeLipSyncEngine, tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match=r"nobody\.png does not exist; check the name"):
+        puppet.preprocess_avatar(tmp_path / "nobody.png")
 
 
 def test_bad_sound_is_refused_in_words(puppet: RealtimeLipSyncEngine) -> None:

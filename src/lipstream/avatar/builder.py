@@ -154,7 +154,7 @@ def digest(path: Path, config: AvatarConfig) -> str:
     settings = {name: value for name, value in asdict(config).items() if name in DECISIVE}
     settings["preparation"] = PREPARATION
     state = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    with path.open("rb") as file:
+    with opened(path, PictureError) as file:
         while block := file.read(1 << 20):
             state.update(block)
     return state.hexdigest()
