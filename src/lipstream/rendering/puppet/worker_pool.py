@@ -80,6 +80,7 @@ class PuppetWorkerPool:
         self._dropped: deque[int] = deque()  # numbers of avatars that nobody holds any more
         self._waiting: deque[DrawJob] = deque()
         self._closed = threading.Event()
+        self._starters: list[threading.Thread] = []  # of workers that are replaced
         self._selector = selectors.DefaultSelector()
         self._workers = [WorkerProcess(self._settings) for _ in range(count)]
         for worker in self._workers:
@@ -95,7 +96,11 @@ class PuppetWorkerPool:
     @property
     def fault(self) -> str | None:
         """One sentence when nothing can be drawn at present."""
-        if self._closed.is_set() or any(worker.alive for worker in self._workers):
+        if self._closed.is_set():
+            return None
+        if not self._reader.is_alive():
+            return "the thread that reads from the drawing processes has ended; restart the server."
+        if any(worker.alive for worker in self._workers):
             return None
         return "no drawing process is running; they are started again."
 
@@ -167,6 +172,8 @@ class PuppetWorkerPool:
         until = time.monotonic() + CLOSE_S
         for worker in workers:
             worker.reap(max(until - time.monotonic(), 0.0))
+        for starter in self._starters:
+            starter.join(CLOSE_S)
         self._selector.close()
 
     def _dispatch(self) -> list[Future[Picture]]:
@@ -261,17 +268,25 @@ class PuppetWorkerPool:
             failed += self._dispatch()
         for result in failed:
             result.set_exception(WorkerError(reason))
-        threading.Thread(
+        starter = threading.Thread(
             target=self._start_again, args=(dead, reason), name="puppet-worker-start", daemon=True
-        ).start()
+        )
+        self._starters = [one for one in self._starters if one.is_alive()] + [starter]
+        starter.start()
 
     def _start_again(self, dead: WorkerProcess, reason: str) -> None:
         """Put a newcomer in the place of `dead`, and load all avatars into it."""
         _log.error("%s It is started again. %s", reason, dead.reap(0.2))
         short_lives = dead.short_lives + 1 if dead.age_s < SHORT_LIFE_S else 0
-        if self._closed.wait(min(2.0 ** max(short_lives - 1, 0) - 1, MAX_BACKOFF_S)):
-            return
-        worker = WorkerProcess(self._settings, short_lives)
+        worker = None
+        while worker is None:
+            if self._closed.wait(min(2.0 ** max(short_lives - 1, 0) - 1, MAX_BACKOFF_S)):
+                return
+            try:
+                worker = WorkerProcess(self._settings, short_lives)
+            except OSError as error:  # no memory or no descriptor left; there may be some soon
+                _log.error("a drawing process could not be started: %s", error)
+                short_lives += 1
         with self._lock:
             if self._closed.is_set():
                 worker.stop()
@@ -283,6 +298,8 @@ class PuppetWorkerPool:
             return
         with self._loads:
             for avatar, number in list(self._numbers.items()):
+                if number in worker.loaded:
+                    continue
                 try:
                     with _saved(avatar) as path:
                         self._load([worker], number, path)

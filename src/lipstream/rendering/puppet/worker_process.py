@@ -13,7 +13,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -37,7 +37,6 @@ from lipstream.rendering.puppet.worker_protocol import (
 if TYPE_CHECKING:
     from lipstream.media.image import Picture
 
-SHARED_MEMORY = "/dev/shm"  # the folder of files in memory, where the system has it
 READ_BYTES = 4096
 KILL_S = 1.0  # for a killed process to end
 TAIL_BYTES = 2000  # of its stderr, for the log
@@ -67,7 +66,6 @@ class WorkerProcess:
     def __init__(self, settings: str, short_lives: int = 0) -> None:
         self.short_lives = short_lives  # of its predecessors, one after the other
         self._born = time.monotonic()
-        place = SHARED_MEMORY if os.path.isdir(SHARED_MEMORY) else None
         self.loaded: set[int] = set()  # numbers of avatars
         self.alive = True
         self.silent_s = 0.0  # since it last answered, or had nothing to do
@@ -76,7 +74,7 @@ class WorkerProcess:
         self._loading: int | None = None
         self._partial = b""  # of an answer
         self._stderr = tempfile.TemporaryFile()
-        with tempfile.TemporaryFile(dir=place) as memory:
+        with _anonymous_file() as memory:
             memory.truncate(MEMORY_BYTES)
             self._memory = mmap.mmap(memory.fileno(), MEMORY_BYTES)
             self._connection, theirs = Pipe()
@@ -215,6 +213,13 @@ class WorkerProcess:
             self._connection.send_bytes(REQUEST.pack(kind, slot, avatar) + content)
         except OSError:
             pass
+
+
+def _anonymous_file() -> BinaryIO:
+    """A file in memory where the system has them; a container's /dev/shm may be too small."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("lipstream-frames"), "r+b")
+    return tempfile.TemporaryFile()
 
 
 def _error(kind: bytes, text: bytes) -> Exception:
