@@ -12,7 +12,8 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.errors import OptionError
 from lipstream.live.clock import Clock
 from lipstream.live.scheduler import Scheduler
-from lipstream.live.session.frame_plan import FramePlan, PlannedUnit
+from lipstream.live.session.frame_plan import FramePlan
+from lipstream.live.session.picture_track import PictureTrack
 from lipstream.live.session.speech_queue import SpeechQueue
 from lipstream.live.session.types import (
     EventKind,
@@ -29,8 +30,6 @@ from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from lipstream.media.image import Picture
 
 FIRST_PICTURE_MS = 300  # the avatar's own picture is shown when none is drawn by then
 
@@ -76,14 +75,12 @@ class Session:
             on_change=self._changed,
             on_cancel=self._cancel,
         )
+        self._pictures = PictureTrack(avatar, self.counts, self._report_failure)
         self._refill_at = self.limits.ahead // 2  # units planned; at so few, more are
         self._fading: NDArray[np.int16] | None = None  # the sound after an interrupt
-        self._picture: Picture | None = None  # the last one given out
         self._origin: int | None = None  # when unit 0 was or would have been due
         self._opened_ms: int | None = None  # since when the first picture is awaited
         self._next = 0  # index of the next unit
-        self._missed = 0  # units in a row without a picture of their own
-        self._idle_failed = False  # idle frames cannot be drawn, and the listeners know
         self._listeners: list[EventListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None  # of the pump
         self._pumps = 0  # how many were opened; only the last one works
@@ -153,7 +150,7 @@ class Session:
             return None
         if behind >= UNIT_MS // 2:
             self._fall_behind(behind)
-        planned = self._plan.take(self._missed)
+        planned = self._plan.take(self._pictures.missed)
         index = self._next
         self._next += 1
         samples, speaking = SILENCE, False
@@ -161,14 +158,7 @@ class Session:
             samples, speaking = self._read(planned.utterance), True
         elif self._fading is not None:
             samples, self._fading = self._fading, None
-        picture = planned.picture if planned is not None else None
-        fresh = picture is not None
-        if picture is None:
-            picture = self._repeat(planned)
-        else:
-            self._picture = picture
-            if self._missed:
-                self._missed, self._idle_failed = 0, False
+        picture, fresh = self._pictures.show(planned, index)
         self.counts.units += 1
         if self._speech.waiting or len(self._plan.units) <= self._refill_at:
             self._prepare(now_ms)
@@ -255,27 +245,11 @@ class Session:
             self._emit("started", utterance.id, 0)
         return samples
 
-    def _repeat(self, unit: PlannedUnit | None) -> Picture:
-        """The picture for a unit without its own: the last one."""
-        self.counts.repeated += 1
-        self._missed += 1
-        if unit is not None:
-            unit.cancelled = True
-            self.counts.dropped += 1
-            if unit.error is not None:
-                self._report_failure(unit.utterance)
-        if self._picture is None:
-            self._picture = self.avatar.at(self._next).pixels
-        return self._picture
-
     def _report_failure(self, utterance: UtteranceBuffer | None) -> None:
-        """Report a frame that could not be drawn: once an utterance, and once a time of idling."""
+        """Report that a frame, of `utterance` or while idling, could not be drawn."""
         if utterance is None:
-            if not self._idle_failed:
-                self._idle_failed = True
-                self._emit("render_failed", 0, 0)
-        elif not (utterance.render_failed or utterance.finished):
-            utterance.render_failed = True
+            self._emit("render_failed", 0, 0)
+        else:
             self._emit("render_failed", utterance.id, utterance.played_ms)
 
     def _cancel(self, utterances: Sequence[UtteranceBuffer]) -> None:
