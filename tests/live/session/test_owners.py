@@ -75,6 +75,22 @@ def test_a_cancelled_utterance_lets_the_next_one_speak() -> None:
     assert second.state == "ended" and recorded.session.counts.interrupts == 0
 
 
+def test_the_next_utterance_begins_when_the_cancelled_one_has_faded_out() -> None:
+    harness = LiveHarness()
+    recorded = harness.open()
+    harness.run(200)
+    first = recorded.speak(noise(28_800, 48_000, 1))
+    recorded.speak(noise(9_600, 48_000, 2))
+    harness.run(400)
+    units = len(recorded.units)
+    first.cancel()
+    harness.run(1_000)
+    fading, *others = [unit for unit in recorded.units[units:] if not unit.speaking]
+    assert fading is recorded.units[units] and fading.samples[:960].any()
+    assert not any(unit.samples.any() for unit in others)
+    assert recorded.units[units + 1].speaking
+
+
 def test_a_waiting_utterance_is_cancelled_without_a_trace() -> None:
     harness = LiveHarness()
     recorded = harness.open()
