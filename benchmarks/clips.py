@@ -35,7 +35,7 @@ NOISE_SECONDS = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """A recording and what is said in it when."""
+    """A recording and its phones with their times."""
 
     name: str
     human: bool

@@ -23,10 +23,10 @@ def main() -> int:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
-    wanted = f"{head}{BEGIN}\n{table()}{END}{rest.split(END)[1]}"
+    expected = f"{head}{BEGIN}\n{table()}{END}{rest.split(END)[1]}"
     if "--check" in sys.argv[1:]:
-        return int(wanted != text)
-    readme.write_text(wanted, encoding="utf-8")
+        return int(expected != text)
+    readme.write_text(expected, encoding="utf-8")
     return 0
 
 

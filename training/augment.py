@@ -1,4 +1,4 @@
-"""Clean speech -> the speech a microphone hears: rooms, lines, codecs, noises, levels.
+"""Clean speech -> the speech of a microphone: rooms, lines, codecs, noises, levels.
 
 Nothing here moves the sound in time by more than 2 ms, so the phoneme times stay true.
 """

@@ -149,7 +149,7 @@ class Studio:
         return self.espeak(self.chance.choice(languages), self.chance.choice(_VARIANTS))
 
     def held_out(self) -> Utterance:
-        """Somebody the network never heard says something."""
+        """Speech of a voice that is not in the training set."""
         if self.chance.random() < 0.4:
             return self.flite(HELD_FLITE)
         variant = "+" + self.chance.choice(HELD_VARIANTS)

@@ -128,12 +128,12 @@ def score(clip: Clip, mouth: Mouth) -> Score:
     fine = targets(clip.segments, len(clip.samples) / SAMPLE_RATE + 1, 100)
     centres = (np.arange(len(gap)) + 0.5) * _FRAME
 
-    def wanted(track: Array, late: float) -> Array:
+    def shifted(track: Array, late: float) -> Array:
         times = (np.arange(len(track)) + 0.5) / 100
         return np.asarray(np.interp(centres - late, times, track), np.float32)
 
     goal = aperture(fine)
-    by_lag = np.array([_correlation(gap, wanted(goal, ms / 1000)) for ms in _LAGS])
+    by_lag = np.array([_correlation(gap, shifted(goal, ms / 1000)) for ms in _LAGS])
     peak = int(np.argmax(by_lag))
     return Score(
         clips=1,
@@ -145,7 +145,7 @@ def score(clip: Clip, mouth: Mouth) -> Score:
         vowels=_vowels(clip, gap),
         silence=_silence(clip, gap, centres),
         parameters=tuple(
-            _correlation(pose[:, k], wanted(fine[:, k], 0.0)) for k in range(len(PARAMETERS))
+            _correlation(pose[:, k], shifted(fine[:, k], 0.0)) for k in range(len(PARAMETERS))
         ),
     )
 

@@ -147,9 +147,11 @@ def loss(answer: Tensor, target: Tensor) -> Tensor:
         importance[..., parameter] += extra * goal[..., parameter]
     place = ((mouth - goal) ** 2 * weights * importance)[:, _SETTLE:].mean()
     velocity = ((mouth.diff(dim=1) - goal.diff(dim=1)) ** 2 * weights)[:, _SETTLE:].mean()
-    opening, wanted = gap(mouth), gap(goal)
-    lips = ((opening - wanted) ** 2)[:, _SETTLE:].mean()
-    lips = lips + _VELOCITY * ((opening.diff(dim=1) - wanted.diff(dim=1)) ** 2)[:, _SETTLE:].mean()
+    opening, expected = gap(mouth), gap(goal)
+    lips = ((opening - expected) ** 2)[:, _SETTLE:].mean()
+    lips = (
+        lips + _VELOCITY * ((opening.diff(dim=1) - expected.diff(dim=1)) ** 2)[:, _SETTLE:].mean()
+    )
     presence = nn.functional.binary_cross_entropy_with_logits(
         answer[:, _SETTLE:, 7], target[:, _SETTLE:, 7]
     )

@@ -164,8 +164,8 @@ def _theirs(unet: UNet, vae: Vae, unet_config: Any, vae_config: Any) -> Paint:
 
 def _networks(unet: UNet, vae: Vae, dtype: torch.dtype) -> MuseTalkNetworks:
     device = unet.conv_in.weight.device
-    deaf = cast(SpeechNetwork, None)  # what is heard is given here
-    return MuseTalkNetworks("v15", unet.to(dtype), vae.to(dtype), deaf, device, dtype)
+    speech = cast(SpeechNetwork, None)  # its features are given here
+    return MuseTalkNetworks("v15", unet.to(dtype), vae.to(dtype), speech, device, dtype)
 
 
 def _paint(networks: MuseTalkNetworks) -> Paint:

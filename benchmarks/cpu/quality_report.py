@@ -26,7 +26,7 @@ from benchmarks.machine import describe
 CONTROLS = ("late 120 ms", "wrong audio", "loudness", "still")  # each must fail a gate
 HEAD = (
     f"{'':<18}{'corr':>6}{'offset':>8}{'peak':>6}{'closures':>10}{'shut vow.':>10}"
-    f"{'range':>7}{'silence':>8}{'std':>7}{'heard':>7}{'driving':>8}{'jerk':>6}{'jitter':>8}"
+    f"{'range':>7}{'silence':>8}{'std':>7}{'encoder':>8}{'driving':>8}{'jerk':>6}{'jitter':>8}"
 )
 
 
@@ -123,7 +123,7 @@ def _row(name: str, group: Sequence[Score]) -> str:
     return (
         f"{name:<18}{mean('corr'):6.2f}{mean('offset'):+8.0f}{mean('peak'):6.2f}"
         f"{f'{closures.hits}/{closures.total}':>10}{f'{vowels.hits}/{vowels.total}':>10}"
-        f"{mean('range'):7.3f}{mean('silence'):8.2f}{mean('silence_std'):7.4f}{mean('heard'):7.2f}"
+        f"{mean('range'):7.3f}{mean('silence'):8.2f}{mean('silence_std'):7.4f}{mean('encoder'):8.2f}"
         f"{mean('driving'):8.2f}{mean('jerk'):6.2f}{mean('jitter'):8.4f}"
     )
 

@@ -32,7 +32,7 @@ class Score:
     range: float
     silence: float  # mean opening in pauses over the range; nan without pauses
     silence_std: float  # eye distances
-    heard: float  # correlation of the gap that the renderer was asked for with the target
+    encoder: float  # correlation of the gap that the encoder requests with the target
     driving: float  # correlation of the opening with the gap that the renderer was asked for
     jitter: float  # of points that speech does not move, eye distances
     jerk: float
@@ -75,17 +75,17 @@ class Check:
 
 
 def score(portrait: str, clip: Clip, seen: TrackedRender) -> Score:
-    """Judge what was seen against what is said in `clip`."""
+    """Judge the rendering against the phonemes of `clip`."""
     openings, scale, target = seen.openings, Scale.of(seen.openings), clip.target()
-    wanted = target.at(metrics.centres(len(openings)))
+    expected = target.at(metrics.centres(len(openings)))
     seconds, peak = metrics.offset(openings, target)
-    asked = aperture(seen.poses).astype(np.float64)
+    requested = aperture(seen.poses).astype(np.float64)
     resting = openings[metrics.pauses(len(openings), clip.segments)]
     return Score(
         portrait,
         clip.name,
         clip.human,
-        corr=metrics.correlation(openings, wanted),
+        corr=metrics.correlation(openings, expected),
         offset=1000 * seconds,
         peak=peak,
         closures=metrics.closures(openings, scale, clip.segments),
@@ -94,8 +94,8 @@ def score(portrait: str, clip: Clip, seen: TrackedRender) -> Score:
         range=scale.range,
         silence=float(scale.relative(resting).mean()) if len(resting) else math.nan,
         silence_std=float(resting.std()) if len(resting) else math.nan,
-        heard=metrics.correlation(asked, wanted),
-        driving=metrics.correlation(openings, asked),
+        encoder=metrics.correlation(requested, expected),
+        driving=metrics.correlation(openings, requested),
         jitter=metrics.jitter(seen.rigid),
         jerk=metrics.jerk(openings, scale),
         lost=seen.lost,

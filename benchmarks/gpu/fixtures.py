@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from statistics import median
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
@@ -42,7 +42,6 @@ from lipstream.bench.sessions import (
     find_max_sessions,
     run_load,
 )
-from lipstream.bench.throughput import Loop
 from lipstream.engine import Engine
 from lipstream.rendering.musetalk.compositing.background import PixelFormat
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
@@ -57,6 +56,9 @@ LOOP_ROUNDS = 3
 LOOP_FRAMES = 640  # of each loop in a round: the first and the last batch overlap with nothing
 MAX_SESSIONS = 128  # that are tried
 PACKET_MS = 20
+
+if TYPE_CHECKING:
+    from lipstream.bench.throughput import Loop  # not at run time: it imports PyAV
 
 Key: TypeAlias = tuple[str, int]  # contender and size of batch
 

@@ -9,7 +9,7 @@ from typing import Any
 from lipstream.bench.report import session_table, table
 
 FORMAT = 2
-WEIGHTS = "random: speed and equality only, nothing is said about quality"
+WEIGHTS = "random: speed and equality only, they tell nothing about quality"
 EXCLUDED = (
     "text to speech, language models and networks of computers",
     "preparing avatars",

@@ -1,7 +1,7 @@
 """Random weights, latents, audio and an avatar of noise: the same work for all contenders.
 
 Speed does not depend on the weights, as long as no value overflows or vanishes; what is painted is
-no face, so nothing is said about quality. Everything is drawn on the device itself: the weights of
+no face, so it tells nothing about quality. Everything is made on the device itself: the weights of
 the published size would take minutes to bring there.
 """
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 TOKENS = 50  # of audio for a frame: ten steps of five layers
 FRAMES = 64  # of the avatar, no two alike
-OUTPUT_SCALE = 0.4  # of a drawn decoder's last layer, so that few pixels are clipped
+OUTPUT_SCALE = 0.4  # of a random decoder's last layer, so that few pixels are clipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -98,3 +100,9 @@ def test_batches_that_cannot_be_are_refused(batches: tuple[int, ...]) -> None:
 def test_devices_that_cannot_be_are_refused(device: str) -> None:
     with pytest.raises(OptionError, match=f"^there is no device '{device}'; use cuda or cpu.$"):
         run_bench(BenchOptions(device=device), quiet)
+
+
+def test_neither_pyav_nor_aiortc_is_needed() -> None:
+    program = "import sys, benchmarks.gpu.run; print({'av', 'aiortc', 'click'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr
