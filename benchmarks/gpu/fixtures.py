@@ -43,7 +43,7 @@ from lipstream.bench.sessions import (
     run_load,
 )
 from lipstream.engine import Engine
-from lipstream.rendering.musetalk.compositing.background import PixelFormat
+from lipstream.rendering.base import PixelFormat
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.rendering.registry import Backend
 from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder, recent

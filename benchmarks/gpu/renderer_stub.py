@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.gpu.synthetic_workload import TOKENS, Workload
 from lipstream.avatar.avatar import Avatar, ping_pong
-from lipstream.rendering.base import FrameRequest, PendingPictures
-from lipstream.rendering.musetalk.compositing.background import PixelFormat
+from lipstream.rendering.base import FrameRequest, PendingPictures, PixelFormat
 from lipstream.rendering.musetalk.compositing.base import (
     BackgroundRequest,
     Compositor,

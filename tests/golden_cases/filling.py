@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from tests.golden_cases.comparing import Case
 from tests.golden_cases.fill import fill_array
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def filled_state(manifest: Path, gain: float = 1.0) -> dict[str, Tensor]:
@@ -26,6 +30,14 @@ def load_filled(network: nn.Module, manifest: Path, gain: float = 1.0) -> None:
     """Give `network`, built on the meta device, the weights of a manifest, key by key."""
     network.load_state_dict(filled_state(manifest, gain), strict=True, assign=True)
     network.train(False)
+
+
+def built(network: Callable[[], Network], manifest: Path, gain: float) -> Network:
+    """A network made on the meta device, with the weights of a manifest."""
+    with torch.device("meta"):
+        made = network()
+    load_filled(made, manifest, gain)
+    return made
 
 
 def fill_module(network: nn.Module, gain: float = 1.0) -> None:

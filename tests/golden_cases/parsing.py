@@ -10,7 +10,7 @@ import torch
 from lipstream.rendering.musetalk.models.bisenet import BiSeNet, FaceParser, parser_input
 from lipstream.rendering.musetalk.preprocess import masks
 from tests.golden_cases.comparing import Case, label, near, not_compared, read_case
-from tests.golden_cases.filling import load_filled
+from tests.golden_cases.filling import built
 from tests.golden_cases.outcome import Outcome
 
 HEADS = ("logits_sub", "logits16_sub", "logits32_sub")
@@ -77,10 +77,7 @@ def check_network(path: Path, case: Case) -> list[Outcome]:
 
 def filled(manifest: Path, gain: float) -> BiSeNet:
     """The network with the recording's synthetic weights, loaded strictly by the manifest."""
-    with torch.device("meta"):
-        network = BiSeNet()
-    load_filled(network, manifest, gain)
-    return network
+    return built(BiSeNet, manifest, gain)
 
 
 def strided(whole: np.ndarray, recorded: np.ndarray) -> tuple[slice, ...]:

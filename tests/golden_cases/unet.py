@@ -9,7 +9,7 @@ import torch
 
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_positions
 from tests.golden_cases.comparing import label, near, not_compared, read_case
-from tests.golden_cases.filling import config_of, gain_of, load_filled, manifest_of
+from tests.golden_cases.filling import built, config_of, gain_of, manifest_of
 from tests.golden_cases.outcome import Outcome
 
 LIMIT = 1e-4
@@ -35,7 +35,4 @@ def check(path: Path) -> list[Outcome]:
 @lru_cache(maxsize=1)
 def filled(manifest: Path, gain: float) -> UNet:
     """The network of a manifest with the recording's weights, loaded strictly."""
-    with torch.device("meta"):
-        network = UNet(UNetDimensions.from_config(config_of(manifest)))
-    load_filled(network, manifest, gain)
-    return network
+    return built(lambda: UNet(UNetDimensions.from_config(config_of(manifest))), manifest, gain)

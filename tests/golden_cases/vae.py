@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, to_pictures
 from tests.golden_cases.comparing import Case, label, near, not_compared, read_case
-from tests.golden_cases.filling import config_of, gain_of, load_filled, manifest_of
+from tests.golden_cases.filling import built, config_of, gain_of, manifest_of
 from tests.golden_cases.outcome import Outcome
 
 LATENTS, RAW = 1e-4, 5e-4
@@ -102,7 +102,4 @@ def thinned(whole: Tensor, recorded: NDArray[Any]) -> Tensor:
 @lru_cache(maxsize=1)
 def filled(manifest: Path, gain: float) -> Vae:
     """The network of a manifest with the recording's weights, loaded strictly."""
-    with torch.device("meta"):
-        network = Vae(VaeDimensions.from_config(config_of(manifest)))
-    load_filled(network, manifest, gain)
-    return network
+    return built(lambda: Vae(VaeDimensions.from_config(config_of(manifest))), manifest, gain)

@@ -19,7 +19,7 @@ from lipstream.speech.musetalk.whisper import (
     log_mel,
 )
 from tests.golden_cases.comparing import Case, label, near, not_compared, read_case
-from tests.golden_cases.filling import config_of, gain_of, load_filled
+from tests.golden_cases.filling import built, config_of, gain_of
 from tests.golden_cases.outcome import Outcome
 from tests.golden_cases.windows import check_windows
 
@@ -98,7 +98,4 @@ def filled(path: Path, gain: float) -> WhisperEncoder:
 @lru_cache(maxsize=1)
 def _filled(manifest: Path, gain: float) -> WhisperEncoder:
     config = config_of(manifest.with_name(manifest.name.replace("_encoder", "")))
-    with torch.device("meta"):
-        network = WhisperEncoder(WhisperDimensions.from_config(config))
-    load_filled(network, manifest, gain)
-    return network
+    return built(lambda: WhisperEncoder(WhisperDimensions.from_config(config)), manifest, gain)

@@ -29,6 +29,7 @@ from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
 from lipstream.rendering.registry import open_backend
 from tests.golden_cases.filling import fill_module
 from tests.rendering.musetalk.networks import write_tiny_decoder
+from tests.speech.musetalk.networks import HUBERT
 from tests.tiny_models import UNET, write_models
 
 if TYPE_CHECKING:
@@ -109,15 +110,7 @@ def test_a_checkpoint_768_wide_takes_hubert(tmp_path: Path) -> None:
     unet = UNet(UNetDimensions.from_config(wide))
     fill_module(unet)
     torch.save(unet.state_dict(), models / "musetalkV15" / "unet.pth")
-    sizes: dict[str, Any] = {
-        "hidden_size": 768,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-        "conv_dim": (8,) * 7,
-        "num_conv_pos_embeddings": 8,
-        "num_conv_pos_embedding_groups": 2,
-    }
+    sizes = HUBERT | {"hidden_size": 768, "num_hidden_layers": 1, "num_attention_heads": 2}
     network = transformers.HubertModel(transformers.HubertConfig(**sizes))
     fill_module(network)
     network.save_pretrained(models / "hubert")

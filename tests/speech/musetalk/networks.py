@@ -1,6 +1,8 @@
-"""A small random articulation network, and sounds to play to it."""
+"""A small random articulation network, the sizes of a small HuBERT, and sounds for them."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,17 @@ from lipstream.speech.articulation.network import (
 from lipstream.timeline import SAMPLE_RATE
 
 SMALL = ArticulationDimensions(inner=5, hidden=6, look_ahead=2)
+
+
+HUBERT: dict[str, Any] = {
+    "hidden_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 3,
+    "intermediate_size": 32,
+    "conv_dim": (8,) * 7,
+    "num_conv_pos_embeddings": 8,
+    "num_conv_pos_embedding_groups": 2,
+}
 
 
 def small_arrays(seed: int = 0) -> dict[str, NDArray[np.float16]]:

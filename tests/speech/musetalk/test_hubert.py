@@ -18,20 +18,11 @@ from lipstream.errors import CheckpointError, MissingError
 from lipstream.speech.musetalk.backbone import SpeechNetwork
 from lipstream.speech.musetalk.hubert import HubertSpeech
 from tests.golden_cases.filling import fill_module
-
-SIZES: dict[str, Any] = {
-    "hidden_size": 24,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 3,
-    "intermediate_size": 32,
-    "conv_dim": (8,) * 7,
-    "num_conv_pos_embeddings": 8,
-    "num_conv_pos_embedding_groups": 2,
-}
+from tests.speech.musetalk.networks import HUBERT
 
 
 def model(**more: Any) -> Any:
-    network = HubertModel(HubertConfig(**(SIZES | more)))
+    network = HubertModel(HubertConfig(**(HUBERT | more)))
     fill_module(network)
     return network
 

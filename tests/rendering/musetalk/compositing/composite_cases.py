@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lipstream.rendering.musetalk.compositing.background import PixelFormat
+from lipstream.rendering.base import PixelFormat
 from lipstream.rendering.musetalk.compositing.blend_torch import (
     Patch,
     blended,

@@ -16,11 +16,11 @@ pytest.importorskip("torch", reason="the compositors need torch")
 from lipstream.avatar.avatar import AvatarFrame
 from lipstream.media.i420 import BT601, to_i420
 from lipstream.media.image import Box
+from lipstream.rendering.base import PixelFormat
 from lipstream.rendering.musetalk.compositing import cpu
 from lipstream.rendering.musetalk.compositing.background import (
     MAX_KEPT_BYTES,
     I420Background,
-    PixelFormat,
 )
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor

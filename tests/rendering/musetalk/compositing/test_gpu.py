@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="the device path needs torch")
 import torch
 
 from lipstream.media.i420 import BT601, pad_to_even, to_i420
-from lipstream.rendering.musetalk.compositing.background import PixelFormat
+from lipstream.rendering.base import PixelFormat
 from lipstream.rendering.musetalk.compositing.base import Compositor, FaceRequest
 from lipstream.rendering.musetalk.compositing.blend_torch import rgb_to_i420
 from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor

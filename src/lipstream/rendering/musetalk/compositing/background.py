@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from lipstream.rendering.musetalk.compositing.blend import BlendPlan
 
     Convert: TypeAlias = Callable[[Image], I420]  # RGB with even sides
-
-PixelFormat: TypeAlias = Literal["rgb24", "i420"]  # of finished pictures: `Image` or `I420`
 
 MAX_KEPT_BYTES = 1_000_000_000  # of I420 per avatar: 29 s of a clip at 1280x720
 

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor
 
 from lipstream.media.i420 import BT601, pad_to_even
+from lipstream.rendering.base import PixelFormat
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
     I420Background,
-    PixelFormat,
     RgbBackground,
     even_plan,
 )

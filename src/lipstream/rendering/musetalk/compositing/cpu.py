@@ -15,10 +15,10 @@ from torch import Tensor
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.media.i420 import BT601, to_i420
+from lipstream.rendering.base import PixelFormat
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
     I420Background,
-    PixelFormat,
     RgbBackground,
 )
 from lipstream.rendering.musetalk.compositing.base import FaceRequest

@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 import torch
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.rendering.musetalk.compositing.background import Background, PixelFormat
+from lipstream.rendering.base import PixelFormat
+from lipstream.rendering.musetalk.compositing.background import Background
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.blend_torch import (
     DeviceFaces,
