@@ -104,7 +104,7 @@ def test_every_rate_gives_every_frame(encoder: ArticulationEncoder, fps: Fractio
     assert np.isfinite(pose).all()
 
 
-def test_rates_agree_on_what_is_said(encoder: ArticulationEncoder) -> None:
+def test_rates_agree_on_the_mouth(encoder: ArticulationEncoder) -> None:
     samples = syllables(4.0)
     slow, fast = gap(poses(encoder, samples)), gap(poses(encoder, samples, Fraction(50)))
     assert np.corrcoef(slow, fast.reshape(-1, 2).mean(axis=1))[0, 1] > 0.95

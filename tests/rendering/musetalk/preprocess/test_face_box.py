@@ -30,7 +30,7 @@ def test_the_box_reaches_as_far_above_the_nose_as_below() -> None:
     assert face_box(points(10, 60, 40, 90)) == Box(10, 0, 60, 90)
 
 
-def test_a_face_that_leaves_the_picture_keeps_its_box_unless_a_detector_is_asked() -> None:
+def test_a_face_that_leaves_the_picture_keeps_its_box_without_a_detector() -> None:
     leaving = points(-20, 30, 40, 70)
     detected = Box(0, 5, 31, 72)
     assert face_box(leaving) == Box(-20, 10, 30, 70)
