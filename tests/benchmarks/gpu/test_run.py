@@ -19,6 +19,7 @@ from benchmarks.gpu import __main__ as program
 from benchmarks.gpu import contenders, run
 from benchmarks.gpu.run import PARTS, BenchOptions, run_bench
 from benchmarks.gpu.virtual_scheduler import VirtualCapacity
+from lipstream.bench import sessions
 from lipstream.errors import OptionError
 
 ROW = VirtualCapacity(
@@ -31,8 +32,9 @@ def quiet(line: str) -> None:
 
 
 def test_all_parts_run_with_tiny_networks(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(sessions, "REPEATS", 1)
     out = tmp_path / "gpu.json"
     call = ["--tiny", "--batches", "1", "2", "--seconds", "0.5", "--device", "cpu", "--out"]
     assert program.main([*call, str(out)]) == 0
