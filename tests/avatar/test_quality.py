@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.face.landmarks import LIPS, NOSE_TIP, eye_distance
-from lipstream.avatar.quality import refuse_unusable, shows_mouth, survey
+from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
 from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
 from tests.avatar.scenes import pasted
@@ -27,13 +27,13 @@ def judged(image: Image, finder: FaceFinder) -> QualityReport:
     found = finder.find(image)
     points = found[0].landmarks[:, :2]
     size = (image.shape[1], image.shape[0])
-    return survey(size, [points], [points], [0], len(found), image, CONFIG)
+    return measure_quality(size, [points], [points], [0], len(found), image, CONFIG)
 
 
 @pytest.fixture(scope="module")
 def good(portrait: Image, face: Face) -> QualityReport:
     points = face.landmarks[:, :2]
-    return survey((256, 256), [points], [points], [0], 1, portrait, CONFIG)
+    return measure_quality((256, 256), [points], [points], [0], 1, portrait, CONFIG)
 
 
 def test_figures_of_the_portrait(good: QualityReport) -> None:
@@ -80,7 +80,7 @@ def test_clip_remarks(face: Face) -> None:
     points = face.landmarks[:, :2]
     shaking = [points + np.float32(2 * (index % 2)) for index in range(20)]
     measured = [*shaking, None, None, None]
-    report = survey((256, 256), measured, measured, [0] * 10 + [1] * 13, 1, None, CONFIG)
+    report = measure_quality((256, 256), measured, measured, [0] * 10 + [1] * 13, 1, None, CONFIG)
     said = " ".join(report.warnings)
     for remark in ("only 23 frames", "in only 20 of 23", "2 shots", "unsteadily"):
         assert remark in said
@@ -100,14 +100,14 @@ def test_the_unusable_is_refused(
     good: QualityReport, changes: dict[str, float], reason: str
 ) -> None:
     with pytest.raises(FaceError, match=reason) as caught:
-        refuse_unusable(PATH, replace(good, **changes), CONFIG)  # type: ignore[arg-type]
+        check_usable(PATH, replace(good, **changes), CONFIG)  # type: ignore[arg-type]
     assert "anna.png" in str(caught.value)
 
 
 def test_a_face_without_its_mouth_is_refused_as_that(good: QualityReport) -> None:
     lost = replace(good, faces_found=0, faces_lost=1)
     with pytest.raises(FaceError, match=r"the mouth of the face in anna.png is cut off"):
-        refuse_unusable(PATH, lost, CONFIG, cut_off=1)
+        check_usable(PATH, lost, CONFIG, cut_off=1)
 
 
 def test_a_mouth_is_shown_where_a_little_room_is_left_around_it(face: Face) -> None:
@@ -120,13 +120,13 @@ def test_a_mouth_is_shown_where_a_little_room_is_left_around_it(face: Face) -> N
 
 
 def test_the_passable_is_not_refused(good: QualityReport) -> None:
-    refuse_unusable(PATH, replace(good, eye_distance=24.0, yaw=0.34), CONFIG)
-    refuse_unusable(PATH, replace(good, frames=100, faces_lost=50), CONFIG)
+    check_usable(PATH, replace(good, eye_distance=24.0, yaw=0.34), CONFIG)
+    check_usable(PATH, replace(good, frames=100, faces_lost=50), CONFIG)
 
 
 def test_a_turned_head_is_remarked(face: Face, portrait: Image) -> None:
     points = face.landmarks[:, :2].copy()
     points[NOSE_TIP, 0] += 18
-    report = survey((256, 256), [points], [points], [0], 1, portrait, CONFIG)
+    report = measure_quality((256, 256), [points], [points], [0], 1, portrait, CONFIG)
     assert 0.2 < report.yaw < 0.35
     assert any("turned to the side" in warning for warning in report.warnings)

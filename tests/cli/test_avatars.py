@@ -121,7 +121,7 @@ def test_a_profile_is_refused(
     program: Program, speech: Path, image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No picture that we can make is found to be a face and as far aside, so the limit moves."""
-    monkeypatch.setattr(quality, "PROFILE", 0.2)
+    monkeypatch.setattr(quality, "MAX_YAW", 0.2)
     write_png("aside.png", squeezed(image))
     sentence = program.refused_render("aside.png", speech)
     assert "face in aside.png is turned too far to the side; give one" in sentence

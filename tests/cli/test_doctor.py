@@ -155,7 +155,7 @@ def test_a_broken_model_is_found(program: Program, monkeypatch: pytest.MonkeyPat
     def broken(*_: object) -> None:
         raise cv2.error("OpenCV(5.0.0) net.cpp:1:\n  error: (-215) Assertion failed\n")
 
-    monkeypatch.setattr(opencv_net.Network, "run", broken)
+    monkeypatch.setattr(opencv_net.TfliteNetwork, "run", broken)
     outcome = program.call("doctor")
     assert (outcome.status, outcome.err) == (1, "")
     message = "OpenCV(5.0.0) net.cpp:1: error: (-215) Assertion failed"

@@ -10,16 +10,13 @@ import os
 import struct
 import tokenize
 import zipfile
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.errors import ArchiveError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
 FORMAT, VERSION = "lipstream avatar", 2  # version 1 was a folder
 MANIFEST = "manifest.json"

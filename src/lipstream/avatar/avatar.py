@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
 
 from lipstream.errors import ArchiveError, OptionError
+from lipstream.media.image import Floats, Image
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats, Image
-
-    Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,22 +16,17 @@ from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
 from lipstream.avatar.face.tracker import FaceTracker
 from lipstream.avatar.picture import SUFFIXES, is_picture, read_picture
-from lipstream.avatar.quality import refuse_unusable, shows_mouth, survey
+from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
 from lipstream.avatar.storage import is_avatar, load_avatar
-from lipstream.config import AvatarConfig
+from lipstream.config import AvatarConfig, Progress
 from lipstream.errors import PictureError
+from lipstream.media.image import Floats, Image
 from lipstream.media.input_path import opened
 from lipstream.timeline import FPS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from lipstream.config import Progress
-    from lipstream.media.image import Floats, Image
-
 PREPARATION = 2  # raise it when the same file and settings would give another avatar
-# Settings that change the result: the least eye distance says which faces are looked for.
-DECISIVE = ("max_side", "background", "min_eye_distance", "good_eye_distance")
+# Settings that change the result: faces below the least eye distance are not found.
+DIGEST_FIELDS = ("max_side", "background", "min_eye_distance", "good_eye_distance")
 # At 97 without colour subsampling a clip's pictures are visually lossless and a twentieth the size.
 JPEG = (
     *(cv2.IMWRITE_JPEG_QUALITY, 97),
@@ -71,8 +66,8 @@ def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
     whole = [face for face in faces if shows_mouth(face.landmarks, size)]
     points = _flat(whole[0].landmarks) if whole else None
     portrait = image if whole else None
-    report = survey(size, [points], [points], [0], len(faces), portrait, config)
-    refuse_unusable(path, report, config, cut_off=len(faces) - len(whole))
+    report = measure_quality(size, [points], [points], [0], len(faces), portrait, config)
+    check_usable(path, report, config, cut_off=len(faces) - len(whole))
     image.flags.writeable = False
     return Avatar((AvatarFrame(image, points),), False, digest(path, config), report)
 
@@ -87,8 +82,8 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
         max_seconds=config.max_seconds,
         max_pixels=config.max_pixels,
     )
-    seen = _measure(path, images, config, progress)
-    frames = seen.frames
+    measurement = _measure(path, images, config, progress)
+    frames = measurement.frames
     if len(frames) == 1:
         # A film of one picture has no motion of its own.
         return _from_picture(path, np.array(frames[0].pixels), config)
@@ -97,18 +92,20 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
     track = smooth(fill_gaps(measured, shots), shots)
     first = frames[0].pixels
     size = (first.shape[1], first.shape[0])
-    report = survey(size, measured, track, shots, seen.people, seen.portrait, config)
-    refuse_unusable(path, report, config, seen.cut_off)
-    quiet = tuple(
+    report = measure_quality(
+        size, measured, track, shots, measurement.people, measurement.portrait, config
+    )
+    check_usable(path, report, config, measurement.cut_off)
+    smoothed = tuple(
         AvatarFrame(frame.source, _frozen(points), frame.shot)
         for frame, points in zip(frames, track, strict=True)
     )
-    return Avatar(quiet, True, digest(path, config), report)
+    return Avatar(smoothed, True, digest(path, config), report)
 
 
 @dataclass
-class _Measured:
-    """A clip as it was seen, before its landmarks are made quiet."""
+class _Measurement:
+    """A clip as it was measured, before its landmarks are smoothed."""
 
     frames: list[AvatarFrame] = field(default_factory=list)
     portrait: Image | None = None  # the first picture that shows the face
@@ -118,29 +115,32 @@ class _Measured:
 
 def _measure(
     path: Path, images: Iterable[Image], config: AvatarConfig, progress: Progress | None
-) -> _Measured:
-    """One decoded picture is held at a time."""
+) -> _Measurement:
+    """Measure the pictures, of which one is decoded at a time."""
     finder = FaceFinder()
-    follower = FaceTracker(finder, config.min_eye_distance)
-    seen = _Measured()
+    tracker = FaceTracker(finder, config.min_eye_distance)
+    measured = _Measurement()
     shape: tuple[int, ...] = ()
     for image in images:
-        if seen.frames and image.shape != shape:
+        if measured.frames and image.shape != shape:
             raise PictureError(f"{path} changes its picture size midway; convert it to one size.")
         shape = image.shape
-        face = follower.follow(image)
+        face = tracker.update(image)
         if face is not None and not shows_mouth(face.landmarks, (shape[1], shape[0])):
-            seen.cut_off += 1
+            measured.cut_off += 1
             face = None
-        if face is not None and seen.portrait is None:
-            seen.portrait, seen.people = image, len(finder.find(image, config.min_eye_distance))
+        if face is not None and measured.portrait is None:
+            measured.portrait, measured.people = (
+                image,
+                len(finder.find(image, config.min_eye_distance)),
+            )
         points = None if face is None else _flat(face.landmarks)
-        seen.frames.append(AvatarFrame(_encode(image), points, follower.shot))
+        measured.frames.append(AvatarFrame(_encode(image), points, tracker.shot))
         if progress is not None:
-            progress(len(seen.frames), None)
-    if not seen.frames:
+            progress(len(measured.frames), None)
+    if not measured.frames:
         raise PictureError(f"{path} holds no picture; give a picture or a video clip.")
-    return seen
+    return measured
 
 
 def _encode(image: Image) -> bytes:
@@ -151,7 +151,7 @@ def _encode(image: Image) -> bytes:
 
 def digest(path: Path, config: AvatarConfig) -> str:
     """SHA-256, hex, of a file's content and of the settings that decide what comes of it."""
-    settings = {name: value for name, value in asdict(config).items() if name in DECISIVE}
+    settings = {name: value for name, value in asdict(config).items() if name in DIGEST_FIELDS}
     settings["preparation"] = PREPARATION
     state = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     with opened(path, PictureError) as file:

@@ -6,21 +6,17 @@ import contextlib
 import struct
 import threading
 import warnings
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
+from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
+from lipstream.media.image import Image
 from lipstream.media.input_path import opened
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from lipstream.config import AvatarConfig
-    from lipstream.media.image import Image
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # Pillow's names
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what is called so should be a picture

@@ -1,11 +1,11 @@
-"""Judge how well a picture or clip will talk: figures, warnings, refusals."""
+"""Measure how suitable a picture or clip is: figures, warnings, refusals."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,28 +22,24 @@ from lipstream.avatar.face.landmarks import (
     yaw,
 )
 from lipstream.avatar.face.smoothing import jitter
+from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
+from lipstream.media.image import Floats, Image
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from lipstream.config import AvatarConfig
-    from lipstream.media.image import Floats, Image
-
-PROFILE = 0.35  # nose offset as a share of the eye distance; beyond, half of the mouth is hidden
-TURNED = 0.20  # visibly turned: the far half of the mouth moves less well
-OPEN = 0.09  # gap over mouth width; the mesh reads up to 0.05 where lips touch
-MOUTH_ROOM = 0.02  # around the lips as a share of the eye distance; with less they are cut off
-NEAR_EDGE = 0.08  # room around the face as a share of its height
-DARK = 60  # mean grey level of the face, 0 to 255
+MAX_YAW = 0.35  # nose offset as a share of the eye distance; beyond, half of the mouth is hidden
+GOOD_YAW = 0.20  # visibly turned: the far half of the mouth moves less well
+GOOD_MOUTH_OPEN = 0.09  # gap over mouth width; the mesh reads up to 0.05 where lips touch
+MIN_MOUTH_ROOM = 0.02  # around the lips as a share of the eye distance; with less they are cut off
+GOOD_ROOM = 0.08  # room around the face as a share of its height
+GOOD_BRIGHTNESS = 60  # mean grey level of the face, 0 to 255
 SHARP_FACE = 96  # pixels of eye distance at which sharpness is judged
-BLURRED = 4.0  # standard deviation of the Laplacian of the face, in grey levels
-SHAKY = 0.010  # second difference over eye distance that is left after smoothing
-SHORT = 50  # frames, 2 seconds: the ping-pong of a shorter clip is noticed
-FEW_FACES = 0.9  # share of a clip's frames
+GOOD_SHARPNESS = 4.0  # standard deviation of the Laplacian of the face, in grey levels
+GOOD_JITTER = 0.010  # second difference over eye distance that is left after smoothing
+GOOD_FRAMES = 50  # frames, 2 seconds: the ping-pong of a shorter clip is noticed
+GOOD_FACES = 0.9  # share of a clip's frames
 
 
-def survey(
+def measure_quality(
     size: tuple[int, int],
     measured: Sequence[Floats | None],
     track: Sequence[Floats | None],
@@ -54,8 +50,8 @@ def survey(
 ) -> QualityReport:
     """The report over all frames of a picture (one frame) or a clip.
 
-    `measured` is what was seen, `track` the same filled and smoothed; `portrait` is a picture that
-    shows the face, taken at the first frame of `measured` that has one.
+    `measured` are the detected points, `track` the same filled and smoothed; `portrait` is the
+    picture of the first frame with a face.
     """
     faces = [points for points in track if points is not None]
     found = sum(points is not None for points in measured)
@@ -86,18 +82,16 @@ def survey(
 
 
 def shows_mouth(points: Floats, size: tuple[int, int]) -> bool:
-    """Whether the lips of a face lie inside a picture of `size`; the mesh guesses what does not."""
+    """Tell whether the lips lie inside a picture of `size`; the mesh guesses those that do not."""
     lips = points[list(LIPS), :2]
     room = min(float(lips.min()), float((np.asarray(size) - lips).min()))
-    return room >= MOUTH_ROOM * eye_distance(points)
+    return room >= MIN_MOUTH_ROOM * eye_distance(points)
 
 
-def refuse_unusable(
-    path: Path, report: QualityReport, config: AvatarConfig, cut_off: int = 0
-) -> None:
-    """`FaceError` when no convincing talking face can come of it.
+def check_usable(path: Path, report: QualityReport, config: AvatarConfig, cut_off: int = 0) -> None:
+    """FaceError when no convincing talking face can come of it.
 
-    `cut_off` frames were taken for faceless because their face ends above the mouth.
+    `cut_off` frames count as faceless because their face ends above the mouth.
     """
     usable = report.frames - report.faces_lost
     if report.faces_found == 0 and cut_off:
@@ -121,7 +115,7 @@ def refuse_unusable(
             f"outer corners where {config.min_eye_distance:.0f} are needed and "
             f"{config.good_eye_distance:.0f} look good; crop closer or give a larger picture."
         )
-    if abs(report.yaw) > PROFILE:
+    if abs(report.yaw) > MAX_YAW:
         raise FaceError(
             f"the face in {path} is turned too far to the side; give one that looks towards the "
             "camera."
@@ -137,9 +131,9 @@ def _shape_warnings(report: QualityReport, config: AvatarConfig) -> list[str]:
         )
     if report.people > 1:
         found.append(f"{report.people} faces were found: the largest is animated.")
-    if abs(report.yaw) > TURNED:
+    if abs(report.yaw) > GOOD_YAW:
         found.append("The head is turned to the side: a frontal face moves better.")
-    if report.mouth_open > OPEN:
+    if report.mouth_open > GOOD_MOUTH_OPEN:
         found.append("The mouth is open: that works, but a closed mouth looks better.")
     return found
 
@@ -148,12 +142,12 @@ def _clip_warnings(report: QualityReport) -> list[str]:
     if report.frames == 1:
         return []
     found = []
-    if report.frames < SHORT:
+    if report.frames < GOOD_FRAMES:
         found.append(
             f"The clip has only {report.frames} frames: its repetition will be noticed, "
             "5 to 20 seconds are good."
         )
-    if report.faces_found < FEW_FACES * report.frames:
+    if report.faces_found < GOOD_FACES * report.frames:
         found.append(
             f"A face was seen in only {report.faces_found} of {report.frames} frames "
             f"({report.faces_filled} more were filled in): the mouth rests in the others."
@@ -162,19 +156,19 @@ def _clip_warnings(report: QualityReport) -> list[str]:
         found.append(
             f"The clip is cut into {report.shots} shots: the picture will jump between them."
         )
-    if report.jitter > SHAKY:
+    if report.jitter > GOOD_JITTER:
         found.append("The face is tracked unsteadily: a sharper or calmer clip looks better.")
     return found
 
 
 def _edge_warnings(size: tuple[int, int], faces: Sequence[Floats]) -> list[str]:
-    """Over all frames, as a head may wander out of the picture."""
+    """Check all frames, as a head may wander out of the picture."""
     outlines = np.stack([points[list(FACE_OVAL), :2] for points in faces])
     height = _median(face_height, faces)
     room = min(float(outlines.min()), float((np.asarray(size) - outlines).min())) / max(height, 1.0)
     if room < 0:
         return ["The face is cut off by the edge of the picture: leave room around it."]
-    if room < NEAR_EDGE:
+    if room < GOOD_ROOM:
         return ["The face is close to the edge of the picture: leave more room around it."]
     return []
 
@@ -183,7 +177,7 @@ def _light_warnings(portrait: Image, points: Floats) -> list[str]:
     grey = np.asarray(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY), np.uint8)
     scale = min(1.0, SHARP_FACE / max(eye_distance(points), 1.0))
     if scale < 1:
-        # Judged at one size of face, or every large picture would seem blurred.
+        # One size of face for all, or every large picture would seem blurred.
         grey = np.asarray(
             cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
         )
@@ -194,11 +188,11 @@ def _light_warnings(portrait: Image, points: Floats) -> list[str]:
     if not inside.any():
         return []
     found = []
-    if float(grey[inside].mean()) < DARK:
+    if float(grey[inside].mean()) < GOOD_BRIGHTNESS:
         found.append("The face is dark: more light looks better.")
     contrast = max(float(grey[inside].std()), 1.0) / 40  # of a normally lit face
     detail = float(cv2.Laplacian(grey, cv2.CV_32F)[inside].std()) / min(contrast, 1.0)
-    if detail < BLURRED:
+    if detail < GOOD_SHARPNESS:
         found.append("The face is blurred: a sharper picture looks better.")
     return found
 

@@ -24,24 +24,21 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from lipstream.avatar.archive import FORMAT, KINDS, MANIFEST, VERSION, Archive
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.avatar.face.landmarks import POINTS
 from lipstream.errors import ArchiveError, OutputError, reason_of
+from lipstream.media.image import Floats, Image
 from lipstream.media.input_path import opened
 from lipstream.media.output_path import replacing
 from lipstream.timeline import FPS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats, Image
 
 SUFFIX = ".avatar"
 LANDMARKS = "landmarks.npy"

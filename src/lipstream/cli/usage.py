@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 from click.core import ParameterSource
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def usage_sentence(error: click.ClickException) -> str:

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
+from av.audio.stream import AudioStream
 
 from lipstream.errors import AudioError
 from lipstream.media.audio import AudioChunk
-from lipstream.media.demux import MOV, decoded_audio, open_media
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from av.audio.frame import AudioFrame
-    from av.audio.layout import AudioLayout
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer
-
-    from lipstream.media.image import Floats
+from lipstream.media.demux import MOV, MediaFile, open_media
+from lipstream.media.image import Floats
 
 CHUNKS_PER_SECOND = 4
-GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled with silence
+MIN_GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled with silence
 MAX_GAP = 3600  # seconds; a larger jump is a wrong clock, not a pause
-MISSING = Fraction(1, 4)  # seconds a sound track may lack of what its header promises
-COUNTED = ("wav", "w64", "aiff", "au", "caf", "flac")  # say how long they are and have no gaps
+MAX_MISSING = Fraction(1, 4)  # seconds a sound track may lack of what its header promises
+SIZED_FORMATS = (
+    "wav",
+    "w64",
+    "aiff",
+    "au",
+    "caf",
+    "flac",
+)  # say how long they are and have no gaps
 
 HALF_POWER = 0.5**0.5
-# What a loudspeaker gives to the left and to the right (ITU-R BS.775); others give half to each.
+# The shares of a loudspeaker on the left and right (ITU-R BS.775); others give half to each.
 SPEAKERS = {
     "FL": (1.0, 0.0),
     "FR": (0.0, 1.0),
@@ -50,12 +51,11 @@ def open_audio(path: str | Path) -> Iterator[AudioFile]:
 
     Raises AudioError when the file is missing, is no media file, has no sound, or is cut short.
     """
-    path = Path(path)
-    with open_media(path, AudioError) as container:
-        stream = next(iter(container.streams.audio), None)
+    with open_media(Path(path), AudioError) as media:
+        stream = next(iter(media.container.streams.audio), None)
         if stream is None:
-            raise AudioError(f"{path} has no sound track; choose a file with sound.")
-        yield AudioFile(path, container, stream)
+            raise media.refusal("has no sound track; choose a file with sound")
+        yield AudioFile(media, stream)
 
 
 class AudioFile:
@@ -65,20 +65,20 @@ class AudioFile:
     time stamps are filled with silence. Damage on the way ends the iteration with AudioError.
     """
 
-    def __init__(self, path: Path, container: InputContainer, stream: AudioStream) -> None:
+    def __init__(self, media: MediaFile, stream: AudioStream) -> None:
         if stream.codec_context is None:
-            raise AudioError(f"the sound of {path} has an unknown codec; export it as wav or m4a.")
-        self._path, self._format = path, container.format.name
-        self._frames = decoded_audio(path, container, stream, AudioError)
-        self._first = next(self._frames, None)
+            raise media.refusal("has sound of an unknown codec; export it as wav or m4a")
+        self._media, self._format = media, media.container.format.name
+        self._frames = media.decode(stream)
+        self._first: AudioFrame | None = next(self._frames, None)
         if self._first is None:
-            raise AudioError(f"{path} holds no sound at all; choose another file.")
-        # Only a decoded frame tells the truth: HE-AAC doubles the rate its header names.
+            raise media.refusal("holds no sound at all; choose another file")
+        # Only a decoded frame knows: HE-AAC doubles the rate its header names.
         self.sample_rate = self._first.sample_rate
         self.channels = min(self._first.layout.nb_channels, 2)
         ticks, unit = stream.duration, stream.time_base
         self._promised = ticks * unit if ticks and unit else None
-        seconds = self._promised or Fraction(container.duration or 0, av.time_base)
+        seconds = self._promised or Fraction(media.container.duration or 0, av.time_base)
         self.duration_hint = float(seconds) or None  # seconds, by the header; for progress only
 
     def __iter__(self) -> Iterator[AudioChunk]:
@@ -100,14 +100,14 @@ class AudioFile:
         end: Fraction | None = None
         for frame in self._all_frames():
             if frame.sample_rate != self.sample_rate:
-                raise AudioError(
-                    f"{self._path} changes its sample rate from {self.sample_rate} to "
-                    f"{frame.sample_rate} Hz on the way; export it again at one rate."
+                raise self._media.refusal(
+                    f"changes its sample rate from {self.sample_rate} to {frame.sample_rate} Hz "
+                    "on the way; export it again at one rate"
                 )
             start = None
             if frame.pts is not None and frame.time_base is not None:
                 start = frame.pts * frame.time_base
-                if end is not None and self._format not in COUNTED:
+                if end is not None and self._format not in SIZED_FORMATS:
                     yield from self._silence(start - end)
             yield self._converted(frame)
             end = None if start is None else start + Fraction(frame.samples, frame.sample_rate)
@@ -120,7 +120,7 @@ class AudioFile:
         yield from self._frames
 
     def _silence(self, seconds: Fraction) -> Iterator[Floats]:
-        if not GAP < seconds < MAX_GAP:
+        if not MIN_GAP < seconds < MAX_GAP:
             return
         left = round(seconds * self.sample_rate)
         while left > 0:
@@ -139,22 +139,22 @@ class AudioFile:
         try:
             samples = AudioChunk(pcm, self.sample_rate).samples
         except AudioError as error:
-            raise AudioError(f"{self._path}: {error}") from error
-        return mixed(samples, frame.layout, self.channels)
+            raise AudioError(f"{self._media.path}: {error}") from error
+        return _downmixed(samples, frame.layout, self.channels)
 
     def _check_length(self, samples: int) -> None:
         """A header that promises more sound than was decoded belongs to half a file."""
-        if self._promised is None or self._format not in (*COUNTED, MOV):
+        if self._promised is None or self._format not in (*SIZED_FORMATS, MOV):
             return
         found = Fraction(samples, self.sample_rate)
-        if found < self._promised - MISSING:
-            raise AudioError(
-                f"{self._path} is cut short: it promises {float(self._promised):.1f} s of sound "
-                f"but holds {float(found):.1f} s; copy or export it again."
+        if found < self._promised - MAX_MISSING:
+            raise self._media.refusal(
+                f"is cut short: it promises {float(self._promised):.1f} s of sound but holds "
+                f"{float(found):.1f} s; copy or export it again"
             )
 
 
-def mixed(samples: Floats, layout: AudioLayout, channels: int) -> Floats:
+def _downmixed(samples: Floats, layout: AudioLayout, channels: int) -> Floats:
     """(n, any) -> (n, channels): surround folded to stereo, mono doubled, never over full scale."""
     if samples.shape[1] == channels:
         return samples

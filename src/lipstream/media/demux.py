@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO, Any
 
 import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
 
+from lipstream.errors import InputError
 from lipstream.media.input_path import opened
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from av.audio.frame import AudioFrame
-    from av.audio.stream import AudioStream
-    from av.container import InputContainer
-    from av.packet import Packet
-    from av.stream import Stream
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
-
-    from lipstream.errors import InputError
 
 MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's name of the mp4 family
 MATROSKA = "matroska,webm"
@@ -31,7 +26,7 @@ STREAMED_WAV = 0x7FFF_F000  # data sizes from here on are placeholders of progra
 
 
 @contextlib.contextmanager
-def open_media(path: Path, error: type[InputError]) -> Iterator[InputContainer]:
+def open_media(path: Path, error: type[InputError]) -> Iterator[MediaFile]:
     """Open a local file for decoding; raises `error` with one sentence when that cannot be done.
 
     The file is opened here and handed over as bytes, and no protocol is allowed besides: a
@@ -39,7 +34,7 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[InputContainer]:
     """
     options = {"protocol_whitelist": "none"}
     with opened(path, error) as handle:
-        needed = _wav_length(handle)
+        announced = _wav_length(handle)
         try:
             container = av.open(handle, "r", options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError) as failure:
@@ -48,14 +43,73 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[InputContainer]:
                 "check it or export it again."
             ) from failure
         with container:
-            found = path.stat().st_size
-            needed = max(needed, _indexed_length(container))
-            if needed > found:
-                raise error(
-                    f"{path} is cut short: {needed} bytes are announced and {found} are there; "
-                    "copy or export it again."
+            media, size = MediaFile(path, container, error), path.stat().st_size
+            announced = max(announced, _indexed_length(container))
+            if announced > size:
+                raise media.refusal(
+                    f"is cut short: {announced} bytes are announced and {size} exist; "
+                    "copy or export it again"
                 )
-            yield container
+            yield media
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """An open file; whatever is wrong with it is raised as `error` and names it."""
+
+    path: Path
+    container: InputContainer
+    error: type[InputError]
+
+    def refusal(self, text: str) -> InputError:
+        """The error whose sentence begins with the file's name."""
+        return self.error(f"{self.path} {text}.")
+
+    def decode(self, stream: AudioStream | VideoStream) -> Iterator[Any]:
+        """Every AudioFrame or VideoFrame of a stream, in the order in which it is played.
+
+        Raises where data in the middle cannot be decoded. A broken packet before the first or
+        after the last good one is where a recording was cut, and is left out.
+        """
+        damage: av.FFmpegError | None = None
+        started = False
+        for packet in self._packets():
+            if packet.stream_index != stream.index:
+                continue
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as failure:
+                damage = failure if started else None
+                continue
+            if frames and damage is not None:
+                raise self._damaged() from damage
+            started = started or bool(frames)
+            yield from frames
+
+    def _packets(self) -> Iterator[Packet[Stream]]:
+        """The packets of all streams, the empty ones that end each of them included."""
+        packets = self.container.demux()
+        reached = Fraction(0)
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, OSError) as failure:
+                raise self._damaged() from failure
+            if packet is None:
+                break
+            if packet.pts is not None:
+                reached = max(reached, packet.pts * packet.time_base)
+            yield packet
+        # FFmpeg takes a broken Matroska file as ended; its header knows better.
+        promised = Fraction(self.container.duration or 0, av.time_base)
+        if self.container.format.name == MATROSKA and reached < promised - 1:
+            raise self.refusal(
+                f"is cut short or damaged: it promises {float(promised):.1f} s "
+                f"but {float(reached):.1f} s can be read; copy or export it again"
+            )
+
+    def _damaged(self) -> InputError:
+        return self.refusal("is damaged: part of it cannot be decoded; copy or export it again")
 
 
 def _wav_length(handle: IO[bytes]) -> int:
@@ -82,77 +136,3 @@ def _indexed_length(container: InputContainer) -> int:
     # Older PyAV has no index; the decoded length then shows what is missing.
     indices = [getattr(stream, "index_entries", ()) for stream in container.streams]
     return max((entry.pos + entry.size for index in indices for entry in index), default=0)
-
-
-def decoded_audio(
-    path: Path, container: InputContainer, stream: AudioStream, error: type[InputError]
-) -> Iterator[AudioFrame]:
-    """The frames of a sound track; see `_decoded`."""
-    for frame in _decoded(path, container, stream, error):
-        assert isinstance(frame, av.AudioFrame)
-        yield frame
-
-
-def decoded_video(
-    path: Path, container: InputContainer, stream: VideoStream, error: type[InputError]
-) -> Iterator[VideoFrame]:
-    """The pictures of a video track in the order they are shown; see `_decoded`."""
-    for frame in _decoded(path, container, stream, error):
-        assert isinstance(frame, av.VideoFrame)
-        yield frame
-
-
-def _decoded(
-    path: Path,
-    container: InputContainer,
-    stream: AudioStream | VideoStream,
-    error: type[InputError],
-) -> Iterator[object]:
-    """Every frame of a stream; raises `error` where data in the middle cannot be decoded.
-
-    A broken packet before the first or after the last good one is where a recording was cut, and
-    is left out.
-    """
-    damage: av.FFmpegError | None = None
-    started = False
-    for packet in _packets(path, container, error):
-        if packet.stream_index != stream.index:
-            continue
-        try:
-            frames = packet.decode()
-        except av.FFmpegError as failure:
-            damage = failure if started else None
-            continue
-        if frames and damage is not None:
-            raise error(_damaged(path)) from damage
-        started = started or bool(frames)
-        yield from frames
-
-
-def _packets(
-    path: Path, container: InputContainer, error: type[InputError]
-) -> Iterator[Packet[Stream]]:
-    """The packets of all streams, the empty ones that end each of them included."""
-    packets = container.demux()
-    reached = Fraction(0)
-    while True:
-        try:
-            packet = next(packets, None)
-        except (av.FFmpegError, OSError) as failure:
-            raise error(_damaged(path)) from failure
-        if packet is None:
-            break
-        if packet.pts is not None:
-            reached = max(reached, packet.pts * packet.time_base)
-        yield packet
-    # FFmpeg takes a broken Matroska file as ended; its header knows better.
-    promised = Fraction(container.duration or 0, av.time_base)
-    if container.format.name == MATROSKA and reached < promised - 1:
-        raise error(
-            f"{path} is cut short or damaged: it promises {float(promised):.1f} s "
-            f"but {float(reached):.1f} s can be read; copy or export it again."
-        )
-
-
-def _damaged(path: Path) -> str:
-    return f"{path} is damaged: part of it cannot be decoded; copy or export it again."

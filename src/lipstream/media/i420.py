@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from lipstream.media.image import Box
-
-if TYPE_CHECKING:
-    from lipstream.media.image import I420, Image
+from lipstream.media.image import I420, Box, Image
 
 
 @dataclass(frozen=True, slots=True)

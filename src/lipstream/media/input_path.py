@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import IO, TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
 
-from lipstream.errors import reason_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from lipstream.errors import InputError
+from lipstream.errors import InputError, reason_of
 
 
 @contextlib.contextmanager

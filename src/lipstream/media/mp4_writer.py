@@ -7,8 +7,10 @@ import io
 import os
 import queue
 import threading
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import av
@@ -23,16 +25,12 @@ from lipstream.config import Mp4Config
 from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.i420 import BT709, LIMITED, pad_to_even, to_i420
+from lipstream.media.image import Floats, Image
 from lipstream.media.output_path import checked_target, part_of, writing
 from lipstream.timeline import FPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
-
     from typing_extensions import Buffer
-
-    from lipstream.media.image import Floats, Image
 
 TITLE = "AI-generated video"
 COMMENT = "AI-generated video: the lip movements were synthesised from speech by lipstream."

@@ -7,13 +7,11 @@ import errno
 import os
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from lipstream.errors import OptionError, OutputError, reason_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def checked_target(path: Path, suffix: str = ".mp4") -> Path:

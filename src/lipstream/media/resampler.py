@@ -6,16 +6,13 @@ Speech encoders take 16 kHz, viewers of a live session get 48 kHz.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 import numpy as np
 import soxr
 
 from lipstream.media.audio import checked_rate
+from lipstream.media.image import Floats
 from lipstream.timeline import SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 
 def resampling_ms(sample_rate: int, target: int = SAMPLE_RATE) -> int:

@@ -1,31 +1,25 @@
-"""The pictures of a video file, at the frame rate of the stream."""
+"""The pictures of a video file, at a constant frame rate."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from av.buffer import Buffer
 from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.stream import VideoStream
 
 from lipstream.errors import PictureError
-from lipstream.media.demux import decoded_video, open_media
+from lipstream.media.demux import MediaFile, open_media
+from lipstream.media.image import Image
 from lipstream.timeline import FPS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from av.container import InputContainer
-    from av.video.frame import VideoFrame
-    from av.video.stream import VideoStream
-
-    from lipstream.media.image import Image
-
-UNSPECIFIED = 2  # ITU-T H.273: the file does not say which matrix made its YUV
-SQUEEZED = Fraction(2, 100)  # change of width over height within a clip that would be seen
+UNSPECIFIED = 2  # ITU-T H.273: the matrix of the YUV is not named in the file
+MAX_SQUEEZE = Fraction(2, 100)  # change of width over height within a clip; more is seen
 FULL_CHROMA, ACCURATE = 0x2000, 0x40000  # swscale: interpolate colour, round exactly
 
 
@@ -44,50 +38,49 @@ def read_clip(
     the way, when the file is no video, is damaged, changes its shape, or is longer or larger than
     allowed.
     """
-    path = Path(path)
-    with open_media(path, PictureError) as container:
-        stream = _video_track(path, container)
-        _check_size(path, stream.width, stream.height, max_pixels)
+    with open_media(Path(path), PictureError) as media:
+        stream = _video_track(media)
+        _check_size(media, stream.width, stream.height, max_pixels)
         if stream.duration and stream.time_base:
-            _check_length(path, stream.duration * stream.time_base, max_seconds)
+            _check_length(media, stream.duration * stream.time_base, max_seconds)
         stream.thread_type = "AUTO"
         converted, shown = None, None
-        conversion = _Conversion(path, max_side)
-        for frame in _at_rate(_timed(path, container, stream, max_seconds), fps):
+        convert = _FrameConverter(media, max_side)
+        for frame in _at_rate(_timed(media, stream, max_seconds), fps):
             if frame is not shown:
-                _check_size(path, frame.width, frame.height, max_pixels)
-                converted, shown = conversion(frame), frame
+                _check_size(media, frame.width, frame.height, max_pixels)
+                converted, shown = convert(frame), frame
                 yield converted
             elif converted is not None:
                 yield converted.copy()
 
 
-def _video_track(path: Path, container: InputContainer) -> VideoStream:
-    for stream in container.streams.video:
+def _video_track(media: MediaFile) -> VideoStream:
+    for stream in media.container.streams.video:
         if not stream.disposition & Disposition.attached_pic:  # the cover of a song is no video
             if stream.codec_context is None:
-                raise PictureError(f"{path} has an unknown video codec; export it as mp4 (H.264).")
+                raise media.refusal("has an unknown video codec; export it as mp4 (H.264)")
             return stream
-    raise PictureError(f"{path} has no video track; choose a video or a picture.")
+    raise media.refusal("has no video track; choose a video or a picture")
 
 
-def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+def _check_size(media: MediaFile, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
-        raise PictureError(
-            f"{path} is too large: {width}x{height} are more than {max_pixels} pixels; shrink it."
+        raise media.refusal(
+            f"is too large: {width}x{height} are more than {max_pixels} pixels; shrink it"
         )
 
 
-def _check_length(path: Path, seconds: Fraction, max_seconds: float) -> None:
+def _check_length(media: MediaFile, seconds: Fraction, max_seconds: float) -> None:
     if seconds > max_seconds:
-        raise PictureError(
-            f"{path} is too long: more than {max_seconds:g} s; "
-            f"cut out {max_seconds:g} s or less in which the face is seen well."
+        raise media.refusal(
+            f"is too long: more than {max_seconds:g} s; "
+            f"cut out {max_seconds:g} s or less in which the face is seen well"
         )
 
 
 def _timed(
-    path: Path, container: InputContainer, stream: VideoStream, max_seconds: float
+    media: MediaFile, stream: VideoStream, max_seconds: float
 ) -> Iterator[tuple[Fraction, Fraction, VideoFrame]]:
     """(start, end, picture) in seconds from the first picture, in order."""
     rate = stream.average_rate or FPS
@@ -96,7 +89,7 @@ def _timed(
     usual = 1 / (rate if 1 <= rate <= 240 else FPS)
     first: Fraction | None = None
     previous, end = Fraction(-1), Fraction(0)
-    for frame in decoded_video(path, container, stream, PictureError):
+    for frame in media.decode(stream):
         start = end
         if frame.pts is not None and frame.time_base is not None:
             time = frame.pts * frame.time_base
@@ -105,10 +98,10 @@ def _timed(
         if start <= previous:
             continue  # two pictures for one moment: the first stands
         previous, end = start, start + usual
-        _check_length(path, start, max_seconds)
+        _check_length(media, start, max_seconds)
         yield start, end, frame
     if previous < 0:
-        raise PictureError(f"{path} holds no picture that can be decoded; export it again.")
+        raise media.refusal("holds no picture that can be decoded; export it again")
 
 
 def _at_rate(
@@ -128,11 +121,11 @@ def _at_rate(
         index += 1
 
 
-class _Conversion:
+class _FrameConverter:
     """Decoded pictures to upright RGB of the first one's size; PictureError for another shape."""
 
-    def __init__(self, path: Path, max_side: int) -> None:
-        self._path, self._max_side = path, max_side
+    def __init__(self, media: MediaFile, max_side: int) -> None:
+        self._media, self._max_side = media, max_side
         self._shape: Fraction | None = None
         self._size: tuple[int, int] | None = None
         self._reformatter = VideoReformatter()
@@ -140,12 +133,13 @@ class _Conversion:
     def __call__(self, frame: VideoFrame) -> Image:
         width, height = _shown(frame)
         self._shape = self._shape or width / height
-        if abs(width / height / self._shape - 1) > SQUEEZED:
-            raise PictureError(
-                f"{self._path} changes the shape of its picture on the way; "
-                "cut out a part of one shape or export it again."
+        if abs(width / height / self._shape - 1) > MAX_SQUEEZE:
+            raise self._media.refusal(
+                "changes the shape of its picture on the way; "
+                "cut out a part of one shape or export it again"
             )
-        self._size = self._size or fitted(frame, self._max_side)
+        scale = min(Fraction(1), self._max_side / max(width, height))
+        self._size = self._size or (max(1, round(width * scale)), max(1, round(height * scale)))
         shrinks = self._size != (frame.width, frame.height)
         kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
         source = None
@@ -160,14 +154,7 @@ class _Conversion:
             dst_colorspace=Colorspace.DEFAULT,
             interpolation=int(kernel) | FULL_CHROMA | ACCURATE,
         )
-        return upright(np.asarray(rgb.to_ndarray(), np.uint8), frame)
-
-
-def fitted(frame: VideoFrame, max_side: int) -> tuple[int, int]:
-    """(width, height) of a stored picture shown with square pixels, no side over `max_side`."""
-    width, height = _shown(frame)
-    scale = min(Fraction(1), max_side / max(width, height))
-    return max(1, round(width * scale)), max(1, round(height * scale))
+        return _upright(np.asarray(rgb.to_ndarray(), np.uint8), frame)
 
 
 def _shown(frame: VideoFrame) -> tuple[Fraction, Fraction]:
@@ -179,7 +166,7 @@ def _shown(frame: VideoFrame) -> tuple[Fraction, Fraction]:
     return frame.width * shape, Fraction(frame.height)
 
 
-def upright(image: Image, frame: VideoFrame) -> Image:
+def _upright(image: Image, frame: VideoFrame) -> Image:
     """The picture as a player shows it: phones store a turned picture and a matrix to turn it."""
     data = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(data, Buffer):

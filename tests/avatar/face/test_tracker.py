@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def cuts(frames: Iterable[Image]) -> list[int]:
     watch = ShotDetector()
-    return [index for index, frame in enumerate(frames) if watch.begins_shot(frame)]
+    return [index for index, frame in enumerate(frames) if watch.is_cut(frame)]
 
 
 def test_only_the_change_of_scene_is_a_cut(portrait: Image) -> None:
@@ -51,7 +51,7 @@ def follow(finder: FaceFinder, frames: Iterable[Image]) -> tuple[list[float | No
     noses: list[float | None] = []
     shots = []
     for frame in frames:
-        face = follower.follow(frame)
+        face = follower.update(frame)
         noses.append(None if face is None else float(face.landmarks[NOSE_TIP, 0]))
         shots.append(follower.shot)
     return noses, shots

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 
 @dataclass(frozen=True, slots=True)
-class Square:
+class RotatedSquare:
     """A square in a picture: centre and side in pixels, turned clockwise by `angle` radians.
 
     Pixel centres lie at whole numbers plus one half, so a square of side 4 around (2, 2) covers
@@ -29,20 +26,20 @@ class Square:
     angle: float = 0.0
 
     @classmethod
-    def around(cls, points: Floats, angle: float, margin: float) -> Square:
+    def around(cls, points: Floats, angle: float, margin: float) -> RotatedSquare:
         """The smallest square at `angle` that holds (n, 2) `points`, enlarged `margin` times."""
         turned = points[:, :2] @ _rotation(angle)
         low, high = turned.min(axis=0), turned.max(axis=0)
         centre = _rotation(angle) @ ((low + high) / 2)
         return cls(float(centre[0]), float(centre[1]), float((high - low).max()) * margin, angle)
 
-    def scaled(self, factor: float) -> Square:
+    def scaled(self, factor: float) -> RotatedSquare:
         """The same square `factor` times as large."""
-        return Square(self.x, self.y, self.side * factor, self.angle)
+        return RotatedSquare(self.x, self.y, self.side * factor, self.angle)
 
-    def turned(self, angle: float) -> Square:
+    def turned(self, angle: float) -> RotatedSquare:
         """The same square turned clockwise by another `angle` radians."""
-        return Square(self.x, self.y, self.side, self.angle + angle)
+        return RotatedSquare(self.x, self.y, self.side, self.angle + angle)
 
     def points(self, unit: Floats) -> Floats:
         """Positions in the picture of (n, 2) positions given in units of the square, 0 to 1."""

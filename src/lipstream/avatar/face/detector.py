@@ -1,4 +1,4 @@
-"""Where faces are, roughly: MediaPipe's short-range face detector.
+"""The rough places of faces: MediaPipe's short-range face detector.
 
 The network sees 128 x 128 pixels and answers on 896 anchors: a 16 x 16 grid with two each and an
 8 x 8 grid with six each. Box and key points are in pixels, relative to the anchor's centre.
@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from lipstream.avatar.face.crop import Square
-from lipstream.avatar.face.opencv_net import Network
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
+from lipstream.avatar.face.crop import RotatedSquare
+from lipstream.avatar.face.opencv_net import TfliteNetwork
+from lipstream.media.image import Floats, Image
 
 MODEL = "face_detection_short_range.tflite"
 SIDE = 128  # pixels
 GRIDS = ((16, 2), (8, 6))  # cells per side, anchors per cell
-OVERLAP = 0.3  # intersection over union from which two boxes are the same face
+MIN_OVERLAP = 0.3  # intersection over union from which two boxes are the same face
 RIGHT_EYE, LEFT_EYE = 0, 1  # of the six key points
 
 
@@ -30,19 +27,19 @@ RIGHT_EYE, LEFT_EYE = 0, 1  # of the six key points
 class Detection:
     """A likely face: its square, turned to the eye line, and a probability."""
 
-    square: Square
+    square: RotatedSquare
     score: float
 
 
-class Detector:
+class FaceDetector:
     """Finds faces of roughly a sixth of a square or larger. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._network = Network(MODEL, ("regressors", "classificators"))
+        self._network = TfliteNetwork(MODEL, ("regressors", "classificators"))
         self._anchors = _anchors()
 
-    def detect(self, image: Image, window: Square, threshold: float) -> list[Detection]:
-        """Faces inside `window` of the picture with at least `threshold`, most likely first."""
+    def detect(self, image: Image, window: RotatedSquare, threshold: float) -> list[Detection]:
+        """Faces inside `window` with a score of at least `threshold`, most likely first."""
         picture = window.sample(image, SIDE, cv2.BORDER_CONSTANT)
         values, logits = self._network.run(picture, 1 / 127.5, -1.0)
         scores = _sigmoid(logits.reshape(-1))
@@ -54,13 +51,13 @@ class Detector:
         return [_detection(window, group, score) for group, score in _merge(pairs, scores[chosen])]
 
 
-def _detection(window: Square, pairs: Floats, score: float) -> Detection:
+def _detection(window: RotatedSquare, pairs: Floats, score: float) -> Detection:
     """From centre, size and key points in units of the window."""
     placed = window.points(pairs[[0, 2 + RIGHT_EYE, 2 + LEFT_EYE]])
     across = placed[2] - placed[1]
     angle = math.atan2(float(across[1]), float(across[0]))
     side = float(pairs[1].max()) * window.side
-    return Detection(Square(float(placed[0, 0]), float(placed[0, 1]), side, angle), score)
+    return Detection(RotatedSquare(float(placed[0, 0]), float(placed[0, 1]), side, angle), score)
 
 
 def _merge(pairs: Floats, scores: Floats) -> list[tuple[Floats, float]]:
@@ -68,7 +65,7 @@ def _merge(pairs: Floats, scores: Floats) -> list[tuple[Floats, float]]:
     order = np.argsort(-scores, kind="stable")
     merged = []
     while order.size:
-        same = _overlap(pairs[order[0]], pairs[order]) > OVERLAP
+        same = _overlap(pairs[order[0]], pairs[order]) > MIN_OVERLAP
         same[0] = True
         members = order[same]
         weights = scores[members, None, None]

@@ -8,39 +8,35 @@ has the last word. Its score is near 0 on everything that is no face, which remo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from lipstream.avatar.face.crop import Square
-from lipstream.avatar.face.detector import Detection, Detector
+from lipstream.avatar.face.crop import RotatedSquare
+from lipstream.avatar.face.detector import Detection, FaceDetector
 from lipstream.avatar.face.landmarks import POINTS, eye_distance, roll
-from lipstream.avatar.face.opencv_net import Network
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from lipstream.media.image import Floats, Image
+from lipstream.avatar.face.opencv_net import TfliteNetwork
+from lipstream.media.image import Floats, Image
 
 MODEL = "face_landmark.tflite"
 MESH_SIDE = 192  # pixels the mesh network sees
 MESH_MARGIN = 1.5  # its crop is so many times the face's box
-MESH_GATE = 0.5  # a mesh score below is no face
-SURE = 0.99  # true faces score more, faces taken upside down rarely do
+MIN_MESH_SCORE = 0.5  # a lower one is no face
+UPRIGHT_SCORE = 0.99  # true faces score more, faces taken upside down rarely do
 TILES = (1.0, 1 / 2, 1 / 4, 1 / 8)  # window sides of the scan as shares of the longer side
-TILE_SEES = 0.12  # a window shows eye distances from this share of its side
-THOROUGH = 2  # so many tile sizes are scanned even when a face was found already
-CANDIDATE, CONFIRMED = 0.3, 0.5  # detector thresholds of the scan and of the second look
-SECOND_LOOK = 2.5  # its window is so many times the candidate's box
-PER_SCALE = 12  # candidates of one tile size that get a second look
+MIN_TILE_SHARE = 0.12  # the least eye distance found in a window, as a share of its side
+MIN_TILE_SIZES = 2  # so many are scanned even when a face was found already
+SCAN_SCORE, CONFIRM_SCORE = 0.3, 0.5  # detector thresholds of the scan and of the second look
+CONFIRM_MARGIN = 2.5  # the second window is so many times the candidate's box
+MAX_CANDIDATES = 12  # candidates of one tile size that get a second look
 MIN_TILE = 64  # pixels; faces that need smaller ones have a few pixels between the eyes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One face and how sure the mesh is of it."""
+    """The landmarks of one face and the score of the mesh."""
 
     landmarks: Floats  # (468, 3) pixels of the picture, z towards the viewer negative
     score: float  # 0.5 to 1
@@ -53,20 +49,20 @@ class FaceFinder:
     """
 
     def __init__(self) -> None:
-        self._detector = Detector()
-        self._mesh = Network(MODEL, ("conv2d_21", "conv2d_31"))
+        self._detector = FaceDetector()
+        self._mesh = TfliteNetwork(MODEL, ("conv2d_21", "conv2d_31"))
 
-    def find(self, image: Image, smallest: float = 0.0) -> list[Face]:
+    def find(self, image: Image, min_eye_distance: float = 0.0) -> list[Face]:
         """All faces of (height, width, 3) uint8 RGB, best first by size times score.
 
         Faces from about 4 % of the picture's longer side are found; smaller ones next to a large
         face may be left out, since small tiles are scanned only while no face has been found.
-        `smallest` is the least eye distance in pixels of interest: it saves the smallest tiles.
+        `min_eye_distance`, in pixels, saves the tiles in which only smaller faces are found.
         """
         faces: list[Face] = []
         for rank, share in enumerate(TILES):
-            enough = max(image.shape[:2]) * TILES[rank - 1] * TILE_SEES < smallest
-            if rank >= THOROUGH and (faces or enough):
+            enough = max(image.shape[:2]) * TILES[rank - 1] * MIN_TILE_SHARE < min_eye_distance
+            if rank >= MIN_TILE_SIZES and (faces or enough):
                 break
             for candidate in self._scan(image, share):
                 if any(_same_place(candidate.square, face) for face in faces):
@@ -77,7 +73,7 @@ class FaceFinder:
         return sorted(faces, key=lambda face: -eye_distance(face.landmarks) * face.score)
 
     def track(self, image: Image, previous: Face) -> Face | None:
-        """The face in the next picture, looked for where it was; None where it is not."""
+        """The face in the next picture, at the place it had; None where there is none."""
         return self._measure(image, _own_square(previous.landmarks))
 
     def _scan(self, image: Image, share: float) -> list[Detection]:
@@ -85,42 +81,46 @@ class FaceFinder:
         found = [
             detection
             for window in _tiles(image, share)
-            for detection in self._detector.detect(image, window, CANDIDATE)
+            for detection in self._detector.detect(image, window, SCAN_SCORE)
         ]
         found.sort(key=lambda detection: -detection.score)
         apart: list[Detection] = []
         for detection in found:
             if not any(_near(detection.square, other.square) for other in apart):
                 apart.append(detection)
-        return apart[:PER_SCALE]
+        return apart[:MAX_CANDIDATES]
 
     def _confirm(self, image: Image, candidate: Detection) -> Face | None:
         """Detect again in a crop around the candidate, then fit the mesh twice, either way up."""
-        around = candidate.square.scaled(SECOND_LOOK)
-        window = Square(around.x, around.y, around.side)  # upright, as the detector likes it
-        again = self._detector.detect(image, window, CONFIRMED)
+        around = candidate.square.scaled(CONFIRM_MARGIN)
+        window = RotatedSquare(
+            around.x, around.y, around.side
+        )  # upright, as the detector expects it
+        again = self._detector.detect(image, window, CONFIRM_SCORE)
         if not again:
             return None
         square = again[0].square.scaled(MESH_MARGIN)
-        upright = self._settle(image, square)
-        # The detector takes faces upside down for upright ones; the mesh is surer of the truth.
-        turned = self._settle(image, square.turned(math.pi))
-        if turned is not None and turned.score > max(SURE, upright.score if upright else 0.0):
+        upright = self._fit(image, square)
+        # The detector takes faces upside down for upright ones; the mesh scores the truth higher.
+        turned = self._fit(image, square.turned(math.pi))
+        if turned is not None and turned.score > max(
+            UPRIGHT_SCORE, upright.score if upright else 0.0
+        ):
             return self.track(image, turned)
         return upright
 
-    def _settle(self, image: Image, square: Square) -> Face | None:
+    def _fit(self, image: Image, square: RotatedSquare) -> Face | None:
         first = self._measure(image, square)
         return None if first is None else self.track(image, first)
 
-    def _measure(self, image: Image, square: Square) -> Face | None:
+    def _measure(self, image: Image, square: RotatedSquare) -> Face | None:
         """The mesh in one crop; None below the gate."""
         if not square.side > 1:
             return None
         picture = square.sample(image, MESH_SIDE, cv2.BORDER_REPLICATE)
         points, logit = self._mesh.run(picture, 1 / 255, 0.0)
         score = float(1 / (1 + np.exp(-np.clip(logit.reshape(-1)[0], -50, 50))))
-        if score <= MESH_GATE:
+        if score <= MIN_MESH_SCORE:
             return None
         landmarks = points.reshape(POINTS, 3) / np.float32(MESH_SIDE)
         landmarks[:, :2] = square.points(landmarks[:, :2])
@@ -128,7 +128,7 @@ class FaceFinder:
         return Face(landmarks, score)
 
 
-def _tiles(image: Image, share: float) -> Iterator[Square]:
+def _tiles(image: Image, share: float) -> Iterator[RotatedSquare]:
     """Windows of `share` of the longer side that overlap by half and cover the picture."""
     height, width = image.shape[:2]
     side = max(height, width) * share
@@ -136,7 +136,7 @@ def _tiles(image: Image, share: float) -> Iterator[Square]:
         return
     for y in _centres(height, side):
         for x in _centres(width, side):
-            yield Square(x, y, side)
+            yield RotatedSquare(x, y, side)
 
 
 def _centres(length: int, side: float) -> list[float]:
@@ -146,15 +146,15 @@ def _centres(length: int, side: float) -> list[float]:
     return [float(at) for at in np.linspace(side / 2, length - side / 2, steps + 1)]
 
 
-def _own_square(landmarks: Floats) -> Square:
-    return Square.around(landmarks, roll(landmarks), MESH_MARGIN)
+def _own_square(landmarks: Floats) -> RotatedSquare:
+    return RotatedSquare.around(landmarks, roll(landmarks), MESH_MARGIN)
 
 
-def _near(one: Square, other: Square) -> bool:
+def _near(one: RotatedSquare, other: RotatedSquare) -> bool:
     return float(np.hypot(one.x - other.x, one.y - other.y)) < max(one.side, other.side) / 2
 
 
-def _same_place(square: Square, face: Face) -> bool:
+def _same_place(square: RotatedSquare, face: Face) -> bool:
     return _near(square, _own_square(face.landmarks).scaled(1 / MESH_MARGIN))
 
 

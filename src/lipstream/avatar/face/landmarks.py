@@ -9,12 +9,10 @@ pixels, y downwards; every function looks at x and y only.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
+from lipstream.media.image import Floats
 
 POINTS = 468
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from lipstream.errors import MissingError
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 FOLDER = Path(__file__).with_name("models")
 
 
-class Network:
+class TfliteNetwork:
     """A TFLite model read from the package; safe to share between threads.
 
     `MissingError` where its file is absent: the package was installed without its build step.
@@ -49,4 +46,4 @@ class Network:
         planes = picture.astype(np.float32).transpose(2, 0, 1)[None] * np.float32(scale)
         with self._lock:
             self._net.setInput(np.ascontiguousarray(planes + np.float32(offset)))
-            return [np.array(found) for found in self._net.forward(self._outputs)]
+            return [np.array(output) for output in self._net.forward(self._outputs)]

@@ -7,18 +7,15 @@ Points are handled as complex numbers x + iy, so a turn with a change of size is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.avatar.face.landmarks import EYES, LIPS, POINTS, RIGID, eye_distance
+from lipstream.media.image import Floats
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats
-
-    Plane: TypeAlias = NDArray[np.complex128]  # (frames, points) positions x + iy
+Plane: TypeAlias = NDArray[np.complex128]  # (frames, points) positions x + iy
 
 MAX_GAP = 5  # frames; a longer absence is not guessed
 

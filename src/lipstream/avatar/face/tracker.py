@@ -1,27 +1,24 @@
-"""Follow one person through a clip, and notice where the clip is cut."""
+"""Track one person through a clip, and detect its cuts."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.avatar.face.landmarks import RIGID, eye_distance
 from lipstream.avatar.face.smoothing import MAX_GAP
-
-if TYPE_CHECKING:
-    from lipstream.avatar.face.finder import Face, FaceFinder
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 # A cut changes most of the picture, its colours too, and far more than the frames before it did. A
 # hand before the face changes only a part; a panning camera changes all but keeps the colours.
-# What two shots of one room have in common may hide a cut from this; the jump of the head tells.
-CHANGED = 0.06  # of the full range: a cell of the thumbnail differs
-CHANGED_SHARE = 0.55
-RECOLOURED_SHARE = 0.15
-SUDDEN, AT_LEAST = 4.0, 0.03  # mean change against the usual one, and in any case
+# What two shots of one room have in common may hide a cut from this, not from the tracker.
+MIN_CHANGE = 0.06  # of the full range: a cell of the thumbnail differs
+MIN_CHANGED_SHARE = 0.55
+MIN_RECOLOURED_SHARE = 0.15
+SUDDEN, MIN_MEAN_CHANGE = 4.0, 0.03  # against the usual mean change, and in any case
 USUAL_FRAMES = 12
 THUMBNAIL = (48, 27)  # pixels
 FLAT, USUAL_CONTRAST = 12.0, 0.25  # of 255: noise is not amplified; of 1: what thresholds mean
@@ -29,22 +26,22 @@ BINS = 4  # per colour
 
 # A head that jumps so far between two frames, beyond its motion before, was cut. In eye
 # distances (about 9 cm): a shaken head reaches 0.3.
-JUMP = 0.5
-RESIZE = 1.2
-BROAD_SEARCH_EVERY = 5  # frames, once a face has been lost for so long
-PATIENCE = 25
+MAX_JUMP = 0.5
+MAX_RESIZE = 1.2
+SEARCH_EVERY = 5  # frames, once a face has been lost for so long
+LONG_ABSENCE = 25
 
 
 class ShotDetector:
-    """Tells from picture to picture whether a new shot has begun."""
+    """Detects cuts between the pictures of a clip."""
 
     def __init__(self) -> None:
         self._layout: Floats | None = None
         self._colours: Floats | None = None
         self._usual: deque[float] = deque(maxlen=USUAL_FRAMES)
 
-    def begins_shot(self, image: Image) -> bool:
-        """Whether a cut lies between the previous picture and this one; never for the first."""
+    def is_cut(self, image: Image) -> bool:
+        """Tell whether a cut lies between the previous picture and this one."""
         layout, colours = _layout(image), _colours(image)
         before, before_colours = self._layout, self._colours
         self._layout, self._colours = layout, colours
@@ -54,9 +51,9 @@ class ShotDetector:
         moved = float(difference.mean())
         usual = float(np.median(self._usual)) if self._usual else 0.0
         cut = (
-            moved > usual * SUDDEN + AT_LEAST
-            and float((difference.max(axis=2) > CHANGED).mean()) > CHANGED_SHARE
-            and float(np.abs(colours - before_colours).sum() / 2) > RECOLOURED_SHARE
+            moved > usual * SUDDEN + MIN_MEAN_CHANGE
+            and float((difference.max(axis=2) > MIN_CHANGE).mean()) > MIN_CHANGED_SHARE
+            and float(np.abs(colours - before_colours).sum() / 2) > MIN_RECOLOURED_SHARE
         )
         if cut:
             self._usual.clear()
@@ -71,21 +68,21 @@ class FaceTracker:
     Nothing recognises people: after a cut or a long absence the largest face is taken again.
     """
 
-    def __init__(self, finder: FaceFinder, smallest: float) -> None:
-        """`smallest` is the least eye distance in pixels worth looking for."""
+    def __init__(self, finder: FaceFinder, min_eye_distance: float) -> None:
+        """Faces with a smaller eye distance, in pixels, are not searched for."""
         self.shot = 0
         self._finder = finder
-        self._smallest = smallest
-        self._watch = ShotDetector()
+        self._min_eye_distance = min_eye_distance
+        self._shots = ShotDetector()
         self._last: Face | None = None  # where the person was last seen in this shot
         self._motion = np.zeros(2, np.float32)  # pixels per frame, up to the last sighting
         self._absent = 0  # frames since then
 
-    def follow(self, image: Image) -> Face | None:
-        """The person in the next picture of the clip; `shot` then tells which shot it is in."""
-        if self._watch.begins_shot(image):
+    def update(self, image: Image) -> Face | None:
+        """The person in the next picture of the clip; `shot` is then the number of its shot."""
+        if self._shots.is_cut(image):
             self._next_shot()
-        face = self._look(image)
+        face = self._search(image)
         if face is None:
             self._absent += 1
             return None
@@ -106,20 +103,20 @@ class FaceTracker:
         self._last, self._absent = None, 0
         self._motion = np.zeros(2, np.float32)
 
-    def _look(self, image: Image) -> Face | None:
+    def _search(self, image: Image) -> Face | None:
         if self._last is not None and self._absent == 0:
             face = self._finder.track(image, self._last)
             if face is not None:
                 return face
-        if self._absent > PATIENCE and self._absent % BROAD_SEARCH_EVERY:
+        if self._absent > LONG_ABSENCE and self._absent % SEARCH_EVERY:
             return None
-        faces = self._finder.find(image, self._smallest)
+        faces = self._finder.find(image, self._min_eye_distance)
         if self._last is None or self._absent > MAX_GAP:
             return faces[0] if faces else None
         last = self._last
         same = [face for face in faces if _plausible(last, face, self._absent + 1)]
         if not same:
-            # Nobody near: another person, unless the only one there has moved in a cut.
+            # No face near: another person, unless the only one in the picture moved in a cut.
             return faces[0] if len(faces) == 1 and self._absent == 0 else None
         return min(same, key=lambda face: float(np.linalg.norm(_centre(face) - _centre(last))))
 
@@ -145,13 +142,13 @@ def _centre(face: Face) -> Floats:
 
 
 def _jumped(before: Face, after: Face, expected: Floats, steps: int) -> bool:
-    """Whether the head moved or grew between two sightings as no head does."""
+    """Tell whether the head moved or grew between two sightings as no head does."""
     unit = eye_distance(before.landmarks)
     surprise = float(np.linalg.norm(_centre(after) - _centre(before) - expected)) / unit
     growth = eye_distance(after.landmarks) / unit
-    return surprise > JUMP * steps or not RESIZE**-steps < growth < RESIZE**steps
+    return surprise > MAX_JUMP * steps or not MAX_RESIZE**-steps < growth < MAX_RESIZE**steps
 
 
 def _plausible(before: Face, after: Face, steps: int) -> bool:
-    """Whether a face found anew can be the person who was lost `steps` frames ago."""
+    """Tell whether a face can be the person who was lost `steps` frames ago."""
     return not _jumped(before, after, np.zeros(2, np.float32), steps)

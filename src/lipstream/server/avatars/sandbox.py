@@ -145,10 +145,10 @@ def _probe_clip(path: Path, limits: UploadLimits) -> None:
     from lipstream.errors import PictureError
     from lipstream.media.demux import open_media
 
-    with open_media(path, PictureError) as container:
+    with open_media(path, PictureError) as media:
         tracks = [
             stream
-            for stream in container.streams.video
+            for stream in media.container.streams.video
             if not stream.disposition & Disposition.attached_pic
         ]
         if not tracks:
