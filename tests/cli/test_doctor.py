@@ -1,4 +1,4 @@
-"""`lipstream doctor` finds what is there and says how to get what is not."""
+"""`lipstream doctor` reports what works and how to get what is missing."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_an_interrupt_while_the_call_is_read_is_reported(
 def test_an_interrupt_when_all_is_done_is_reported(
     program: Program, portrait: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The movie is there, so nothing may be said of that."""
+    """The movie is complete, but its line was not printed."""
     monkeypatch.setattr("click.format_filename", lambda *_: signal.raise_signal(signal.SIGINT))
     call = ("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
     outcome = program.call(*call)
@@ -144,13 +144,13 @@ def test_what_is_ignored_stays_ignored(
         signal.signal(signal.SIGHUP, before)
 
 
-def until(terminal: int, wanted: str) -> str:
-    """What a terminal shows up to and including `wanted`, or up to its end."""
+def read_until(terminal: int, text: str) -> str:
+    """The output of a terminal up to and including `text`, or up to its end."""
     seen = ""
-    while wanted not in seen:
+    while text not in seen:
         try:
             block = os.read(terminal, 4096)
-        except OSError:  # how Linux says that the other side is gone
+        except OSError:  # how Linux reports that the other side is closed
             block = b""
         if not block:
             break
@@ -174,10 +174,10 @@ def test_ctrl_c_at_a_terminal(program: Program, portrait: Path, number: signal.S
     call = ["render", "--avatar", str(portrait), "--audio", "long.wav", "-o", "out.mp4"]
     with subprocess.Popen([*COMMAND, *call], stderr=theirs, stdout=subprocess.PIPE) as child:
         os.close(theirs)
-        shown = until(ours, "rendering (puppet)")
+        shown = read_until(ours, "rendering (puppet)")
         assert "rendering (puppet)" in shown
         child.send_signal(number)
-        rest = plain(until(ours, "no such text"))
+        rest = plain(read_until(ours, "no such text"))
         os.close(ours)
         assert child.wait() == 1
         assert child.stdout is not None and child.stdout.read() == b""
@@ -194,7 +194,7 @@ def test_a_terminal_shows_bars_and_then_the_result(
     call = ["render", "--avatar", str(portrait), "--audio", str(speech), "-o", "out.mp4"]
     with subprocess.Popen([*COMMAND, *call], stderr=theirs, stdout=subprocess.PIPE) as child:
         os.close(theirs)
-        shown = until(ours, "no such text")
+        shown = read_until(ours, "no such text")
         os.close(ours)
         assert child.wait() == 0
         assert child.stdout is not None and b"out.mp4: 5 frames" in child.stdout.read()

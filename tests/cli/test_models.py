@@ -72,10 +72,10 @@ def test_weights_are_listed_pulled_and_verified(program: Program, hub: FakeHub) 
     verified = program.done("models", "verify", "musetalk").out.splitlines()
     assert f"{UNET}: as it was pulled" in verified
     assert verified[-1] == "musetalk: the networks take the weights"
-    asked = len(hub.gets)
+    requests = len(hub.gets)
     again = program.done("models", "pull", "musetalk").out
     assert again.count(": complete, from ") == len(pulled.out.splitlines())
-    assert len(hub.gets) == asked
+    assert len(hub.gets) == requests
 
 
 def test_parts_are_chosen(program: Program, hub: FakeHub) -> None:
@@ -176,7 +176,7 @@ def test_files_put_there_by_hand_are_verified(program: Program, models: Path) ->
 
 
 def verify_fails(program: Program) -> str:
-    """The sentence of a failing `verify`; what was fine before may have been said."""
+    """The sentence of a failing `verify`; lines of what is fine may come before."""
     before = contents(program.folder)
     outcome = program.call("models", "verify", "musetalk")
     assert (outcome.status, contents(program.folder)) == (1, before)

@@ -1,4 +1,4 @@
-"""Where nothing can be written, one sentence says so, and what was there stays."""
+"""An output that cannot be written is one sentence, and existing files stay."""
 
 from __future__ import annotations
 

@@ -82,10 +82,10 @@ def test_an_odd_sound_works(
 ) -> None:
     write_wav(Path("odd.wav"), pcm(rate, channels, kind), rate)
     program.done("render", "--avatar", portrait, "--audio", "odd.wav", "-o", "out.mp4")
-    with open_audio("out.mp4") as heard:
-        assert heard.channels == kept
-        samples = np.concatenate([chunk.samples for chunk in heard])
-    assert len(samples) / heard.sample_rate == pytest.approx(0.2, abs=0.001)
+    with open_audio("out.mp4") as sound:
+        assert sound.channels == kept
+        samples = np.concatenate([chunk.samples for chunk in sound])
+    assert len(samples) / sound.sample_rate == pytest.approx(0.2, abs=0.001)
     assert 0.2 < np.abs(samples).max() < 0.8
 
 

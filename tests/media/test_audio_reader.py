@@ -77,7 +77,7 @@ def test_wav_of_24_bits(tmp_path: Path) -> None:
 def test_sound_starts_and_ends_where_it_did(
     tmp_path: Path, name: str, codec: str, rate: int
 ) -> None:
-    """Encoders add delay and padding; both are gone."""
+    """Encoders add delay and padding; both are removed."""
     sound = tone(1.0, rate, hertz=300)
     sound[rate // 2] = -1.0
     path = write_sound(tmp_path / name, np.stack([sound, sound], 1), rate, codec)

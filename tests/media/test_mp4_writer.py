@@ -48,7 +48,7 @@ def write(
     return path
 
 
-def heard(path: Path) -> tuple[Floats, int]:
+def decode(path: Path) -> tuple[Floats, int]:
     """Mono sound of a file and its rate."""
     with open_audio(path) as audio:
         return np.concatenate([chunk.mono() for chunk in audio]), audio.sample_rate
@@ -66,7 +66,7 @@ def test_sound_is_where_it_was_to_the_sample(
     samples, at = rate + 123, rate // 2 + 7
     sound = click(samples, at, channels)
     path = write(tmp_path / "out.mp4", sound, rate, audio_first=audio_first)
-    decoded, decoded_rate = heard(path)
+    decoded, decoded_rate = decode(path)
     assert (len(decoded), decoded_rate) == (samples, rate)
     assert abs(int(np.abs(decoded).argmax()) - at) <= 1
     with av.open(str(path)) as container:
@@ -75,7 +75,7 @@ def test_sound_is_where_it_was_to_the_sample(
 
 @pytest.mark.parametrize(("rate", "stored"), [(192_000, 48_000), (20_000, 22_050)])
 def test_rates_aac_lacks_are_resampled(tmp_path: Path, rate: int, stored: int) -> None:
-    decoded, decoded_rate = heard(write(tmp_path / "out.mp4", click(rate, rate // 4), rate))
+    decoded, decoded_rate = decode(write(tmp_path / "out.mp4", click(rate, rate // 4), rate))
     assert decoded_rate == stored == aac_rate(rate)
     assert abs(len(decoded) - stored) <= 1
     assert abs(int(np.abs(decoded).argmax()) - stored // 4) <= 1

@@ -59,7 +59,7 @@ def test_the_target_appears_only_at_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["\N{GRINNING FACE}" * 60 + ".mp4", "x" * 251 + ".mp4"])
 def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path, name: str) -> None:
-    """Which counts bytes."""
+    """Counts bytes."""
     write_grey(tmp_path / name)
     assert left_in(tmp_path) == [name]
 
@@ -90,7 +90,7 @@ def test_an_interrupt_before_the_work_begins_leaves_nothing(
 def test_an_interrupt_while_the_encoder_starts_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker is still about to open its container when the caller is gone."""
+    """The worker is still about to open its container when the caller has left."""
     goes_on = threading.Event()
 
     def late(*arguments: Any) -> _Encoder:

@@ -29,12 +29,14 @@ class FakeRepository:
     files: dict[str, bytes]
     commit: str = "c0ffee" + 34 * "0"
     gated: bool = False
-    announced: dict[str, bytes] = field(default_factory=dict)  # told instead of the true content
+    announced: dict[str, bytes] = field(
+        default_factory=dict
+    )  # announced instead of the true content
 
 
 @dataclass
 class FakeHub:
-    """What the server serves, how it misbehaves, and what it was asked."""
+    """The content of the server, its faults, and the requests it got."""
 
     repositories: dict[str, FakeRepository] = field(default_factory=dict)
     url: str = ""

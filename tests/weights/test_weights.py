@@ -109,7 +109,7 @@ def test_a_broken_connection_is_opened_again(
     hub.cut_after = len(LARGE) // 2
     pulled(folder)
     assert (folder / "net/weights.bin").read_bytes() == LARGE
-    first, second = (asked for path, asked in hub.gets if path.endswith("weights.bin"))
+    first, second = (span for path, span in hub.gets if path.endswith("weights.bin"))
     assert first is None and second is not None and second != "bytes=0-"
     assert capfd.readouterr() == ("", "")
 

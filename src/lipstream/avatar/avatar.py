@@ -1,4 +1,4 @@
-"""What an avatar is once prepared: frames with their landmarks, and how good they are."""
+"""A prepared avatar: frames with their landmarks, and a report of their quality."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AvatarFrame:
-    """One picture of the person. A clip's pictures stay JPEG-encoded until they are asked for."""
+    """One picture of the person. A clip's pictures stay JPEG-encoded until they are needed."""
 
     source: Image | bytes = field(repr=False)
     landmarks: Floats | None = field(
@@ -40,7 +40,7 @@ class AvatarFrame:
 
 @dataclass(frozen=True, slots=True)
 class QualityReport:
-    """How suitable a picture or clip is; lengths in pixels of the prepared picture."""
+    """The suitability of a picture or clip; lengths in pixels of the prepared picture."""
 
     width: int
     height: int
@@ -85,11 +85,11 @@ class Avatar:
         return self.frames[ping_pong(index, len(self.frames))]
 
     def __contains__(self, name: object) -> bool:
-        """Whether some backend prepared the array `name`."""
+        """Tell whether some backend prepared the array `name`."""
         return any(name in arrays for arrays in self.extras.values())
 
     def __getitem__(self, name: str) -> NDArray[Any] | tuple[NDArray[Any], ...]:
-        """What a backend prepared: `face_latent` and `mask` after preparing for musetalk.
+        """The array a backend prepared: `face_latent` and `mask` after preparing for musetalk.
 
         Arrays that differ in size from frame to frame come as a tuple, one per frame.
         `OptionError` for anything that was not prepared.
@@ -99,7 +99,7 @@ class Avatar:
                 shapes = arrays.get(f"{name}_shapes")
                 return arrays[name] if shapes is None else split_ragged(arrays[name], shapes)
         raise OptionError(
-            f"this avatar has no {name!r}: 'face_latent' and 'mask' are there once it is prepared "
+            f"this avatar has no {name!r}: 'face_latent' and 'mask' exist once it is prepared "
             "for the musetalk backend."
         )
 

@@ -97,7 +97,7 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
     )
     check_usable(path, report, config, measurement.cut_off)
     smoothed = tuple(
-        AvatarFrame(frame.source, _frozen(points), frame.shot)
+        AvatarFrame(frame.source, _flat(points), frame.shot)
         for frame, points in zip(frames, track, strict=True)
     )
     return Avatar(smoothed, True, digest(path, config), report)
@@ -134,7 +134,7 @@ def _measure(
                 image,
                 len(finder.find(image, config.min_eye_distance)),
             )
-        points = None if face is None else _flat(face.landmarks)
+        points = _flat(None if face is None else face.landmarks)
         measured.frames.append(AvatarFrame(_encode(image), points, tracker.shot))
         if progress is not None:
             progress(len(measured.frames), None)
@@ -160,12 +160,10 @@ def digest(path: Path, config: AvatarConfig) -> str:
     return state.hexdigest()
 
 
-def _flat(landmarks: Floats) -> Floats:
-    """(468, 3) -> (468, 2), read-only."""
+def _flat(landmarks: Floats | None) -> Floats | None:
+    """(468, 3) or (468, 2) -> (468, 2), read-only; None stays None."""
+    if landmarks is None:
+        return None
     points: Floats = np.ascontiguousarray(landmarks[:, :2], np.float32)
     points.flags.writeable = False
     return points
-
-
-def _frozen(points: Floats | None) -> Floats | None:
-    return None if points is None else _flat(points)

@@ -29,9 +29,9 @@ _warning_filters = threading.Lock()  # they belong to the process
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the content, not the name, says that this is a picture."""
+    """Tell by the content, not the name, whether this is a picture."""
     try:
-        with _quiet(), Pillow.open(path, formats=FORMATS):
+        with _without_warnings(), Pillow.open(path, formats=FORMATS):
             return True
     except Pillow.DecompressionBombError:
         return True
@@ -44,10 +44,10 @@ def read_picture(path: Path, config: AvatarConfig) -> Image:
 
     Turned upright by its EXIF tag, transparency laid over `config.background`, the first frame of
     an animation. `PictureError` when it cannot be read, is cut short or has more than
-    `config.max_pixels` pixels, which its header tells before anything is decoded.
+    `config.max_pixels` pixels, which its header names before anything is decoded.
     """
     try:
-        with opened(path, PictureError) as file, _quiet():
+        with opened(path, PictureError) as file, _without_warnings():
             with Pillow.open(file, formats=FORMATS) as picture:
                 _check_size(path, picture.size, config)
                 flat = _flatten(_upright(picture), config.background)
@@ -69,8 +69,8 @@ def read_picture(path: Path, config: AvatarConfig) -> Image:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Pillow's warnings of large pictures and odd metadata: our own limits decide."""
+def _without_warnings() -> Iterator[None]:
+    """Suppress Pillow's warnings of large pictures and odd metadata: our own limits decide."""
     with _warning_filters, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
@@ -107,7 +107,7 @@ def _flatten(picture: Pillow.Image, background: tuple[int, int, int]) -> Pillow.
 
 
 def _upright(picture: Pillow.Image) -> Pillow.Image:
-    """Turned as the EXIF tag says; a damaged tag is no reason to refuse the picture."""
+    """Turn the picture as its EXIF tag demands; a damaged tag is ignored."""
     try:
         return ImageOps.exif_transpose(picture)
     except METADATA_DAMAGE:

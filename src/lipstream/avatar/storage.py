@@ -35,7 +35,7 @@ from lipstream.avatar.archive import FORMAT, KINDS, MANIFEST, VERSION, Archive
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.avatar.face.landmarks import POINTS
 from lipstream.errors import ArchiveError, OutputError, reason_of
-from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats
 from lipstream.media.input_path import opened
 from lipstream.media.output_path import replacing
 from lipstream.timeline import FPS
@@ -167,8 +167,15 @@ def _read(archive: Archive) -> Avatar:
         content = archive.read(name)
         if _size(content) != (report.width, report.height):
             raise archive.damaged(name)
-        source = content if moving else _decoded(archive, name, content)
-        frames.append(AvatarFrame(source, landmarks, shot))
+        frame = AvatarFrame(content, landmarks, shot)
+        if not moving:
+            try:
+                image = frame.pixels
+            except ArchiveError as error:
+                raise archive.damaged(name) from error
+            image.flags.writeable = False
+            frame = AvatarFrame(image, landmarks, shot)
+        frames.append(frame)
     for name, found in arrays.items():
         extras[found[1]][found[2]] = archive.array(name)
     return Avatar(tuple(frames), moving, digest, report, extras)
@@ -197,12 +204,3 @@ def _size(content: bytes) -> tuple[int, int]:
             return image.size
     except (OSError, ValueError, SyntaxError, Pillow.DecompressionBombError):
         return (0, 0)
-
-
-def _decoded(archive: Archive, name: str, content: bytes) -> Image:
-    decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-    if decoded is None:
-        raise archive.damaged(name)
-    image = np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
-    image.flags.writeable = False
-    return image

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from lipstream.weights import models_folder
 PACKAGES = {"numpy": "numpy", "OpenCV": "cv2", "av": "av", "soxr": "soxr", "pillow": "PIL"}
 INSTALLED_AS = {"OpenCV": "opencv-python-headless"}
 EXTRAS = ("torch", "safetensors", "huggingface_hub")  # of the musetalk backend
-INSTALL = "for musetalk run `pip install 'lipstream[musetalk]'`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,66 +54,68 @@ def doctor(context: click.Context, as_json: bool, models: Path | None) -> None:
 def check_puppet() -> Iterator[CheckResult]:
     """Use everything the puppet backend needs."""
     for name, module in PACKAGES.items():
-        installed = INSTALLED_AS.get(name, name)
-        yield _try_package(name, module, f"run `pip install {installed}`", optional=False)
-    for name, attempt in (
-        ("face models", _try_face_models),
-        ("articulation network", _try_articulation),
-        ("video encoder", _try_encoder),
-    ):
-        yield _try(name, attempt)
+        remedy = f"run `pip install {INSTALLED_AS.get(name, name)}`"
+        yield _check(name, partial(_import, module, remedy))
+    yield _check("face models", _find_faces)
+    yield _check("articulation network", _load_articulation)
+    yield _check("video encoder", _find_encoders)
 
 
 def check_musetalk(models: Path) -> Iterator[CheckResult]:
     """Use what the musetalk backend needs. None of it must exist, but all that exists must work."""
-    packages = [_try_package(name, name, INSTALL, optional=True) for name in EXTRAS]
+    remedy = "for musetalk run `pip install 'lipstream[musetalk]'`"
+    packages = [
+        _check(name, partial(_import, name, remedy, optional=True), optional=True)
+        for name in EXTRAS
+    ]
     yield from packages
     installed = all(package.works for package in packages)
     if installed:
-        yield _try_gpu()
+        yield _check("NVIDIA GPU", _find_gpu, optional=True)
     try:
-        yield CheckResult("musetalk weights", True, _try_weights(models, installed))
+        yield CheckResult("musetalk weights", True, _load_weights(models, installed))
     except MissingError as error:
         yield CheckResult("musetalk weights", False, f"not installed (optional); {error}", True)
     except LipstreamError as error:
         yield CheckResult("musetalk weights", False, str(error))
 
 
-def _try_package(name: str, module: str, remedy: str, optional: bool) -> CheckResult:
+def _check(name: str, attempt: Callable[[], str], optional: bool = False) -> CheckResult:
+    try:
+        return CheckResult(name, True, attempt(), optional)
+    except LipstreamError as error:
+        return CheckResult(name, False, str(error), optional)
+    except Exception as error:  # whatever fails here is reported
+        # On one line, which OpenCV's own text is not.
+        text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
+        return CheckResult(name, False, f"does not work here ({text}); install it again.", optional)
+
+
+def _import(module: str, remedy: str, optional: bool = False) -> str:
     """Import it: a distribution may be installed and lack what it needs of the system."""
-    aside = " (optional)" if optional else ""
     try:
         loaded = import_module(module)
     except ModuleNotFoundError as error:
-        if error.name == module:
-            return CheckResult(name, False, f"not installed{aside}; {remedy}.", optional)
-        return CheckResult(name, False, _failed(error), optional)
-    except (ImportError, OSError) as error:
-        return CheckResult(name, False, _failed(error), optional)
-    return CheckResult(name, True, str(getattr(loaded, "__version__", "installed")), optional)
+        if error.name != module:
+            raise
+        raise MissingError(f"not installed{' (optional)' * optional}; {remedy}.") from error
+    return str(getattr(loaded, "__version__", "installed"))
 
 
-def _failed(error: Exception) -> str:
-    """The error on one line, which OpenCV's own text is not."""
-    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".")
-    return f"does not work here ({text}); install it again."
-
-
-def _try_gpu() -> CheckResult:
+def _find_gpu() -> str:
     import torch
 
     if torch.cuda.is_available():
         device = torch.cuda.get_device_properties(0)
-        size = device.total_memory / 1e9
-        return CheckResult("NVIDIA GPU", True, f"{device.name}, {size:.0f} GB", optional=True)
+        return f"{device.name}, {device.total_memory / 1e9:.0f} GB"
     if torch.version.cuda is None:
         reason = "this torch was built without CUDA; install another build to use one"
     else:
         reason = "none that torch can use; check its driver with `nvidia-smi`"
-    return CheckResult("NVIDIA GPU", False, f"not found (optional); {reason}.", optional=True)
+    raise MissingError(f"not found (optional); {reason}.")
 
 
-def _try_weights(models: Path, installed: bool) -> str:
+def _load_weights(models: Path, installed: bool) -> str:
     """The versions in the folder; loaded as far as the packages allow."""
     from lipstream.rendering.musetalk.weights.layout import find_layouts
 
@@ -128,16 +130,7 @@ def _try_weights(models: Path, installed: bool) -> str:
     return found
 
 
-def _try(name: str, attempt: Callable[[], str]) -> CheckResult:
-    try:
-        return CheckResult(name, True, attempt())
-    except LipstreamError as error:
-        return CheckResult(name, False, str(error))
-    except Exception as error:  # whatever fails here is what the user wants to know
-        return CheckResult(name, False, _failed(error))
-
-
-def _try_face_models() -> str:
+def _find_faces() -> str:
     import cv2
     import numpy as np
 
@@ -147,7 +140,7 @@ def _try_face_models() -> str:
     return f"run on OpenCV {cv2.__version__}"
 
 
-def _try_articulation() -> str:
+def _load_articulation() -> str:
     from lipstream.rendering.registry import open_backend
 
     backend = open_backend("puppet")
@@ -155,10 +148,8 @@ def _try_articulation() -> str:
     return f"loaded, {look_ahead} ms of look-ahead"
 
 
-def _try_encoder() -> str:
+def _find_encoders() -> str:
     import av
-
-    from lipstream.errors import MissingError
 
     for codec in ("libx264", "aac"):
         if codec not in av.codecs_available:

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 TITLE = "AI-generated video"
 COMMENT = "AI-generated video: the lip movements were synthesised from speech by lipstream."
 
-# What every AAC player plays. Other rates are brought to the next one up, at most to 48 kHz.
+# Every AAC player plays these. Other rates are brought to the next one up, at most to 48 kHz.
 AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-ONE_THREAD = 640 * 640  # pixels of the largest picture that one thread encodes
-QUEUED = 16  # frames and chunks between the caller and the encoder; a full queue makes it wait
+ONE_THREAD_PIXELS = 640 * 640  # of the largest picture that one thread encodes
+MAX_QUEUED = 16  # frames and chunks between the caller and the encoder; a full queue makes it wait
 
 
 class Mp4Writer:
@@ -70,7 +70,7 @@ class Mp4Writer:
         self._fps, self._config = Fraction(fps), config or Mp4Config()
         self._target = checked_target(self.path)
         self._part = part_of(self._target)
-        self._queue: queue.Queue[Image | AudioChunk | None] = queue.Queue(QUEUED)
+        self._queue: queue.Queue[Image | AudioChunk | None] = queue.Queue(MAX_QUEUED)
         self._failure: BaseException | None = None
         self._thread: threading.Thread
 
@@ -124,7 +124,7 @@ class Mp4Writer:
                 with writing(self.path, av.FFmpegError):
                     os.replace(self._part, self._target)
         finally:
-            # Also the way out of an interrupt, after which the thread must still come to its end.
+            # Also the way out of an interrupt, after which the thread must still end.
             self._failure = self._failure or InterruptedError()
             self._remove_part()
             if self._thread.is_alive():
@@ -139,17 +139,16 @@ class Mp4Writer:
             raise self._failure
 
     def _remove_part(self) -> None:
-        """Quietly: whatever led here is what the caller should hear of."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # what led here says more
             self._part.unlink(missing_ok=True)
 
     def _items(self) -> Iterator[Image | AudioChunk]:
-        """What the queue brings, up to None; at its end it stays there."""
+        """The frames and chunks of the queue, up to None; at its end it stays there."""
         while (item := self._queue.get()) is not None:
             yield item
 
     def _work(self, part: _PartFile) -> None:
-        """The encoder's thread. After a failure it only empties the queue, so no caller hangs."""
+        """Run the encoder. After a failure it only empties the queue, so no caller hangs."""
         items = self._items()
         try:
             with writing(self.path, av.FFmpegError), part:
@@ -205,7 +204,7 @@ class _Encoder:
         context = stream.codec_context
         context.time_base = 1 / fps
         # Small pictures are encoded as fast by one thread, which leaves a core to draw the next.
-        context.thread_count = 1 if size[0] * size[1] <= ONE_THREAD else 0
+        context.thread_count = 1 if size[0] * size[1] <= ONE_THREAD_PIXELS else 0
         context.color_primaries = context.color_trc = context.colorspace = BT709.code
         context.color_range = LIMITED
         return stream
@@ -261,14 +260,14 @@ class _Encoder:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Let go of the file. Before `finish` it is unusable, and whatever is wrong is known."""
+        """Close the file. Before `finish` it is unusable, and the error is known."""
         self._file.close()
         with contextlib.suppress(av.FFmpegError, OSError, ValueError):
             self._container.close()
 
 
 class _PartFile(io.FileIO):
-    """The unfinished file, ours and not FFmpeg's, so that it is closed whatever goes wrong."""
+    """The unfinished file, ours and not FFmpeg's, so that it is always closed."""
 
     def write(self, data: Buffer, /) -> int:
         """All of `data`: FFmpeg would take a short write, as on a full disk, for a whole one."""

@@ -16,7 +16,7 @@ from lipstream.timeline import SAMPLE_RATE
 
 
 def resampling_ms(sample_rate: int, target: int = SAMPLE_RATE) -> int:
-    """How much later than its input the output of a `Resampler` may come, at most; measured."""
+    """The longest delay of a `Resampler`, as measured, in ms."""
     if sample_rate == target:
         return 0
     if sample_rate < SAMPLE_RATE:
@@ -48,7 +48,7 @@ class Resampler:
         return output
 
     def peek(self) -> Floats:
-        """What `flush` would give now, without ending the stream; exact but for rounding."""
+        """The result of `flush` without ending the stream; exact but for rounding."""
         if self._filter is None:
             return np.zeros(0, np.float32)
         again = self._new_filter()

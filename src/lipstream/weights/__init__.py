@@ -1,4 +1,4 @@
-"""Weights that users download: what there is, where it comes from, and proof that it is that."""
+"""Weights that users download: their catalogue, transfer, and proof of their content."""
 
 from lipstream.weights.catalogue import BUNDLES as BUNDLES
 from lipstream.weights.catalogue import Bundle as Bundle

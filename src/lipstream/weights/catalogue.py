@@ -1,4 +1,4 @@
-"""What can be pulled: files, their repositories on the Hugging Face hub, and their licences.
+"""The files that can be pulled, their repositories on the Hugging Face hub, and their licences.
 
 No SHA-256 is pinned here: nobody has recorded the published files with this program yet. The first
 pull records the commit, size and hash of what it got (see `manifest`), and everything later must

@@ -96,7 +96,7 @@ def _transfer(remote: RemoteFile, part: Path, have: int, progress: Progress) -> 
 
 
 def find_cached(source: Source, name: str) -> tuple[Path, str] | None:
-    """The file and its commit in the cache that HF_HOME places, if a program left it there."""
+    """The file and its commit in the cache that HF_HOME places, if a program left it."""
     found = _library().try_to_load_from_cache(source.repository, name, revision=source.revision)
     if not isinstance(found, str):
         return None

@@ -29,7 +29,7 @@ MOUTH_RIGHT, MOUTH_LEFT = 61, 291  # the corners of the mouth
 GAP_PAIRS = ((82, 87), (13, 14), (312, 317))  # upper and lower inner lip, facing each other
 
 # Eyes: lid contours with both corners included.
-RIGHT_EYE_OUTER, RIGHT_EYE_INNER, LEFT_EYE_INNER, LEFT_EYE_OUTER = 33, 133, 362, 263
+RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
 RIGHT_UPPER_LID = (33, 246, 161, 160, 159, 158, 157, 173, 133)
 RIGHT_LOWER_LID = (33, 7, 163, 144, 145, 153, 154, 155, 133)
 LEFT_UPPER_LID = (362, 398, 384, 385, 386, 387, 388, 466, 263)

@@ -131,7 +131,7 @@ def _filter(values: Plane, width: float, degree: int) -> Plane:
 
 
 def _weights(offsets: NDArray[np.int64], width: float, degree: int) -> NDArray[np.float64]:
-    """How much each neighbour counts for the value at offset 0."""
+    """The weight of each neighbour for the value at offset 0."""
     bell = np.exp(-0.5 * (offsets / width) ** 2)
     powers = np.vander(offsets / width, degree + 1, increasing=True)
     normal = powers.T @ (powers * bell[:, None])
