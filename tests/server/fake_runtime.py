@@ -198,8 +198,7 @@ class FakeRuntime(MediaRuntime):
     backend: str = "fake"
     reason: str = "a test"
     parallelism: int = 1
-    cost: Cost = Cost(10.0, 2.0)
-    sending_ms: float = 0.1
+    cost: Cost = Cost(10.0, 2.0, 0.1)
     fault: str | None = None
     restarts: int = 0
     sessions: list[FakeSession] = field(default_factory=list)
@@ -217,9 +216,6 @@ class FakeRuntime(MediaRuntime):
 
     def measure(self, avatar: Avatar) -> Cost:
         return self.cost
-
-    def measure_sending(self) -> float:
-        return self.sending_ms
 
     def open_session(self, avatar: Avatar) -> Session:
         session = FakeSession(avatar)

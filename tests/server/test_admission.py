@@ -9,44 +9,43 @@ import pytest
 
 from lipstream.server.admission import Capacity, Cost, LoopLag, Overload
 
-QUICK = Cost(drawing=4.0, encoding=2.0)
+QUICK = Cost(drawing=4.0, encoding=2.0, sending=1.0)
 
 
-def measured(cost: Cost, *, cores: int, parallelism: int = 1, sending_ms: float) -> Capacity:
+def measured(cost: Cost, *, cores: int, parallelism: int = 1) -> Capacity:
     """The capacity of a machine whose only avatar costs `cost`."""
     capacity = Capacity(None, cores, parallelism)
-    capacity.sending_ms = sending_ms
     capacity.learn("face", cost)
     return capacity
 
 
 @pytest.mark.parametrize(
-    ("cost", "cores", "parallelism", "sending_ms", "sessions"),
+    ("cost", "cores", "parallelism", "sessions"),
     [
-        (QUICK, 2, 2, 1.0, 9),  # all cores: 0.175 of a core each, of 1.7
-        (QUICK, 2, 2, 2.8, 7),  # a slow loop takes from them, too
-        (QUICK, 8, 1, 1.0, 8),  # one thread that draws: 0.1 each, of 0.85
-        (QUICK, 8, 8, 1.0, 34),  # the event loop: 0.025 each, of 0.85
-        (QUICK, 64, 64, 1.0, 34),  # which more cores do not help
-        (Cost(1.5, 0.5), 64, 1, 0.5, 22),  # a GPU that draws 667 frames a second
-        (Cost(0.1, 0.5), 64, 1, 0.5, 68),  # a faster one
-        (Cost(0.1, 0.1), 128, 64, 0.5, 68),  # the loop again
-        (Cost(0.1, 0.1), 128, 64, 0.05, 680),  # and no constant beyond it
-        (Cost(20.0, 5.0), 8, 1, 1.0, 1),
-        (Cost(400.0, 5.0), 8, 1, 1.0, 1),  # the first one is always let in
+        (QUICK, 2, 2, 8),  # all cores: 0.175 of a core each, of 1.5
+        (Cost(4.0, 2.0, 2.8), 2, 2, 6),  # a slow loop takes from them, too
+        (QUICK, 8, 1, 8),  # one thread that draws: 0.1 each, of 0.85
+        (QUICK, 8, 8, 34),  # the event loop: 0.025 each, of 0.85
+        (QUICK, 64, 64, 34),  # which more cores do not help
+        (Cost(1.5, 0.5, 0.5), 64, 1, 22),  # a GPU that draws 667 frames a second
+        (Cost(0.1, 0.5, 0.5), 64, 1, 68),  # a faster one
+        (Cost(0.1, 0.1, 0.5), 128, 64, 68),  # the loop again
+        (Cost(0.1, 0.1, 0.05), 128, 64, 680),  # and no constant beyond it
+        (Cost(20.0, 5.0, 1.0), 8, 1, 1),
+        (Cost(400.0, 5.0, 1.0), 8, 1, 1),  # the first one is always let in
     ],
 )
 def test_whatever_is_full_first_sets_the_limit(
-    cost: Cost, cores: int, parallelism: int, sending_ms: float, sessions: int
+    cost: Cost, cores: int, parallelism: int, sessions: int
 ) -> None:
-    capacity = measured(cost, cores=cores, parallelism=parallelism, sending_ms=sending_ms)
+    capacity = measured(cost, cores=cores, parallelism=parallelism)
     assert capacity.sessions == sessions
     assert capacity.admits([cost] * (sessions - 1), cost)
     assert not capacity.admits([cost] * sessions, cost)
 
 
 def test_a_loop_that_lags_admits_fewer_and_a_calm_one_more_again() -> None:
-    capacity = measured(QUICK, cores=64, parallelism=64, sending_ms=1.0)
+    capacity = measured(QUICK, cores=64, parallelism=64)
     seen = []
     for lags in ([1.0] * 200, [20.0] * 300, [1.0] * 300):
         for lag in lags:
@@ -56,7 +55,7 @@ def test_a_loop_that_lags_admits_fewer_and_a_calm_one_more_again() -> None:
 
 
 def test_a_single_stall_is_forgiven() -> None:
-    capacity = measured(QUICK, cores=64, parallelism=64, sending_ms=1.0)
+    capacity = measured(QUICK, cores=64, parallelism=64)
     capacity.lag.observe(3_000.0)
     assert capacity.sessions == 34
 
@@ -77,16 +76,15 @@ def test_the_lag_of_a_loop_is_seen_within_seconds(monkeypatch: pytest.MonkeyPatc
 
 
 def test_overload_keeps_nobody_from_an_empty_server() -> None:
-    capacity = measured(QUICK, cores=2, sending_ms=1.0)
+    capacity = measured(QUICK, cores=2)
     capacity.overload.raised = True
     assert not capacity.admits([QUICK], QUICK)
     assert capacity.admits([], QUICK)
 
 
 def test_a_cap_only_lowers_it() -> None:
-    for cap, sessions in ((3, 3), (100, 9)):
+    for cap, sessions in ((3, 3), (100, 8)):
         capacity = Capacity(cap, 2, 2)
-        capacity.sending_ms = 1.0
         capacity.learn("face", QUICK)
         assert capacity.sessions == sessions
         assert not capacity.admits([QUICK] * sessions, QUICK)
@@ -94,20 +92,19 @@ def test_a_cap_only_lowers_it() -> None:
 
 def test_the_dearest_avatar_stands_for_all_until_it_is_deleted() -> None:
     capacity = Capacity(None, 2, 2)
-    capacity.sending_ms = 1.0
     assert capacity.sessions == 1  # nothing is known yet
-    for name, cost in (("a", Cost(1.0, 1.0)), ("b", Cost(40.0, 1.0)), ("c", QUICK)):
+    for name, cost in (("a", Cost(1.0, 1.0, 1.0)), ("b", Cost(40.0, 1.0, 1.0)), ("c", QUICK)):
         capacity.learn(name, cost)
     assert capacity.sessions == 1
     assert capacity.admits([QUICK] * 3, QUICK)  # but each counts as what it is
     capacity.forget("b")
-    assert capacity.sessions == 9
-    capacity.learn("c", Cost(1.0, 1.0))  # measured again
-    assert capacity.sessions == 22
+    assert capacity.sessions == 8
+    capacity.learn("c", Cost(1.0, 1.0, 1.0))  # measured again
+    assert capacity.sessions == 20
 
 
 def test_of_two_measurements_the_lower_counts() -> None:
-    assert Cost(4.0, 2.0).cheapest(Cost(3.0, 5.0)) == Cost(3.0, 2.0)
+    assert Cost(4.0, 2.0, 1.0).cheapest(Cost(3.0, 5.0, 0.5)) == Cost(3.0, 2.0, 0.5)
 
 
 def run(overload: Overload, shares: list[tuple[int, int]]) -> list[bool]:

@@ -79,13 +79,11 @@ def test_a_scheduler_whose_thread_dies_is_noticed(monkeypatch: pytest.MonkeyPatc
 
     async def test() -> None:
         runtime = MediaRuntime(Engine(stripe_backend()), ServeSettings())
-        runtime.start()
-        assert runtime.fault is None
         scheduler = runtime._scheduler
         monkeypatch.setattr(scheduler, "_guarded_step", die)
         monkeypatch.setattr(scheduler, "_needed", lambda: True)
-        with scheduler._changed:
-            scheduler._changed.notify_all()
+        assert runtime.fault is None
+        runtime.start()
         await asyncio.wait_for(until(lambda: runtime.fault is not None), 10)
         assert runtime.fault is not None and "thread has ended" in runtime.fault
         await asyncio.wait_for(runtime.close(), 10)

@@ -78,7 +78,6 @@ def create_app(
         runtime.start()
         tasks: list[asyncio.Task[None]] = []
         try:
-            capacity.sending_ms = await asyncio.to_thread(runtime.measure_sending)
             await store.open(avatars or {})
             for watch in (manager.watch, supervisor.watch, capacity.lag.watch, store.remeasure):
                 tasks.append(asyncio.create_task(watch(), name=watch.__qualname__))

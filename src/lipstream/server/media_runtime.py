@@ -13,10 +13,10 @@ from lipstream.live.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost, usable_cores
 from lipstream.server.rtc.connection import WebRTCTransport
-from lipstream.server.rtc.encoders import FRAME_TICKS, nvenc_works, open_video_encoder
+from lipstream.server.rtc.encoders import nvenc_works, open_video_encoder
 from lipstream.server.rtc.ice_servers import ice_links
 from lipstream.server.rtc.media_sender import MediaWorkers
-from lipstream.server.rtc.sending_cost import sending_ms
+from lipstream.server.rtc.playing_cost import playing_ms
 from lipstream.server.rtc.settings import TransportSettings
 from lipstream.timeline import SAMPLE_RATE
 
@@ -26,14 +26,13 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.config import Progress
     from lipstream.engine import Engine
-    from lipstream.media.image import Picture
     from lipstream.server.rtc.ice_servers import IceServer
     from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
     from lipstream.server.settings import ServeSettings
 
 MAX_VIDEO_THREADS = 64
 MEASURED_S = 2  # of speech
-MAX_MEASURING_S = 3.0  # a backend that takes longer for it cannot talk live anyway
+MAX_DRAWING_S = 3.0  # a backend that takes longer for it cannot talk live anyway
 WARM_UP = 5  # frames at the start, in which caches are filled
 
 
@@ -75,27 +74,14 @@ class MediaRuntime:
         return self._engine.prepare(avatar, progress)
 
     def measure(self, avatar: Avatar) -> Cost:
-        """The cost of a frame. Takes up to three seconds; call it in a thread."""
-        stream = self._engine.open_stream(avatar)
-        segments = [*stream.push(_syllables()), *stream.end()]
-        spent: list[float] = []
-        pictures: list[Picture] = []
-        batch, parallelism = self._engine.backend.batch, self._engine.backend.parallelism
-        deadline = time.perf_counter() + MAX_MEASURING_S
-        for start in range(0, len(segments), batch):
-            chosen = segments[start : start + batch]
-            before = time.perf_counter()
-            frames = self._engine.render(chosen)
-            spent.append(1000 * (time.perf_counter() - before) * parallelism / len(frames))
-            pictures += [timed.frame for timed in frames[:1]]
-            if time.perf_counter() > deadline:
-                break
-        drawing = _lower_quartile(spent)
-        return Cost(drawing, self._encoding_ms(pictures))
-
-    def measure_sending(self) -> float:
-        """Milliseconds of the event loop per unit and viewer. Takes a second, as above."""
-        return sending_ms(self._transport.bitrate)
+        """The cost of a frame. Takes some four seconds; call it in a thread."""
+        self.start()
+        settings = self._transport
+        codec = settings.codec or "h264"
+        encoder = open_video_encoder(codec, settings.bitrate, hardware=settings.hardware)
+        drawing = self._drawing_ms(avatar)
+        sending, others = playing_ms(lambda: self.open_session(avatar), _syllables(), encoder)
+        return Cost(drawing, others, sending)
 
     def open_session(self, avatar: Avatar) -> Session:
         """A session that shows a prepared avatar."""
@@ -127,16 +113,19 @@ class MediaRuntime:
         await asyncio.to_thread(self._scheduler.close)
         await asyncio.to_thread(self._workers.close)
 
-    def _encoding_ms(self, pictures: Sequence[Picture]) -> float:
-        settings = self._transport
-        encoder = open_video_encoder(
-            settings.codec or "h264", settings.bitrate, hardware=settings.hardware
-        )
-        spent = []
-        for index, picture in enumerate(pictures):
+    def _drawing_ms(self, avatar: Avatar) -> float:
+        """Of one lane, for a frame with speech."""
+        stream = self._engine.open_stream(avatar)
+        segments = [*stream.push(_syllables()), *stream.end()]
+        batch, parallelism = self._engine.backend.batch, self._engine.backend.parallelism
+        spent: list[float] = []
+        deadline = time.perf_counter() + MAX_DRAWING_S
+        for start in range(0, len(segments), batch):
             before = time.perf_counter()
-            encoder.encode(picture, index * FRAME_TICKS)
-            spent.append(1000 * (time.perf_counter() - before))
+            frames = self._engine.render(segments[start : start + batch])
+            spent.append(1000 * (time.perf_counter() - before) * parallelism / len(frames))
+            if time.perf_counter() > deadline:
+                break
         return _lower_quartile(spent)
 
 

@@ -32,7 +32,7 @@ from schemathesis.specs.openapi.checks import (  # noqa: E402
 )
 
 EXAMPLES = 10
-SMALL = Cost(0.01, 0.01)
+SMALL = Cost(0.01, 0.01, 0.1)
 DOCUMENT = create_app(ServeSettings(), runtime=FakeRuntime()).openapi()
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 OPERATIONS = [result.ok() for result in SCHEMA.get_all_operations()]

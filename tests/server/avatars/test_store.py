@@ -306,7 +306,7 @@ class DearWhileBusy(FakeRuntime):
 
     def measure(self, avatar: Avatar) -> Cost:
         busy = sum(not session.closed for session in self.sessions) > 1
-        return Cost(100.0, 2.0) if busy else Cost(10.0, 2.0)
+        return Cost(100.0, 2.0, 0.1) if busy else Cost(10.0, 2.0, 0.1)
 
 
 def test_a_cost_measured_under_load_is_measured_again_when_calm() -> None:
@@ -331,7 +331,7 @@ def test_a_cost_measured_under_load_is_measured_again_when_calm() -> None:
 def test_the_cost_of_a_deleted_avatar_is_forgotten() -> None:
     class Dear(FakeRuntime):
         def measure(self, avatar: Avatar) -> Cost:
-            return Cost(100.0, 2.0) if avatar.size == (256, 256) else self.cost
+            return Cost(100.0, 2.0, 0.1) if avatar.size == (256, 256) else self.cost
 
     async def test(client: AppClient) -> None:
         async def limit() -> int:

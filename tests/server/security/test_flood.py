@@ -56,7 +56,7 @@ def test_a_sender_of_any_speed_is_held_back_by_the_network(
             there.transport.abort()
             return sent
 
-    with open_server(ROOMY, FakeRuntime(cost=Cost(0.1, 0.1))) as server:
+    with open_server(ROOMY, FakeRuntime(cost=Cost(0.1, 0.1, 0.1))) as server:
         monkeypatch.setattr("tests.server.fake_runtime.FakeSession.keeps", False)
         neighbour = opened(server)
         before = memory()
@@ -180,7 +180,7 @@ def test_sixteen_ask_for_eight_places_at_once() -> None:
             return await asyncio.gather(*(one() for _ in range(16)))
 
     settings = ServeSettings(rate=0, max_sessions=8)
-    with open_server(settings, FakeRuntime(cost=Cost(0.1, 0.1))) as server:
+    with open_server(settings, FakeRuntime(cost=Cost(0.1, 0.1, 0.1))) as server:
         found = asyncio.run(ask(server))
     assert sorted(status for status, _ in found) == [201] * 8 + [503] * 8
     print(f"the slowest refusal took {1000 * max(s for code, s in found if code == 503):.0f} ms")

@@ -64,7 +64,7 @@ def test_sixteen_requests_at_once_open_as_many_sessions_as_fit() -> None:
         assert all("Retry-After" in answer.headers for answer in answers if not answer.is_success)
 
     run_client(
-        test, ServeSettings(rate=0, max_sessions=8), runtime=FakeRuntime(cost=Cost(0.1, 0.1))
+        test, ServeSettings(rate=0, max_sessions=8), runtime=FakeRuntime(cost=Cost(0.1, 0.1, 0.1))
     )
 
 
@@ -77,7 +77,7 @@ def test_the_machine_sets_the_limit_where_no_option_does() -> None:
         answer = await client.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.status_code == 503
 
-    run_client(test, runtime=FakeRuntime(cost=Cost(20.0, 1.0)))
+    run_client(test, runtime=FakeRuntime(cost=Cost(20.0, 1.0, 0.1)))
 
 
 def test_closing_twice_is_no_error() -> None:
@@ -242,7 +242,7 @@ def test_the_end_of_the_server_is_the_end_of_all_sessions(connected: bool) -> No
             if connected:
                 await client.connect(made)
 
-    run_client(test, runtime=FakeRuntime(cost=Cost(1.0, 1.0)))
+    run_client(test, runtime=FakeRuntime(cost=Cost(1.0, 1.0, 0.1)))
 
 
 def test_figures_of_a_session_and_of_all_there_were() -> None:

@@ -1,0 +1,156 @@
+"""The processor time that a session and its viewer cost this process, measured on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from aiortc import RTCDtlsTransport, RTCRtpCodecParameters, sdp
+from aiortc.rtcdtlstransport import RtpRouter
+from aiortc.rtp import is_rtcp
+from pylibsrtp import Policy
+from pylibsrtp import Session as SrtpSession
+
+from lipstream.server.rtc.interfaces import TransportObserver
+from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
+from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
+from lipstream.server.rtc.sdp_answer import MediaPlan
+from lipstream.server.rtc.sdp_parse import MediaLine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from lipstream.live.session import Session, Unit
+    from lipstream.media.audio import AudioChunk
+    from lipstream.server.rtc.encoders import VideoEncoder
+
+WARM_UP, UNITS = 5, 25  # units that are played, and then measured
+IDLE_S = 0.4  # in which the rest of the process is measured
+SRTP_KEY_BYTES = 30  # AES-128 key and salt (RFC 3711, section 8.2)
+
+
+def playing_ms(
+    open_session: Callable[[], Session], speech: AudioChunk, encoder: VideoEncoder
+) -> tuple[float, float]:
+    """Processor milliseconds per unit: of the event loop, and of the other threads of the process.
+
+    Plays about a second of `speech` in real time, with the sender, RTP, SRTP and encoders of real
+    viewers, to a socket of this machine; `speech` must be longer. The loop is one of its own in the
+    calling thread. The other threads are all of the process: what they do without this session is
+    measured before and subtracted.
+    """
+    return asyncio.run(_play(open_session, speech, encoder))
+
+
+async def _play(
+    open_session: Callable[[], Session], speech: AudioChunk, encoder: VideoEncoder
+) -> tuple[float, float]:
+    before = Times()
+    await asyncio.sleep(IDLE_S)
+    idle = Times() - before
+    clock, workers = MediaClock(), MediaWorkers(1)
+    audio, video = (RtpStream(plan, clock, "cost", _NoFeedback()) for plan in _plans())
+    with contextlib.closing(workers), SrtpLoopback() as loopback, open_session() as session:
+        for stream in (audio, video):
+            stream.start(cast(RTCDtlsTransport, loopback))
+        utterance = session.open_utterance(speech.sample_rate)
+        utterance.push(speech)
+        utterance.end()
+        source = _MeasuredSource(session)
+        observer = TransportObserver()
+        sender = MediaSender(
+            source, (audio, video), encoder, clock, workers, observer, on_first=lambda: None
+        )
+        await sender.play()
+    spent = source.ended - source.began
+    process_s = spent.process - idle.process * spent.wall / idle.wall
+    loop_ms = 1000 * spent.loop / UNITS
+    return loop_ms, max(0.0, 1000 * process_s / UNITS - loop_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A moment by three clocks, in seconds: the wall's, this thread's and this process's."""
+
+    wall: float = field(default_factory=time.monotonic)
+    loop: float = field(default_factory=time.thread_time)
+    process: float = field(default_factory=time.process_time)
+
+    def __sub__(self, before: Times) -> Times:
+        return Times(
+            self.wall - before.wall, self.loop - before.loop, self.process - before.process
+        )
+
+
+class _MeasuredSource:
+    """The first units of a session, and the processor times at both ends of the measured ones."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.began = self.ended = Times()
+
+    async def units(self) -> AsyncIterator[Unit]:
+        count = 0
+        async with contextlib.aclosing(self._session.units()) as units:
+            async for unit in units:
+                if count == WARM_UP:
+                    self.began = Times()
+                if count == WARM_UP + UNITS:
+                    self.ended = Times()
+                    return
+                count += 1
+                yield unit
+
+
+class SrtpLoopback:
+    """A connected DTLS transport as `RtpStream` uses it, whose peer is a socket that nobody reads.
+
+    What does not fit into that socket's buffer is dropped by the system.
+    """
+
+    def __init__(self) -> None:
+        self._rtp_router = RtpRouter()
+        self._srtp = SrtpSession(Policy(os.urandom(SRTP_KEY_BYTES), Policy.SSRC_ANY_OUTBOUND))
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.connect(self._socket.getsockname())
+        self._socket.setblocking(False)
+
+    def __enter__(self) -> SrtpLoopback:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    async def _send_rtp(self, packet: bytes) -> None:
+        protect = self._srtp.protect_rtcp if is_rtcp(packet) else self._srtp.protect
+        with contextlib.suppress(OSError):  # the buffer is full
+            self._socket.send(protect(packet))
+
+
+class _NoFeedback:
+    """Ignores reports; none come."""
+
+    def peer_active(self) -> None: ...
+    def picture_lost(self) -> None: ...
+    def estimated(self, bitrate: int) -> None: ...
+    def reported(self, kind: str, lost: float, round_trip_s: float | None) -> None: ...
+
+
+def _plans() -> list[MediaPlan]:
+    kinds = (("audio", "opus", 48_000), ("video", "H264", 90_000))
+    return [
+        MediaPlan(
+            MediaLine(index, kind, f"m={kind} 9 UDP/TLS/RTP/SAVPF {96 + index}", kind, "", ()),
+            sdp.MediaDescription(kind, 9, "UDP/TLS/RTP/SAVPF", [96 + index]),
+            RTCRtpCodecParameters(f"{kind}/{codec}", rate, payloadType=96 + index),
+            rtx=None,
+            abs_send_time=1,
+        )
+        for index, (kind, codec, rate) in enumerate(kinds)
+    ]
