@@ -25,7 +25,7 @@ from lipstream.config import Mp4Config
 from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.i420 import BT709, LIMITED, pad_to_even, to_i420
-from lipstream.media.image import Floats, Image
+from lipstream.media.image import I420, Floats, Image
 from lipstream.media.output_path import checked_target, part_of, writing
 from lipstream.timeline import FPS
 
@@ -70,7 +70,7 @@ class Mp4Writer:
         self._fps, self._config = Fraction(fps), config or Mp4Config()
         self._target = checked_target(self.path)
         self._part = part_of(self._target)
-        self._queue: queue.Queue[Image | AudioChunk | None] = queue.Queue(MAX_QUEUED)
+        self._queue: queue.Queue[I420 | AudioChunk | None] = queue.Queue(MAX_QUEUED)
         self._failure: BaseException | None = None
         self._thread: threading.Thread
 
@@ -89,15 +89,15 @@ class Mp4Writer:
         return self
 
     def write_frame(self, frame: Image) -> None:
-        """Append (height, width, 3) uint8 RGB; copied, so the caller may reuse it."""
+        """Append (height, width, 3) uint8 RGB, which the caller may reuse afterwards."""
         width, height = self.size
         if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
             raise OptionError(
                 f"a frame of {self.path} must be {width}x{height} RGB uint8, "
                 f"not {frame.shape} {frame.dtype}."
             )
-        even = pad_to_even(frame)  # as H.264 at 4:2:0 has them
-        self._put(frame.copy() if even is frame else even)
+        # Not in the thread: the queue holds half the bytes, and the picture need not be copied.
+        self._put(to_i420(pad_to_even(frame), BT709))
 
     def write_audio(self, chunk: AudioChunk) -> None:
         """Append sound of the rate and channels given to the constructor."""
@@ -130,7 +130,7 @@ class Mp4Writer:
             if self._thread.is_alive():
                 self._queue.put(None)
 
-    def _put(self, item: Image | AudioChunk) -> None:
+    def _put(self, item: I420 | AudioChunk) -> None:
         self._raise_failure()
         self._queue.put(item)
 
@@ -142,7 +142,7 @@ class Mp4Writer:
         with contextlib.suppress(OSError):  # what led here says more
             self._part.unlink(missing_ok=True)
 
-    def _items(self) -> Iterator[Image | AudioChunk]:
+    def _items(self) -> Iterator[I420 | AudioChunk]:
         """The frames and chunks of the queue, up to None; at its end it stays there."""
         while (item := self._queue.get()) is not None:
             yield item
@@ -218,7 +218,7 @@ class _Encoder:
         stream.codec_context.time_base = Fraction(1, rate)
         return stream
 
-    def write(self, item: Image | AudioChunk) -> None:
+    def write(self, item: I420 | AudioChunk) -> None:
         if not isinstance(item, AudioChunk):
             self._write_frame(item)
         elif self._resampler is None:
@@ -226,8 +226,10 @@ class _Encoder:
         else:
             self._write_audio(self._resampler.resample_chunk(np.ascontiguousarray(item.samples)))
 
-    def _write_frame(self, picture: Image) -> None:
-        frame = VideoFrame.from_ndarray(to_i420(picture, BT709), format="yuv420p")
+    def _write_frame(self, picture: I420) -> None:
+        # Borrowed, not copied; FFmpeg refuses that for chroma of a single row.
+        wrap = VideoFrame.from_numpy_buffer if len(picture) > 3 else VideoFrame.from_ndarray
+        frame = wrap(picture, "yuv420p")
         frame.colorspace, frame.color_range = BT709.code, LIMITED
         frame.pts, frame.time_base = self._frames, self._video.codec_context.time_base
         self._frames += 1
