@@ -16,6 +16,7 @@ from aiortc.rtp import is_rtcp
 from pylibsrtp import Policy
 from pylibsrtp import Session as SrtpSession
 
+from lipstream.errors import LipstreamError
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from lipstream.server.rtc.encoders import VideoEncoder
 
 WARM_UP, UNITS = 5, 25  # units that are played, and then measured
+MAX_PLAY_S = 10.0
 IDLE_S = 0.4  # in which the rest of the process is measured
 SRTP_KEY_BYTES = 30  # AES-128 key and salt (RFC 3711, section 8.2)
 
@@ -42,7 +44,7 @@ def playing_ms(
     Plays about a second of `speech` in real time, with the sender, RTP, SRTP and encoders of real
     viewers, to a socket of this machine; `speech` must be longer. The loop is one of its own in the
     calling thread. The other threads are all of the process: what they do without this session is
-    measured before and subtracted.
+    measured before and subtracted. LipstreamError when the session gives no units.
     """
     return asyncio.run(_play(open_session, speech, encoder))
 
@@ -66,7 +68,12 @@ async def _play(
         sender = MediaSender(
             source, (audio, video), encoder, clock, workers, observer, on_first=lambda: None
         )
-        await sender.play()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(sender.play(), MAX_PLAY_S)
+    if source.ended is None:
+        raise LipstreamError(
+            f"a second of this avatar could not be played within {MAX_PLAY_S:.0f} s."
+        )
     spent = source.ended - source.began
     process_s = spent.process - idle.process * spent.wall / idle.wall
     loop_ms = 1000 * spent.loop / UNITS
@@ -92,7 +99,8 @@ class _MeasuredSource:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.began = self.ended = Times()
+        self.began = Times()
+        self.ended: Times | None = None
 
     async def units(self) -> AsyncIterator[Unit]:
         count = 0
