@@ -48,7 +48,7 @@ class Cost:
 
 
 class LoopLag:
-    """How late the event loop wakes its sleepers: an exponentially decaying mean."""
+    """The lag of the event loop when it wakes sleepers: an exponentially decaying mean."""
 
     def __init__(self) -> None:
         self.ms = 0.0
@@ -101,7 +101,7 @@ class Capacity:
         return int(min(max(1, math.floor(1 / max(use, 1e-6) + 1e-9)), self._cap))
 
     def admits(self, present: Iterable[Cost], newcomer: Cost) -> bool:
-        """Whether `newcomer` fits beside those present. The first one always does."""
+        """True if `newcomer` fits beside those present. The first one always does."""
         costs = [*present, newcomer]
         if len(costs) > self._cap:
             return False

@@ -38,7 +38,7 @@ MALFORMED = (
 
 @dataclass(frozen=True, slots=True)
 class MediaPlan:
-    """How one m= line is played."""
+    """The way one m= line is played."""
 
     line: MediaLine
     parsed: sdp.MediaDescription  # the same line as aiortc sees it
