@@ -62,7 +62,7 @@ def test_auto_says_why_it_is_the_puppet(
     message = program.done(*auto, "--models", models).err
     assert "backend: puppet (musetalk needs an NVIDIA GPU to keep up with speech)" in message
     message = program.done(*auto, "--models", program.folder).err
-    assert "backend: puppet (there are no musetalk weights in " in message
+    assert "holds no musetalk weights)" in message
 
 
 def truncate(path: Path) -> None:
