@@ -94,7 +94,7 @@ def folder(path: Path) -> list[Clip]:
 
 
 def ear(path: Path) -> Mouth:
-    """The ear with the network in `path`."""
+    """The encoder with the network in `path`."""
     encoder = ArticulationEncoder.from_file(path)
 
     def mouth(samples: Array) -> Array:
