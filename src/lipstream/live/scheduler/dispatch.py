@@ -50,6 +50,7 @@ class Dispatcher(Protocol):
 
     waits: int  # batches until a frame that is added now is drawn, its own included
     overlaps: bool  # speech is encoded while it draws
+    gather_s: float  # to wait before a step, in which more work may come
 
     def room(self) -> int:
         """Frames that may be begun now."""
@@ -87,7 +88,7 @@ def open_dispatcher(backend: Backend, clock: Clock, changed: threading.Condition
 class SerialDispatcher:
     """The caller draws: a batch is ready when it is taken."""
 
-    waits, overlaps = 2, False
+    waits, overlaps, gather_s = 2, False, 0.0
 
     def __init__(self, renderer: Renderer, clock: Clock, batch: int) -> None:
         self._renderer, self._clock, self._batch = renderer, clock, batch
@@ -122,7 +123,7 @@ class PipelinedDispatcher:
     Never more than one is pending, so that what is urgent waits for two at most.
     """
 
-    waits, overlaps = 3, True
+    waits, overlaps, gather_s = 3, True, 0.0
 
     def __init__(self, renderer: PipelinedRenderer, clock: Clock, batch: int) -> None:
         self._renderer, self._clock, self._batch = renderer, clock, batch
@@ -185,7 +186,9 @@ class PipelinedDispatcher:
 class ParallelDispatcher:
     """Workers draw frame by frame; each is handed over as soon as it is done."""
 
-    waits, overlaps = 3, True
+    # Frames come one by one, from each session and each worker, and are due long after. To wake a
+    # thread for every one of them costs more processor time than what it does then.
+    waits, overlaps, gather_s = 3, True, 0.003
 
     def __init__(
         self, renderer: ParallelRenderer, clock: Clock, changed: threading.Condition

@@ -180,6 +180,7 @@ class Scheduler:
                     self._changed.wait_for(self._needed)
                     if self._closed:
                         break
+                time.sleep(self._dispatcher.gather_s)
                 self._step_began = time.monotonic()
                 self._guarded_step()
                 self._step_began = None

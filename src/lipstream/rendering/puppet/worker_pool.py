@@ -57,7 +57,7 @@ class PuppetWorkerPool:
     """A `ParallelRenderer` whose frames are drawn by `count` processes, at least two.
 
     A frame goes to the worker that has the least to do of those that have its avatar loaded; when
-    each has two, it waits here in the order of its coming. Callers keep to `slots`.
+    each has `DRAW_SLOTS`, it waits here in the order of its coming. Callers keep to `slots`.
 
     An avatar is loaded into at most half of the workers at once while the others draw. A worker
     that dies, hangs, or answers nonsense is killed and replaced; its frames are drawn by another,

@@ -19,7 +19,7 @@ FRAME = Struct("<If")  # content of DRAW: frame index, blend weight; then the co
 ANSWER = Struct("<cBI")  # kind, slot, bytes in the slot
 DONE, REFUSED, FAILED = b"D", b"R", b"F"  # REFUSED: a LipstreamError, as "class:message"
 
-DRAW_SLOTS = 2  # frames that one worker may have in flight: one is drawn while the next waits
+DRAW_SLOTS = 4  # frames that one worker may have in flight: it draws while the pool is busy
 LOAD_SLOT = DRAW_SLOTS
 SLOT_BYTES = 64 << 20  # the largest picture; memory that is not touched costs nothing
 MEMORY_BYTES = (DRAW_SLOTS + 1) * SLOT_BYTES
