@@ -94,19 +94,19 @@ def test_a_batch_alone_is_delivered_without_another() -> None:
     assert not worker.step()
 
 
-def test_speech_is_heard_while_the_device_draws() -> None:
+def test_speech_is_encoded_while_the_device_draws() -> None:
     renderer = StripePipeline()
     worker, queue = live(renderer)
     piece = EncodeJob(worker.open_encoder(AVATAR, 16_000), np.zeros(640, np.float32), False, 0)
     job = frame(1)
     order: list[str] = []
-    piece.wake, job.wake = lambda: order.append("heard"), lambda: order.append("drawn")
+    piece.wake, job.wake = lambda: order.append("encoded"), lambda: order.append("drawn")
     queue.draw([job])
     worker.step()
     queue.encode(piece)
     queue.draw([frame(2)])
     worker.step()
-    assert order == ["heard", "drawn"]
+    assert order == ["encoded", "drawn"]
     assert renderer.diary == ["begin 1", "begin 2", "finish 1"]
 
 

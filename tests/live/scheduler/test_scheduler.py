@@ -56,7 +56,7 @@ class CountingEncoder(StripeEncoder):
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
         self.calls.append(len(contexts))
         if any(context[0, 0] < self.least for context in contexts):
-            raise RuntimeError("this cannot be heard")
+            raise RuntimeError("this cannot be encoded")
         return super().encode(contexts)
 
 
@@ -81,8 +81,8 @@ def frame(index: int, due: int) -> RenderJob:
     return RenderJob(FrameRequest(AVATAR, index, None), due)
 
 
-def speech(hearing: UtteranceEncoder, frames: int = 1, last: bool = False) -> EncodeJob:
-    return EncodeJob(hearing, np.full(640 * frames, 0.5, np.float32), last, 0)
+def speech(encoder: UtteranceEncoder, frames: int = 1, last: bool = False) -> EncodeJob:
+    return EncodeJob(encoder, np.full(640 * frames, 0.5, np.float32), last, 0)
 
 
 def finish(worker: Scheduler) -> None:
@@ -121,7 +121,7 @@ def test_every_request_gets_its_own_picture() -> None:
         assert read_stripes(job.picture)[0] == job.request.index
 
 
-def test_what_nobody_wants_or_is_overdue_costs_nothing() -> None:
+def test_what_is_cancelled_or_overdue_costs_nothing() -> None:
     diary, clock = Diary(), ManualClock(1000)
     worker = scheduler(diary, clock=clock)
     overdue, dropped, wanted = frame(1, 999), frame(2, 1100), frame(3, 1200)
@@ -134,15 +134,15 @@ def test_what_nobody_wants_or_is_overdue_costs_nothing() -> None:
     assert (worker.counts.dropped, worker.counts.drawn) == (1, 1)
 
 
-def test_the_work_of_a_closed_lane_is_forgotten() -> None:
+def test_the_work_of_a_closed_queue_is_dropped() -> None:
     diary = Diary()
     worker = scheduler(diary)
-    gone, here = worker.open(), worker.open()
-    gone.draw([frame(1, 100)])
-    gone.encode(speech(worker.open_encoder(AVATAR, 16_000)))
-    here.draw([frame(2, 200)])
-    gone.close()
-    gone.close()
+    closed, other = worker.open(), worker.open()
+    closed.draw([frame(1, 100)])
+    closed.encode(speech(worker.open_encoder(AVATAR, 16_000)))
+    other.draw([frame(2, 200)])
+    closed.close()
+    closed.close()
     finish(worker)
     assert diary.drawn == [2]
     assert worker.counts.encoded == 0
@@ -162,10 +162,10 @@ def test_speech_of_several_sessions_is_encoded_in_one_call() -> None:
         assert len(job.result.conditionings) == 2
 
 
-def test_pieces_of_an_utterance_are_heard_in_their_order() -> None:
+def test_pieces_of_an_utterance_are_encoded_in_their_order() -> None:
     worker = scheduler()
-    queue, hearing = worker.open(), worker.open_encoder(AVATAR, 16_000)
-    asked = [speech(hearing, last=k == 39) for k in range(40)]
+    queue, encoder = worker.open(), worker.open_encoder(AVATAR, 16_000)
+    asked = [speech(encoder, last=k == 39) for k in range(40)]
     for job in asked:
         queue.encode(job)
     finish(worker)
@@ -211,7 +211,7 @@ def test_a_renderer_that_forgets_a_picture_is_an_error_not_a_crash() -> None:
     assert "0 results for 1 requests" in str(job.error)
 
 
-def test_a_lane_complains_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_queue_logs_its_first_error_only(caplog: pytest.LogCaptureFixture) -> None:
     worker = scheduler(FailingRenderer(lambda request: True))
     queue = worker.open()
     with caplog.at_level(logging.ERROR):
@@ -254,12 +254,12 @@ def test_many_threads_may_ask_at_once() -> None:
     asked: list[list[RenderJob]] = [[] for _ in range(6)]
 
     def ask(mine: list[RenderJob]) -> None:
-        queue, hearing = worker.open(), worker.open_encoder(AVATAR, 16_000)
+        queue, encoder = worker.open(), worker.open_encoder(AVATAR, 16_000)
         done = threading.Event()
         for index in range(100):
             mine.append(frame(index, 10_000 + index))
             queue.draw(mine[-1:])
-            queue.encode(speech(hearing))
+            queue.encode(speech(encoder))
         last = frame(100, 20_000)
         last.wake = done.set
         mine.append(last)

@@ -1,4 +1,4 @@
-"""What the scheduler knows about time: how long work takes, what is hopeless, and who is told."""
+"""The cost of frames, those that cannot be ready in time, and what `watch` is called with."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_one_slow_batch_does_not_stop_all_work() -> None:
     assert slow.drawn[-20:] == list(range(40, 60))
 
 
-def test_pace_is_the_time_of_one_batch_not_of_two() -> None:
+def test_the_cost_is_the_time_of_one_batch_not_of_two() -> None:
     renderer = StripePipeline(cost_ms=lambda frames: 30)
     worker = scheduler(renderer, renderer.clock)
     worker.open().draw([frame(index) for index in range(80)])
@@ -91,7 +91,7 @@ def test_pace_is_the_time_of_one_batch_not_of_two() -> None:
     assert worker.drawing_ms == pytest.approx(3 * 30, abs=3)
 
 
-def test_frames_at_rest_do_not_tell_how_long_speech_takes() -> None:
+def test_idle_frames_do_not_count_for_the_cost_of_speech() -> None:
     clock = ManualClock()
     worker = scheduler(Slow(clock, cost_ms=30, rest_ms=1), clock)
     queue = worker.open()
@@ -102,17 +102,17 @@ def test_frames_at_rest_do_not_tell_how_long_speech_takes() -> None:
     assert worker.drawing_ms == pytest.approx(2 * 30, abs=2)
 
 
-@pytest.mark.parametrize(("cost_ms", "believed"), [(30, 60), (5000, 240)])
-def test_the_first_speech_tells_at_once_how_long_it_takes(cost_ms: int, believed: int) -> None:
+@pytest.mark.parametrize(("cost_ms", "capped"), [(30, 60), (5000, 240)])
+def test_the_first_speech_sets_the_cost_at_once(cost_ms: int, capped: int) -> None:
     clock = ManualClock()
     worker = scheduler(Slow(clock, cost_ms, rest_ms=1), clock)
     queue = worker.open()
     queue.draw([*(frame(index, speaks=False) for index in range(20)), frame(20)])
     finish(worker)
-    assert worker.drawing_ms == believed
+    assert worker.drawing_ms == capped
 
 
-def test_one_slow_batch_is_not_believed_while_nobody_speaks() -> None:
+def test_one_slow_batch_does_not_count_for_long() -> None:
     clock = ManualClock()
     slow = Slow(clock, cost_ms=10, rest_ms=10)
     worker = scheduler(slow, clock)
@@ -127,7 +127,7 @@ def test_one_slow_batch_is_not_believed_while_nobody_speaks() -> None:
     assert worker.drawing_ms < 60
 
 
-def test_who_watches_is_told_of_every_batch() -> None:
+def test_watch_is_called_with_every_batch() -> None:
     clock = ManualClock(500)
     seen: list[RenderedBatch] = []
     refusing = FailingRenderer(lambda request: request.index == 2)
