@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from lipstream import __version__
-from lipstream.live.clock import MonotonicClock
+from lipstream.avatar.avatar import Avatar
+from lipstream.engine import Engine
+from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.server import errors as error_responses
 from lipstream.server.admission import Capacity
 from lipstream.server.api.audio_socket import audio_routes
@@ -27,13 +28,8 @@ from lipstream.server.metrics import Metrics
 from lipstream.server.security.access import AccessPolicy
 from lipstream.server.security.middleware import SecurityMiddleware
 from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.settings import ServeSettings
 from lipstream.server.supervisor import Supervisor
-
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.engine import Engine
-    from lipstream.live.clock import Clock
-    from lipstream.server.settings import ServeSettings
 
 log = logging.getLogger("lipstream.server")
 

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lipstream.avatar.avatar import Avatar
+from lipstream.config import Progress
+from lipstream.engine import Engine
 from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost, usable_cores
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import nvenc_works, open_video_encoder
-from lipstream.server.rtc.ice_servers import ice_links
+from lipstream.server.rtc.ice_servers import IceServer, ice_links
+from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.playing_cost import playing_ms
 from lipstream.server.rtc.settings import TransportSettings
+from lipstream.server.settings import ServeSettings
 from lipstream.timeline import SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.config import Progress
-    from lipstream.engine import Engine
-    from lipstream.server.rtc.ice_servers import IceServer
-    from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
-    from lipstream.server.settings import ServeSettings
 
 MAX_VIDEO_THREADS = 64
 MEASURED_S = 2  # of speech

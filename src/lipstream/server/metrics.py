@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from lipstream.server.admission import LoopLag
+from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.rtc.interfaces import TransportObserver
-
-if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
-
-    from lipstream.server.admission import LoopLag
-    from lipstream.server.media_runtime import MediaRuntime
-    from lipstream.server.schemas import BrowserStats
+from lipstream.server.schemas import BrowserStats
 
 FAST_MS = (0.5, 1, 2, 4, 6, 8, 12, 16, 24, 40, 80, 160)
 SLOW_MS = (20, 40, 60, 80, 100, 150, 200, 250, 300, 500, 1000, 2000, 5000)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lipstream.live.clock import Clock
-    from lipstream.server.media_runtime import MediaRuntime
-    from lipstream.server.sessions.manager import SessionManager
+from lipstream.live.clock import Clock
+from lipstream.server.media_runtime import MediaRuntime
+from lipstream.server.sessions.manager import SessionManager
 
 CHECK_MS = 250
 GRACE_MS = 5_000  # in which a runtime may heal itself; sessions repeat their picture meanwhile

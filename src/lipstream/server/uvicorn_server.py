@@ -8,18 +8,14 @@ import socket
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import uvicorn
+from fastapi import FastAPI
 
 from lipstream.errors import LipstreamError
 from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
 from lipstream.server.http_timeouts import TimeoutProtocol
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
-
-    from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.manager import SessionManager
 
 MAX_CONNECTIONS = 500  # at once; each is a descriptor
 MAX_HEADER_BYTES = 16 * 1024

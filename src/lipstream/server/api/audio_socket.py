@@ -10,19 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipstream.errors import LipstreamError
+from lipstream.live.session import SessionEvent, Utterance
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
-
-if TYPE_CHECKING:
-    from lipstream.live.session import SessionEvent, Utterance
-    from lipstream.server.sessions.manager import SessionManager
-    from lipstream.server.sessions.session import ServerSession
+from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.session import ServerSession
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz
 DEFAULT_RATE = 24_000

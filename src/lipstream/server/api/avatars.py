@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fastapi import APIRouter, Request, Response
 
 from lipstream.server.api.openapi import content, error_responses, file_form
+from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.schemas import AvatarInfo, AvatarList
-
-if TYPE_CHECKING:
-    from lipstream.server.avatars.store import AvatarStore
 
 JPEG = "image/jpeg"
 

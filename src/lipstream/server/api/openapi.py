@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import Security, params
 from fastapi.security import HTTPBearer
 
 from lipstream.server.schemas import ErrorBody
-
-if TYPE_CHECKING:
-    from lipstream.server.settings import ServeSettings
+from lipstream.server.settings import ServeSettings
 
 WORDS = {
     400: "The request or its file cannot be used.",

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from lipstream import __version__
+from lipstream.server.admission import Capacity
 from lipstream.server.api.openapi import content, error_responses, token_dependencies
 from lipstream.server.errors import ApiError
+from lipstream.server.media_runtime import MediaRuntime
+from lipstream.server.metrics import Metrics
 from lipstream.server.schemas import Config, Health, Readiness
-
-if TYPE_CHECKING:
-    from lipstream.server.admission import Capacity
-    from lipstream.server.media_runtime import MediaRuntime
-    from lipstream.server.metrics import Metrics
-    from lipstream.server.sessions.manager import SessionManager
-    from lipstream.server.settings import ServeSettings
+from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.settings import ServeSettings
 
 PAGE = Path(__file__).parents[1] / "page"
 SWAGGER_PATHS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
 
 from lipstream.server.api.openapi import error_responses, file_form
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
+from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.avatars.uploads import receive_file, run_isolated
 from lipstream.server.errors import ApiError
+from lipstream.server.media_runtime import MediaRuntime
+from lipstream.server.metrics import Metrics
 from lipstream.server.schemas import (
     BrowserStats,
     IceServerInfo,
@@ -21,15 +23,10 @@ from lipstream.server.schemas import (
     SessionState,
     Spoken,
 )
+from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.session import ServerSession
 from lipstream.server.sessions.speak_file import speak_file
-
-if TYPE_CHECKING:
-    from lipstream.server.avatars.store import AvatarStore
-    from lipstream.server.media_runtime import MediaRuntime
-    from lipstream.server.metrics import Metrics
-    from lipstream.server.sessions.manager import SessionManager
-    from lipstream.server.sessions.session import ServerSession
-    from lipstream.server.settings import ServeSettings
+from lipstream.server.settings import ServeSettings
 
 SAMPLES = "samples"  # the decoded file, beside the upload
 INTERRUPTED = "an interrupt came before this file could be spoken; send it again to speak it."

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from lipstream.server.api.openapi import body, content, error_responses
+from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.errors import ApiError
+from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.rtc.ice_servers import link_headers
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
-
-if TYPE_CHECKING:
-    from lipstream.server.avatars.store import AvatarStore
-    from lipstream.server.media_runtime import MediaRuntime
-    from lipstream.server.sessions.manager import SessionManager
-    from lipstream.server.sessions.session import ServerSession
+from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.session import ServerSession
 
 VIEWER, PLAYER = "/v1/sessions/{session_id}/whep", "/whep"
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"

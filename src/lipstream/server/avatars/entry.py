@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from lipstream.avatar.avatar import Avatar
 from lipstream.errors import LipstreamError
+from lipstream.server.admission import Cost
 from lipstream.server.errors import ApiError
 from lipstream.server.schemas import AvatarInfo, Report
-
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.server.admission import Cost
 
 POSTER_SIDE = 480  # pixels
 POSTER_QUALITY = 88

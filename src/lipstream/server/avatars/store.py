@@ -14,21 +14,19 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import load_avatar
+from lipstream.live.clock import Clock
+from lipstream.server.admission import Capacity
 from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
 from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.avatars.uploads import Upload, discarded_on_error, run_isolated
 from lipstream.server.errors import ApiError
-
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.live.clock import Clock
-    from lipstream.server.admission import Capacity
-    from lipstream.server.media_runtime import MediaRuntime
-    from lipstream.server.metrics import Metrics
-    from lipstream.server.settings import ServeSettings
+from lipstream.server.media_runtime import MediaRuntime
+from lipstream.server.metrics import Metrics
+from lipstream.server.settings import ServeSettings
 
 AVATAR, LABEL = "prepared.avatar", "label.json"  # in the folder of each upload
 NAME_LENGTH = 64

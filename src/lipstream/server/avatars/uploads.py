@@ -13,19 +13,16 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
+from starlette.requests import Request
 
+from lipstream.config import Progress
 from lipstream.server.avatars.file_types import HEAD_BYTES, FileType, claimed_types, detect_types
 from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.errors import ApiError
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-
-    from lipstream.config import Progress
 
 MAX_FIELDS = 4
 MAX_FIELD_BYTES = 4096

@@ -6,30 +6,22 @@ import asyncio
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from aiortc import RTCCertificate, RTCIceServer
 
-from lipstream.live.clock import MonotonicClock
+from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.server.rtc.encoders import open_video_encoder
 from lipstream.server.rtc.ice_dtls import IceDtlsTransport
 from lipstream.server.rtc.ice_servers import ice_links
-from lipstream.server.rtc.interfaces import SignallingError, TransportObserver
-from lipstream.server.rtc.media_sender import MediaSender
+from lipstream.server.rtc.interfaces import SignallingError, Source, SpeechSink, TransportObserver
+from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.microphone import Microphone
 from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
 from lipstream.server.rtc.sdp_answer import Agreement, Local, agree, answer, published
-from lipstream.server.rtc.sdp_parse import read_fragment, usable
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
-    from typing import Any
-
-    from lipstream.live.clock import Clock
-    from lipstream.server.rtc.interfaces import Source, SpeechSink
-    from lipstream.server.rtc.media_sender import MediaWorkers
-    from lipstream.server.rtc.sdp_parse import Candidate
-    from lipstream.server.rtc.settings import TransportSettings
+from lipstream.server.rtc.sdp_parse import Candidate, read_fragment, usable
+from lipstream.server.rtc.settings import TransportSettings
 
 log = logging.getLogger(__name__)
 

@@ -12,25 +12,21 @@ import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import av
 import cv2
 import numpy as np
+from aiortc.codecs.base import Encoder as Packets
 from aiortc.codecs.h264 import H264Encoder as H264Packets
 from aiortc.codecs.vpx import Vp8Encoder as Vp8Packets
 from av.audio.codeccontext import AudioCodecContext
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
+from numpy.typing import NDArray
 
 from lipstream.media.i420 import BT601, LIMITED, pad_to_even
+from lipstream.media.image import I420, Image, Picture
 from lipstream.timeline import FPS
-
-if TYPE_CHECKING:
-    from aiortc.codecs.base import Encoder as Packets
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import I420, Image, Picture
 
 VIDEO_CLOCK = 90_000  # Hz, of RTP timestamps
 AUDIO_CLOCK = 48_000

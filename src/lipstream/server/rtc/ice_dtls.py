@@ -8,13 +8,15 @@ tests/test_private_apis.py names what is used of aiortc beyond its documented in
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 from aiortc import (
     RTCCertificate,
     RTCDtlsTransport,
+    RTCIceCandidate,
     RTCIceGatherer,
+    RTCIceParameters,
     RTCIceServer,
     RTCIceTransport,
     RTCRtpReceiver,
@@ -22,15 +24,8 @@ from aiortc import (
 from aiortc.rtcrtpparameters import RTCRtpDecodingParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 
-from lipstream.server.rtc.sdp_answer import to_aiortc
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from aiortc import RTCIceCandidate, RTCIceParameters
-
-    from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan
-    from lipstream.server.rtc.sdp_parse import Candidate
+from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan, to_aiortc
+from lipstream.server.rtc.sdp_parse import Candidate
 
 LOOPBACK = ["127.0.0.1"]
 GATHER_S = 2  # for relays and reflectors that do not answer

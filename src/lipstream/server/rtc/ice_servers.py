@@ -8,10 +8,8 @@ import hmac
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lipstream.server.rtc.settings import TransportSettings
+from lipstream.server.rtc.settings import TransportSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import AsyncIterator
+from typing import Protocol
 
 from lipstream.errors import LipstreamError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from lipstream.live.session import Unit, Utterance
+from lipstream.live.session import Unit, Utterance
 
 
 class SignallingError(LipstreamError):

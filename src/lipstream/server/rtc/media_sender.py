@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
+from lipstream.live.session import Unit
 from lipstream.server.rtc.bitrate import BitrateTarget
 from lipstream.server.rtc.encoders import (
     AUDIO_CLOCK,
@@ -19,14 +19,9 @@ from lipstream.server.rtc.encoders import (
     OpusEncoder,
     VideoEncoder,
 )
+from lipstream.server.rtc.interfaces import Source, TransportObserver
 from lipstream.server.rtc.rtp_sender import REPORT_S, MediaClock, RtpStream
 from lipstream.timeline import FPS, UNIT_SAMPLES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lipstream.live.session import Unit
-    from lipstream.server.rtc.interfaces import Source, TransportObserver
 
 PACKET_S = PACKET_SAMPLES / AUDIO_CLOCK  # 20 ms
 KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s

@@ -9,21 +9,17 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from aiortc import MediaStreamError
+from aiortc import MediaStreamError, MediaStreamTrack
 from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
 
 from lipstream.errors import LipstreamError
-
-if TYPE_CHECKING:
-    from aiortc import MediaStreamTrack
-    from numpy.typing import NDArray
-
-    from lipstream.live.session import Utterance
-    from lipstream.media.image import Floats
-    from lipstream.server.rtc.interfaces import SpeechSink
+from lipstream.live.session import Utterance
+from lipstream.media.image import Floats
+from lipstream.server.rtc.interfaces import SpeechSink
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,9 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from aiortc import RTCDtlsTransport, RTCRtpCodecParameters, sdp
 from aiortc.rtcdtlstransport import RtpRouter
@@ -17,18 +18,14 @@ from pylibsrtp import Policy
 from pylibsrtp import Session as SrtpSession
 
 from lipstream.errors import LipstreamError
+from lipstream.live.session import Session, Unit
+from lipstream.media.audio import AudioChunk
+from lipstream.server.rtc.encoders import VideoEncoder
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
 from lipstream.server.rtc.sdp_answer import MediaPlan
 from lipstream.server.rtc.sdp_parse import MediaLine
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from lipstream.live.session import Session, Unit
-    from lipstream.media.audio import AudioChunk
-    from lipstream.server.rtc.encoders import VideoEncoder
 
 WARM_UP, UNITS = 5, 25  # units that are played, and then measured
 MAX_PLAY_S = 10.0

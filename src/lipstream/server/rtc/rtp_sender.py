@@ -9,15 +9,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from struct import pack
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from aiortc import RTCDtlsTransport
 from aiortc.rtp import (
     RTCP_PSFB_APP,
     RTCP_PSFB_FIR,
     RTCP_PSFB_PLI,
     RTCP_RTPFB_NACK,
+    AnyRtcpPacket,
     RtcpByePacket,
     RtcpPsfbPacket,
     RtcpRrPacket,
@@ -29,13 +32,7 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from aiortc import RTCDtlsTransport
-    from aiortc.rtp import AnyRtcpPacket
-
-    from lipstream.server.rtc.sdp_answer import MediaPlan
+from lipstream.server.rtc.sdp_answer import MediaPlan
 
 NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 HISTORY = 512  # packets that can be sent again; a second or two of video

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from aiortc import RTCIceCandidate, RTCRtpCodecParameters, sdp
+from aiortc import RTCDtlsParameters, RTCIceCandidate, RTCIceParameters, RTCRtpCodecParameters, sdp
 from aiortc.codecs import CODECS, is_rtx
 from aiortc.rtcpeerconnection import find_common_codecs
 
 from lipstream.server.rtc.interfaces import SignallingError
-from lipstream.server.rtc.sdp_parse import OfferText, read_offer
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from aiortc import RTCDtlsParameters, RTCIceParameters
-
-    from lipstream.server.rtc.sdp_parse import Candidate, MediaLine
+from lipstream.server.rtc.sdp_parse import Candidate, MediaLine, OfferText, read_offer
 
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 CONSTRAINED_BASELINE = "42e01f"

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
 
 MAX_SDP_BYTES = 64 * 1024  # of an offer or fragment; a browser's is 5 to 10 KiB
 MAX_SDP_LINES = 1_000  # a browser's has 150 to 400; some parsers need quadratic time

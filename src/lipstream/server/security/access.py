@@ -9,18 +9,15 @@ from __future__ import annotations
 import hmac
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from lipstream.live.clock import Clock
 from lipstream.server.errors import ApiError
 from lipstream.server.security.rate_limit import Buckets
 from lipstream.server.settings import LOCAL_NAMES, ServeSettings
-
-if TYPE_CHECKING:
-    from starlette.datastructures import Headers
-    from starlette.types import Scope
-
-    from lipstream.live.clock import Clock
 
 BURST_S = 5  # seconds of the rate that may come at once
 WRONG_TOKENS_PER_SECOND = 0.5

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lipstream.server.errors import ApiError, fault
+from lipstream.server.security.access import AccessPolicy
 from lipstream.server.security.rate_limit import MeteredBody, too_large
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-    from lipstream.server.security.access import AccessPolicy
 
 MAX_BODY_BYTES = 64 * 1024  # of JSON or SDP
 CONTENT_POLICY = (

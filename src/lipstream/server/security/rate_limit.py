@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
+from starlette.types import Message, Receive
+
+from lipstream.live.clock import Clock
 from lipstream.server.errors import ApiError
-
-if TYPE_CHECKING:
-    from starlette.types import Message, Receive
-
-    from lipstream.live.clock import Clock
 
 MAX_CLIENTS = 4096  # remembered; the one not seen for longest is forgotten first
 CHUNK_TIMEOUT_S = 20.0  # a body must go on within this

@@ -7,20 +7,17 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lipstream.live.clock import Clock
+from lipstream.server.admission import Capacity
+from lipstream.server.avatars.entry import AvatarEntry
 from lipstream.server.errors import ApiError
-from lipstream.server.metrics import TOTALS, SessionObserver
+from lipstream.server.media_runtime import MediaRuntime
+from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
+from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.sessions.session import ServerSession
-
-if TYPE_CHECKING:
-    from lipstream.live.clock import Clock
-    from lipstream.server.admission import Capacity
-    from lipstream.server.avatars.entry import AvatarEntry
-    from lipstream.server.media_runtime import MediaRuntime
-    from lipstream.server.metrics import Metrics
-    from lipstream.server.rtc.connection import WebRTCTransport
-    from lipstream.server.settings import ServeSettings
+from lipstream.server.settings import ServeSettings
 
 CHECK_MS = 500  # between two checks of deadlines and counts
 ANSWER_S = 10.0  # an offer that is not answered by then is refused

@@ -6,19 +6,17 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from lipstream.errors import BufferFullError, OptionError
+from lipstream.live.clock import Clock
+from lipstream.live.session import Session, SessionEvent, Unit, Utterance
+from lipstream.server.admission import Cost
+from lipstream.server.avatars.entry import AvatarEntry
 from lipstream.server.errors import ApiError
-
-if TYPE_CHECKING:
-    from lipstream.live.clock import Clock
-    from lipstream.live.session import Session, SessionEvent, Unit, Utterance
-    from lipstream.server.admission import Cost
-    from lipstream.server.avatars.entry import AvatarEntry
-    from lipstream.server.metrics import Metrics
-    from lipstream.server.rtc.connection import WebRTCTransport
-    from lipstream.server.settings import ServeSettings
+from lipstream.server.metrics import Metrics
+from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.settings import ServeSettings
 
 State = Literal["waiting", "connecting", "connected", "lost"]
 FIGURE_MS = 1_000  # least time between two readings of the frame rate

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from lipstream.live.session import Utterance
+from lipstream.live.session import Utterance
 
 CHUNK_MS = 200
 
