@@ -12,7 +12,7 @@ from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig, MotionConfig
-from lipstream.rendering.puppet.mouth_layers import layers_of
+from lipstream.rendering.puppet.mouth.layers import layers_of
 from lipstream.rendering.puppet.portrait import ZOOM, Portrait, prepare_portrait
 from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, lip_gap, pose
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.mouth_geometry import FaceAxes, smoothstep
+from lipstream.rendering.puppet.mouth.geometry import FaceAxes, smoothstep
 from lipstream.rendering.puppet.warp import blend, pixel_grid, warp
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.mouth_geometry import smoothstep
+from lipstream.rendering.puppet.mouth.geometry import smoothstep
 from lipstream.rendering.puppet.warp import bounding_box, enlarge, grow, pixel_grid
 
 if TYPE_CHECKING:

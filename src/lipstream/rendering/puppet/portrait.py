@@ -14,8 +14,8 @@ from lipstream.media.image import Box, paste
 from lipstream.rendering.puppet.blink import close_eyes, eye_boxes
 from lipstream.rendering.puppet.head_motion import HeadFlow, HeadGeometry, build_head_flow
 from lipstream.rendering.puppet.idle_motion import BLINK_CURVE, lid_position, sway
-from lipstream.rendering.puppet.mouth_geometry import measure_mouth
-from lipstream.rendering.puppet.mouth_layers import (
+from lipstream.rendering.puppet.mouth.geometry import measure_mouth
+from lipstream.rendering.puppet.mouth.layers import (
     MouthLayers,
     MouthModel,
     build_mouth_model,

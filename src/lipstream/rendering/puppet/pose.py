@@ -17,7 +17,7 @@ MIN_WEIGHT = 1e-3  # gestures below it are invisible and count as none
 class Pose:
     """The weights of the gestures, each about 0 to 1."""
 
-    gestures: Floats  # (len(warp_fields.GESTURES),)
+    gestures: Floats  # (6,), of `mouth.flow.GESTURES`
     tongue: float
 
     @property

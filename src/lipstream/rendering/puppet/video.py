@@ -19,8 +19,8 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.media.image import paste
-from lipstream.rendering.puppet.mouth_geometry import UPPER_SHARE, MouthGeometry, measure_mouth
-from lipstream.rendering.puppet.mouth_layers import (
+from lipstream.rendering.puppet.mouth.geometry import UPPER_SHARE, MouthGeometry, measure_mouth
+from lipstream.rendering.puppet.mouth.layers import (
     MouthModel,
     build_mouth_model,
     join_layers,

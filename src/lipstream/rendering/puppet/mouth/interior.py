@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.mouth_geometry import MouthGeometry
-from lipstream.rendering.puppet.sprites import (
+from lipstream.rendering.puppet.mouth.flow import JAW_TRAVEL
+from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
+from lipstream.rendering.puppet.mouth.sprites import (
     SUPERSAMPLING,
     MouthColours,
     SpriteCanvas,
@@ -25,7 +26,6 @@ from lipstream.rendering.puppet.sprites import (
     paint_upper_teeth,
 )
 from lipstream.rendering.puppet.warp import blend, compose, pixel_grid, transform, warp
-from lipstream.rendering.puppet.warp_fields import JAW_TRAVEL
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.rendering.puppet.mouth_geometry import MouthGeometry, smoothstep
+from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smoothstep
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.mouth_geometry import MouthGeometry
-from lipstream.rendering.puppet.mouth_interior import MouthInterior, paint_interior
+from lipstream.rendering.puppet.mouth.flow import MouthFlow, build_flow
+from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
+from lipstream.rendering.puppet.mouth.interior import MouthInterior, paint_interior
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import blend, enlarge, sample, transform
-from lipstream.rendering.puppet.warp_fields import MouthFlow, build_flow
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

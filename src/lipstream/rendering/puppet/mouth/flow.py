@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
-from lipstream.rendering.puppet.mouth_geometry import MouthGeometry, smoothstep
+from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smoothstep
 from lipstream.rendering.puppet.warp import bounding_box, pixel_grid, sample
 
 if TYPE_CHECKING:
