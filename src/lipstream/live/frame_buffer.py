@@ -6,15 +6,11 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 from lipstream.errors import OptionError
 from lipstream.live.clock import Clock, MonotonicClock
-from lipstream.media.image import TimedFrame
+from lipstream.media.image import Picture, TimedFrame
 from lipstream.timeline import frame_ms
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Picture
 
 MAX_WAITING_S = 10  # of frames in a buffer, unless it is given a capacity
 

@@ -14,17 +14,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.live.scheduler import RenderJob, SessionQueue
 from lipstream.live.session.types import SessionLimits
 from lipstream.live.session.utterance_buffer import UtteranceBuffer
+from lipstream.media.image import Floats
 from lipstream.rendering.base import FrameRequest
 from lipstream.timeline import UNIT_MS
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 BLEND_STEPS = 3  # between idle and speech, one frame each
 MIN_GAIN = 2  # units by which a start must come sooner for it to be planned again
@@ -63,10 +60,7 @@ class FramePlan:
         self.units: deque[PlannedUnit] = deque()
         self.speech: UtteranceBuffer | None = None
         self.flowing = False  # frames of `speech` are planned one after the other
-        self._avatar = avatar
-        self._queue = queue
-        self._limits = limits
-        self._on_hole = on_hole
+        self._avatar, self._queue, self._limits, self._on_hole = avatar, queue, limits, on_hole
         self._shown: PlannedUnit | None = None  # the last unit taken, None when it was idle
         self._slips = 0  # times in a row that a start was put off
         self._start = 0  # index of the unit at which `speech` starts or goes on
@@ -82,7 +76,7 @@ class FramePlan:
 
         `next_index` is the unit due next, `origin` the time of unit 0 in ms.
         """
-        start = max(next_index, self._first_unit(origin, earliest))
+        start = self._first_unit(next_index, origin, earliest)
         self._substitutes.clear()
         while len(self.units) > start - next_index and _is_idle(self.units[-1]):
             idle = self.units.pop()
@@ -96,16 +90,14 @@ class FramePlan:
 
         More of it has come, or all of it, so that it cannot run out.
         """
-        sooner = max(next_index, self._first_unit(origin, earliest))
-        if self.speech is None or self._start - sooner < MIN_GAIN:
-            return
+        sooner = self._first_unit(next_index, origin, earliest)
         # A mouth that is closing is not interrupted.
         closing = [
             index
             for index, unit in enumerate(self.units, next_index + 1)
             if unit.utterance is not self.speech and not _is_idle(unit)
         ]
-        if self._start - max([sooner, *closing]) < MIN_GAIN:
+        if self.speech is None or self._start - max([sooner, *closing]) < MIN_GAIN:
             return
         while self.units and self.units[-1].utterance is self.speech:
             _withdraw(self.units.pop())
@@ -123,7 +115,7 @@ class FramePlan:
         """
         if not self.units:
             if self.flowing:  # a hole in the speech that was pushed, or it is encoded too slowly
-                self._pause(None)
+                self._pause()
             return None
         unit = self.units.popleft()
         if unit.utterance is None:
@@ -131,11 +123,16 @@ class FramePlan:
             return unit
         if unit.starts:
             if not self._may_start(unit, missed):
-                return self._slip(unit)
+                self._slips += 1
+                self._reserve_ms = min(self._reserve_ms + UNIT_MS, MAX_RESERVE_MS)
+                self.units.appendleft(unit)
+                self.withdraw()
+                return unit.substitute
             self._slips = 0
             self._reserve_ms = max(self._reserve_ms - MIN_RESERVE_MS, MIN_RESERVE_MS)
         if unit.picture is None and unit.error is None and missed >= self._limits.patience:
-            self._pause(unit)
+            self.units.appendleft(unit)
+            self._pause()
             return None
         self._shown = unit
         return unit
@@ -220,23 +217,13 @@ class FramePlan:
             return True
         return self._slips >= self._limits.patience > missed
 
-    def _slip(self, unit: PlannedUnit) -> PlannedUnit | None:
-        """Put off the start at `unit`, with more time for it from now on; give its substitute."""
-        self._slips += 1
-        self._reserve_ms = min(self._reserve_ms + UNIT_MS, MAX_RESERVE_MS)
-        self.units.appendleft(unit)
-        self.withdraw()
-        return unit.substitute
-
-    def _pause(self, unit: PlannedUnit | None) -> None:
-        """Let speech wait at `unit` until enough of it is ready again."""
-        if unit is not None:
-            self.units.appendleft(unit)
+    def _pause(self) -> None:
+        """Let speech wait until enough of it is ready again."""
         self.withdraw()
         self._on_hole()
 
-    def _first_unit(self, origin: int, earliest: int) -> int:
-        return -(-(earliest + self._reserve_ms - origin) // UNIT_MS)
+    def _first_unit(self, next_index: int, origin: int, earliest: int) -> int:
+        return max(next_index, -(-(earliest + self._reserve_ms - origin) // UNIT_MS))
 
     def _next_unit(self, index: int, due: int) -> PlannedUnit | None:
         """Plan unit `index`; None when that needs speech which is not encoded yet."""
@@ -255,9 +242,8 @@ class FramePlan:
         if self._blend_step > 1:
             self._blend_step -= 1
             weight = self._blend_step / BLEND_STEPS
-            return PlannedUnit(
-                FrameRequest(self._avatar, index, self._conditioning, weight), due, tail
-            )
+            request = FrameRequest(self._avatar, index, self._conditioning, weight)
+            return PlannedUnit(request, due, tail)
         return self._idle(index, due, tail)
 
     def _idle(self, index: int, due: int, tail: UtteranceBuffer | None = None) -> PlannedUnit:
@@ -267,8 +253,7 @@ class FramePlan:
     def _frame(self, index: int, due: int, conditioning: Floats) -> PlannedUnit:
         self._blend_step = min(index - self._start + 1, BLEND_STEPS)
         self._conditioning = conditioning
-        weight = self._blend_step / BLEND_STEPS
-        request = FrameRequest(self._avatar, index, conditioning, weight)
+        request = FrameRequest(self._avatar, index, conditioning, self._blend_step / BLEND_STEPS)
         unit = PlannedUnit(request, due, self.speech)
         unit.conditioning = conditioning
         unit.starts = index == self._start

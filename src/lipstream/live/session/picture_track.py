@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.live.session.frame_plan import PlannedUnit
-from lipstream.live.session.types import SessionCounts
+from lipstream.live.session.types import EventKind, SessionCounts
 from lipstream.live.session.utterance_buffer import UtteranceBuffer
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Picture
+from lipstream.media.image import Picture
 
 
 class PictureTrack:
     """Repeats the last picture where a unit has none of its own.
 
-    `report` is called when a frame could not be drawn: once for its utterance, or with None once
-    for a time of idling.
+    `emit` gets "render_failed", an id and played ms when a frame could not be drawn: once for an
+    utterance, and with zeros once for a time of idling.
     """
 
     def __init__(
-        self,
-        avatar: Avatar,
-        counts: SessionCounts,
-        report: Callable[[UtteranceBuffer | None], None],
+        self, avatar: Avatar, counts: SessionCounts, emit: Callable[[EventKind, int, int], None]
     ) -> None:
         self.missed = 0  # units in a row without a picture of their own
-        self._avatar = avatar
-        self._counts = counts
-        self._report = report
+        self._avatar, self._counts, self._emit = avatar, counts, emit
         self._last: Picture | None = None
         self._idle_failed = False  # which was reported
 
@@ -57,8 +49,9 @@ class PictureTrack:
 
     def _report_failure(self, utterance: UtteranceBuffer | None) -> None:
         if utterance is None:
-            reported, self._idle_failed = self._idle_failed, True
-        else:
-            reported, utterance.render_failed = utterance.render_failed, True
-        if not reported and not (utterance is not None and utterance.finished):
-            self._report(utterance)
+            if not self._idle_failed:
+                self._idle_failed = True
+                self._emit("render_failed", 0, 0)
+        elif not (utterance.render_failed or utterance.finished):
+            utterance.render_failed = True
+            self._emit("render_failed", utterance.id, utterance.played_ms)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import OptionError
@@ -28,9 +28,6 @@ from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.live.session.wakeup import call_on, until_done
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 FIRST_PICTURE_MS = 300  # the avatar's own picture is shown when none is drawn by then
 
 SILENCE: NDArray[np.int16] = np.zeros(UNIT_SAMPLES, np.int16)
@@ -41,10 +38,10 @@ class Session:
     """Plays the utterances that are opened, in their order, on one clock, and idles in between.
 
     Speech is encoded and drawn only a few frames ahead of its time. An utterance starts when its
-    first frames are ready. Picture and sound of a unit belong together: a frame that is late is
-    replaced by the one before while the sound goes on; when too many are late, or the speech pushed
-    runs out, both wait. The timeline itself never waits: between words it is filled with idle
-    motion and silence, and after a stall it leaves units out but no words.
+    first frames are ready. A frame that is late is replaced by the one before while the sound goes
+    on; when too many are late, or the speech pushed runs out, picture and sound both wait. The
+    timeline never waits: between words it is filled with idle motion and silence, and after a stall
+    it leaves units out but no words.
 
     All but the scheduler's own work happens on the thread of one event loop. A `with` block closes
     it at its end.
@@ -66,16 +63,8 @@ class Session:
         self._clock = clock or scheduler.clock  # must show the time of the scheduler's
         self._queue = scheduler.open()
         self._plan = FramePlan(avatar, self._queue, self.limits, self._hole)
-        self._speech = SpeechQueue(
-            avatar,
-            scheduler,
-            self._queue,
-            self.limits,
-            self._clock,
-            on_change=self._changed,
-            on_cancel=self._cancel,
-        )
-        self._pictures = PictureTrack(avatar, self.counts, self._report_failure)
+        self._speech = SpeechQueue(avatar, scheduler, self.limits, self._clock, self._changed)
+        self._pictures = PictureTrack(avatar, self.counts, self._emit)
         self._refill_at = self.limits.ahead // 2  # units planned; at so few, more are
         self._fading: NDArray[np.int16] | None = None  # the sound after an interrupt
         self._origin: int | None = None  # when unit 0 was or would have been due
@@ -110,7 +99,7 @@ class Session:
             raise OptionError("this session is closed; open a new one to speak.")
         buffer = self._speech.open(sample_rate)
         self.counts.utterances += 1
-        return Utterance(buffer, self._speech)
+        return Utterance(buffer, self._speech, self._cancel)
 
     async def room_to_open(self) -> None:
         """Return when another utterance may be opened, or when the session is closed."""
@@ -149,7 +138,11 @@ class Session:
         if behind < 0:
             return None
         if behind >= UNIT_MS // 2:
-            self._fall_behind(behind)
+            self.counts.late += 1
+        if (skipped := behind // UNIT_MS) > self.limits.catch_up:
+            self._next += skipped
+            self.counts.skipped += skipped
+            self._plan.skip(self._next)
         planned = self._plan.take(self._pictures.missed)
         index = self._next
         self._next += 1
@@ -167,8 +160,7 @@ class Session:
     async def units(self) -> AsyncGenerator[Unit, None]:
         """The units as they become due, until `close`.
 
-        May be called again after the iterator was closed: the timeline and speech go on where they
-        stopped. Only the iterator opened last gives units.
+        After it was closed, another goes on where it stopped. Only the one opened last gives units.
         """
         self._pumps += 1
         pump, self._loop = self._pumps, asyncio.get_running_loop()
@@ -225,15 +217,6 @@ class Session:
         self._plan.withdraw()
         self._opened_ms = self._origin = self._fading = None
 
-    def _fall_behind(self, behind: int) -> None:
-        """A unit is given out `behind` ms after it was due."""
-        self.counts.late += 1
-        units = behind // UNIT_MS
-        if units > self.limits.catch_up:
-            self._next += units
-            self.counts.skipped += units
-            self._plan.skip(self._next)
-
     def _hole(self) -> None:
         self.counts.underruns += 1
         self._speech.hole()
@@ -245,13 +228,6 @@ class Session:
             self._emit("started", utterance.id, 0)
         return samples
 
-    def _report_failure(self, utterance: UtteranceBuffer | None) -> None:
-        """Report that a frame, of `utterance` or while idling, could not be drawn."""
-        if utterance is None:
-            self._emit("render_failed", 0, 0)
-        else:
-            self._emit("render_failed", utterance.id, utterance.played_ms)
-
     def _cancel(self, utterances: Sequence[UtteranceBuffer]) -> None:
         """Remove `utterances`, which are not finished, and report each."""
         for utterance in utterances:
@@ -262,7 +238,7 @@ class Session:
         self._changed()
 
     def _silence(self, utterance: UtteranceBuffer) -> None:
-        """Fade out and plan no more of `utterance`, if it is the one that plays."""
+        """Fade out and plan no more of `utterance`, if it plays."""
         if self._plan.speech is utterance:
             if self._plan.continues(utterance):
                 self._fading = utterance.fade_out()
@@ -286,7 +262,7 @@ class Session:
             self._emit(kind, utterance.id, utterance.played_ms)
         if self.closed:  # by a listener
             return
-        self._speech.feed(now_ms, self._wake if self._loop is not None else None)
+        self._speech.feed(self._queue, now_ms, self._wake if self._loop is not None else None)
         if self._origin is not None:
             if plan.flowing and plan.speech is not None:
                 earliest = self._earliest(plan.speech, now_ms, self._origin)

@@ -41,23 +41,16 @@ class SpeechQueue:
         self,
         avatar: Avatar,
         scheduler: Scheduler,
-        queue: SessionQueue,
         limits: SessionLimits,
         clock: Clock,
-        *,
         on_change: Callable[[], None],
-        on_cancel: Callable[[Sequence[UtteranceBuffer]], object],
     ) -> None:
         self.waiting: deque[UtteranceBuffer] = deque()
         self.max_ms = int(limits.buffer_s * 1000)
         self._opened = 0  # utterances so far
-        self._avatar = avatar
-        self._scheduler = scheduler
-        self._queue = queue
-        self._limits = limits
-        self._clock = clock
-        self._on_change = on_change  # more may be encoded or planned
-        self._on_cancel = on_cancel  # removes utterances, by `remove`, that are not finished
+        self._avatar, self._scheduler = avatar, scheduler
+        self._limits, self._clock = limits, clock
+        self._on_change = on_change  # called when more may be encoded or planned
         self._plan = scheduler.engine.backend.encoder.plan
         self._extra_lead = 0  # frames that holes have added to `limits.lead`
         self._waiters: list[asyncio.Future[None]] = []  # for room
@@ -75,14 +68,9 @@ class SpeechQueue:
         """The speech that was pushed and not given out."""
         return _buffered_ms(self.waiting)
 
-    @property
-    def full(self) -> bool:
-        """True when no further utterance may be opened."""
-        return len(self.waiting) >= self._limits.utterances
-
     def open(self, sample_rate: int) -> UtteranceBuffer:
         """Append an utterance; see `Session.open_utterance`."""
-        if self.full:
+        if len(self.waiting) >= self._limits.utterances:
             raise BufferFullError(
                 f"{len(self.waiting)} utterances of this session are not finished; wait for one to "
                 "end, or cancel one."
@@ -117,15 +105,10 @@ class SpeechQueue:
         self._on_change()
 
     def end(self, utterance: UtteranceBuffer) -> None:
-        """Declare `utterance` complete."""
+        """Declare `utterance` complete; see `Utterance.end`."""
         if not (utterance.closed or utterance.finished):
             utterance.end()
             self._on_change()
-
-    def cancel(self, utterances: Iterable[UtteranceBuffer]) -> None:
-        """Have those of `utterances` that are not finished removed."""
-        if unfinished := [one for one in utterances if not one.finished]:
-            self._on_cancel(unfinished)
 
     def remove(self, utterances: Sequence[UtteranceBuffer]) -> None:
         """Drop utterances that were cancelled."""
@@ -136,18 +119,15 @@ class SpeechQueue:
         self._wake_waiters()
 
     async def room(self, utterance: UtteranceBuffer, ms: int) -> None:
-        """Return when `ms` more, or all that can wait at once, may be pushed to `utterance`.
-
-        Returns also when it is finished.
-        """
+        """Return when `ms` more may be pushed to `utterance`; see `Utterance.room`."""
         ms = min(max(ms, UNIT_MS), self.max_ms)
         while not utterance.finished and self._held_ms(utterance) + ms > self.max_ms:
-            await self._change()
+            await self._room_made()
 
     async def room_to_open(self) -> None:
         """Return when another utterance may be opened."""
-        while self.full:
-            await self._change()
+        while len(self.waiting) >= self._limits.utterances:
+            await self._room_made()
 
     def pop_finished(self) -> Iterator[UtteranceBuffer]:
         """Collect what was encoded, and pop the utterances that have ended or failed."""
@@ -162,16 +142,14 @@ class SpeechQueue:
             yield first
         self._wake_waiters()
 
-    def feed(self, now_ms: int, wake: Callable[[], None] | None) -> None:
+    def feed(self, queue: SessionQueue, now_ms: int, wake: Callable[[], None] | None) -> None:
         """Have the scheduler encode what comes next; it calls `wake` if that is waited for."""
+        look_ahead = -(-self.look_ahead_ms // UNIT_MS) + RESAMPLING_UNITS + 1
         for utterance in islice(self.waiting, 2):
-            lead = self.lead(utterance)
-            utterance.feed(
-                self._queue,
-                self._ahead(lead),
-                now_ms,
-                wake if len(utterance.conditionings) < lead else None,
-            )
+            lead = self._lead(utterance)
+            ahead = max(self._limits.encoded_ahead, lead) + look_ahead
+            awaited = len(utterance.conditionings) < lead
+            utterance.feed(queue, ahead, now_ms, wake if awaited else None)
             if utterance.unfed:
                 break
 
@@ -183,11 +161,11 @@ class SpeechQueue:
 
     def ready(self) -> UtteranceBuffer | None:
         """The first utterance, if enough of it is encoded to begin or to go on."""
-        if self.waiting and self.waiting[0].ready(self.lead(self.waiting[0])):
+        if self.waiting and self.waiting[0].ready(self._lead(self.waiting[0])):
             return self.waiting[0]
         return None
 
-    def lead(self, utterance: UtteranceBuffer) -> int:
+    def _lead(self, utterance: UtteranceBuffer) -> int:
         """The frames to be encoded before `utterance` begins or goes on.
 
         After a hole they must last until the next chunk: with chunks of 200 ms and one hole so far
@@ -214,19 +192,13 @@ class SpeechQueue:
         reserve = JITTER_MS + self._scheduler.reserve_ms + self._extra_lead * UNIT_MS
         return utterance.first_push_ms + max(encoded, sound) + UNIT_MS + reserve
 
-    def _ahead(self, lead: int) -> int:
-        """The frames whose sound the scheduler may have beyond those planned."""
-        look_ahead = -(-self.look_ahead_ms // UNIT_MS) + RESAMPLING_UNITS + 1
-        return max(self._limits.encoded_ahead, lead) + look_ahead
-
     def _held_ms(self, utterance: UtteranceBuffer) -> int:
         """The speech that shares the limit of `utterance`: its own, or all behind the first."""
         if utterance is self.waiting[0]:
             return utterance.buffered_ms
         return _buffered_ms(islice(self.waiting, 1, None))
 
-    async def _change(self) -> None:
-        """Return when there may be room."""
+    async def _room_made(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         await waiter

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
 
+from numpy.typing import NDArray
+
+from lipstream.live.session.speech_queue import SpeechQueue
 from lipstream.live.session.types import UtteranceState
+from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.media.audio import AudioChunk
-
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Any
-
-    from numpy.typing import NDArray
-
-    from lipstream.live.session.speech_queue import SpeechQueue
-    from lipstream.live.session.utterance_buffer import UtteranceBuffer
 
 
 class Utterance:
@@ -27,9 +24,13 @@ class Utterance:
     (by its owner, an interrupt, or the end of the session) or "failed" (it cannot be encoded).
     """
 
-    def __init__(self, buffer: UtteranceBuffer, queue: SpeechQueue) -> None:
-        self._buffer = buffer
-        self._queue = queue
+    def __init__(
+        self,
+        buffer: UtteranceBuffer,
+        queue: SpeechQueue,
+        cancel: Callable[[Sequence[UtteranceBuffer]], None],
+    ) -> None:
+        self._buffer, self._queue, self._cancel = buffer, queue, cancel
 
     @property
     def id(self) -> int:
@@ -85,7 +86,8 @@ class Utterance:
 
     def cancel(self) -> None:
         """Play no more of it, not even what was pushed. Nothing happens when it is finished."""
-        self._queue.cancel([self._buffer])
+        if not self._buffer.finished:
+            self._cancel([self._buffer])
 
     def __enter__(self) -> Utterance:
         return self

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.live.scheduler import EncodeJob, SessionQueue, UtteranceEncoder
 from lipstream.live.session.types import UtteranceState
+from lipstream.media.image import Floats
 from lipstream.timeline import SOUND_RATE, UNIT_MS, UNIT_SAMPLES
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats
 
 BLOCK_MS = 100  # pushed samples are kept in blocks, so that tiny chunks cost no more than large
 PIECE_MS = 240  # at most so much is encoded at once
+Sample = TypeVar("Sample", np.int16, np.float32)
+
 _FADE = np.linspace(1, 0, SOUND_RATE * 20 // 1000, dtype=np.float32)
 
 
@@ -46,7 +45,6 @@ class UtteranceBuffer:
         self._encoder = encoder
         self._blocks: deque[NDArray[np.float32]] = deque()
         self._free = 0  # samples of the last block
-        self._first = 0  # samples of the first block that were fed
         self._fed = 0  # samples given to the encoder
         self._last_fed = False
         self._encode_jobs: deque[EncodeJob] = deque()
@@ -114,12 +112,14 @@ class UtteranceBuffer:
         until = (self.planned + ahead) * self.sample_rate * UNIT_MS // 1000
         while not self._last_fed:
             count = min(self.pushed, until) - self._fed
-            count = min(count, self.sample_rate * PIECE_MS // 1000)
-            last = self.closed and self._fed + max(count, 0) == self.pushed
-            if count <= 0 and not last:
+            count = max(min(count, self.sample_rate * PIECE_MS // 1000), 0)
+            last = self.closed and self._fed + count == self.pushed
+            if not (count or last):
                 return
+            samples = _take(self._blocks, count, np.float32)
             due = now_ms + UNIT_MS * len(self.conditionings)
-            job = EncodeJob(self._encoder, self._next(max(count, 0)), last, due, wake)
+            job = EncodeJob(self._encoder, samples, last, due, wake)
+            self._fed += count
             self._last_fed = last
             self._encode_jobs.append(job)
             queue.encode(job)
@@ -172,15 +172,13 @@ class UtteranceBuffer:
         """The sound of the next unit, padded with silence at the end."""
         self._units += 1
         self.state = "speaking"
-        sound = self._take(UNIT_SAMPLES)
+        sound = _take(self._sound, UNIT_SAMPLES, np.int16)
         self._played += len(sound)
-        if len(sound) == UNIT_SAMPLES:
-            return sound
-        return np.pad(sound, (0, UNIT_SAMPLES - len(sound)))
+        return np.pad(sound, (0, left)) if (left := UNIT_SAMPLES - len(sound)) else sound
 
     def fade_out(self) -> NDArray[np.int16]:
         """The sound of one more unit, silenced within 20 ms."""
-        sound = self._take(len(_FADE))
+        sound = _take(self._sound, len(_FADE), np.int16)
         faded = np.zeros(UNIT_SAMPLES, np.int16)
         faded[: len(sound)] = np.rint(sound * _FADE[: len(sound)])
         return faded
@@ -196,35 +194,16 @@ class UtteranceBuffer:
     def _has_sound(self, frames: int) -> bool:
         return self._sound_samples >= frames * UNIT_SAMPLES
 
-    def _next(self, count: int) -> Floats:
-        """The next `count` samples that were pushed."""
-        self._fed += count
-        parts = []
-        while count:
-            block = self._blocks[0]
-            part = block[self._first : self._first + count]
-            parts.append(part)
-            count -= len(part)
-            self._first += len(part)
-            if self._first == len(block):
-                self._blocks.popleft()
-                self._first = 0
-        return np.concatenate([np.zeros(0, np.float32), *parts])
 
-    def _take(self, count: int) -> NDArray[np.int16]:
-        """Up to `count` samples of its sound."""
-        if self._sound and len(self._sound[0]) >= count:
-            first = self._sound[0]
-            if len(first) == count:
-                self._sound.popleft()
-            else:
-                self._sound[0] = first[count:]
-            return first[:count]
-        parts = [np.zeros(0, np.int16)]
-        while count and self._sound:
-            part = self._sound.popleft()
-            if len(part) > count:
-                self._sound.appendleft(part[count:])
-            parts.append(part[:count])
-            count -= len(parts[-1])
-        return np.concatenate(parts)
+def _take(blocks: deque[NDArray[Sample]], count: int, dtype: type[Sample]) -> NDArray[Sample]:
+    """Take the first `count` samples of `blocks`, or all there are."""
+    parts: list[NDArray[Sample]] = []
+    while count and blocks:
+        part, rest = blocks[0][:count], blocks[0][count:]
+        if len(rest):
+            blocks[0] = rest
+        else:
+            blocks.popleft()
+        parts.append(part)
+        count -= len(part)
+    return parts[0] if len(parts) == 1 else np.concatenate([np.zeros(0, dtype), *parts])

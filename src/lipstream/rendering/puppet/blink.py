@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
-from lipstream.media.image import Box
+from lipstream.media.image import Box, Floats, Image
 from lipstream.rendering.puppet.mouth.geometry import FaceAxes, smoothstep
-from lipstream.rendering.puppet.warp import blend, pixel_grid, warp
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
+from lipstream.rendering.puppet.warp import Doubles, blend, pixel_grid, warp
 
 # Tuned by eye on closed lids of the example faces.
 TRAVEL = 0.96  # of the eye's opening; lids meet a little above the lower rim
@@ -26,28 +20,31 @@ LASH_BAND = 0.10  # eye widths along the lid that stay rigid: lashes must not sm
 def close_eyes(image: Image, points: Floats, axes: FaceAxes, amount: float) -> Image:
     """Return a copy of `image` with both eyes closed by `amount`, 0 (as they are) to 1."""
     closed = image.copy()
-    if amount > 0:
-        for lids in lm.EYES:
-            _close_eye(closed, points, axes, lids, amount)
+    for lids, box in zip(lm.EYES, eye_boxes(points, image), strict=True):
+        upper, lower = (axes.to_face(points[list(lid), :2]) for lid in lids)
+        _close_eye(closed, box, axes, upper, lower, amount)
     return closed
 
 
 def eye_boxes(points: Floats, image: Image) -> list[Box]:
     """The pixels that closing each eye may change."""
-    return [_eye_box(points[[*upper, *lower], :2], image) for upper, lower in lm.EYES]
+    boxes = []
+    for upper, lower in lm.EYES:
+        contour = points[[*upper, *lower], :2]
+        (x0, y0), (x1, y1) = contour.min(0), contour.max(0)
+        width = float(max(x1 - x0, y1 - y0))
+        left, top = int(x0 - 0.35 * width), int(y0 - 0.75 * width)
+        right, bottom = int(x1 + 0.35 * width) + 1, int(y1 + 0.40 * width) + 1
+        boxes.append(Box(left, top, right, bottom).clip(image.shape[1], image.shape[0]))
+    return boxes
 
 
 def _close_eye(
-    image: Image,
-    points: Floats,
-    axes: FaceAxes,
-    lids: tuple[tuple[int, ...], tuple[int, ...]],
-    amount: float,
+    image: Image, box: Box, axes: FaceAxes, upper: Doubles, lower: Doubles, amount: float
 ) -> None:
-    upper, lower = (axes.to_face(points[list(lid), :2]) for lid in lids)
+    """Draw one eye closed; its lids are (n, 2) points in face axes."""
     upper, lower = (lid[np.argsort(lid[:, 0])] for lid in (upper, lower))
     width = float(upper[-1, 0] - upper[0, 0])
-    box = _eye_box(points[[*lids[0], *lids[1]], :2], image)
     if min(box.width, box.height) < 2 or width < 2:
         return
     pixels = pixel_grid(box)
@@ -70,7 +67,7 @@ def _close_eye(
     image[box.slices] = blend(moved, image[box.slices], cover.astype(np.float32))
 
 
-def _free_skin(image: Image, axes: FaceAxes, upper: NDArray[np.float64], width: float) -> float:
+def _free_skin(image: Image, axes: FaceAxes, upper: Doubles, width: float) -> float:
     """Eye widths of bare skin above the lid that may stretch, up to a brow or a spectacle rim."""
     heights = np.arange(MIN_STRETCH, MAX_STRETCH + 0.12, 0.02)
     across = np.linspace(upper[1, 0], upper[-2, 0], 24)
@@ -84,11 +81,3 @@ def _free_skin(image: Image, axes: FaceAxes, upper: NDArray[np.float64], width: 
     if len(blocked) == 0:
         return MAX_STRETCH
     return float(np.clip(heights[blocked[0]] - 0.06, MIN_STRETCH, MAX_STRETCH))
-
-
-def _eye_box(contour: Floats, image: Image) -> Box:
-    (x0, y0), (x1, y1) = contour.min(0), contour.max(0)
-    width = float(max(x1 - x0, y1 - y0))
-    left, top = int(x0 - 0.35 * width), int(y0 - 0.75 * width)
-    right, bottom = int(x1 + 0.35 * width) + 1, int(y1 + 0.40 * width) + 1
-    return Box(left, top, right, bottom).clip(image.shape[1], image.shape[0])

@@ -7,20 +7,13 @@ near points (the nose) more than far ones (the ears), which reads as depth.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
-from lipstream.media.image import Box
+from lipstream.media.image import Box, Floats
 from lipstream.rendering.puppet.mouth.geometry import smoothstep
-from lipstream.rendering.puppet.warp import bounding_box, enlarge, grow, pixel_grid
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
-
-Field = NDArray[np.float64]
+from lipstream.rendering.puppet.warp import Doubles, Points, bounding_box, enlarge, grow, pixel_grid
 
 MOTIONS = ("right", "down", "roll", "turn", "nod")
 GRID_STEP = 4  # pixels; the fields are smooth
@@ -36,7 +29,7 @@ class HeadGeometry:
     size: tuple[int, int]  # (width, height) of the picture
 
     @property
-    def centre(self) -> NDArray[np.float64]:
+    def centre(self) -> Doubles:
         """(2,) pixels."""
         ends = self.points[[lm.FOREHEAD, lm.CHIN], :2]
         return np.asarray(ends.mean(0), np.float64)
@@ -54,7 +47,7 @@ class HeadGeometry:
         reach = reach + (reach.max() - reach) * abs(np.sin(lm.roll(self.points)))
         return bounding_box(np.stack([self.centre - reach, self.centre + reach]), self.size)
 
-    def fields(self, points: NDArray[np.floating]) -> Floats:
+    def fields(self, points: Points) -> Floats:
         """The (len(MOTIONS), n * 2) pixels by which (n, 2) points move per unit of each motion.
 
         Units: right and down in pixels, roll in radians, turn and nod in pixels of the nose
@@ -79,7 +72,7 @@ class HeadGeometry:
         ]
         return np.stack([np.stack(pair, -1).ravel() for pair in fields]).astype(np.float32)
 
-    def _mask(self, x: Field, y: Field, along: Field, below: Field) -> Field:
+    def _mask(self, x: Doubles, y: Doubles, along: Doubles, below: Doubles) -> Doubles:
         """1 on the head, 0 on shoulders and background and at the picture's edge."""
         height, (width, rows) = self.height, self.size
         radius = np.hypot(along / (HALF_WIDTH * height), below / (HALF_HEIGHT * height))

@@ -9,15 +9,12 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipstream.config import MotionConfig
+from lipstream.media.image import Floats
 from lipstream.timeline import frame_ms
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 # One blink: lid position (0 open, 1 closed) every 40 ms from its start.
 BLINK_CURVE = (0.5, 1.0, 1.0, 0.6, 0.25)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from lipstream.config import MotionConfig
-from lipstream.media.image import Box, paste
+from lipstream.media.image import Box, Floats, Image, paste
 from lipstream.rendering.puppet.blink import close_eyes, eye_boxes
 from lipstream.rendering.puppet.head_motion import HeadFlow, HeadGeometry, build_head_flow
 from lipstream.rendering.puppet.idle_motion import BLINK_CURVE, lid_position, sway
@@ -24,11 +23,14 @@ from lipstream.rendering.puppet.mouth.layers import (
     shade,
 )
 from lipstream.rendering.puppet.pose import REST, Pose
-from lipstream.rendering.puppet.warp import double_resolution, grow, similarity, warp
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
-
+from lipstream.rendering.puppet.warp import (
+    bounding_box,
+    corners,
+    double_resolution,
+    grow,
+    similarity,
+    warp,
+)
 
 ZOOM = 2  # of the source, which is kept at double resolution
 FILTER_MARGIN = 8  # pixels that the filter which doubles may read beyond a box
@@ -55,7 +57,6 @@ class Portrait:
         return paste(self.image, self._draw(source, motion, pose), self.region)
 
     def _draw(self, source: Image, motion: Floats, pose: Pose) -> Image:
-        """The region, moved by the head, with the mouth on top."""
         points = self.head.sources(motion, ZOOM)
         if pose.is_rest and self.rest is None:
             return _read(source, points)
@@ -75,19 +76,16 @@ class Portrait:
         face[bottom:] += lower[bottom:]
         result = _read(source, points)
         mouth = result[box.slices]
-        to_result = self._to_mouth_box(motion)
+        # From canonical pixels to those of `over`: the mouth moves with the head.
+        moved = self.mouth_ends + (motion @ self.ends_motion).reshape(2, 2)
+        placed = similarity(self.mouth_ends, moved - (flow.box.left, flow.box.top))
+        to_result = placed.astype(np.float32)
         to_result[1, 2] -= top
         over = np.ascontiguousarray(mouth[top:bottom])
         mouth[top:bottom] = join_layers(over, under, layers.edges, model, pose, to_result)
         if not pose.is_rest:
             mouth[:] = shade(np.ascontiguousarray(mouth), layers.light)
         return result
-
-    def _to_mouth_box(self, motion: Floats) -> Floats:
-        """The (2, 3) map of canonical pixels to those of the mouth's box, head motion included."""
-        box = self.model.flow.box
-        moved = self.mouth_ends + (motion @ self.ends_motion).reshape(2, 2) - (box.left, box.top)
-        return similarity(self.mouth_ends, moved).astype(np.float32)
 
 
 def prepare_portrait(image: Image, points: Floats) -> Portrait:
@@ -96,13 +94,7 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
     model = build_mouth_model(image, points, mouth)
     head, flow = HeadGeometry(points, (image.shape[1], image.shape[0])), model.flow
     ends = mouth.axes.to_picture(np.array([[mouth.columns[i], 0.0] for i in (0, -1)]))
-    around, inner = head.box, flow.box
-    region = Box(
-        min(around.left, inner.left),
-        min(around.top, inner.top),
-        max(around.right, inner.right),
-        max(around.bottom, inner.bottom),
-    )
+    region = bounding_box(np.concatenate([corners(head.box), corners(flow.box)]), head.size)
     return Portrait(
         image,
         region,
@@ -141,6 +133,5 @@ def _eyelid_images(
 
 def _read(source: Image, points: Floats) -> Image:
     """Read a region of the RGBA source: (height, width, 3)."""
-    return np.asarray(
-        cv2.cvtColor(warp(source, points, cv2.INTER_LINEAR), cv2.COLOR_RGBA2RGB), np.uint8
-    )
+    moved = warp(source, points, cv2.INTER_LINEAR)
+    return np.asarray(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB), np.uint8)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
+from lipstream.media.image import Floats
 
 MIN_WEIGHT = 1e-3  # gestures below it are invisible and count as none
 

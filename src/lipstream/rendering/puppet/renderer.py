@@ -5,21 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.config import MotionConfig
+from lipstream.config import MotionConfig, Progress
 from lipstream.errors import FaceError
 from lipstream.media.i420 import BT601, pad_to_even, to_i420
+from lipstream.media.image import Image, Picture
 from lipstream.rendering.base import FrameRequest, PixelFormat
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
-from lipstream.rendering.puppet.pose import REST, Pose, pose_of
+from lipstream.rendering.puppet.pose import REST, pose_of
 from lipstream.rendering.puppet.video import Clip, prepare_clip
-
-if TYPE_CHECKING:
-    from lipstream.config import Progress
-    from lipstream.media.image import Image, Picture
 
 
 class _Slot:
@@ -56,7 +52,9 @@ class PuppetRenderer:
 
     def _draw(self, request: FrameRequest) -> Image:
         puppet = self._puppet(request.avatar)
-        pose = _pose(request)
+        pose = REST
+        if request.conditioning is not None:
+            pose = pose_of(request.conditioning).scaled(request.blend_weight)
         if isinstance(puppet, Portrait):
             return puppet.render(request.index, self._fps, pose, self._motion)
         return puppet.render(request.avatar, request.index, self._fps, pose)
@@ -69,13 +67,6 @@ class PuppetRenderer:
             if slot.puppet is None:
                 slot.puppet = _prepare(avatar)
             return slot.puppet
-
-
-def _pose(request: FrameRequest) -> Pose:
-    if request.conditioning is None:
-        return REST
-    pose = pose_of(request.conditioning)
-    return pose if request.blend_weight == 1 else pose.scaled(request.blend_weight)
 
 
 def _prepare(avatar: Avatar) -> Portrait | Clip:

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import Face, FaceFinder
-from lipstream.media.image import paste
+from lipstream.media.image import Floats, Image, paste
 from lipstream.rendering.puppet.mouth.geometry import UPPER_SHARE, MouthGeometry, measure_mouth
 from lipstream.rendering.puppet.mouth.layers import (
     MouthModel,
@@ -29,8 +27,10 @@ from lipstream.rendering.puppet.mouth.layers import (
 )
 from lipstream.rendering.puppet.pose import REST, Pose
 from lipstream.rendering.puppet.warp import (
+    Doubles,
     bounding_box,
     compose,
+    corners,
     pixel_grid,
     sample,
     similarity,
@@ -39,9 +39,6 @@ from lipstream.rendering.puppet.warp import (
     warp,
 )
 from lipstream.timeline import FPS
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
 
 GAP_NOISE = 0.02  # mouth widths; gaps up to here are noise of the mesh
 # Factors on the gap that the mesh reads; it reads rounded or wide mouths short.
@@ -53,9 +50,9 @@ GAIN_TRIALS = 6  # frames on which the gain of a shot is tried
 class MouthAlignment:
     """The place and the opening of a shot's canonical mouth in one of its frames."""
 
-    head: NDArray[np.float64]  # (2, 3) canonical pixels -> pixels of the frame
-    shift: NDArray[np.float64]  # (2,) canonical pixels of the mouth against the head
-    stretch: NDArray[np.float64]  # (2,) the same per half mouth width sidewards
+    head: Doubles  # (2, 3) canonical pixels -> pixels of the frame
+    shift: Doubles  # (2,) canonical pixels of the mouth against the head
+    stretch: Doubles  # (2,) the same per half mouth width sidewards
     opening: float  # factor on `MouthFlow.opening` that gives the frame's own lips
 
     def to_frame(self, mouth: MouthGeometry) -> Floats:
@@ -93,20 +90,20 @@ def prepare_clip(avatar: Avatar) -> Clip:
     alignments: list[MouthAlignment | None] = [None] * len(avatar.frames)
     finder = FaceFinder()
     for shot in sorted({frame.shot for frame in avatar.frames}):
-        faces = {
-            position: frame
+        positions = [
+            position
             for position, frame in enumerate(avatar.frames)
             if frame.shot == shot and frame.landmarks is not None
-        }
-        if not faces:
+        ]
+        if not positions:
             continue
-        frames = list(faces.values())
+        frames = [avatar.frames[position] for position in positions]
         reference = min(frames, key=_reference_cost)
         model, unit = _reference_model(reference)
         shots[shot] = model
         aligned = [_align(frame, reference, model.mouth, unit) for frame in frames]
         gains = _opening_gains(finder, frames, aligned, model)
-        for position, alignment, gain in zip(faces, aligned, gains, strict=True):
+        for position, alignment, gain in zip(positions, aligned, gains, strict=True):
             alignments[position] = replace(alignment, opening=gain * alignment.opening)
     return Clip(shots, tuple(alignments))
 
@@ -195,7 +192,7 @@ def _align(
     return MouthAlignment(head, (left + 2 * middle + right) / 4, (right - left) / 2, opening / unit)
 
 
-def _lip_line(points: Floats) -> list[NDArray[np.float64]]:
+def _lip_line(points: Floats) -> list[Doubles]:
     """Picture-left corner, the point where the closed lips would meet, picture-right corner."""
     upper, lower = points[lm.UPPER_LIP_CENTRE], points[lm.LOWER_LIP_CENTRE]
     meet = upper + UPPER_SHARE * (lower - upper)
@@ -206,9 +203,8 @@ def _lip_line(points: Floats) -> list[NDArray[np.float64]]:
 def _draw(picture: Image, model: MouthModel, alignment: MouthAlignment, pose: Pose) -> Image:
     """Draw the mouth of `model` over that of `picture` in `pose`."""
     flow, head = model.flow, alignment.head
-    edges = flow.box
-    corners = [[x, y] for x in (edges.left, edges.right) for y in (edges.top, edges.bottom)]
-    box = bounding_box(transform(head, np.array(corners)), (picture.shape[1], picture.shape[0]))
+    size = (picture.shape[1], picture.shape[0])
+    box = bounding_box(transform(head, corners(flow.box)), size)
     if box.width < 2 or box.height < 2:
         return picture.copy()
     canonical = transform_back(head, pixel_grid(box, flow.scale)).astype(np.float32)

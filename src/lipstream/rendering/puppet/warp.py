@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from lipstream.media.image import Box
+from lipstream.media.image import Box, Floats, Image
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats, Image
-
-    Points = NDArray[np.floating]
+Points = NDArray[np.floating]
+Doubles = NDArray[np.float64]
 
 
 def sample(field: Floats, points: Floats) -> Floats:
@@ -62,7 +57,7 @@ def enlarge(field: Floats, step: int, size: tuple[int, int]) -> Floats:
     return np.asarray(fine[: size[1], : size[0]])
 
 
-def pixel_grid(box: Box, step: int = 1) -> NDArray[np.float64]:
+def pixel_grid(box: Box, step: int = 1) -> Doubles:
     """The (rows, columns, 2) centres of `box`'s blocks of `step` pixels, as `enlarge` places them.
 
     The first block of the box (10, 20, 30, 40) has its centre at (10, 20) for a step of 1, at
@@ -79,13 +74,18 @@ def grow(box: Box, margin: int) -> Box:
     return Box(box.left - margin, box.top - margin, box.right + margin, box.bottom + margin)
 
 
+def corners(box: Box) -> Doubles:
+    """The (4, 2) corners of `box`."""
+    return np.array([[x, y] for x in (box.left, box.right) for y in (box.top, box.bottom)], float)
+
+
 def bounding_box(points: Points, size: tuple[int, int]) -> Box:
     """The smallest box around (n, 2) points inside a picture of `size` (width, height)."""
     (left, top), (right, bottom) = np.floor(points.min(0)), np.ceil(points.max(0))
     return Box(int(left), int(top), int(right), int(bottom)).clip(*size)
 
 
-def similarity(source: Points, target: Points) -> NDArray[np.float64]:
+def similarity(source: Points, target: Points) -> Doubles:
     """The (2, 3) rotation, scale and shift that takes (n, 2) points nearest to (n, 2) others.
 
     Least squares with points as complex numbers; n >= 2, not all equal.

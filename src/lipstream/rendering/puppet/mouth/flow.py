@@ -19,19 +19,14 @@ pixels, reads the flow again so far above, and after two rounds ends 15.9 pixels
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
-from lipstream.media.image import Box
+from lipstream.media.image import Box, Floats
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smoothstep
-from lipstream.rendering.puppet.warp import bounding_box, pixel_grid, sample
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
+from lipstream.rendering.puppet.warp import Doubles, bounding_box, pixel_grid, sample
 
 GESTURES = ("jaw", "round", "wide", "close", "tuck", "teeth")
 SHADES = ("jaw", "round", "wide")  # gestures that also change how the light falls
@@ -40,8 +35,7 @@ MAX_GAP = 0.36  # mouth widths between the lips at full jaw opening: 18 mm of 50
 JAW_TRAVEL = MAX_GAP - 0.04  # the lower jaw's share; the upper lip rises by the rest
 INVERSION_STEPS = 2  # of the fixed point g(x) = F(x - g(x)); fields are smooth, two suffice
 
-Field = NDArray[np.float64]  # (height, width)
-Vectors = tuple[Field, Field]  # sidewards and downwards, mouth widths
+Vectors = tuple[Doubles, Doubles]  # sidewards and downwards, mouth widths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,16 +109,16 @@ class _FaceGrid:
     """The grid in the coordinates that the fields are written in; all (rows, columns)."""
 
     mouth: MouthGeometry
-    u: Field  # half mouth widths sidewards, signed
-    v: Field  # mouth widths below the seam
-    half: Field  # half width of this side in mouth widths
-    upper_gap: Field  # of the picture's own mouth, mouth widths
-    lower_gap: Field
-    skin: Field  # 1 on the face, fading to 0 outside its outline
-    below_eyes: Field  # 0 at the eyes, 1 well below: speech must never pull at them
+    u: Doubles  # half mouth widths sidewards, signed
+    v: Doubles  # mouth widths below the seam
+    half: Doubles  # half width of this side in mouth widths
+    upper_gap: Doubles  # of the picture's own mouth, mouth widths
+    lower_gap: Doubles
+    skin: Doubles  # 1 on the face, fading to 0 outside its outline
+    below_eyes: Doubles  # 0 at the eyes, 1 well below: speech must never pull at them
 
     @staticmethod
-    def of(mouth: MouthGeometry, points: Floats, picture: Field, step: int) -> _FaceGrid:
+    def of(mouth: MouthGeometry, points: Floats, picture: Doubles, step: int) -> _FaceGrid:
         x, y = np.moveaxis(mouth.axes.to_face(picture), -1, 0)
         left, right = mouth.half_widths
         half = np.where(x < 0, left, right)
@@ -158,7 +152,7 @@ def _active_box(mouth: MouthGeometry, size: tuple[int, int]) -> Box:
     return bounding_box(corners, size)
 
 
-def _fall_off(distance: Field, start: float, width: float) -> Field:
+def _fall_off(distance: Doubles, start: float, width: float) -> Doubles:
     """Fade from 1 below `start` to 0 as half a Gaussian; e.g. 0.37 at `start` + `width`."""
     return np.exp(-((np.clip(distance - start, 0, 9) / width) ** 2))
 
@@ -180,7 +174,7 @@ def _gestures(face: _FaceGrid) -> dict[str, tuple[Vectors, Vectors]]:
     smile = face.mouth.smile
     upper_jaw, lower_jaw = _jaw(face)
 
-    def both(side: Field, up: Field, down: Field) -> tuple[Vectors, Vectors]:
+    def both(side: Doubles, up: Doubles, down: Doubles) -> tuple[Vectors, Vectors]:
         side, up, down = (part * face.below_eyes for part in (side, up, down))
         return (side, up), (side, down)
 
@@ -212,7 +206,7 @@ def _gestures(face: _FaceGrid) -> dict[str, tuple[Vectors, Vectors]]:
     }
 
 
-def _jaw(face: _FaceGrid) -> tuple[Field, Field]:
+def _jaw(face: _FaceGrid) -> tuple[Doubles, Doubles]:
     """The downward share of the jaw's opening in the upper and the lower layer."""
     u, v, chin = face.u, face.v, face.mouth.chin
     far = np.abs(u)
@@ -235,7 +229,7 @@ def _jaw(face: _FaceGrid) -> tuple[Field, Field]:
     return upper, lower
 
 
-def _opening(face: _FaceGrid) -> list[Field]:
+def _opening(face: _FaceGrid) -> list[Doubles]:
     """The (rows, columns, 2) pixels per layer from the canonical, closed lips to the picture's."""
     upper_lip, chin = _fall_off(-face.v, 0.16, 0.22), _fall_off(face.v, 0.25, 0.55)
     zero = np.zeros_like(face.u)
@@ -245,7 +239,7 @@ def _opening(face: _FaceGrid) -> list[Field]:
     ]
 
 
-def _edges(face: _FaceGrid) -> Field:
+def _edges(face: _FaceGrid) -> Doubles:
     """The (2, rows, columns) signed distance inside the upper and the lower layer, pixels.
 
     Distances are smooth, so they can be moved and enlarged on the coarse grid and still give a
@@ -255,11 +249,11 @@ def _edges(face: _FaceGrid) -> Field:
     return np.stack([-v, v + 6.0 * beside]) * face.mouth.width
 
 
-def _shades(face: _FaceGrid) -> dict[str, Field]:
+def _shades(face: _FaceGrid) -> dict[str, Doubles]:
     """The change of brightness by gesture: the pit at the corners, the crease under the lip."""
     far, v = np.abs(face.u), face.v
 
-    def spot(u0: float, v0: float, su: float, sv: float) -> Field:
+    def spot(u0: float, v0: float, su: float, sv: float) -> Doubles:
         return np.asarray(np.exp(-(((far - u0) / su) ** 2) - ((v - v0) / sv) ** 2))
 
     return {
@@ -272,7 +266,7 @@ def _shades(face: _FaceGrid) -> dict[str, Field]:
     }
 
 
-def _skin_follow(face: _FaceGrid) -> Field:
+def _skin_follow(face: _FaceGrid) -> Doubles:
     """The share by which skin follows the mouth of a clip as it shifts and stretches."""
     u, v = face.u, face.v
     above, below = _fall_off(-v, 0.2, 0.35), _fall_off(v, face.mouth.chin, 0.40)
@@ -280,7 +274,7 @@ def _skin_follow(face: _FaceGrid) -> Field:
     return np.stack([weight, weight * np.clip(u, -1.2, 1.2)], -1)
 
 
-def _to_picture(mouth: MouthGeometry, vectors: Vectors, scale: int) -> Field:
+def _to_picture(mouth: MouthGeometry, vectors: Vectors, scale: int) -> Doubles:
     """Turn mouth widths along the face axes into (rows, columns, 2) picture vectors, grid steps."""
     field = np.stack(np.broadcast_arrays(*vectors), -1) * (mouth.width / scale)
     return np.asarray(field @ mouth.axes.rotation)

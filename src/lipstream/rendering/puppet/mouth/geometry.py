@@ -8,17 +8,14 @@ stand from that seam, so a smile with open lips and a closed mouth move alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
-from lipstream.rendering.puppet.warp import sample
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
+from lipstream.rendering.puppet.warp import Doubles, Points, sample
 
 COLUMNS = 200  # samples of the lip line from corner to corner
 MAX_CLOSED_GAP = 0.07  # mouth widths; the mesh reads up to 0.06 on closed lips
@@ -33,14 +30,14 @@ NEUTRAL_WIDTH, SMILE_RANGE = 0.56, 0.16
 class FaceAxes:
     """Orthonormal axes of a face in the picture: x along the eyes, y down, origin at the lips."""
 
-    origin: NDArray[np.float64]  # (2,) picture pixels
-    rotation: NDArray[np.float64]  # (2, 2) picture -> face
+    origin: Doubles  # (2,) picture pixels
+    rotation: Doubles  # (2, 2) picture -> face
 
-    def to_face(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+    def to_face(self, points: Points) -> Doubles:
         """Turn (..., 2) picture pixels into face axes."""
         return np.asarray((points - self.origin) @ self.rotation.T, np.float64)
 
-    def to_picture(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+    def to_picture(self, points: Points) -> Doubles:
         """Turn (..., 2) face axes into picture pixels."""
         return np.asarray(points @ self.rotation + self.origin, np.float64)
 
@@ -52,10 +49,10 @@ class MouthGeometry:
     axes: FaceAxes
     width: float  # corner to corner
     eye_distance: float
-    columns: NDArray[np.float64]  # (COLUMNS,) x from corner to corner, left to right
-    seam: NDArray[np.float64]  # (COLUMNS,) y where the closed lips touch
-    upper_gap: NDArray[np.float64]  # (COLUMNS,) from the seam up to the picture's upper lip, >= 0
-    lower_gap: NDArray[np.float64]  # (COLUMNS,) from the seam down to its lower lip, >= 0
+    columns: Doubles  # (COLUMNS,) x from corner to corner, left to right
+    seam: Doubles  # (COLUMNS,) y where the closed lips touch
+    upper_gap: Doubles  # (COLUMNS,) from the seam up to the picture's upper lip, >= 0
+    lower_gap: Doubles  # (COLUMNS,) from the seam down to its lower lip, >= 0
     chin: float  # below the origin, in mouth widths
     smile: float  # 0 neutral .. 1 broad smile
 
@@ -72,12 +69,13 @@ class MouthGeometry:
 
 def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     """Measure the mouth of a face with (468, 2) landmarks `points` in `image`."""
-    axes = _axes(points)
-    width = lm.mouth_width(points)
-    eye_distance = lm.eye_distance(points)
+    angle = lm.roll(points)
+    cos, sin = np.cos(angle), np.sin(angle)
+    origin = points[[lm.UPPER_LIP_CENTRE, lm.LOWER_LIP_CENTRE], :2].astype(np.float64).mean(0)
+    axes = FaceAxes(origin, np.array([[cos, sin], [-sin, cos]]))
+    width, eye_distance = lm.mouth_width(points), lm.eye_distance(points)
     columns, upper, lower = _inner_contours(axes, points)
-    gap = lm.mouth_gap(points) / width
-    if gap <= MAX_CLOSED_GAP:
+    if lm.mouth_gap(points) / width <= MAX_CLOSED_GAP:
         seam = _snap_to_dark_line(image, axes, columns, (upper + lower) / 2, width)
         upper_gap = lower_gap = np.zeros_like(seam)
     else:
@@ -93,35 +91,25 @@ def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     )
 
 
-def smoothstep(low: float, high: float, x: NDArray[np.floating] | float) -> NDArray[np.float64]:
+def smoothstep(low: float, high: float, x: Points | float) -> Doubles:
     """Rise from 0 below `low` to 1 above `high` (or reversed) along a smooth cubic."""
     t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
 
 
-def _axes(points: Floats) -> FaceAxes:
-    angle = lm.roll(points)
-    cos, sin = np.cos(angle), np.sin(angle)
-    origin = points[[lm.UPPER_LIP_CENTRE, lm.LOWER_LIP_CENTRE], :2].astype(np.float64).mean(0)
-    return FaceAxes(origin, np.array([[cos, sin], [-sin, cos]]))
-
-
-def _inner_contours(
-    axes: FaceAxes, points: Floats
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _inner_contours(axes: FaceAxes, points: Floats) -> tuple[Doubles, Doubles, Doubles]:
     """The columns from corner to corner and the inner edges of both lips at them."""
     curves = []
     for contour in (lm.INNER_UPPER_LIP, lm.INNER_LOWER_LIP):
         curve = axes.to_face(points[list(contour), :2])
         curves.append(curve[np.argsort(curve[:, 0])])
-    left = min(curve[0, 0] for curve in curves)
-    right = max(curve[-1, 0] for curve in curves)
-    columns = np.linspace(left, right, COLUMNS)
+    ends = min(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves)
+    columns = np.linspace(*ends, COLUMNS)
     upper, lower = (np.interp(columns, curve[:, 0], curve[:, 1]) for curve in curves)
     return columns, upper, lower
 
 
-def _corner_ease(columns: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+def _corner_ease(columns: Doubles, share: float) -> Doubles:
     """A (COLUMNS,) weight: 0 at both corners, 1 further inside than `share` of the width."""
     span = columns[-1] - columns[0]
     inward = np.minimum(columns - columns[0], columns[-1] - columns) / span
@@ -131,10 +119,10 @@ def _corner_ease(columns: NDArray[np.float64], share: float) -> NDArray[np.float
 def _snap_to_dark_line(
     image: Image,
     axes: FaceAxes,
-    columns: NDArray[np.float64],
-    middle: NDArray[np.float64],
+    columns: Doubles,
+    middle: Doubles,
     width: float,
-) -> NDArray[np.float64]:
+) -> Doubles:
     """The darkest smooth path near the mesh's lip line, by dynamic programming.
 
     Closed lips meet in a dark crease that the mesh misses by a few pixels; cutting anywhere else
@@ -158,7 +146,7 @@ def _snap_to_dark_line(
     return middle + cv2.GaussianBlur(snapped, (0, 0), 4).ravel()
 
 
-def _cheapest_path(cost: NDArray[np.floating], step_cost: float) -> NDArray[np.int64]:
+def _cheapest_path(cost: Points, step_cost: float) -> NDArray[np.int64]:
     """The cheapest way through (columns, levels), at most one level up or down per column."""
     total = cost[0].astype(np.float64)
     came_from = np.zeros(cost.shape, np.int64)

@@ -7,13 +7,13 @@ shows teeth keeps its own upper row.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.media.image import Box
+from lipstream.media.image import Box, Floats, Image
 from lipstream.rendering.puppet.mouth.flow import JAW_TRAVEL
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
 from lipstream.rendering.puppet.mouth.sprites import (
@@ -25,10 +25,7 @@ from lipstream.rendering.puppet.mouth.sprites import (
     paint_tongue,
     paint_upper_teeth,
 )
-from lipstream.rendering.puppet.warp import blend, compose, pixel_grid, transform, warp
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
+from lipstream.rendering.puppet.warp import Doubles, blend, compose, pixel_grid, transform, warp
 
 # (height, width, 4) RGBA, straight (not premultiplied) alpha
 Sprite: TypeAlias = NDArray[np.uint8]
@@ -42,7 +39,7 @@ class MouthInterior:
     lower_teeth: Sprite
     tongue: Sprite
     upper_teeth: Sprite
-    to_canonical: NDArray[np.float64]  # (2, 3) sprite pixels -> canonical picture pixels
+    to_canonical: Doubles  # (2, 3) sprite pixels -> canonical picture pixels
     unit: float  # sprite pixels per mouth width
     own_teeth: bool  # the upper teeth are the picture's own
 

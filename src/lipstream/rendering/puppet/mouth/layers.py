@@ -9,21 +9,17 @@ reads the upper lip 2 below itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.media.image import Box
+from lipstream.media.image import Box, Floats, Image
 from lipstream.rendering.puppet.mouth.flow import MouthFlow, build_flow
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
 from lipstream.rendering.puppet.mouth.interior import MouthInterior, paint_interior
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import blend, enlarge, sample, transform
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
 
 UPPER, LOWER = 0, 1
 MIN_VISIBLE = 0.02  # opacity of the interior below which it is not painted

@@ -7,16 +7,14 @@ Teeth have anatomical proportions: a central incisor is 8.5 mm wide where the ou
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lipstream.media.image import Floats, Image
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smoothstep
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
+from lipstream.rendering.puppet.warp import Doubles
 
 SUPERSAMPLING = 3  # sprites are painted so many times larger, then shrunk: smooth edges
 MIN_WIDTH = 110  # pixels; a smaller mouth gets sprites of this width, shrunk when drawn
@@ -30,20 +28,18 @@ UPPER_HEIGHTS = (0.105, 0.090, 0.100, 0.082, 0.074, 0.066)
 UPPER_EDGE = 0.042  # eye distances below the seam: 4 mm of tooth show when lips part
 LOWER_EDGE = -0.016  # the lower edges bite behind it and stand above the lower lip
 
-Field = NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpriteCanvas:
     """The coordinates of a sprite: x across and y down from the seam's middle."""
 
-    x: Field  # eye distances, supersampled
-    y: Field  # likewise
-    seam: Field  # y of the closed lips at each pixel: 0 in the middle
+    x: Doubles  # eye distances, supersampled
+    y: Doubles  # likewise
+    seam: Doubles  # y of the closed lips at each pixel: 0 in the middle
     eye: float  # eye distances per mouth width
     unit: float  # final sprite pixels per mouth width
     contrast: float  # of the lines between teeth, 0.15 in small pictures to 1
-    to_canonical: NDArray[np.float64]
+    to_canonical: Doubles
 
     @staticmethod
     def of(mouth: MouthGeometry) -> SpriteCanvas:
@@ -63,12 +59,12 @@ class SpriteCanvas:
         to_canonical = np.hstack([matrix, offset[:, None]])
         return SpriteCanvas(x, y, seam / mouth.eye_distance, eye, unit, contrast, to_canonical)
 
-    def edge(self, distance: Field) -> Field:
+    def edge(self, distance: Doubles) -> Doubles:
         """Turn the signed distance inside a shape (eye distances) into coverage, 0 to 1."""
         softness = 0.8 * self.eye / self.unit
         return np.clip(distance / softness + 0.5, 0, 1)
 
-    def shrink(self, painted: Field) -> NDArray[np.uint8]:
+    def shrink(self, painted: Doubles) -> NDArray[np.uint8]:
         """Reduce a painted sprite to its final size and to bytes."""
         height, width = (side // SUPERSAMPLING for side in painted.shape[:2])
         small = cv2.resize(painted, (width, height), interpolation=cv2.INTER_AREA)
@@ -79,10 +75,10 @@ class SpriteCanvas:
 class MouthColours:
     """The (3,) RGB colours of a mouth, 0 to 255, matched to the light on the face."""
 
-    tooth: Field
-    cavity: Field
-    gum: Field
-    tongue: Field
+    tooth: Doubles
+    cavity: Doubles
+    gum: Doubles
+    tongue: Doubles
 
     @staticmethod
     def of(image: Image, points: Floats) -> MouthColours:
@@ -103,7 +99,7 @@ class MouthColours:
         )
 
 
-def _pixel(image: Image, point: Floats) -> Field:
+def _pixel(image: Image, point: Floats) -> Doubles:
     x, y = (round(float(value)) for value in point[:2])
     height, width = image.shape[:2]
     patch = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
@@ -112,14 +108,14 @@ def _pixel(image: Image, point: Floats) -> Field:
     return np.asarray(patch.reshape(-1, 3).mean(0), np.float64)
 
 
-def paint_cavity(canvas: SpriteCanvas, colours: MouthColours) -> Field:
+def paint_cavity(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
     depth = np.exp(-(((canvas.y - 0.06) / 0.10) ** 2) - (canvas.x / 0.30) ** 2)
     return np.asarray(colours.cavity * (1.15 - 0.55 * depth)[..., None])
 
 
 def _teeth_row(
     canvas: SpriteCanvas, widths: tuple[float, ...]
-) -> tuple[NDArray[np.int64], Field, Field, Field]:
+) -> tuple[NDArray[np.int64], Doubles, Doubles, Doubles]:
     """The tooth at every pixel, position on it -1 to 1, its half width, distance inside the row."""
     x = np.abs(canvas.x)
     borders = np.cumsum((0.0, *widths))
@@ -129,7 +125,7 @@ def _teeth_row(
     return tooth, (x - middle) / half, half, (borders[-1] - x).astype(np.float64)
 
 
-def paint_upper_teeth(canvas: SpriteCanvas, colours: MouthColours) -> Field:
+def paint_upper_teeth(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
     tooth, across, half, row_end = _teeth_row(canvas, UPPER_TEETH)
     far = np.abs(canvas.x)
     # The biting edges follow the lips, a little flatter, and each tooth has round corners.
@@ -148,7 +144,7 @@ def paint_upper_teeth(canvas: SpriteCanvas, colours: MouthColours) -> Field:
     return np.dstack([colour, 255 * alpha])
 
 
-def paint_lower_teeth(canvas: SpriteCanvas, colours: MouthColours) -> Field:
+def paint_lower_teeth(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
     tooth, across, half, row_end = _teeth_row(canvas, LOWER_TEETH)
     far = np.abs(canvas.x)
     top = LOWER_EDGE + 0.8 * canvas.seam + 0.05 * far**2 + 0.005 * np.abs(across) ** 4
@@ -163,7 +159,7 @@ def paint_lower_teeth(canvas: SpriteCanvas, colours: MouthColours) -> Field:
     return np.dstack([colour, 255 * alpha])
 
 
-def _enamel(across: Field, half: Field, along: Field, contrast: float) -> Field:
+def _enamel(across: Doubles, half: Doubles, along: Doubles, contrast: float) -> Doubles:
     """The brightness of a tooth: rounded sideways, a soft line between neighbours, a lit middle."""
     rounding = 1 - 0.12 * contrast * np.abs(across) ** 3
     line = np.exp(-(((1 - np.abs(across)) * half / 0.0035) ** 2))
@@ -171,14 +167,14 @@ def _enamel(across: Field, half: Field, along: Field, contrast: float) -> Field:
     return np.asarray(rounding * (1 - 0.26 * contrast * line * (0.5 + 0.5 * along)) * lit)
 
 
-def _warmth(along: Field) -> Field:
+def _warmth(along: Doubles) -> Doubles:
     """The tint along a tooth: yellower and darker at the gum, a little grey at the very edge."""
     gum = np.clip(1 - along / 0.6, 0, 1)[..., None]
     tip = np.clip((along - 0.88) / 0.12, 0, 1)[..., None]
     return np.asarray(1 - gum * (0.08, 0.11, 0.17) - tip * (0.05, 0.04, 0.02))
 
 
-def paint_tongue(canvas: SpriteCanvas, colours: MouthColours) -> Field:
+def paint_tongue(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
     x, y = canvas.x / 0.225, (canvas.y - 0.075) / 0.135
     inside = 1 - np.sqrt(x**2 + y**2)
     dome = np.clip(1 - x**2 * 0.7 - (y + 0.45) ** 2 * 0.6, 0.25, 1)
