@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionConfig, MuseTalkConfig, Progress, RuntimeOptions
-from lipstream.media.image import TimedFrame
+from lipstream.media.image import Picture, TimedFrame
 from lipstream.rendering.base import (
     FrameRequest,
     ParallelRenderer,
@@ -20,9 +19,6 @@ from lipstream.rendering.base import (
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import FPS, frame_ms
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Picture
 
 
 class Engine:
@@ -122,11 +118,6 @@ def open_engine(
     """Open a backend by its name, auto, puppet or musetalk, with an engine; see `open_backend`."""
     return Engine(
         open_backend(
-            backend,
-            fps=fps,
-            motion=motion,
-            musetalk=musetalk,
-            runtime=runtime,
-            processes=processes,
+            backend, fps=fps, motion=motion, musetalk=musetalk, runtime=runtime, processes=processes
         )
     )

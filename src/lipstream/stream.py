@@ -10,19 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
+from lipstream.media.image import Floats
 from lipstream.media.resampler import Resampler
 from lipstream.speech.base import Context, EncoderState, SpeechEncoder
 from lipstream.timeline import FPS, frame_count, frame_start
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,12 +46,7 @@ class LipSyncStream:
     """
 
     def __init__(
-        self,
-        avatar: Avatar,
-        encoder: SpeechEncoder,
-        *,
-        fps: Fraction = FPS,
-        first_frame: int = 0,
+        self, avatar: Avatar, encoder: SpeechEncoder, *, fps: Fraction = FPS, first_frame: int = 0
     ) -> None:
         self.avatar = avatar
         self.fps = fps

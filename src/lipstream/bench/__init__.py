@@ -1,3 +1,1 @@
 """`lipstream bench`: what this machine renders, and how many live sessions it holds."""
-
-from __future__ import annotations

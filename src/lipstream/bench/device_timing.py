@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
+from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 GEMM_SIDE, CPU_GEMM_SIDE = 8192, 1024
 ROUNDS = 5

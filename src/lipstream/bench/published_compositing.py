@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 from PIL import Image as Pillow
 
+from lipstream.media.image import Image
 from lipstream.rendering.musetalk.compositing.blend import BlendPlan, crop_square
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Image
 
 
 def compose_as_published(picture: Image, face: Image, plan: BlendPlan) -> Image:

@@ -11,26 +11,23 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
+from lipstream.avatar.avatar import Avatar
 from lipstream.bench.device_timing import cudnn_autotune, fps_limit
 from lipstream.bench.published_compositing import compose_as_published
 from lipstream.bench.speech_signal import speech
+from lipstream.bench.throughput import Loop
+from lipstream.config import MuseTalkConfig
+from lipstream.media.image import Floats, Image
 from lipstream.rendering.musetalk.models.unet import add_positions
 from lipstream.rendering.musetalk.preprocess.prepare import NAME, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks, load_checkpoint
 from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 from lipstream.weights import models_folder
-
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.bench.throughput import Loop
-    from lipstream.config import MuseTalkConfig
-    from lipstream.media.image import Floats, Image
 
 QUEUED = 50  # frames between the networks and the compositing thread, as published
 

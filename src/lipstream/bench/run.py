@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.bench.machine import describe_gpu, describe_machine
 from lipstream.bench.report import session_table, table
 from lipstream.bench.sessions import LoadResult, LoadSetup, can_encode, find_max_sessions
-from lipstream.bench.throughput import cpu_ms_per_frame, engine_loop, measure_loops
+from lipstream.bench.throughput import Loop, cpu_ms_per_frame, engine_loop, measure_loops
 from lipstream.config import MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
 from lipstream.errors import MissingError
@@ -20,10 +21,6 @@ from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.rendering.registry import open_backend
 from lipstream.server.admission import usable_cores
 from lipstream.timeline import FPS
-
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.bench.throughput import Loop
 
 EXAMPLE = Path("examples") / "portrait.png"
 PUBLISHED_BATCHES = (4, 8, 20)  # of the published live script, of LiveTalking's kind, and offline

@@ -18,21 +18,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
+from lipstream.avatar.avatar import Avatar
 from lipstream.bench.speech_signal import speech
 from lipstream.engine import Engine
 from lipstream.live.scheduler import Scheduler
 from lipstream.live.session import Session, SessionEvent, Unit
+from lipstream.media.image import Floats, Picture
 from lipstream.timeline import SAMPLE_RATE, UNIT_MS
 
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.media.image import Floats, Picture
-
-    Encode: TypeAlias = Callable[[Picture, int], Awaitable[object]]  # picture, index in its stream
+Encode: TypeAlias = Callable[[Picture, int], Awaitable[object]]  # picture, index in its stream
 
 CHUNK_MS = 100
 SPEECH_S = 30.0  # of the signal that a client repeats

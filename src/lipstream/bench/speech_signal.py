@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from lipstream.media.image import Floats
 from lipstream.timeline import SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 
 def speech(seconds: float, seed: int = 0) -> Floats:

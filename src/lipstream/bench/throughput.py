@@ -6,18 +6,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
+from lipstream.avatar.avatar import Avatar
 from lipstream.bench.speech_signal import speech
 from lipstream.engine import Engine
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.timeline import FPS, SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
 
 ROUNDS = 3
 

@@ -8,12 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lipstream.cli.options import (
-    backend_option,
-    background_option,
-    musetalk_options,
-    path_option,
-)
+from lipstream.cli.options import backend_option, background_option, musetalk_options, path_option
 from lipstream.cli.progress import progress_bars
 from lipstream.config import AvatarConfig, MuseTalkConfig
 

@@ -27,16 +27,9 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
     required=True,
     help="A portrait (png, jpg, webp, bmp), a clip of a person, or an .avatar file.",
 )
+@path_option("--audio", required=True, help="Speech: any audio file, or a video with sound.")
 @path_option(
-    "--audio",
-    required=True,
-    help="Speech: any audio file, or a video with sound.",
-)
-@path_option(
-    "--out",
-    "-o",
-    required=True,
-    help="The mp4 to write; it appears only when it is complete.",
+    "--out", "-o", required=True, help="The mp4 to write; it appears only when it is complete."
 )
 @backend_option
 @musetalk_options

@@ -5,19 +5,16 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine, open_engine
 from lipstream.media.audio import AudioChunk
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
-    from lipstream.media.image import Floats
+from lipstream.media.image import Floats
 
 SHRINK = 8  # pixels of a face per column of its latents
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
@@ -18,14 +18,10 @@ from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
+from lipstream.media.image import Floats, Picture
 from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.offline import render_stream
 from lipstream.rendering.base import FrameRequest
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from lipstream.media.image import Floats, Picture
 
 
 class MuseTalkInference(Facade):
@@ -114,10 +110,7 @@ class BatchLipSyncProcessor:
         self.batch_size = batch_size
 
     def process_batch(
-        self,
-        avatar_data: Avatar,
-        audio_features: Floats | Sequence[Floats],
-        first_frame: int = 0,
+        self, avatar_data: Avatar, audio_features: Floats | Sequence[Floats], first_frame: int = 0
     ) -> list[Picture]:
         """One frame per row of `audio_features`, (frames, ...) as the backend's encoder makes."""
         requests = [

@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Hashable
 from concurrent.futures import Future
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from numpy.typing import ArrayLike
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar, digest
@@ -19,12 +21,8 @@ from lipstream.compat.facade import Facade, chunk_of
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import LipstreamError, OptionError
 from lipstream.media.audio import AudioChunk
+from lipstream.media.image import Picture
 from lipstream.stream import LipSyncStream, Segment
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-    from lipstream.media.image import Picture
 
 MAX_AVATARS = 8  # in `avatar_cache`; the one used longest ago goes first
 MAX_SPEECHES = 64  # that `process_audio_chunk` has open, likewise

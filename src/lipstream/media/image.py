@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-Image: TypeAlias = "NDArray[np.uint8]"  # (height, width, 3), RGB
+Image: TypeAlias = NDArray[np.uint8]  # (height, width, 3), RGB
 # (height * 3 / 2, width), by BT.601 in limited range: Y, then U and V of half the sides.
-I420: TypeAlias = "NDArray[np.uint8]"
-Picture: TypeAlias = "Image | I420"  # whichever pixel format the backend was opened for
-Floats: TypeAlias = "NDArray[np.float32]"
+I420: TypeAlias = NDArray[np.uint8]
+Picture: TypeAlias = Image | I420  # whichever pixel format the backend was opened for
+Floats: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import av
 import numpy as np
@@ -28,9 +28,6 @@ from lipstream.media.i420 import BT709, LIMITED, pad_to_even, to_i420
 from lipstream.media.image import I420, Floats, Image
 from lipstream.media.output_path import checked_target, part_of, writing
 from lipstream.timeline import FPS
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 TITLE = "AI-generated video"
 COMMENT = "AI-generated video: the lip movements were synthesised from speech by lipstream."
@@ -271,7 +268,7 @@ class _Encoder:
 class _PartFile(io.FileIO):
     """The unfinished file, ours and not FFmpeg's, so that it is always closed."""
 
-    def write(self, data: Buffer, /) -> int:
+    def write(self, data: Any, /) -> int:
         """All of `data`: FFmpeg would take a short write, as on a full disk, for a whole one."""
         view = memoryview(data)
         done = 0

@@ -6,12 +6,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.config import Progress
-    from lipstream.media.image import Floats, Picture
+from lipstream.avatar.avatar import Avatar
+from lipstream.config import Progress
+from lipstream.media.image import Floats, Picture
 
 PixelFormat: TypeAlias = Literal["rgb24", "i420"]  # of pictures: `Image` or `I420`
 
@@ -36,14 +35,12 @@ class Renderer(Protocol):
         Returns the avatar to use from now on: the same, or one that carries what was prepared and
         is saved with it. `progress` is called with (frames done, total).
         """
-        ...
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
         """One uint8 picture of the avatar's size per request.
 
         (height, width, 3) RGB, or `I420` where the renderer was opened with that pixel format.
         """
-        ...
 
 
 class PendingPictures(Protocol):
@@ -51,7 +48,6 @@ class PendingPictures(Protocol):
 
     def finish(self) -> list[Picture]:
         """Wait for the pictures of all requests, in their order; raises what drawing raised."""
-        ...
 
 
 @runtime_checkable
@@ -61,14 +57,12 @@ class PipelinedRenderer(Renderer, Protocol):
     @property
     def overlaps(self) -> bool:
         """False where `finish` draws: one batch begun before it would only wait."""
-        ...
 
     def begin(self, requests: Sequence[FrameRequest]) -> PendingPictures:
         """Start drawing and return at once; batches are drawn in the order they were begun.
 
         `render` is `begin(requests).finish()` and may be called while a batch is pending.
         """
-        ...
 
 
 @runtime_checkable
@@ -78,22 +72,18 @@ class ParallelRenderer(Renderer, Protocol):
     @property
     def parallelism(self) -> int:
         """Frames that are drawn at the same time."""
-        ...
 
     @property
     def slots(self) -> int:
         """Frames that may be in flight; with more, the rest only waits."""
-        ...
 
     @property
     def restarts(self) -> int:
         """Workers that died or hung and were replaced."""
-        ...
 
     @property
     def fault(self) -> str | None:
         """One sentence when nothing can be drawn at present."""
-        ...
 
     def submit(self, request: FrameRequest) -> Future[Picture]:
         """Start drawing one frame of a prepared avatar and return at once.
@@ -101,7 +91,6 @@ class ParallelRenderer(Renderer, Protocol):
         The future is done within seconds, whatever happens to the worker. Its callbacks are called
         on a thread of the renderer and must be quick.
         """
-        ...
 
 
 def pipelined(renderer: Renderer) -> PipelinedRenderer | None:

@@ -100,9 +100,7 @@ _PARTS = (
 )
 # fmt: on
 MUSETALK = Bundle(
-    "musetalk",
-    "photo-real lip-sync; wants an NVIDIA GPU",
-    {part.name: part for part in _PARTS},
+    "musetalk", "photo-real lip-sync; wants an NVIDIA GPU", {part.name: part for part in _PARTS}
 )
 BUNDLES: Mapping[str, Bundle] = {MUSETALK.name: MUSETALK}
 

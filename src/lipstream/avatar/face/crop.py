@@ -58,10 +58,7 @@ class RotatedSquare:
         shrink = pixels / self.side
         if shrink < 1:
             # Averaging first keeps fine texture from moving the lips by pixels.
-            size = (
-                max(1, round(part.shape[1] * shrink)),
-                max(1, round(part.shape[0] * shrink)),
-            )
+            size = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))
             part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
         ratio_x = part.shape[1] / (right - left)
         ratio_y = part.shape[0] / (bottom - top)
