@@ -12,7 +12,7 @@ from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, Mp4Config, Progress
 from lipstream.engine import Engine, open_engine
 from lipstream.media.audio import AudioChunk
-from lipstream.media.audio_reader import AudioFile, open_audio
+from lipstream.media.audio_reader import open_audio
 from lipstream.media.image import TimedFrame
 from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.media.output_path import check_not_input, checked_target
@@ -62,9 +62,12 @@ def render(
         avatar = engine.prepare(avatar, on_avatar)
         opened.enter_context(one_thread_per_picture())
         tracks = (sound.sample_rate, sound.channels)
-        writer = Mp4Writer(target, avatar.size, engine.fps, tracks, mp4_config or Mp4Config())
+        writer = Mp4Writer(target, avatar.size, engine.fps, tracks, mp4_config)
         movie = opened.enter_context(writer)
-        expected = _expected_frames(sound, engine)
+        expected = None
+        if sound.duration_hint is not None:
+            length = round(sound.duration_hint * sound.sample_rate)
+            expected = frame_count(length, sound.sample_rate, engine.fps)
         frames = samples = 0
 
         def written() -> Iterator[AudioChunk]:
@@ -80,15 +83,6 @@ def render(
             if on_frame is not None:
                 on_frame(frames, expected)
     return RenderResult(target, frames, samples, sound.sample_rate, avatar.report.warnings)
-
-
-def _expected_frames(sound: AudioFile, engine: Engine) -> int | None:
-    """The number of frames to come, where the file says how long it is."""
-    if sound.duration_hint is None:
-        return None
-    return frame_count(
-        round(sound.duration_hint * sound.sample_rate), sound.sample_rate, engine.fps
-    )
 
 
 def render_stream(

@@ -49,9 +49,8 @@ class Archive:
         found = self._zip.infolist()
         self._sizes = {info.filename: info.file_size for info in found}
         stored = all(
-            info.compress_type == zipfile.ZIP_STORED
-            and info.flag_bits == 0
-            and info.compress_size == info.file_size
+            (info.compress_type, info.flag_bits, info.compress_size)
+            == (zipfile.ZIP_STORED, 0, info.file_size)
             for info in found
         )
         if not stored or len(self._sizes) != len(found) or sum(self._sizes.values()) > size:
@@ -73,10 +72,10 @@ class Archive:
             raise self.damaged(MANIFEST)
         try:
             manifest = json.loads(self._content(MANIFEST))
+            if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+                raise ValueError("format")
         except (ValueError, RecursionError) as error:
             raise self.damaged(MANIFEST) from error
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            raise self.damaged(MANIFEST)
         if manifest.get("version") != VERSION:
             raise ArchiveError(
                 f"{self._path} was prepared by another version of lipstream (format "

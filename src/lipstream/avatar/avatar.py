@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.errors import ArchiveError, OptionError
@@ -19,9 +20,8 @@ class AvatarFrame:
     """One picture of the person. A clip's pictures stay JPEG-encoded until they are needed."""
 
     source: Image | bytes = field(repr=False)
-    landmarks: Floats | None = field(
-        repr=False
-    )  # (468, 2) pixels in this picture; None where no face was found
+    # (468, 2) pixels in this picture; None where no face was found
+    landmarks: Floats | None = field(repr=False)
     shot: int = 0  # frames of one shot belong together; a scene cut starts the next shot
 
     @property
@@ -30,12 +30,20 @@ class AvatarFrame:
         if not isinstance(self.source, bytes):
             return self.source
         import cv2
-        import numpy as np
 
         decoded = cv2.imdecode(np.frombuffer(self.source, np.uint8), cv2.IMREAD_COLOR)
         if decoded is None:
             raise ArchiveError("a frame of the avatar cannot be decoded; prepare it again.")
         return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def encode_picture(image: Image, suffix: str, options: Sequence[int] = ()) -> bytes:
+    """The picture as a file of a kind, .png or .jpg, with OpenCV's `options`."""
+    import cv2
+
+    done, data = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    assert done
+    return data.tobytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +122,6 @@ def ping_pong(index: int, length: int) -> int:
 
 def join_ragged(name: str, parts: Sequence[NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Arrays of one type and any two-dimensional sizes as two that numpy stores without pickle."""
-    import numpy as np
-
     flat = np.concatenate([part.ravel() for part in parts])
     return {name: flat, f"{name}_shapes": np.array([part.shape for part in parts], np.int64)}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lipstream.avatar.avatar import Avatar, AvatarFrame
+from lipstream.avatar.avatar import Avatar, AvatarFrame, encode_picture
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
 from lipstream.avatar.face.tracker import FaceTracker
@@ -75,13 +75,7 @@ def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
 def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> Avatar:
     from lipstream.media.video_reader import read_clip
 
-    images = read_clip(
-        path,
-        FPS,
-        max_side=config.max_side,
-        max_seconds=config.max_seconds,
-        max_pixels=config.max_pixels,
-    )
+    images = read_clip(path, FPS, config.max_side, config.max_seconds, config.max_pixels)
     measurement = _measure(path, images, config, progress)
     frames = measurement.frames
     if len(frames) == 1:
@@ -90,10 +84,9 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
     shots = [frame.shot for frame in frames]
     measured = [frame.landmarks for frame in frames]
     track = smooth(fill_gaps(measured, shots), shots)
-    first = frames[0].pixels
-    size = (first.shape[1], first.shape[0])
+    height, width = frames[0].pixels.shape[:2]
     report = measure_quality(
-        size, measured, track, shots, measurement.people, measurement.portrait, config
+        (width, height), measured, track, shots, measurement.people, measurement.portrait, config
     )
     check_usable(path, report, config, measurement.cut_off)
     smoothed = tuple(
@@ -130,23 +123,17 @@ def _measure(
             measured.cut_off += 1
             face = None
         if face is not None and measured.portrait is None:
-            measured.portrait, measured.people = (
-                image,
-                len(finder.find(image, config.min_eye_distance)),
-            )
+            measured.portrait = image
+            measured.people = len(finder.find(image, config.min_eye_distance))
         points = _flat(None if face is None else face.landmarks)
-        measured.frames.append(AvatarFrame(_encode(image), points, tracker.shot))
+        measured.frames.append(
+            AvatarFrame(encode_picture(image, ".jpg", JPEG), points, tracker.shot)
+        )
         if progress is not None:
             progress(len(measured.frames), None)
     if not measured.frames:
         raise PictureError(f"{path} holds no picture; give a picture or a video clip.")
     return measured
-
-
-def _encode(image: Image) -> bytes:
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), JPEG)
-    assert done
-    return data.tobytes()
 
 
 def digest(path: Path, config: AvatarConfig) -> str:

@@ -98,7 +98,9 @@ def _too_large(
 def _flatten(picture: Pillow.Image, background: tuple[int, int, int]) -> Pillow.Image:
     """RGB; 16-bit grey is scaled to 8 bits, transparency composited."""
     if picture.mode.startswith("I"):
-        return _eight_bits(picture).convert("RGB")
+        # Pillow itself would cut off what is above 255.
+        grey = np.clip(np.asarray(picture, np.float64) * (255 / 65535) + 0.5, 0, 255)
+        return Pillow.fromarray(grey.astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         ground = Pillow.new("RGBA", layer.size, (*background, 255))
@@ -112,9 +114,3 @@ def _upright(picture: Pillow.Image) -> Pillow.Image:
         return ImageOps.exif_transpose(picture)
     except METADATA_DAMAGE:
         return picture
-
-
-def _eight_bits(picture: Pillow.Image) -> Pillow.Image:
-    """Grey of 16 bits per pixel: Pillow itself would cut off what is above 255."""
-    values = np.asarray(picture, np.float64)
-    return Pillow.fromarray(np.clip(values * (255 / 65535) + 0.5, 0, 255).astype(np.uint8))

@@ -26,16 +26,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from lipstream.avatar.archive import FORMAT, KINDS, MANIFEST, VERSION, Archive
-from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
+from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport, encode_picture
 from lipstream.avatar.face.landmarks import POINTS
 from lipstream.errors import ArchiveError, OutputError, reason_of
-from lipstream.media.image import Floats
 from lipstream.media.input_path import opened
 from lipstream.media.output_path import replacing
 from lipstream.timeline import FPS
@@ -103,7 +101,7 @@ def _write(avatar: Avatar, archive: zipfile.ZipFile) -> None:
 
 
 def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every entry but the manifest."""
+    """The name and content of every entry but the manifest."""
     absent = np.full((POINTS, 2), np.nan, np.float32)
     rows = [absent if frame.landmarks is None else frame.landmarks for frame in avatar.frames]
     yield LANDMARKS, _packed(np.stack(rows))
@@ -125,9 +123,7 @@ def _picture(frame: AvatarFrame, moving: bool) -> bytes:
         assert moving, "a picture's frame is kept as pixels"
         return frame.source
     assert not moving, "a clip's frames are kept as JPEG"
-    done, data = cv2.imencode(".png", cv2.cvtColor(frame.source, cv2.COLOR_RGB2BGR))
-    assert done
-    return data.tobytes()
+    return encode_picture(frame.source, ".png")
 
 
 def _packed(array: NDArray[Any]) -> bytes:
@@ -155,15 +151,17 @@ def _read(archive: Archive) -> Avatar:
             and (moving or len(shots) == 1)
             and 0 < report.width * report.height <= MAX_PIXELS
         )
-        if sound:
-            archive.check_entries(entries)
-    except (KeyError, TypeError, AttributeError) as error:
+        if not sound:
+            raise ValueError("inconsistent")
+        archive.check_entries(entries)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise archive.damaged(MANIFEST) from error
-    if not sound:
-        raise archive.damaged(MANIFEST)
+    points = archive.array(LANDMARKS)
+    if points.shape != (len(shots), POINTS, 2) or points.dtype != np.float32:
+        raise archive.damaged(LANDMARKS)
     frames = []
-    points = _read_points(archive, len(shots))
-    for name, shot, landmarks in zip(frame_names, shots, points, strict=True):
+    for name, shot, row in zip(frame_names, shots, points, strict=True):
+        landmarks = row if np.isfinite(row).all() else None
         content = archive.read(name)
         if _size(content) != (report.width, report.height):
             raise archive.damaged(name)
@@ -188,13 +186,6 @@ def _report(values: dict[str, Any]) -> QualityReport:
         if not isinstance(values[field.name], kinds):
             raise TypeError(field.name)
     return QualityReport(**{**values, "warnings": tuple(map(str, values["warnings"]))})
-
-
-def _read_points(archive: Archive, count: int) -> list[Floats | None]:
-    points = archive.array(LANDMARKS)
-    if points.shape != (count, POINTS, 2) or points.dtype != np.float32:
-        raise archive.damaged(LANDMARKS)
-    return [None if not np.isfinite(row).all() else row for row in points]
 
 
 def _size(content: bytes) -> tuple[int, int]:

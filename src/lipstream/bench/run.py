@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.bench.machine import describe_gpu, describe_machine
 from lipstream.bench.report import session_table, table
-from lipstream.bench.sessions import LoadResult, LoadSetup, can_encode, find_max_sessions
+from lipstream.bench.sessions import LoadSetup, can_encode, find_max_sessions
 from lipstream.bench.throughput import Loop, cpu_ms_per_frame, engine_loop, measure_loops
 from lipstream.config import MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
@@ -26,6 +26,7 @@ EXAMPLE = Path("examples") / "portrait.png"
 PUBLISHED_BATCHES = (4, 8, 20)  # of the published live script, of LiveTalking's kind, and offline
 MAX_SESSIONS = 128  # that are tried
 CPU_FRAMES = 100  # over which the processor time of a puppet's frame is taken
+HEAD = ("speech to finished frames", "frames/s", "worst", "best", "ours over it", "of the limit")
 
 Echo = Callable[[str], None]
 
@@ -61,21 +62,15 @@ def run_bench(options: BenchOptions, echo: Echo) -> dict[str, Any]:
         with one_thread_per_picture():
             loops, limit = _ways(options, engine, avatar)
             speeds = measure_loops(loops, options.seconds / 4)
-        for line in table(
-            (
-                "speech to finished frames",
-                "frames/s",
-                "worst",
-                "best",
-                "ours over it",
-                "of the limit",
-            ),
-            [[s.name, s.fps, s.worst, s.best, s.ratio, s.fps / limit] for s in speeds],
-        ):
+        rows = [[s.name, s.fps, s.worst, s.best, s.ratio, s.fps / limit] for s in speeds]
+        for line in table(HEAD, rows):
             echo(line)
         limit_sessions = limit / float(FPS)
         echo(f"limit of this hardware: {limit:.0f} frames/s, {limit_sessions:.1f} sessions\n")
-        results = list(_sessions(options, engine, avatar, speeds[0].fps))
+        ceiling = min(math.ceil(1.25 * speeds[0].fps / float(FPS)), options.max_sessions)
+        setup = LoadSetup(engine, avatar, warm_up_s=min(5.0, max(options.seconds, 1.5)))
+        # The last result is the answer.
+        results = list(find_max_sessions(setup, ceiling, options.seconds, can_encode()))
         sessions = [result.record() for result in results]
         for line in session_table(sessions):
             echo(line)
@@ -102,15 +97,6 @@ def find_portrait(given: Path | None) -> Path:
         if (folder / EXAMPLE).exists():
             return folder / EXAMPLE
     raise MissingError("the benchmark needs a portrait; give one with --avatar.")
-
-
-def _sessions(
-    options: BenchOptions, engine: Engine, avatar: Avatar, fps: float
-) -> Iterator[LoadResult]:
-    """The result of every number of sessions tried; the last one is the answer."""
-    ceiling = min(math.ceil(1.25 * fps / float(FPS)), options.max_sessions)
-    setup = LoadSetup(engine, avatar, warm_up_s=min(5.0, max(options.seconds, 1.5)))
-    return find_max_sessions(setup, ceiling, options.seconds, can_encode())
 
 
 def _ways(options: BenchOptions, engine: Engine, avatar: Avatar) -> tuple[dict[str, Loop], float]:

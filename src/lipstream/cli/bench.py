@@ -6,16 +6,15 @@ from pathlib import Path
 
 import click
 
-from lipstream.cli.options import backend_option, musetalk_options, option
+from lipstream.cli.options import backend_option, musetalk_options, option, path_option
 from lipstream.config import MuseTalkConfig
 
 EPILOG = "Example: lipstream bench --seconds 10 --out results"
 
 
 @click.command(epilog=EPILOG)
-@option(
+@path_option(
     "--avatar",
-    type=click.Path(path_type=Path),
     variable="BENCH_AVATAR",
     help="The portrait to draw; by default the example of a checkout.",
 )
@@ -42,9 +41,8 @@ EPILOG = "Example: lipstream bench --seconds 10 --out results"
     variable="BENCH_BASELINE",
     help="musetalk: time the published loop in the same run.",
 )
-@option(
+@path_option(
     "--out",
-    type=click.Path(path_type=Path),
     variable="BENCH_OUT",
     metavar="DIR|FILE.json",
     help="Write all figures there as JSON.",

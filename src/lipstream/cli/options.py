@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,8 +42,7 @@ def path_option(flag: str, *names: str, **settings: Any) -> Callable[[Command], 
 
 def _backend(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if value not in BACKENDS:
-        wrong = f"there is no backend {value!r}; use {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
-        raise click.BadParameter(wrong, context, parameter)
+        raise click.BadParameter(f"there is no backend {value!r}; use auto, puppet or musetalk")
     return value
 
 
@@ -52,13 +52,13 @@ def _frame_rate(context: click.Context, parameter: click.Parameter, value: str) 
         rate = Fraction(value if RATE.fullmatch(value) else "none")
     except (ValueError, ZeroDivisionError):
         wrong = f"{value!r} is no frame rate; write 25, 29.97 or 30000/1001"
-        raise click.BadParameter(wrong, context, parameter) from None
+        raise click.BadParameter(wrong) from None
     if not MIN_FPS <= rate <= MAX_FPS:
         wrong = f"{value} frames per second are not possible; write {MIN_FPS} to {MAX_FPS}"
-        raise click.BadParameter(wrong, context, parameter)
+        raise click.BadParameter(wrong)
     if rate.denominator > MAX_DENOMINATOR:
         wrong = f"{value!r} has too many digits; write fewer, or a fraction such as 30000/1001"
-        raise click.BadParameter(wrong, context, parameter)
+        raise click.BadParameter(wrong)
     return rate
 
 
@@ -66,7 +66,7 @@ def _colour(context: click.Context, parameter: click.Parameter, value: str) -> t
     digits = value.removeprefix("#")
     if not re.fullmatch("[0-9a-fA-F]{6}", digits):
         wrong = f"{value!r} is no colour; write #RRGGBB, such as #00B140, in quotes"
-        raise click.BadParameter(wrong, context, parameter)
+        raise click.BadParameter(wrong)
     red, green, blue = bytes.fromhex(digits)
     return red, green, blue
 
@@ -151,7 +151,6 @@ MUSETALK_OPTIONS = (  # named like the fields of MuseTalkConfig
         help="musetalk v1: pixels by which the face's box moves down; opens the mouth more.",
     ),
 )
-MUSETALK_FIELDS = ("models", "version", "device", "precision", "profile", "bbox_shift")
 
 
 def motion_options(command: Command) -> Command:
@@ -163,9 +162,9 @@ def musetalk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of the musetalk backend; the command gets one `musetalk: MuseTalkConfig`."""
 
     @functools.wraps(command)
-    def collected(*positional: Any, face_size: str, **values: Any) -> Any:
-        fields = {name: values.pop(name) for name in MUSETALK_FIELDS}
-        musetalk = MuseTalkConfig(face_size=int(face_size), **fields)
+    def collected(*positional: Any, **values: Any) -> Any:
+        chosen = {field.name: values.pop(field.name) for field in fields(MuseTalkConfig)}
+        musetalk = MuseTalkConfig(**chosen | {"face_size": int(chosen["face_size"])})
         return command(*positional, musetalk=musetalk, **values)
 
     return _with_options(collected, MUSETALK_OPTIONS)

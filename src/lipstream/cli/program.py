@@ -14,7 +14,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -140,13 +139,9 @@ def _signals_as_interrupts() -> Iterator[None]:
     signals = [getattr(signal, name) for name in END_SIGNALS if hasattr(signal, name)]
     ours = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]
     for number in ours:
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
         for number in ours:
             signal.signal(number, signal.SIG_DFL)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -22,14 +23,7 @@ CHUNKS_PER_SECOND = 4
 MIN_GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled with silence
 MAX_GAP = 3600  # seconds; a larger jump is a wrong clock, not a pause
 MAX_MISSING = Fraction(1, 4)  # seconds a sound track may lack of what its header promises
-SIZED_FORMATS = (
-    "wav",
-    "w64",
-    "aiff",
-    "au",
-    "caf",
-    "flac",
-)  # say how long they are and have no gaps
+SIZED_FORMATS = ("wav", "w64", "aiff", "au", "caf", "flac")  # without gaps, of a known length
 
 HALF_POWER = 0.5**0.5
 # The shares of a loudspeaker on the left and right (ITU-R BS.775); others give half to each.
@@ -97,8 +91,11 @@ class AudioFile:
 
     def _samples(self) -> Iterator[Floats]:
         """(n, channels) of each frame, and silence where the time stamps leave a gap."""
+        if self._first is None:
+            raise RuntimeError("an AudioFile can be read only once; open it again")
+        first, self._first = self._first, None
         end: Fraction | None = None
-        for frame in self._all_frames():
+        for frame in chain([first], self._frames):
             if frame.sample_rate != self.sample_rate:
                 raise self._media.refusal(
                     f"changes its sample rate from {self.sample_rate} to {frame.sample_rate} Hz "
@@ -111,13 +108,6 @@ class AudioFile:
                     yield from self._silence(start - end)
             yield self._converted(frame)
             end = None if start is None else start + Fraction(frame.samples, frame.sample_rate)
-
-    def _all_frames(self) -> Iterator[AudioFrame]:
-        if self._first is None:
-            raise RuntimeError("an AudioFile can be read only once; open it again")
-        first, self._first = self._first, None
-        yield first
-        yield from self._frames
 
     def _silence(self, seconds: Fraction) -> Iterator[Floats]:
         if not MIN_GAP < seconds < MAX_GAP:

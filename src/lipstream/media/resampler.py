@@ -52,7 +52,6 @@ class Resampler:
         if self._filter is None:
             return np.zeros(0, np.float32)
         again = self._new_filter()
-        assert again is not None
         recent = np.concatenate([np.zeros(0, np.float32), *self._recent])
         output: Floats = again.resample_chunk(recent, last=True)
         return output[self._given - self._recent_start * self.target :]
@@ -69,7 +68,9 @@ class Resampler:
         return tail
 
     def _reset(self) -> None:
-        self._filter = self._new_filter()
+        self._filter: soxr.ResampleStream | None = None
+        if self.sample_rate != self.target:
+            self._filter = self._new_filter()
         self._given = 0  # samples at `target`
         self._recent: deque[Floats] = deque()  # the last one to two seconds that came in
         self._recent_length = 0
@@ -79,17 +80,14 @@ class Resampler:
         self._recent.append(samples)
         self._recent_length += len(samples)
         old = self._recent_length // self.sample_rate - 1
-        if old > 0:
-            self._forget(old * self.sample_rate)
-            self._recent_start += old
+        if old <= 0:
+            return
+        surplus = old * self.sample_rate
+        self._recent_length -= surplus
+        self._recent_start += old
+        while surplus >= len(self._recent[0]):
+            surplus -= len(self._recent.popleft())
+        self._recent[0] = self._recent[0][surplus:]
 
-    def _forget(self, samples: int) -> None:
-        self._recent_length -= samples
-        while samples >= len(self._recent[0]):
-            samples -= len(self._recent.popleft())
-        self._recent[0] = self._recent[0][samples:]
-
-    def _new_filter(self) -> soxr.ResampleStream | None:
-        if self.sample_rate == self.target:
-            return None
+    def _new_filter(self) -> soxr.ResampleStream:
         return soxr.ResampleStream(self.sample_rate, self.target, 1, quality="HQ")

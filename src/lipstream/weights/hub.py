@@ -52,7 +52,7 @@ class RemoteFile:
 
 def fetch_metadata(source: Source, name: str) -> RemoteFile:
     """The hub's description of a file; MissingError if it cannot be had."""
-    hub = _library()
+    hub = require()
     with _translated(source, name):
         found = hub.get_hf_file_metadata(
             _address(source, name), token=hub.get_token(), endpoint=_endpoint()
@@ -80,7 +80,7 @@ def download(remote: RemoteFile, part: Path, progress: Progress) -> None:
 
 def _transfer(remote: RemoteFile, part: Path, have: int, progress: Progress) -> None:
     """One attempt to bring what follows the first `have` bytes."""
-    hub = _library()
+    hub = require()
     from huggingface_hub.file_download import http_get
 
     source = Source(remote.source.repository, remote.commit)
@@ -97,7 +97,7 @@ def _transfer(remote: RemoteFile, part: Path, have: int, progress: Progress) -> 
 
 def find_cached(source: Source, name: str) -> tuple[Path, str] | None:
     """The file and its commit in the cache that HF_HOME places, if a program left it."""
-    found = _library().try_to_load_from_cache(source.repository, name, revision=source.revision)
+    found = require().try_to_load_from_cache(source.repository, name, revision=source.revision)
     if not isinstance(found, str):
         return None
     commit = Path(found).parts[-1 - len(Path(name).parts)]  # .../snapshots/<commit>/<name>
@@ -106,7 +106,7 @@ def find_cached(source: Source, name: str) -> tuple[Path, str] | None:
 
 def offline() -> bool:
     """Tell whether HF_HUB_OFFLINE forbids to use the network."""
-    _library()
+    require()
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
@@ -134,12 +134,8 @@ class _ProgressFile:
         return self._file.truncate()
 
 
-def require() -> None:
-    """MissingError unless the package that speaks to the hub is installed."""
-    _library()
-
-
-def _library() -> Any:
+def require() -> Any:
+    """The package that speaks to the hub; MissingError where it is not installed."""
     try:
         import huggingface_hub
     except ImportError as error:
@@ -155,9 +151,8 @@ def _endpoint() -> str | None:
 
 
 def _address(source: Source, name: str) -> str:
-    url: str = _library().hf_hub_url(
-        source.repository, name, revision=source.revision, endpoint=_endpoint()
-    )
+    revision, endpoint = source.revision, _endpoint()
+    url: str = require().hf_hub_url(source.repository, name, revision=revision, endpoint=endpoint)
     return url
 
 

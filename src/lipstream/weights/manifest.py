@@ -12,7 +12,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from enum import Enum
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 from lipstream.config import Progress
 from lipstream.errors import CheckpointError, reason_of
-from lipstream.media.output_path import writing
+from lipstream.media.output_path import replacing
 from lipstream.weights.catalogue import Bundle, WeightFile
 
 NAME = "manifest.json"
@@ -46,10 +46,7 @@ class Manifest:
     """The records of a models folder, by path below it."""
 
     folder: Path
-    files: Mapping[str, FileRecord] = field(default_factory=dict)
-
-    def with_record(self, target: str, record: FileRecord) -> Manifest:
-        return Manifest(self.folder, {**self.files, target: record})
+    files: dict[str, FileRecord] = field(default_factory=dict)
 
     def save(self) -> None:
         """Replace the file whole; OutputError when that is impossible."""
@@ -58,11 +55,8 @@ class Manifest:
             "version": VERSION,
             "files": {name: asdict(record) for name, record in sorted(self.files.items())},
         }
-        path = self.folder / NAME
-        part = path.with_name(f".{NAME}.part")
-        with writing(path):
-            part.write_text(json.dumps(contents, indent=1) + "\n", encoding="utf-8")
-            os.replace(part, path)
+        with replacing(self.folder / NAME, ".json") as file:
+            file.write(f"{json.dumps(contents, indent=1)}\n".encode())
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
@@ -171,18 +165,15 @@ def _check(bundle: Bundle, found: FileStatus, record: FileRecord, progress: Prog
     if found.state is FileState.MISSING:
         raise CheckpointError(f"{found.path} was pulled and is missing: run {again}.")
     if not found.path.is_file():
-        raise CheckpointError(f"{found.path} is no file: delete it and run {again}.")
-    size = found.path.stat().st_size
-    if size != record.size:
-        raise CheckpointError(
-            f"{found.path} has {size} bytes instead of {record.size}: delete it and run {again}."
-        )
-    sha256 = sha256_of(found.path, progress)
-    if sha256 != record.sha256:
-        raise CheckpointError(
-            f"{found.path} is not the file that was pulled (its SHA-256 is {sha256[:12]}..., not "
-            f"{record.sha256[:12]}...): delete it and run {again}."
-        )
+        fault = "is no file"
+    elif (size := found.path.stat().st_size) != record.size:
+        fault = f"has {size} bytes instead of {record.size}"
+    elif (sha256 := sha256_of(found.path, progress)) != record.sha256:
+        hashes = f"{sha256[:12]}..., not {record.sha256[:12]}..."
+        fault = f"is not the file that was pulled (its SHA-256 is {hashes})"
+    else:
+        return
+    raise CheckpointError(f"{found.path} {fault}: delete it and run {again}.")
 
 
 def _record(entry: dict[str, Any]) -> FileRecord:

@@ -57,20 +57,16 @@ def pull(
         for file in [file for part in parts for file in bundle.parts[part].files]:
             chosen = (sources or {}).get(file.part)
             record = None if renew else manifest.files.get(file.target)
-            if record is not None and chosen is not None and not _agrees(record, chosen):
-                record = None
+            if record is not None and chosen is not None:
+                recorded = chosen.revision in (record.asked, record.revision)
+                if chosen.repository != record.repository or not recorded:
+                    record = None
             job = _FilePull(bundle, folder, file, chosen or file.source, record, renew, new_bar)
             done = job.run()
             if manifest.files.get(file.target) != done.record:
-                manifest = manifest.with_record(file.target, done.record)
+                manifest.files[file.target] = done.record
                 manifest.save()
             yield done
-
-
-def _agrees(record: FileRecord, source: Source) -> bool:
-    """Tell whether a file was recorded from this very source."""
-    revisions = (record.asked, record.revision)
-    return source.repository == record.repository and source.revision in revisions
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,8 @@ class FaceDetector:
         """Faces inside `window` with a score of at least `threshold`, most likely first."""
         picture = window.sample(image, SIDE, cv2.BORDER_CONSTANT)
         values, logits = self._network.run(picture, 1 / 127.5, -1.0)
-        scores = _sigmoid(logits.reshape(-1))
+        logits = np.clip(logits.reshape(-1), -50, 50)
+        scores: Floats = np.asarray(1 / (1 + np.exp(-logits)), np.float32)
         chosen = np.flatnonzero(scores >= threshold)
         rows = values.reshape(-1, 16)[chosen]
         pairs = rows.reshape(-1, 8, 2) / np.float32(SIDE)
@@ -82,10 +83,6 @@ def _overlap(one: Floats, others: Floats) -> Floats:
     common = np.clip(high - low, 0, None).prod(axis=1)
     union = one[1].prod() + others[:, 1].prod(axis=1) - common
     return np.asarray(common / np.maximum(union, 1e-9), np.float32)
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -50, 50))), np.float32)
 
 
 def _anchors() -> Floats:

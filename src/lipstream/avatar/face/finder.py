@@ -65,10 +65,10 @@ class FaceFinder:
             if rank >= MIN_TILE_SIZES and (faces or enough):
                 break
             for candidate in self._scan(image, share):
-                if any(_same_place(candidate.square, face) for face in faces):
+                if any(_covers(face, candidate.square) for face in faces):
                     continue
                 face = self._confirm(image, candidate)
-                if face is not None and not any(_same_face(face, other) for other in faces):
+                if face and not any(_covers(other, _own_square(face.landmarks)) for other in faces):
                     faces.append(face)
         return sorted(faces, key=lambda face: -eye_distance(face.landmarks) * face.score)
 
@@ -78,14 +78,11 @@ class FaceFinder:
 
     def _scan(self, image: Image, share: float) -> list[Detection]:
         """Candidates over all tiles of one size, most likely first."""
-        found = [
-            detection
-            for window in _tiles(image, share)
-            for detection in self._detector.detect(image, window, SCAN_SCORE)
-        ]
-        found.sort(key=lambda detection: -detection.score)
+        found: list[Detection] = []
+        for window in _tiles(image, share):
+            found += self._detector.detect(image, window, SCAN_SCORE)
         apart: list[Detection] = []
-        for detection in found:
+        for detection in sorted(found, key=lambda detection: -detection.score):
             if not any(_near(detection.square, other.square) for other in apart):
                 apart.append(detection)
         return apart[:MAX_CANDIDATES]
@@ -93,9 +90,8 @@ class FaceFinder:
     def _confirm(self, image: Image, candidate: Detection) -> Face | None:
         """Detect again in a crop around the candidate, then fit the mesh twice, either way up."""
         around = candidate.square.scaled(CONFIRM_MARGIN)
-        window = RotatedSquare(
-            around.x, around.y, around.side
-        )  # upright, as the detector expects it
+        # Upright, as the detector expects it.
+        window = RotatedSquare(around.x, around.y, around.side)
         again = self._detector.detect(image, window, CONFIRM_SCORE)
         if not again:
             return None
@@ -103,15 +99,12 @@ class FaceFinder:
         upright = self._fit(image, square)
         # The detector takes faces upside down for upright ones; the mesh scores the truth higher.
         turned = self._fit(image, square.turned(math.pi))
-        if turned is not None and turned.score > max(
-            UPRIGHT_SCORE, upright.score if upright else 0.0
-        ):
-            return self.track(image, turned)
-        return upright
+        best = max(UPRIGHT_SCORE, upright.score if upright else 0.0)
+        return self.track(image, turned) if turned and turned.score > best else upright
 
     def _fit(self, image: Image, square: RotatedSquare) -> Face | None:
         first = self._measure(image, square)
-        return None if first is None else self.track(image, first)
+        return first and self.track(image, first)
 
     def _measure(self, image: Image, square: RotatedSquare) -> Face | None:
         """The mesh in one crop; None below the gate."""
@@ -154,9 +147,5 @@ def _near(one: RotatedSquare, other: RotatedSquare) -> bool:
     return float(np.hypot(one.x - other.x, one.y - other.y)) < max(one.side, other.side) / 2
 
 
-def _same_place(square: RotatedSquare, face: Face) -> bool:
+def _covers(face: Face, square: RotatedSquare) -> bool:
     return _near(square, _own_square(face.landmarks).scaled(1 / MESH_MARGIN))
-
-
-def _same_face(one: Face, other: Face) -> bool:
-    return _near(_own_square(one.landmarks), _own_square(other.landmarks).scaled(1 / MESH_MARGIN))

@@ -58,10 +58,8 @@ RIGID = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 9, 8, 10, 67, 29
 # Points that speech moves, nose and eyes excluded.
 LIPS = tuple(
     sorted(
-        {
-            *(INNER_UPPER_LIP + INNER_LOWER_LIP + OUTER_UPPER_LIP + OUTER_LOWER_LIP),
-            *(MIDDLE_UPPER_LIP + MIDDLE_LOWER_LIP),
-        }
+        set(INNER_UPPER_LIP + INNER_LOWER_LIP + OUTER_UPPER_LIP + OUTER_LOWER_LIP)
+        | set(MIDDLE_UPPER_LIP + MIDDLE_LOWER_LIP)
     )
 )
 

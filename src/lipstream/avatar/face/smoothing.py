@@ -53,9 +53,8 @@ def fill_gaps(track: Sequence[Floats | None], shots: Sequence[int]) -> list[Floa
     for before, after in zip(stretches, stretches[1:], strict=False):
         gap = after.start - before.stop
         first, last = track[before.stop - 1], track[after.start]
-        if first is None or last is None or gap > MAX_GAP:
-            continue
-        if shots[before.start] != shots[after.start]:
+        cut = shots[before.start] != shots[after.start]
+        if first is None or last is None or gap > MAX_GAP or cut:
             continue
         for step in range(gap):
             share = np.float32((step + 1) / (gap + 1))

@@ -114,7 +114,8 @@ class FaceTracker:
         if self._last is None or self._absent > MAX_GAP:
             return faces[0] if faces else None
         last = self._last
-        same = [face for face in faces if _plausible(last, face, self._absent + 1)]
+        still, steps = np.zeros(2, np.float32), self._absent + 1
+        same = [face for face in faces if not _jumped(last, face, still, steps)]
         if not same:
             # No face near: another person, unless the only one in the picture moved in a cut.
             return faces[0] if len(faces) == 1 and self._absent == 0 else None
@@ -147,8 +148,3 @@ def _jumped(before: Face, after: Face, expected: Floats, steps: int) -> bool:
     surprise = float(np.linalg.norm(_centre(after) - _centre(before) - expected)) / unit
     growth = eye_distance(after.landmarks) / unit
     return surprise > MAX_JUMP * steps or not MAX_RESIZE**-steps < growth < MAX_RESIZE**steps
-
-
-def _plausible(before: Face, after: Face, steps: int) -> bool:
-    """Tell whether a face can be the person who was lost `steps` frames ago."""
-    return not _jumped(before, after, np.zeros(2, np.float32), steps)
