@@ -22,10 +22,7 @@ from lipstream.timeline import FPS, frame_ms
 
 
 class Engine:
-    """A backend that renders segments of any number of streams.
-
-    A context manager; `close` ends what the backend holds outside of this process.
-    """
+    """A backend that renders segments of any number of streams; a context manager."""
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend

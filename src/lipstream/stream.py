@@ -79,8 +79,7 @@ class LipSyncStream:
         self._take(chunk)
         segments = self._preview(self._received_frames())
         # The stream's own state advances with the true look-ahead; its segments come too late.
-        for _ in self._cut(self._whole_frames()):
-            pass
+        list(self._cut(self._whole_frames()))
         return segments
 
     def end(self) -> list[Segment]:

@@ -11,7 +11,7 @@ from shutil import rmtree
 import pytest
 import torch
 
-from lipstream.weights import BUNDLES
+from lipstream.weights.catalogue import BUNDLES
 from tests.cli.program import Program, contents, sentence_in, spawn
 from tests.rendering.musetalk.networks import TINY_DECODER, write_tiny_decoder
 from tests.tiny_models import unet_state, write_models

@@ -13,20 +13,9 @@ import pytest
 from filelock import FileLock
 
 from lipstream.errors import CheckpointError, LipstreamError, MissingError, OptionError, OutputError
-from lipstream.weights import (
-    BUNDLES,
-    Bundle,
-    BundlePart,
-    FileState,
-    Manifest,
-    PullResult,
-    Source,
-    find_bundle,
-    list_files,
-    models_folder,
-    pull,
-    verify,
-)
+from lipstream.weights.catalogue import BUNDLES, Bundle, BundlePart, Source, find_bundle
+from lipstream.weights.manifest import FileState, Manifest, list_files, models_folder, verify
+from lipstream.weights.transfer import PullResult, pull
 from tests.weights.hub import FakeHub, FakeRepository, serving
 
 OWNER = "someone/Talk"

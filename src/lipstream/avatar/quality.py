@@ -89,10 +89,7 @@ def shows_mouth(points: Floats, size: tuple[int, int]) -> bool:
 
 
 def check_usable(path: Path, report: QualityReport, config: AvatarConfig, cut_off: int = 0) -> None:
-    """FaceError when no convincing talking face can come of it.
-
-    `cut_off` frames count as faceless because their face ends above the mouth.
-    """
+    """FaceError when no talking face can come of it; `cut_off` frames end above the mouth."""
     usable = report.frames - report.faces_lost
     if report.faces_found == 0 and cut_off:
         raise FaceError(

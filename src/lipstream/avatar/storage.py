@@ -106,7 +106,10 @@ def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
     rows = [absent if frame.landmarks is None else frame.landmarks for frame in avatar.frames]
     yield LANDMARKS, _packed(np.stack(rows))
     for index, frame in enumerate(avatar.frames):
-        yield _frame_name(index, avatar.moving), _picture(frame, avatar.moving)
+        source = frame.source
+        assert isinstance(source, bytes) == avatar.moving, "clips are kept as JPEG, pictures not"
+        content = source if isinstance(source, bytes) else encode_picture(source, ".png")
+        yield _frame_name(index, avatar.moving), content
     for backend, arrays in avatar.extras.items():
         for name, array in arrays.items():
             entry = f"{backend}/{name}.npy"
@@ -116,14 +119,6 @@ def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
 
 def _frame_name(index: int, moving: bool) -> str:
     return f"frames/{index:06d}.{'jpg' if moving else 'png'}"
-
-
-def _picture(frame: AvatarFrame, moving: bool) -> bytes:
-    if isinstance(frame.source, bytes):
-        assert moving, "a picture's frame is kept as pixels"
-        return frame.source
-    assert not moving, "a clip's frames are kept as JPEG"
-    return encode_picture(frame.source, ".png")
 
 
 def _packed(array: NDArray[Any]) -> bytes:

@@ -59,10 +59,7 @@ def matrix_product(
 
 
 def count_flops(networks: MuseTalkNetworks, latents: Tensor, audio: Tensor) -> float:
-    """The counted FLOPs of one call, two for a multiplication and its addition.
-
-    Packed networks have layers that the counter does not know.
-    """
+    """The FLOPs of one call, two per multiply-add; layers of packed networks are not counted."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

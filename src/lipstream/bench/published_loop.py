@@ -27,7 +27,7 @@ from lipstream.rendering.musetalk.preprocess.prepare import NAME, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks, load_checkpoint
 from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
-from lipstream.weights import models_folder
+from lipstream.weights.manifest import models_folder
 
 QUEUED = 50  # frames between the networks and the compositing thread, as published
 

@@ -13,10 +13,7 @@ FILE = "bench.json"
 
 
 def write_report(report: Mapping[str, Any], out: Path) -> Path:
-    """The file written: `out` if it ends in .json, else one in the folder `out`, which is made.
-
-    OutputError where that cannot be done.
-    """
+    """The file written: `out` if a .json, else one in that folder; OutputError if impossible."""
     path = out if out.suffix == ".json" else out / FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,6 @@ EPILOG = "Example: lipstream bench --seconds 10 --out results"
     "--seconds",
     type=click.FloatRange(0.5, 600),
     default=20.0,
-    show_default=True,
     variable="BENCH_SECONDS",
     help="For how long each number of sessions is held.",
 )
@@ -30,7 +29,6 @@ EPILOG = "Example: lipstream bench --seconds 10 --out results"
     "--max-sessions",
     type=click.IntRange(1, 1000),
     default=128,
-    show_default=True,
     variable="BENCH_MAX_SESSIONS",
     help="The largest number of sessions to try.",
 )

@@ -13,7 +13,7 @@ import click
 
 from lipstream.cli.options import models_option, option
 from lipstream.errors import LipstreamError, MissingError
-from lipstream.weights import models_folder
+from lipstream.weights.manifest import models_folder
 
 # Modules, as more than one distribution may bring the same: OpenCV comes in four.
 PACKAGES = {"numpy": "numpy", "OpenCV": "cv2", "av": "av", "soxr": "soxr", "pillow": "PIL"}

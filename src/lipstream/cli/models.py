@@ -13,17 +13,9 @@ from lipstream.cli.options import models_option, option
 from lipstream.cli.progress import progress_bars
 from lipstream.config import Progress
 from lipstream.errors import LipstreamError, OptionError
-from lipstream.weights import (
-    BUNDLES,
-    Bundle,
-    FileState,
-    Source,
-    find_bundle,
-    list_files,
-    models_folder,
-)
-from lipstream.weights import pull as pull_files
-from lipstream.weights import verify as verify_files
+from lipstream.weights.catalogue import BUNDLES, Bundle, Source, find_bundle
+from lipstream.weights.manifest import FileState, list_files, models_folder, verify
+from lipstream.weights.transfer import pull
 
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 MEBIBYTE = 1 << 20
@@ -111,7 +103,7 @@ def pull_command(
     results = []  # printed when the bars have ended, which would catch them on their way to a file
     try:
         with progress_bars() as new_bar:
-            for done in pull_files(
+            for done in pull(
                 bundle, folder, parts, sources=sources, renew=renew, new_bar=_mebibytes(new_bar)
             ):
                 origin = f"{done.record.repository} at {done.record.revision[:12]}"
@@ -137,7 +129,7 @@ def verify_command(context: click.Context, name: str | None, models: Path | None
     folder = _folder(context, models)
     for bundle in [find_bundle(name)] if name else BUNDLES.values():
         with progress_bars() as new_bar:
-            found = list(verify_files(bundle, folder, _mebibytes(new_bar)))
+            found = list(verify(bundle, folder, _mebibytes(new_bar)))
         for file in found:
             outcome = "as it was pulled" if file.record else "no hash on record"
             click.echo(f"{click.format_filename(file.path)}: {outcome}")

@@ -26,10 +26,8 @@ MUSETALK, MOTION = MuseTalkConfig(), MotionConfig()
 def option(
     flag: str, *names: str, variable: str | None = None, **settings: Any
 ) -> Callable[[Command], Command]:
-    """A click option that can also be set by an environment variable.
-
-    It is called `LIPSTREAM_` and the option's name, unless `variable` gives another name.
-    """
+    """A click option with an environment variable: LIPSTREAM_ and its own name, or `variable`."""
+    settings.setdefault("show_default", "/" not in flag and settings.get("default") is not None)
     name = flag.lstrip("-").split("/")[0].replace("-", "_").upper()
     variable = f"LIPSTREAM_{variable or name}"
     return click.option(flag, *names, envvar=variable, show_envvar=True, **settings)
@@ -74,7 +72,6 @@ def _colour(context: click.Context, parameter: click.Parameter, value: str) -> t
 backend_option = option(
     "--backend",
     default="auto",
-    show_default=True,
     metavar="|".join(BACKENDS),
     callback=_backend,
     help="What draws the face. auto takes the best this machine can run and says which.",
@@ -82,7 +79,6 @@ backend_option = option(
 fps_option = option(
     "--fps",
     default="25",
-    show_default=True,
     metavar="FPS",
     callback=_frame_rate,
     help="Frames per second: 25, 29.97 or 30000/1001.",
@@ -90,7 +86,6 @@ fps_option = option(
 background_option = option(
     "--background",
     default="#FFFFFF",
-    show_default=True,
     metavar="#RRGGBB",
     callback=_colour,
     help="Colour behind a transparent picture.",
@@ -107,7 +102,6 @@ MOTION_OPTIONS = (
         "--seed",
         type=int,
         default=MOTION.seed,
-        show_default=True,
         help="Any number; another one blinks and sways at other moments.",
     ),
 )
@@ -128,7 +122,6 @@ MUSETALK_OPTIONS = (  # named like the fields of MuseTalkConfig
         "--profile",
         type=click.Choice(PROFILES),
         default=MUSETALK.profile,
-        show_default=True,
         help="musetalk: turbo paints faster with a small decoder, and not quite the same.",
     ),
     option(
@@ -140,14 +133,12 @@ MUSETALK_OPTIONS = (  # named like the fields of MuseTalkConfig
         "--face-size",
         type=click.Choice(["256", "512"]),
         default=str(MUSETALK.face_size),
-        show_default=True,
         help="musetalk: pixels of the face that the network paints.",
     ),
     option(
         "--bbox-shift",
         type=int,
         default=MUSETALK.bbox_shift,
-        show_default=True,
         help="musetalk v1: pixels by which the face's box moves down; opens the mouth more.",
     ),
 )

@@ -43,10 +43,7 @@ class MuseTalkInference(Facade):
         super().__init__(backend, _musetalk(musetalk_config, musetalk_model, device))
 
     def preprocess_avatar(self, path: str | PathLike[str]) -> Avatar:
-        """Prepare a picture or a clip, or open a prepared avatar.
-
-        The result answers `["face_latent"]`, `["mask"]` and `in`.
-        """
+        """Prepare or open an avatar, which answers `["face_latent"]`, `["mask"]` and `in`."""
         return self._prepare(open_avatar(Path(path)))
 
     def generate(

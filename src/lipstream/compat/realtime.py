@@ -60,10 +60,7 @@ class RealtimeLipSyncEngine(Facade):
         self._lock = threading.Lock()  # of `_speeches`
 
     def preprocess_avatar(self, image_path: str | PathLike[str]) -> Avatar:
-        """Prepare a picture or a clip, or open a prepared avatar; the same content once only.
-
-        The result answers `["face_latent"]`, `["mask"]` and `in`.
-        """
+        """Prepare or open an avatar, once; it answers `["face_latent"]`, `["mask"]` and `in`."""
         path, config = Path(image_path), AvatarConfig()
         loaded = load_avatar(path) if is_avatar(path) else None
         key = loaded.digest if loaded is not None else digest(path, config)

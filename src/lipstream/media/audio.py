@@ -17,8 +17,12 @@ MAX_CHANNELS = 64
 MAX_FLOAT = 64.0  # full scale is 1; far above it the values are integers stored as floats
 
 # Full scale and zero of the integer formats. Unsigned 8-bit is centred at 128, as in WAV files.
-_INTEGER_SCALE = {"int8": (128.0, 0), "uint8": (128.0, 128), "int16": (32768.0, 0)}
-_LONG_SCALE = 2147483648.0
+_INTEGER_SCALE = {
+    "int8": (2.0**7, 0),
+    "uint8": (2.0**7, 128),
+    "int16": (2.0**15, 0),
+    "int32": (2.0**31, 0),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -83,17 +87,11 @@ def _scaled(samples: NDArray[Any]) -> Floats:
     if name in _INTEGER_SCALE:
         scale, zero = _INTEGER_SCALE[name]
         return (samples.astype(np.float32) - np.float32(zero)) / np.float32(scale)
-    if name == "int32":
-        return (samples / _LONG_SCALE).astype(np.float32)
-    if name in ("float32", "float64"):
-        return _clipped(samples)
-    raise AudioError(
-        f"audio of type {name} cannot be used; give int8, uint8, int16, int32, float32 or float64."
-    )
-
-
-def _clipped(samples: NDArray[Any]) -> Floats:
-    """Float samples in -1..1. Decoders overshoot full scale a little, which is no error."""
+    if name not in ("float32", "float64"):
+        raise AudioError(
+            f"audio of type {name} cannot be used; "
+            "give int8, uint8, int16, int32, float32 or float64."
+        )
     peak = np.abs(samples).max(initial=0.0)  # NaN and infinity survive the maximum
     if not np.isfinite(peak):
         raise AudioError("the audio holds NaN or infinite samples; export it again.")
@@ -102,5 +100,5 @@ def _clipped(samples: NDArray[Any]) -> Floats:
             f"float audio must lie in -1..1 but reaches {peak:g}; "
             "divide 16-bit values by 32768 or give them as int16."
         )
-    clipped: Floats = np.clip(samples, -1.0, 1.0).astype(np.float32, copy=False)
-    return clipped
+    # Decoders overshoot full scale a little, which is no error.
+    return np.asarray(np.clip(samples, -1.0, 1.0), np.float32)

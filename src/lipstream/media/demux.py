@@ -113,10 +113,7 @@ class MediaFile:
 
 
 def _wav_length(handle: IO[bytes]) -> int:
-    """Bytes a WAV file must have at least by its own headers; 0 for other files and for streams.
-
-    FFmpeg itself takes a shorter file for what it is and stays silent.
-    """
+    """Bytes that a WAV file announces, unchecked by FFmpeg; 0 for other files and for streams."""
     needed = 0
     if handle.read(4) == b"RIFF" and handle.read(8)[4:] == b"WAVE":
         while len(head := handle.read(8)) == 8:

@@ -131,7 +131,10 @@ class _FrameConverter:
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> Image:
-        width, height = _shown(frame)
+        # PyAV keeps the pixel's shape with the codec; 4:1 and beyond is a wrong entry, not a film.
+        pixel = getattr(frame, "sample_aspect_ratio", None) or Fraction(1)
+        wide = pixel if Fraction(1, 4) <= pixel <= 4 else Fraction(1)
+        width, height = frame.width * wide, Fraction(frame.height)  # in square pixels
         self._shape = self._shape or width / height
         if abs(width / height / self._shape - 1) > MAX_SQUEEZE:
             raise self._media.refusal(
@@ -155,15 +158,6 @@ class _FrameConverter:
             interpolation=int(kernel) | FULL_CHROMA | ACCURATE,
         )
         return _upright(np.asarray(rgb.to_ndarray(), np.uint8), frame)
-
-
-def _shown(frame: VideoFrame) -> tuple[Fraction, Fraction]:
-    """(width, height) of a stored picture in square pixels."""
-    # PyAV keeps the pixel's shape with the codec; 4:1 and beyond is a wrong entry, not a film.
-    shape = getattr(frame, "sample_aspect_ratio", None) or Fraction(1)
-    if not Fraction(1, 4) <= shape <= 4:
-        shape = Fraction(1)
-    return frame.width * shape, Fraction(frame.height)
 
 
 def _upright(image: Image, frame: VideoFrame) -> Image:

@@ -78,7 +78,7 @@ def _choose(musetalk: MuseTalkConfig) -> tuple[str, str]:
     if find_spec("torch") is None:
         return "puppet", "PyTorch is not installed, which musetalk needs"
     from lipstream.rendering.musetalk.weights.layout import find_layout
-    from lipstream.weights import models_folder
+    from lipstream.weights.manifest import models_folder
 
     folder = models_folder(musetalk.models)
     try:

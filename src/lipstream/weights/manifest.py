@@ -142,10 +142,7 @@ def verify(
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:
-    """The file's SHA-256 in hexadecimal; CheckpointError when it cannot be read.
-
-    `progress` is called with bytes.
-    """
+    """The file's SHA-256, hex; CheckpointError when it cannot be read. `progress` counts bytes."""
     digest, done = hashlib.sha256(), 0
     try:
         with path.open("rb") as file:

@@ -60,13 +60,10 @@ class RotatedSquare:
             # Averaging first keeps fine texture from moving the lips by pixels.
             size = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))
             part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
-        ratio_x = part.shape[1] / (right - left)
-        ratio_y = part.shape[0] / (bottom - top)
         step = _rotation(self.angle) * (self.side / pixels)  # picture pixels per sample
         start = np.array([self.x, self.y]) - step @ [pixels / 2, pixels / 2] + step @ [0.5, 0.5]
         matrix = np.column_stack([step, start - (left, top)])
-        matrix[0] *= ratio_x
-        matrix[1] *= ratio_y
+        matrix *= [[part.shape[1] / (right - left)], [part.shape[0] / (bottom - top)]]
         matrix[:, 2] -= 0.5  # cv2 counts from the centre of the first pixel
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         sampled = cv2.warpAffine(part, matrix, (pixels, pixels), flags=flags, borderMode=border)

@@ -43,10 +43,7 @@ class Face:
 
 
 class FaceFinder:
-    """Finds and follows faces in RGB pictures; holds no state between calls.
-
-    May be shared between threads: the networks run one call at a time.
-    """
+    """Finds and follows faces in RGB pictures; stateless, and safe to share between threads."""
 
     def __init__(self) -> None:
         self._detector = FaceDetector()

@@ -16,10 +16,7 @@ REMEDY = "reinstall lipstream, for example with 'pip install --force-reinstall -
 
 
 class TfliteNetwork:
-    """A TFLite model read from the package; safe to share between threads.
-
-    `MissingError` where its file is absent: the package was installed without its build step.
-    """
+    """A TFLite model of the package, safe to share between threads; MissingError without it."""
 
     def __init__(self, name: str, outputs: tuple[str, ...]) -> None:
         path = FOLDER / name

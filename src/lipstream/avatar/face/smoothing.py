@@ -74,10 +74,7 @@ def smooth(track: Sequence[Floats | None], shots: Sequence[int]) -> list[Floats 
 def jitter(
     track: Sequence[Floats | None], shots: Sequence[int], points: Sequence[int] = RIGID
 ) -> float:
-    """Second difference of `points` in time as a share of the eye distance: median over frames.
-
-    0 where no three frames follow each other.
-    """
+    """The median second difference over the eye distance; 0 without three frames in a row."""
     found: list[float] = []
     for run in runs([face is not None for face in track], shots):
         faces = [face for face in track[run] if face is not None]
@@ -104,10 +101,7 @@ def _smooth_run(points: Floats) -> Floats:
 
 
 def _poses(plane: Plane, reference: Plane) -> tuple[Plane, Plane]:
-    """Turn with size, and shift, per frame: the similarity from `reference` that fits best.
-
-    The rigid points alone decide. The shift is that of the picture's origin.
-    """
+    """Turn with size, and shift of the origin, that fit the rigid points of `reference` best."""
     assert plane.shape[1] == POINTS
     fixed = reference[list(RIGID)]
     moving = plane[:, list(RIGID)]

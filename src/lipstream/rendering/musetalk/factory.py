@@ -23,7 +23,7 @@ from lipstream.rendering.musetalk.weights.layout import find_landmarks
 from lipstream.rendering.musetalk.weights.loader import load_checkpoint, load_parser, load_taesd
 from lipstream.speech.musetalk.audio_windows import WHOLE_PIECES, AudioWindowEncoder, recent
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
-from lipstream.weights import models_folder
+from lipstream.weights.manifest import models_folder
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
