@@ -20,7 +20,7 @@ from lipstream.cli.options import (
 )
 from lipstream.cli.progress import progress_bars
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
-from lipstream.errors import LipstreamError, MissingError, OptionError
+from lipstream.errors import LipstreamError, MissingError, OptionError, reason_of
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
@@ -223,8 +223,7 @@ def _check_data(settings: ServeSettings) -> None:
         settings.data.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LipstreamError(
-            f"--data {settings.data} cannot be used: {(error.strerror or str(error)).lower()}; "
-            "choose another folder."
+            f"--data {settings.data} cannot be used: {reason_of(error)}; choose another folder."
         ) from error
 
 

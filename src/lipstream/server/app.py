@@ -20,7 +20,7 @@ from lipstream.server.api.audio_socket import audio_routes
 from lipstream.server.api.avatars import avatar_routes
 from lipstream.server.api.openapi import token_dependencies
 from lipstream.server.api.public import page_routes, public_paths, public_routes
-from lipstream.server.api.sessions import session_routes
+from lipstream.server.api.sessions import session_routes, speech_routes
 from lipstream.server.api.whep import whep_routes
 from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.media_runtime import MediaRuntime
@@ -97,12 +97,11 @@ def create_app(
     )
     app.state.manager, app.state.store = manager, store
     token = token_dependencies(settings)
-    app.include_router(public_routes(settings, runtime, capacity, manager, metrics))
+    app.include_router(public_routes(manager))
     app.include_router(avatar_routes(store), dependencies=token)
-    app.include_router(
-        session_routes(settings, manager, store, runtime, metrics), dependencies=token
-    )
-    app.include_router(whep_routes(manager, store, runtime), dependencies=token)
+    app.include_router(session_routes(manager, store), dependencies=token)
+    app.include_router(speech_routes(manager), dependencies=token)
+    app.include_router(whep_routes(manager, store), dependencies=token)
     app.include_router(audio_routes(manager))
     app.include_router(page_routes())
     error_responses.install(app)

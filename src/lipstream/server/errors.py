@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lipstream.errors import LipstreamError
+from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
 CODES = {
     400: "bad_request",
@@ -28,6 +29,10 @@ CODES = {
     429: "too_many_requests",
     500: "internal",
     503: "unavailable",
+}
+UNKNOWN = {  # instead of Starlette's words for a path or method that it does not know
+    404: "nothing is at this address; see /docs.",
+    405: "this address has no such method; see /docs.",
 }
 
 
@@ -45,15 +50,8 @@ class ApiError(HTTPException):
         self.code = code or CODES[status]
 
     def response(self) -> JSONResponse:
-        return envelope(self.status_code, self.code, str(self.detail), self.headers)
-
-
-def envelope(
-    status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-) -> JSONResponse:
-    """The response for one error."""
-    content = {"error": {"code": code, "message": message}}
-    return JSONResponse(content, status, dict(headers or {}))
+        content = {"error": {"code": self.code, "message": str(self.detail)}}
+        return JSONResponse(content, self.status_code, dict(self.headers or {}))
 
 
 def install(app: FastAPI) -> None:
@@ -67,27 +65,26 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error, ApiError):
         return error.response()
-    status = error.status_code
-    message = str(error.detail)
-    if message == HTTPStatus(status).phrase:  # Starlette's own, of a path or method unknown to it
-        message = {
-            404: "nothing is at this address; see /docs.",
-            405: "this address has no such method; see /docs.",
-        }.get(status, message)
-    return envelope(status, CODES.get(status, "refused"), message, error.headers)
+    status, message = error.status_code, str(error.detail)
+    if message == HTTPStatus(status).phrase:
+        message = UNKNOWN.get(status, message)
+    return ApiError(status, message, CODES.get(status, "refused"), error.headers).response()
 
 
 def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"]) or "the request"
-    return envelope(422, CODES[422], f"{place}: {first['msg']}; see /docs.")
+    return ApiError(422, f"{place}: {first['msg']}; see /docs.").response()
 
 
 def _unusable(request: Request, error: Exception) -> Response:
-    return envelope(400, CODES[400], str(error))
+    if isinstance(error, RestartError):
+        return ApiError(422, str(error), "no_restart").response()
+    code = "bad_sdp" if isinstance(error, SignallingError) else None
+    return ApiError(400, str(error), code).response()
 
 
 def fault() -> JSONResponse:
     """The response to an unforeseen exception."""
-    return envelope(500, CODES[500], "this is a bug in lipstream; its log has the details.")
+    return ApiError(500, "this is a bug in lipstream; its log has the details.").response()

@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from lipstream.errors import LipstreamError
+from lipstream.errors import LipstreamError, reason_of
 from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
 from lipstream.server.http_timeouts import TimeoutProtocol
 from lipstream.server.sessions.manager import SessionManager
@@ -34,7 +34,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound = socket.socket(family, kind, protocol)
     except OSError as error:
         raise LipstreamError(
-            f"--host {host} cannot be used: {_reason(error)}; give an address of this machine."
+            f"--host {host} cannot be used: {reason_of(error)}; give an address of this machine."
         ) from error
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,7 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
         elif error.errno == errno.EACCES:
             wrong = f"port {port} needs more rights; choose one above 1023 with --port"
         else:
-            wrong = f"{host}:{port} cannot be used: {_reason(error)}; change --host or --port"
+            wrong = f"{host}:{port} cannot be used: {reason_of(error)}; change --host or --port"
         raise LipstreamError(f"{wrong}.") from error
     return bound
 
@@ -127,7 +127,3 @@ class Server(uvicorn.Server):
             log.info("stopping", extra={"sessions": len(self._manager)})
             self.should_exit = True
         return await super().on_tick(counter)
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()

@@ -24,7 +24,7 @@ from aiortc.rtp import (
     unwrap_rtx,
 )
 
-from lipstream.server.rtc.rtp_sender import HISTORY, NTP_EPOCH, MediaClock, RtpStream
+from lipstream.server.rtc.rtp_sender import HISTORY, NTP_EPOCH, Feedback, MediaClock, RtpStream
 from lipstream.server.rtc.sdp_answer import MediaPlan, agree
 from tests.server.rtc.offers import offer
 
@@ -58,7 +58,7 @@ class Wire:
         return [packet for d in self.sent if is_rtcp(d) for packet in RtcpPacket.parse(d)]
 
 
-class Notes:
+class Notes(Feedback):
     """Writes down what the viewer reports."""
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 
 import pytest
+from aiortc import RTCIceCandidate
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from lipstream.server.rtc.interfaces import RestartError, SignallingError
 from lipstream.server.rtc.sdp_parse import (
     MAX_SDP_BYTES,
     MAX_SDP_LINES,
-    Candidate,
     parse_candidate,
     read_fragment,
     read_offer,
@@ -41,7 +41,7 @@ def test_a_browsers_offer_is_read() -> None:
     assert (text.audio.mid, text.video.mid) == ("0", "1")
     assert (text.audio.direction, text.video.direction) == ("recvonly", "recvonly")
     assert (text.username, text.password, text.lite) == (USERNAME, PASSWORD, False)
-    assert [found.host for found in text.candidates] == ["198.51.100.7"]
+    assert [found.ip for found in text.candidates] == ["198.51.100.7"]
 
 
 def test_credentials_of_the_whole_session_count() -> None:
@@ -137,7 +137,7 @@ def test_fragments_that_are_none_are_refused(text: str) -> None:
         read_fragment(text, USERNAME, PASSWORD)
 
 
-def named(**changes: object) -> Candidate:
+def named(**changes: object) -> RTCIceCandidate:
     return parse_candidate(candidate(**changes).removeprefix("candidate:"))  # type: ignore[arg-type]
 
 

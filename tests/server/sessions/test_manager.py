@@ -213,7 +213,7 @@ def test_late_frames_stop_admission_until_all_is_calm() -> None:
         answer = await client.http.post("/v1/sessions", json={"avatar": "face"})
         assert answer.status_code == 503
         await go_on(8, 0)
-        assert client.manager._capacity.overload.raised
+        assert client.manager.capacity.overload.raised
         await go_on(12, 0)
         await client.open()
 

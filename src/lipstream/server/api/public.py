@@ -9,14 +9,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from lipstream import __version__
-from lipstream.server.admission import Capacity
 from lipstream.server.api.openapi import content, error_responses, token_dependencies
 from lipstream.server.errors import ApiError
-from lipstream.server.media_runtime import MediaRuntime
-from lipstream.server.metrics import Metrics
 from lipstream.server.schemas import Config, Health, Readiness
 from lipstream.server.sessions.manager import SessionManager
-from lipstream.server.settings import ServeSettings
 
 PAGE = Path(__file__).parents[1] / "page"
 SWAGGER_PATHS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js")
@@ -35,13 +31,7 @@ def public_paths(folder: Path = PAGE) -> list[str]:
     return [*PLAIN, *page_files(folder)]
 
 
-def public_routes(
-    settings: ServeSettings,
-    runtime: MediaRuntime,
-    capacity: Capacity,
-    manager: SessionManager,
-    metrics: Metrics,
-) -> APIRouter:
+def public_routes(manager: SessionManager) -> APIRouter:
     """Health, configuration and metrics; the metrics need the token."""
     router = APIRouter(tags=["Server"])
 
@@ -58,22 +48,20 @@ def public_routes(
     async def readyz() -> Readiness:
         if manager.draining:
             raise ApiError(503, "the server is about to stop.", "stopping")
-        if (fault := runtime.fault) is not None:
+        if (fault := manager.runtime.fault) is not None:
             raise ApiError(503, fault, "fault")
         return Readiness()
 
     @router.get(
-        "/v1/config",
-        summary="Configuration for pages",
-        responses=error_responses(public=True),
+        "/v1/config", summary="Configuration for pages", responses=error_responses(public=True)
     )
     async def config() -> Config:
         return Config(
             version=__version__,
-            backend=runtime.backend,
-            reason=runtime.reason,
-            max_sessions=capacity.sessions,
-            auth=settings.token is not None,
+            backend=manager.runtime.backend,
+            reason=manager.runtime.reason,
+            max_sessions=manager.capacity.sessions,
+            auth=manager.settings.token is not None,
         )
 
     @router.get(
@@ -81,10 +69,10 @@ def public_routes(
         summary="Metrics for Prometheus",
         response_class=Response,
         responses={**error_responses(), 200: content("text/plain", "Prometheus' text format.")},
-        dependencies=token_dependencies(settings),
+        dependencies=token_dependencies(manager.settings),
     )
     async def prometheus() -> Response:
-        return Response(metrics.text(), media_type=PROMETHEUS)
+        return Response(manager.metrics.text(), media_type=PROMETHEUS)
 
     return router
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 
 from fastapi import APIRouter, Request, Response
@@ -12,8 +13,6 @@ from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
 from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.avatars.uploads import receive_file, run_isolated
 from lipstream.server.errors import ApiError
-from lipstream.server.media_runtime import MediaRuntime
-from lipstream.server.metrics import Metrics
 from lipstream.server.schemas import (
     BrowserStats,
     IceServerInfo,
@@ -24,36 +23,16 @@ from lipstream.server.schemas import (
     Spoken,
 )
 from lipstream.server.sessions.manager import SessionManager
-from lipstream.server.sessions.session import ServerSession
 from lipstream.server.sessions.speak_file import speak_file
-from lipstream.server.settings import ServeSettings
 
+COUNTS = ("late", "repeated", "dropped", "skipped", "underruns")  # in the state of a session
 SAMPLES = "samples"  # the decoded file, beside the upload
 INTERRUPTED = "an interrupt came before this file could be spoken; send it again to speak it."
 
 
-def session_routes(
-    settings: ServeSettings,
-    manager: SessionManager,
-    store: AvatarStore,
-    runtime: MediaRuntime,
-    metrics: Metrics,
-) -> APIRouter:
-    """The routes at /v1/sessions except those of media."""
-    router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
-    _add_life(router, settings, manager, store, runtime)
-    _add_speech(router, settings, manager, metrics)
-    return router
-
-
-def _add_life(
-    router: APIRouter,
-    settings: ServeSettings,
-    manager: SessionManager,
-    store: AvatarStore,
-    runtime: MediaRuntime,
-) -> None:
+def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
     """Open a session, read its state, close it."""
+    router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
 
     @router.post(
         "",
@@ -64,7 +43,7 @@ def _add_life(
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
         session = manager.open(store.ready(body.avatar))
         path = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
-        until = datetime.now(timezone.utc) + timedelta(seconds=settings.connect_timeout_s)
+        until = datetime.now(timezone.utc) + timedelta(seconds=manager.settings.connect_timeout_s)
         return SessionInfo(
             id=session.id,
             whep_url=f"{path}/whep",
@@ -72,12 +51,8 @@ def _add_life(
             speech_url=f"{path}/speech",
             expires_at=until.isoformat(timespec="seconds").replace("+00:00", "Z"),
             ice_servers=[
-                IceServerInfo(
-                    urls=list(server.urls),
-                    username=server.username,
-                    credential=server.credential,
-                )
-                for server in runtime.ice_servers(session.id)
+                IceServerInfo.model_validate(asdict(server))
+                for server in manager.runtime.ice_servers(session.id)
             ],
             look_ahead_ms=session.live.look_ahead_ms,
             width=session.size[0],
@@ -88,7 +63,15 @@ def _add_life(
         "/{session_id}", summary="Read the state of a session", responses=error_responses(404)
     )
     async def state(session_id: str) -> SessionState:
-        return state_of(manager.find(session_id))
+        session = manager.find(session_id)
+        live = session.live
+        return SessionState(
+            state=session.state,
+            speaking=live.speaking,
+            buffered_ms=live.buffered_ms,
+            fps=round(session.fps(), 2),
+            **{name: getattr(live.counts, name) for name in COUNTS},
+        )
 
     @router.delete(
         "/{session_id}",
@@ -101,11 +84,12 @@ def _add_life(
         await manager.close_id(session_id, "closed")
         return Response(status_code=204)
 
+    return router
 
-def _add_speech(
-    router: APIRouter, settings: ServeSettings, manager: SessionManager, metrics: Metrics
-) -> None:
+
+def speech_routes(manager: SessionManager) -> APIRouter:
     """Speak a file, interrupt, report what the page measured."""
+    router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
 
     @router.post(
         "/{session_id}/speech",
@@ -123,13 +107,13 @@ def _add_speech(
             utterance = cleanup.enter_context(session.open_upload(SPOKEN_RATE))
             upload = await receive_file(request, ("audio", "video"))
             cleanup.callback(upload.discard)
-            order = DecodeJob("speech", upload.path.name, SAMPLES, settings.uploads, 0)
-            done = await run_isolated(order, upload.folder)
+            limits = manager.settings.uploads
+            job = DecodeJob("speech", upload.path.name, SAMPLES, limits, max_side=0)
+            done = await run_isolated(job, upload.folder)
             manager.find(session_id)  # it may have ended meanwhile
             if utterance.finished:
                 raise ApiError(409, INTERRUPTED, "interrupted")
-            samples = upload.folder / SAMPLES
-            session.start(speak_file(utterance, samples, cleanup.pop_all()))
+            session.start(speak_file(utterance, upload.folder / SAMPLES, cleanup.pop_all()))
         duration_ms = done["samples"] * 1000 // SPOKEN_RATE
         return Spoken(utterance=utterance.id, duration_ms=duration_ms)
 
@@ -150,21 +134,7 @@ def _add_speech(
     )
     async def stats(session_id: str, measured: BrowserStats) -> Response:
         manager.find(session_id)
-        metrics.seen(measured)
+        manager.metrics.seen(measured)
         return Response(status_code=204)
 
-
-def state_of(session: ServerSession) -> SessionState:
-    """The state and counts of a session."""
-    counts = session.live.counts
-    return SessionState(
-        state=session.state,
-        speaking=session.live.speaking,
-        buffered_ms=session.live.buffered_ms,
-        fps=round(session.fps(), 2),
-        late=counts.late,
-        repeated=counts.repeated,
-        dropped=counts.dropped,
-        skipped=counts.skipped,
-        underruns=counts.underruns,
-    )
+    return router

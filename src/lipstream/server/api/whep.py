@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,9 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from lipstream.server.api.openapi import body, content, error_responses
 from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.errors import ApiError
-from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.rtc.ice_servers import link_headers
-from lipstream.server.rtc.interfaces import RestartError, SignallingError
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
 
@@ -31,24 +28,23 @@ ANSWERED = {
     },
 }
 Connection = Annotated[
-    int | None,
-    Query(description="Which connection is meant, as `Location` says.", ge=0, le=2**53),
+    int | None, Query(description="Which connection is meant, as `Location` says.", ge=0, le=2**53)
 ]
 
 
-def whep_routes(manager: SessionManager, store: AvatarStore, runtime: MediaRuntime) -> APIRouter:
+def whep_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
     """/v1/sessions/{id}/whep and /whep?avatar=ID"""
     router = APIRouter(tags=["WHEP"])
-    _add_connecting(router, manager, runtime)
+    _add_connecting(router, manager)
     _add_connected(router, manager)
-    _add_player(router, manager, store, runtime)
+    _add_player(router, manager, store)
     for path in (VIEWER, PLAYER):
         router.add_api_route(path, _options, methods=["OPTIONS"], include_in_schema=False)
         router.add_api_route(path, _head, methods=["HEAD"], include_in_schema=False)
     return router
 
 
-def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRuntime) -> None:
+def _add_connecting(router: APIRouter, manager: SessionManager) -> None:
     """The offer of a viewer, and the addresses it finds later."""
 
     @router.post(
@@ -63,7 +59,7 @@ def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRu
     )
     async def connect(request: Request, session_id: str) -> Response:
         session = manager.find(session_id)
-        return await _answered(manager, runtime, request, session, await text_of(request, SDP))
+        return await _answered(manager, request, session, await _text_of(request, SDP))
 
     @router.patch(
         VIEWER,
@@ -75,16 +71,11 @@ def _add_connecting(router: APIRouter, manager: SessionManager, runtime: MediaRu
     )
     async def trickle(request: Request, session_id: str, connection: Connection = None) -> Response:
         session = manager.find(session_id)
-        fragment = await text_of(request, FRAGMENT)
+        fragment = await _text_of(request, FRAGMENT)
         if session.connection is None or connection not in (None, session.connection_id):
             raise ApiError(409, "this connection has ended; connect anew.", "not_connected")
         session.touch()
-        try:
-            await session.connection.add_candidates(fragment)
-        except RestartError as error:
-            raise ApiError(422, str(error), "no_restart") from error
-        except SignallingError as error:
-            raise ApiError(400, str(error), "bad_sdp") from error
+        await session.connection.add_candidates(fragment)
         return Response(status_code=204)
 
 
@@ -101,7 +92,7 @@ def _add_connected(router: APIRouter, manager: SessionManager) -> None:
     )
     async def disconnect(session_id: str, connection: Connection = None) -> Response:
         await manager.disconnect(manager.find(session_id), connection)
-        return Response(status_code=200)
+        return Response()
 
     @router.get(
         VIEWER,
@@ -114,9 +105,7 @@ def _add_connected(router: APIRouter, manager: SessionManager) -> None:
         return Response(status_code=204)
 
 
-def _add_player(
-    router: APIRouter, manager: SessionManager, store: AvatarStore, runtime: MediaRuntime
-) -> None:
+def _add_player(router: APIRouter, manager: SessionManager, store: AvatarStore) -> None:
     """One call for players that know nothing of sessions."""
 
     @router.post(
@@ -133,10 +122,10 @@ def _add_player(
         avatar: Annotated[str, Query(min_length=1, max_length=128, description="Its id.")],
     ) -> Response:
         entry = store.ready(avatar)
-        offer = await text_of(request, SDP)
+        offer = await _text_of(request, SDP)
         session = manager.open(entry, whep_only=True)
         try:
-            return await _answered(manager, runtime, request, session, offer)
+            return await _answered(manager, request, session, offer)
         except BaseException:
             await manager.close(session, "unconnected")
             raise
@@ -152,26 +141,19 @@ def _add_player(
 
 
 async def _answered(
-    manager: SessionManager,
-    runtime: MediaRuntime,
-    request: Request,
-    session: ServerSession,
-    offer: str,
+    manager: SessionManager, request: Request, session: ServerSession, offer: str
 ) -> Response:
-    """The answer to an offer, with the address of its connection; ApiError 400 for bad SDP."""
-    try:
-        answer = await manager.connect(session, offer)
-    except SignallingError as error:
-        raise ApiError(400, str(error), "bad_sdp") from error
+    """The answer to an offer, with the address of its connection."""
+    answer = await manager.connect(session, offer)
     root = request.scope.get("root_path", "")
     location = f"{root}/v1/sessions/{session.id}/whep?connection={session.connection_id}"
     response = Response(answer, 201, {"Location": location}, SDP)
-    for link in link_headers(runtime.ice_servers(session.id)):
+    for link in link_headers(manager.runtime.ice_servers(session.id)):
         response.headers.append("Link", link)
     return response
 
 
-async def text_of(request: Request, media_type: str) -> str:
+async def _text_of(request: Request, media_type: str) -> str:
     """The body; ApiError 415 unless it is of that type, 400 when it is not UTF-8."""
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != media_type:
@@ -183,11 +165,8 @@ async def text_of(request: Request, media_type: str) -> str:
 
 
 async def _options() -> Response:
-    return Response(status_code=200, headers={**ACCEPTS, "Allow": ", ".join(METHODS)})
+    return Response(headers={**ACCEPTS, "Allow": "GET, HEAD, POST, PATCH, DELETE, OPTIONS"})
 
 
 async def _head() -> Response:
-    return Response(status_code=200, media_type=SDP)
-
-
-METHODS: Sequence[str] = ("GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS")
+    return Response(media_type=SDP)

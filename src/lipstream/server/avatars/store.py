@@ -150,9 +150,7 @@ class AvatarStore:
         own = [entry for entry in self._entries.values() if not entry.permanent]
         if len(own) >= self._settings.max_avatars:
             raise ApiError(
-                409,
-                f"{len(own)} avatars are uploaded already; delete one first.",
-                "avatar_limit",
+                409, f"{len(own)} avatars are uploaded already; delete one first.", "avatar_limit"
             )
         if sum(entry.size for entry in own) >= self._settings.avatar_space:
             raise ApiError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 HEAVY_LOSS, LIGHT_LOSS = 0.10, 0.02  # shares of packets, as in Google's congestion control
@@ -18,18 +19,13 @@ class BitrateTarget:
 
     ceiling: int
     floor: int
-    estimate: int | None = None  # the receiver's (REMB), once it has sent one
-    by_loss: float = 0.0  # 0 until the first report
+    estimate: float = math.inf  # the receiver's (REMB), once it has sent one
+    by_loss: float = math.inf  # until the first report
 
     @property
     def value(self) -> int:
         """The bit rate to encode at now."""
-        rates = [self.ceiling]
-        if self.estimate is not None:
-            rates.append(self.estimate)
-        if self.by_loss:
-            rates.append(round(self.by_loss))
-        return max(self.floor, min(rates))
+        return round(max(self.floor, min(self.ceiling, self.estimate, self.by_loss)))
 
     def estimated(self, bitrate: int) -> None:
         """Take the receiver's estimate of what it can receive."""
@@ -37,9 +33,9 @@ class BitrateTarget:
 
     def lost(self, share: float) -> None:
         """Take the share (0..1) of packets that the receiver missed since its last report."""
-        rate = self.by_loss or float(self.ceiling)
+        rate = min(self.by_loss, self.ceiling)
         if share > HEAVY_LOSS:
             rate = min(rate, self.value) * (1 - share / 2)
         elif share < LIGHT_LOSS:
             rate *= GROWTH
-        self.by_loss = max(float(self.floor), min(rate, float(self.ceiling)))
+        self.by_loss = max(self.floor, min(rate, self.ceiling))

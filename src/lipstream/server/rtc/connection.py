@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from aiortc import RTCCertificate, RTCIceServer
+from aiortc import RTCCertificate, RTCIceCandidate, RTCIceServer
 
 from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.server.rtc.encoders import open_video_encoder
@@ -18,9 +18,9 @@ from lipstream.server.rtc.ice_servers import ice_links
 from lipstream.server.rtc.interfaces import SignallingError, Source, SpeechSink, TransportObserver
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.microphone import Microphone
-from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
+from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream
 from lipstream.server.rtc.sdp_answer import Agreement, Local, agree, answer, published
-from lipstream.server.rtc.sdp_parse import Candidate, read_fragment, usable
+from lipstream.server.rtc.sdp_parse import read_fragment, usable
 from lipstream.server.rtc.settings import TransportSettings
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ CLOSE_S = 5  # for the network's part of closing
 CANCEL_AGAIN_S = 0.1  # after which a task that still runs is cancelled once more
 
 
-class WebRTCTransport:
+class WebRTCTransport(Feedback):
     """One viewer's connection, from its offer to `close`."""
 
     def __init__(
@@ -45,8 +45,8 @@ class WebRTCTransport:
     ) -> None:
         """`microphone` receives the speech of the peer; None refuses its microphone.
 
-        `on_closed` is called once, after everything is closed, with the reason why the connection
-        ended, unless `close` ended it.
+        `on_closed` is called once, after everything is closed, with the reason, unless `close`
+        ended the connection.
         """
         self._source, self._settings, self._workers = source, settings, workers
         self._observer = observer or TransportObserver()
@@ -57,17 +57,15 @@ class WebRTCTransport:
         self._sender: MediaSender | None = None
         self._streams: list[RtpStream] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._watch: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._candidates = 0
         self._reported_ms = 0
-        self._began = 0.0
 
     async def accept(self, offer: str) -> str:
         """An SDP offer to the SDP answer, once. Raises SignallingError."""
         if self._agreement is not None:
             raise SignallingError("this connection has had its offer; open another one.")
-        self._began = time.monotonic()
+        began = time.monotonic()
         certificate, agreement = await asyncio.get_running_loop().run_in_executor(
             self._workers.offers, self._consider, offer
         )
@@ -88,13 +86,12 @@ class WebRTCTransport:
             clock,
             self._workers,
             self._observer,
-            on_first=self._first,
+            on_first=lambda: self._observer.first_frame(1000 * (time.monotonic() - began)),
         )
         candidates = published(await peer.gather(), self._settings.public_ip)
         self._reported_ms = self._clock.now_ms()
         self._add(agreement.text.candidates)
         self._spawn(self._run(peer, self._sender, agreement))
-        self._watch = self._spawn(self._time_out(self._settings.connect_s, "did not connect"))
         local = Local(
             candidates,
             peer.parameters,
@@ -142,17 +139,18 @@ class WebRTCTransport:
         self._observer.reported(kind, lost, round_trip_ms)
 
     def _consider(self, offer: str) -> tuple[RTCCertificate, Agreement]:
-        """In a thread."""
+        """Read the offer, in a thread."""
         agreement = agree(offer, self._settings.codec, self._microphone is not None)
         return RTCCertificate.generateCertificate(), agreement
 
     async def _run(self, peer: IceDtlsTransport, sender: MediaSender, agreement: Agreement) -> None:
         """Connect and play to the end."""
+        deadline = self._spawn(self._time_out(self._settings.connect_s))
         try:
             await peer.connect(agreement)
             self.peer_active()
-            self._stop_watching()
-            self._watch = self._spawn(self._watch_peer())
+            deadline.cancel()
+            self._spawn(self._watch_peer())
             for stream in self._streams:
                 stream.start(peer.dtls)
             if agreement.microphone and self._microphone is not None:
@@ -167,9 +165,9 @@ class WebRTCTransport:
             log.exception("a viewer's connection failed")
             self._fail("an error of the server")
 
-    async def _time_out(self, seconds: int, what: str) -> None:
+    async def _time_out(self, seconds: int) -> None:
         await self._clock.sleep_until(self._reported_ms + 1000 * seconds)
-        self._fail(f"the peer {what} within {seconds} s")
+        self._fail(f"the peer did not connect within {seconds} s")
 
     async def _watch_peer(self) -> None:
         """Wait until the peer has sent no report for a while: it vanished."""
@@ -178,12 +176,7 @@ class WebRTCTransport:
             await self._clock.sleep_until(self._reported_ms + timeout_ms)
         self._fail(f"the peer sent no report for {self._settings.watchdog_s} s")
 
-    def _stop_watching(self) -> None:
-        if self._watch is not None:
-            self._watch.cancel()
-
     def _fail(self, reason: str) -> None:
-        """Begin to close for this reason, unless that has begun."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close(reason))
 
@@ -214,24 +207,21 @@ class WebRTCTransport:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _first(self) -> None:
-        self._observer.first_frame(1000 * (time.monotonic() - self._began))
-
-    def _count(self, candidates: Sequence[Candidate]) -> None:
+    def _count(self, candidates: Sequence[RTCIceCandidate]) -> None:
         self._candidates += len(candidates)
         if self._candidates > self._settings.max_candidates:
             raise SignallingError(
                 f"a peer may name {self._settings.max_candidates} candidates and no more."
             )
 
-    def _add(self, candidates: Sequence[Candidate]) -> None:
-        """In tasks, as the lookup of a hidden name may never be answered."""
+    def _add(self, candidates: Sequence[RTCIceCandidate]) -> None:
+        """Add addresses in tasks, as the lookup of a hidden name may never be answered."""
         assert self._peer is not None
         for candidate in candidates:
             if usable(candidate, private=self._settings.private):
                 self._spawn(self._add_one(self._peer, candidate))
 
-    async def _add_one(self, peer: IceDtlsTransport, candidate: Candidate) -> None:
+    async def _add_one(self, peer: IceDtlsTransport, candidate: RTCIceCandidate) -> None:
         try:
             await peer.add(candidate)
         except OSError as error:

@@ -111,7 +111,7 @@ class VideoEncoder(ABC):
         made_key = False
         for packet in codec.encode(frame):
             payloads += self._packets.pack(packet)[0]
-            made_key = made_key or packet.is_keyframe
+            made_key |= packet.is_keyframe
         return EncodedPicture(payloads, made_key)
 
     @abstractmethod
@@ -136,14 +136,15 @@ class H264Encoder(VideoEncoder):
     def _open(self, width: int, height: int) -> VideoCodecContext:
         codec = _video_codec("h264_nvenc" if self._hardware else "libx264", width, height)
         codec.bit_rate = self._target_bitrate()
-        if not self._hardware:
-            codec.qmin = QMIN
         # A buffer of a quarter second keeps key frames small: nothing paces them on the way out.
-        limits = {"maxrate": str(self.ceiling), "bufsize": str(self.ceiling // 4)}
-        codec.options = limits | (_NVENC if self._hardware else _X264)
-        blocks = -(-width // 16) * -(-height // 16)
-        if not self._hardware:
-            codec.options = codec.options | {"level": "31" if blocks <= MACROBLOCKS_31 else "40"}
+        options = {"maxrate": str(self.ceiling), "bufsize": str(self.ceiling // 4)}
+        if self._hardware:
+            options |= _NVENC
+        else:
+            codec.qmin = QMIN
+            blocks = -(-width // 16) * -(-height // 16)
+            options |= _X264 | {"level": "31" if blocks <= MACROBLOCKS_31 else "40"}
+        codec.options = options
         codec.profile = "Baseline"
         codec.colorspace, codec.color_range = BT601.code, LIMITED
         codec.color_primaries = codec.color_trc = BT601.code
@@ -151,9 +152,8 @@ class H264Encoder(VideoEncoder):
         return codec
 
     def _adjusted(self, codec: VideoCodecContext) -> VideoCodecContext:
-        target = self._target_bitrate()
-        if codec.bit_rate != target:
-            codec.bit_rate = target  # x264 and NVENC take it in place
+        if codec.bit_rate != self._target_bitrate():
+            codec.bit_rate = self._target_bitrate()  # x264 and NVENC take it in place
         return codec
 
 
@@ -251,9 +251,8 @@ class OpusEncoder:
 
 def open_video_encoder(codec: str, ceiling: int, *, hardware: bool) -> VideoEncoder:
     """An encoder for "H264" or "VP8" that never exceeds `ceiling` bits per second for long."""
-    if codec.upper() == "VP8":
-        return Vp8Encoder(ceiling)
-    return H264Encoder(ceiling, hardware=hardware)
+    is_vp8 = codec.upper() == "VP8"
+    return Vp8Encoder(ceiling) if is_vp8 else H264Encoder(ceiling, hardware=hardware)
 
 
 @functools.cache

@@ -24,8 +24,7 @@ from aiortc import (
 from aiortc.rtcrtpparameters import RTCRtpDecodingParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 
-from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan, to_aiortc
-from lipstream.server.rtc.sdp_parse import Candidate
+from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan
 
 LOOPBACK = ["127.0.0.1"]
 GATHER_S = 2  # for relays and reflectors that do not answer
@@ -78,11 +77,11 @@ class IceDtlsTransport:
         if self.dtls.state != "connected":
             raise ConnectionError("the encryption could not be agreed on")
 
-    async def add(self, candidate: Candidate) -> None:
+    async def add(self, candidate: RTCIceCandidate) -> None:
         """Add an address of the peer. The end of candidates is never announced: aioice would give
         up although the peer's own checks can still arrive."""
         if not self._closed:
-            await self._ice.addRemoteCandidate(to_aiortc(candidate))
+            await self._ice.addRemoteCandidate(candidate)
 
     async def receive(self, plan: MediaPlan, reporter: int) -> RemoteStreamTrack:
         """Decode what the peer sends on the line of `plan`; `reporter` is the SSRC of reports."""

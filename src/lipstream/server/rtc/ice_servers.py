@@ -47,10 +47,8 @@ def link_headers(servers: Sequence[IceServer]) -> list[str]:
     headers = []
     for server in servers:
         secret = ""
-        if server.username is not None and server.credential is not None:
-            secret = (
-                f'; username="{server.username}"; credential="{server.credential}"'
-                '; credential-type="password"'
-            )
+        if server.username is not None:
+            secret = f'; username="{server.username}"; credential="{server.credential}"'
+            secret += '; credential-type="password"'
         headers += [f'<{url}>; rel="ice-server"{secret}' for url in server.urls]
     return headers

@@ -34,7 +34,7 @@ class SpeechSink(Protocol):
 
 
 class TransportObserver:
-    """Receives a transport's measurements. Called on the event loop; subclasses must be quick."""
+    """Receives a transport's measurements, on the event loop; subclasses must be quick."""
 
     def encoded(self, kind: str, ms: float, key: bool) -> None:
         """One unit's "audio" or "video" took `ms` of wall time to encode."""

@@ -30,8 +30,7 @@ KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
 class MediaWorkers:
     """The threads in which all viewers of a process have their pictures encoded.
 
-    Pictures do not wait for offers, whose reading a stranger can make slow. Closing waits for what
-    runs.
+    Pictures do not wait for offers, whose reading a stranger can make slow.
     """
 
     def __init__(self, video_threads: int | None = None) -> None:
@@ -41,9 +40,9 @@ class MediaWorkers:
         self.offers = ThreadPoolExecutor(1, "offers")
 
     def close(self) -> None:
-        """Let go of the threads. May be called twice."""
-        for pool in (self.video, self.offers):
-            pool.shutdown(wait=True, cancel_futures=True)
+        """Wait for what runs and end the threads. May be called twice."""
+        self.video.shutdown(cancel_futures=True)
+        self.offers.shutdown(cancel_futures=True)
 
 
 class MediaSender:
@@ -57,8 +56,7 @@ class MediaSender:
         clock: MediaClock,
         workers: MediaWorkers,
         observer: TransportObserver,
-        *,
-        on_first: Callable[[], None],
+        on_first: Callable[[], None] = lambda: None,
     ) -> None:
         """`streams` are those of sound and of pictures."""
         self._source, self._clock = source, clock
@@ -66,9 +64,7 @@ class MediaSender:
         self._encoder, self._opus = encoder, OpusEncoder()
         self._workers, self._observer, self._on_first = workers, observer, on_first
         self.target = BitrateTarget(encoder.ceiling, MIN_BITRATE)
-        self._sending: asyncio.Task[None] | None = (
-            None  # of the last picture, which is encoded first
-        )
+        self._sending: asyncio.Task[None] | None = None  # of the last picture, encoded first
         self._key_requested = False
         self._since_key = KEY_GAP  # frames since the last one began
         self._first_sent = False
@@ -115,22 +111,21 @@ class MediaSender:
 
     def _start_picture(self, unit: Unit) -> None:
         """Have the picture encoded and sent, unless the one before it is still on its way."""
-        if self._sending is not None and not self._sending.done():
-            self._observer.video_dropped()
-            return
         if self._sending is not None:
+            if not self._sending.done():
+                self._observer.video_dropped()
+                return
             self._sending.result()  # an encoder that fails ends the connection
         key = self._key_requested and self._since_key >= KEY_GAP
-        if key:
-            self._key_requested = False
+        self._key_requested = self._key_requested and not key
         self._since_key += 1
         self._encoder.bitrate = self.target.value
         self._sending = asyncio.create_task(self._send_picture(unit, key))
 
     async def _send_picture(self, unit: Unit, key: bool) -> None:
-        loop = asyncio.get_running_loop()
-        encoding = loop.run_in_executor(self._workers.video, self._encode_picture, unit, key)
-        picture, took = await encoding
+        picture, took = await asyncio.get_running_loop().run_in_executor(
+            self._workers.video, self._encode_picture, unit, key
+        )
         self._observer.encoded("video", took, picture.key)
         if picture.key:
             self._since_key = 1

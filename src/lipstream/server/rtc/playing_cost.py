@@ -23,7 +23,7 @@ from lipstream.media.audio import AudioChunk
 from lipstream.server.rtc.encoders import VideoEncoder
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
-from lipstream.server.rtc.rtp_sender import MediaClock, RtpStream
+from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream
 from lipstream.server.rtc.sdp_answer import MediaPlan
 from lipstream.server.rtc.sdp_parse import MediaLine
 
@@ -53,8 +53,9 @@ async def _play(
     await asyncio.sleep(IDLE_S)
     idle = Times() - before
     clock, workers = MediaClock(), MediaWorkers(1)
-    audio, video = (RtpStream(plan, clock, "cost", _NoFeedback()) for plan in _plans())
-    with contextlib.closing(workers), SrtpLoopback() as loopback, open_session() as session:
+    audio, video = (RtpStream(plan, clock, "cost", Feedback()) for plan in _plans())
+    loopback = SrtpLoopback()
+    with contextlib.closing(workers), contextlib.closing(loopback), open_session() as session:
         for stream in (audio, video):
             stream.start(cast(RTCDtlsTransport, loopback))
         utterance = session.open_utterance(speech.sample_rate)
@@ -62,9 +63,7 @@ async def _play(
         utterance.end()
         source = _MeasuredSource(session)
         observer = TransportObserver()
-        sender = MediaSender(
-            source, (audio, video), encoder, clock, workers, observer, on_first=lambda: None
-        )
+        sender = MediaSender(source, (audio, video), encoder, clock, workers, observer)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(sender.play(), MAX_PLAY_S)
     if source.ended is None:
@@ -126,25 +125,14 @@ class SrtpLoopback:
         self._socket.connect(self._socket.getsockname())
         self._socket.setblocking(False)
 
-    def __enter__(self) -> SrtpLoopback:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Close the socket."""
         self._socket.close()
 
     async def _send_rtp(self, packet: bytes) -> None:
         protect = self._srtp.protect_rtcp if is_rtcp(packet) else self._srtp.protect
         with contextlib.suppress(OSError):  # the buffer is full
             self._socket.send(protect(packet))
-
-
-class _NoFeedback:
-    """Ignores reports; none come."""
-
-    def peer_active(self) -> None: ...
-    def picture_lost(self) -> None: ...
-    def estimated(self, bitrate: int) -> None: ...
-    def reported(self, kind: str, lost: float, round_trip_s: float | None) -> None: ...
 
 
 def _plans() -> list[MediaPlan]:

@@ -6,13 +6,12 @@ encodes in a shared executor, and pairs timestamps with the moment of sending.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from secrets import randbits
 from struct import pack
-from typing import Protocol
 
 from aiortc import RTCDtlsTransport
 from aiortc.rtp import (
@@ -67,24 +66,20 @@ class MediaClock:
         return int((self._wall + now) * (1 << 32))
 
 
-class Feedback(Protocol):
-    """The receiver of a viewer's reports."""
+class Feedback:
+    """The receiver of a viewer's reports; this one ignores them."""
 
     def peer_active(self) -> None:
         """Any report: the viewer is still connected."""
-        ...
 
     def picture_lost(self) -> None:
         """It needs a key frame."""
-        ...
 
     def estimated(self, bitrate: int) -> None:
         """The viewer estimates that the network carries this many bits per second."""
-        ...
 
     def reported(self, kind: str, lost: float, round_trip_s: float | None) -> None:
         """The share of packets lost since its last report."""
-        ...
 
 
 @dataclass(slots=True)
@@ -104,8 +99,8 @@ class RtpStream:
     def __init__(self, plan: MediaPlan, clock: MediaClock, cname: str, feedback: Feedback) -> None:
         self.kind = plan.line.kind
         self.packets = self.octets = 0  # sent so far, without retransmissions
-        self._ssrc = _random(32)  # the name under which aiortc looks senders up
-        self._rtx_ssrc = _random(32)
+        self._ssrc = randbits(32)  # the name under which aiortc looks senders up
+        self._rtx_ssrc = randbits(32)
         self._dtls: RTCDtlsTransport | None = None
         self._clock, self._cname, self._feedback = clock, cname, feedback
         assert plan.codec.payloadType is not None
@@ -114,8 +109,8 @@ class RtpStream:
         self._rtx_type = None if plan.rtx is None else plan.rtx.payloadType
         self._extension = plan.abs_send_time
         # Low numbers: a wrap within the first packets can break the receiver's decryption.
-        self._number, self._rtx_number = _random(15), _random(15)
-        self._origin = _random(32)
+        self._number, self._rtx_number = randbits(15), randbits(15)
+        self._origin = randbits(32)
         self._history: list[_Sent | None] = [None] * HISTORY
         self._resends = HISTORY  # how many packets may be sent again
         self._reports: deque[tuple[int, float]] = deque(maxlen=8)  # middle of NTP, when
@@ -234,7 +229,3 @@ async def _send(dtls: RTCDtlsTransport, packet: bytes) -> None:
         await dtls._send_rtp(packet)
     except ConnectionError:
         return  # it has just been closed, which is reported elsewhere
-
-
-def _random(bits: int) -> int:
-    return secrets.randbits(bits)

@@ -11,7 +11,7 @@ from aiortc.codecs import CODECS, is_rtx
 from aiortc.rtcpeerconnection import find_common_codecs
 
 from lipstream.server.rtc.interfaces import SignallingError
-from lipstream.server.rtc.sdp_parse import Candidate, MediaLine, OfferText, read_offer
+from lipstream.server.rtc.sdp_parse import MediaLine, OfferText, read_offer
 
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 CONSTRAINED_BASELINE = "42e01f"
@@ -77,7 +77,8 @@ def agree(offer: str, prefer: str | None, microphone: bool) -> Agreement:
     try:
         parsed = sdp.SessionDescription.parse(offer)
         audio = _plan(text.audio, parsed, ("audio/opus",))
-        video = _plan(text.video, parsed, _video_order(prefer))
+        order = ("video/h264", "video/vp8")
+        video = _plan(text.video, parsed, order[::-1] if prefer == "vp8" else order)
         primary = audio.parsed if text.audio.index < text.video.index else video.parsed
         dtls, ice = primary.dtls, primary.ice
         assert dtls is not None and ice is not None
@@ -109,38 +110,18 @@ def answer(agreement: Agreement, local: Local) -> str:
     return text
 
 
-def to_aiortc(candidate: Candidate) -> RTCIceCandidate:
-    """The same address as aiortc's type."""
-    return RTCIceCandidate(
-        component=candidate.component,
-        foundation=candidate.foundation,
-        ip=candidate.host,
-        port=candidate.port,
-        priority=candidate.priority,
-        protocol=candidate.protocol,
-        type=candidate.kind,
-    )
-
-
 def published(
     candidates: Sequence[RTCIceCandidate], public_ip: str | None
 ) -> list[RTCIceCandidate]:
     """Our candidates for the peer: behind a 1:1 NAT, hosts have the public address."""
     if public_ip is None:
         return list(candidates)
-    version = 6 if ":" in public_ip else 4
     unique: dict[tuple[str, int], RTCIceCandidate] = {}
     for candidate in candidates:
-        if candidate.type == "host" and (":" in candidate.ip) == (version == 6):
+        if candidate.type == "host" and (":" in candidate.ip) == (":" in public_ip):
             candidate = dataclasses.replace(candidate, ip=public_ip)
         unique.setdefault((candidate.ip, candidate.port), candidate)
     return list(unique.values())
-
-
-def _video_order(prefer: str | None) -> tuple[str, ...]:
-    if prefer == "vp8":
-        return ("video/vp8", "video/h264")
-    return ("video/h264", "video/vp8")
 
 
 def _plan(line: MediaLine, parsed: sdp.SessionDescription, order: Sequence[str]) -> MediaPlan:

@@ -9,6 +9,9 @@ import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+
+from aiortc import RTCIceCandidate
 
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
@@ -23,19 +26,6 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """An address at which a peer may be reached (RFC 8839, section 5.1)."""
-
-    foundation: str
-    component: int
-    protocol: str
-    priority: int
-    host: str  # an IP address, or a name that ends with .local
-    port: int
-    kind: str  # host, srflx, prflx, relay
-
-
-@dataclass(frozen=True, slots=True)
 class MediaLine:
     """One m= section of an offer."""
 
@@ -45,10 +35,6 @@ class MediaLine:
     mid: str
     direction: str
     attributes: tuple[str, ...]  # without the leading a=
-
-    def value(self, name: str) -> str | None:
-        """The value of the first `a=name:`."""
-        return _value(self.attributes, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +47,7 @@ class OfferText:
     username: str  # ICE username fragment
     password: str
     lite: bool  # the peer only answers checks (RFC 8445, section 2.5)
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[RTCIceCandidate, ...]
 
 
 def read_offer(text: str) -> OfferText:
@@ -71,8 +57,6 @@ def read_offer(text: str) -> OfferText:
         raise SignallingError("the offer is no SDP: it must begin with v=0.")
     session, media = _sections(lines)
     audio, video = (_only(media, kind) for kind in ("audio", "video"))
-    _check_direction(audio)
-    _check_direction(video)
     for line in (audio, video):
         _check_line(line, session)
     _check_bundle(session, audio, video)
@@ -88,13 +72,9 @@ def read_offer(text: str) -> OfferText:
     )
 
 
-def read_fragment(text: str, username: str, password: str) -> list[Candidate]:
-    """The candidates of a `trickle-ice-sdpfrag` (RFC 8840).
-
-    All media share one transport, so it does not matter which `a=mid` a candidate stands under,
-    nor whether before or after it. `username` and `password` are those of the offer; others mean
-    an ICE restart, which raises RestartError.
-    """
+def read_fragment(text: str, username: str, password: str) -> list[RTCIceCandidate]:
+    """The candidates of a `trickle-ice-sdpfrag` (RFC 8840), of whichever `a=mid`: all media share
+    one transport. A user name or password other than the offer's raises RestartError."""
     lines = _lines(text, "fragment")
     if any(line[1:2] != "=" for line in lines):
         raise SignallingError("the fragment is no trickle-ice-sdpfrag: a line is not key=value.")
@@ -105,7 +85,7 @@ def read_fragment(text: str, username: str, password: str) -> list[Candidate]:
     return _candidates(attributes)
 
 
-def usable(candidate: Candidate, *, private: bool) -> bool:
+def usable(candidate: RTCIceCandidate, *, private: bool) -> bool:
     """True if checks may be sent to `candidate`.
 
     Without `private` only to addresses of the public internet, so that nobody can have this
@@ -113,12 +93,12 @@ def usable(candidate: Candidate, *, private: bool) -> bool:
     """
     if candidate.protocol != "udp" or candidate.component != 1:
         return False
-    if candidate.kind not in ("host", "srflx", "relay") or not 0 < candidate.port < 65536:
+    if candidate.type not in ("host", "srflx", "relay") or not 0 < candidate.port < 65536:
         return False
-    if candidate.host.endswith(LOCAL_NAME):
+    if candidate.ip.endswith(LOCAL_NAME):
         return private
     try:
-        address = ipaddress.ip_address(candidate.host)
+        address = ipaddress.ip_address(candidate.ip)
     except ValueError:
         return False
     if address.is_multicast or address.is_unspecified or address == METADATA:
@@ -126,15 +106,15 @@ def usable(candidate: Candidate, *, private: bool) -> bool:
     return private or _is_public(address)
 
 
-def parse_candidate(value: str) -> Candidate:
-    """The candidate after `a=candidate:`. Raises SignallingError."""
+def parse_candidate(value: str) -> RTCIceCandidate:
+    """The candidate after `a=candidate:` (RFC 8839, section 5.1). Raises SignallingError."""
     words = value.split()
     try:
         foundation, component, protocol, priority, host, port, typ, kind = words[:8]
         if typ != "typ":
             raise ValueError(typ)
-        return Candidate(
-            foundation, int(component), protocol.lower(), int(priority), host, int(port), kind
+        return RTCIceCandidate(
+            int(component), foundation, host, int(port), int(priority), protocol.lower(), kind
         )
     except ValueError:
         raise SignallingError(
@@ -157,13 +137,10 @@ def _lines(text: str, what: str) -> list[str]:
 def _sections(lines: list[str]) -> tuple[list[str], tuple[MediaLine, ...]]:
     """The session's attributes and its media."""
     starts = [place for place, line in enumerate(lines) if line.startswith("m=")]
-    ends = [*starts, len(lines)][1:]
-    session = lines[: starts[0]] if starts else lines
-    media = tuple(
-        _media_line(index, lines[start:end])
-        for index, (start, end) in enumerate(zip(starts, ends, strict=True))
-    )
-    return [line[2:] for line in session if line.startswith("a=")], media
+    bounds = [0, *starts, len(lines)]
+    session, *media = (lines[start:end] for start, end in pairwise(bounds))
+    attributes = [line[2:] for line in session if line.startswith("a=")]
+    return attributes, tuple(_media_line(*numbered) for numbered in enumerate(media))
 
 
 def _media_line(index: int, lines: list[str]) -> MediaLine:
@@ -190,13 +167,10 @@ def _only(media: tuple[MediaLine, ...], kind: str) -> MediaLine:
     return found[0]
 
 
-def _check_direction(line: MediaLine) -> None:
-    if line.direction not in ("recvonly", "sendrecv"):
-        raise SignallingError(f"the offer's {line.kind} is {line.direction}; offer recvonly.")
-
-
 def _check_line(line: MediaLine, session: Sequence[str]) -> None:
     """Check what WebRTC requires of each line."""
+    if line.direction not in ("recvonly", "sendrecv"):
+        raise SignallingError(f"the offer's {line.kind} is {line.direction}; offer recvonly.")
     for name, meaning in (("ice-ufrag", "ICE user name"), ("ice-pwd", "ICE password")):
         _shared(name, line, session, meaning)
     fingerprint = _shared("fingerprint", line, session, "DTLS fingerprint")
@@ -218,7 +192,7 @@ def _check_bundle(session: Sequence[str], audio: MediaLine, video: MediaLine) ->
 
 def _shared(name: str, line: MediaLine, session: Sequence[str], meaning: str = "") -> str:
     """An attribute of a line or else of the whole session."""
-    value = line.value(name) or _value(session, name)
+    value = _value(line.attributes, name) or _value(session, name)
     if not value or not value.isascii() or len(value) > 512:
         raise SignallingError(f"the offer's {line.kind} has no {meaning} (a={name}).")
     return value
@@ -230,7 +204,7 @@ def _value(attributes: Sequence[str], name: str) -> str | None:
     return next(found, None)
 
 
-def _candidates(attributes: Iterable[str]) -> list[Candidate]:
+def _candidates(attributes: Iterable[str]) -> list[RTCIceCandidate]:
     prefix = "candidate:"
     return [parse_candidate(line[len(prefix) :]) for line in attributes if line.startswith(prefix)]
 

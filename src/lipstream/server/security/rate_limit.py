@@ -69,7 +69,5 @@ def too_large(limit: int) -> ApiError:
     """The refusal of a body beyond `limit` bytes."""
     size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
     return ApiError(
-        413,
-        f"the request is larger than {size}; send less.",
-        headers={"Connection": "close"},
+        413, f"the request is larger than {size}; send less.", headers={"Connection": "close"}
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
@@ -22,7 +21,7 @@ from lipstream.server.settings import ServeSettings
 CHECK_MS = 500  # between two checks of deadlines and counts
 ANSWER_S = 10.0  # an offer that is not answered by then is refused
 CLOSE_S = 10.0  # a connection that does not close by then is left behind, and logged
-RETRY_S = 10
+RETRY_S = "10"
 ENDED = "this session has ended; open a new one."
 
 log = logging.getLogger("lipstream.server")
@@ -39,8 +38,8 @@ class SessionManager:
         metrics: Metrics,
         clock: Clock,
     ) -> None:
-        self._settings, self._runtime, self._capacity = settings, runtime, capacity
-        self._metrics, self._clock = metrics, clock
+        self.settings, self.runtime, self.capacity = settings, runtime, capacity
+        self.metrics, self._clock = metrics, clock
         self._sessions: dict[str, ServerSession] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -61,25 +60,17 @@ class SessionManager:
     def open(self, entry: AvatarEntry, *, whep_only: bool = False) -> ServerSession:
         """Open a session; ApiError 503 when there is no room."""
         if self.draining:
-            raise self._full("the server is about to stop; use another one.", "stopping")
-        if (fault := self._runtime.fault) is not None:
-            raise self._full(fault, "fault")
+            raise _full("the server is about to stop; use another one.", "stopping")
+        if (fault := self.runtime.fault) is not None:
+            raise _full(fault, "fault")
         assert entry.avatar is not None and entry.cost is not None
         costs = [session.cost for session in self._sessions.values()]
-        if not self._capacity.admits(costs, entry.cost):
-            raise self._full("all places are taken; try again in a while.", "full")
-        live = self._runtime.open_session(entry.avatar)
-        session = ServerSession(
-            secrets.token_hex(16),
-            entry,
-            live,
-            self._settings,
-            self._metrics,
-            self._clock,
-            whep_only,
-        )
+        if not self.capacity.admits(costs, entry.cost):
+            raise _full("all places are taken; try again in a while.", "full")
+        live = self.runtime.open_session(entry.avatar)
+        session = ServerSession(entry, live, self.settings, self.metrics, self._clock, whep_only)
         self._sessions[session.id] = session
-        self._metrics.opened.inc()
+        self.metrics.opened.inc()
         log.info("session opened", extra={"session": session.short_id, "avatar": entry.id})
         return session
 
@@ -96,18 +87,12 @@ class SessionManager:
             if session.closed:
                 raise ApiError(404, ENDED)
             await self._drop_connection(session)
-            connections: list[WebRTCTransport] = []
-            observer = SessionObserver(
-                self._metrics, lambda: self._first_picture(session, connections)
-            )
-            connection = self._runtime.open_connection(
+            connection = session.connection = self.runtime.open_connection(
                 session,
                 session.live,
-                observer,
+                SessionObserver(self.metrics, lambda: self._first_picture(session, connection)),
                 lambda reason: self._lost(session, connection, reason),
             )
-            connections.append(connection)
-            session.connection = connection
             session.connection_id += 1
             try:
                 answer = await asyncio.wait_for(connection.accept(offer), ANSWER_S)
@@ -141,9 +126,8 @@ class SessionManager:
         """End a session and wait until nothing of it is left."""
         task = self._closing.get(session.id)
         if task is None and session.id in self._sessions:
-            task = asyncio.create_task(
-                self._close(session, reason), name=f"end of {session.short_id}"
-            )
+            ending = self._close(session, reason)
+            task = asyncio.create_task(ending, name=f"end of {session.short_id}")
             self._closing[session.id] = task
         if task is not None:
             await asyncio.shield(task)  # the session ends also when the caller is cancelled
@@ -162,9 +146,8 @@ class SessionManager:
     async def close_all(self, reason: str) -> None:
         """End all sessions and all background tasks."""
         self.draining = True
-        await asyncio.gather(
-            *(self.close(session, reason) for session in list(self._sessions.values()))
-        )
+        sessions = list(self._sessions.values())
+        await asyncio.gather(*(self.close(session, reason) for session in sessions))
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -177,25 +160,22 @@ class SessionManager:
     def check(self) -> None:
         """End the sessions that are overdue, and observe how many frames are late."""
         for session in list(self._sessions.values()):
-            self._metrics.buffered_ms.observe(session.live.buffered_ms)
+            self.metrics.buffered_ms.observe(session.live.buffered_ms)
             if session.live.closed and not session.closed:
                 self._begin(self.close(session, "failed"))
             elif reason := session.overdue:
                 self._begin(self.close(session, reason))
-        totals = self.totals()
-        overload = self._capacity.overload
-        before = overload.raised
-        behind = totals["late"] + totals["repeated"]
+        totals, overload = self.totals(), self.capacity.overload
+        before, behind = overload.raised, totals["late"] + totals["repeated"]
         overload.observe(self._clock.now_ms(), totals["units"], behind)
         if overload.raised != before:
             log.warning("overloaded" if overload.raised else "load is back to normal")
 
     def totals(self) -> dict[str, int]:
         """The counts of `TOTALS` over all sessions since the start."""
-        sessions = list(self._sessions.values())
+        counts = [session.live.counts for session in self._sessions.values()]
         return {
-            name: self._closed_counts[name]
-            + sum(getattr(session.live.counts, name) for session in sessions)
+            name: self._closed_counts[name] + sum(getattr(one, name) for one in counts)
             for name in TOTALS
         }
 
@@ -209,18 +189,18 @@ class SessionManager:
             self._closed_counts.update(counts)
             self._sessions.pop(session.id, None)
             self._closing.pop(session.id, None)
-            self._metrics.closed.labels(reason).inc()
-            lasted = (self._clock.now_ms() - session.opened_ms) // 1000
-            fields = {"session": session.short_id, "reason": reason, "seconds": lasted}
-            log.info("session closed", extra={**fields, **counts})
+            self.metrics.closed.labels(reason).inc()
+            seconds = (self._clock.now_ms() - session.opened_ms) // 1000
+            fields = {"session": session.short_id, "reason": reason, "seconds": seconds}
+            log.info("session closed", extra=fields | counts)
 
     async def _drop_connection(self, session: ServerSession) -> None:
         connection, session.connection = session.connection, None
         if connection is not None:
             await connection.close()
 
-    def _first_picture(self, session: ServerSession, connections: list[WebRTCTransport]) -> None:
-        if session.connection in connections:
+    def _first_picture(self, session: ServerSession, connection: WebRTCTransport) -> None:
+        if session.connection is connection:
             session.enter("connected")
 
     def _lost(self, session: ServerSession, connection: WebRTCTransport, reason: str) -> None:
@@ -240,5 +220,6 @@ class SessionManager:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _full(self, message: str, code: str) -> ApiError:
-        return ApiError(503, message, code, {"Retry-After": str(RETRY_S)})
+
+def _full(message: str, code: str) -> ApiError:
+    return ApiError(503, message, code, {"Retry-After": RETRY_S})

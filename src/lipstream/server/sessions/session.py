@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Literal
 
@@ -31,7 +32,6 @@ class ServerSession:
 
     def __init__(
         self,
-        id: str,
         entry: AvatarEntry,
         live: Session,
         settings: ServeSettings,
@@ -40,7 +40,7 @@ class ServerSession:
         whep_only: bool,
     ) -> None:
         assert entry.avatar is not None and entry.cost is not None
-        self.id = id
+        self.id = secrets.token_hex(16)
         self.size = entry.avatar.size
         self._entry = entry
         self.live = live
