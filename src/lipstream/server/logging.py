@@ -48,8 +48,7 @@ class _Stderr(logging.StreamHandler[TextIO]):
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        parts = [f"{name}={_quoted(value)}" for name, value in _fields(record).items()]
-        line = " ".join(parts)
+        line = " ".join(f"{name}={_quoted(value)}" for name, value in _fields(record).items())
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
@@ -63,14 +62,14 @@ class _Json(logging.Formatter):
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     """The event, and the fields given by `extra`."""
-    fields: dict[str, Any] = {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        + f".{int(record.msecs):03d}Z",
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    extra = vars(record).items()
+    return {
+        "time": f"{seconds}.{int(record.msecs):03d}Z",
         "level": record.levelname.lower(),
         "event": record.getMessage(),
+        **{k: value for k, value in extra if k not in STANDARD_FIELDS and value is not None},
     }
-    extra = {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
-    return {**fields, **{name: value for name, value in extra.items() if value is not None}}
 
 
 def _quoted(value: Any) -> str:

@@ -38,8 +38,6 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.sessions = self._gauge("sessions", "Sessions that are open.")
-        self.max_sessions = self._gauge("sessions_max", "Sessions that fit, as measured.")
         self.opened = self._counter("sessions_opened", "Sessions opened.")
         self.closed = self._counter("sessions_closed", "Sessions closed.", ["reason"])
         self.refusals = self._counter("refusals", "Requests refused.", ["code"])
@@ -53,30 +51,28 @@ class Metrics:
         self.loss = self._histogram(
             "packet_loss", "Share of packets that viewers reported lost.", SHARES, ["kind"]
         )
-        self.round_trip_ms = self._histogram(
-            "round_trip_ms", "Round trips, reported by viewers.", SLOW_MS
-        )
+        self.round_trip_ms = self._histogram("round_trip_ms", "Round trips, reported by viewers.")
         self.late_ms = self._histogram(
             "unit_late_ms", "Delay between when units were due and when they were sent.", FAST_MS
         )
         self.first_frame_ms = self._histogram(
-            "first_frame_ms", "From the offer to the first frame sent.", SLOW_MS
+            "first_frame_ms", "From the offer to the first frame sent."
         )
         self.interrupt_ms = self._histogram(
-            "interrupt_ms", "From an interrupt to silence and a closed mouth.", SLOW_MS
+            "interrupt_ms", "From an interrupt to silence and a closed mouth."
         )
-        self.browser_offset_ms = self._histogram(
-            "browser_av_offset_ms", "Picture after sound, measured by pages.", OFFSETS_MS
-        )
-        self.browser_latency_ms = self._histogram(
-            "browser_latency_ms", "From speech to picture, measured by pages.", SLOW_MS
-        )
-        self.browser_round_trip_ms = self._histogram(
-            "browser_round_trip_ms", "Round trips, measured by pages.", SLOW_MS
-        )
-        self.browser_jitter_ms = self._histogram(
-            "browser_jitter_buffer_ms", "Jitter buffers of sound, measured by pages.", SLOW_MS
-        )
+        self._by_pages = {  # fields of `BrowserStats`
+            "av_offset_ms": self._histogram(
+                "browser_av_offset_ms", "Picture after sound, measured by pages.", OFFSETS_MS
+            ),
+            "latency_ms": self._histogram(
+                "browser_latency_ms", "From speech to picture, measured by pages."
+            ),
+            "rtt_ms": self._histogram("browser_round_trip_ms", "Round trips, measured by pages."),
+            "jitter_audio_ms": self._histogram(
+                "browser_jitter_buffer_ms", "Jitter buffers of sound, measured by pages."
+            ),
+        }
 
     def watch(self, totals: Totals) -> None:
         """Read the counts of `TOTALS` from `totals` at each scrape."""
@@ -84,12 +80,11 @@ class Metrics:
 
     def watch_runtime(self, runtime: MediaRuntime, lag: LoopLag) -> None:
         """Read the state of the runtime and of the event loop at each scrape."""
-        up = self._gauge("scheduler_up", "1 while sessions can be served, 0 during a fault.")
-        up.set_function(lambda: runtime.fault is None)
-        restarts = self._gauge("worker_restarts", "Drawing workers that were replaced.")
-        restarts.set_function(lambda: runtime.restarts)
-        loop_lag = self._gauge("loop_lag_ms", "Mean lag of the event loop, lately.")
-        loop_lag.set_function(lambda: lag.ms)
+        up = "1 while sessions can be served, 0 during a fault."
+        self.gauge("scheduler_up", up, lambda: runtime.fault is None)
+        restarts = "Drawing workers that were replaced."
+        self.gauge("worker_restarts", restarts, lambda: runtime.restarts)
+        self.gauge("loop_lag_ms", "Mean lag of the event loop, lately.", lambda: lag.ms)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""
@@ -97,23 +92,19 @@ class Metrics:
 
     def seen(self, stats: BrowserStats) -> None:
         """Record what a page measured."""
-        for value, histogram in (
-            (stats.av_offset_ms, self.browser_offset_ms),
-            (stats.latency_ms, self.browser_latency_ms),
-            (stats.rtt_ms, self.browser_round_trip_ms),
-            (stats.jitter_audio_ms, self.browser_jitter_ms),
-        ):
-            if value is not None:
+        for name, histogram in self._by_pages.items():
+            if (value := getattr(stats, name)) is not None:
                 histogram.observe(value)
 
-    def _gauge(self, name: str, what: str) -> Gauge:
-        return Gauge(f"lipstream_{name}", what, registry=self.registry)
+    def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """Read one more number at each scrape."""
+        Gauge(f"lipstream_{name}", what, registry=self.registry).set_function(value)
 
     def _counter(self, name: str, what: str, labels: Sequence[str] = ()) -> Counter:
         return Counter(f"lipstream_{name}", what, labels, registry=self.registry)
 
     def _histogram(
-        self, name: str, what: str, buckets: Sequence[float], labels: Sequence[str] = ()
+        self, name: str, what: str, buckets: Sequence[float] = SLOW_MS, labels: Sequence[str] = ()
     ) -> Histogram:
         return Histogram(f"lipstream_{name}", what, labels, buckets=buckets, registry=self.registry)
 

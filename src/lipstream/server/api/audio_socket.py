@@ -134,12 +134,11 @@ class AudioSocket:
             self._utterance = self._live.open_utterance(self._rate)
             self._put({"type": "queued", "utterance": self._utterance.id})
         await self._utterance.room(-(-whole * 1000 // self._rate))
-        if self._over.done() or self._utterance is None:
-            return
-        try:
-            self._utterance.push(np.frombuffer(data, "<i2", whole).astype(np.int16))
-        except LipstreamError as error:
-            self._reject("bad_audio", str(error))
+        if not self._over.done() and self._utterance is not None:
+            try:
+                self._utterance.push(np.frombuffer(data, "<i2", whole).astype(np.int16))
+            except LipstreamError as error:
+                self._reject("bad_audio", str(error))
 
     def _handle_control(self, text: str) -> None:
         try:
@@ -162,10 +161,9 @@ class AudioSocket:
 
     def _end_utterance(self) -> None:
         """End the utterance of this socket, if one is open: the next sound opens another."""
-        self._odd = b""
-        utterance, self._utterance = self._utterance, None
-        if utterance is not None:
-            utterance.end()
+        if self._utterance is not None:
+            self._utterance.end()
+        self._utterance, self._odd = None, b""
 
     async def _send_events(self) -> None:
         """Send events, and now and then how much speech waits, when that has changed."""
@@ -194,9 +192,8 @@ class AudioSocket:
         message: dict[str, Any] = {"type": event.kind}
         if event.kind == "render_failed":
             message = {"type": "error", "code": event.kind, "message": RENDER_FAILED}
-        message |= {"utterance": event.utterance, "played_ms": event.played_ms}
         self._interrupts += event.kind == "interrupted"
-        self._put(message)
+        self._put(message | {"utterance": event.utterance, "played_ms": event.played_ms})
 
     def _reject(self, code: str, message: str) -> None:
         self._put({"type": "error", "code": code, "message": message})

@@ -7,6 +7,7 @@ deleted; new ones cannot have it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
@@ -22,7 +23,7 @@ from lipstream.live.clock import Clock
 from lipstream.server.admission import Capacity
 from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
 from lipstream.server.avatars.sandbox import DecodeJob
-from lipstream.server.avatars.uploads import Upload, discarded_on_error, run_isolated
+from lipstream.server.avatars.uploads import Upload, run_isolated
 from lipstream.server.errors import ApiError
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
@@ -115,7 +116,8 @@ class AvatarStore:
 
     async def add(self, upload: Upload) -> AvatarEntry:
         """Accept an upload and begin to prepare it. ApiError 400, 413, and 409 for lack of room."""
-        with discarded_on_error(upload):
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(upload.discard)
             self._check_room()
             await run_isolated(self._job("probe", upload), upload.folder)
             self._check_room()  # others may have come meanwhile
@@ -123,10 +125,10 @@ class AvatarStore:
             printable = "".join(letter for letter in name if letter.isprintable())
             entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], permanent=False)
             self._entries[entry.id] = entry
-            entry.task = asyncio.create_task(
-                self._prepare(entry, upload), name=f"avatar {entry.id[:8]}"
-            )
-            entry.task.add_done_callback(lambda _: upload.discard())
+            work = self._prepare(entry, upload)
+            entry.task = asyncio.create_task(work, name=f"avatar {entry.id[:8]}")
+            discard = cleanup.pop_all().close
+            entry.task.add_done_callback(lambda _: discard())
             return entry
 
     async def remove(self, avatar_id: str) -> None:
@@ -157,11 +159,8 @@ class AvatarStore:
                 409, "the avatars take too much space; delete one first.", "avatar_limit"
             )
         if sum(entry.status == "preparing" for entry in own) > MAX_QUEUED:
-            raise ApiError(
-                503,
-                "too many avatars wait to be prepared; try later.",
-                headers={"Retry-After": "20"},
-            )
+            message = "too many avatars wait to be prepared; try later."
+            raise ApiError(503, message, headers={"Retry-After": "20"})
 
     def _job(self, work: Literal["probe", "avatar"], upload: Upload) -> DecodeJob:
         settings = self._settings

@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,16 +51,6 @@ class Upload:
     def discard(self) -> None:
         """Remove the folder and all in it."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def discarded_on_error(upload: Upload) -> Iterator[None]:
-    """Discard the upload when it is refused or abandoned."""
-    try:
-        yield
-    except BaseException:
-        upload.discard()
-        raise
 
 
 async def receive_file(request: Request, types: tuple[FileType, ...]) -> Upload:
@@ -125,6 +114,8 @@ async def run_isolated(job: DecodeJob, folder: Path, progress: Progress | None =
     ApiError 413 or 400 with its own sentence, 400 too when it is killed by a limit. Cancelling ends
     the child.
     """
+    # Without the secrets among the variables of this process.
+    variables = {k: text for k, text in os.environ.items() if not k.startswith("LIPSTREAM_")}
     child = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
@@ -133,7 +124,7 @@ async def run_isolated(job: DecodeJob, folder: Path, progress: Progress | None =
         json.dumps([path for path in sys.path if os.path.isabs(path)]),
         job.to_json(),
         cwd=folder,
-        env={**_environment(), **ONE_THREAD},
+        env=variables | ONE_THREAD,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -148,11 +139,11 @@ async def run_isolated(job: DecodeJob, folder: Path, progress: Progress | None =
         await _reap(child)
     if "done" in outcome:
         return outcome["done"]
-    code, message = outcome.get("error", ("unusable", ""))
-    message = message or (
+    crash = (
         f"{job.source} cannot be read within the limits of time and memory; send a smaller file "
         "or export it again."
     )
+    code, message = outcome.get("error", ("unusable", crash))
     raise ApiError(STATUS.get(code, 400), str(message), str(code))
 
 
@@ -183,8 +174,3 @@ async def _reap(child: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
     await child.wait()
-
-
-def _environment() -> dict[str, str]:
-    """The variables of this process without its secrets."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("LIPSTREAM_")}

@@ -23,6 +23,13 @@ BURST_S = 5  # seconds of the rate that may come at once
 WRONG_TOKENS_PER_SECOND = 0.5
 MAX_WRONG_TOKENS = 20  # at once
 SUBPROTOCOL = "bearer."  # browsers cannot set headers of a WebSocket
+WRONG_HOST = (
+    "this server answers to localhost only; call it so, or start it with --origin and the address "
+    "of your proxy."
+)
+WRONG_ORIGIN = "pages of this origin may not use the server; start it with --origin to allow it."
+WRONG_TOKEN = "a valid token is needed; send it as `Authorization: Bearer TOKEN`."
+TOO_MANY = "too many requests from this address; wait a little."
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -56,12 +63,7 @@ class AccessPolicy:
         """On loopback, any other name that leads here is DNS rebinding by somebody else's page."""
         name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
         if self._settings.loopback and name not in self._names:
-            raise ApiError(
-                403,
-                "this server answers to localhost only; call it so, or start it with --origin "
-                "and the address of your proxy.",
-                "wrong_host",
-            )
+            raise ApiError(403, WRONG_HOST, "wrong_host")
 
     def _check_origin(self, origin: str | None, host: str) -> None:
         """A request without an origin comes from no page. TLS may end before us, so schemes of the
@@ -70,11 +72,7 @@ class AccessPolicy:
             return
         parts = urlsplit(origin.lower())
         if parts.scheme not in ("http", "https") or parts.netloc != host:
-            raise ApiError(
-                403,
-                "pages of this origin may not use the server; start it with --origin to allow it.",
-                "wrong_origin",
-            )
+            raise ApiError(403, WRONG_ORIGIN, "wrong_origin")
 
     def _check_token(self, scope: Scope, headers: Headers, client: str) -> None:
         expected = self._settings.token
@@ -85,11 +83,8 @@ class AccessPolicy:
             return
         if given is not None:
             _check_rate(self._guesses, client)
-        raise ApiError(
-            401,
-            "a valid token is needed; send it as `Authorization: Bearer TOKEN`.",
-            headers={"WWW-Authenticate": 'Bearer realm="lipstream"'},
-        )
+        challenge = {"WWW-Authenticate": 'Bearer realm="lipstream"'}
+        raise ApiError(401, WRONG_TOKEN, headers=challenge)
 
 
 def bearer_protocol(offered: Iterable[str]) -> str | None:
@@ -108,8 +103,4 @@ def _bearer(scope: Scope, headers: Headers) -> str | None:
 
 def _check_rate(buckets: Buckets, client: str) -> None:
     if wait := buckets.take(client):
-        raise ApiError(
-            429,
-            "too many requests from this address; wait a little.",
-            headers={"Retry-After": str(math.ceil(wait))},
-        )
+        raise ApiError(429, TOO_MANY, headers={"Retry-After": str(math.ceil(wait))})

@@ -46,8 +46,9 @@ class SessionManager:
         self._closed_counts: Counter[str] = Counter()  # of the closed sessions
         self.draining = False
         metrics.watch(self.totals)
-        metrics.sessions.set_function(lambda: len(self._sessions))
-        metrics.max_sessions.set_function(lambda: capacity.sessions)
+        metrics.gauge("sessions", "Sessions that are open.", lambda: len(self._sessions))
+        fitting = "Sessions that fit, as measured."
+        metrics.gauge("sessions_max", fitting, lambda: capacity.sessions)
 
     def __len__(self) -> int:
         return len(self._sessions)
