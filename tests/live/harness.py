@@ -114,7 +114,7 @@ class LiveHarness:
         return self.recordings[-1]
 
     def run(self, ms: int) -> None:
-        """Let `ms` pass; every 10 ms the scheduler works and the sessions are asked for units."""
+        """Let `ms` pass; every 10 ms the scheduler works and the sessions give their units."""
         for _ in range(ms // TICK_MS):
             self.settle()
             for recorded in self.recordings:

@@ -404,15 +404,15 @@ def test_the_puppet_is_seen_and_heard_by_a_player(tmp_path: Path) -> None:
             )
             assert answer.status_code == 201, answer.text
             await viewer.take(answer.text)
-            await until(lambda: len(viewer.seen) > 5)
+            await until(lambda: len(viewer.pictures) > 5)
             location = answer.headers["Location"]
             session = location.partition("/whep")[0]
             state = (await live.http.get(session)).json()
             assert state["state"] == "connected"
             files = {"file": ("a.wav", wav, "audio/wav")}
             assert (await live.http.post(f"{session}/speech", files=files)).status_code == 202
-            await until(lambda: any(np.abs(piece.samples).max() > 0.2 for piece in viewer.heard))
-            assert viewer.seen[-1].size == (256, 256)
+            await until(lambda: any(np.abs(piece.samples).max() > 0.2 for piece in viewer.sounds))
+            assert viewer.pictures[-1].size == (256, 256)
             metrics = (await live.http.get("/metrics")).text
             assert "lipstream_first_frame_ms_count 1.0" in metrics
             assert (await live.http.delete(location)).status_code == 200

@@ -53,8 +53,8 @@ class Viewer:
 
     video: str | None = None
     microphone: MediaStreamTrack | None = None
-    seen: list[DecodedPicture] = field(default_factory=list)
-    heard: list[DecodedSound] = field(default_factory=list)
+    pictures: list[DecodedPicture] = field(default_factory=list)
+    sounds: list[DecodedSound] = field(default_factory=list)
     pc: RTCPeerConnection = field(init=False)
     answer: str = ""
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -71,8 +71,8 @@ class Viewer:
         if self.video is not None:
             known = RTCRtpReceiver.getCapabilities("video")
             assert known is not None
-            wanted = (self.video, "rtx")
-            line.setCodecPreferences([c for c in known.codecs if c.name.lower() in wanted])
+            chosen = (self.video, "rtx")
+            line.setCodecPreferences([c for c in known.codecs if c.name.lower() in chosen])
         await self.pc.setLocalDescription(await self.pc.createOffer())
         return self.pc.localDescription.sdp
 
@@ -87,8 +87,8 @@ class Viewer:
     async def until(self, pictures: int, timeout: float = 15.0) -> None:
         """Wait for so many decoded pictures."""
         end = time.monotonic() + timeout
-        while len(self.seen) < pictures:
-            assert time.monotonic() < end, f"{len(self.seen)} of {pictures} pictures"
+        while len(self.pictures) < pictures:
+            assert time.monotonic() < end, f"{len(self.pictures)} of {pictures} pictures"
             await asyncio.sleep(0.01)
 
     async def close(self) -> None:
@@ -126,8 +126,8 @@ class Viewer:
                 if isinstance(frame, VideoFrame):
                     luma = frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
                     size = (frame.width, frame.height)
-                    self.seen.append(DecodedPicture(read_mark(luma), frame.pts, now, size))
+                    self.pictures.append(DecodedPicture(read_mark(luma), frame.pts, now, size))
                 elif isinstance(frame, AudioFrame):
                     channels = len(frame.layout.channels)
                     samples = frame.to_ndarray().reshape(-1, channels).mean(axis=1) / 32768
-                    self.heard.append(DecodedSound(frame.pts, now, samples))
+                    self.sounds.append(DecodedSound(frame.pts, now, samples))

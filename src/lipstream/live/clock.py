@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import time
 from typing import Protocol
 
@@ -24,7 +25,6 @@ class MonotonicClock:
     """The machine's own clock that only goes forward."""
 
     def now_ms(self) -> int:
-        """Whole milliseconds since the machine started."""
         return time.monotonic_ns() // 1_000_000
 
     async def sleep_until(self, moment_ms: int) -> None:
@@ -43,10 +43,9 @@ class ManualClock:
     def __init__(self, now_ms: int = 0) -> None:
         self._now = now_ms
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
-        self._count = 0
+        self._number = itertools.count()  # wakes those of one moment in the order of their calls
 
     def now_ms(self) -> int:
-        """The time to which it was moved."""
         return self._now
 
     def advance(self, ms: int) -> None:
@@ -58,10 +57,8 @@ class ManualClock:
                 sleeper.set_result(None)
 
     async def sleep_until(self, moment_ms: int) -> None:
-        """Sleep until the clock has been moved far enough."""
         if moment_ms <= self._now:
             return
         sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._count += 1
-        heapq.heappush(self._sleepers, (moment_ms, self._count, sleeper))
+        heapq.heappush(self._sleepers, (moment_ms, next(self._number), sleeper))
         await sleeper

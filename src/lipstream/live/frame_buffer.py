@@ -40,14 +40,14 @@ class FrameBuffer:
     ) -> None:
         if target_fps <= 0 or buffer_ms < 0:
             raise OptionError("target_fps must be above 0 and buffer_ms not below 0.")
-        self.target_fps = target_fps
-        self.buffer_ms = buffer_ms
+        self.target_fps, self.buffer_ms = target_fps, buffer_ms
         self.frame_duration_ms = float(1000 / target_fps)
         self.frames: deque[TimedFrame] = deque()  # those that wait, oldest first
         self.last_frame: Picture | None = None  # the picture shown last
         self.repeated = 0  # pictures shown again because the next was missing
         self.dropped = 0  # frames never shown because they came too late
         self._fps = Fraction(target_fps).limit_denominator(1_000_000)
+        self._period = frame_ms(1, self._fps)
         waiting_ms = max(2 * buffer_ms, 1000 * MAX_WAITING_S)
         self.capacity = capacity or max(4, -(-waiting_ms * self._fps // 1000))
         self._clock = clock or MonotonicClock()
@@ -87,10 +87,9 @@ class FrameBuffer:
         if self._ended:
             raise OptionError("this buffer has ended; open a new one for the next stream.")
         newest = self.frames[-1].timestamp_ms if self.frames else self._shown_ms
-        if newest is not None and frame.timestamp_ms < newest:
-            raise OptionError(
-                f"frames must come in order: {frame.timestamp_ms} ms after {newest} ms."
-            )
+        came = frame.timestamp_ms
+        if newest is not None and came < newest:
+            raise OptionError(f"frames must come in order: {came} ms after {newest} ms.")
         self.frames.append(frame)
         self._changed.set()
 
@@ -139,12 +138,10 @@ class FrameBuffer:
 
     def _ready(self) -> bool:
         """Enough waits to begin, or nothing more will come."""
-        if self._ended or len(self.frames) >= self.capacity:
-            return True
-        if not self.frames:
-            return False
-        buffered = self.frames[-1].timestamp_ms - self.frames[0].timestamp_ms
-        return buffered + self._period >= self.buffer_ms
+        if self._ended or not self.frames:
+            return self._ended
+        buffered = self.frames[-1].timestamp_ms - self.frames[0].timestamp_ms + self._period
+        return buffered >= self.buffer_ms or len(self.frames) >= self.capacity
 
     def _due(self, now_ms: int) -> Picture | None:
         if self._origin is None:
@@ -160,15 +157,10 @@ class FrameBuffer:
         if fresh is not None and position - fresh.timestamp_ms > self.buffer_ms + self._period:
             self.dropped += 1
             fresh = None
-        shown_until = None if self._shown_ms is None else self._shown_ms + self._period
         if fresh is not None:
             self.last_frame, self._shown_ms = fresh.frame, fresh.timestamp_ms
-        elif shown_until is None or position >= shown_until:
+        elif self._shown_ms is None or position >= self._shown_ms + self._period:
             if self.drained:
                 return None
-            self.repeated += int(shown_until is not None)
+            self.repeated += int(self._shown_ms is not None)
         return self.last_frame
-
-    @property
-    def _period(self) -> int:
-        return frame_ms(1, self._fps)

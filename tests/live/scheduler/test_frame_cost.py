@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Image
 
 AVATAR = blank_avatar()
-MOUTH = np.zeros(1, np.float32)
+CONDITIONING = np.zeros(1, np.float32)
 
 
 class Slow(StripeRenderer):
@@ -40,7 +40,7 @@ class Slow(StripeRenderer):
 
 
 def frame(index: int, due: int = 10_000, speaks: bool = True) -> RenderJob:
-    return RenderJob(FrameRequest(AVATAR, index, MOUTH if speaks else None), due)
+    return RenderJob(FrameRequest(AVATAR, index, CONDITIONING if speaks else None), due)
 
 
 def scheduler(renderer: StripeRenderer, clock: ManualClock, batch: int = 1) -> Scheduler:
@@ -87,7 +87,7 @@ def test_the_cost_is_the_time_of_one_batch_not_of_two() -> None:
     worker = scheduler(renderer, renderer.clock)
     worker.open().draw([frame(index) for index in range(80)])
     finish(worker)
-    # A frame asked for now waits for the batch in hand and for the one begun behind it.
+    # A frame requested now waits for the batch in hand and for the one begun behind it.
     assert worker.drawing_ms == pytest.approx(3 * 30, abs=3)
 
 

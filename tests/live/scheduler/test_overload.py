@@ -46,15 +46,15 @@ def test_all_lose_alike(phases: tuple[int, ...], pipelined: bool) -> None:
     clock = ManualClock(100)
     worker = Scheduler(Engine(stripe_backend(renderer=renderer(clock, pipelined))), clock=clock)
     queues = [worker.open() for _ in phases]
-    asked: list[list[RenderJob]] = [[] for _ in phases]
+    submitted: list[list[RenderJob]] = [[] for _ in phases]
     while clock.now_ms() < 20_000:
-        for queue, phase, mine in zip(queues, phases, asked, strict=True):
+        for queue, phase, mine in zip(queues, phases, submitted, strict=True):
             while 40 * len(mine) + phase < clock.now_ms():  # 160 ms ahead of their time
                 due = 40 * len(mine) + phase + 160
                 mine.append(RenderJob(FrameRequest(AVATAR, len(mine), None), due))
                 queue.draw(mine[-1:])
         if not worker.step():
             clock.advance(1)
-    shares = [sum(one.picture is not None for one in mine) for mine in asked]
+    shares = [sum(one.picture is not None for one in mine) for mine in submitted]
     assert sum(shares) >= 0.6 * 20_000 / COST_MS  # most of the work is of use
     assert min(shares) >= 0.9 * sum(shares) / len(shares)

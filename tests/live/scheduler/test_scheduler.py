@@ -112,11 +112,11 @@ def test_a_batch_is_shared_and_no_larger_than_the_backend_likes() -> None:
 def test_every_request_gets_its_own_picture() -> None:
     worker = scheduler(batch=3)
     queues = [worker.open() for _ in range(4)]
-    asked = [[frame(10 * n + k, 40 * k + 1) for k in range(5)] for n in range(4)]
-    for queue, frames in zip(queues, asked, strict=True):
+    submitted = [[frame(10 * n + k, 40 * k + 1) for k in range(5)] for n in range(4)]
+    for queue, frames in zip(queues, submitted, strict=True):
         queue.draw(frames)
     finish(worker)
-    for job in (job for frames in asked for job in frames):
+    for job in (job for frames in submitted for job in frames):
         assert job.done and job.picture is not None
         assert read_stripes(job.picture)[0] == job.request.index
 
@@ -124,9 +124,9 @@ def test_every_request_gets_its_own_picture() -> None:
 def test_what_is_cancelled_or_overdue_costs_nothing() -> None:
     diary, clock = Diary(), ManualClock(1000)
     worker = scheduler(diary, clock=clock)
-    overdue, dropped, wanted = frame(1, 999), frame(2, 1100), frame(3, 1200)
+    overdue, dropped, needed = frame(1, 999), frame(2, 1100), frame(3, 1200)
     queue = worker.open()
-    queue.draw([overdue, dropped, wanted])
+    queue.draw([overdue, dropped, needed])
     dropped.cancelled = True
     finish(worker)
     assert diary.drawn == [3]
@@ -151,13 +151,13 @@ def test_the_work_of_a_closed_queue_is_dropped() -> None:
 def test_speech_of_several_sessions_is_encoded_in_one_call() -> None:
     encoder = CountingEncoder()
     worker = scheduler(encoder=encoder)
-    asked = []
+    submitted = []
     for _ in range(3):
-        asked.append(speech(worker.open_encoder(AVATAR, 16_000), frames=2))
-        worker.open().encode(asked[-1])
+        submitted.append(speech(worker.open_encoder(AVATAR, 16_000), frames=2))
+        worker.open().encode(submitted[-1])
     worker.step()
     assert encoder.calls == [6]
-    for job in asked:
+    for job in submitted:
         assert job.done and job.result is not None
         assert len(job.result.conditionings) == 2
 
@@ -165,13 +165,13 @@ def test_speech_of_several_sessions_is_encoded_in_one_call() -> None:
 def test_pieces_of_an_utterance_are_encoded_in_their_order() -> None:
     worker = scheduler()
     queue, encoder = worker.open(), worker.open_encoder(AVATAR, 16_000)
-    asked = [speech(encoder, last=k == 39) for k in range(40)]
-    for job in asked:
+    submitted = [speech(encoder, last=k == 39) for k in range(40)]
+    for job in submitted:
         queue.encode(job)
     finish(worker)
-    encoded = [row for one in asked if one.result for row in one.result.conditionings]
+    encoded = [row for one in submitted if one.result for row in one.result.conditionings]
     assert [int(row[0]) for row in encoded] == [640 * (k + 1) for k in range(40)]
-    sound = np.concatenate([one.result.sound for one in asked if one.result])
+    sound = np.concatenate([one.result.sound for one in submitted if one.result])
     assert len(sound) == 40 * 1920
 
 
@@ -251,9 +251,9 @@ def test_a_thread_works_until_it_is_closed() -> None:
 def test_many_threads_may_ask_at_once() -> None:
     worker = scheduler(batch=4)
     worker.start()
-    asked: list[list[RenderJob]] = [[] for _ in range(6)]
+    submitted: list[list[RenderJob]] = [[] for _ in range(6)]
 
-    def ask(mine: list[RenderJob]) -> None:
+    def submit(mine: list[RenderJob]) -> None:
         queue, encoder = worker.open(), worker.open_encoder(AVATAR, 16_000)
         done = threading.Event()
         for index in range(100):
@@ -267,13 +267,13 @@ def test_many_threads_may_ask_at_once() -> None:
         assert done.wait(20)
         queue.close()
 
-    askers = [threading.Thread(target=ask, args=(mine,)) for mine in asked]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
+    submitters = [threading.Thread(target=submit, args=(mine,)) for mine in submitted]
+    for submitter in submitters:
+        submitter.start()
+    for submitter in submitters:
+        submitter.join()
     worker.close()
-    assert all(job.picture is not None for mine in asked for job in mine)
+    assert all(job.picture is not None for mine in submitted for job in mine)
 
 
 def test_live_is_25_frames_per_second() -> None:

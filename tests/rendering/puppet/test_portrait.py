@@ -12,7 +12,6 @@ from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig, MotionConfig
-from lipstream.rendering.puppet.mouth.layers import layers_of
 from lipstream.rendering.puppet.portrait import ZOOM, Portrait, prepare_portrait
 from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, lip_gap, pose
 
@@ -35,7 +34,7 @@ def portrait(request: pytest.FixtureRequest, finder: FaceFinder) -> Portrait:
 def test_rest_is_drawn_the_short_way_and_looks_the_same(portrait: Portrait) -> None:
     """Lips that touch in the picture are left alone; for others the layers are kept."""
     assert (portrait.rest is None) != portrait.model.mouth.is_open
-    anew = replace(portrait, rest=layers_of(portrait.model, REST, opening=1.0, zoom=ZOOM))
+    anew = replace(portrait, rest=portrait.model.layers(REST, opening=1.0, zoom=ZOOM))
     for index in (0, BLINK, 77, 200, 333):
         short, long = (face.render(index, FPS, REST, LIVELY) for face in (portrait, anew))
         assert np.array_equal(short, long)

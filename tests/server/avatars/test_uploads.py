@@ -142,9 +142,9 @@ def test_speech_of_any_rate_becomes_what_listeners_hear(tmp_path: Path, rate: in
     path = write_wav(tmp_path / "a.wav", np.asarray(tone(1, rate) * 32767, np.int16), rate)
     done = isolated(path, "speech")
     assert done["sample_rate"] == 48_000 and abs(done["samples"] - 48_000) <= 1
-    heard = np.fromfile(tmp_path / "out.avatar", "<i2") / 32767
+    played = np.fromfile(tmp_path / "out.avatar", "<i2") / 32767
     inner = slice(4_800, 43_200)
-    assert np.abs(heard[inner] - tone(1, 48_000)[inner]).max() < 0.01
+    assert np.abs(played[inner] - tone(1, 48_000)[inner]).max() < 0.01
 
 
 def test_memory_ends_the_child_and_nothing_else(tmp_path: Path) -> None:

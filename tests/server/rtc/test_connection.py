@@ -80,20 +80,20 @@ def test_picture_and_sound_arrive_in_step(workers: MediaWorkers, codec: str) -> 
 def check_pictures(viewer: Viewer, first: int, observer: RecordingObserver) -> None:
     """Every picture once, in order, with its own time. A machine that is too busy to encode
     leaves some out, and says so."""
-    indices = [seen.index for seen in viewer.seen]
+    indices = [picture.index for picture in viewer.pictures]
     assert indices[0] == first
     assert indices == sorted(set(indices))
     assert indices[-1] - first + 1 - len(indices) <= observer.dropped
-    assert {seen.pts - 3600 * (seen.index - first) for seen in viewer.seen} == {0}
+    assert {picture.pts - 3600 * (picture.index - first) for picture in viewer.pictures} == {0}
 
 
 def continuous(viewer: Viewer) -> bool:
     """Sound without a hole, and the source's tone."""
-    sound = np.concatenate([heard.samples for heard in viewer.heard])[9600:]
+    sound = np.concatenate([piece.samples for piece in viewer.sounds])[9600:]
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     tone = np.argmax(spectrum) * 48_000 / len(sound)
     loud = [np.sqrt(np.mean(piece**2)) for piece in np.array_split(sound, len(sound) // 960)]
-    steps = {b.pts - a.pts for a, b in zip(viewer.heard, viewer.heard[1:], strict=False)}
+    steps = {b.pts - a.pts for a, b in zip(viewer.sounds, viewer.sounds[1:], strict=False)}
     return steps == {960} and abs(float(tone) - 440) < 5 and float(min(loud)) > 0.1
 
 

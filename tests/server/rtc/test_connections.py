@@ -156,7 +156,7 @@ def test_another_viewer_goes_on_where_the_first_stopped(workers: MediaWorkers) -
             await viewer.until(10)
             await transport.close()
             await viewer.close()
-            shown.append([seen.index for seen in viewer.seen])
+            shown.append([picture.index for picture in viewer.pictures])
         return shown
 
     first, second = run(scenario())
@@ -197,7 +197,7 @@ def test_candidates_may_come_later_and_not_without_end(workers: MediaWorkers) ->
         await viewer.close()
         return viewer
 
-    assert len(run(scenario()).seen) >= 6
+    assert len(run(scenario()).pictures) >= 6
 
 
 def test_a_useless_offer_leaves_nothing(workers: MediaWorkers) -> None:

@@ -183,7 +183,7 @@ def test_opus_packets_are_20_ms_and_sound_the_same() -> None:
     encoder, decoder = OpusEncoder(), av.CodecContext.create("libopus", "r")
     assert isinstance(decoder, AudioCodecContext)
     decoder.format, decoder.layout, decoder.sample_rate = "s16", "stereo", 48_000
-    source, lengths, heard = MarkedSource(frequency=500.0), [], []
+    source, lengths, pieces = MarkedSource(frequency=500.0), [], []
     for index in range(10):
         packets = encoder.encode(source.unit(index).samples)
         assert len(packets) == 2
@@ -191,10 +191,10 @@ def test_opus_packets_are_20_ms_and_sound_the_same() -> None:
             assert len(packet) < 300
             for frame in decoder.decode(av.Packet(packet)):
                 lengths.append(frame.samples)
-                heard.append(frame.to_ndarray().reshape(-1, 2)[:, 0].astype(np.float64))
+                pieces.append(frame.to_ndarray().reshape(-1, 2)[:, 0].astype(np.float64))
     # The decoder leaves out the encoder's own delay once, at the beginning.
     assert set(lengths[1:]) == {960}
-    sound = np.concatenate(heard)[4800:] / 32768
+    sound = np.concatenate(pieces)[4800:] / 32768
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     assert abs(np.argmax(spectrum) * 48_000 / len(sound) - 500) < 10
     assert abs(np.sqrt(np.mean(sound**2)) - 8000 / 32768 / np.sqrt(2)) < 0.03

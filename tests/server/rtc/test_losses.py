@@ -72,7 +72,7 @@ class LossScenario:
 
     def shown(self, sent: range) -> list[DecodedPicture]:
         """The pictures of these units that were decoded."""
-        return [seen for seen in self.viewer.seen if seen.index in sent]
+        return [picture for picture in self.viewer.pictures if picture.index in sent]
 
     def freezes(self, sent: range) -> int:
         """Pictures that stood 150 ms longer than what was sent asks for, as browsers count them.
@@ -106,7 +106,7 @@ def test_what_was_lost_comes_after_all(
             sent = await viewing.play_under(conditions, SECONDS)
             left_out = viewing.observer.dropped
             assert len(viewing.shown(sent)) + left_out >= share * len(sent)
-            indices = [seen.index for seen in viewing.viewer.seen]
+            indices = [picture.index for picture in viewing.viewer.pictures]
             assert indices == sorted(set(indices))
         return viewing
 
@@ -143,7 +143,7 @@ def test_a_minute_of_loss_and_a_storm(workers: MediaWorkers) -> None:
             sent = await viewing.play_under(NetworkConditions(), 4)
             left_out = viewing.observer.dropped - before
             share = (len(viewing.shown(sent)) + left_out) / len(sent)
-            await viewing.viewer.until(len(viewing.viewer.seen) + 20)  # on any machine
+            await viewing.viewer.until(len(viewing.viewer.pictures) + 20)  # on any machine
             return share
 
     async def scenario() -> tuple[float, list[tuple[float, int]]]:
@@ -165,8 +165,8 @@ def test_a_blackout_of_three_seconds_is_survived(workers: MediaWorkers) -> None:
         async with LossScenario(workers) as viewing:
             await viewing.play_under(NetworkConditions(blackout=True), 3.0)
             back = time.monotonic() - SETTLED_S
-            before = len(viewing.viewer.seen)
+            before = len(viewing.viewer.pictures)
             await viewing.viewer.until(before + 20)
-            assert viewing.viewer.seen[before].arrived - back < 4
+            assert viewing.viewer.pictures[before].arrived - back < 4
 
     run(scenario())

@@ -74,9 +74,22 @@ class FramePlan:
     ) -> None:
         """Plan to start, or go on with, `utterance`; its first frame can be ready at `earliest` ms.
 
-        `next_index` is the unit due next, `origin` the time of unit 0 in ms.
+        If it waits for its start already, that is moved where it comes much sooner: more of the
+        utterance has come, or all of it, so that it cannot run out. `next_index` is the unit due
+        next, `origin` the time of unit 0 in ms.
         """
-        start = self._first_unit(next_index, origin, earliest)
+        start = max(next_index, -(-(earliest + self._reserve_ms - origin) // UNIT_MS))
+        if self.flowing:
+            # A mouth that is closing is not interrupted.
+            closing = [
+                index
+                for index, unit in enumerate(self.units, next_index + 1)
+                if unit.utterance is not utterance and not _is_idle(unit)
+            ]
+            if self._start - max([start, *closing]) < MIN_GAIN:
+                return
+            while self.units and self.units[-1].utterance is utterance:
+                _withdraw(self.units.pop())
         self._substitutes.clear()
         while len(self.units) > start - next_index and _is_idle(self.units[-1]):
             idle = self.units.pop()
@@ -84,24 +97,6 @@ class FramePlan:
             self._substitutes.appendleft(idle)
         self.speech, self.flowing = utterance, True
         self._start = max(start, next_index + len(self.units))
-
-    def hasten(self, next_index: int, origin: int, earliest: int) -> None:
-        """Let the speech that waits for its start begin at `earliest` ms, if that is much sooner.
-
-        More of it has come, or all of it, so that it cannot run out.
-        """
-        sooner = self._first_unit(next_index, origin, earliest)
-        # A mouth that is closing is not interrupted.
-        closing = [
-            index
-            for index, unit in enumerate(self.units, next_index + 1)
-            if unit.utterance is not self.speech and not _is_idle(unit)
-        ]
-        if self.speech is None or self._start - max([sooner, *closing]) < MIN_GAIN:
-            return
-        while self.units and self.units[-1].utterance is self.speech:
-            _withdraw(self.units.pop())
-        self.begin(self.speech, next_index, origin, earliest)
 
     def retime(self, next_index: int, origin: int) -> None:
         """Set when each unit is due: the time of unit 0 is known at last, or has moved."""
@@ -221,9 +216,6 @@ class FramePlan:
         """Let speech wait until enough of it is ready again."""
         self.withdraw()
         self._on_hole()
-
-    def _first_unit(self, next_index: int, origin: int, earliest: int) -> int:
-        return max(next_index, -(-(earliest + self._reserve_ms - origin) // UNIT_MS))
 
     def _next_unit(self, index: int, due: int) -> PlannedUnit | None:
         """Plan unit `index`; None when that needs speech which is not encoded yet."""

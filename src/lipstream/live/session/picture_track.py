@@ -28,14 +28,10 @@ class PictureTrack:
 
     def show(self, unit: PlannedUnit | None, index: int) -> tuple[Picture, bool]:
         """The picture for `unit` at `index`, and True when it is its own."""
-        if unit is None or unit.picture is None:
-            return self._repeat(unit, index), False
-        if self.missed:
+        if unit is not None and unit.picture is not None:
             self.missed, self._idle_failed = 0, False
-        self._last = unit.picture
-        return unit.picture, True
-
-    def _repeat(self, unit: PlannedUnit | None, index: int) -> Picture:
+            self._last = unit.picture
+            return unit.picture, True
         self._counts.repeated += 1
         self.missed += 1
         if unit is not None:
@@ -45,7 +41,7 @@ class PictureTrack:
                 self._report_failure(unit.utterance)
         if self._last is None:
             self._last = self._avatar.at(index).pixels
-        return self._last
+        return self._last, False
 
     def _report_failure(self, utterance: UtteranceBuffer | None) -> None:
         if utterance is None:

@@ -147,8 +147,11 @@ class Session:
         index = self._next
         self._next += 1
         samples, speaking = SILENCE, False
-        if planned is not None and planned.utterance is not None:
-            samples, speaking = self._read(planned.utterance), True
+        if planned is not None and (utterance := planned.utterance) is not None:
+            speaking, starts = True, utterance.state == "queued"
+            samples = utterance.read()
+            if starts:
+                self._emit("started", utterance.id, 0)
         elif self._fading is not None:
             samples, self._fading = self._fading, None
         picture, fresh = self._pictures.show(planned, index)
@@ -221,13 +224,6 @@ class Session:
         self.counts.underruns += 1
         self._speech.hole()
 
-    def _read(self, utterance: UtteranceBuffer) -> NDArray[np.int16]:
-        first = utterance.state == "queued"
-        samples = utterance.read()
-        if first:
-            self._emit("started", utterance.id, 0)
-        return samples
-
     def _cancel(self, utterances: Sequence[UtteranceBuffer]) -> None:
         """Remove `utterances`, which are not finished, and report each."""
         for utterance in utterances:
@@ -264,20 +260,13 @@ class Session:
             return
         self._speech.feed(self._queue, now_ms, self._wake if self._loop is not None else None)
         if self._origin is not None:
-            if plan.flowing and plan.speech is not None:
-                earliest = self._earliest(plan.speech, now_ms, self._origin)
-                plan.hasten(self._next, self._origin, earliest)
-            elif (ready := self._speech.ready()) is not None:
-                earliest = self._earliest(ready, now_ms, self._origin)
-                plan.begin(ready, self._next, self._origin, earliest)
+            speech = plan.speech if plan.flowing else self._speech.ready()
+            if speech is not None:
+                earliest = max(now_ms + self._scheduler.drawing_ms, self._speech.begins_at(speech))
+                if self._fading is not None:  # the next unit fades out
+                    earliest = max(earliest, self._origin + UNIT_MS * self._next + 1)
+                plan.begin(speech, self._next, self._origin, earliest)
             plan.fill(self._next, self._origin)
-
-    def _earliest(self, utterance: UtteranceBuffer, now_ms: int, origin: int) -> int:
-        """The time from which `utterance` may begin, if its frames are requested at `now_ms`."""
-        earliest = max(now_ms + self._scheduler.drawing_ms, self._speech.begins_at(utterance))
-        if self._fading is not None:  # the next unit fades out
-            earliest = max(earliest, origin + UNIT_MS * self._next + 1)
-        return earliest
 
     def _wake(self) -> None:
         """Called on the scheduler's thread when speech was encoded that is waited for."""

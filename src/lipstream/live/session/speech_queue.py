@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from lipstream.avatar.avatar import Avatar
@@ -66,7 +66,7 @@ class SpeechQueue:
     @property
     def buffered_ms(self) -> int:
         """The speech that was pushed and not given out."""
-        return _buffered_ms(self.waiting)
+        return sum(utterance.buffered_ms for utterance in self.waiting)
 
     def open(self, sample_rate: int) -> UtteranceBuffer:
         """Append an utterance; see `Session.open_utterance`."""
@@ -161,9 +161,8 @@ class SpeechQueue:
 
     def ready(self) -> UtteranceBuffer | None:
         """The first utterance, if enough of it is encoded to begin or to go on."""
-        if self.waiting and self.waiting[0].ready(self._lead(self.waiting[0])):
-            return self.waiting[0]
-        return None
+        first = self.waiting[0] if self.waiting else None
+        return first if first is not None and first.ready(self._lead(first)) else None
 
     def _lead(self, utterance: UtteranceBuffer) -> int:
         """The frames to be encoded before `utterance` begins or goes on.
@@ -194,9 +193,8 @@ class SpeechQueue:
 
     def _held_ms(self, utterance: UtteranceBuffer) -> int:
         """The speech that shares the limit of `utterance`: its own, or all behind the first."""
-        if utterance is self.waiting[0]:
-            return utterance.buffered_ms
-        return _buffered_ms(islice(self.waiting, 1, None))
+        first = self.waiting[0].buffered_ms
+        return first if utterance is self.waiting[0] else self.buffered_ms - first
 
     async def _room_made(self) -> None:
         waiter = asyncio.get_running_loop().create_future()
@@ -208,7 +206,3 @@ class SpeechQueue:
             if not waiter.done():
                 waiter.set_result(None)
         self._waiters.clear()
-
-
-def _buffered_ms(utterances: Iterable[UtteranceBuffer]) -> int:
-    return sum(utterance.buffered_ms for utterance in utterances)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 from numpy.typing import NDArray
@@ -30,17 +29,9 @@ class Utterance:
         queue: SpeechQueue,
         cancel: Callable[[Sequence[UtteranceBuffer]], None],
     ) -> None:
+        self.id = buffer.id  # the number of the utterance in its session, from 1
+        self.sample_rate = buffer.sample_rate  # of all that is pushed, Hz
         self._buffer, self._queue, self._cancel = buffer, queue, cancel
-
-    @property
-    def id(self) -> int:
-        """The number of the utterance in its session, from 1."""
-        return self._buffer.id
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples per second of all that is pushed."""
-        return self._buffer.sample_rate
 
     @property
     def state(self) -> UtteranceState:
@@ -49,7 +40,7 @@ class Utterance:
 
     @property
     def finished(self) -> bool:
-        """True when no more of it will be played: it has ended, was cancelled or has failed."""
+        """True when it has ended, was cancelled or has failed: no more of it will be played."""
         return self._buffer.finished
 
     @property
@@ -92,9 +83,7 @@ class Utterance:
     def __enter__(self) -> Utterance:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.end()
         else:

@@ -24,13 +24,11 @@ _FADE = np.linspace(1, 0, SOUND_RATE * 20 // 1000, dtype=np.float32)
 class UtteranceBuffer:
     """One utterance on its way: pushed -> encoded -> conditionings and sound -> given out.
 
-    Bounded by `SpeechQueue`, which refuses more than it may hold and has only a few frames ahead of
-    playback encoded.
+    Bounded by `SpeechQueue`, which refuses more and has only a few frames encoded ahead.
     """
 
     def __init__(self, id: int, sample_rate: int, encoder: UtteranceEncoder) -> None:
-        self.id = id
-        self.sample_rate = sample_rate
+        self.id, self.sample_rate = id, sample_rate
         self.state: UtteranceState = "queued"
         self.first_push_ms = 0  # when its first samples came
         self.pushed = 0  # samples at `sample_rate`
@@ -75,7 +73,7 @@ class UtteranceBuffer:
     @property
     def all_given_out(self) -> bool:
         """True when the last of its units was given out."""
-        units = max(self.planned, -(-self._sound_samples // UNIT_SAMPLES))
+        units = max(self.planned, self._sound_units)
         return self.encoded and not self.conditionings and self._units >= units
 
     @property
@@ -128,22 +126,19 @@ class UtteranceBuffer:
         """Take what was encoded since the last call."""
         while self._encode_jobs and self._encode_jobs[0].done:
             job = self._encode_jobs.popleft()
-            if job.result is None:
+            if (result := job.result) is None:
                 self.encoding_failed = True
                 return
-            self.conditionings.extend(job.result.conditionings)
-            if len(job.result.sound):
-                self._sound.append(job.result.sound)
-                self._sound_samples += len(job.result.sound)
+            self.conditionings.extend(result.conditionings)
+            if len(result.sound):
+                self._sound.append(result.sound)
+                self._sound_samples += len(result.sound)
             self.encoded = job.last
 
     def ready(self, lead: int) -> bool:
         """True when enough, or all the rest, is encoded for it to begin or to go on."""
         if self.encoded:
-            return (
-                bool(self.conditionings)
-                or self._sound_samples > (self.planned + self._tail) * UNIT_SAMPLES
-            )
+            return bool(self.conditionings) or self._sound_units > self.planned + self._tail
         return len(self.conditionings) >= lead and self._has_sound(self.planned + lead)
 
     def next_conditioning(self) -> Floats | None:
@@ -155,7 +150,7 @@ class UtteranceBuffer:
 
     def next_tail(self) -> bool:
         """Plan another unit of sound beyond the last frame; False when there is none."""
-        if self._sound_samples <= (self.planned + self._tail) * UNIT_SAMPLES:
+        if self._sound_units <= self.planned + self._tail:
             return False
         self._tail += 1
         return True
@@ -190,6 +185,11 @@ class UtteranceBuffer:
         for queue in (self._encode_jobs, self._blocks, self._sound, self.conditionings):
             queue.clear()
         self._last_fed = True
+
+    @property
+    def _sound_units(self) -> int:
+        """Units of sound so far; the last may have to be padded."""
+        return -(-self._sound_samples // UNIT_SAMPLES)
 
     def _has_sound(self, frames: int) -> bool:
         return self._sound_samples >= frames * UNIT_SAMPLES

@@ -58,9 +58,13 @@ class HeadGeometry:
         cos, sin = np.cos(angle), np.sin(angle)
         right, down = x - self.centre[0], y - self.centre[1]
         along, below = cos * right + sin * down, cos * down - sin * right
-        mask = self._mask(x, y, along, below)
-        pivot = self.points[lm.CHIN, :2] + 0.1 * self.height * np.array([-sin, cos])
-        bulge = 1 - (along / (0.42 * self.height)) ** 2 - (below / (0.6 * self.height)) ** 2
+        # 1 on the head, 0 on shoulders and background and at the picture's edge.
+        height, (width, rows) = self.height, self.size
+        radius = np.hypot(along / (HALF_WIDTH * height), below / (HALF_HEIGHT * height))
+        margin = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, rows - 1 - y))
+        mask = smoothstep(STILL_RADIUS, FREE_RADIUS, radius) * smoothstep(0, 0.12 * height, margin)
+        pivot = self.points[lm.CHIN, :2] + 0.1 * height * np.array([-sin, cos])
+        bulge = 1 - (along / (0.42 * height)) ** 2 - (below / (0.6 * height)) ** 2
         depth = np.sqrt(np.clip(bulge, 0, 1)) * mask
         zero = np.zeros_like(mask)
         fields = [
@@ -71,14 +75,6 @@ class HeadGeometry:
             (-sin * depth, cos * depth),
         ]
         return np.stack([np.stack(pair, -1).ravel() for pair in fields]).astype(np.float32)
-
-    def _mask(self, x: Doubles, y: Doubles, along: Doubles, below: Doubles) -> Doubles:
-        """1 on the head, 0 on shoulders and background and at the picture's edge."""
-        height, (width, rows) = self.height, self.size
-        radius = np.hypot(along / (HALF_WIDTH * height), below / (HALF_HEIGHT * height))
-        margin = np.minimum(np.minimum(x, width - 1 - x), np.minimum(y, rows - 1 - y))
-        free = smoothstep(STILL_RADIUS, FREE_RADIUS, radius)
-        return free * smoothstep(0, 0.12 * height, margin)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,14 +14,7 @@ from lipstream.rendering.puppet.blink import close_eyes, eye_boxes
 from lipstream.rendering.puppet.head_motion import HeadFlow, HeadGeometry, build_head_flow
 from lipstream.rendering.puppet.idle_motion import BLINK_CURVE, lid_position, sway
 from lipstream.rendering.puppet.mouth.geometry import measure_mouth
-from lipstream.rendering.puppet.mouth.layers import (
-    MouthLayers,
-    MouthModel,
-    build_mouth_model,
-    join_layers,
-    layers_of,
-    shade,
-)
+from lipstream.rendering.puppet.mouth.layers import MouthLayers, MouthModel, build_mouth_model
 from lipstream.rendering.puppet.pose import REST, Pose
 from lipstream.rendering.puppet.warp import (
     bounding_box,
@@ -64,7 +57,7 @@ class Portrait:
         box = flow.box.within(self.region)
         # The face's own grid moves with the head.
         grid = flow.grid - (motion @ self.face_motion).reshape(flow.grid.shape)
-        layers = self.rest if pose.is_rest else layers_of(model, pose, opening=1.0, zoom=ZOOM)
+        layers = self.rest if pose.is_rest else model.layers(pose, opening=1.0, zoom=ZOOM)
         assert layers is not None
         layers = layers.read(grid, flow.scale, (box.width, box.height), model.cut)
         upper, lower = layers.shifts
@@ -76,15 +69,14 @@ class Portrait:
         face[bottom:] += lower[bottom:]
         result = _read(source, points)
         mouth = result[box.slices]
-        # From canonical pixels to those of `over`: the mouth moves with the head.
+        # From canonical pixels to those of `under`: the mouth moves with the head.
         moved = self.mouth_ends + (motion @ self.ends_motion).reshape(2, 2)
         placed = similarity(self.mouth_ends, moved - (flow.box.left, flow.box.top))
         to_result = placed.astype(np.float32)
         to_result[1, 2] -= top
-        over = np.ascontiguousarray(mouth[top:bottom])
-        mouth[top:bottom] = join_layers(over, under, layers.edges, model, pose, to_result)
+        mouth[top:bottom] = model.join(mouth[top:bottom], under, layers, pose, to_result)
         if not pose.is_rest:
-            mouth[:] = shade(np.ascontiguousarray(mouth), layers.light)
+            mouth[:] = layers.shade(np.ascontiguousarray(mouth))
         return result
 
 
@@ -102,7 +94,7 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
         model,
         build_head_flow(head, region),
         head.fields(flow.to_picture(flow.grid)) / np.float32(flow.scale),
-        layers_of(model, REST, opening=1.0, zoom=ZOOM) if mouth.is_open else None,
+        model.layers(REST, opening=1.0, zoom=ZOOM) if mouth.is_open else None,
         ends.astype(np.float32),
         head.fields(ends),
     )

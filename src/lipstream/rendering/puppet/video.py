@@ -18,13 +18,7 @@ from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.media.image import Floats, Image, paste
 from lipstream.rendering.puppet.mouth.geometry import UPPER_SHARE, MouthGeometry, measure_mouth
-from lipstream.rendering.puppet.mouth.layers import (
-    MouthModel,
-    build_mouth_model,
-    join_layers,
-    layers_of,
-    shade,
-)
+from lipstream.rendering.puppet.mouth.layers import MouthModel, build_mouth_model
 from lipstream.rendering.puppet.pose import REST, Pose
 from lipstream.rendering.puppet.warp import (
     Doubles,
@@ -182,9 +176,7 @@ def _align(
     rigid = list(lm.RIGID)
     head = similarity(canonical[rigid], points[rigid])
     back = transform_back(head, points)
-    left, middle, right = (
-        here - there for here, there in zip(_lip_line(back), _lip_line(canonical), strict=True)
-    )
+    left, middle, right = _lip_line(back) - _lip_line(canonical)
     gap = lm.mouth_gap(back)
     # Without a jump: a mouth near the limit must not flicker between open and closed.
     closed = 0.0 if mouth.is_open else lm.mouth_gap(canonical)
@@ -192,12 +184,11 @@ def _align(
     return MouthAlignment(head, (left + 2 * middle + right) / 4, (right - left) / 2, opening / unit)
 
 
-def _lip_line(points: Floats) -> list[Doubles]:
-    """Picture-left corner, the point where the closed lips would meet, picture-right corner."""
+def _lip_line(points: Floats) -> Doubles:
+    """(3, 2): picture-left corner, where the closed lips would meet, picture-right corner."""
     upper, lower = points[lm.UPPER_LIP_CENTRE], points[lm.LOWER_LIP_CENTRE]
     meet = upper + UPPER_SHARE * (lower - upper)
-    line = (points[lm.MOUTH_RIGHT], meet, points[lm.MOUTH_LEFT])
-    return [np.asarray(point, np.float64) for point in line]
+    return np.array([points[lm.MOUTH_RIGHT], meet, points[lm.MOUTH_LEFT]], np.float64)
 
 
 def _draw(picture: Image, model: MouthModel, alignment: MouthAlignment, pose: Pose) -> Image:
@@ -211,12 +202,12 @@ def _draw(picture: Image, model: MouthModel, alignment: MouthAlignment, pose: Po
     follow = sample(flow.skin_follow, flow.to_grid(canonical))
     canonical -= follow[..., :1] * alignment.shift.astype(np.float32)
     canonical -= follow[..., 1:] * alignment.stretch.astype(np.float32)
-    layers = layers_of(model, pose, alignment.opening).read(
+    layers = model.layers(pose, alignment.opening).read(
         flow.to_grid(canonical), flow.scale, (box.width, box.height), (0, box.height)
     )
     pixels, turn = pixel_grid(box).astype(np.float32), head[:, :2].T.astype(np.float32)
     upper, lower = (warp(picture, pixels + shift @ turn) for shift in layers.shifts)
     to_box = alignment.to_frame(model.mouth)
     to_box[:, 2] -= (box.left, box.top)
-    mouth = join_layers(upper, lower, layers.edges, model, pose, to_box)
-    return paste(picture, mouth if pose.is_rest else shade(mouth, layers.light), box)
+    mouth = model.join(upper, lower, layers, pose, to_box)
+    return paste(picture, mouth if pose.is_rest else layers.shade(mouth), box)

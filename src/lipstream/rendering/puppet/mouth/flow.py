@@ -67,7 +67,7 @@ class MouthFlow:
     def inverse(self, weights: Floats, layer: int) -> Floats:
         """The (rows, columns, 2) grid steps back to the source of each point of the moved layer.
 
-        `weights` (len(GESTURES),) are those of the gestures, about 0 to 1.
+        `weights` are those of the GESTURES, about 0 to 1.
         """
         forward: Floats = (weights @ self.gestures[layer]).reshape(self.grid.shape)
         back = forward
@@ -83,7 +83,11 @@ class MouthFlow:
 
 def build_flow(mouth: MouthGeometry, points: Floats, size: tuple[int, int]) -> MouthFlow:
     """Compute the flow in a picture of `size` (width, height) with (468, 2) landmarks `points`."""
-    box = _active_box(mouth, size)
+    # Speech can move the face from the nose to below the chin, from cheek to cheek.
+    left, right = mouth.half_widths
+    ends = -1.15 * mouth.width, (mouth.chin + 1.15) * mouth.width
+    area = np.array([[x, y] for x in (-3.0 * left, 3.0 * right) for y in ends])
+    box = bounding_box(mouth.axes.to_picture(area), size)
     scale = max(2, -(-max(box.width, box.height) // MAX_GRID_SIDE))
     picture = pixel_grid(box, scale)
     rows, columns = picture.shape[:2]
@@ -130,26 +134,14 @@ class _FaceGrid:
             for gap in (mouth.upper_gap, mouth.lower_gap)
         )
         outline = cv2.convexHull(points[list(lm.FACE_OVAL), :2].astype(np.float32))
-        corner = picture[0, 0]
         mask = np.zeros(x.shape, np.uint8)
-        cv2.fillConvexPoly(mask, np.round((outline - corner) / step).astype(np.int32), 1)
+        cv2.fillConvexPoly(mask, np.round((outline - picture[0, 0]) / step).astype(np.int32), 1)
         outside = cv2.distanceTransform(1 - mask, cv2.DIST_L2, 3) * step / mouth.width
         skin = np.exp(-((outside / 0.30) ** 2)).astype(np.float64)
         lids = mouth.axes.to_face(points[list(lm.RIGHT_LOWER_LID + lm.LEFT_LOWER_LID), :2])[:, 1]
         below_eyes = smoothstep(lids.max(), lids.max() + 0.35 * mouth.width, y)
-        v = (y - seam) / mouth.width
-        half_share = half / mouth.width
-        return _FaceGrid(mouth, x / half, v, half_share, upper_gap, lower_gap, skin, below_eyes)
-
-
-def _active_box(mouth: MouthGeometry, size: tuple[int, int]) -> Box:
-    """The part of the picture that speech can move: nose to below the chin, cheek to cheek."""
-    left, right = mouth.half_widths
-    low = (mouth.chin + 1.15) * mouth.width
-    corners = mouth.axes.to_picture(
-        np.array([[x, y] for x in (-3.0 * left, 3.0 * right) for y in (-1.15 * mouth.width, low)])
-    )
-    return bounding_box(corners, size)
+        u, v, share = x / half, (y - seam) / mouth.width, half / mouth.width
+        return _FaceGrid(mouth, u, v, share, upper_gap, lower_gap, skin, below_eyes)
 
 
 def _fall_off(distance: Doubles, start: float, width: float) -> Doubles:
@@ -232,11 +224,8 @@ def _jaw(face: _FaceGrid) -> tuple[Doubles, Doubles]:
 def _opening(face: _FaceGrid) -> list[Doubles]:
     """The (rows, columns, 2) pixels per layer from the canonical, closed lips to the picture's."""
     upper_lip, chin = _fall_off(-face.v, 0.16, 0.22), _fall_off(face.v, 0.25, 0.55)
-    zero = np.zeros_like(face.u)
-    return [
-        _to_picture(face.mouth, (zero, -face.upper_gap * upper_lip), 1),
-        _to_picture(face.mouth, (zero, face.lower_gap * chin), 1),
-    ]
+    downwards = (-face.upper_gap * upper_lip, face.lower_gap * chin)
+    return [_to_picture(face.mouth, (np.zeros_like(face.u), down), 1) for down in downwards]
 
 
 def _edges(face: _FaceGrid) -> Doubles:

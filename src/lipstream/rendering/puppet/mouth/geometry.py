@@ -117,11 +117,7 @@ def _corner_ease(columns: Doubles, share: float) -> Doubles:
 
 
 def _snap_to_dark_line(
-    image: Image,
-    axes: FaceAxes,
-    columns: Doubles,
-    middle: Doubles,
-    width: float,
+    image: Image, axes: FaceAxes, columns: Doubles, middle: Doubles, width: float
 ) -> Doubles:
     """The darkest smooth path near the mesh's lip line, by dynamic programming.
 

@@ -25,6 +25,7 @@ from lipstream.rendering.puppet.mouth.sprites import (
     paint_tongue,
     paint_upper_teeth,
 )
+from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import Doubles, blend, compose, pixel_grid, transform, warp
 
 # (height, width, 4) RGBA, straight (not premultiplied) alpha
@@ -43,19 +44,16 @@ class MouthInterior:
     unit: float  # sprite pixels per mouth width
     own_teeth: bool  # the upper teeth are the picture's own
 
-    def paint(
-        self, jaw: float, rounding: float, tongue: float, to_result: Floats, size: tuple[int, int]
-    ) -> Image:
+    def paint(self, pose: Pose, to_result: Floats, size: tuple[int, int]) -> Image:
         """Paint the (height, width, 3) interior for a `size` of (width, height).
 
-        `jaw`, `rounding` and `tongue` are 0 to 1; `to_result` (2, 3) takes canonical picture
-        pixels to pixels of the result.
+        `to_result` (2, 3) takes canonical picture pixels to pixels of the result.
         """
-        drop = jaw * JAW_TRAVEL * self.unit
+        drop = pose.jaw * JAW_TRAVEL * self.unit
         scene = self._place(self.cavity, to_result, 0, size, cv2.BORDER_REPLICATE)
-        lift = tongue * min(0.10, 0.5 * jaw + 0.04) * self.unit
+        lift = pose.tongue * min(0.10, 0.5 * pose.jaw + 0.04) * self.unit
         # Pushing the lips forward draws them down over the teeth.
-        hidden = (0.18 if self.own_teeth else 0.13) * rounding * self.unit
+        hidden = (0.18 if self.own_teeth else 0.13) * pose.rounding * self.unit
         for sprite, shift in (
             (self.tongue, drop - lift),
             (self.lower_teeth, drop + 0.3 * hidden),

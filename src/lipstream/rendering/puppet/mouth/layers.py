@@ -36,6 +36,64 @@ class MouthModel:
     feather: float  # pixels over which a layer's edge fades
     cut: tuple[int, int]  # rows of the flow's box between which either layer may be seen
 
+    def layers(self, pose: Pose, opening: float, zoom: int = 1) -> MouthLayers:
+        """Compute the layers of `pose` on the canonical grid.
+
+        `opening` scales how far the source's own lips stand apart. Shifts are in pixels of a source
+        picture `zoom` times as large as the one measured.
+        """
+        flow = self.flow
+        shifts, edges = [], []
+        for layer in (UPPER, LOWER):
+            back = flow.inverse(pose.gestures, layer)
+            before = flow.grid - back
+            shift = back * np.float32(-flow.scale * zoom)
+            if opening:
+                shift += np.float32(opening * zoom) * sample(flow.opening[layer], before)
+            shifts.append(shift)
+            edges.append(sample(flow.edges[layer], before))
+        # The skin takes its shading along; what is shaded most belongs to the lower layer.
+        light = sample(flow.brightness(pose.gestures), before)
+        return MouthLayers((shifts[UPPER], shifts[LOWER]), (edges[UPPER], edges[LOWER]), light)
+
+    def join(
+        self, upper: Image, lower: Image, layers: MouthLayers, pose: Pose, to_result: Floats
+    ) -> Image:
+        """Lay upper over lower over interior: (height, width, 3), all inputs of that size.
+
+        `upper` and `lower` are the pictures warped by `layers`; `to_result` (2, 3) takes canonical
+        pixels to those of the result. Draws into `lower`.
+        """
+        # The lower layer reaches a little under the upper one, or touching lips would let a line of
+        # the inside through.
+        upper_alpha, lower_alpha = (
+            np.clip(edge * np.float32(1 / self.feather) + np.float32(reach), 0, 1)
+            for edge, reach in zip(layers.edges, (0.5, 1.5), strict=True)
+        )
+        height, width = upper_alpha.shape
+        corners = transform(to_result, self.inner_corners)
+        (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
+        inner = Box(int(x0), int(y0), int(x1) + 1, int(y1) + 1).clip(width, height)
+        if inner.width > 0 and inner.height > 0:
+            cover = np.ascontiguousarray(lower_alpha[inner.slices])
+            visible = (1 - cover) * (1 - upper_alpha[inner.slices])
+            if float(visible.max(initial=0)) >= MIN_VISIBLE:
+                scene = self._lit_interior(visible, inner, pose, to_result)
+                lower[inner.slices] = blend(lower[inner.slices], scene, cover)
+        return blend(upper, lower, upper_alpha)
+
+    def _lit_interior(self, visible: Floats, inner: Box, pose: Pose, to_result: Floats) -> Image:
+        """Paint the inside of the mouth in the box `inner`, in the shade of the lips."""
+        local = to_result.copy()
+        local[:, 2] -= (inner.left, inner.top)
+        scene = self.interior.paint(pose, local, (inner.width, inner.height))
+        # Lips shade what lies behind them, the upper lip most: light comes from above.
+        reach = max(3, int(0.11 * self.mouth.width) | 1)
+        right, down = reach // 2 + self.mouth.axes.rotation[1] * (reach // 4)
+        above = cv2.blur(visible, (reach, reach), anchor=(round(right), round(down)))
+        light = np.clip(0.60 + 0.66 * above, 0, 1)
+        return np.asarray(scene * light[..., None], np.uint8)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MouthLayers:
@@ -64,6 +122,11 @@ class MouthLayers:
         edges = [fine(layer[first:last, :, 2], last * step)[part] for layer in (upper, lower)]
         shifts = (fine(upper[..., :2]), fine(lower[..., :2]))
         return MouthLayers(shifts, (edges[0], edges[1]), fine(lower[..., 3]))
+
+    def shade(self, image: Image) -> Image:
+        """Multiply the brightness of `image` by `light`, of its size."""
+        factor = cv2.convertScaleAbs(self.light, alpha=128)
+        return np.asarray(cv2.multiply(image, cv2.merge([factor] * 3), scale=1 / 128))
 
 
 def _stack(shift: Floats, *others: Floats) -> Floats:
@@ -106,79 +169,3 @@ def _cut_rows(mouth: MouthGeometry, box: Box) -> tuple[int, int]:
     top = int(rows.min() - 0.30 * mouth.width)
     bottom = int(rows.max() + 0.45 * mouth.width)
     return min(max(top, 0), box.height), min(max(bottom, 0), box.height)
-
-
-def layers_of(model: MouthModel, pose: Pose, opening: float, zoom: int = 1) -> MouthLayers:
-    """Compute the layers of `pose` on the canonical grid.
-
-    `opening` scales how far the source's own lips stand apart. Shifts are in pixels of a source
-    picture `zoom` times as large as the one measured.
-    """
-    flow = model.flow
-    shifts, edges = [], []
-    for layer in (UPPER, LOWER):
-        back = flow.inverse(pose.gestures, layer)
-        before = flow.grid - back
-        shift = back * np.float32(-flow.scale * zoom)
-        if opening:
-            shift += np.float32(opening * zoom) * sample(flow.opening[layer], before)
-        shifts.append(shift)
-        edges.append(sample(flow.edges[layer], before))
-    # The skin takes its shading along; what is shaded most belongs to the lower layer.
-    light = sample(flow.brightness(pose.gestures), before)
-    return MouthLayers((shifts[UPPER], shifts[LOWER]), (edges[UPPER], edges[LOWER]), light)
-
-
-def join_layers(
-    upper: Image,
-    lower: Image,
-    edges: tuple[Floats, Floats],
-    model: MouthModel,
-    pose: Pose,
-    to_result: Floats,
-) -> Image:
-    """Lay upper over lower over interior: (height, width, 3), all inputs of that size.
-
-    `upper` and `lower` are the warped pictures, `edges` the distances inside their layers;
-    `to_result` (2, 3) takes canonical picture pixels to pixels of the result. Draws into `lower`.
-    """
-    # The lower layer reaches a little under the upper one, or touching lips would let a line of
-    # the inside through.
-    upper_alpha, lower_alpha = (
-        np.clip(edge * np.float32(1 / model.feather) + np.float32(reach), 0, 1)
-        for edge, reach in zip(edges, (0.5, 1.5), strict=True)
-    )
-    height, width = upper_alpha.shape
-    corners = transform(to_result, model.inner_corners)
-    (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
-    inner = Box(int(x0), int(y0), int(x1) + 1, int(y1) + 1).clip(width, height)
-    if inner.width > 0 and inner.height > 0:
-        cover = np.ascontiguousarray(lower_alpha[inner.slices])
-        visible = (1 - cover) * (1 - upper_alpha[inner.slices])
-        if float(visible.max(initial=0)) >= MIN_VISIBLE:
-            scene = _lit_interior(visible, inner, model, pose, to_result)
-            lower[inner.slices] = blend(lower[inner.slices], scene, cover)
-    return blend(upper, lower, upper_alpha)
-
-
-def _lit_interior(
-    visible: Floats, inner: Box, model: MouthModel, pose: Pose, to_result: Floats
-) -> Image:
-    """Paint the inside of the mouth in the box `inner` of the result, in the shade of the lips."""
-    local = to_result.copy()
-    local[:, 2] -= (inner.left, inner.top)
-    scene = model.interior.paint(
-        pose.jaw, pose.rounding, pose.tongue, local, (inner.width, inner.height)
-    )
-    # Lips shade what lies behind them, the upper lip most: light comes from above.
-    reach = max(3, int(0.11 * model.mouth.width) | 1)
-    right, down = reach // 2 + model.mouth.axes.rotation[1] * (reach // 4)
-    above = cv2.blur(visible, (reach, reach), anchor=(round(right), round(down)))
-    light = np.clip(0.60 + 0.66 * above, 0, 1)
-    return np.asarray(scene * light[..., None], np.uint8)
-
-
-def shade(image: Image, light: Floats) -> Image:
-    """Multiply the brightness of `image` by `light` (height, width)."""
-    factor = cv2.convertScaleAbs(light, alpha=128)
-    return np.asarray(cv2.multiply(image, cv2.merge([factor] * 3), scale=1 / 128))

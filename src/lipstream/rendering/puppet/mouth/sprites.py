@@ -82,10 +82,8 @@ class MouthColours:
 
     @staticmethod
     def of(image: Image, points: Floats) -> MouthColours:
-        skin, lip = (
-            np.median([_pixel(image, points[i]) for i in chosen], 0)
-            for chosen in (SKIN_POINTS, LIP_POINTS)
-        )
+        skin = np.median([_pixel(image, points[i]) for i in SKIN_POINTS], 0)
+        lip = np.median([_pixel(image, points[i]) for i in LIP_POINTS], 0)
         light = float(skin @ (0.299, 0.587, 0.114))
         # Teeth are about as bright as light skin and brighter than dark skin, with little colour.
         brightness = min(0.42 * 255 + 0.60 * light, 2.2 * light)
@@ -100,6 +98,7 @@ class MouthColours:
 
 
 def _pixel(image: Image, point: Floats) -> Doubles:
+    """The mean colour around a point, which may lie outside of the picture."""
     x, y = (round(float(value)) for value in point[:2])
     height, width = image.shape[:2]
     patch = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
