@@ -46,7 +46,7 @@ class Contender:
 
 def plain_contender(work: Workload) -> Contender:
     """Half precision and the modules as published, with nothing changed."""
-    networks = converted(work.networks, half(work.device), OptimizationOptions.none())
+    networks = converted(work.networks, half(work.device), OptimizationOptions())
     return Contender(PLAIN, networks, _eager(networks))
 
 

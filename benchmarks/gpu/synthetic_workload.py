@@ -152,7 +152,7 @@ def converted(
 ) -> MuseTalkNetworks:
     """The same weights at another precision, with some savings; the given ones stay as they are."""
     own = optimized(
-        networks, OptimizationOptions.none()
+        networks, OptimizationOptions()
     )  # modules of its own: `to` changes them in place
     if dtype != networks.dtype:
         speech = own.speech

@@ -63,7 +63,12 @@ def check_network(path: Path, case: Case) -> list[Outcome]:
     network = filled(path.parents[1] / "manifests" / "bisenet.json", float(case["gain"]))
     given = parser_input(image)
     with torch.inference_mode():
-        heads = network.heads(torch.from_numpy(given))
+        fine, context, coarse = network.cp(torch.from_numpy(given))
+        heads = (
+            network.conv_out(network.ffm(fine, context), torch.Size(given.shape[2:])),
+            network.conv_out16(context, torch.Size(given.shape[2:])),
+            network.conv_out32(coarse, torch.Size(given.shape[2:])),
+        )
     seen = [near(f"{name} input_sub", given[strided(given, case["input_sub"])], case["input_sub"])]
     for key, logits in zip(HEADS, heads, strict=True):
         if key in case:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
-
+from lipstream.media.image import Floats
 
 # Made by `EncoderState.advance` for the `encode` of the same encoder; opaque to all others.
 Context: TypeAlias = Any
@@ -33,17 +31,15 @@ class EncoderState(Protocol):
     """All the state that one stream of speech needs."""
 
     def advance(self, samples: Floats, frames: range, end: int | None = None) -> Context:
-        """Take the next samples of the stream and return the context of `frames`.
+        """Take the next samples of the stream and return the context of `frames`, in frame order.
 
         `samples` (16 kHz mono, float32 in -1..1) continue where the last call ended and reach to
-        the end of the last frame plus `Plan.future`. Calls come in frame order. `end` is where
-        the stream ends, once that is known: all samples beyond it are padding.
+        the end of the last frame plus `Plan.future`. `end` is where the stream ends, once that is
+        known: all samples beyond it are padding.
         """
-        ...
 
     def fork(self) -> EncoderState:
         """A copy that advances on its own from here."""
-        ...
 
 
 class SpeechEncoder(Protocol):
@@ -58,8 +54,6 @@ class SpeechEncoder(Protocol):
 
     def open(self, fps: Fraction) -> EncoderState:
         """The state of a new stream of `fps` frames per second."""
-        ...
 
     def encode(self, contexts: Sequence[Context]) -> list[Floats]:
         """Contexts of some segments -> their conditionings, (frames, ...) each."""
-        ...

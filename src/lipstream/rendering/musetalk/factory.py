@@ -27,10 +27,9 @@ from lipstream.weights.manifest import models_folder
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
-# A live server takes the frames that wait and never waits for more: the limit is how far batches
-# may grow when many speak, and a GPU's time per frame falls up to about 32. Offline every batch is
-# full, and eight leave little to gain while they hold a fourth of the pictures. A CPU gains nothing
-# from batches: live it renders frame by frame, so that an urgent one waits for one other only.
+# Live, batches grow only when many speak, and a GPU's time per frame falls up to about 32. Offline
+# every batch is full: eight leave little to gain and hold a fourth of the pictures. A CPU gains
+# nothing from batches: live it renders frame by frame, so that an urgent one waits for one only.
 MAX_LIVE_BATCH, OFFLINE_BATCH = 32, 8
 FACE_BYTES = 150e6  # of a GPU's memory for each face of 256 pixels in a batch, about
 
@@ -38,10 +37,10 @@ FACE_BYTES = 150e6  # of a GPU's memory for each face of 256 pixels in a batch, 
 def open_musetalk(
     fps: Fraction, config: MuseTalkConfig, runtime: RuntimeOptions
 ) -> tuple[AudioWindowEncoder, MuseTalkRenderer, int]:
-    """The encoder and the renderer of `config`, and how many frames to give it at once.
+    """The encoder and the renderer of `config`, and the number of frames to give it at once.
 
-    OptionError for a device that is not available, MissingError and CheckpointError for weights
-    that are not available or not what they should be.
+    OptionError for a device, MissingError for weights that are not available; CheckpointError for
+    weights that are not what they should be.
     """
     models = models_folder(config.models)
     device = _device(config.device)
@@ -67,15 +66,13 @@ def open_musetalk(
     )
     compositor: Compositor = CpuCompositor(networks, pixel_format=runtime.pixel_format)
     if device.type == "cuda":
-        tokens = (STEPS_BEFORE + STEPS_AFTER) * networks.speech.layers
-        # Recording takes seconds: worth it where many batches follow.
-        record = runtime.live or runtime.optimized
         compositor = GpuCompositor(
             networks,
             config.face_size,
-            tokens,
+            tokens=(STEPS_BEFORE + STEPS_AFTER) * networks.speech.layers,
             batch=batch,
-            record=record,
+            # It takes seconds: worth it where many batches follow.
+            record=runtime.live or runtime.optimized,
             pixel_format=runtime.pixel_format,
         )
     renderer = MuseTalkRenderer(

@@ -6,13 +6,15 @@ import hashlib
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from fractions import Fraction
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
 from lipstream.avatar.avatar import Avatar, ping_pong
+from lipstream.config import Progress
+from lipstream.media.image import Floats, Picture
 from lipstream.rendering.base import FrameRequest, PendingPictures
 from lipstream.rendering.musetalk.compositing.base import (
     BackgroundRequest,
@@ -24,6 +26,8 @@ from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from lipstream.rendering.musetalk.models.vae import Vae
 from lipstream.rendering.musetalk.preprocess.prepare import (
     FaceSettings,
+    Locate,
+    Parse,
     PreparedFaces,
     attach,
     prepare_faces,
@@ -32,21 +36,13 @@ from lipstream.rendering.musetalk.preprocess.prepare import (
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.timeline import FPS
 
-if TYPE_CHECKING:
-    from fractions import Fraction
-
-    from lipstream.config import Progress
-    from lipstream.media.image import Floats, Picture
-    from lipstream.rendering.musetalk.preprocess.prepare import Locate, Parse
-
 
 class MuseTalkRenderer:
     """Renders talking faces with the MuseTalk networks. Shared by all streams and threads.
 
     `compositor` does it, by default one for CPUs that agrees with the published code bit for bit.
-    `parse` is the published face parser, `locate` the published landmark model, as far as their
-    weights are available; without them lipstream's own landmarks do both. What is computed once per
-    avatar is kept as long as the avatar itself.
+    `parse` is the published face parser, `locate` the published landmark model; without them
+    lipstream's own landmarks do both. Prepared faces are kept as long as their avatar.
     """
 
     def __init__(
@@ -63,16 +59,12 @@ class MuseTalkRenderer:
         checkpoint = settings.checkpoint or fingerprint(networks.vae)
         self.networks = networks
         self._compositor = compositor or CpuCompositor(networks)
+        self.overlaps = self._compositor.overlaps  # see `PipelinedRenderer`; on a GPU it does
         self._fps = fps
         self._parse, self._locate = parse, locate
         self._settings = replace(settings, checkpoint=checkpoint)
         self._faces: WeakKeyDictionary[Avatar, PreparedFaces] = WeakKeyDictionary()
         self._preparing = threading.Lock()  # held for long; frames are rendered meanwhile
-
-    @property
-    def overlaps(self) -> bool:
-        """See `PipelinedRenderer`; on a GPU it does."""
-        return self._compositor.overlaps
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """The avatar with its faces: they are saved with it and found again."""
@@ -108,9 +100,7 @@ class MuseTalkRenderer:
         if faces is None:
             with self._preparing:
                 faces = self._faces.get(avatar) or stored_faces(avatar, self._settings)
-                if faces is None:
-                    faces = self._prepare(avatar, None)
-                self._faces[avatar] = faces
+                faces = self._faces[avatar] = faces or self._prepare(avatar, None)
         return faces
 
     def _prepare(self, avatar: Avatar, progress: Progress | None) -> PreparedFaces:
@@ -126,9 +116,8 @@ class MuseTalkRenderer:
 
     @torch.inference_mode()
     def _encode(self, images: Floats) -> Floats:
-        networks = self.networks
-        given = torch.from_numpy(images).to(networks.device, networks.dtype)
-        return np.asarray(networks.vae.encode(given).float().cpu().numpy(), np.float32)
+        given = torch.from_numpy(images).to(self.networks.device, self.networks.dtype)
+        return np.asarray(self.networks.vae.encode(given).float().cpu().numpy(), np.float32)
 
 
 def fingerprint(vae: Vae) -> str:

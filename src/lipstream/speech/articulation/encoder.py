@@ -2,9 +2,8 @@
 
     samples -> LogMel -> ArticulationNetwork -> NoiseGate -> frame rules -> (frames, 7)
 
-The sound is encoded in steps of 20 ms, one at a time and always by the same arithmetic, so the
-frames do not depend on how the samples were cut into calls. A frame is made of the steps that end
-within its span; at 25 frames per second these are two, centred on the frame.
+The sound is encoded in steps of 20 ms, one at a time: frames do not depend on how it was cut into
+calls. A frame is made of the steps that end within its span; at 25 frames per second these are two.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ import copy
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lipstream.media.image import Floats
 from lipstream.speech.articulation.log_mel import LogMel
 from lipstream.speech.articulation.network import (
     CLOSE,
@@ -31,9 +30,6 @@ from lipstream.speech.articulation.network import (
 from lipstream.speech.articulation.noise_gate import NoiseGate
 from lipstream.speech.base import Plan
 from lipstream.timeline import FEATURE_STEP, frame_start
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 # MSE training compresses the range; rescale it.
 # Offset and stretch per parameter, tuned on recordings not trained on; see training/REPORT.md.
@@ -89,7 +85,6 @@ class ArticulationState:
         return copy.deepcopy(self, {id(self._network): self._network})
 
     def _encode(self, samples: Floats) -> None:
-        """Step the network through all whole steps."""
         sound = np.concatenate((self._partial, samples.astype(np.float32, copy=False)))
         whole = len(sound) // FEATURE_STEP * FEATURE_STEP
         for start in range(0, whole, FEATURE_STEP):
@@ -102,7 +97,6 @@ class ArticulationState:
         self._partial = sound[whole:].copy()
 
     def _frame(self, frame: int) -> Floats:
-        """The pose of the frame that is due."""
         count = frame_start(frame + 1, self._fps) // FEATURE_STEP - self._used
         assert count <= len(self._outputs), f"frame {frame} needs {count} steps more than used"
         if count > 0:
@@ -131,9 +125,7 @@ class ArticulationEncoder:
         return cls(load(path))
 
     def open(self, fps: Fraction) -> ArticulationState:
-        """A new state; frame 0 of its stream begins at the first sample it takes."""
         return ArticulationState(self.network, fps)
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
-        """The contexts as they are: (frames, 7) each."""
         return list(contexts)

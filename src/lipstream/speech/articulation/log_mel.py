@@ -1,22 +1,18 @@
 """The front end of the articulation network: causal log-mel bands, relative to the level.
 
-One step is 20 ms. Its two windows end at 10 ms and 20 ms of the step and reach back 25 ms, so the
-features of a step need no sample after it. A level tracker takes the loudness of the talker out of
-the bands and hands it to the network as one number more per window.
+A step is 20 ms. Its two windows end after 10 and 20 ms of it and reach back 25 ms. A level tracker
+takes the loudness of the talker out of the bands and gives it as one number more per window.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import log10
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lipstream.media.image import Floats
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 HOP = FEATURE_STEP // 2  # 160 samples: two windows per step
 WINDOW = 400  # samples, 25 ms
@@ -64,8 +60,8 @@ class LogMel:
     def step(self, samples: Floats) -> tuple[Floats, float]:
         """Take the next 20 ms, (320,) float32; return (82,) features and the loudness in dB.
 
-        The loudness is the mean over the mel bands of both windows, so that mains hum, which fills
-        one band only, weighs little. Digital silence is -70 dB, full-scale white noise about +20.
+        The loudness is the mean over the mel bands: mains hum, in one band only, weighs little.
+        Digital silence is -70 dB, full-scale white noise about +20.
         """
         assert samples.shape == (FEATURE_STEP,), samples.shape
         recent = np.concatenate((self.tail, samples))

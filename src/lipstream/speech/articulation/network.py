@@ -1,8 +1,8 @@
 """The network that reads the mouth from the sound: 82 features per 20 ms -> 7 mouth parameters.
 
-A dense layer, two gated recurrent layers and a dense layer, about 180 thousand weights, stepped in
-plain numpy. Its output for a step comes `look_ahead` steps later, when it has seen what follows:
-lips move before the sound they make. Made by `training/`; the figures are in `training/REPORT.md`.
+A dense layer, two gated recurrent layers and a dense layer, about 180 thousand weights. The output
+for a step comes `look_ahead` steps later, as lips move before the sound they make. Made by
+`training/`; the figures are in `training/REPORT.md`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.errors import MissingError
+from lipstream.media.image import Floats
 from lipstream.speech.articulation.log_mel import FEATURES
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 PARAMETERS = ("jaw", "round", "wide", "close", "tuck", "teeth", "tongue")
 JAW, ROUND, WIDE, CLOSE, TUCK, TEETH, TONGUE = range(7)
@@ -30,8 +28,6 @@ JAW, ROUND, WIDE, CLOSE, TUCK, TEETH, TONGUE = range(7)
 
 @dataclass(frozen=True, slots=True)
 class ArticulationDimensions:
-    """Sizes of the network."""
-
     features: int = FEATURES
     inner: int = 64  # width of the first dense layer
     hidden: int = 128  # width of each recurrent layer
@@ -42,20 +38,15 @@ class ArticulationDimensions:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every array of the weights. Gates are stacked as reset, update, new."""
         gates = 3 * self.hidden
-        return {
+        matrices = {
             "enter": (self.inner, self.features),
-            "enter_bias": (self.inner,),
             "lower_input": (gates, self.inner),
-            "lower_input_bias": (gates,),
             "lower_state": (gates, self.hidden),
-            "lower_state_bias": (gates,),
             "upper_input": (gates, self.hidden),
-            "upper_input_bias": (gates,),
             "upper_state": (gates, self.hidden),
-            "upper_state_bias": (gates,),
             "leave": (self.outputs, self.hidden),
-            "leave_bias": (self.outputs,),
         }
+        return matrices | {f"{name}_bias": shape[:1] for name, shape in matrices.items()}
 
 
 @dataclass(slots=True)
@@ -83,19 +74,16 @@ class ArticulationNetwork:
 
         The output is about the step `dimensions.look_ahead` steps before this one.
         """
-        w = self.weights
-        x = np.maximum(w["enter"] @ features + w["enter_bias"], np.float32(0))
-        state.lower = _gated(
-            state.lower,
-            w["lower_input"] @ x + w["lower_input_bias"],
-            w["lower_state"] @ state.lower + w["lower_state_bias"],
-        )
-        state.upper = _gated(
-            state.upper,
-            w["upper_input"] @ state.lower + w["upper_input_bias"],
-            w["upper_state"] @ state.upper + w["upper_state_bias"],
-        )
-        return _sigmoid(w["leave"] @ state.upper + w["leave_bias"])
+        x = np.maximum(self._dense("enter", features), np.float32(0))
+        given, kept = self._dense("lower_input", x), self._dense("lower_state", state.lower)
+        state.lower = _gated(state.lower, given, kept)
+        given = self._dense("upper_input", state.lower)
+        kept = self._dense("upper_state", state.upper)
+        state.upper = _gated(state.upper, given, kept)
+        return _sigmoid(self._dense("leave", state.upper))
+
+    def _dense(self, layer: str, x: Floats) -> Floats:
+        return self.weights[layer] @ x + self.weights[f"{layer}_bias"]
 
 
 def load(path: Path | None = None) -> ArticulationNetwork:
@@ -118,9 +106,8 @@ def assemble(arrays: dict[str, NDArray[Any]], source: str) -> ArticulationNetwor
     """A network of named arrays; `source` names them in errors. Raises MissingError."""
     names = {*ArticulationDimensions().shapes, "look_ahead"}
     if missing := sorted(names - set(arrays)):
-        raise MissingError(
-            f"{source} lacks {', '.join(missing)}; it is not an articulation network."
-        )
+        lacking = ", ".join(missing)
+        raise MissingError(f"{source} lacks {lacking}; it is not an articulation network.")
     dimensions = ArticulationDimensions(
         features=arrays["enter"].shape[-1],
         inner=arrays["enter"].shape[0],
@@ -135,7 +122,9 @@ def assemble(arrays: dict[str, NDArray[Any]], source: str) -> ArticulationNetwor
         raise MissingError(
             f"{source} was made for another version of lipstream; reinstall lipstream."
         )
-    weights = {name: _frozen(arrays[name]) for name in dimensions.shapes}
+    weights = {name: arrays[name].astype(np.float32, order="C") for name in dimensions.shapes}
+    for array in weights.values():
+        array.flags.writeable = False
     return ArticulationNetwork(dimensions, MappingProxyType(weights))
 
 
@@ -153,9 +142,3 @@ def _sigmoid(x: Floats) -> Floats:
     half = np.float32(0.5)
     curve: Floats = np.tanh(x * half) * half + half  # cannot overflow, unlike exp
     return curve
-
-
-def _frozen(array: NDArray[Any]) -> Floats:
-    values = np.ascontiguousarray(array, dtype=np.float32)
-    values.flags.writeable = False
-    return values

@@ -1,8 +1,8 @@
 """The encoder of networks that read windows of sound; its state is the samples still needed.
 
-Two ways to cut. `WHOLE_PIECES` encodes what the published offline code encodes: pieces of 30 s from
-the start of the clip, each alone. `recent` encodes a few seconds before each segment, for live
-speech; its frames differ slightly from the other's, but never with the arrival of the sound.
+`WHOLE_PIECES` encodes what the published offline code encodes: pieces of 30 s from the start of the
+clip, each alone. `recent` encodes a few seconds before each segment, for live speech; its frames
+differ slightly from the other's, but never with the arrival of the sound.
 
 Example: frame 749 at 25 fps begins at 29.96 s, in feature step 1498, and takes steps 1494 to 1503.
 `WHOLE_PIECES` encodes 0 to 30 s for the first six of them and 30 to 60 s for the last four.
@@ -11,20 +11,18 @@ Example: frame 749 at 25 fps begins at 29.96 s, in feature step 1498, and takes 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lipstream.media.image import Floats
 from lipstream.speech.base import Plan
 from lipstream.speech.musetalk.backbone import PIECE, SpeechNetwork
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, needed_steps, windows
 from lipstream.timeline import FEATURE_STEP, FPS, SAMPLE_RATE, frame_start
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 PIECE_STEPS = PIECE // FEATURE_STEP
 _WINDOW_END = STEPS_AFTER * FEATURE_STEP  # a frame's window ends so far after the frame begins
@@ -69,9 +67,7 @@ class AudioWindowState:
 
     def fork(self) -> AudioWindowState:
         """A copy that advances on its own from here."""
-        other = AudioWindowState(self._plan, self._fps)
-        other._samples, other._start = self._samples, self._start
-        return other
+        return copy.copy(self)  # the samples are replaced, never written to
 
 
 class AudioWindowEncoder:
@@ -82,7 +78,6 @@ class AudioWindowEncoder:
         self.plan = plan
 
     def open(self, fps: Fraction) -> AudioWindowState:
-        """The state of a new stream."""
         return AudioWindowState(self.plan, fps)
 
     def encode(self, contexts: Sequence[AudioWindow]) -> list[Floats]:

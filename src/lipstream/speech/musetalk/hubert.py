@@ -1,7 +1,4 @@
-"""HuBERT, for checkpoints of MuseTalk whose cross attention takes 768 numbers every 20 ms.
-
-The network itself is that of the package transformers, read from a local folder.
-"""
+"""HuBERT, for checkpoints of MuseTalk whose cross attention takes 768 numbers every 20 ms."""
 
 from __future__ import annotations
 
@@ -16,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipstream.errors import CheckpointError, MissingError
+from lipstream.media.image import Floats
 from lipstream.timeline import FEATURE_STEP
 
 if TYPE_CHECKING:
-    from transformers import HubertConfig, HubertModel
-
-    from lipstream.media.image import Floats
+    from transformers import HubertModel
 
 _QUIET = 1e-7  # added to the variance of a piece, as the network was trained
 _UNUSED = {"masked_spec_embed"}  # only training needs it
@@ -37,7 +33,10 @@ class HubertSpeech(nn.Module):
         super().__init__()
         self.model = model.train(False)
         self.normalise = normalise
-        reach, step = _reach(model.config)
+        reach = step = 1  # samples in the receptive field of one step, and to the next step
+        for kernel, stride in zip(model.config.conv_kernel, model.config.conv_stride, strict=True):
+            reach += (kernel - 1) * step
+            step *= stride
         if step != FEATURE_STEP:
             raise CheckpointError(
                 f"This HuBERT makes a step every {step} samples, but MuseTalk needs one every "
@@ -62,12 +61,10 @@ class HubertSpeech(nn.Module):
                 folder, local_files_only=True, output_loading_info=True
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{folder} cannot be read as HuBERT: {_first_line(error)}"
-            ) from error
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise CheckpointError(f"{folder} cannot be read as HuBERT: {reason}") from error
         model, report = found
-        lacking = sorted(set(report["missing_keys"]) - _UNUSED)
-        if lacking:
+        if lacking := sorted(set(report["missing_keys"]) - _UNUSED):
             raise CheckpointError(
                 f"The weights in {folder} lack {lacking[0]}; they are of no HuBERT."
             )
@@ -91,9 +88,9 @@ class HubertSpeech(nn.Module):
         return states
 
     def features(self, samples: Sequence[Floats]) -> list[Floats]:
-        """See `SpeechNetwork`. Pieces of equal length are computed together.
+        """See `SpeechNetwork`. Only pieces of equal length are computed together.
 
-        Others are not: the network's first norm runs over time, so padding would change the result.
+        The network's first norm runs over time, so padding would change the result.
         """
         found: dict[int, Floats] = {}
         for length in {len(piece) for piece in samples}:
@@ -112,15 +109,6 @@ class HubertSpeech(nn.Module):
         return states
 
 
-def _reach(config: HubertConfig) -> tuple[int, int]:
-    """Samples in the receptive field of one step, and from one step to the next."""
-    reach = step = 1
-    for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
-        reach += (kernel - 1) * step
-        step *= stride
-    return reach, step
-
-
 def _normalises(folder: Path) -> bool:
     """The `do_normalize` of the checkpoint; most were trained on normalised sound."""
     path = folder / "preprocessor_config.json"
@@ -129,7 +117,3 @@ def _normalises(folder: Path) -> bool:
     except ValueError as error:
         raise CheckpointError(f"{path} is no valid JSON; fetch it again.") from error
     return bool(config.get("do_normalize", True))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,7 +1,6 @@
 """The encoder of Whisper: 30 s of sound -> five vectors every 20 ms.
 
-Names of members are those of the published state dict after `encoder_state`; the decoder is never
-used.
+Names of members are those of the published state dict after `encoder_state`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import log
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,14 +18,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipstream.errors import CheckpointError
+from lipstream.media.image import Floats
 from lipstream.speech.musetalk.backbone import PIECE
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
-
 HOP = FEATURE_STEP // 2  # 160 samples from one mel column to the next; two columns make a step
 FFT = 400  # samples in a window, 25 ms
+_KEYS = {  # of a published config, for each of the sizes below
+    "mel_bins": "num_mel_bins",
+    "steps": "max_source_positions",
+    "width": "d_model",
+    "heads": "encoder_attention_heads",
+    "layers": "encoder_layers",
+    "inner": "encoder_ffn_dim",
+}
 _BATCH = 16  # pieces computed at once; more gain nothing and cost memory
 
 
@@ -43,7 +48,7 @@ class WhisperDimensions:
 
     @classmethod
     def from_config(
-        cls, config: Mapping[str, object], source: str = "The config of Whisper"
+        cls, config: Mapping[str, Any], source: str = "The config of Whisper"
     ) -> WhisperDimensions:
         """Read a `config.json`; its keys about decoding and training are ignored."""
         for key, supported in (("model_type", "whisper"), ("activation_function", "gelu")):
@@ -52,24 +57,13 @@ class WhisperDimensions:
                     f"{source} sets {key} to {config[key]!r}, but lipstream supports only "
                     f"{supported!r}."
                 )
-
-        def count(key: str, default: int) -> int:
-            value = config.get(key, default)
-            if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-                return value
-            raise CheckpointError(
-                f"{source} sets {key} to {value!r}; it must be a whole number above 0."
-            )
-
-        tiny = cls()
-        dimensions = cls(
-            mel_bins=count("num_mel_bins", tiny.mel_bins),
-            steps=count("max_source_positions", tiny.steps),
-            width=count("d_model", tiny.width),
-            heads=count("encoder_attention_heads", tiny.heads),
-            layers=count("encoder_layers", tiny.layers),
-            inner=count("encoder_ffn_dim", tiny.inner),
-        )
+        sizes = {name: config[key] for name, key in _KEYS.items() if key in config}
+        for name, value in sizes.items():
+            if type(value) is not int or value < 1:
+                raise CheckpointError(
+                    f"{source} sets {_KEYS[name]} to {value!r}; it must be a whole number above 0."
+                )
+        dimensions = cls(**sizes)
         if dimensions.width % dimensions.heads:
             raise CheckpointError(
                 f"{source} sets d_model to {dimensions.width}, which must be a multiple of "
@@ -116,8 +110,6 @@ class _EncoderLayer(nn.Module):
 
 
 class _EncoderStack(nn.Module):
-    """All layers, and what lies before and after them."""
-
     def __init__(self, dimensions: WhisperDimensions) -> None:
         super().__init__()
         width = dimensions.width
@@ -147,10 +139,7 @@ class WhisperEncoder(nn.Module):
         self.encoder = _EncoderStack(dimensions)
 
     def forward(self, mel: Tensor) -> Tensor:
-        """(b, mel_bins, 2 * steps) -> (b, steps, layers + 1, width).
-
-        Fewer steps than the network was trained on are allowed; they take the first positions.
-        """
+        """(b, mel_bins, 2 * steps) -> (b, steps, layers + 1, width), for its steps or fewer."""
         assert mel.shape[2] <= 2 * self.dimensions.steps, mel.shape
         return torch.stack(self.encoder(mel), dim=2)
 
@@ -189,10 +178,9 @@ class WhisperSpeech:
 
 
 def log_mel(samples: Tensor, bins: int = 80, length: int = PIECE) -> Tensor:
-    """(..., n) float32 at 16 kHz -> (..., bins, length / 160), one column per 10 ms.
+    """(..., n) float32 at 16 kHz, padded to `length` -> (..., bins, length / 160), 10 ms each.
 
-    The sound is padded with zeros to `length` samples. A column's values depend on the loudest band
-    of the whole piece.
+    A column's values depend on the loudest band of the whole piece.
     """
     assert samples.shape[-1] <= length, samples.shape
     padded = F.pad(samples.float(), (0, length - samples.shape[-1]))

@@ -1,7 +1,7 @@
 """The speech features that a frame of MuseTalk takes: ten steps of 20 ms around it.
 
-The network was trained on windows of five frames' steps, two frames before and two after. Here the
-same window lies around the frame at any rate; positions are exact integers.
+The network was trained on windows of five frames at 25 fps; here the same window lies around the
+frame at any rate, in exact integers.
 
     25 fps, frame i: begins with step 2i          -> steps 2i - 4 to 2i + 5
     30 fps, frame 7: begins in step 7 * 50 // 30 = 11 -> steps 7 to 16
@@ -10,15 +10,12 @@ same window lies around the frame at any rate; positions are exact integers.
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lipstream.media.image import Floats
 from lipstream.timeline import FEATURE_RATE
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 # Of a frame's first step: the window is [first - before, first + after).
 STEPS_BEFORE, STEPS_AFTER = 4, 6
@@ -31,9 +28,8 @@ def first_step(frame: int, fps: Fraction) -> int:
 
 def needed_steps(frames: range, fps: Fraction) -> range:
     """All steps that `frames` take, some perhaps before the stream or after it."""
-    return range(
-        first_step(frames.start, fps) - STEPS_BEFORE, first_step(frames.stop - 1, fps) + STEPS_AFTER
-    )
+    first, last = first_step(frames.start, fps), first_step(frames.stop - 1, fps)
+    return range(first - STEPS_BEFORE, last + STEPS_AFTER)
 
 
 def window_steps(
@@ -45,10 +41,9 @@ def window_steps(
 
 
 def windows(features: Floats, start: int, frames: range, fps: Fraction) -> Floats:
-    """The tokens of `frames`: (len(frames), 10 * layers, width).
+    """The tokens of `frames`: (len(frames), 10 * layers, width), over time, then over layers.
 
-    `features` (steps, layers, width) begin with step `start` of the stream. Steps outside them are
-    zero vectors. Tokens run over time first and over layers inside a step.
+    `features` (steps, layers, width) begin with step `start` of the stream.
     """
     return tokens(features, window_steps(frames, fps) - start)
 

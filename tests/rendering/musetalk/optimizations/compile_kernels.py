@@ -10,19 +10,18 @@ from typing import Any
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource, compile
 
-from lipstream.rendering.musetalk.compositing import blend_triton, fixed_point
+from lipstream.rendering.musetalk.compositing import blend_triton
 from lipstream.rendering.musetalk.optimizations import triton_kernels
 
 CAPABILITIES = (80, 90)
 WIDE = [["tt.divisibility", 16]]  # as addresses and numbers of channels are
-PIECE = {"ROWS": 64, "CHANNELS": 64}
 
 
 def kernel_signatures(x: str) -> list[tuple[Any, dict[str, str], dict[str, Any]]]:
     """Kernel, types of its arguments and its constants, for pictures of type `x`."""
     f, i = "*fp32", "i32"
     return [
-        (triton_kernels._sum, {"x": x, "sums": f, "rows": i, "channels": i, "span": i}, PIECE),
+        (triton_kernels._sum, {"x": x, "sums": f, "rows": i, "channels": i, "span": i}, {}),
         (
             triton_kernels._affine,
             {"x": x, "sums": f, "shift": x, "weight": x, "bias": x, "lines": f}
@@ -32,40 +31,29 @@ def kernel_signatures(x: str) -> list[tuple[Any, dict[str, str], dict[str, Any]]
         (
             triton_kernels._apply,
             {"x": x, "lines": f, "normed": x, "rows": i, "channels": i},
-            PIECE | {"SILU": True},
+            {"SILU": True},
         ),
         (
             triton_kernels._add,
             {"one": x, "other": x, "bias": x, "total": x, "rows": i, "channels": i}
             | {"factor": "fp32"},
-            PIECE,
+            {},
         ),
-        (triton_kernels._gate, {"x": x, "gated": x, "rows": i, "channels": i}, PIECE),
+        (triton_kernels._gate, {"x": x, "gated": x, "rows": i, "channels": i}, {}),
         (
             triton_kernels._interleave,
             {"parts": x, "bias": x, "whole": x, "height": i, "width": i, "channels": i},
-            {"COLUMNS": 32, "CHANNELS": 64},
+            {},
         ),
         (
             blend_triton._composite,
             {"pictures": "*u8", "table": "*i64", "out": "*u8", "height": i, "width": i},
-            {
-                "columns": fixed_point.COLUMNS,
-                "one": fixed_point.ONE,
-                "divisor": fixed_point.NEARLY_255,
-                "block": blend_triton.BLOCK,
-            },
+            {},
         ),
         (
             blend_triton._composite_i420,
             {"pictures": "*u8", "table": "*i64", "out": "*u8", "height": i, "width": i},
-            {
-                "columns": fixed_point.COLUMNS,
-                "one": fixed_point.ONE,
-                "divisor": fixed_point.NEARLY_255,
-                "matrix": blend_triton.MATRIX,
-                "block": blend_triton.QUADS,
-            },
+            {},
         ),
     ]
 

@@ -126,7 +126,7 @@ def test_the_given_networks_stay_as_they_are() -> None:
 
 
 def test_what_no_saving_changes_is_shared() -> None:
-    copied = optimized(shared_networks(), OptimizationOptions.none()).unet.parameters()
+    copied = optimized(shared_networks(), OptimizationOptions()).unet.parameters()
     for mine, theirs in zip(copied, shared_networks().unet.parameters(), strict=True):
         assert mine is theirs
 

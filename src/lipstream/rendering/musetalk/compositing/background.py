@@ -1,26 +1,22 @@
 """The pictures of an avatar that faces are put back into, as RGB or as I420.
 
-A face changes a part of a picture. As I420 the rest of it is converted once per avatar and not
-once per frame, and half as many bytes are copied.
+A face changes a part of a picture; as I420 the rest is converted once per avatar, not per frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from lipstream.avatar.avatar import AvatarFrame
 from lipstream.media.i420 import pad_to_even, paste_i420
-from lipstream.media.image import Box, paste
+from lipstream.media.image import I420, Box, Image, Picture, paste
+from lipstream.rendering.musetalk.compositing.blend import BlendPlan
 
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import AvatarFrame
-    from lipstream.media.image import I420, Image, Picture
-    from lipstream.rendering.musetalk.compositing.blend import BlendPlan
-
-    Convert: TypeAlias = Callable[[Image], I420]  # RGB with even sides
+Convert: TypeAlias = Callable[[Image], I420]  # RGB with even sides
 
 MAX_KEPT_BYTES = 1_000_000_000  # of I420 per avatar: 29 s of a clip at 1280x720
 
@@ -30,15 +26,12 @@ class Background(Protocol):
 
     def picture(self, frame: int) -> Picture:
         """The picture without a generated face."""
-        ...
 
     def with_pixels(self, frame: int, source: Image, pixels: Image, region: Box) -> Picture:
         """The picture with RGB `pixels` in `region`; `source` is its `AvatarFrame.pixels`."""
-        ...
 
     def with_patch(self, frame: int, patch: Picture, region: Box) -> Picture:
         """The picture with `patch`, which has its format, in `region`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,8 +53,8 @@ class RgbBackground:
 class I420Background:
     """Pictures for a video encoder, which must not be written to.
 
-    As many of the first ones as fit into `max_bytes` are converted at once and kept: a clip's are
-    not even decoded again. The others are converted each time.
+    As many of the first as fit into `max_bytes` are converted at once and kept, so that a clip's
+    are not even decoded again. The others are converted each time.
     """
 
     def __init__(

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from lipstream.avatar.avatar import Avatar
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Picture
-    from lipstream.rendering.base import PendingPictures
-    from lipstream.rendering.musetalk.compositing.background import Background
-    from lipstream.rendering.musetalk.compositing.blend import BlendPlan
-    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
+from lipstream.media.image import Floats, Picture
+from lipstream.rendering.base import PendingPictures
+from lipstream.rendering.musetalk.compositing.background import Background
+from lipstream.rendering.musetalk.compositing.blend import BlendPlan
+from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,15 +45,12 @@ class Compositor(Protocol):
     @property
     def overlaps(self) -> bool:
         """True if faces are generated between `begin` and `finish`."""
-        ...
 
     def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
         """Do what is needed once per avatar; `begin` does it for an avatar not loaded yet."""
-        ...
 
     def begin(self, requests: Sequence[FaceRequest]) -> PendingPictures:
         """Start with at least one face; batches are generated in the order they were begun."""
-        ...
 
 
 def begin_pictures(
@@ -72,7 +67,6 @@ class _PendingFrames:
     faces: PendingPictures | None
 
     def finish(self) -> list[Picture]:
-        """See `PendingPictures`."""
         composited = iter([] if self.faces is None else self.faces.finish())
         return [
             request.background.picture(request.frame)

@@ -1,24 +1,19 @@
 """Between the picture and the network: faces are cut out, and generated ones put back.
 
-Everything agrees bit for bit with the published code for boxes inside the picture, without its
-trip of the whole picture through Pillow. Outside the face's box its compositing blends pixels with
-themselves, so only the part of the box where the mask is not zero is ever touched here.
+Agrees bit for bit with the published code for boxes inside the picture. That code blends pixels
+outside the box with themselves, so only those where the mask is not zero are touched here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from PIL import Image as Pillow
 
-from lipstream.media.image import Box
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Image
-    from lipstream.rendering.musetalk.preprocess.masks import Mask
+from lipstream.media.image import Box, Image
+from lipstream.rendering.musetalk.preprocess.masks import Mask
 
 EXPAND = 1.5  # the side of the square around a face's box, in box sides
 REPAINTED_FROM = 0.5  # of the square's height: above it no pixel changes
@@ -49,12 +44,11 @@ def crop_picture(picture: Image, box: Box) -> Image:
 def crop_face(picture: Image, box: Box, side: int) -> Image:
     """The face at (side, side), as the face network sees it; Lanczos-4.
 
-    Beyond the picture its edge is repeated. The published code cuts such boxes off and stretches
-    the rest to a square, then pastes it back at full size: a distorted face.
+    Beyond the picture its edge is repeated; the published code stretches what is left to a square
+    and pastes that back at full size: a distorted face.
     """
-    size = (side, side)
     face = _cut(picture, box, cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.resize(face, size, interpolation=cv2.INTER_LANCZOS4), np.uint8)
+    return np.asarray(cv2.resize(face, (side, side), interpolation=cv2.INTER_LANCZOS4), np.uint8)
 
 
 def resize_face(face: Image, box: Box) -> Image:
@@ -69,10 +63,9 @@ def blur_size(width: int, feather: float) -> int:
 
 
 def feathered_mask(mask: Mask, box: Box, square: Box, feather: float = FEATHER) -> Mask:
-    """A (512, 512) mask brought to the size of `square`, cut to the face's lower half and blurred.
+    """A (512, 512) mask brought to the size of `square` (of `crop_square`), cut and blurred.
 
-    Cut means: inside the face's `box` and below the middle of the square. `square` is the one of
-    `crop_square`.
+    It is cut to what lies inside the face's `box` and below the middle of the square.
     """
     size = (square.width, square.height)
     resized = np.asarray(Pillow.fromarray(mask).resize(size, Pillow.Resampling.BICUBIC))
@@ -83,9 +76,8 @@ def feathered_mask(mask: Mask, box: Box, square: Box, feather: float = FEATHER) 
     kept[lower.slices] = resized[lower.slices]
     kernel = blur_size(square.width, feather)
     # Further away than the kernel there is nothing to blur.
-    reached = Box(
-        lower.left - kernel, lower.top - kernel, lower.right + kernel, lower.bottom + kernel
-    ).clip(*size)
+    start, stop = lower.moved(-kernel, -kernel), lower.moved(kernel, kernel)
+    reached = Box(start.left, start.top, stop.right, stop.bottom).clip(*size)
     if reached.width > 0 and reached.height > 0:
         kept[reached.slices] = cv2.GaussianBlur(kept[reached.slices], (kernel, kernel), 0)
     return kept
@@ -100,16 +92,14 @@ def plan_blend(mask: Mask, box: Box, square: Box, size: tuple[int, int]) -> Blen
     if not rows.size:
         return BlendPlan(box, Box(inside.left, inside.top, inside.left, inside.top), part[:0, :0])
     used = Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
-    left, top = square.left + within.left, square.top + within.top
-    region = Box(left + used.left, top + used.top, left + used.right, top + used.bottom)
+    region = used.moved(square.left + within.left, square.top + within.top)
     return BlendPlan(box, region, np.ascontiguousarray(part[used.slices]))
 
 
 def blend(picture: Image, face: Image, plan: BlendPlan, weight: float = 1.0) -> tuple[Image, Box]:
     """The pixels that change and where they go; `picture` is left as it is.
 
-    `face` may have any size; it is brought to the size of the plan's box. `weight` scales the mask:
-    at 0 the picture shows alone.
+    `face` may have any size. `weight` scales the mask: at 0 the picture shows alone.
     """
     if face.shape[:2] != (plan.box.height, plan.box.width):
         face = resize_face(face, plan.box)
@@ -139,8 +129,7 @@ def _cut(picture: Image, box: Box, border: int) -> Image:
         return picture[box.slices]
     if inside.width <= 0 or inside.height <= 0:
         return np.zeros((box.height, box.width, 3), np.uint8)
-    before = (inside.top - box.top, inside.left - box.left)
-    after = (box.bottom - inside.bottom, box.right - inside.right)
-    part = picture[inside.slices]
-    padded = cv2.copyMakeBorder(part, before[0], after[0], before[1], after[1], border)
+    above, below = inside.top - box.top, box.bottom - inside.bottom
+    left, right = inside.left - box.left, box.right - inside.right
+    padded = cv2.copyMakeBorder(picture[inside.slices], above, below, left, right, border)
     return np.asarray(padded, np.uint8)

@@ -1,8 +1,7 @@
-"""`blend.blend` on the device that generated the faces, without the host.
+"""`blend.blend` on the device that generated the faces: only the pixels that change leave it.
 
-Only the pixels that change are computed, and only they leave the device. The arithmetic is that of
-OpenCV's bilinear resize and of `blend.mix`, in integers: bytes differ by one at most, and rarely;
-where a mask is zero none does.
+The arithmetic is that of OpenCV's bilinear resize and of `blend.mix`, in integers: bytes differ by
+one at most, and rarely; where a mask is zero none does.
 """
 
 from __future__ import annotations
@@ -13,13 +12,15 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lipstream.avatar.avatar import AvatarFrame
 from lipstream.media.i420 import BT601, pad_to_even
+from lipstream.media.image import I420, Image
 from lipstream.rendering.base import PixelFormat
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
@@ -27,15 +28,9 @@ from lipstream.rendering.musetalk.compositing.background import (
     RgbBackground,
     even_plan,
 )
+from lipstream.rendering.musetalk.compositing.blend import BlendPlan
 from lipstream.rendering.musetalk.compositing.fixed_point import COLUMNS, NEARLY_255, ONE, PIXELS
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.avatar.avatar import AvatarFrame
-    from lipstream.media.image import I420, Image
-    from lipstream.rendering.musetalk.compositing.blend import BlendPlan
-    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
+from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,9 +114,8 @@ def upload_faces(
 def composite(pictures: Tensor, patches: Sequence[Patch], table: Tensor, out: Tensor) -> None:
     """Write the bytes that change of all `patches` into `out`, each from its start on.
 
-    `pictures`: (n, side, side, 3) uint8, one per patch. `table`: `fill_table` of the same patches,
-    on the device. `out`: (bytes,) uint8. All patches give RGB, or all give I420. Waits
-    for nothing if the device is a GPU.
+    `pictures`: (n, side, side, 3) uint8, one per patch. `table`: `fill_table` of the patches, on
+    the device. `out`: (bytes,) uint8, all RGB or all I420. On a GPU it waits for nothing.
     """
     if pictures.is_cuda and _has_triton():
         from lipstream.rendering.musetalk.compositing.blend_triton import launch
@@ -170,9 +164,9 @@ def blended(picture: Tensor, patch: Patch) -> Tensor:
     """(side, side, 3) uint8 -> the region's pixels, (height, width, 3) uint8; plain PyTorch."""
     box, region, first = patch.plan.box, patch.plan.region, patch.faces.starts[patch.frame]
     device, shape = picture.device, patch.plan.mask.shape
-    last = first + patch.plan.mask.size
-    below = patch.faces.below[first:last].view(*shape, 3).float()
-    mask = patch.faces.masks[first:last].view(*shape, 1).float() * patch.blend_weight
+    pixels = slice(first, first + patch.plan.mask.size)
+    below = patch.faces.below[pixels].view(*shape, 3).float()
+    mask = patch.faces.masks[pixels].view(*shape, 1).float() * patch.blend_weight
     columns = range(region.left - box.left, region.right - box.left)
     rows = range(region.top - box.top, region.bottom - box.top)
     left, right, across = _taps(columns, picture.shape[1], box.width, device)
@@ -190,10 +184,7 @@ def blended(picture: Tensor, patch: Patch) -> Tensor:
 
 
 def rgb_to_i420(picture: Tensor) -> Tensor:
-    """(height, width, 3) uint8 RGB with even sides -> (height * 3 / 2, width) uint8 `I420`.
-
-    Chroma is the mean of four pixels, rounded before and after, as in `media.i420.to_i420`.
-    """
+    """(h, w, 3) uint8 RGB with even sides -> (h * 3 / 2, w) `I420`, as `media.i420.to_i420`."""
     height, width = picture.shape[:2]
     red, green, blue = picture.float().unbind(-1)
     luma, *chroma = (
@@ -201,9 +192,8 @@ def rgb_to_i420(picture: Tensor) -> Tensor:
         for row in BT601.rows
     )
     halves = [(plane.view(height // 2, 2, width // 2, 2).sum((1, 3)) + 2) // 4 for plane in chroma]
-    return torch.cat([luma.flatten(), *(half.to(torch.uint8).flatten() for half in halves)]).view(
-        height * 3 // 2, width
-    )
+    planes = [luma.flatten(), *(half.to(torch.uint8).flatten() for half in halves)]
+    return torch.cat(planes).view(height * 3 // 2, width)
 
 
 def _taps(

@@ -1,4 +1,4 @@
-"""Generated faces put back with OpenCV, bit for bit as published."""
+"""Generated faces put back on a CPU."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -15,7 +14,8 @@ from torch import Tensor
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.media.i420 import BT601, to_i420
-from lipstream.rendering.base import PixelFormat
+from lipstream.media.image import Floats, Image, Picture
+from lipstream.rendering.base import PendingPictures, PixelFormat
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
     I420Background,
@@ -24,12 +24,8 @@ from lipstream.rendering.musetalk.compositing.background import (
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.blend import blend
 from lipstream.rendering.musetalk.models.vae import to_pictures
+from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image, Picture
-    from lipstream.rendering.base import PendingPictures
-    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
 
 class CpuCompositor:
@@ -38,16 +34,13 @@ class CpuCompositor:
     Threads take turns. Each picture of a clip is decoded once per composited frame.
     """
 
+    overlaps = False
+
     def __init__(self, networks: MuseTalkNetworks, *, pixel_format: PixelFormat = "rgb24") -> None:
         self._networks = networks
         self._pixel_format = pixel_format
         self._backgrounds: WeakKeyDictionary[Avatar, Background] = WeakKeyDictionary()
         self._generating, self._loading = threading.Lock(), threading.Lock()
-
-    @property
-    def overlaps(self) -> bool:
-        """False: there is nothing to overlap on a CPU."""
-        return False
 
     def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
         """Convert the pictures of an avatar; they stay as long as the avatar itself."""
@@ -62,11 +55,9 @@ class CpuCompositor:
         return found
 
     def begin(self, requests: Sequence[FaceRequest]) -> PendingPictures:
-        """Remember the requests; see `Compositor`."""
         return _Deferred(self, requests)
 
     def pictures(self, requests: Sequence[FaceRequest]) -> list[Picture]:
-        """The pictures of `requests`."""
         pictures = []
         for request, face in zip(requests, self.faces(requests), strict=True):
             source = request.avatar.frames[request.frame].pixels
@@ -94,5 +85,4 @@ class _Deferred:
     requests: Sequence[FaceRequest]
 
     def finish(self) -> list[Picture]:
-        """See `PendingPictures`."""
         return self.compositor.pictures(self.requests)

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import torch
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.rendering.base import PixelFormat
+from lipstream.media.image import Picture
+from lipstream.rendering.base import PendingPictures, PixelFormat
 from lipstream.rendering.musetalk.compositing.background import Background
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.blend_torch import (
@@ -24,12 +24,8 @@ from lipstream.rendering.musetalk.compositing.blend_torch import (
 )
 from lipstream.rendering.musetalk.compositing.pinned_buffers import PinnedBuffers
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
+from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Picture
-    from lipstream.rendering.base import PendingPictures
-    from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 
 SHRINK = 8  # pixels per latent
 
@@ -37,11 +33,10 @@ SHRINK = 8  # pixels per latent
 class GpuCompositor:
     """Owns the device: faces stay there from their latents to the pixels that change.
 
-    On a GPU everything is ordered by one stream of its own, so that batches in flight share their
-    memory on the device; on the host each has its own. Copying the result takes 0.3 % of the time
-    of generating it: a second stream for it would gain less than its events cost. With `record`
-    batches are replayed from recordings, which are made here and take seconds. I420 is converted
-    on the device.
+    On a GPU one stream of its own orders everything, so that batches in flight share their memory
+    on the device; on the host each has its own. Copying the result takes 0.3 % of the time of
+    generating it: a second stream would gain less than its events cost. With `record` batches are
+    replayed from recordings, which are made here and take seconds.
 
     Runs on a CPU too, for tests. May be used from any thread.
     """
@@ -60,7 +55,8 @@ class GpuCompositor:
         self._pixel_format = pixel_format
         self._device = networks.device
         self._stream: torch.cuda.Stream | None = None
-        if self._device.type == "cuda":
+        self.overlaps = self._device.type == "cuda"  # it works while the caller does something else
+        if self.overlaps:
             self._stream = torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
         channels = networks.unet.dimensions.in_channels
         latents = (channels, side // SHRINK, side // SHRINK)
@@ -77,11 +73,6 @@ class GpuCompositor:
         self._spare: list[PinnedBuffers] = []
         self._out = torch.zeros(0, dtype=torch.uint8, device=self._device)
         self._lock = threading.Lock()
-
-    @property
-    def overlaps(self) -> bool:
-        """True on a GPU: it works while the caller does something else."""
-        return self._stream is not None
 
     def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
         """Bring an avatar to the device; it stays as long as the avatar itself."""
@@ -108,9 +99,8 @@ class GpuCompositor:
         start = 0
         for request in requests:
             loaded = self._device_faces(request.avatar, request.faces)
-            patch = Patch(loaded, request.frame, request.blend_weight, start)
-            patches.append(patch)
-            start += patch.size
+            patches.append(Patch(loaded, request.frame, request.blend_weight, start))
+            start += patches[-1].size
         return patches
 
     def _launch(self, pinned: PinnedBuffers, patches: Sequence[Patch]) -> None:
@@ -159,7 +149,6 @@ class _Submitted:
     patches: Sequence[Patch]
 
     def finish(self) -> list[Picture]:
-        """See `PendingPictures`."""
         self.pinned.wait()
         flat, pictures = self.pinned.result.numpy(), []
         for patch in self.patches:

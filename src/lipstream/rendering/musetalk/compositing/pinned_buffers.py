@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lipstream.media.image import Floats
 from lipstream.rendering.musetalk.compositing.blend_torch import Patch, fill_table
 from lipstream.rendering.musetalk.compositing.fixed_point import COLUMNS
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 
 class PinnedBuffers:
@@ -48,7 +45,6 @@ class PinnedBuffers:
             self._event.record(self._stream)
 
     def wait(self) -> None:
-        """Wait until the device has reached the mark."""
         if self._event is not None:
             self._event.synchronize()
 

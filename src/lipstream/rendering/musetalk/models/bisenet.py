@@ -2,13 +2,10 @@
 
 BiSeNet (Yu et al. 2018, "Bilateral Segmentation Network") with a ResNet-18 as its backbone, in the
 variant of which 79999_iter.pth, trained on CelebAMask-HQ, is the public checkpoint. Only the first
-of its three heads is used; the other two helped in training and are kept so that the checkpoint
-loads strictly and can be compared whole.
+of its three heads is used; the other two helped in training, and the checkpoint holds them.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,9 +13,8 @@ from PIL import Image as Pillow
 from torch import Tensor, nn
 from torch.nn import functional
 
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats, Image
-    from lipstream.rendering.musetalk.preprocess.masks import Labels
+from lipstream.media.image import Floats, Image
+from lipstream.rendering.musetalk.preprocess.masks import Labels
 
 CLASSES = 19
 SIDE = 512
@@ -28,7 +24,7 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # ImageNet, RGB
 
 
 class FaceParser:
-    """A network with its weights, ready to label pictures."""
+    """Labels pictures with a network that has its weights."""
 
     def __init__(self, network: BiSeNet, device: torch.device | str = "cpu") -> None:
         self._network = network.eval().to(device)
@@ -65,17 +61,6 @@ class BiSeNet(nn.Module):
         fine, context, _ = self.cp(images)
         logits: Tensor = self.conv_out(self.ffm(fine, context), images.shape[2:])
         return logits
-
-    def heads(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The logits of all three heads, at full size; the last two are for comparison only."""
-        size = images.shape[2:]
-        fine, context, coarse = self.cp(images)
-        fused = self.ffm(fine, context)
-        return (
-            self.conv_out(fused, size),
-            self.conv_out16(context, size),
-            self.conv_out32(coarse, size),
-        )
 
 
 class ContextPath(nn.Module):

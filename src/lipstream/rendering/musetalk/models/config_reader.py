@@ -1,7 +1,6 @@
-"""The `config.json` of a published network, read so that nothing in it is overlooked.
+"""The `config.json` of a published network: every value is honoured or refused.
 
-A network must honour every value or refuse it: a config that is quietly ignored loads well and
-generates nonsense.
+A config that is quietly ignored loads well and generates nonsense.
 """
 
 from __future__ import annotations

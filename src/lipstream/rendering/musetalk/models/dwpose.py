@@ -8,20 +8,16 @@ the network twice, on it and on its mirror image, and keeps the 68 points of the
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.errors import CheckpointError, MissingError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats, Image
+from lipstream.media.image import Floats, Image
 
 WIDTH, HEIGHT = 288, 384  # pixels of the network's input
 SPLIT = 2  # bins per pixel
@@ -44,18 +40,10 @@ MIRRORED = (
 )
 
 
-class OnnxSession(Protocol):
-    """The part of onnxruntime.InferenceSession that is used."""
-
-    def get_inputs(self) -> Sequence[Any]: ...
-
-    def run(self, names: Sequence[str], feed: Mapping[str, Floats]) -> Sequence[Any]: ...
-
-
 class DwPose:
     """Finds the 68 face landmarks of the one person in a picture. Safe to share between threads."""
 
-    def __init__(self, session: OnnxSession) -> None:
+    def __init__(self, session: Any) -> None:  # an onnxruntime.InferenceSession
         self._session = session
         self._input = str(session.get_inputs()[0].name)
 
@@ -64,7 +52,7 @@ class DwPose:
         """MissingError without the file or onnxruntime, CheckpointError for a damaged file."""
         path = Path(path)
         try:
-            onnxruntime: Any = importlib.import_module("onnxruntime")
+            onnxruntime = importlib.import_module("onnxruntime")
         except ImportError as error:
             raise MissingError(
                 "landmarks of DWPose need onnxruntime: install it with "
@@ -74,9 +62,8 @@ class DwPose:
             raise MissingError(f"{path} is missing: {PULL}, or use the built-in landmarks.")
         try:
             available = onnxruntime.get_available_providers()
-            session = onnxruntime.InferenceSession(
-                path.read_bytes(), providers=[name for name in PROVIDERS if name in available]
-            )
+            providers = [name for name in PROVIDERS if name in available]
+            session = onnxruntime.InferenceSession(path.read_bytes(), providers=providers)
         except Exception as error:  # onnxruntime's errors share no base
             raise CheckpointError(f"{path} is no ONNX network: delete it and {PULL}.") from error
         return cls(session)
@@ -120,9 +107,8 @@ class InputWindow:
     def sample(self, picture: Image) -> Image:
         """(384, 288, 3) uint8, black outside the picture."""
         scale = WIDTH / self.width
-        matrix = np.array(
-            [[scale, 0, WIDTH / 2 - self.x * scale], [0, scale, HEIGHT / 2 - self.y * scale]]
-        )
+        x, y = WIDTH / 2 - self.x * scale, HEIGHT / 2 - self.y * scale
+        matrix = np.array([[scale, 0, x], [0, scale, y]])
         sampled = cv2.warpAffine(picture, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_LINEAR)
         return np.asarray(sampled, np.uint8)
 

@@ -38,7 +38,6 @@ class BlockConfig:
         return cls(groups, eps, reader.choice("act_fn", "silu", ACTIVATIONS))
 
     def norm(self, channels: int, activate: nn.Module | None = None) -> Norm:
-        """A norm of `channels` with these settings."""
         return Norm(self.groups, channels, self.eps, activate)
 
     @property

@@ -75,19 +75,14 @@ class TaesdDecoder(nn.Module):
         super().__init__()
         width, activate = dimensions.width, ACTIVATIONS[dimensions.activation]()
         self.dimensions = dimensions
-        layers: list[nn.Module] = [
-            nn.Conv2d(dimensions.latent_channels, width, 3, padding=1),
-            activate,
-        ]
-        for count in dimensions.blocks[:-1]:
-            layers += [_Block(width, activate) for _ in range(count)]
-            layers += [
-                nn.Upsample(scale_factor=2.0),
-                nn.Conv2d(width, width, 3, padding=1, bias=False),
-            ]
-        layers += [_Block(width, activate) for _ in range(dimensions.blocks[-1])]
+        layers = self.layers = nn.ModuleList()
+        layers.extend([nn.Conv2d(dimensions.latent_channels, width, 3, padding=1), activate])
+        for level, count in enumerate(dimensions.blocks):
+            if level:
+                layers.append(nn.Upsample(scale_factor=2.0))
+                layers.append(nn.Conv2d(width, width, 3, padding=1, bias=False))
+            layers.extend(_Block(width, activate) for _ in range(count))
         layers.append(nn.Conv2d(width, dimensions.out_channels, 3, padding=1))
-        self.layers = nn.ModuleList(layers)
 
     def forward(self, latents: Tensor) -> Tensor:
         """RGB near -1..1, not clipped."""
@@ -107,5 +102,5 @@ class TaesdDecoder(nn.Module):
 
 def decoder_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The decoder's half of a published state dict."""
-    first = "decoder."
-    return {key[len(first) :]: value for key, value in state.items() if key.startswith(first)}
+    ours = (key for key in state if key.startswith("decoder."))
+    return {key.removeprefix("decoder."): state[key] for key in ours}

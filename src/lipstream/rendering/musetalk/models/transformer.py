@@ -1,7 +1,4 @@
-"""The transformers of the UNet: over all pixels of a picture and all tokens of its audio.
-
-Names of members are those of the published state dict.
-"""
+"""The transformers of the UNet; names of members are those of the published state dict."""
 
 from __future__ import annotations
 

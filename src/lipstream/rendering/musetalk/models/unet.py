@@ -1,7 +1,7 @@
 """The UNet of MuseTalk: the latents of a mouth, from its surroundings and the audio.
 
-The published networks are Stable Diffusion's UNet, run once at timestep 0. Names of members are
-those of the published state dict, so that it loads as it is.
+It is Stable Diffusion's UNet, run once at timestep 0. Names of members are those of the published
+state dict.
 """
 
 from __future__ import annotations
@@ -53,10 +53,9 @@ class UNetDimensions:
         reader = ConfigReader(config, source, "UNet2DConditionModel")
         widths = reader.counts("block_out_channels", (320, 640, 1280, 1280))
         levels = len(widths)
-        down = reader.choices(
-            "down_block_types", ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",), _DOWN
-        )
-        up = reader.choices("up_block_types", ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3, _UP)
+        downs, ups = ("CrossAttnDownBlock2D",) * 3, ("CrossAttnUpBlock2D",) * 3
+        down = reader.choices("down_block_types", (*downs, "DownBlock2D"), _DOWN)
+        up = reader.choices("up_block_types", ("UpBlock2D", *ups), _UP)
         reader.same_length("down_block_types", down, levels)
         reader.same_length("up_block_types", up, levels)
         # The name is wrong in every published config: it is the number of heads.
@@ -77,25 +76,14 @@ class UNetDimensions:
             cosine_first=reader.flag("flip_sin_to_cos", True),
             centred=reader.flag("center_input_sample", False),
         )
-        _read_rest(reader)
+        reader.number("freq_shift", 0)  # of frequencies that timestep 0 multiplies by nothing
+        reader.ignore("sample_size", "dropout", "addition_embed_type_num_heads")
+        reader.fixed(mid_block_type="UNetMidBlock2DCrossAttn", transformer_layers_per_block=1)
+        reader.fixed(resnet_time_scale_shift="default", resnet_out_scale_factor=1.0)
+        reader.fixed(time_embedding_type="positional", attention_type="default")
+        reader.fixed(conv_in_kernel=3, conv_out_kernel=3)
+        reader.finish()
         return dimensions
-
-
-def _read_rest(reader: ConfigReader) -> None:
-    """Keys of which one value is supported, and those without effect at timestep 0."""
-    reader.number("freq_shift", 0)  # scales the frequencies that timestep 0 multiplies by nothing
-    reader.ignore("sample_size", "dropout", "addition_embed_type_num_heads")
-    reader.fixed(
-        mid_block_type="UNetMidBlock2DCrossAttn",
-        transformer_layers_per_block=1,
-        resnet_time_scale_shift="default",
-        resnet_out_scale_factor=1.0,
-        time_embedding_type="positional",
-        conv_in_kernel=3,
-        conv_out_kernel=3,
-        attention_type="default",
-    )
-    reader.finish()
 
 
 class _Block(nn.Module):
@@ -110,16 +98,14 @@ class _Block(nn.Module):
         scale: float = 1.0,
     ) -> None:
         super().__init__()
-        config, audio_width = dimensions.block, dimensions.audio_width
+        config, width = dimensions.block, dimensions.audio_width
         time = 4 * dimensions.widths[0]
         self.resnets = nn.ModuleList(
-            [ResnetBlock(enter, leave, config, time, scale) for enter, leave in sizes]
+            ResnetBlock(enter, leave, config, time, scale) for enter, leave in sizes
         )
         self.attentions = nn.ModuleList(
-            [
-                SpatialTransformer(leave, heads, config.groups, audio_width)
-                for _, leave in sizes[:transformers]
-            ]
+            SpatialTransformer(leave, heads, config.groups, width)
+            for _, leave in sizes[:transformers]
         )
 
     def layer(self, index: int, x: Tensor, time: Tensor | None, audio: Tensor) -> Tensor:
@@ -242,9 +228,9 @@ class UNet(nn.Module):
         return face
 
     def fold_time(self) -> None:
-        """Move the embedding of timestep 0, which never changes, into biases.
+        """Move the embedding of timestep 0 into biases: the same up to rounding, and cheaper.
 
-        Cheaper, and the same up to rounding. The state dict then lacks the layers that made it.
+        The state dict then lacks the layers that made it.
         """
         if self.time_embedding is not None:
             time = self.time_embedding()

@@ -1,7 +1,6 @@
 """The autoencoder of Stable Diffusion: pictures <-> latents of an eighth of their size.
 
-Names of members are those of the published state dict, so that it loads as it is; only the oldest
-files need `current_names` first.
+Names of members are those of the published state dict; the oldest need `current_names` first.
 """
 
 from __future__ import annotations
@@ -47,10 +46,8 @@ class VaeDimensions:
         reader = ConfigReader(config, source, "AutoencoderKL")
         widths = reader.counts("block_out_channels", (64,))
         levels = len(widths)
-        for key, name in (
-            ("down_block_types", "DownEncoderBlock2D"),
-            ("up_block_types", "UpDecoderBlock2D"),
-        ):
+        blocks = {"down_block_types": "DownEncoderBlock2D", "up_block_types": "UpDecoderBlock2D"}
+        for key, name in blocks.items():
             reader.same_length(key, reader.choices(key, (name,), (name,)), levels)
         dimensions = cls(
             in_channels=reader.count("in_channels", 3),
@@ -102,15 +99,13 @@ class _Level(nn.Module):
         leave: int,
         count: int,
         config: BlockConfig,
-        *,
-        down: Downsample | None = None,
-        up: Upsample | None = None,
+        down: list[Downsample],
+        up: list[Upsample],
     ) -> None:
         super().__init__()
         enters = [enter] + [leave] * (count - 1)
         self.resnets = nn.ModuleList([ResnetBlock(width, leave, config) for width in enters])
-        self.downsamplers = nn.ModuleList([] if down is None else [down])
-        self.upsamplers = nn.ModuleList([] if up is None else [up])
+        self.downsamplers, self.upsamplers = nn.ModuleList(down), nn.ModuleList(up)
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in (*self.resnets, *self.downsamplers, *self.upsamplers):
@@ -124,13 +119,11 @@ class _Encoder(nn.Module):
     def __init__(self, dimensions: VaeDimensions) -> None:
         super().__init__()
         widths, config, layers = dimensions.widths, dimensions.block, dimensions.layers
-        downs = [*(Downsample(width, padding=0) for width in widths[:-1]), None]
+        downs: list[list[Downsample]] = [[Downsample(width, padding=0)] for width in widths[:-1]]
+        levels = zip((widths[0], *widths), widths, [*downs, []], strict=False)
         self.conv_in = nn.Conv2d(dimensions.in_channels, widths[0], 3, padding=1)
         self.down_blocks = nn.ModuleList(
-            [
-                _Level(enter, leave, layers, config, down=down)
-                for enter, leave, down in zip((widths[0], *widths), widths, downs, strict=False)
-            ]
+            [_Level(enter, leave, layers, config, down, []) for enter, leave, down in levels]
         )
         self.mid_block = MidBlock(widths[-1], config)
         # SiLU whatever `act_fn` is.
@@ -151,14 +144,12 @@ class _Decoder(nn.Module):
     def __init__(self, dimensions: VaeDimensions) -> None:
         super().__init__()
         widths, config, layers = dimensions.widths[::-1], dimensions.block, dimensions.layers + 1
-        ups = [*map(Upsample, widths[:-1]), None]
+        ups: list[list[Upsample]] = [[Upsample(width)] for width in widths[:-1]]
+        levels = zip((widths[0], *widths), widths, [*ups, []], strict=False)
         self.conv_in: nn.Module = nn.Conv2d(dimensions.latent_channels, widths[0], 3, padding=1)
         self.mid_block = MidBlock(widths[0], config)
         self.up_blocks = nn.ModuleList(
-            [
-                _Level(enter, leave, layers, config, up=up)
-                for enter, leave, up in zip((widths[0], *widths), widths, ups, strict=False)
-            ]
+            [_Level(enter, leave, layers, config, [], up) for enter, leave, up in levels]
         )
         # SiLU whatever `act_fn` is.
         self.conv_norm_out: nn.Module = config.norm(widths[-1], nn.SiLU())
@@ -216,10 +207,7 @@ def to_pictures(raw: Tensor) -> Tensor:
 
 
 def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict whose attentions may be named as in the oldest published files.
-
-    Some of those hold the attention's matrices as 1x1 convolutions.
-    """
+    """A state dict that may be of the oldest files: other names, matrices as 1x1 convolutions."""
     named = {}
     for key, tensor in state.items():
         parts = key.split(".")

@@ -1,8 +1,8 @@
 """The networks on memory that stays where it is, so that a GPU can record and replay them.
 
-A batch is about a thousand launches: from Python they take longer than the work of a small one.
-A recording is replayed by a single call. It is good for one size of batch and for the memory it was
-made on; a batch of five is replayed as one of six, whose last row is left over from before.
+A batch is about a thousand launches, which from Python take longer than the work of a small one; a
+recording is one call. It is good for one size of batch and for the memory it was made on: a batch
+of five is replayed as one of six, whose last row is left over from before.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class GraphRunner:
 
     The caller writes the first rows of `latents` and `audio`, calls `run` and reads as many of
     `pictures`, all on `stream` if there is one and one batch after the other. On a GPU a batch is
-    filled up to the next of `sizes`, recorded or not; elsewhere it runs as it is.
+    filled up to the next of `sizes`; elsewhere it runs as it is.
     """
 
     def __init__(
@@ -84,8 +84,7 @@ class GraphRunner:
                         self._generate(size)
                 stream.synchronize()
                 graph = torch.cuda.CUDAGraph()
-                # Give the recording a cuBLAS workspace of its own: torch.compile, for one, frees
-                # the current one, process-wide.
+                # A cuBLAS workspace of its own: torch.compile frees the current one process-wide.
                 torch._C._cuda_clearCublasWorkspaces()
                 with torch.cuda.graph(
                     graph, pool=pool, stream=stream, capture_error_mode="thread_local"
@@ -103,10 +102,7 @@ class GraphRunner:
 
 @contextmanager
 def _fastest_convolutions() -> Iterator[None]:
-    """cuDNN tries its algorithms while this lasts, and from then on uses the fastest.
-
-    Not while recording: trying waits for the device, which a recording does not allow.
-    """
+    """Let cuDNN try its algorithms: it waits for the device, which a recording does not allow."""
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:

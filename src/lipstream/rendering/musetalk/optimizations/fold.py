@@ -1,7 +1,4 @@
-"""Savings that are algebra on weights: what two steps do one after the other, one does alone.
-
-Products and sums of weights are made in float32 or better and rounded once, to the precision of the
-network.
+"""Savings that are algebra on weights: two steps in one, rounded once from float32 or better.
 
 Example, one row of an upsampling: pixels x y z, doubled to x x y y z z, convolved by (a, b, c). The
 two pixels in the place of y are a x + (b + c) y and (a + b) y + c z: two taps on the row as it was,
@@ -18,9 +15,8 @@ from lipstream.rendering.musetalk.models.layers import Upsample, convolution, li
 from lipstream.rendering.musetalk.models.vae import SpatialAttention, Vae
 from lipstream.rendering.musetalk.optimizations import fused_ops
 
-# Doubled rows let each of three taps fall on one of two source rows. The first two lines are what
-# even rows see of the row before and of their own, the others what odd rows see of their own and of
-# the row after.
+# The weights of three taps on doubled rows: first of those that fall on the row before and on the
+# own row of even rows, then of those that fall on the own row and on the row after of odd ones.
 _FOLD = ((1.0, 0.0, 0.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 _UNFOLD = ((1.0, 0.0, 0.0, 0.0), (-0.5, 0.5, 0.5, -0.5), (0.0, 0.0, 0.0, 1.0))
 
@@ -28,10 +24,7 @@ _ALIGNED = 8  # channels, in half precision
 
 
 class FoldedUpsample(nn.Module):
-    """An `Upsample` that convolves before it doubles: 16 products for each pixel instead of 36.
-
-    One convolution of 2x2 pixels makes the four pixels that each pixel becomes, side by side.
-    """
+    """An `Upsample` that convolves first, 2x2 pixels to four: 16 products per pixel, not 36."""
 
     def __init__(self, plain: nn.Conv2d) -> None:
         super().__init__()
@@ -40,19 +33,15 @@ class FoldedUpsample(nn.Module):
 
     def forward(self, x: Tensor, size: torch.Size | None = None) -> Tensor:
         """`size`: the (h, w) of the result when it is not exactly double."""
+        bias = None if self.conv.bias is None else self.conv.bias[: x.shape[1]]
         if size is not None and tuple(size) != (2 * x.shape[2], 2 * x.shape[3]):
-            return self._unfolded(x, size)
-        bias: Tensor | None = self.conv.bias
+            # The last row or column of an odd size has no second half, which the fold counts on.
+            larger = F.interpolate(x, size=list(size), mode="nearest")
+            return F.conv2d(larger, _unfold(self.conv.weight), bias, padding=1)
         if bias is None or not fused_ops.supported(x):
             return fused_ops.interleave(self.conv(x), None)
         # Where a bias is a pass of its own over the picture, it is added on the way.
-        return fused_ops.interleave(F.conv2d(x, self.conv.weight, padding=1), bias[: x.shape[1]])
-
-    def _unfolded(self, x: Tensor, size: torch.Size) -> Tensor:
-        """The last row or column of an odd size has no second half, which the fold counts on."""
-        larger = F.interpolate(x, size=list(size), mode="nearest")
-        bias = None if self.conv.bias is None else self.conv.bias[: x.shape[1]]
-        return F.conv2d(larger, _unfold(self.conv.weight), bias, padding=1)
+        return fused_ops.interleave(F.conv2d(x, self.conv.weight, padding=1), bias)
 
 
 def fold_upsampling(network: nn.Module) -> None:
@@ -99,8 +88,7 @@ def fold_scales(vae: Vae) -> None:
 def fold_outputs(network: nn.Module) -> None:
     """Fold the output matrix of every attention of an autoencoder into that of its values.
 
-    There is one head and weights sum to one, so that a mixture of projected values is a projected
-    mixture, bias and all.
+    There is one head, and weights sum to one: a mixture of projected values is a projected mixture.
     """
     for module in network.modules():
         if isinstance(module, SpatialAttention) and isinstance(module.to_out[0], nn.Linear):

@@ -1,7 +1,4 @@
-"""Attention whose projections are fewer and larger products of matrices.
-
-What several small matrices make of the same tokens, one matrix makes that holds their rows.
-"""
+"""Attention with fewer, larger products: one matrix holds the rows of several small ones."""
 
 from __future__ import annotations
 

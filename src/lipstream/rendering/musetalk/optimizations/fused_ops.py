@@ -1,7 +1,6 @@
 """Single passes over pictures (batch, channels, height, width) and over tokens.
 
-On a GPU, and where pictures are laid out pixel by pixel, each is a kernel of Triton or two;
-everywhere else torch does the same.
+On a GPU, with pictures laid out pixel by pixel, by kernels of Triton; elsewhere by torch.
 """
 
 from __future__ import annotations
@@ -64,8 +63,8 @@ def gate(x: Tensor) -> Tensor:
 def interleave(parts: Tensor, bias: Tensor | None) -> Tensor:
     """(b, 4 c, h + 1, w + 1) -> (b, c, 2 h, 2 w): four pixels go where they belong; + bias (c,).
 
-    Channels: of the pixels in even rows and columns, then odd columns, odd rows, both odd. Those of
-    odd rows are taken a row further down, those of odd columns a column further right.
+    Channels: of the pixels in even rows and columns, then odd columns, odd rows, both odd; of odd
+    rows they are taken a row further down, of odd columns a column further right.
     """
     if bias is not None and supported(parts):
         return triton_kernels.interleave(parts, bias)

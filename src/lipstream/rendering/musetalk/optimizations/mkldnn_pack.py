@@ -1,8 +1,7 @@
 """Convolutions whose weights are laid out once for oneDNN, instead of at every call.
 
-In bfloat16 on a CPU, laying out the weights of a wide convolution takes longer than using them on
-one small picture. The functions of torch that do it are not public: without them nothing is
-prepacked and nothing else changes.
+In bfloat16 on a CPU that takes longer than using them on one small picture. The functions of torch
+that do it are not public: without them nothing is prepacked and nothing else changes.
 """
 
 from __future__ import annotations
@@ -53,6 +52,5 @@ def prepack(network: nn.Module) -> bool:
 
 def can_prepack() -> bool:
     """True where this torch can prepack weights."""
-    onednn: Any = torch.backends.mkldnn
     found = _reorder is not None and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-    return bool(found and onednn.is_available())
+    return found and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]

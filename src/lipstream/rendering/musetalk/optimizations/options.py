@@ -12,11 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk.optimizations.fold import (
-    fold_outputs,
-    fold_scales,
-    fold_upsampling,
-)
+from lipstream.rendering.musetalk.optimizations import fold
 from lipstream.rendering.musetalk.optimizations.fuse_attention import fuse_projections, share_audio
 from lipstream.rendering.musetalk.optimizations.fuse_norms import fuse_norms
 from lipstream.rendering.musetalk.optimizations.mkldnn_pack import prepack
@@ -27,7 +23,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True, slots=True)
 class OptimizationOptions:
-    """The savings, each on or off."""
+    """The savings, each on or off; by default off."""
 
     fold_time: bool = False  # the constant timestep goes into biases
     fold_decoder_upsampling: bool = False  # convolve first, double the pixels then
@@ -38,11 +34,6 @@ class OptimizationOptions:
     channels_last: bool = False  # weights, and so pictures too, are laid out pixel by pixel
     fuse_norms: bool = False  # norms, activations, biases and sums in single passes, on a GPU
     prepack: bool = False  # bfloat16 on a CPU: weights laid out once for its units
-
-    @classmethod
-    def none(cls) -> OptimizationOptions:
-        """The plain networks."""
-        return cls()
 
     @classmethod
     def exact(cls, device: torch.device, dtype: torch.dtype) -> OptimizationOptions:
@@ -64,9 +55,9 @@ class OptimizationOptions:
 
 @torch.no_grad()
 def optimized(networks: MuseTalkNetworks, options: OptimizationOptions) -> MuseTalkNetworks:
-    """The same networks with these savings; the given ones stay as they are.
+    """The same networks with these savings; tensors that none changes are shared with the given.
 
-    Both share the tensors that no saving changes. Convert and move networks before.
+    Convert and move networks before.
     """
     unet, vae = _copied(networks.unet), _copied(networks.vae)
     taesd = None if networks.decoder is None else _copied(networks.decoder)
@@ -74,14 +65,14 @@ def optimized(networks: MuseTalkNetworks, options: OptimizationOptions) -> MuseT
     if options.fold_time:
         unet.fold_time()
     if options.fold_decoder_upsampling:
-        fold_upsampling(vae.decoder)
+        fold.fold_upsampling(vae.decoder)
         if taesd is not None:
             taesd.fold_upsampling()
     if options.fold_unet_upsampling:
-        fold_upsampling(unet)
+        fold.fold_upsampling(unet)
     if options.fold_scales:
-        fold_scales(vae)
-        fold_outputs(vae.decoder)
+        fold.fold_scales(vae)
+        fold.fold_outputs(vae.decoder)
     if options.fuse_projections:
         fuse_projections(unet)
         fuse_projections(vae.decoder)

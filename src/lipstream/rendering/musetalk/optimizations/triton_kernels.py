@@ -14,9 +14,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-_ROWS, _CHANNELS = 64, 64  # of the piece of a picture, pixels by channels, that is read at once
+# Of the piece of a picture, pixels by channels, that is read at once.
+ROWS, CHANNELS = tl.constexpr(64), tl.constexpr(64)
+COLUMNS = tl.constexpr(32)  # of a row of pixels that are put in place at once
 _SPLITS = 64  # at most so many parts of one picture are summed beside each other
-_COLUMNS = 32  # of a row of pixels that are put in place at once
 
 
 def norm(
@@ -28,23 +29,18 @@ def norm(
     eps: float,
     silu: bool,
 ) -> Tensor:
-    """Group norm of `x` + `shift`, then SiLU or nothing.
-
-    `x` is (b, channels, h, w) in channels_last and so is what comes back; the others have one
-    number for each channel.
-    """
+    """See `fused_ops.norm`; `x` is (b, channels, h, w) in channels_last, and so is the result."""
     batch, channels, height, width = x.shape
     rows = height * width
-    splits = min(_SPLITS, triton.cdiv(rows, _ROWS))
-    span = triton.cdiv(triton.cdiv(rows, splits), _ROWS) * _ROWS
+    splits = min(_SPLITS, triton.cdiv(rows, ROWS.value))
+    span = triton.cdiv(triton.cdiv(rows, splits), ROWS.value) * ROWS.value
     splits = triton.cdiv(rows, span)
-    blocks = triton.cdiv(channels, _CHANNELS)
+    blocks = triton.cdiv(channels, CHANNELS.value)
     sums = x.new_empty((batch, splits, 2, channels), dtype=torch.float32)
     lines = x.new_empty((batch, 2, channels), dtype=torch.float32)
     normed = torch.empty_like(x)
-    piece = {"ROWS": _ROWS, "CHANNELS": _CHANNELS}
     with _on(x):
-        _sum[(splits, blocks, batch)](x, sums, rows, channels, span, **piece)
+        _sum[(splits, blocks, batch)](x, sums, rows, channels, span)
         _affine[(groups, batch)](
             x,
             sums,
@@ -61,8 +57,8 @@ def norm(
             WIDTH=triton.next_power_of_2(channels // groups),
             SPLITS=triton.next_power_of_2(splits),
         )
-        grid = (triton.cdiv(rows, _ROWS), blocks, batch)
-        _apply[grid](x, lines, normed, rows, channels, SILU=silu, **piece)
+        grid = (triton.cdiv(rows, ROWS.value), blocks, batch)
+        _apply[grid](x, lines, normed, rows, channels, SILU=silu)
     return normed
 
 
@@ -70,9 +66,9 @@ def add(one: Tensor, other: Tensor, bias: Tensor, factor: float) -> Tensor:
     """(one + other + bias) * factor; (b, channels, h, w) in channels_last, the bias (channels,)"""
     batch, channels, height, width = one.shape
     total, rows = torch.empty_like(one), batch * height * width
-    grid = (triton.cdiv(rows, _ROWS), triton.cdiv(channels, _CHANNELS))
+    grid = (triton.cdiv(rows, ROWS.value), triton.cdiv(channels, CHANNELS.value))
     with _on(one):
-        _add[grid](one, other, bias, total, rows, channels, factor, ROWS=_ROWS, CHANNELS=_CHANNELS)
+        _add[grid](one, other, bias, total, rows, channels, factor)
     return total
 
 
@@ -86,22 +82,20 @@ def interleave(parts: Tensor, bias: Tensor) -> Tensor:
         device=parts.device,
         memory_format=torch.channels_last,
     )
-    blocks = triton.cdiv(width, _COLUMNS), triton.cdiv(channels, _CHANNELS)
+    blocks = triton.cdiv(width, COLUMNS.value), triton.cdiv(channels, CHANNELS.value)
     with _on(parts):
-        _interleave[(batch * height, *blocks)](
-            parts, bias, whole, height, width, channels, COLUMNS=_COLUMNS, CHANNELS=_CHANNELS
-        )
+        _interleave[(batch * height, *blocks)](parts, bias, whole, height, width, channels)
     return whole
 
 
 def gate(x: Tensor) -> Tensor:
-    """(b, n, 2 width) -> (b, n, width): the first half times the GELU of the second."""
+    """See `fused_ops.gate`."""
     width = x.shape[-1] // 2
     gated = x.new_empty((*x.shape[:-1], width))
     rows = gated.numel() // width
-    grid = (triton.cdiv(rows, _ROWS), triton.cdiv(width, _CHANNELS))
+    grid = (triton.cdiv(rows, ROWS.value), triton.cdiv(width, CHANNELS.value))
     with _on(x):
-        _gate[grid](x, gated, rows, width, ROWS=_ROWS, CHANNELS=_CHANNELS)
+        _gate[grid](x, gated, rows, width)
     return gated
 
 
@@ -112,13 +106,7 @@ def _on(x: Tensor) -> AbstractContextManager[Any]:
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _sum(
-    x: tl.tensor,
-    sums: tl.tensor,
-    rows: tl.tensor,
-    channels: tl.tensor,
-    span: tl.tensor,
-    ROWS: tl.constexpr,
-    CHANNELS: tl.constexpr,
+    x: tl.tensor, sums: tl.tensor, rows: tl.tensor, channels: tl.tensor, span: tl.tensor
 ) -> None:
     """Of every channel, over `span` pixels: the differences from its first, and their squares.
 
@@ -198,8 +186,6 @@ def _apply(
     rows: tl.tensor,
     channels: tl.tensor,
     SILU: tl.constexpr,
-    ROWS: tl.constexpr,
-    CHANNELS: tl.constexpr,
 ) -> None:
     """Every number times its channel's factor, and its channel's summand."""
     image = tl.program_id(2).to(tl.int64)
@@ -227,8 +213,6 @@ def _add(
     rows: tl.tensor,
     channels: tl.tensor,
     factor: tl.tensor,
-    ROWS: tl.constexpr,
-    CHANNELS: tl.constexpr,
 ) -> None:
     """The rows of all pictures are one long list."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -243,14 +227,7 @@ def _add(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _gate(
-    x: tl.tensor,
-    gated: tl.tensor,
-    rows: tl.tensor,
-    channels: tl.tensor,
-    ROWS: tl.constexpr,
-    CHANNELS: tl.constexpr,
-) -> None:
+def _gate(x: tl.tensor, gated: tl.tensor, rows: tl.tensor, channels: tl.tensor) -> None:
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     mask = (row < rows)[:, None] & (channel < channels)[None, :]
@@ -270,8 +247,6 @@ def _interleave(
     height: tl.tensor,
     width: tl.tensor,
     channels: tl.tensor,
-    COLUMNS: tl.constexpr,
-    CHANNELS: tl.constexpr,
 ) -> None:
     """A piece of one row of the whole; there are `height` rows in each picture."""
     line = tl.program_id(0).to(tl.int64)

@@ -1,22 +1,16 @@
 """The box of a face for MuseTalk: its middle is the nose, its bottom the chin.
 
-The network repaints the lower half of the box, so its middle decides what may move. The rule is
-that of the published code, from 68 landmarks in the order of iBUG 300-W (point 29 is the lower
-bridge of the nose): the box reaches as far above point 29 as the lowest point lies below. Landmarks
-are truncated towards zero first, so that boxes agree to the pixel.
+The network repaints the lower half of the box. The rule is that of the published code, from 68
+landmarks in the order of iBUG 300-W: the box reaches as far above point 29, the lower bridge of the
+nose, as the lowest point lies below. Landmarks are truncated towards zero first, as there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from lipstream.avatar.face.landmarks import POINTS
-from lipstream.media.image import Box
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
+from lipstream.media.image import Box, Floats
 
 # The points of the built-in mesh nearest to the 68 of iBUG, the usual correspondence. 168 (between
 # the eyes), 197, 5 and the tip are evenly spaced, as 27 to 30 are.
@@ -40,10 +34,9 @@ def face_box(landmarks: Floats, detected: Box | None = None, shift: int = 0) -> 
     """The box of a face with (68, 2) `landmarks`, in pixels; it may reach beyond the picture.
 
     `shift` moves the middle down by pixels (up when negative): MuseTalk 1 opens the mouth wider
-    with a positive one. The published code falls back to the detector's box when the landmarks
-    give none or reach beyond the left edge; `detected` asks for that. Without it a box beyond the
-    left edge stays where the face is, as beyond the other edges: a clip's box does not jump when
-    a face leaves the picture, and `crop_face` fills what is missing. None for an empty box.
+    with a positive one. `detected` is the detector's box, taken as in the published code when the
+    landmarks give none or reach beyond the left edge. Without it a box stays where the face is, so
+    that it does not jump when a face leaves the picture. None for an empty box.
     """
     points = landmarks.astype(np.int32)
     points[MIDDLE, 1] += shift  # in place: a large shift may make it the lowest point

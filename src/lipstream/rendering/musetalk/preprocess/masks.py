@@ -1,27 +1,23 @@
 """The part of a face that MuseTalk may repaint, from the labels of its pixels.
 
-Labels are those of CelebAMask-HQ, 512 x 512 over the square around the face. They come from the
-face-parsing network (`models.bisenet`) or, without its weights, from the landmarks: drawn as
-polygons with the same meaning, so that all that follows is the same code.
+Labels are those of CelebAMask-HQ, 512 x 512 over the square around the face, from the face-parsing
+network (`models.bisenet`) or, without its weights, drawn as polygons between the landmarks.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.errors import OptionError
+from lipstream.media.image import Box, Floats
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Box, Floats
-
-    Mask: TypeAlias = NDArray[np.uint8]  # (height, width), 0 keeps the picture, 255 repaints it
-    Labels: TypeAlias = NDArray[np.uint8]  # (512, 512)
+Mask: TypeAlias = NDArray[np.uint8]  # (height, width), 0 keeps the picture, 255 repaints it
+Labels: TypeAlias = NDArray[np.uint8]  # (512, 512)
 
 SIDE = 512
 MODES = ("raw", "jaw", "neck")
@@ -64,8 +60,7 @@ def check_mode(mode: str) -> None:
 def dilate_kernel() -> Mask:
     """(33, 33): a triangle that widens to 21 over a bar as wide, its tip six rows up from centre.
 
-    OpenCV reads where the kernel is set: skin below a pixel reaches 16 rows up to it, skin above
-    6 rows down.
+    So skin reaches 16 rows up, and 6 rows down.
     """
     size = CONE + TAIL
     kernel = np.zeros((size, size), np.uint8)

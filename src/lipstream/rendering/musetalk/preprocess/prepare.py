@@ -1,22 +1,19 @@
-"""The faces of an avatar, prepared once: boxes, latents and masks.
-
-Each frame of the avatar keeps its index, with a face or without: latents, masks and pictures can
-never run out of step.
-"""
+"""The faces of an avatar, prepared once: boxes, latents and masks; each frame keeps its index."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, astuple, dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lipstream.avatar.avatar import join_ragged, split_ragged
-from lipstream.config import FACE_SIZES, VERSIONS
+from lipstream.avatar.avatar import Arrays, Avatar, AvatarFrame, join_ragged, split_ragged
+from lipstream.config import FACE_SIZES, VERSIONS, Progress
 from lipstream.errors import ArchiveError, FaceError, OptionError
-from lipstream.media.image import Box
+from lipstream.media.image import Box, Floats, Image
 from lipstream.rendering.musetalk.compositing.blend import (
     FEATHER,
     BlendPlan,
@@ -26,25 +23,13 @@ from lipstream.rendering.musetalk.compositing.blend import (
     feathered_mask,
     plan_blend,
 )
+from lipstream.rendering.musetalk.preprocess import masks
 from lipstream.rendering.musetalk.preprocess.face_box import face_box, landmarks_68, with_margin
-from lipstream.rendering.musetalk.preprocess.masks import (
-    check_mode,
-    labels_from_landmarks,
-    repaint_mask,
-)
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.avatar.avatar import Arrays, Avatar, AvatarFrame
-    from lipstream.config import Progress
-    from lipstream.media.image import Floats, Image
-    from lipstream.rendering.musetalk.preprocess.masks import Labels
-
-    # (b, 3, side, side) RGB in -1..1 -> (b, 4, side / 8, side / 8), the posterior's mean, unscaled.
-    Encode: TypeAlias = Callable[[Floats], Floats]
-    Locate: TypeAlias = Callable[[Image], Floats]  # picture -> (68, 2) landmarks
-    Parse: TypeAlias = Callable[[Image], Labels]  # square around the face -> (512, 512) labels
+# (b, 3, side, side) RGB in -1..1 -> (b, 4, side / 8, side / 8), the posterior's mean, unscaled.
+Encode: TypeAlias = Callable[[Floats], Floats]
+Locate: TypeAlias = Callable[[Image], Floats]  # picture -> (68, 2) landmarks
+Parse: TypeAlias = Callable[[Image], masks.Labels]  # square around the face -> (512, 512) labels
 
 NAME = "musetalk"  # in `Avatar.extras` and in the avatar's file
 SCALING = 0.18215  # latents of the published autoencoder have about unit variance after this
@@ -72,7 +57,7 @@ class FaceSettings:
             raise OptionError(f"there is no MuseTalk {self.version!r}; use v15 or v1.")
         if self.face_size not in FACE_SIZES:
             raise OptionError(f"face_size must be 256 or 512 pixels, not {self.face_size}.")
-        check_mode(self.mask)
+        masks.check_mode(self.mask)
 
     @classmethod
     def published(cls, version: str, bbox_shift: int = 0) -> FaceSettings:
@@ -92,10 +77,7 @@ class PreparedFaces:
     plans: tuple[BlendPlan | None, ...]  # None without a face
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as arrays that need no pickle, for `from_arrays`.
-
-        `face_latent` is `latents`; `mask` holds the masks of the plans' regions, joined.
-        """
+        """Everything as arrays that need no pickle, for `from_arrays`."""
         none = np.zeros((0, 0), np.uint8)
         return {
             "face_latent": self.latents,
@@ -117,17 +99,15 @@ class PreparedFaces:
             side = settings.face_size // SHRINK
             if latents.shape != (len(found), 8, side, side) or latents.dtype != np.float32:
                 raise ValueError("face_latent")
-            masks = split_ragged(arrays["mask"], arrays["mask_shapes"])
+            parts = split_ragged(arrays["mask"], arrays["mask_shapes"])
             boxes, regions, squares = (_boxes(arrays[name]) for name in ("box", "region", "square"))
             plans: list[BlendPlan | None] = []
-            for face, box, region, mask in zip(found, boxes, regions, masks, strict=True):
+            for face, box, region, mask in zip(found, boxes, regions, parts, strict=True):
                 if face and (max(region.height, 0), max(region.width, 0)) != mask.shape:
                     raise ValueError("mask")
                 plans.append(BlendPlan(box, region, mask) if face else None)
-            shown = tuple(
-                square if face else None for face, square in zip(found, squares, strict=True)
-            )
-            return cls(settings, latents, shown, tuple(plans))
+            shown = (square if face else None for face, square in zip(found, squares, strict=True))
+            return cls(settings, latents, tuple(shown), tuple(plans))
         except (KeyError, ValueError, TypeError, OptionError) as error:
             raise ArchiveError(
                 "the faces that the avatar holds for the musetalk backend are damaged: prepare the "
@@ -163,8 +143,8 @@ def prepare_faces(
 ) -> PreparedFaces:
     """Find, cut and encode the face of every frame; `FaceError` when no frame shows one.
 
-    `locate` is needed for landmarks of dwpose, `parse` for labels of bisenet. A frame in which the
-    avatar has no landmarks is left without a face, whatever `locate` would find.
+    `locate` is needed for landmarks of dwpose, `parse` for labels of bisenet. A frame without
+    landmarks is left without a face, whatever `locate` would find.
     """
     assert (locate is not None) == (settings.landmarks != "mesh"), settings.landmarks
     assert (parse is not None) == (settings.labels != "mesh"), settings.labels
@@ -184,8 +164,9 @@ def prepare_faces(
         squares.append(square)
         plans.append(plan)
         if len(uncoded) == batch or (uncoded and index == len(avatar.frames) - 1):
-            for row, encoded in _encoded(uncoded, encode, scaling):
-                latents[row] = encoded
+            means = encode(np.concatenate([pair for _, pair in uncoded])) * np.float32(scaling)
+            assert means.shape[:2] == (2 * len(uncoded), 4), means.shape
+            latents[[row for row, _ in uncoded]] = means.reshape(-1, 8, *means.shape[2:])
             uncoded.clear()
         if progress is not None:
             progress(index + 1, len(avatar.frames))
@@ -240,26 +221,15 @@ def _plan(
         labels = parse(crop_picture(pixels, square))
     else:
         assert frame.landmarks is not None
-        labels = labels_from_landmarks(frame.landmarks, square)
-    mask = repaint_mask(labels, settings.mask, settings.cheeks)
+        labels = masks.labels_from_landmarks(frame.landmarks, square)
+    mask = masks.repaint_mask(labels, settings.mask, settings.cheeks)
     feathered = feathered_mask(mask, box, square, settings.feather)
     return plan_blend(feathered, box, square, (pixels.shape[1], pixels.shape[0]))
 
 
-def _encoded(
-    pairs: Sequence[tuple[int, Floats]], encode: Encode, scaling: float
-) -> Iterator[tuple[int, Floats]]:
-    """Frame and (8, h, w) latents of every pair of pictures, from one call."""
-    means = encode(np.concatenate([pair for _, pair in pairs])) * np.float32(scaling)
-    assert means.shape[:2] == (2 * len(pairs), 4), means.shape
-    latents = means.reshape(len(pairs), 8, *means.shape[2:])
-    yield from zip([index for index, _ in pairs], latents, strict=True)
-
-
 def _rows(boxes: Sequence[Box | None]) -> NDArray[np.int32]:
     """(n, 4) left, top, right, bottom; zeros for None."""
-    none = Box(0, 0, 0, 0)
-    rows = [astuple(none if box is None else box) for box in boxes]
+    rows = [astuple(box or Box(0, 0, 0, 0)) for box in boxes]
     return np.array(rows, np.int32).reshape(-1, 4)
 
 

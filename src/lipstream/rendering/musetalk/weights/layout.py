@@ -13,7 +13,7 @@ dwpose/       dw-ll_ucoco_384.onnx                                          opti
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -31,15 +31,13 @@ PARSER_FILES = ("79999_iter.pth", "model.pth")
 TINY = "taesd"
 LANDMARKS = "dwpose/dw-ll_ucoco_384.onnx"
 HUBERT_WIDTH = 768
-MAX_CONFIG_BYTES = 1 << 20  # bytes; real ones have 2000
+MAX_CONFIG_BYTES = 1 << 20  # real ones have 2000
 PULL = "run 'lipstream models pull musetalk'"
 PULL_TAESD = "run 'lipstream models pull musetalk --with taesd'"
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkFiles:
-    """The files of one network."""
-
     config: Path
     weights: Path
 
@@ -81,8 +79,7 @@ def find_layouts(models: str | Path) -> list[Layout]:
 
 def find_parser(models: str | Path) -> Path | None:
     """The weights of the optional face parser, under either spelling of its folder."""
-    places = (Path(models) / folder / name for folder, name in product(PARSERS, PARSER_FILES))
-    return next((path for path in places if path.exists()), None)
+    return next(_existing(Path(models), PARSERS, PARSER_FILES), None)
 
 
 def find_taesd(models: str | Path) -> NetworkFiles:
@@ -133,10 +130,14 @@ def _network(
     models: Path, folders: tuple[str, ...], config: str, names: tuple[str, ...]
 ) -> NetworkFiles:
     """The first of the spellings whose weights are found."""
-    for folder, name in product(folders, names):
-        path = models / folder / name
-        if path.exists():
-            if not path.with_name(config).exists():
-                raise MissingError(f"{path.with_name(config)} is missing: {PULL}.")
-            return NetworkFiles(path.with_name(config), path)
-    raise MissingError(f"{models / folders[0] / names[0]} is missing: {PULL}.")
+    weights = next(_existing(models, folders, names), models / folders[0] / names[0])
+    files = NetworkFiles(weights.with_name(config), weights)
+    for path in (weights, files.config):
+        if not path.exists():
+            raise MissingError(f"{path} is missing: {PULL}.")
+    return files
+
+
+def _existing(models: Path, folders: Iterable[str], names: Iterable[str]) -> Iterator[Path]:
+    paths = (models / folder / name for folder, name in product(folders, names))
+    return filter(Path.exists, paths)

@@ -1,12 +1,12 @@
 """The published weights of MuseTalk as networks that are ready to run.
 
-Each network is first made without memory, to know the name and shape of every tensor it needs. A
-file that differs in any of them is refused with the first difference.
+Each network is first made without memory, to know the name and shape of every tensor it needs: a
+file that differs in any is refused with the first difference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -28,6 +28,8 @@ from lipstream.rendering.musetalk.weights.layout import (
     read_config,
 )
 from lipstream.rendering.musetalk.weights.state_dict import read_state
+from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.hubert import HubertSpeech
 from lipstream.speech.musetalk.whisper import (
     WhisperDimensions,
     WhisperEncoder,
@@ -37,8 +39,6 @@ from lipstream.speech.musetalk.whisper import (
 
 if TYPE_CHECKING:
     from lipstream.rendering.musetalk.models.bisenet import BiSeNet
-    from lipstream.speech.musetalk.backbone import SpeechNetwork
-    from lipstream.speech.musetalk.hubert import HubertSpeech
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -60,8 +60,8 @@ class MuseTalkNetworks:
     def generate(self, latents: Tensor, audio: Tensor) -> Tensor:
         """(b, 8, h, w) latents, (b, tokens, width) audio -> (b, 3, 8 h, 8 w), RGB near -1..1.
 
-        Both are of the device and the precision of the networks; the audio is without positions.
-        Nothing here waits for the device or depends on values, so that a graph can record it.
+        Both are of the networks' device and precision; the audio is without positions. Nothing
+        here waits for the device or depends on values, so that a graph can record it.
         """
         generated = self.unet(latents, add_positions(audio))
         if self.decoder is None:
@@ -91,8 +91,8 @@ def load_checkpoint(
 ) -> MuseTalkNetworks:
     """The networks of a folder of weights; `version` "v1" or "v15", by default v1.5 if it is found.
 
-    `dtype` None is float16 on a GPU and float32 elsewhere, whatever the files hold. MissingError
-    for a file that is missing, CheckpointError for one that does not fit.
+    `dtype` None is float16 on a GPU, else float32, whatever the files hold. MissingError for a
+    file that is missing, CheckpointError for one that does not fit.
     """
     layout = find_layout(models, version)
     device = torch.device(device)
@@ -125,9 +125,8 @@ def load_parser(models: str | Path, device: torch.device | str = "cpu") -> BiSeN
     path = find_parser(models)
     if path is None:
         return None
-    return _meta_network(BiSeNet, read_state(path), path).materialized(
-        torch.device(device), torch.float32
-    )
+    network = _meta_network(BiSeNet, read_state(path), path)
+    return network.materialized(torch.device(device), torch.float32)
 
 
 def load_taesd(
@@ -136,12 +135,11 @@ def load_taesd(
     """The small decoder of the turbo profile; MissingError and CheckpointError as above."""
     files = find_taesd(models)
     sizes = TaesdDimensions.from_config(read_config(files.config), str(files.config))
-    for name, found, expected in (
-        ("out_channels", sizes.out_channels, 3),
-        ("latent_channels", sizes.latent_channels, 4),
-        ("number of decoder_block_out_channels", len(sizes.blocks), LEVELS),
-    ):
-        _check_size(files.config, name, found, expected)
+    _check_sizes(
+        (files.config, "out_channels", sizes.out_channels, 3),
+        (files.config, "latent_channels", sizes.latent_channels, 4),
+        (files.config, "number of decoder_block_out_channels", len(sizes.blocks), LEVELS),
+    )
     state = decoder_state(read_state(files.weights))
     network = _meta_network(lambda: TaesdDecoder(sizes), state, files.weights)
     return network.materialized(torch.device(device), dtype)
@@ -151,38 +149,36 @@ def _meta_networks(
     layout: Layout,
 ) -> tuple[_MetaNetwork[UNet], _MetaNetwork[Vae], _MetaNetwork[WhisperEncoder] | HubertSpeech]:
     """The three networks of a layout; they fit their files and each other."""
-    unet_sizes = UNetDimensions.from_config(
-        read_config(layout.unet.config), str(layout.unet.config)
+    unet_config, vae_config = layout.unet.config, layout.vae.config
+    unet = UNetDimensions.from_config(read_config(unet_config), str(unet_config))
+    vae = VaeDimensions.from_config(read_config(vae_config), str(vae_config))
+    _check_sizes(
+        (vae_config, "in_channels", vae.in_channels, 3),
+        (vae_config, "out_channels", vae.out_channels, 3),
+        (vae_config, "number of block_out_channels", len(vae.widths), LEVELS),
+        (unet_config, "in_channels", unet.in_channels, 2 * vae.latent_channels),
+        (unet_config, "out_channels", unet.out_channels, vae.latent_channels),
     )
-    vae_sizes = VaeDimensions.from_config(read_config(layout.vae.config), str(layout.vae.config))
-    _check_sizes(layout, unet_sizes, vae_sizes)
-    speech = _whisper(layout, unet_sizes) if layout.encoder == "whisper" else _hubert(layout)
+    speech: _MetaNetwork[WhisperEncoder] | HubertSpeech
+    if layout.encoder == "whisper":
+        speech = _whisper(layout, unet)
+    else:
+        read_state(layout.speech.weights)  # for its errors: transformers has none naming the file
+        speech = HubertSpeech.load(layout.speech.weights.parent)
     vae_state = current_names(read_state(layout.vae.weights))
-    vae = _meta_network(lambda: Vae(vae_sizes), vae_state, layout.vae.weights)
-    unet = _meta_network(
-        lambda: UNet(unet_sizes), read_state(layout.unet.weights), layout.unet.weights
-    )
-    return unet, vae, speech
+    vae_network = _meta_network(lambda: Vae(vae), vae_state, layout.vae.weights)
+    unet_state = read_state(layout.unet.weights)
+    return _meta_network(lambda: UNet(unet), unet_state, layout.unet.weights), vae_network, speech
 
 
-def _check_sizes(layout: Layout, unet: UNetDimensions, vae: VaeDimensions) -> None:
+def _check_sizes(*sizes: tuple[Path, str, int, int]) -> None:
     """Refuse what is not MuseTalk: any other Stable Diffusion network would load as well."""
-    for name, found, expected, path in (
-        ("in_channels", vae.in_channels, 3, layout.vae.config),
-        ("out_channels", vae.out_channels, 3, layout.vae.config),
-        ("number of block_out_channels", len(vae.widths), LEVELS, layout.vae.config),
-        ("in_channels", unet.in_channels, 2 * vae.latent_channels, layout.unet.config),
-        ("out_channels", unet.out_channels, vae.latent_channels, layout.unet.config),
-    ):
-        _check_size(path, name, found, expected)
-
-
-def _check_size(path: Path, name: str, found: int, expected: int) -> None:
-    if found != expected:
-        raise CheckpointError(
-            f"{path} is not of a network of MuseTalk: its {name} is {found}, expected "
-            f"{expected}; delete its folder and {PULL}."
-        )
+    for path, name, found, expected in sizes:
+        if found != expected:
+            raise CheckpointError(
+                f"{path} is not of a network of MuseTalk: its {name} is {found}, expected "
+                f"{expected}; delete its folder and {PULL}."
+            )
 
 
 def _whisper(layout: Layout, unet: UNetDimensions) -> _MetaNetwork[WhisperEncoder]:
@@ -196,13 +192,6 @@ def _whisper(layout: Layout, unet: UNetDimensions) -> _MetaNetwork[WhisperEncode
         )
     path = layout.speech.weights
     return _meta_network(lambda: WhisperEncoder(sizes), encoder_state(read_state(path)), path)
-
-
-def _hubert(layout: Layout) -> HubertSpeech:
-    from lipstream.speech.musetalk.hubert import HubertSpeech
-
-    read_state(layout.speech.weights)  # for its errors: transformers has none that name the file
-    return HubertSpeech.load(layout.speech.weights.parent)
 
 
 def _meta_network(
@@ -223,7 +212,14 @@ def _meta_network(
                 f"describes; delete it and {PULL}."
             )
     for name, tensor in state.items():
-        _check_tensor(path, name, tensor, expected[name])
+        shape, dtype = expected[name].shape, expected[name].dtype
+        if tensor.shape != shape:
+            problem = f"has the shape {tuple(tensor.shape)}, expected {tuple(shape)}"
+        elif tensor.is_floating_point() != dtype.is_floating_point:
+            problem = f"holds {tensor.dtype}, expected {dtype}"
+        else:
+            continue
+        raise CheckpointError(f"{path}: {name} {problem}; delete it and {PULL}.")
     return _MetaNetwork(network, state)
 
 
@@ -231,25 +227,9 @@ class SkipInit(TorchFunctionMode):
     """Weights are not initialised: without memory that only loads torch's compiler, for seconds."""
 
     def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
         named = kwargs or {}
         if func in (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_):
             return named["tensor"] if "tensor" in named else args[0]
         return func(*args, **named)
-
-
-def _check_tensor(path: Path, name: str, found: Tensor, expected: Tensor) -> None:
-    if found.shape != expected.shape:
-        raise CheckpointError(
-            f"{path}: {name} has the shape {tuple(found.shape)}, expected "
-            f"{tuple(expected.shape)}; delete it and {PULL}."
-        )
-    if found.is_floating_point() != expected.is_floating_point():
-        raise CheckpointError(
-            f"{path}: {name} holds {found.dtype}, expected {expected.dtype}; delete it and {PULL}."
-        )

@@ -19,7 +19,7 @@ MIN_BYTES = 8  # bytes; no format is as short
 def read_state(path: Path) -> dict[str, Tensor]:
     """Every tensor of the file by its key, on the CPU, mapped rather than read where possible.
 
-    Nothing in the file is executed. CheckpointError when it is cut short or is no such file.
+    Nothing in the file is executed. CheckpointError when it is cut short or no such file.
     """
     try:
         with path.open("rb") as file:
@@ -33,14 +33,14 @@ def read_state(path: Path) -> dict[str, Tensor]:
         )
     if len(start) < MIN_BYTES:
         raise CheckpointError(f"{path} is empty or cut short: delete it and {PULL}.")
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    if not isinstance(state, Mapping) or not state or not all(map(_is_entry, state.items())):
-        raise CheckpointError(f"{path} holds no table of tensors: delete it and {PULL}.")
-    return dict(state)
-
-
-def _is_entry(item: tuple[object, object]) -> bool:
-    return isinstance(item[0], str) and isinstance(item[1], Tensor)
+    if path.suffix == ".safetensors":
+        state = _read_safetensors(path)
+    else:  # only files in torch's zip format can be mapped; older ones are read whole
+        state = _read_torch(path, mapped=start.startswith(b"PK"))
+    if isinstance(state, Mapping) and state:
+        if all(isinstance(key, str) and isinstance(item, Tensor) for key, item in state.items()):
+            return dict(state)
+    raise CheckpointError(f"{path} holds no table of tensors: delete it and {PULL}.")
 
 
 def _read_safetensors(path: Path) -> object:
@@ -59,9 +59,10 @@ def _read_safetensors(path: Path) -> object:
         raise unreadable(path, error) from error
 
 
-def _read_torch(path: Path) -> object:
+def _read_torch(path: Path, mapped: bool) -> object:
     try:
-        return _load(path)
+        state: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        return state
     except pickle.UnpicklingError as error:
         # torch names the class or function that the file asks for.
         if "Unsupported global" in str(error) or "Unsupported class" in str(error):
@@ -74,14 +75,6 @@ def _read_torch(path: Path) -> object:
         raise unreadable(path, error) from error
     except Exception as error:  # a damaged pickle can raise anything
         raise _damaged(path) from error
-
-
-def _load(path: Path) -> object:
-    """Only files in today's zip format can be mapped; older ones are read whole."""
-    with path.open("rb") as file:
-        zipped = file.read(2) == b"PK"
-    state: object = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    return state
 
 
 def _damaged(path: Path) -> CheckpointError:
