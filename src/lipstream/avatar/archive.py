@@ -41,7 +41,14 @@ class Archive:
                 "'lipstream prepare'."
             )
         size = file.seek(0, os.SEEK_END)
-        self._check_end(file, size)
+        file.seek(max(0, size - END.size))
+        end = file.read()
+        if len(end) < END.size or not end.startswith(b"PK\5\6"):
+            raise ArchiveError(f"{path} is cut short; {AGAIN} or copy it again.")
+        length, start = END.unpack(end)[5:7]
+        # The archive fills the file, and its directory is not larger than one of ours.
+        if length > MAX_DIRECTORY or start + length + END.size != size:
+            raise self.damaged("its directory")
         try:
             self._zip = zipfile.ZipFile(file)
         except ZIP_DAMAGE as error:
@@ -56,16 +63,6 @@ class Archive:
         if not stored or len(self._sizes) != len(found) or sum(self._sizes.values()) > size:
             raise self.damaged("its directory")
         self.manifest = self._read_manifest()
-
-    def _check_end(self, file: IO[bytes], size: int) -> None:
-        """The archive fills the file, and its directory is not larger than one of ours."""
-        file.seek(max(0, size - END.size))
-        end = file.read()
-        if len(end) < END.size or not end.startswith(b"PK\5\6"):
-            raise ArchiveError(f"{self._path} is cut short; {AGAIN} or copy it again.")
-        length, start = END.unpack(end)[5:7]
-        if length > MAX_DIRECTORY or start + length + END.size != size:
-            raise self.damaged("its directory")
 
     def _read_manifest(self) -> dict[str, Any]:
         if not 0 < self._sizes.get(MANIFEST, 0) <= MAX_MANIFEST:

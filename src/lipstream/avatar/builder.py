@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -73,67 +72,41 @@ def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
 
 
 def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> Avatar:
+    """Measure the pictures, of which one is decoded at a time, then smooth their landmarks."""
     from lipstream.media.video_reader import read_clip
 
-    images = read_clip(path, FPS, config.max_side, config.max_seconds, config.max_pixels)
-    measurement = _measure(path, images, config, progress)
-    frames = measurement.frames
+    finder = FaceFinder()
+    tracker = FaceTracker(finder, config.min_eye_distance)
+    frames: list[AvatarFrame] = []
+    size = (0, 0)
+    portrait: Image | None = None  # the first picture that shows the face
+    people = 0  # in that picture
+    cut_off = 0  # frames whose face ends above the mouth: they count as faceless
+    for image in read_clip(path, FPS, config.max_side, config.max_seconds, config.max_pixels):
+        size = (image.shape[1], image.shape[0])
+        face = tracker.update(image)
+        if face is not None and not shows_mouth(face.landmarks, size):
+            cut_off += 1
+            face = None
+        if face is not None and portrait is None:
+            portrait, people = image, len(finder.find(image, config.min_eye_distance))
+        points = _flat(None if face is None else face.landmarks)
+        frames.append(AvatarFrame(encode_picture(image, ".jpg", JPEG), points, tracker.shot))
+        if progress is not None:
+            progress(len(frames), None)
     if len(frames) == 1:
         # A film of one picture has no motion of its own.
         return _from_picture(path, np.array(frames[0].pixels), config)
     shots = [frame.shot for frame in frames]
     measured = [frame.landmarks for frame in frames]
     track = smooth(fill_gaps(measured, shots), shots)
-    height, width = frames[0].pixels.shape[:2]
-    report = measure_quality(
-        (width, height), measured, track, shots, measurement.people, measurement.portrait, config
-    )
-    check_usable(path, report, config, measurement.cut_off)
+    report = measure_quality(size, measured, track, shots, people, portrait, config)
+    check_usable(path, report, config, cut_off)
     smoothed = tuple(
         AvatarFrame(frame.source, _flat(points), frame.shot)
         for frame, points in zip(frames, track, strict=True)
     )
     return Avatar(smoothed, True, digest(path, config), report)
-
-
-@dataclass
-class _Measurement:
-    """A clip as it was measured, before its landmarks are smoothed."""
-
-    frames: list[AvatarFrame] = field(default_factory=list)
-    portrait: Image | None = None  # the first picture that shows the face
-    people: int = 0  # in that picture
-    cut_off: int = 0  # frames whose face ends above the mouth: they count as faceless
-
-
-def _measure(
-    path: Path, images: Iterable[Image], config: AvatarConfig, progress: Progress | None
-) -> _Measurement:
-    """Measure the pictures, of which one is decoded at a time."""
-    finder = FaceFinder()
-    tracker = FaceTracker(finder, config.min_eye_distance)
-    measured = _Measurement()
-    shape: tuple[int, ...] = ()
-    for image in images:
-        if measured.frames and image.shape != shape:
-            raise PictureError(f"{path} changes its picture size midway; convert it to one size.")
-        shape = image.shape
-        face = tracker.update(image)
-        if face is not None and not shows_mouth(face.landmarks, (shape[1], shape[0])):
-            measured.cut_off += 1
-            face = None
-        if face is not None and measured.portrait is None:
-            measured.portrait = image
-            measured.people = len(finder.find(image, config.min_eye_distance))
-        points = _flat(None if face is None else face.landmarks)
-        measured.frames.append(
-            AvatarFrame(encode_picture(image, ".jpg", JPEG), points, tracker.shot)
-        )
-        if progress is not None:
-            progress(len(measured.frames), None)
-    if not measured.frames:
-        raise PictureError(f"{path} holds no picture; give a picture or a video clip.")
-    return measured
 
 
 def digest(path: Path, config: AvatarConfig) -> str:

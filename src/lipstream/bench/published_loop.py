@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,7 +20,6 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.bench.device_timing import cudnn_autotune, fps_limit
 from lipstream.bench.published_compositing import compose_as_published
 from lipstream.bench.speech_signal import speech
-from lipstream.bench.throughput import Loop
 from lipstream.config import MuseTalkConfig
 from lipstream.media.image import Floats, Image
 from lipstream.rendering.musetalk.models.unet import add_positions
@@ -28,6 +28,9 @@ from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks, load_c
 from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 from lipstream.weights.manifest import models_folder
+
+if TYPE_CHECKING:
+    from lipstream.bench.throughput import Loop  # not at run time: it imports PyAV
 
 QUEUED = 50  # frames between the networks and the compositing thread, as published
 

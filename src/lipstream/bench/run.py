@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def run_bench(options: BenchOptions, echo: Echo) -> dict[str, Any]:
         "machine": machine,
         "gpu": gpu,
         "backend": backend.name,
-        "throughput": [speed.record() for speed in speeds],
+        "throughput": [asdict(speed) for speed in speeds],
         "limit_fps": limit,
         "sessions": {"tried": sessions, "held": held, "share_of_limit": share},
     }

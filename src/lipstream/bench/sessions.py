@@ -165,7 +165,7 @@ async def run_load(setup: LoadSetup, sessions: int, seconds: float, encoded: boo
 
 
 async def _wait(tasks: Sequence[asyncio.Task[None]], seconds: float) -> None:
-    """Let time pass; an error of a task is raised here."""
+    """Let time pass; raise what a task raised."""
     done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     for task in done:
         task.result()
@@ -233,8 +233,7 @@ class SimulatedClient:
             pushed += 1
             self._pushed.append((pushed * self._chunk_ms, time.perf_counter()))
             self.chunk_pushed()
-            samples = self._signal[start : start + size, np.newaxis]
-            utterance.push(samples)
+            utterance.push(self._signal[start : start + size, np.newaxis])
             due += self._chunk_ms / 1000
 
     async def watch(self, delay_s: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
@@ -31,9 +31,6 @@ class LoopSpeed:
     worst: float
     best: float
     ratio: float  # times faster the first way is
-
-    def record(self) -> dict[str, object]:
-        return asdict(self)
 
 
 def measure_loops(

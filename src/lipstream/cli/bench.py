@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lipstream.cli.options import backend_option, musetalk_options, option, path_option
-from lipstream.config import MuseTalkConfig
 
 EPILOG = "Example: lipstream bench --seconds 10 --out results"
 
@@ -47,20 +47,11 @@ EPILOG = "Example: lipstream bench --seconds 10 --out results"
 )
 @backend_option
 @musetalk_options
-def bench(
-    avatar: Path | None,
-    seconds: float,
-    max_sessions: int,
-    baseline: bool,
-    out: Path | None,
-    backend: str,
-    musetalk: MuseTalkConfig,
-) -> None:
+def bench(out: Path | None, **options: Any) -> None:
     """Measure this machine: frames per second, their limit, and live sessions."""
     from lipstream.bench.report import write_report
     from lipstream.bench.run import BenchOptions, run_bench
 
-    options = BenchOptions(backend, musetalk, avatar, baseline, seconds, max_sessions)
-    report = run_bench(options, click.echo)
+    report = run_bench(BenchOptions(**options), click.echo)
     if out is not None:
         click.echo(f"written: {write_report(report, out)}")

@@ -13,6 +13,7 @@ import click
 
 from lipstream.cli.options import models_option, option
 from lipstream.errors import LipstreamError, MissingError
+from lipstream.timeline import SAMPLE_RATE
 from lipstream.weights.manifest import models_folder
 
 # Modules, as more than one distribution may bring the same: OpenCV comes in four.
@@ -64,10 +65,8 @@ def check_puppet() -> Iterator[CheckResult]:
 def check_musetalk(models: Path) -> Iterator[CheckResult]:
     """Use what the musetalk backend needs. None of it must exist, but all that exists must work."""
     remedy = "for musetalk run `pip install 'lipstream[musetalk]'`"
-    packages = [
-        _check(name, partial(_import, name, remedy, optional=True), optional=True)
-        for name in EXTRAS
-    ]
+    attempts = {name: partial(_import, name, remedy, optional=True) for name in EXTRAS}
+    packages = [_check(name, attempt, optional=True) for name, attempt in attempts.items()]
     yield from packages
     installed = all(package.works for package in packages)
     if installed:
@@ -143,8 +142,7 @@ def _find_faces() -> str:
 def _load_articulation() -> str:
     from lipstream.rendering.registry import open_backend
 
-    backend = open_backend("puppet")
-    look_ahead = backend.encoder.plan.future * 1000 // 16_000
+    look_ahead = open_backend("puppet").encoder.plan.future * 1000 // SAMPLE_RATE
     return f"loaded, {look_ahead} ms of look-ahead"
 
 

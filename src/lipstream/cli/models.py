@@ -169,9 +169,10 @@ def _folder(context: click.Context, given: Path | None) -> Path:
 
 
 def _chosen(bundle: Bundle, extra: Sequence[str], less: Sequence[str]) -> list[str]:
-    for flag, names in (("--with", extra), ("--without", less)):
-        for name in names:
-            _check_part(bundle, flag, name)
+    for name in extra:
+        _check_part(bundle, "--with", name)
+    for name in less:
+        _check_part(bundle, "--without", name)
     return [
         part.name
         for part in bundle.parts.values()

@@ -48,10 +48,10 @@ def _parsed(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError):
-            reason = f"the file cannot be read: {reason_of(error)}; check its name"
-            raise _refused(path, reason) from error
+    except OSError as error:
+        reason = f"the file cannot be read: {reason_of(error)}; check its name"
+        raise _refused(path, reason) from error
+    except ValueError as error:
         raise _refused(path, f"the file is no valid TOML: {error}; correct it there") from error
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
-from lipstream.engine import Engine, open_engine
+from lipstream.engine import open_engine
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
 
@@ -34,9 +34,7 @@ class Facade:
     ) -> None:
         if backend == "auto" and musetalk.models is not None:
             backend = "musetalk"
-        self.engine: Engine = open_engine(
-            backend, musetalk=musetalk, runtime=runtime, motion=motion
-        )
+        self.engine = open_engine(backend, musetalk=musetalk, runtime=runtime, motion=motion)
         opened = self.engine.backend
         if backend == "auto" and opened.name != "musetalk":
             _log.warning("the %s backend was taken: %s.", opened.name, opened.reason)

@@ -111,16 +111,14 @@ class BatchLipSyncProcessor:
     ) -> list[Picture]:
         """One frame per row of `audio_features`, (frames, ...) as the backend's encoder makes."""
         requests = [
-            FrameRequest(avatar_data, first_frame + index, np.asarray(row, np.float32))
-            for index, row in enumerate(audio_features)
+            FrameRequest(avatar_data, index, np.asarray(row, np.float32))
+            for index, row in enumerate(audio_features, first_frame)
         ]
-        renderer = self.engine.backend.renderer
-        batches = range(0, len(requests), self.batch_size)
-        return [
-            picture
-            for start in batches
-            for picture in renderer.render(requests[start : start + self.batch_size])
-        ]
+        pictures: list[Picture] = []
+        for start in range(0, len(requests), self.batch_size):
+            batch = requests[start : start + self.batch_size]
+            pictures += self.engine.backend.renderer.render(batch)
+        return pictures
 
 
 def _musetalk(

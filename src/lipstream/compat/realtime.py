@@ -115,24 +115,20 @@ class RealtimeLipSyncEngine(Facade):
         speech and the rest is flushed. The frames are those of the same speech rendered at once.
         Any number of these may run, with one avatar or several.
         """
-        avatar = (
-            avatar_path
-            if isinstance(avatar_path, Avatar)
-            else await asyncio.to_thread(self.preprocess_avatar, avatar_path)
-        )
+        avatar = avatar_path
+        if not isinstance(avatar, Avatar):
+            avatar = await asyncio.to_thread(self.preprocess_avatar, avatar)
         stream, ended = self.engine.open_stream(avatar), False
         while not ended:
             item = await audio_stream.get()
             ended = item is None
-            pictures = await asyncio.to_thread(self._advance, stream, item, sample_rate)
-            for picture in pictures:
+            for picture in await asyncio.to_thread(self._advance, stream, item, sample_rate):
                 self.frame_buffer.append(picture)
                 yield picture
 
     def _advance(self, stream: LipSyncStream, item: Any, sample_rate: int) -> list[Picture]:
-        if item is None:
-            return self._render(stream.end())
-        return self._render(stream.push(chunk_of(item, sample_rate)))
+        ended = item is None
+        return self._render(stream.end() if ended else stream.push(chunk_of(item, sample_rate)))
 
     def _speech(self, avatar: Avatar, speaker: Hashable) -> _Speech:
         with self._lock:

@@ -61,12 +61,10 @@ def open_backend(
     fps = Fraction(fps).limit_denominator(1_000_000)
     if not MIN_FPS <= fps <= MAX_FPS:
         raise OptionError(f"fps must lie between {MIN_FPS} and {MAX_FPS}, not {float(fps):g}.")
-    motion, musetalk = motion or MotionConfig(), musetalk or MuseTalkConfig()
-    runtime = runtime or RuntimeOptions()
-    reason = "it was chosen"
-    if name == "auto":
-        name, reason = _choose(musetalk)
+    musetalk, runtime = musetalk or MuseTalkConfig(), runtime or RuntimeOptions()
+    name, reason = _choose(musetalk) if name == "auto" else (name, "it was chosen")
     if name == "puppet":
+        motion = motion or MotionConfig()
         return _open_puppet(fps, motion, reason, processes, runtime.pixel_format)
     if name == "musetalk":
         return _open_musetalk(fps, musetalk, runtime, reason)

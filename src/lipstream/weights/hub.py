@@ -123,11 +123,8 @@ class _ProgressFile:
         self._progress(self._done, self._size)
         return self._file.write(block)
 
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def seek(self, offset: int) -> int:
-        return self._file.seek(offset)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
     def truncate(self) -> int:
         self._done = self._file.tell()

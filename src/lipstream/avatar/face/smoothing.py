@@ -7,6 +7,7 @@ Points are handled as complex numbers x + iy, so a turn with a change of size is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TypeAlias
 
 import numpy as np
@@ -35,14 +36,11 @@ _LIVELY = sorted({*LIPS, *(point for lids in EYES for lid in lids for point in l
 def runs(present: Sequence[bool], shots: Sequence[int]) -> list[slice]:
     """Longest stretches of frames that have a face and belong to one shot, in order."""
     found: list[slice] = []
-    start: int | None = None
-    for index in range(len(present) + 1):
-        ended = index == len(present) or not present[index]
-        if start is not None and (ended or shots[index] != shots[start]):
-            found.append(slice(start, index))
-            start = None
-        if not ended and start is None:
-            start = index
+    frames = range(len(present))
+    for (shows, _), group in groupby(frames, lambda index: (present[index], shots[index])):
+        first, *others = group
+        if shows:
+            found.append(slice(first, first + len(others) + 1))
     return found
 
 
