@@ -71,7 +71,6 @@ class Engine:
     def _pictures(
         self, batches: Iterable[list[FrameRequest]]
     ) -> Iterator[tuple[FrameRequest, Picture]]:
-        """Each request with its picture, in order."""
         renderer = self.backend.renderer
         if isinstance(renderer, ParallelRenderer):
             yield from render_in_order(renderer, chain.from_iterable(batches))

@@ -175,9 +175,8 @@ def _light_warnings(portrait: Image, points: Floats) -> list[str]:
     scale = min(1.0, SHARP_FACE / max(eye_distance(points), 1.0))
     if scale < 1:
         # One size of face for all, or every large picture would seem blurred.
-        grey = np.asarray(
-            cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-        )
+        small = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(small, np.uint8)
     mask = np.zeros(grey.shape, np.uint8)
     outline = np.round(points[list(FACE_OVAL), :2] * scale).astype(np.int32)
     cv2.fillConvexPoly(mask, outline, (255,))

@@ -101,7 +101,6 @@ def _write(avatar: Avatar, archive: zipfile.ZipFile) -> None:
 
 
 def _contents(avatar: Avatar) -> Iterator[tuple[str, bytes]]:
-    """The name and content of every entry but the manifest."""
     absent = np.full((POINTS, 2), np.nan, np.float32)
     rows = [absent if frame.landmarks is None else frame.landmarks for frame in avatar.frames]
     yield LANDMARKS, _packed(np.stack(rows))

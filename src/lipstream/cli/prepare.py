@@ -57,7 +57,6 @@ def prepare(
 
 
 def _lines(report: QualityReport) -> Iterator[str]:
-    """The report as text."""
     yield f"picture       {report.width}x{report.height}, {report.frames} frame(s)"
     if report.frames > 1:
         yield (

@@ -114,7 +114,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _outcome(error: Exception) -> tuple[int, str]:
-    """The exit code and the sentence."""
     if isinstance(error, click.ClickException):
         return WRONG_CALL, usage_sentence(error)
     if isinstance(error, LipstreamError):

@@ -99,6 +99,5 @@ def chunk_of(audio: ArrayLike | AudioChunk | bytes, sample_rate: int) -> AudioCh
     """PCM of any type or bytes of 16-bit mono, of `sample_rate`; an `AudioChunk` has its own."""
     if isinstance(audio, AudioChunk):
         return audio
-    return AudioChunk(
-        np.frombuffer(audio, np.int16) if isinstance(audio, bytes) else audio, sample_rate
-    )
+    pcm = np.frombuffer(audio, np.int16) if isinstance(audio, bytes) else audio
+    return AudioChunk(pcm, sample_rate)

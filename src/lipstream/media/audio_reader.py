@@ -119,7 +119,6 @@ class AudioFile:
             left -= length
 
     def _converted(self, frame: AudioFrame) -> Floats:
-        """(n, channels) float32 of one decoded frame."""
         pcm = frame.to_ndarray()
         pcm = pcm.T if frame.format.is_planar else pcm.reshape(-1, frame.layout.nb_channels)
         # The last frame of an mp4 is filled up by the encoder; its duration says how much counts.

@@ -163,8 +163,6 @@ class Mp4Writer:
 
 
 class _Encoder:
-    """The container, its two streams and their positions."""
-
     def __init__(
         self,
         file: _PartFile,

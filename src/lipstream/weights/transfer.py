@@ -71,8 +71,6 @@ def pull(
 
 @dataclass(frozen=True, slots=True)
 class _FilePull:
-    """The pull of one file into the folder."""
-
     bundle: Bundle
     folder: Path
     file: WeightFile

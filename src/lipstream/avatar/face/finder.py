@@ -74,7 +74,6 @@ class FaceFinder:
         return self._measure(image, _own_square(previous.landmarks))
 
     def _scan(self, image: Image, share: float) -> list[Detection]:
-        """Candidates over all tiles of one size, most likely first."""
         found: list[Detection] = []
         for window in _tiles(image, share):
             found += self._detector.detect(image, window, SCAN_SCORE)
