@@ -137,17 +137,12 @@ class FramePlan:
 
         Units that are planned already stay.
         """
-        index, stop = next_index + len(self.units), next_index + self._limits.ahead
         added: list[PlannedUnit] = []
-        while index < stop:
-            if self._blend_step <= 1 and not self.flowing:
-                added += [self._idle(one, origin + UNIT_MS * one) for one in range(index, stop)]
-                break
+        for index in range(next_index + len(self.units), next_index + self._limits.ahead):
             unit = self._next_unit(index, origin + UNIT_MS * index)
             if unit is None:
                 break
             added.append(unit)
-            index += 1
         if added:
             self.units.extend(added)
             self._queue.draw(added)

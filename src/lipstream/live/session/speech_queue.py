@@ -149,8 +149,7 @@ class SpeechQueue:
             lead = self._lead(utterance)
             ahead = max(self._limits.encoded_ahead, lead) + look_ahead
             awaited = len(utterance.conditionings) < lead
-            utterance.feed(queue, ahead, now_ms, wake if awaited else None)
-            if utterance.unfed:
+            if not utterance.feed(queue, ahead, now_ms, wake if awaited else None):
                 break
 
     def hole(self) -> None:

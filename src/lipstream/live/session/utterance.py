@@ -56,9 +56,9 @@ class Utterance:
     def push(self, sound: AudioChunk | NDArray[Any]) -> None:
         """Take the next speech: a chunk, or samples as `AudioChunk` takes them.
 
-        Sound for a cancelled or failed utterance is dropped, as its owner may not know yet.
-        AudioError when a chunk has another rate, OptionError after `end`, BufferFullError when
-        there is no room; then nothing of it is taken.
+        Sound for a cancelled or failed utterance is dropped, as its owner may not know yet. Nothing
+        is taken on an error: AudioError when a chunk has another rate, OptionError after `end`,
+        BufferFullError when there is no room.
         """
         if not isinstance(sound, AudioChunk):
             sound = AudioChunk(sound, self.sample_rate)

@@ -76,11 +76,6 @@ class UtteranceBuffer:
         units = max(self.planned, self._sound_units)
         return self.encoded and not self.conditionings and self._units >= units
 
-    @property
-    def unfed(self) -> bool:
-        """True while some of it has not been given to the encoder."""
-        return self._fed < self.pushed or not self._last_fed
-
     def push(self, samples: Floats, now_ms: int) -> None:
         """Take (n,) mono samples."""
         if not self.pushed:
@@ -105,15 +100,15 @@ class UtteranceBuffer:
 
     def feed(
         self, queue: SessionQueue, ahead: int, now_ms: int, wake: Callable[[], None] | None
-    ) -> None:
-        """Have the scheduler encode up to `ahead` frames beyond those planned."""
+    ) -> bool:
+        """Have the scheduler encode up to `ahead` frames beyond those planned; True: all of it."""
         until = (self.planned + ahead) * self.sample_rate * UNIT_MS // 1000
         while not self._last_fed:
             count = min(self.pushed, until) - self._fed
             count = max(min(count, self.sample_rate * PIECE_MS // 1000), 0)
             last = self.closed and self._fed + count == self.pushed
             if not (count or last):
-                return
+                return False
             samples = _take(self._blocks, count, np.float32)
             due = now_ms + UNIT_MS * len(self.conditionings)
             job = EncodeJob(self._encoder, samples, last, due, wake)
@@ -121,6 +116,7 @@ class UtteranceBuffer:
             self._last_fed = last
             self._encode_jobs.append(job)
             queue.encode(job)
+        return True
 
     def collect(self) -> None:
         """Take what was encoded since the last call."""

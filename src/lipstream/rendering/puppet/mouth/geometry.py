@@ -74,7 +74,13 @@ def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     origin = points[[lm.UPPER_LIP_CENTRE, lm.LOWER_LIP_CENTRE], :2].astype(np.float64).mean(0)
     axes = FaceAxes(origin, np.array([[cos, sin], [-sin, cos]]))
     width, eye_distance = lm.mouth_width(points), lm.eye_distance(points)
-    columns, upper, lower = _inner_contours(axes, points)
+    # The columns from corner to corner and the inner edges of both lips at them.
+    lips = (lm.INNER_UPPER_LIP, lm.INNER_LOWER_LIP)
+    curves = [axes.to_face(points[list(lip), :2]) for lip in lips]
+    curves = [curve[np.argsort(curve[:, 0])] for curve in curves]
+    ends = min(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves)
+    columns = np.linspace(*ends, COLUMNS)
+    upper, lower = (np.interp(columns, curve[:, 0], curve[:, 1]) for curve in curves)
     if lm.mouth_gap(points) / width <= MAX_CLOSED_GAP:
         seam = _snap_to_dark_line(image, axes, columns, (upper + lower) / 2, width)
         upper_gap = lower_gap = np.zeros_like(seam)
@@ -95,18 +101,6 @@ def smoothstep(low: float, high: float, x: Points | float) -> Doubles:
     """Rise from 0 below `low` to 1 above `high` (or reversed) along a smooth cubic."""
     t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t))
-
-
-def _inner_contours(axes: FaceAxes, points: Floats) -> tuple[Doubles, Doubles, Doubles]:
-    """The columns from corner to corner and the inner edges of both lips at them."""
-    curves = []
-    for contour in (lm.INNER_UPPER_LIP, lm.INNER_LOWER_LIP):
-        curve = axes.to_face(points[list(contour), :2])
-        curves.append(curve[np.argsort(curve[:, 0])])
-    ends = min(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves)
-    columns = np.linspace(*ends, COLUMNS)
-    upper, lower = (np.interp(columns, curve[:, 0], curve[:, 1]) for curve in curves)
-    return columns, upper, lower
 
 
 def _corner_ease(columns: Doubles, share: float) -> Doubles:

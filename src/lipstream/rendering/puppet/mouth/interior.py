@@ -14,17 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.media.image import Box, Floats, Image
+from lipstream.rendering.puppet.mouth import sprites
 from lipstream.rendering.puppet.mouth.flow import JAW_TRAVEL
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
-from lipstream.rendering.puppet.mouth.sprites import (
-    SUPERSAMPLING,
-    MouthColours,
-    SpriteCanvas,
-    paint_cavity,
-    paint_lower_teeth,
-    paint_tongue,
-    paint_upper_teeth,
-)
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import Doubles, blend, compose, pixel_grid, transform, warp
 
@@ -78,26 +70,26 @@ class MouthInterior:
 
 def paint_interior(image: Image, points: Floats, mouth: MouthGeometry) -> MouthInterior:
     """Paint the inside of `mouth` in the colours of the face in `image`."""
-    canvas = SpriteCanvas.of(mouth)
-    colours = MouthColours.of(image, points)
+    canvas = sprites.SpriteCanvas.of(mouth)
+    colours = sprites.MouthColours.of(image, points)
     upper = _own_teeth(image, mouth, canvas) if mouth.is_open else None
     return MouthInterior(
-        canvas.shrink(paint_cavity(canvas, colours)),
-        canvas.shrink(paint_lower_teeth(canvas, colours)),
-        canvas.shrink(paint_tongue(canvas, colours)),
-        canvas.shrink(paint_upper_teeth(canvas, colours)) if upper is None else upper,
+        canvas.shrink(sprites.paint_cavity(canvas, colours)),
+        canvas.shrink(sprites.paint_lower_teeth(canvas, colours)),
+        canvas.shrink(sprites.paint_tongue(canvas, colours)),
+        canvas.shrink(sprites.paint_upper_teeth(canvas, colours)) if upper is None else upper,
         canvas.to_canonical,
         canvas.unit,
         upper is not None,
     )
 
 
-def _own_teeth(image: Image, mouth: MouthGeometry, canvas: SpriteCanvas) -> Sprite:
+def _own_teeth(image: Image, mouth: MouthGeometry, canvas: sprites.SpriteCanvas) -> Sprite:
     """Cut out the teeth that the picture shows between its lips.
 
     The row is continued upwards, since the closed canonical lips lie over part of it.
     """
-    height, width = (side // SUPERSAMPLING for side in canvas.x.shape)
+    height, width = (side // sprites.SUPERSAMPLING for side in canvas.x.shape)
     picture = transform(canvas.to_canonical, pixel_grid(Box(0, 0, width, height)))
     across, down = np.moveaxis(mouth.axes.to_face(picture), -1, 0)
     upper = np.interp(across, mouth.columns, mouth.seam - mouth.upper_gap)
