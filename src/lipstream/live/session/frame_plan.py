@@ -214,38 +214,32 @@ class FramePlan:
 
     def _next_unit(self, index: int, due: int) -> PlannedUnit | None:
         """Plan unit `index`; None when that needs speech which is not encoded yet."""
-        tail = None
+        speech, conditioning = None, None
         if self.flowing and index >= self._start:
             assert self.speech is not None
             conditioning = self.speech.next_conditioning()
-            if conditioning is not None:
-                return self._frame(index, due, conditioning)
-            if not self.speech.encoded:
+            if conditioning is None and not self.speech.encoded:
                 return None
-            if self.speech.next_tail():
-                tail = self.speech
+            if conditioning is not None or self.speech.next_tail():
+                speech = self.speech
             else:
                 self.flowing = False
-        if self._blend_step > 1:
-            self._blend_step -= 1
+        if conditioning is not None:
+            self._conditioning = conditioning
+            self._blend_step = min(index - self._start + 1, BLEND_STEPS)
+        else:
+            self._blend_step = max(self._blend_step - 1, 0)
+        if self._blend_step:
             weight = self._blend_step / BLEND_STEPS
             request = FrameRequest(self._avatar, index, self._conditioning, weight)
-            return PlannedUnit(request, due, tail)
-        return self._idle(index, due, tail)
-
-    def _idle(self, index: int, due: int, tail: UtteranceBuffer | None = None) -> PlannedUnit:
-        self._blend_step, self._conditioning = 0, None
-        return PlannedUnit(FrameRequest(self._avatar, index, None), due, tail)
-
-    def _frame(self, index: int, due: int, conditioning: Floats) -> PlannedUnit:
-        self._blend_step = min(index - self._start + 1, BLEND_STEPS)
-        self._conditioning = conditioning
-        request = FrameRequest(self._avatar, index, conditioning, self._blend_step / BLEND_STEPS)
-        unit = PlannedUnit(request, due, self.speech)
-        unit.conditioning = conditioning
-        unit.starts = index == self._start
-        if self._substitutes:
-            unit.substitute = self._substitutes.popleft()
+        else:
+            self._conditioning = None
+            request = FrameRequest(self._avatar, index, None)
+        unit = PlannedUnit(request, due, speech)
+        if conditioning is not None:
+            unit.conditioning = conditioning
+            unit.starts = index == self._start
+            unit.substitute = self._substitutes.popleft() if self._substitutes else None
         return unit
 
 
