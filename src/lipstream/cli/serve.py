@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,17 +26,11 @@ if TYPE_CHECKING:
     from lipstream.engine import Engine
     from lipstream.server.settings import ServeSettings
 
-REQUIRED = {  # modules, and the packages that bring them
-    "aiortc": "aiortc",
-    "fastapi": "fastapi",
-    "fastapi_offline": "fastapi-offline",
-    "prometheus_client": "prometheus-client",
-    "python_multipart": "python-multipart",
-    "uvicorn": "uvicorn",
-    "websockets": "websockets",
-}
+# Packages; their modules are called alike, with _ for -.
+REQUIRED = (
+    "aiortc fastapi fastapi-offline prometheus-client python-multipart uvicorn websockets"
+).split()
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-MEBIBYTE = 1 << 20
 MAX_DEFAULT_WORKERS = 16  # worker processes, unless --draw-processes sets more
 EPILOG = "Example: lipstream serve --avatar anna=anna.png --avatar ben=ben.mp4"
 
@@ -177,7 +170,7 @@ def serve(
     _check_installed()
     from lipstream.server.app import create_app
     from lipstream.server.logging import logging_to_stderr
-    from lipstream.server.settings import ServeSettings, UploadLimits
+    from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
     from lipstream.server.uvicorn_server import address_of, bind
     from lipstream.server.uvicorn_server import serve as serve_forever
 
@@ -188,22 +181,18 @@ def serve(
         given = _open_avatars(avatars, settings)
         motion = MotionConfig(blink, sway, seed)
         with (
-            _engine(backend, musetalk, motion, settings.cores, draw_processes) as engine,
+            _open_engine(backend, musetalk, motion, settings.cores, draw_processes) as engine,
             logging_to_stderr(log_format),
         ):
             app = create_app(settings, engine, given)
             chosen = f"{engine.backend.name}: {engine.backend.reason}"
-            serve_forever(
-                app,
-                bound,
-                settings.drain_timeout_s,
-                lambda: click.echo(f"lipstream is at {address_of(bound)} ({chosen})"),
-            )
+            started = f"lipstream is at {address_of(bound)} ({chosen})"
+            serve_forever(app, bound, settings.drain_timeout_s, lambda: click.echo(started))
 
 
 def _check_installed() -> None:
-    for module, package in REQUIRED.items():
-        if find_spec(module) is None:
+    for package in REQUIRED:
+        if find_spec(package.replace("-", "_")) is None:
             raise MissingError(
                 f"the server needs {package}; run `pip install 'lipstream[server]'`."
             )
@@ -227,14 +216,13 @@ def _check_data(settings: ServeSettings) -> None:
         ) from error
 
 
-@contextmanager
-def _engine(
+def _open_engine(
     name: str,
     musetalk: MuseTalkConfig,
     motion: MotionConfig,
     cores: int | None,
     processes: int | None,
-) -> Iterator[Engine]:
+) -> Engine:
     from lipstream.engine import Engine
     from lipstream.rendering.registry import open_backend
     from lipstream.server.admission import usable_cores
@@ -242,13 +230,9 @@ def _engine(
     if processes is None:
         processes = min(cores or usable_cores(), MAX_DEFAULT_WORKERS)
     live = RuntimeOptions(live=True, pixel_format="i420")
-    backend = open_backend(
-        name, motion=motion, musetalk=musetalk, runtime=live, processes=processes
+    return Engine(
+        open_backend(name, motion=motion, musetalk=musetalk, runtime=live, processes=processes)
     )
-    try:
-        yield Engine(backend)
-    finally:
-        backend.close()
 
 
 def _open_avatars(

@@ -1,10 +1,10 @@
 """The number of sessions that this machine can hold, from measured costs.
 
 A session costs what drawing, encoding and sending one frame of its avatar costs, 25 times a second.
-Three things can be full: the lanes that draw, the one event loop, and the processor. For example, a
-frame that takes 4 ms to draw, 2 ms to encode and 1 ms to send takes 0.1 + 0.05 + 0.025 of a core.
-Of 0.75 * 8 cores that leaves room for 34 sessions, of one lane's 0.85 for 8, of the loop's for 34:
-8 are admitted with one lane, 34 with five.
+Three things can be full: the workers that draw, the one event loop, and the processor. For example,
+a frame that takes 4 ms to draw, 2 ms to encode and 1 ms to send takes 0.1 + 0.05 + 0.025 of a core.
+Of 0.75 * 8 cores that leaves room for 34 sessions, of a worker's 0.85 for 8, of the loop's for 34:
+8 are admitted with one worker, 34 with five.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import asyncio
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 FPS = 25
-DRAWING = 0.85  # share of the time of each drawing lane that is given away
+DRAWING = 0.85  # share of the time of each drawing worker that is given away
 LOOP = 0.85  # of the event loop's
 PROCESSOR = 0.75  # of all cores'; fuller, threads wait for each other longer than frames may
 OVERLOADED = 0.02  # share of late frames at which no more sessions are admitted
@@ -40,11 +40,7 @@ class Cost:
 
     def cheapest(self, other: Cost) -> Cost:
         """The lower of two measurements: other work on the machine only ever adds to one."""
-        return Cost(
-            min(self.drawing, other.drawing),
-            min(self.encoding, other.encoding),
-            min(self.sending, other.sending),
-        )
+        return Cost(*map(min, astuple(self), astuple(other)))
 
 
 class LoopLag:

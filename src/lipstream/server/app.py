@@ -61,13 +61,9 @@ def create_app(
     metrics = Metrics()
     capacity = Capacity(settings.max_sessions, settings.cores, runtime.parallelism)
     manager = SessionManager(settings, runtime, capacity, metrics, clock)
-
-    def calm() -> bool:
-        return len(manager) <= 1 and not capacity.overload.raised
-
-    supervisor = Supervisor(runtime, manager, clock)
+    supervisor = Supervisor(manager)
+    store = AvatarStore(manager)
     metrics.watch_runtime(runtime, capacity.lag)
-    store = AvatarStore(settings, runtime, capacity, metrics, clock, calm)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

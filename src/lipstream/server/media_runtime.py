@@ -109,7 +109,7 @@ class MediaRuntime:
         await asyncio.to_thread(self._workers.close)
 
     def _drawing_ms(self, avatar: Avatar) -> float:
-        """Of one lane, for a frame with speech."""
+        """Milliseconds of one core for a frame with speech."""
         stream = self._engine.open_stream(avatar)
         segments = [*stream.push(_syllables()), *stream.end()]
         batch, parallelism = self._engine.backend.batch, self._engine.backend.parallelism
@@ -121,13 +121,9 @@ class MediaRuntime:
             spent.append(1000 * (time.perf_counter() - before) * parallelism / len(frames))
             if time.perf_counter() > deadline:
                 break
-        return _lower_quartile(spent)
-
-
-def _lower_quartile(spent: Sequence[float]) -> float:
-    """Robust against other work, which only ever adds to a measurement."""
-    rest = sorted(spent[WARM_UP:] or spent)
-    return rest[len(rest) // 4]
+        # The lower quartile: other work on the machine only ever adds to a measurement.
+        rest = sorted(spent[WARM_UP:] or spent)
+        return rest[len(rest) // 4]
 
 
 def _syllables() -> AudioChunk:

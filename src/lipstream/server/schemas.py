@@ -140,7 +140,8 @@ class Interrupted(Message):
 
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Milliseconds = Annotated[float, Field(ge=0, le=3_600_000, allow_inf_nan=False)]
+HOUR = 3_600_000  # ms
+Milliseconds = Annotated[float, Field(ge=0, le=HOUR, allow_inf_nan=False)]
 
 
 class BrowserStats(Message):
@@ -148,9 +149,7 @@ class BrowserStats(Message):
 
     model_config = ConfigDict(extra="ignore", strict=True)  # pages may know more
     fps: Annotated[float | None, Field(ge=0, le=1000, allow_inf_nan=False)] = None
-    av_offset_ms: Annotated[
-        float | None, Field(ge=-3_600_000, le=3_600_000, allow_inf_nan=False)
-    ] = None
+    av_offset_ms: Annotated[float | None, Field(ge=-HOUR, le=HOUR, allow_inf_nan=False)] = None
     latency_ms: Milliseconds | None = None
     rtt_ms: Milliseconds | None = None
     jitter_audio_ms: Milliseconds | None = None

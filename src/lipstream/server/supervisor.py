@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from lipstream.live.clock import Clock
-from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.sessions.manager import SessionManager
 
 CHECK_MS = 250
@@ -15,14 +13,11 @@ log = logging.getLogger("lipstream.server")
 
 
 class Supervisor:
-    """Ends all sessions once the runtime has had a fault for `GRACE_MS`.
+    """Ends all sessions once the runtime has had a fault for `GRACE_MS`. From its first moment new
+    sessions are refused and /readyz answers 503, without this: both read `MediaRuntime.fault`."""
 
-    New sessions are refused and /readyz answers 503 from the first moment, without its help: both
-    read `MediaRuntime.fault`.
-    """
-
-    def __init__(self, runtime: MediaRuntime, manager: SessionManager, clock: Clock) -> None:
-        self._runtime, self._manager, self._clock = runtime, manager, clock
+    def __init__(self, manager: SessionManager) -> None:
+        self._runtime, self._manager, self._clock = manager.runtime, manager, manager.clock
         self._fault: str | None = None
         self._since_ms = 0
 

@@ -60,10 +60,8 @@ def address_of(bound: socket.socket) -> str:
 def serve(
     app: FastAPI, bound: socket.socket, drain_timeout_s: int, on_ready: Callable[[], None]
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C; speech that is being played may then be finished.
-
-    A second signal stops at once. LipstreamError when the application does not start.
-    """
+    """Serve until SIGTERM or Ctrl-C; speech that is being played may then be finished, but a second
+    signal stops at once. LipstreamError when the application does not start."""
     server = Server(configured(app), app.state.manager, drain_timeout_s, on_ready)
     try:
         server.run(sockets=[bound])

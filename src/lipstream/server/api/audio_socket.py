@@ -23,7 +23,7 @@ from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz
-DEFAULT_RATE = 24_000
+DEFAULT_RATE = "24000"
 MAX_MESSAGE_BYTES = 64 * 1024
 BUFFERED_EVERY_S = 0.25  # least time between two `buffered` events
 MAX_EVENTS = 64  # that wait for a client that does not read
@@ -42,7 +42,7 @@ def audio_routes(manager: SessionManager) -> APIRouter:
     async def audio(socket: WebSocket, session_id: str) -> None:
         try:
             session = manager.find(session_id)
-            rate = _rate(socket.query_params.get("sample_rate"))
+            rate = _rate(socket.query_params.get("sample_rate", DEFAULT_RATE))
         except ApiError as refusal:
             await socket.send_denial_response(refusal.response())
             return
@@ -52,12 +52,10 @@ def audio_routes(manager: SessionManager) -> APIRouter:
     return router
 
 
-def _rate(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_RATE
-    if text not in map(str, RATES):
-        known = ", ".join(map(str, RATES))
-        raise ApiError(422, f"sample_rate: {text[:20]!r} is not supported; use {known}.")
+def _rate(text: str) -> int:
+    known = [str(rate) for rate in RATES]
+    if text not in known:
+        raise ApiError(422, f"sample_rate: {text[:20]!r} is not supported; use {', '.join(known)}.")
     return int(text)
 
 

@@ -35,8 +35,7 @@ Connection = Annotated[
 def whep_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
     """/v1/sessions/{id}/whep and /whep?avatar=ID"""
     router = APIRouter(tags=["WHEP"])
-    _add_connecting(router, manager)
-    _add_connected(router, manager)
+    _add_viewer(router, manager)
     _add_player(router, manager, store)
     for path in (VIEWER, PLAYER):
         router.add_api_route(path, _options, methods=["OPTIONS"], include_in_schema=False)
@@ -44,8 +43,8 @@ def whep_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
     return router
 
 
-def _add_connecting(router: APIRouter, manager: SessionManager) -> None:
-    """The offer of a viewer, and the addresses it finds later."""
+def _add_viewer(router: APIRouter, manager: SessionManager) -> None:
+    """The offer of a viewer, the addresses it finds later, and its end."""
 
     @router.post(
         VIEWER,
@@ -77,10 +76,6 @@ def _add_connecting(router: APIRouter, manager: SessionManager) -> None:
         session.touch()
         await session.connection.add_candidates(fragment)
         return Response(status_code=204)
-
-
-def _add_connected(router: APIRouter, manager: SessionManager) -> None:
-    """Close a connection, or check that its address exists."""
 
     @router.delete(
         VIEWER,

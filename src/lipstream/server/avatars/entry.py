@@ -40,30 +40,28 @@ class AvatarEntry:
     def info(self) -> AvatarInfo:
         """The entry as a message of the API."""
         avatar = self.avatar if self.status == "ready" else None
-        report = None if avatar is None else Report.model_validate(asdict(avatar.report))
+        width, height = (None, None) if avatar is None else avatar.size
         return AvatarInfo(
             id=self.id,
             name=self.name,
             status=self.status,
             progress=self.progress if self.status == "preparing" else None,
             reason=self.reason,
-            report=report,
-            width=None if avatar is None else avatar.size[0],
-            height=None if avatar is None else avatar.size[1],
+            report=None if avatar is None else Report.model_validate(asdict(avatar.report)),
+            width=width,
+            height=height,
             picture_url=None if avatar is None else f"/v1/avatars/{self.id}/picture",
         )
 
     def fail(self, error: Exception) -> None:
         """Record why it cannot be used; unforeseen errors are logged with their traceback."""
-        self.status = "failed"
+        self.status, self.reason = "failed", BUG
         if isinstance(error, ApiError):
             self.reason = str(error.detail)
         elif isinstance(error, LipstreamError):
             self.reason = str(error)
         elif isinstance(error, OSError):
             self.reason = f"its files could not be read or kept: {error.strerror or error}."
-        else:
-            self.reason = BUG
         extra = {"avatar": self.id[:8], "reason": self.reason}
         log.warning("avatar failed", extra=extra, exc_info=error if self.reason == BUG else None)
 
@@ -87,9 +85,8 @@ def poster(avatar: Avatar) -> bytes:
     pixels = avatar.at(0).pixels
     scale = POSTER_SIDE / max(pixels.shape[:2])
     if scale < 1:
-        pixels = np.asarray(
-            cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8
-        )
+        small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        pixels = np.asarray(small, np.uint8)
     quality = (cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY)
     done, data = cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), quality)
     assert done

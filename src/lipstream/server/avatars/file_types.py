@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Literal
+from typing import Literal, get_args
 
 FileType = Literal["image", "video", "audio"]
 
 HEAD_BYTES = 64  # that are looked at
 IMAGES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"BM")
 CONTAINERS = (b"\x1aE\xdf\xa3", b"OggS", b"FLV\x01", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3")
+MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 SOUNDS = (b"fLaC", b"ID3", b"FORM", b".snd", b"caff", b"#!AMR", b"riff", b"MAC ", b"wvpk")
 SUFFIXES: dict[str, FileType] = {
     **dict.fromkeys(("png", "jpg", "jpeg", "webp", "bmp", "gif"), "image"),
     **dict.fromkeys(("mp4", "mov", "webm", "mkv", "avi", "m4v", "mpg", "mpeg"), "video"),
     **dict.fromkeys(("wav", "mp3", "flac", "ogg", "opus", "m4a", "aac", "aiff"), "audio"),
 }
+RIFF_FORMS: dict[bytes, tuple[FileType, ...]]
+RIFF_FORMS = {b"WEBP": ("image",), b"WAVE": ("audio",), b"AVI ": ("video",)}
 # A container may hold either; which of them it is shows only when it is opened.
 EITHER: tuple[FileType, ...] = ("video", "audio")
 
@@ -23,18 +26,11 @@ EITHER: tuple[FileType, ...] = ("video", "audio")
 def detect_types(head: bytes) -> tuple[FileType, ...]:
     """The types that a file with this beginning can have; none for anything but known media."""
     if head[:4] == b"RIFF":
-        forms: dict[bytes, tuple[FileType, ...]] = {
-            b"WEBP": ("image",),
-            b"WAVE": ("audio",),
-            b"AVI ": ("video",),
-        }
-        return forms.get(head[8:12], ())
-    if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        return RIFF_FORMS.get(head[8:12], ())
+    if head[4:8] in MP4_BOXES or head.startswith(CONTAINERS):
         return EITHER
     if head.startswith(IMAGES):
         return ("image",)
-    if head.startswith(CONTAINERS):
-        return EITHER
     if head.startswith(SOUNDS):
         return ("audio",)
     if head[:1] == b"\x47" and len(head) > 4:
@@ -46,10 +42,6 @@ def detect_types(head: bytes) -> tuple[FileType, ...]:
 
 def claimed_types(name: str, content_type: str | None) -> set[FileType]:
     """The types that the suffix of the name and the declared type stand for."""
-    claimed: set[FileType] = set()
     family = (content_type or "").partition("/")[0].lower()
-    if family in ("image", "video", "audio"):
-        claimed.add(family)  # type: ignore[arg-type]
-    if suffix := SUFFIXES.get(PurePath(name).suffix.lower().removeprefix(".")):
-        claimed.add(suffix)
-    return claimed
+    by_suffix = SUFFIXES.get(PurePath(name).suffix.lower().removeprefix("."))
+    return {known for known in get_args(FileType) if known in (family, by_suffix)}

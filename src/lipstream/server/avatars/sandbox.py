@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lipstream.errors import FaceError, InputError, LipstreamError
+from lipstream.media.image import Floats
 from lipstream.server.settings import UploadLimits
 
 SPOKEN_RATE = 48_000  # Hz, of what viewers hear
@@ -31,10 +32,6 @@ class DecodeJob:
     target: str  # what to write, in the same folder
     limits: UploadLimits
     max_side: int  # pixels
-
-    def to_json(self) -> str:
-        """The job as `main` reads it."""
-        return json.dumps(asdict(self))
 
 
 class TooLargeError(InputError):
@@ -117,11 +114,10 @@ def make_speech(job: DecodeJob) -> dict[str, Any]:
     return {"samples": written // 2, "sample_rate": SPOKEN_RATE}
 
 
-def _pcm(samples: Any) -> bytes:
+def _pcm(samples: Floats) -> bytes:
     import numpy as np
 
-    data: bytes = np.clip(np.rint(samples * 32767), -32768, 32767).astype("<i2").tobytes()
-    return data
+    return np.clip(np.rint(samples * 32767), -32768, 32767).astype("<i2").tobytes()
 
 
 def _picture_size(path: Path) -> tuple[int, int]:
@@ -146,14 +142,11 @@ def _probe_clip(path: Path, limits: UploadLimits) -> None:
     from lipstream.media.demux import open_media
 
     with open_media(path, PictureError) as media:
-        tracks = [
-            stream
-            for stream in media.container.streams.video
-            if not stream.disposition & Disposition.attached_pic
-        ]
-        if not tracks:
+        cover = Disposition.attached_pic
+        tracks = (one for one in media.container.streams.video if not one.disposition & cover)
+        track = next(tracks, None)
+        if track is None:
             raise PictureError(f"{path} shows nothing; send a picture or a video clip.")
-        track = tracks[0]
         if track.codec_context is None or not track.width or not track.height:
             raise PictureError(f"{path} cannot be read; send a png, jpg, webp or mp4 (H.264) file.")
         if track.width * track.height > limits.clip_pixels:
@@ -192,10 +185,8 @@ def _confine(job: DecodeJob) -> None:
 
 
 def _peak_bytes() -> int:
-    """The most memory this process ever used; 0 where the system does not say.
-
-    `getrusage` would count what the parent had when it forked.
-    """
+    """The most memory this process ever used; 0 where the system does not say. `getrusage` would
+    count what the parent had when it forked."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:

@@ -13,21 +13,17 @@ import logging
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import load_avatar
-from lipstream.live.clock import Clock
-from lipstream.server.admission import Capacity
 from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
 from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.avatars.uploads import Upload, run_isolated
 from lipstream.server.errors import ApiError
-from lipstream.server.media_runtime import MediaRuntime
-from lipstream.server.metrics import Metrics
-from lipstream.server.settings import ServeSettings
+from lipstream.server.sessions.manager import SessionManager
 
 AVATAR, LABEL = "prepared.avatar", "label.json"  # in the folder of each upload
 NAME_LENGTH = 64
@@ -41,19 +37,9 @@ log = logging.getLogger("lipstream.server")
 class AvatarStore:
     """All avatars of one server. Used on the event loop; the work is done elsewhere."""
 
-    def __init__(
-        self,
-        settings: ServeSettings,
-        runtime: MediaRuntime,
-        capacity: Capacity,
-        metrics: Metrics,
-        clock: Clock,
-        calm: Callable[[], bool],
-    ) -> None:
-        """`calm` says whether so little is drawn that costs can be measured."""
-        self._settings, self._runtime = settings, runtime
-        self._capacity, self._metrics = capacity, metrics
-        self._clock, self._calm = clock, calm
+    def __init__(self, manager: SessionManager) -> None:
+        self._manager, self._settings, self._clock = manager, manager.settings, manager.clock
+        self._runtime, self._capacity = manager.runtime, manager.capacity
         self._entries: dict[str, AvatarEntry] = {}
         self._turn = asyncio.Lock()
         self._folder: Path | None = None
@@ -87,7 +73,7 @@ class AvatarStore:
         while True:
             await self._clock.sleep_until(self._clock.now_ms() + REMEASURE_MS)
             for entry in list(self._entries.values()):
-                if entry.inflated and entry.avatar is not None and self._calm():
+                if entry.inflated and entry.avatar is not None and self._manager.calm:
                     try:
                         async with self._turn:
                             await self._measure(entry, entry.avatar)
@@ -188,7 +174,7 @@ class AvatarStore:
             entry.task = None
             if outcome == "failed":
                 shutil.rmtree(self._root / entry.id, ignore_errors=True)
-            self._metrics.avatars.labels(outcome).inc()
+            self._manager.metrics.avatars.labels(outcome).inc()
             log.info("avatar prepared", extra={"avatar": entry.id[:8], "outcome": outcome})
 
     async def _show(self, entry: AvatarEntry, avatar: Avatar) -> None:
@@ -201,10 +187,10 @@ class AvatarStore:
 
     async def _measure(self, entry: AvatarEntry, avatar: Avatar) -> None:
         """Measure what a frame costs. Of two measurements the lower counts."""
-        calm = self._calm()
+        calm = self._manager.calm
         cost = await asyncio.to_thread(self._runtime.measure, avatar)
         entry.cost = cost if entry.cost is None else entry.cost.cheapest(cost)
-        entry.inflated = not (calm and self._calm())
+        entry.inflated = not (calm and self._manager.calm)
         if self._entries.get(entry.id) is entry:
             self._capacity.learn(entry.id, entry.cost)
 

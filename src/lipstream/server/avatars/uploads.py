@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,8 @@ class Upload:
 
 
 async def receive_file(request: Request, types: tuple[FileType, ...]) -> Upload:
-    """The part `file` of a multipart request, and its text fields.
-
-    ApiError 415 when it has none of `types` or not the one it claims, 422 when it is missing.
-    """
+    """The part `file` of a multipart request, and its text fields. ApiError 415 when it has none
+    of `types` or not the one it claims, 422 when it is missing."""
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(415, "send multipart/form-data with the file in the part `file`.")
@@ -109,10 +107,9 @@ def safe_name(name: str) -> str:
 
 
 async def run_isolated(job: DecodeJob, folder: Path, progress: Progress | None = None) -> Any:
-    """Do `job` in `folder` by a child process and return its result.
+    """Do `job` in `folder` by a child process and return its result. Cancelling ends the child.
 
-    ApiError 413 or 400 with its own sentence, 400 too when it is killed by a limit. Cancelling ends
-    the child.
+    ApiError 413 or 400 with its own sentence, 400 too when it is killed by a limit.
     """
     # Without the secrets among the variables of this process.
     variables = {k: text for k, text in os.environ.items() if not k.startswith("LIPSTREAM_")}
@@ -122,7 +119,7 @@ async def run_isolated(job: DecodeJob, folder: Path, progress: Progress | None =
         "-c",
         BOOT,
         json.dumps([path for path in sys.path if os.path.isabs(path)]),
-        job.to_json(),
+        json.dumps(asdict(job)),
         cwd=folder,
         env=variables | ONE_THREAD,
         stdin=asyncio.subprocess.DEVNULL,
@@ -154,11 +151,10 @@ async def _outcome(child: asyncio.subprocess.Process, progress: Progress | None)
     try:
         async for line in child.stdout:
             message = json.loads(line)
-            if "progress" in message:
-                if progress is not None:
-                    progress(*message["progress"])
-            else:
+            if "progress" not in message:
                 last = message
+            elif progress is not None:
+                progress(*message["progress"])
     except ValueError:  # output that is not JSON counts as a crash
         return {}
     return last

@@ -11,11 +11,9 @@ GROWTH = 1.05  # per report, about once a second
 
 @dataclass(slots=True)
 class BitrateTarget:
-    """The bit rate to encode at: what the receiver estimates, less when packets are lost.
-
-    Below 2 % loss the path may carry more, above 10 % it is full, and between the two the loss
-    is its own and nothing changes. All in bits per second.
-    """
+    """The bit rate to encode at: what the receiver estimates, less when packets are lost. Below 2 %
+    loss the path may carry more, above 10 % it is full, and between the two the loss is its own and
+    nothing changes. All in bits per second."""
 
     ceiling: int
     floor: int

@@ -43,11 +43,8 @@ class WebRTCTransport(Feedback):
         on_closed: Callable[[str], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`microphone` receives the speech of the peer; None refuses its microphone.
-
-        `on_closed` is called once, after everything is closed, with the reason, unless `close`
-        ended the connection.
-        """
+        """`microphone` receives the speech of the peer; None refuses its microphone. `on_closed` is
+        called once, after all is closed, with the reason, unless `close` ended the connection."""
         self._source, self._settings, self._workers = source, settings, workers
         self._observer = observer or TransportObserver()
         self._microphone, self._on_closed = microphone, on_closed
@@ -76,9 +73,8 @@ class WebRTCTransport(Feedback):
         plans = (agreement.audio, agreement.video)
         audio, video = (RtpStream(plan, clock, cname, self) for plan in plans)
         self._streams = [audio, video]
-        encoder = open_video_encoder(
-            agreement.video.codec.name, self._settings.bitrate, hardware=self._settings.hardware
-        )
+        codec, settings = agreement.video.codec.name, self._settings
+        encoder = open_video_encoder(codec, settings.bitrate, hardware=settings.hardware)
         self._sender = MediaSender(
             self._source,
             (audio, video),
@@ -92,20 +88,13 @@ class WebRTCTransport(Feedback):
         self._reported_ms = self._clock.now_ms()
         self._add(agreement.text.candidates)
         self._spawn(self._run(peer, self._sender, agreement))
-        local = Local(
-            candidates,
-            peer.parameters,
-            peer.dtls.getLocalParameters(),
-            {"audio": audio.ssrcs, "video": video.ssrcs},
-            cname,
-        )
-        return answer(agreement, local)
+        ssrcs = {"audio": audio.ssrcs, "video": video.ssrcs}
+        dtls = peer.dtls.getLocalParameters()
+        return answer(agreement, Local(candidates, peer.parameters, dtls, ssrcs, cname))
 
     async def add_candidates(self, fragment: str) -> None:
-        """Add later addresses of the peer, as `trickle-ice-sdpfrag` (RFC 8840).
-
-        Raises SignallingError, and RestartError when it asks for an ICE restart.
-        """
+        """Add later addresses of the peer, as `trickle-ice-sdpfrag` (RFC 8840). Raises
+        SignallingError, and RestartError when it asks for an ICE restart."""
         if self._agreement is None:
             raise SignallingError("candidates can only follow an offer.")
         offer = self._agreement.text
@@ -145,12 +134,12 @@ class WebRTCTransport(Feedback):
 
     async def _run(self, peer: IceDtlsTransport, sender: MediaSender, agreement: Agreement) -> None:
         """Connect and play to the end."""
-        deadline = self._spawn(self._time_out(self._settings.connect_s))
+        deadline = self._spawn(self._time_out(self._settings.connect_s, "did not connect within"))
         try:
             await peer.connect(agreement)
             self.peer_active()
             deadline.cancel()
-            self._spawn(self._watch_peer())
+            self._spawn(self._time_out(self._settings.watchdog_s, "sent no report for"))
             for stream in self._streams:
                 stream.start(peer.dtls)
             if agreement.microphone and self._microphone is not None:
@@ -165,16 +154,11 @@ class WebRTCTransport(Feedback):
             log.exception("a viewer's connection failed")
             self._fail("an error of the server")
 
-    async def _time_out(self, seconds: int) -> None:
-        await self._clock.sleep_until(self._reported_ms + 1000 * seconds)
-        self._fail(f"the peer did not connect within {seconds} s")
-
-    async def _watch_peer(self) -> None:
-        """Wait until the peer has sent no report for a while: it vanished."""
-        timeout_ms = 1000 * self._settings.watchdog_s
-        while self._clock.now_ms() < self._reported_ms + timeout_ms:
-            await self._clock.sleep_until(self._reported_ms + timeout_ms)
-        self._fail(f"the peer sent no report for {self._settings.watchdog_s} s")
+    async def _time_out(self, seconds: int, what: str) -> None:
+        """Close the connection once nothing has come from the peer for so long."""
+        while self._clock.now_ms() < (due_ms := self._reported_ms + 1000 * seconds):
+            await self._clock.sleep_until(due_ms)
+        self._fail(f"the peer {what} {seconds} s")
 
     def _fail(self, reason: str) -> None:
         if self._closing is None:

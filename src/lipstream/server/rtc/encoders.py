@@ -61,10 +61,8 @@ class FrameConverter:
         self._own: VideoFrame | None = None
 
     def convert(self, picture: Picture, pts: int) -> VideoFrame:
-        """uint8 `I420`, which are used as they are and not written to, or RGB `Image`.
-
-        An odd side of RGB gets its last row or column twice.
-        """
+        """uint8 `I420`, which are used as they are and not written to, or RGB `Image`, whose odd
+        sides get their last row or column twice."""
         if self._frame is None or picture is not self._picture:
             self._frame = self._wrapped(picture) if picture.ndim == 2 else self._converted(picture)
             self._picture = picture
@@ -107,12 +105,9 @@ class VideoEncoder(ABC):
         codec = self._adjusted(codec)
         # A frame keeps its type, so it is set each time.
         frame.pict_type = PictureType.I if key else PictureType.NONE
-        payloads: list[bytes] = []
-        made_key = False
-        for packet in codec.encode(frame):
-            payloads += self._packets.pack(packet)[0]
-            made_key |= packet.is_keyframe
-        return EncodedPicture(payloads, made_key)
+        packets = codec.encode(frame)
+        payloads = [payload for packet in packets for payload in self._packets.pack(packet)[0]]
+        return EncodedPicture(payloads, any(packet.is_keyframe for packet in packets))
 
     @abstractmethod
     def _open(self, width: int, height: int) -> VideoCodecContext:

@@ -24,11 +24,9 @@ class IceServer:
 def ice_links(
     settings: TransportSettings, session_id: str, now: float | None = None
 ) -> list[IceServer]:
-    """The servers for one client, with its credentials for those that relay.
-
-    They follow the shared secret of coturn's `use-auth-secret`: the name is when it expires and
-    for whom, the credential its HMAC-SHA1. `now` is in seconds since 1970.
-    """
+    """The servers for one client, with its credentials for those that relay: by the shared secret
+    of coturn's `use-auth-secret` the name is when it expires and for whom, the credential its
+    HMAC-SHA1. `now` is in seconds since 1970."""
     relays = tuple(url for url in settings.ice_servers if url.startswith(("turn:", "turns:")))
     others = tuple(url for url in settings.ice_servers if url not in relays)
     servers = [IceServer(others)] if others else []

@@ -22,7 +22,6 @@ class Source(Protocol):
 
     def units(self) -> AsyncIterator[Unit]:
         """Units as they become due; may be called again when the iterator before was closed."""
-        ...
 
 
 class SpeechSink(Protocol):
@@ -30,7 +29,6 @@ class SpeechSink(Protocol):
 
     def open_utterance(self, sample_rate: int) -> Utterance:
         """Open an utterance. Raises LipstreamError when it has no room."""
-        ...
 
 
 class TransportObserver:

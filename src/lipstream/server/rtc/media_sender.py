@@ -28,10 +28,8 @@ KEY_GAP = 20  # frames between key frames that viewers ask for: 0.8 s
 
 
 class MediaWorkers:
-    """The threads in which all viewers of a process have their pictures encoded.
-
-    Pictures do not wait for offers, whose reading a stranger can make slow.
-    """
+    """The threads in which all viewers of a process have their pictures encoded. They do not wait
+    for offers, whose reading a stranger can make slow."""
 
     def __init__(self, video_threads: int | None = None) -> None:
         """By default a video thread for each core, at most 8."""

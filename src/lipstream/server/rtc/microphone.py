@@ -44,10 +44,8 @@ class Gaps:
     next: int | None = None  # timestamp that the next piece should have
 
     def fill(self, samples: Floats, timestamp: int) -> Floats:
-        """(n,) at `timestamp`, in samples: the same with what was missed before it.
-
-        Sound that comes twice is dropped; a jump back or far ahead is a new beginning.
-        """
+        """(n,) at `timestamp`, in samples: the same with what was missed before it. Sound that
+        comes twice is dropped; a jump back or far ahead is a new beginning."""
         expected, self.next = self.next, timestamp + len(samples)
         if expected is None or timestamp == expected:
             return samples
@@ -89,7 +87,9 @@ class SpeechDetector:
 
     def _step(self, step: Floats) -> list[Floats | None]:
         level = _level(step)
-        floor = self._floor(level)
+        if level > DIGITAL_SILENCE_DB:
+            self._noise_levels.append(level)
+        floor = min(self._noise_levels, default=MIN_SPEECH_DB)  # a steady noise counts after 2 s
         if not self.speaking:
             return self._wait(step, level > max(floor + ONSET_MARGIN_DB, MIN_SPEECH_DB))
         self._quiet = 0 if level > max(floor + HOLD_MARGIN_DB, MIN_SPEECH_DB) else self._quiet + 1
@@ -110,12 +110,6 @@ class SpeechDetector:
         beginning: list[Floats | None] = [np.concatenate(list(self._before))]
         self._before.clear()
         return beginning
-
-    def _floor(self, level: float) -> float:
-        """The level when nobody speaks: a steady noise counts after 2 s."""
-        if level > DIGITAL_SILENCE_DB:
-            self._noise_levels.append(level)
-        return min(self._noise_levels, default=MIN_SPEECH_DB)
 
 
 class Microphone:

@@ -8,12 +8,13 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import cast
 
+import numpy as np
 from aiortc import RTCDtlsTransport, RTCRtpCodecParameters, sdp
 from aiortc.rtcdtlstransport import RtpRouter
 from aiortc.rtp import is_rtcp
+from numpy.typing import NDArray
 from pylibsrtp import Policy
 from pylibsrtp import Session as SrtpSession
 
@@ -49,13 +50,17 @@ def playing_ms(
 async def _play(
     open_session: Callable[[], Session], speech: AudioChunk, encoder: VideoEncoder
 ) -> tuple[float, float]:
-    before = Times()
+    before = _times()
     await asyncio.sleep(IDLE_S)
-    idle = Times() - before
+    idle_wall, _, idle_process = _times() - before
     clock, workers = MediaClock(), MediaWorkers(1)
     audio, video = (RtpStream(plan, clock, "cost", Feedback()) for plan in _plans())
     loopback = SrtpLoopback()
-    with contextlib.closing(workers), contextlib.closing(loopback), open_session() as session:
+    with (
+        contextlib.closing(workers),
+        contextlib.closing(loopback.socket),
+        open_session() as session,
+    ):
         for stream in (audio, video):
             stream.start(cast(RTCDtlsTransport, loopback))
         utterance = session.open_utterance(speech.sample_rate)
@@ -70,24 +75,14 @@ async def _play(
         raise LipstreamError(
             f"a second of this avatar could not be played within {MAX_PLAY_S:.0f} s."
         )
-    spent = source.ended - source.began
-    process_s = spent.process - idle.process * spent.wall / idle.wall
-    loop_ms = 1000 * spent.loop / UNITS
-    return loop_ms, max(0.0, 1000 * process_s / UNITS - loop_ms)
+    wall, loop, process = (source.ended - source.began).tolist()
+    others = process - loop - float(idle_process / idle_wall) * wall
+    return 1000 * loop / UNITS, max(0.0, 1000 * others / UNITS)
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+def _times() -> NDArray[np.float64]:
     """A moment by three clocks, in seconds: the wall's, this thread's and this process's."""
-
-    wall: float = field(default_factory=time.monotonic)
-    loop: float = field(default_factory=time.thread_time)
-    process: float = field(default_factory=time.process_time)
-
-    def __sub__(self, before: Times) -> Times:
-        return Times(
-            self.wall - before.wall, self.loop - before.loop, self.process - before.process
-        )
+    return np.array([time.monotonic(), time.thread_time(), time.process_time()])
 
 
 class _MeasuredSource:
@@ -95,44 +90,38 @@ class _MeasuredSource:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.began = Times()
-        self.ended: Times | None = None
+        self.began = _times()
+        self.ended: NDArray[np.float64] | None = None
 
     async def units(self) -> AsyncIterator[Unit]:
         count = 0
         async with contextlib.aclosing(self._session.units()) as units:
             async for unit in units:
                 if count == WARM_UP:
-                    self.began = Times()
+                    self.began = _times()
                 if count == WARM_UP + UNITS:
-                    self.ended = Times()
+                    self.ended = _times()
                     return
                 count += 1
                 yield unit
 
 
 class SrtpLoopback:
-    """A connected DTLS transport as `RtpStream` uses it, whose peer is a socket that nobody reads.
-
-    What does not fit into that socket's buffer is dropped by the system.
-    """
+    """A connected DTLS transport as `RtpStream` uses it, whose peer is a socket that nobody reads:
+    the system drops what does not fit into its buffer."""
 
     def __init__(self) -> None:
         self._rtp_router = RtpRouter()
         self._srtp = SrtpSession(Policy(os.urandom(SRTP_KEY_BYTES), Policy.SSRC_ANY_OUTBOUND))
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.connect(self._socket.getsockname())
-        self._socket.setblocking(False)
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.connect(self.socket.getsockname())
+        self.socket.setblocking(False)
 
     async def _send_rtp(self, packet: bytes) -> None:
         protect = self._srtp.protect_rtcp if is_rtcp(packet) else self._srtp.protect
         with contextlib.suppress(OSError):  # the buffer is full
-            self._socket.send(protect(packet))
+            self.socket.send(protect(packet))
 
 
 def _plans() -> list[MediaPlan]:

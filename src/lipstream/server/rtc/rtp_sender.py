@@ -101,6 +101,7 @@ class RtpStream:
         self.packets = self.octets = 0  # sent so far, without retransmissions
         self._ssrc = randbits(32)  # the name under which aiortc looks senders up
         self._rtx_ssrc = randbits(32)
+        self.ssrcs = self._ssrc, self._rtx_ssrc  # of the media and of what is sent again
         self._dtls: RTCDtlsTransport | None = None
         self._clock, self._cname, self._feedback = clock, cname, feedback
         assert plan.codec.payloadType is not None
@@ -115,11 +116,6 @@ class RtpStream:
         self._resends = HISTORY  # how many packets may be sent again
         self._reports: deque[tuple[int, float]] = deque(maxlen=8)  # middle of NTP, when
         self._round_trip: float | None = None
-
-    @property
-    def ssrcs(self) -> tuple[int, int]:
-        """Of the media and of what is sent again."""
-        return self._ssrc, self._rtx_ssrc
 
     def start(self, dtls: RTCDtlsTransport) -> None:
         """Send over `dtls`, which is connected, and handle what comes back."""
@@ -147,10 +143,8 @@ class RtpStream:
             await self._put(self._header(sent, self._payload_type, number, self._ssrc) + payload)
 
     async def report(self) -> None:
-        """Report which timestamp belongs to this moment: it lets the viewer align lips and voice.
-
-        The media's clock says so, not the moment at which packets happened to leave.
-        """
+        """Report which timestamp belongs to this moment, so that the viewer aligns lips and voice:
+        by the media's clock, not by when packets happened to leave."""
         now = time.monotonic()
         ntp = self._clock.ntp(now)
         info = RtcpSenderInfo(

@@ -69,10 +69,8 @@ class Local:
 
 
 def agree(offer: str, prefer: str | None, microphone: bool) -> Agreement:
-    """Choose codecs and directions. `prefer` is h264, vp8 or None for the first that fits.
-
-    Raises SignallingError for an offer that cannot be used.
-    """
+    """Choose codecs and directions; `prefer` is h264, vp8 or None for the first that fits. Raises
+    SignallingError for an offer that cannot be used."""
     text = read_offer(offer)
     try:
         parsed = sdp.SessionDescription.parse(offer)
@@ -84,15 +82,9 @@ def agree(offer: str, prefer: str | None, microphone: bool) -> Agreement:
         assert dtls is not None and ice is not None
     except MALFORMED as error:
         raise SignallingError("the offer is damaged SDP; its lines cannot be read.") from error
-    return Agreement(
-        text,
-        audio,
-        video,
-        microphone and text.audio.direction == "sendrecv",
-        dtls,
-        ice,
-        "server" if dtls.role == "client" else "client",
-    )
+    microphone = microphone and text.audio.direction == "sendrecv"
+    role = "server" if dtls.role == "client" else "client"
+    return Agreement(text, audio, video, microphone, dtls, ice, role)
 
 
 def answer(agreement: Agreement, local: Local) -> str:
@@ -155,12 +147,9 @@ def _accepted(plan: MediaPlan, agreement: Agreement, local: Local) -> str:
     media.msid = f"{STREAM} {kind}"
     media.rtcp_port, media.rtcp_host, media.rtcp_mux = 9, "0.0.0.0", True
     media.rtp.muxId, media.rtp.codecs = plan.line.mid, plan.codecs
-    if plan.abs_send_time is not None:
-        media.rtp.headerExtensions = [
-            extension
-            for extension in plan.parsed.rtp.headerExtensions
-            if extension.id == plan.abs_send_time
-        ]
+    media.rtp.headerExtensions = [
+        one for one in plan.parsed.rtp.headerExtensions if one.id == plan.abs_send_time
+    ]
     ssrc, rtx_ssrc = local.ssrcs[kind]
     media.ssrc = [sdp.SsrcDescription(ssrc, cname=local.cname)]
     if plan.rtx is not None:

@@ -61,15 +61,8 @@ def read_offer(text: str) -> OfferText:
         _check_line(line, session)
     _check_bundle(session, audio, video)
     username, password = (_shared(name, audio, session) for name in ("ice-ufrag", "ice-pwd"))
-    return OfferText(
-        media,
-        audio,
-        video,
-        username,
-        password,
-        "ice-lite" in session,
-        tuple(_candidates(line for section in media for line in section.attributes)),
-    )
+    candidates = tuple(_candidates(line for section in media for line in section.attributes))
+    return OfferText(media, audio, video, username, password, "ice-lite" in session, candidates)
 
 
 def read_fragment(text: str, username: str, password: str) -> list[RTCIceCandidate]:
@@ -86,11 +79,9 @@ def read_fragment(text: str, username: str, password: str) -> list[RTCIceCandida
 
 
 def usable(candidate: RTCIceCandidate, *, private: bool) -> bool:
-    """True if checks may be sent to `candidate`.
-
-    Without `private` only to addresses of the public internet, so that nobody can have this
-    server probe networks behind it. Names are only taken in private networks, and only `.local`.
-    """
+    """True if checks may be sent to `candidate`: without `private` only to addresses of the public
+    internet, so that nobody can have this server probe networks behind it. Names are only taken in
+    private networks, and only `.local`."""
     if candidate.protocol != "udp" or candidate.component != 1:
         return False
     if candidate.type not in ("host", "srflx", "relay") or not 0 < candidate.port < 65536:

@@ -38,9 +38,7 @@ class SecurityMiddleware:
         on_refused: Callable[[str], None],
     ) -> None:
         """`uploads`: bytes that may be sent to paths with this end; others take `MAX_BODY_BYTES`.
-
-        `on_refused` is called with the code of each refusal.
-        """
+        `on_refused` is called with the code of each refusal."""
         self._app, self._access = app, access
         self._uploads, self._on_refused = uploads, on_refused
 

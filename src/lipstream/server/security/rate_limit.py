@@ -36,11 +36,8 @@ class Buckets:
 
 
 class MeteredBody:
-    """A request's body, counted as it comes.
-
-    `ApiError` 413 beyond `limit` bytes and 408 when it stalls. Raised where the body is read, so
-    that nothing more than the limit is ever held.
-    """
+    """A request's body, counted as it comes: where it is read, ApiError 413 beyond `limit` bytes,
+    so that no more is ever held, and 408 when it stalls."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit

@@ -39,7 +39,7 @@ class SessionManager:
         clock: Clock,
     ) -> None:
         self.settings, self.runtime, self.capacity = settings, runtime, capacity
-        self.metrics, self._clock = metrics, clock
+        self.metrics, self.clock = metrics, clock
         self._sessions: dict[str, ServerSession] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -47,8 +47,7 @@ class SessionManager:
         self.draining = False
         metrics.watch(self.totals)
         metrics.gauge("sessions", "Sessions that are open.", lambda: len(self._sessions))
-        fitting = "Sessions that fit, as measured."
-        metrics.gauge("sessions_max", fitting, lambda: capacity.sessions)
+        metrics.gauge("sessions_max", "Sessions that fit, as measured.", lambda: capacity.sessions)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -57,6 +56,11 @@ class SessionManager:
     def busy(self) -> bool:
         """True while speech is spoken or waits in any session."""
         return any(session.busy for session in self._sessions.values())
+
+    @property
+    def calm(self) -> bool:
+        """True while so little is drawn that costs can be measured."""
+        return len(self._sessions) <= 1 and not self.capacity.overload.raised
 
     def open(self, entry: AvatarEntry, *, whep_only: bool = False) -> ServerSession:
         """Open a session; ApiError 503 when there is no room."""
@@ -69,7 +73,7 @@ class SessionManager:
         if not self.capacity.admits(costs, entry.cost):
             raise _full("all places are taken; try again in a while.", "full")
         live = self.runtime.open_session(entry.avatar)
-        session = ServerSession(entry, live, self.settings, self.metrics, self._clock, whep_only)
+        session = ServerSession(entry, live, self.settings, self.metrics, self.clock, whep_only)
         self._sessions[session.id] = session
         self.metrics.opened.inc()
         log.info("session opened", extra={"session": session.short_id, "avatar": entry.id})
@@ -87,7 +91,7 @@ class SessionManager:
         async with session.lock:
             if session.closed:
                 raise ApiError(404, ENDED)
-            await self._drop_connection(session)
+            await session.drop_connection()
             connection = session.connection = self.runtime.open_connection(
                 session,
                 session.live,
@@ -98,21 +102,19 @@ class SessionManager:
             try:
                 answer = await asyncio.wait_for(connection.accept(offer), ANSWER_S)
             except BaseException as error:
-                await self._drop_connection(session)
+                await session.drop_connection()
                 if isinstance(error, asyncio.TimeoutError):
                     raise ApiError(503, "the connection could not be prepared in time.") from error
                 raise
             if session.closed:  # meanwhile
-                await self._drop_connection(session)
+                await session.drop_connection()
                 raise ApiError(404, ENDED)
             session.enter("connecting")
             return answer
 
     async def disconnect(self, session: ServerSession, connection_id: int | None = None) -> None:
-        """Close the viewer's connection, and the session too if `POST /whep` opened it.
-
-        Nothing happens when `connection_id` has been replaced by a newer one.
-        """
+        """Close the viewer's connection, and the session too if `POST /whep` opened it. Nothing
+        happens when `connection_id` has been replaced by a newer one."""
         if connection_id not in (None, session.connection_id):
             return
         if session.whep_only:
@@ -120,7 +122,7 @@ class SessionManager:
             return
         async with session.lock:
             if session.connection is not None and connection_id in (None, session.connection_id):
-                await self._drop_connection(session)
+                await session.drop_connection()
                 session.enter("lost")
 
     async def close(self, session: ServerSession, reason: str) -> None:
@@ -155,7 +157,7 @@ class SessionManager:
     async def watch(self) -> None:
         """Check all sessions every half second, until cancelled."""
         while True:
-            await self._clock.sleep_until(self._clock.now_ms() + CHECK_MS)
+            await self.clock.sleep_until(self.clock.now_ms() + CHECK_MS)
             self.check()
 
     def check(self) -> None:
@@ -168,7 +170,7 @@ class SessionManager:
                 self._begin(self.close(session, reason))
         totals, overload = self.totals(), self.capacity.overload
         before, behind = overload.raised, totals["late"] + totals["repeated"]
-        overload.observe(self._clock.now_ms(), totals["units"], behind)
+        overload.observe(self.clock.now_ms(), totals["units"], behind)
         if overload.raised != before:
             log.warning("overloaded" if overload.raised else "load is back to normal")
 
@@ -191,14 +193,9 @@ class SessionManager:
             self._sessions.pop(session.id, None)
             self._closing.pop(session.id, None)
             self.metrics.closed.labels(reason).inc()
-            seconds = (self._clock.now_ms() - session.opened_ms) // 1000
+            seconds = (self.clock.now_ms() - session.opened_ms) // 1000
             fields = {"session": session.short_id, "reason": reason, "seconds": seconds}
             log.info("session closed", extra=fields | counts)
-
-    async def _drop_connection(self, session: ServerSession) -> None:
-        connection, session.connection = session.connection, None
-        if connection is not None:
-            await connection.close()
 
     def _first_picture(self, session: ServerSession, connection: WebRTCTransport) -> None:
         if session.connection is connection:

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Literal
 
 from lipstream.errors import BufferFullError, OptionError
 from lipstream.live.clock import Clock
-from lipstream.live.session import Session, SessionEvent, Unit, Utterance
+from lipstream.live.session import Session, Unit, Utterance
 from lipstream.server.admission import Cost
 from lipstream.server.avatars.entry import AvatarEntry
 from lipstream.server.errors import ApiError
@@ -58,7 +58,7 @@ class ServerSession:
         self._uploads = 0
         self._tasks: set[asyncio.Task[None]] = set()  # that push uploads
         self._fps, self._read_at = 0.0, (now, live.counts.units)
-        self._remove_listener = live.add_listener(self._on_event)
+        self._remove_listener = live.add_listener(lambda event: self.touch())
 
     @property
     def cost(self) -> Cost:
@@ -68,17 +68,13 @@ class ServerSession:
 
     async def units(self) -> AsyncIterator[Unit]:
         """The units of the session; the first silent one after an interrupt is timed."""
-        units = self.live.units()
-        try:
+        async with contextlib.aclosing(self.live.units()) as units:
             async for unit in units:
                 if self._interrupted_ms is not None and not unit.speaking:
                     waited = self._clock.now_ms() - self._interrupted_ms
                     self._metrics.interrupt_ms.observe(waited)
                     self._interrupted_ms = None
                 yield unit
-        finally:
-            if isinstance(units, AsyncGenerator):  # else it would end whenever it is collected
-                await units.aclose()
 
     @property
     def short_id(self) -> str:
@@ -131,10 +127,8 @@ class ServerSession:
 
     @contextlib.contextmanager
     def open_upload(self, sample_rate: int) -> Iterator[Utterance]:
-        """Open an utterance for a file that is on its way; an error cancels it.
-
-        ApiError 429 when too many are on their way, 404 when the session has ended.
-        """
+        """Open an utterance for a file that is on its way; an error cancels it. ApiError 429 when
+        too many are on their way, 404 when the session has ended."""
         self.touch()
         if self._uploads >= MAX_UPLOADS:
             raise _too_many(f"{MAX_UPLOADS} files wait to be spoken already")
@@ -154,10 +148,8 @@ class ServerSession:
             self._uploads -= 1
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` in the background, at most until the session ends; an error is logged.
-
-        Whatever it waits for must return when its utterance is cancelled.
-        """
+        """Run `work` in the background, at most until the session ends; an error is logged. What
+        it waits for must return when its utterance is cancelled."""
         task = asyncio.create_task(work, name=f"speech of {self.short_id}")
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -180,13 +172,14 @@ class ServerSession:
         self.live.close()  # cancels all utterances, so that the tasks end
         await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self.lock:
-            connection, self.connection = self.connection, None
-            if connection is not None:
-                await connection.close()
+            await self.drop_connection()
         self._remove_listener()
 
-    def _on_event(self, event: SessionEvent) -> None:
-        self.touch()
+    async def drop_connection(self) -> None:
+        """Close the viewer's connection, if there is one. Call it with `lock` held."""
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            await connection.close()
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -14,10 +14,8 @@ CHUNK_MS = 200
 
 
 async def speak_file(utterance: Utterance, pcm: Path, cleanup: ExitStack) -> None:
-    """Push the 16-bit mono samples in `pcm` as fast as there is room, then `cleanup`.
-
-    Stops when the utterance is cancelled.
-    """
+    """Push the 16-bit mono samples in `pcm` as fast as there is room, until the end of the file or
+    the utterance; then `cleanup`."""
     start, length = 0, 2 * (utterance.sample_rate * CHUNK_MS // 1000)
     with cleanup:
         while data := await asyncio.to_thread(_read, pcm, start, length):
