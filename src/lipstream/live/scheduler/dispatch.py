@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from lipstream.live.clock import Clock
 from lipstream.live.scheduler.isolation import each
 from lipstream.live.scheduler.jobs import RenderJob
 from lipstream.live.scheduler.session_queue import SessionQueue
+from lipstream.media.image import Picture
 from lipstream.rendering.base import (
     FrameRequest,
     ParallelRenderer,
@@ -27,9 +28,6 @@ from lipstream.rendering.base import (
     pipelined,
 )
 from lipstream.rendering.registry import Backend
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Picture
 
 Frames: TypeAlias = Sequence[tuple[SessionQueue, RenderJob]]
 
@@ -54,24 +52,19 @@ class Dispatcher(Protocol):
 
     def room(self) -> int:
         """Frames that may be begun now."""
-        ...
 
     def ready_ms(self, now_ms: int, cost_ms: float) -> float:
-        """When a batch that is begun now could be ready, if one takes `cost_ms`."""
-        ...
+        """The time at which a batch that is begun now could be ready, if one takes `cost_ms`."""
 
     def begin(self, frames: Frames) -> None:
         """Have some frames drawn, at most `room()`; may be none."""
-        ...
 
     def drawn(self) -> list[RenderedBatch]:
         """Take what can be handed over; may wait for a batch."""
-        ...
 
     @property
     def pending(self) -> bool:
         """`drawn` has something to give or to wait for."""
-        ...
 
 
 def open_dispatcher(backend: Backend, clock: Clock, changed: threading.Condition) -> Dispatcher:

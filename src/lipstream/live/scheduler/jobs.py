@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from lipstream.live.scheduler.utterance_encoder import EncodeResult, UtteranceEncoder
+from lipstream.media.image import Floats, Picture
 from lipstream.rendering.base import FrameRequest
-
-if TYPE_CHECKING:
-    from lipstream.live.scheduler.utterance_encoder import EncodeResult, UtteranceEncoder
-    from lipstream.media.image import Floats, Picture
 
 
 class Job:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.engine import Engine
@@ -22,12 +21,10 @@ from lipstream.live.scheduler.isolation import each
 from lipstream.live.scheduler.jobs import EncodeJob, RenderJob
 from lipstream.live.scheduler.session_queue import SessionQueue, boost, next_encode_jobs
 from lipstream.live.scheduler.utterance_encoder import EncodeResult, UtteranceEncoder
+from lipstream.media.image import Floats
 from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.stream import Segment
 from lipstream.timeline import FPS
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 MAX_ENCODE_JOBS = 16  # pieces of speech encoded between two batches of frames
 STALL_S = 3.0  # of one step, after which the scheduler counts as stuck

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.media.audio import AudioChunk
+from lipstream.media.image import Floats
 from lipstream.media.resampler import Resampler
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import SOUND_RATE
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from lipstream.media.image import Floats
 
 _FULL_SCALE = np.float32(32768)
 

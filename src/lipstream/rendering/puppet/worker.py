@@ -12,15 +12,15 @@ import sys
 import threading
 from fractions import Fraction
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import load_avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import LipstreamError
-from lipstream.rendering.base import FrameRequest
+from lipstream.rendering.base import FrameRequest, Renderer
 from lipstream.rendering.puppet.renderer import PuppetRenderer
 from lipstream.rendering.puppet.worker_protocol import (
     ANSWER,
@@ -36,10 +36,6 @@ from lipstream.rendering.puppet.worker_protocol import (
     REQUEST,
     SLOT_BYTES,
 )
-
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
-    from lipstream.rendering.base import Renderer
 
 LOADING_NICENESS = 10
 MAX_STDERR_BYTES = 1 << 20

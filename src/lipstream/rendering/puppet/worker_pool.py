@@ -21,20 +21,16 @@ from concurrent.futures import Future
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import save_avatar
-from lipstream.config import MotionConfig
+from lipstream.config import MotionConfig, Progress
+from lipstream.media.image import Picture
 from lipstream.rendering.base import FrameRequest, PixelFormat, render_in_order
 from lipstream.rendering.puppet.worker_process import DrawJob, WorkerError, WorkerProcess
 from lipstream.rendering.puppet.worker_protocol import DRAW_SLOTS, FRAME, picture_shape
-
-if TYPE_CHECKING:
-    from lipstream.config import Progress
-    from lipstream.media.image import Picture
 
 MIN_WORKERS = 2  # so that one draws while another loads an avatar
 MAX_ATTEMPTS = 2  # to draw a frame whose worker fails

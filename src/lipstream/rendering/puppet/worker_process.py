@@ -13,12 +13,13 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 import lipstream.errors
 from lipstream.errors import LipstreamError
+from lipstream.media.image import Picture
 from lipstream.rendering.puppet.worker_protocol import (
     ANSWER,
     DONE,
@@ -33,9 +34,6 @@ from lipstream.rendering.puppet.worker_protocol import (
     REQUEST,
     SLOT_BYTES,
 )
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Picture
 
 READ_BYTES = 4096
 KILL_S = 1.0  # for a killed process to end

@@ -8,10 +8,8 @@ slot of shared memory that the request named. Nothing is unpickled at either end
 from __future__ import annotations
 
 from struct import Struct
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.avatar import Avatar
 
 REQUEST = Struct("<cBI")  # kind, slot, number of an avatar
 LOAD, FORGET, DRAW = b"L", b"F", b"D"  # LOAD's content is a file; FORGET has no answer
