@@ -4,7 +4,7 @@
 
 A folder holds `NAME.json` timing files (the form of `training.align`) with `NAME.wav` beside them.
 The five audiobook sentences of Debian's `pocketsphinx-testdata` are always taken; their timing is
-in `benchmarks/alignments`. All is measured behind the whole ear: network, gate, frame rules.
+in `benchmarks/alignments`. All is measured behind the whole encoder: network, gate, frame rules.
 """
 
 from __future__ import annotations

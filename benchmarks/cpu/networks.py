@@ -121,9 +121,9 @@ def _contestants(device: str, tiny: bool, each: bool) -> dict[str, Paint]:
                 for switch in (field.name for field in fields(OptimizationOptions))
                 if switch != "channels_last" and getattr(exact, switch)
             }
-        for named, switches in (rows | {"all exact savings": exact}).items():
+        for named, options in (rows | {"all exact savings": exact}).items():
             name = f"ours, {str(dtype).removeprefix('torch.')}, {named}"
-            contestants[name] = _paint(optimized(plain, switches))
+            contestants[name] = _paint(optimized(plain, options))
     return contestants
 
 

@@ -148,12 +148,10 @@ def fill(build: type[Any], dimensions: Any, device: torch.device, seed: int) -> 
 
 
 def converted(
-    networks: MuseTalkNetworks, dtype: torch.dtype, switches: OptimizationOptions
+    networks: MuseTalkNetworks, dtype: torch.dtype, options: OptimizationOptions
 ) -> MuseTalkNetworks:
     """The same weights at another precision, with some savings; the given ones stay as they are."""
-    own = optimized(
-        networks, OptimizationOptions()
-    )  # modules of its own: `to` changes them in place
+    own = optimized(networks, OptimizationOptions())  # with modules that `to` may change in place
     if dtype != networks.dtype:
         speech = own.speech
         assert isinstance(speech, WhisperSpeech)
@@ -164,7 +162,7 @@ def converted(
             speech=WhisperSpeech(_cast(speech.encoder, dtype)),
             dtype=dtype,
         )
-    return optimized(own, switches)
+    return optimized(own, options)
 
 
 def _cast(network: Any, dtype: torch.dtype) -> Any:
