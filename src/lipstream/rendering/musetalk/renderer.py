@@ -24,15 +24,8 @@ from lipstream.rendering.musetalk.compositing.base import (
 )
 from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from lipstream.rendering.musetalk.models.vae import Vae
-from lipstream.rendering.musetalk.preprocess.prepare import (
-    FaceSettings,
-    Locate,
-    Parse,
-    PreparedFaces,
-    attach,
-    prepare_faces,
-    stored_faces,
-)
+from lipstream.rendering.musetalk.preprocess import prepare
+from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.timeline import FPS
 
@@ -51,8 +44,8 @@ class MuseTalkRenderer:
         fps: Fraction = FPS,
         *,
         settings: FaceSettings | None = None,
-        parse: Parse | None = None,
-        locate: Locate | None = None,
+        parse: prepare.Parse | None = None,
+        locate: prepare.Locate | None = None,
         compositor: Compositor | None = None,
     ) -> None:
         settings = settings or FaceSettings.published(networks.version)
@@ -69,10 +62,10 @@ class MuseTalkRenderer:
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """The avatar with its faces: they are saved with it and found again."""
         with self._preparing:
-            faces = stored_faces(avatar, self._settings)
+            faces = prepare.stored_faces(avatar, self._settings)
             if faces is None:
                 faces = self._prepare(avatar, progress)
-                avatar = attach(avatar, faces)
+                avatar = prepare.attach(avatar, faces)
             self._faces[avatar] = faces
         self._compositor.load(avatar, faces)
         return avatar
@@ -99,12 +92,12 @@ class MuseTalkRenderer:
         faces = self._faces.get(avatar)
         if faces is None:
             with self._preparing:
-                faces = self._faces.get(avatar) or stored_faces(avatar, self._settings)
+                faces = self._faces.get(avatar) or prepare.stored_faces(avatar, self._settings)
                 faces = self._faces[avatar] = faces or self._prepare(avatar, None)
         return faces
 
     def _prepare(self, avatar: Avatar, progress: Progress | None) -> PreparedFaces:
-        return prepare_faces(
+        return prepare.prepare_faces(
             avatar,
             self._encode,
             self._settings,

@@ -14,13 +14,8 @@ PIECE = 30 * SAMPLE_RATE  # samples that a network encodes at once, at most
 class SpeechNetwork(Protocol):
     """Sound -> features, 50 a second. Shared by all streams, holds no state of any."""
 
-    @property
-    def layers(self) -> int:
-        """Vectors per step."""
-
-    @property
-    def width(self) -> int:
-        """Numbers per vector: what the UNet's cross attention takes."""
+    layers: int  # vectors per step
+    width: int  # numbers per vector: what the UNet's cross attention takes
 
     def features(self, samples: Sequence[Floats]) -> list[Floats]:
         """Pieces of at most `PIECE`, 16 kHz float32 in -1..1 -> one (steps, layers, width) each.

@@ -33,6 +33,7 @@ class HubertSpeech(nn.Module):
         super().__init__()
         self.model = model.train(False)
         self.normalise = normalise
+        self.width = int(model.config.hidden_size)
         reach = step = 1  # samples in the receptive field of one step, and to the next step
         for kernel, stride in zip(model.config.conv_kernel, model.config.conv_stride, strict=True):
             reach += (kernel - 1) * step
@@ -70,10 +71,6 @@ class HubertSpeech(nn.Module):
             )
         return cls(model, _normalises(folder))
 
-    @property
-    def width(self) -> int:
-        return int(self.model.config.hidden_size)
-
     def forward(self, samples: Tensor) -> Tensor:
         """(b, n) at 16 kHz -> (b, floor(n / 320), 1, width).
 
@@ -84,8 +81,7 @@ class HubertSpeech(nn.Module):
             spread = samples.var(dim=1, keepdim=True, correction=0) + _QUIET
             samples = centred / spread.sqrt()
         samples = F.pad(samples, self._margin).to(next(self.model.parameters()).dtype)
-        states: Tensor = self.model(samples).last_hidden_state[:, :, None]
-        return states
+        return self.model(samples).last_hidden_state[:, :, None]
 
     def features(self, samples: Sequence[Floats]) -> list[Floats]:
         """See `SpeechNetwork`. Only pieces of equal length are computed together.
@@ -105,8 +101,7 @@ class HubertSpeech(nn.Module):
         if samples.shape[1] < FEATURE_STEP:
             return np.zeros((len(samples), 0, self.layers, self.width), np.float32)
         device = next(self.model.parameters()).device
-        states: Floats = self(torch.from_numpy(samples).to(device)).float().cpu().numpy()
-        return states
+        return self(torch.from_numpy(samples).to(device)).float().cpu().numpy()
 
 
 def _normalises(folder: Path) -> bool:

@@ -1,7 +1,4 @@
-"""The encoder of Whisper: 30 s of sound -> five vectors every 20 ms.
-
-Names of members are those of the published state dict after `encoder_state`.
-"""
+"""The encoder of Whisper: 30 s of sound -> five vectors every 20 ms."""
 
 from __future__ import annotations
 
@@ -88,8 +85,7 @@ class _SelfAttention(nn.Module):
             for projected in (self.q_proj(x), self.k_proj(x), self.v_proj(x))
         )  # (b, heads, steps, width / heads)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        attended: Tensor = self.out_proj(mixed)
-        return attended
+        return self.out_proj(mixed)
 
 
 class _EncoderLayer(nn.Module):
@@ -149,14 +145,7 @@ class WhisperSpeech:
 
     def __init__(self, encoder: WhisperEncoder) -> None:
         self.encoder = encoder.eval()
-
-    @property
-    def layers(self) -> int:
-        return self.encoder.dimensions.layers + 1
-
-    @property
-    def width(self) -> int:
-        return self.encoder.dimensions.width
+        self.layers, self.width = encoder.dimensions.layers + 1, encoder.dimensions.width
 
     def features(self, samples: Sequence[Floats]) -> list[Floats]:
         """See `SpeechNetwork`; every piece is padded to 30 s and encoded alone."""
@@ -190,8 +179,7 @@ def log_mel(samples: Tensor, bins: int = 80, length: int = PIECE) -> Tensor:
     filters = torch.from_numpy(_filterbank(bins)).to(samples.device)
     bands = (filters @ power).clamp(min=1e-10).log10()
     loudest = bands.amax(dim=(-2, -1), keepdim=True)
-    mel: Tensor = (torch.maximum(bands, loudest - 8.0) + 4.0) / 4.0
-    return mel
+    return (torch.maximum(bands, loudest - 8.0) + 4.0) / 4.0
 
 
 @lru_cache(maxsize=4)

@@ -42,9 +42,7 @@ class BackgroundRequest:
 class Compositor(Protocol):
     """Generates faces and puts them back into their pictures, for `MuseTalkRenderer`."""
 
-    @property
-    def overlaps(self) -> bool:
-        """True if faces are generated between `begin` and `finish`."""
+    overlaps: bool  # faces are generated between `begin` and `finish`
 
     def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
         """Do what is needed once per avatar; `begin` does it for an avatar not loaded yet."""

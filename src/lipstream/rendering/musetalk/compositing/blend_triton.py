@@ -5,6 +5,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.language import tensor
 
 from lipstream.media.i420 import BT601
 from lipstream.rendering.musetalk.compositing.fixed_point import COLUMNS, NEARLY_255, ONE
@@ -16,9 +17,7 @@ _LUMA, _U, _V = (tl.constexpr(row) for row in BT601.rows)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _taps(
-    at: tl.tensor, source: tl.tensor, target: tl.tensor
-) -> tuple[tl.tensor, tl.tensor, tl.tensor]:
+def _taps(at: tensor, source: tensor, target: tensor) -> tuple[tensor, tensor, tensor]:
     """See `blend_torch._taps`; division here cuts towards zero, so nothing below it is divided."""
     place = tl.maximum((2 * at + 1) * source - target, 0)
     first = tl.minimum(place // (2 * target), source - 1)
@@ -29,8 +28,8 @@ def _taps(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _face(
-    pictures: tl.tensor, table: tl.tensor, out: tl.tensor, height: tl.tensor, width: tl.tensor
-) -> tuple[tl.tensor, tl.tensor, tl.tensor, tl.tensor, tl.tensor]:
+    pictures: tensor, table: tensor, out: tensor, height: tensor, width: tensor
+) -> tuple[tensor, tensor, tensor, tensor, tensor]:
     """Of the program's face: row, generated picture, target; width and pixels of its region."""
     face = tl.program_id(1)
     row = table + face * _COLUMNS
@@ -41,15 +40,15 @@ def _face(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _mixed(
-    picture: tl.tensor,
-    row: tl.tensor,
-    x: tl.tensor,
-    y: tl.tensor,
-    inside: tl.tensor,
-    height: tl.tensor,
-    width: tl.tensor,
+    picture: tensor,
+    row: tensor,
+    x: tensor,
+    y: tensor,
+    inside: tensor,
+    height: tensor,
+    width: tensor,
     channel: tl.constexpr,
-) -> tl.tensor:
+) -> tensor:
     """One channel, 0..255, of the pixels at (x, y) of the region that `row` describes."""
     below = tl.load(row).to(tl.pointer_type(tl.uint8))
     masks = tl.load(row + 1).to(tl.pointer_type(tl.uint8))
@@ -74,9 +73,7 @@ def _mixed(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _composite(
-    pictures: tl.tensor, table: tl.tensor, out: tl.tensor, height: tl.tensor, width: tl.tensor
-) -> None:
+def _composite(pictures: tensor, table: tensor, out: tensor, height: tensor, width: tensor) -> None:
     """Program (i, n): RGB of the pixels i * BLOCK and on of the region of face n."""
     row, picture, target, across, pixels = _face(pictures, table, out, height, width)
     pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -87,14 +84,14 @@ def _composite(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _weighted(red: tl.tensor, green: tl.tensor, blue: tl.tensor, row: tl.constexpr) -> tl.tensor:
+def _weighted(red: tensor, green: tensor, blue: tensor, row: tl.constexpr) -> tensor:
     """Luma or a chroma, rounded."""
     return (red * row[0] + green * row[1] + blue * row[2] + row[3] + 0.5).to(tl.int32)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _composite_i420(
-    pictures: tl.tensor, table: tl.tensor, out: tl.tensor, height: tl.tensor, width: tl.tensor
+    pictures: tensor, table: tensor, out: tensor, height: tensor, width: tensor
 ) -> None:
     """Program (i, n): I420 of the 2x2 pixels i * QUADS and on of the region of face n."""
     row, picture, target, across, pixels = _face(pictures, table, out, height, width)

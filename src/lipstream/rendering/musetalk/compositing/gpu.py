@@ -13,15 +13,10 @@ import torch
 from lipstream.avatar.avatar import Avatar
 from lipstream.media.image import Picture
 from lipstream.rendering.base import PendingPictures, PixelFormat
+from lipstream.rendering.musetalk.compositing import blend_torch
 from lipstream.rendering.musetalk.compositing.background import Background
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
-from lipstream.rendering.musetalk.compositing.blend_torch import (
-    DeviceFaces,
-    Patch,
-    composite,
-    upload_faces,
-    warm_up,
-)
+from lipstream.rendering.musetalk.compositing.blend_torch import DeviceFaces, Patch
 from lipstream.rendering.musetalk.compositing.pinned_buffers import PinnedBuffers
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
 from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
@@ -66,7 +61,7 @@ class GpuCompositor:
             # The weights and the memory of the runner may still be on their way.
             self._stream.wait_stream(torch.cuda.current_stream(self._device))
             with self._on_stream():
-                warm_up(self._runner.pictures, pixel_format)
+                blend_torch.warm_up(self._runner.pictures, pixel_format)
             if record:
                 self._runner.record()
         self._loaded: WeakKeyDictionary[Avatar, DeviceFaces] = WeakKeyDictionary()
@@ -117,7 +112,7 @@ class GpuCompositor:
             torch.stack(latents, out=runner.latents[: len(some)])
             runner.audio[: len(some)].copy_(audio[start : start + most])
             generated = runner.run(len(some))
-            composite(generated, some, table[start : start + most], self._out)
+            blend_torch.composite(generated, some, table[start : start + most], self._out)
         pinned.result.copy_(self._out[:size], non_blocking=True)
         pinned.mark()
 
@@ -125,7 +120,7 @@ class GpuCompositor:
         with self._lock:
             loaded = self._loaded.get(avatar)
         if loaded is None:
-            loaded = upload_faces(
+            loaded = blend_torch.upload_faces(
                 avatar.frames, faces, self._device, self._networks.dtype, self._pixel_format
             )
             if self._stream is not None:

@@ -1,1 +1,1 @@
-"""Networks, one file each, dimensions first."""
+"""Networks, one file each, dimensions first; members are named as in published state dicts."""

@@ -34,8 +34,7 @@ class FaceParser:
     def __call__(self, picture: Image) -> Labels:
         """(h, w, 3) uint8 RGB of the square around a face -> (512, 512) uint8 labels."""
         images = torch.from_numpy(parser_input(picture)).to(self._device)
-        labels: Labels = self._network(images)[0].argmax(0).to(torch.uint8).cpu().numpy()
-        return labels
+        return self._network(images)[0].argmax(0).to(torch.uint8).cpu().numpy()
 
 
 def parser_input(picture: Image) -> Floats:
@@ -59,8 +58,7 @@ class BiSeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         fine, context, _ = self.cp(images)
-        logits: Tensor = self.conv_out(self.ffm(fine, context), images.shape[2:])
-        return logits
+        return self.conv_out(self.ffm(fine, context), images.shape[2:])
 
 
 class ContextPath(nn.Module):

@@ -1,7 +1,4 @@
-"""The layers that the UNet and the autoencoder share, on (batch, channels, height, width).
-
-Names of members are those of the published state dicts.
-"""
+"""The layers that the UNet and the autoencoder share, on (batch, channels, height, width)."""
 
 from __future__ import annotations
 
@@ -64,12 +61,7 @@ class ResnetBlock(nn.Module):
     """Two convolutions beside a short cut; a time embedding, if any, is added in between."""
 
     def __init__(
-        self,
-        enter: int,
-        leave: int,
-        config: BlockConfig,
-        time: int | None = None,
-        scale: float = 1.0,
+        self, enter: int, leave: int, config: BlockConfig, time: int = 0, scale: float = 1.0
     ) -> None:
         super().__init__()
         self.scale = scale  # the sum is divided by it
@@ -108,8 +100,7 @@ class Downsample(nn.Module):
         self.far_edge = padding == 0
 
     def forward(self, x: Tensor) -> Tensor:
-        half: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)) if self.far_edge else x)
-        return half
+        return self.conv(F.pad(x, (0, 1, 0, 1)) if self.far_edge else x)
 
 
 class Upsample(nn.Module):
@@ -122,8 +113,7 @@ class Upsample(nn.Module):
     def forward(self, x: Tensor, size: torch.Size | None = None) -> Tensor:
         """`size`: the (h, w) of the result when it is not exactly double."""
         target = [2 * x.shape[2], 2 * x.shape[3]] if size is None else list(size)
-        larger: Tensor = self.conv(F.interpolate(x, size=target, mode="nearest"))
-        return larger
+        return self.conv(F.interpolate(x, size=target, mode="nearest"))
 
 
 class Attention(nn.Module):
@@ -141,8 +131,7 @@ class Attention(nn.Module):
         """(b, n, width), (b, m, context_width) -> (b, n, width); to itself without a context."""
         context = x if context is None else context
         query, key, value = self.to_q(x), self.to_k(context), self.to_v(context)
-        mixed: Tensor = self.to_out[0](attend(query, key, value, self.heads))
-        return mixed
+        return self.to_out[0](attend(query, key, value, self.heads))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:

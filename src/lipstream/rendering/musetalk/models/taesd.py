@@ -1,7 +1,6 @@
 """A small decoder for the autoencoder's latents: TAESD, or another that is published like it.
 
 Eighteen times cheaper than the autoencoder's own, and only close to it: for the turbo profile.
-Names of members are those of the published state dict, without its first word.
 """
 
 from __future__ import annotations
@@ -101,6 +100,6 @@ class TaesdDecoder(nn.Module):
 
 
 def decoder_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The decoder's half of a published state dict."""
+    """The decoder's half of a published state dict, without its first word."""
     ours = (key for key in state if key.startswith("decoder."))
     return {key.removeprefix("decoder."): state[key] for key in ours}

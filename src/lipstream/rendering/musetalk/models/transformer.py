@@ -1,4 +1,4 @@
-"""The transformers of the UNet; names of members are those of the published state dict."""
+"""The transformers of the UNet: over all pixels of a picture and all tokens of its audio."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ class GatedGelu(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, n, enter) -> (b, n, leave)"""
         value, gate = self.proj(x).chunk(2, dim=-1)
-        gated: Tensor = value * F.gelu(gate)
-        return gated
+        return value * F.gelu(gate)
 
 
 class FeedForward(nn.Module):

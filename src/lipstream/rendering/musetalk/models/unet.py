@@ -1,8 +1,4 @@
-"""The UNet of MuseTalk: the latents of a mouth, from its surroundings and the audio.
-
-It is Stable Diffusion's UNet, run once at timestep 0. Names of members are those of the published
-state dict.
-"""
+"""The UNet of MuseTalk, Stable Diffusion's at timestep 0: surroundings and audio -> a face."""
 
 from __future__ import annotations
 
@@ -188,8 +184,7 @@ class _TimeEmbedding(nn.Module):
         waves = weight.new_zeros(1, weight.shape[1])  # the sines of 0
         first = 0 if self.cosine_first else weight.shape[1] // 2
         waves[:, first : first + weight.shape[1] // 2] = 1.0  # the cosines
-        embedded: Tensor = self.activate(self.linear_2(self.activate(self.linear_1(waves))))
-        return embedded
+        return self.activate(self.linear_2(self.activate(self.linear_1(waves))))
 
 
 class UNet(nn.Module):
@@ -210,10 +205,7 @@ class UNet(nn.Module):
         self.audio_projection: nn.Module | None = None  # before the attentions, not in each
 
     def forward(self, latents: Tensor, audio: Tensor) -> Tensor:
-        """(b, in_channels, h, w), (b, tokens, audio_width) -> (b, out_channels, h, w).
-
-        The audio comes with its positions (`add_positions`).
-        """
+        """(b, in_channels, h, w), `add_positions` of the audio -> (b, out_channels, h, w)."""
         time = self.time_embedding() if self.time_embedding is not None else None
         x = self.conv_in(2 * latents - 1 if self.dimensions.centred else latents)
         if self.audio_projection is not None:
@@ -224,8 +216,7 @@ class UNet(nn.Module):
         x = self.mid_block(skips[-1], time, audio)
         for up in self.up_blocks:
             x = up(x, skips, time, audio)
-        face: Tensor = self.conv_out(self.conv_norm_out(x))
-        return face
+        return self.conv_out(self.conv_norm_out(x))
 
     def fold_time(self) -> None:
         """Move the embedding of timestep 0 into biases: the same up to rounding, and cheaper.

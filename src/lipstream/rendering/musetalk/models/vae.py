@@ -1,7 +1,4 @@
-"""The autoencoder of Stable Diffusion: pictures <-> latents of an eighth of their size.
-
-Names of members are those of the published state dict; the oldest need `current_names` first.
-"""
+"""The autoencoder of Stable Diffusion: pictures <-> latents of an eighth of their size."""
 
 from __future__ import annotations
 
@@ -189,14 +186,12 @@ class Vae(nn.Module):
         """(b, 4, h, w) -> (b, 3, 8 h, 8 w), RGB near -1..1, not clipped."""
         if self.post_quant_conv is None:
             return self.decode_scaled(latents * self.dimensions.scaling)
-        images: Tensor = self.decoder(self.post_quant_conv(latents))
-        return images
+        return self.decoder(self.post_quant_conv(latents))
 
     def decode_scaled(self, latents: Tensor) -> Tensor:
         """The same from latents times `dimensions.scaling`, as the UNet makes them."""
         if self.post_quant_conv is None:
-            images: Tensor = self.decoder(latents)
-            return images
+            return self.decoder(latents)
         return self.decode(latents / self.dimensions.scaling)
 
 

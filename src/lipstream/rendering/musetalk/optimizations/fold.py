@@ -64,8 +64,7 @@ class OnesConv(nn.Module):
         self.enter = weight.shape[1]
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.conv(F.pad(x, (0, 0, 0, 0, 0, self.enter - x.shape[1]), value=1.0))
-        return result
+        return self.conv(F.pad(x, (0, 0, 0, 0, 0, self.enter - x.shape[1]), value=1.0))
 
 
 def fold_scales(vae: Vae) -> None:

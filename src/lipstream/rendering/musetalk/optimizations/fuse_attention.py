@@ -5,13 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk.models.layers import (
-    Attention,
-    attend,
-    linear,
-    to_picture,
-    to_tokens,
-)
+from lipstream.rendering.musetalk.models import layers
 from lipstream.rendering.musetalk.models.transformer import TransformerBlock
 from lipstream.rendering.musetalk.models.unet import UNet
 from lipstream.rendering.musetalk.models.vae import MidBlock, SpatialAttention
@@ -20,7 +14,7 @@ from lipstream.rendering.musetalk.models.vae import MidBlock, SpatialAttention
 class FusedSelfAttention(nn.Module):
     """An `Attention` of tokens to themselves, with one matrix for query, key and value."""
 
-    def __init__(self, plain: Attention) -> None:
+    def __init__(self, plain: layers.Attention) -> None:
         super().__init__()
         self.heads = plain.heads
         self.to_qkv = stacked([plain.to_q, plain.to_k, plain.to_v])
@@ -29,8 +23,7 @@ class FusedSelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(b, n, width) -> (b, n, width)"""
         query, key, value = self.to_qkv(x).chunk(3, dim=-1)
-        mixed: Tensor = self.to_out[0](attend(query, key, value, self.heads))
-        return mixed
+        return self.to_out[0](layers.attend(query, key, value, self.heads))
 
 
 class FusedSpatialAttention(FusedSelfAttention):
@@ -42,13 +35,13 @@ class FusedSpatialAttention(FusedSelfAttention):
 
     def forward(self, x: Tensor) -> Tensor:
         """(b, width, h, w) -> the same"""
-        return x + to_picture(super().forward(to_tokens(self.group_norm(x))), x.shape)
+        return x + layers.to_picture(super().forward(layers.to_tokens(self.group_norm(x))), x.shape)
 
 
 class FusedAudioAttention(nn.Module):
     """A UNet's attention to audio, which comes as the keys and values of all of them."""
 
-    def __init__(self, plain: Attention, start: int) -> None:
+    def __init__(self, plain: layers.Attention, start: int) -> None:
         super().__init__()
         width = plain.to_q.out_features
         self.heads = plain.heads
@@ -60,14 +53,13 @@ class FusedAudioAttention(nn.Module):
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         """(b, n, width), (b, m, all of `share_audio`) -> (b, n, width)"""
         key, value = audio[..., self.keys], audio[..., self.values]
-        mixed: Tensor = self.to_out[0](attend(self.to_q(x), key, value, self.heads))
-        return mixed
+        return self.to_out[0](layers.attend(self.to_q(x), key, value, self.heads))
 
 
 def fuse_projections(network: nn.Module) -> None:
     """Replace every self-attention of `network`."""
     for parent in list(network.modules()):
-        if isinstance(parent, TransformerBlock) and isinstance(parent.attn1, Attention):
+        if isinstance(parent, TransformerBlock) and isinstance(parent.attn1, layers.Attention):
             parent.attn1 = FusedSelfAttention(parent.attn1)
         elif isinstance(parent, MidBlock):
             parent.attentions = nn.ModuleList(
@@ -85,7 +77,7 @@ def share_audio(network: UNet) -> None:
     matrices: list[nn.Linear] = []
     start = 0
     for block in network.modules():
-        if isinstance(block, TransformerBlock) and isinstance(block.attn2, Attention):
+        if isinstance(block, TransformerBlock) and isinstance(block.attn2, layers.Attention):
             plain = block.attn2
             matrices += [plain.to_k, plain.to_v]
             block.attn2 = FusedAudioAttention(plain, start)
@@ -98,4 +90,4 @@ def stacked(matrices: list[nn.Linear]) -> nn.Linear:
     """One matrix that makes side by side what all of them make; all have a bias or none has."""
     weights: list[Tensor] = [one.weight for one in matrices]
     biases: list[Tensor] = [one.bias for one in matrices if one.bias is not None]
-    return linear(torch.cat(weights), torch.cat(biases) if biases else None)
+    return layers.linear(torch.cat(weights), torch.cat(biases) if biases else None)

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from lipstream.rendering.musetalk.models.layers import (
-    Norm,
-    ResnetBlock,
-    convolution,
-    linear,
-    to_picture,
-    to_tokens,
-)
+from lipstream.rendering.musetalk.models import layers
 from lipstream.rendering.musetalk.models.transformer import GatedGelu, SpatialTransformer
 from lipstream.rendering.musetalk.optimizations import fused_ops
 
@@ -19,7 +12,7 @@ from lipstream.rendering.musetalk.optimizations import fused_ops
 class FusedNorm(nn.Module):
     """A `Norm` that first adds a number to each channel: the bias of what comes before it."""
 
-    def __init__(self, plain: Norm) -> None:
+    def __init__(self, plain: layers.Norm) -> None:
         super().__init__()
         self.weight, self.bias = plain.weight, plain.bias
         self.groups, self.eps, self.activate = plain.num_groups, plain.eps, plain.activate
@@ -34,7 +27,7 @@ class FusedNorm(nn.Module):
 class FusedResnetBlock(nn.Module):
     """A `ResnetBlock` whose biases are added where pictures are read anyway."""
 
-    def __init__(self, plain: ResnetBlock) -> None:
+    def __init__(self, plain: layers.ResnetBlock) -> None:
         super().__init__()
         self.scale = plain.scale
         self.time_emb_proj = plain.time_emb_proj
@@ -61,16 +54,16 @@ class FusedSpatialTransformer(nn.Module):
 
     def __init__(self, plain: SpatialTransformer) -> None:
         super().__init__()
-        assert isinstance(plain.norm, Norm)
+        assert isinstance(plain.norm, layers.Norm)
         self.norm = FusedNorm(plain.norm)
         self.proj_in, self.proj_out = _product(plain.proj_in), _product(plain.proj_out)
         self.transformer_blocks = plain.transformer_blocks
 
     def forward(self, x: Tensor, audio: Tensor) -> Tensor:
         """(b, width, h, w), (b, tokens, audio_width) -> (b, width, h, w)"""
-        tokens = self.proj_in(to_tokens(self.norm(x)))
+        tokens = self.proj_in(layers.to_tokens(self.norm(x)))
         tokens = self.transformer_blocks[0](tokens, audio)
-        return x + to_picture(self.proj_out(tokens), x.shape)
+        return x + layers.to_picture(self.proj_out(tokens), x.shape)
 
 
 class FusedGatedGelu(nn.Module):
@@ -88,26 +81,26 @@ def fuse_norms(network: nn.Module) -> None:
     """Replace every norm of `network`, all that holds one and adds, and every gate."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, ResnetBlock):
+            if isinstance(child, layers.ResnetBlock):
                 setattr(parent, name, FusedResnetBlock(child))
             elif isinstance(child, SpatialTransformer):
                 setattr(parent, name, FusedSpatialTransformer(child))
             elif isinstance(child, GatedGelu):
                 setattr(parent, name, FusedGatedGelu(child))
-            elif isinstance(child, Norm) and not isinstance(
-                parent, (ResnetBlock, SpatialTransformer)
+            elif isinstance(child, layers.Norm) and not isinstance(
+                parent, (layers.ResnetBlock, SpatialTransformer)
             ):
                 setattr(parent, name, FusedNorm(child))
 
 
 def _product(conv: nn.Conv2d) -> nn.Linear:
-    return linear(conv.weight[:, :, 0, 0], conv.bias)
+    return layers.linear(conv.weight[:, :, 0, 0], conv.bias)
 
 
 def _parted(conv: nn.Conv2d) -> tuple[nn.Conv2d, nn.Parameter]:
     """The convolution without its bias, and its bias."""
     bias = conv.weight.new_zeros(conv.out_channels) if conv.bias is None else conv.bias
     return (
-        convolution(conv.weight, None, int(conv.padding[0])),
+        layers.convolution(conv.weight, None, int(conv.padding[0])),
         nn.Parameter(bias, requires_grad=False),
     )

@@ -1,7 +1,4 @@
-"""Single passes over pictures (batch, channels, height, width) and over tokens.
-
-On a GPU, with pictures laid out pixel by pixel, by kernels of Triton; elsewhere by torch.
-"""
+"""Single passes over pictures (b, channels, h, w) and tokens: by Triton on a GPU, else by torch."""
 
 from __future__ import annotations
 
@@ -11,10 +8,10 @@ from torch.nn import functional as F
 
 try:
     from lipstream.rendering.musetalk.optimizations import triton_kernels
+
+    HAS_TRITON = True
 except ImportError:  # Triton comes with torch only on platforms with GPUs
     HAS_TRITON = False
-else:
-    HAS_TRITON = True
 
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32)
 

@@ -29,8 +29,7 @@ class PrepackedConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         convolve: Any = torch.ops.mkldnn._convolution_pointwise
-        result: Tensor = convolve(x, self.prepacked, self.bias, *self.geometry, "none", [], "")
-        return result
+        return convolve(x, self.prepacked, self.bias, *self.geometry, "none", [], "")
 
 
 @torch.no_grad()

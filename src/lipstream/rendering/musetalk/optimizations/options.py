@@ -1,7 +1,4 @@
-"""The exact savings: what makes the networks faster and changes their results by rounding only.
-
-Each is a switch of its own, so that each can be judged alone, against the plain networks.
-"""
+"""The exact savings, which change results by rounding only; each can be judged alone."""
 
 from __future__ import annotations
 
@@ -55,10 +52,7 @@ class OptimizationOptions:
 
 @torch.no_grad()
 def optimized(networks: MuseTalkNetworks, options: OptimizationOptions) -> MuseTalkNetworks:
-    """The same networks with these savings; tensors that none changes are shared with the given.
-
-    Convert and move networks before.
-    """
+    """The same networks with these savings, sharing unchanged tensors; convert and move before."""
     unet, vae = _copied(networks.unet), _copied(networks.vae)
     taesd = None if networks.decoder is None else _copied(networks.decoder)
     every: list[nn.Module] = [unet, vae] if taesd is None else [unet, vae, taesd]

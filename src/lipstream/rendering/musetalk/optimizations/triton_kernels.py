@@ -13,6 +13,7 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.language import tensor
 
 # Of the piece of a picture, pixels by channels, that is read at once.
 ROWS, CHANNELS = tl.constexpr(64), tl.constexpr(64)
@@ -105,9 +106,7 @@ def _on(x: Tensor) -> AbstractContextManager[Any]:
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _sum(
-    x: tl.tensor, sums: tl.tensor, rows: tl.tensor, channels: tl.tensor, span: tl.tensor
-) -> None:
+def _sum(x: tensor, sums: tensor, rows: tensor, channels: tensor, span: tensor) -> None:
     """Of every channel, over `span` pixels: the differences from its first, and their squares.
 
     From the first pixel and not from nothing: squares of large numbers would lose small ones.
@@ -133,17 +132,17 @@ def _sum(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _affine(
-    x: tl.tensor,
-    sums: tl.tensor,
-    shift: tl.tensor,
-    weight: tl.tensor,
-    bias: tl.tensor,
-    lines: tl.tensor,
-    rows: tl.tensor,
-    channels: tl.tensor,
-    per_group: tl.tensor,
-    splits: tl.tensor,
-    eps: tl.tensor,
+    x: tensor,
+    sums: tensor,
+    shift: tensor,
+    weight: tensor,
+    bias: tensor,
+    lines: tensor,
+    rows: tensor,
+    channels: tensor,
+    per_group: tensor,
+    splits: tensor,
+    eps: tensor,
     SHIFTED: tl.constexpr,
     WIDTH: tl.constexpr,
     SPLITS: tl.constexpr,
@@ -180,12 +179,7 @@ def _affine(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _apply(
-    x: tl.tensor,
-    lines: tl.tensor,
-    normed: tl.tensor,
-    rows: tl.tensor,
-    channels: tl.tensor,
-    SILU: tl.constexpr,
+    x: tensor, lines: tensor, normed: tensor, rows: tensor, channels: tensor, SILU: tl.constexpr
 ) -> None:
     """Every number times its channel's factor, and its channel's summand."""
     image = tl.program_id(2).to(tl.int64)
@@ -206,13 +200,13 @@ def _apply(
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _add(
-    one: tl.tensor,
-    other: tl.tensor,
-    bias: tl.tensor,
-    total: tl.tensor,
-    rows: tl.tensor,
-    channels: tl.tensor,
-    factor: tl.tensor,
+    one: tensor,
+    other: tensor,
+    bias: tensor,
+    total: tensor,
+    rows: tensor,
+    channels: tensor,
+    factor: tensor,
 ) -> None:
     """The rows of all pictures are one long list."""
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
@@ -227,7 +221,7 @@ def _add(
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _gate(x: tl.tensor, gated: tl.tensor, rows: tl.tensor, channels: tl.tensor) -> None:
+def _gate(x: tensor, gated: tensor, rows: tensor, channels: tensor) -> None:
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     mask = (row < rows)[:, None] & (channel < channels)[None, :]
@@ -241,12 +235,7 @@ def _gate(x: tl.tensor, gated: tl.tensor, rows: tl.tensor, channels: tl.tensor) 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _interleave(
-    parts: tl.tensor,
-    bias: tl.tensor,
-    whole: tl.tensor,
-    height: tl.tensor,
-    width: tl.tensor,
-    channels: tl.tensor,
+    parts: tensor, bias: tensor, whole: tensor, height: tensor, width: tensor, channels: tensor
 ) -> None:
     """A piece of one row of the whole; there are `height` rows in each picture."""
     line = tl.program_id(0).to(tl.int64)

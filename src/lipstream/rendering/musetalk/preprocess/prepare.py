@@ -14,15 +14,8 @@ from lipstream.avatar.avatar import Arrays, Avatar, AvatarFrame, join_ragged, sp
 from lipstream.config import FACE_SIZES, VERSIONS, Progress
 from lipstream.errors import ArchiveError, FaceError, OptionError
 from lipstream.media.image import Box, Floats, Image
-from lipstream.rendering.musetalk.compositing.blend import (
-    FEATHER,
-    BlendPlan,
-    crop_face,
-    crop_picture,
-    crop_square,
-    feathered_mask,
-    plan_blend,
-)
+from lipstream.rendering.musetalk.compositing import blend
+from lipstream.rendering.musetalk.compositing.blend import BlendPlan
 from lipstream.rendering.musetalk.preprocess import masks
 from lipstream.rendering.musetalk.preprocess.face_box import face_box, landmarks_68, with_margin
 
@@ -47,7 +40,7 @@ class FaceSettings:
     margin: int = 10  # pixels added below the chin
     mask: str = "jaw"  # one of masks.MODES
     cheeks: tuple[int, int] = (90, 90)  # pixels of 512 left and right of the middle
-    feather: float = FEATHER
+    feather: float = blend.FEATHER
     landmarks: str = "mesh"  # source of the 68 points: mesh, or dwpose
     labels: str = "mesh"  # source of the mask: mesh, or bisenet
     checkpoint: str = ""  # names the weights of the autoencoder, e.g. their SHA-256
@@ -100,7 +93,10 @@ class PreparedFaces:
             if latents.shape != (len(found), 8, side, side) or latents.dtype != np.float32:
                 raise ValueError("face_latent")
             parts = split_ragged(arrays["mask"], arrays["mask_shapes"])
-            boxes, regions, squares = (_boxes(arrays[name]) for name in ("box", "region", "square"))
+            boxes, regions, squares = (
+                [Box(*map(int, row)) for row in arrays[name].tolist()]
+                for name in ("box", "region", "square")
+            )
             plans: list[BlendPlan | None] = []
             for face, box, region, mask in zip(found, boxes, regions, parts, strict=True):
                 if face and (max(region.height, 0), max(region.width, 0)) != mask.shape:
@@ -155,12 +151,11 @@ def prepare_faces(
     uncoded: list[tuple[int, Floats]] = []
     for index, frame in enumerate(avatar.frames):
         pixels = frame.pixels
-        box = _usable_box(frame, pixels, settings, locate)
         square = plan = None
-        if box is not None:
-            square = crop_square(box)
+        if box := _usable_box(frame, pixels, settings, locate):
+            square = blend.crop_square(box)
             plan = _plan(frame, pixels, box, square, settings, parse)
-            uncoded.append((index, network_input(crop_face(pixels, box, settings.face_size))))
+            uncoded.append((index, network_input(blend.crop_face(pixels, box, settings.face_size))))
         squares.append(square)
         plans.append(plan)
         if len(uncoded) == batch or (uncoded and index == len(avatar.frames) - 1):
@@ -196,7 +191,7 @@ def network_input(face: Image) -> Floats:
 def _usable_box(
     frame: AvatarFrame, pixels: Image, settings: FaceSettings, locate: Locate | None
 ) -> Box | None:
-    """The box of the frame's face, if there is one and some of it lies in the picture."""
+    """The box of the frame's face, if some of it lies in the picture."""
     if frame.landmarks is None:
         return None
     points = landmarks_68(frame.landmarks) if locate is None else locate(pixels)
@@ -218,20 +213,16 @@ def _plan(
 ) -> BlendPlan:
     """The place of the generated face in the picture."""
     if parse is not None:
-        labels = parse(crop_picture(pixels, square))
+        labels = parse(blend.crop_picture(pixels, square))
     else:
         assert frame.landmarks is not None
         labels = masks.labels_from_landmarks(frame.landmarks, square)
     mask = masks.repaint_mask(labels, settings.mask, settings.cheeks)
-    feathered = feathered_mask(mask, box, square, settings.feather)
-    return plan_blend(feathered, box, square, (pixels.shape[1], pixels.shape[0]))
+    feathered = blend.feathered_mask(mask, box, square, settings.feather)
+    return blend.plan_blend(feathered, box, square, (pixels.shape[1], pixels.shape[0]))
 
 
 def _rows(boxes: Sequence[Box | None]) -> NDArray[np.int32]:
     """(n, 4) left, top, right, bottom; zeros for None."""
     rows = [astuple(box or Box(0, 0, 0, 0)) for box in boxes]
     return np.array(rows, np.int32).reshape(-1, 4)
-
-
-def _boxes(rows: NDArray[Any]) -> list[Box]:
-    return [Box(*map(int, row)) for row in rows.tolist()]

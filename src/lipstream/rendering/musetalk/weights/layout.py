@@ -33,7 +33,7 @@ LANDMARKS = "dwpose/dw-ll_ucoco_384.onnx"
 HUBERT_WIDTH = 768
 MAX_CONFIG_BYTES = 1 << 20  # real ones have 2000
 PULL = "run 'lipstream models pull musetalk'"
-PULL_TAESD = "run 'lipstream models pull musetalk --with taesd'"
+PULL_TAESD = "run 'lipstream models pull musetalk --with taesd' or use the profile exact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,7 @@ def find_parser(models: str | Path) -> Path | None:
 
 def find_taesd(models: str | Path) -> NetworkFiles:
     """The small decoder of the turbo profile; MissingError without it."""
-    try:
-        return _network(Path(models), (TINY,), "config.json", VAE_FILES[:1])
-    except MissingError as error:
-        missing = str(error).removesuffix(f"{PULL}.")
-        raise MissingError(f"{missing}{PULL_TAESD} or use the profile exact.") from error
+    return _network(Path(models), (TINY,), "config.json", VAE_FILES[:1], PULL_TAESD)
 
 
 def find_landmarks(models: str | Path) -> Path | None:
@@ -127,14 +123,14 @@ def _versions(models: Path) -> list[str]:
 
 
 def _network(
-    models: Path, folders: tuple[str, ...], config: str, names: tuple[str, ...]
+    models: Path, folders: tuple[str, ...], config: str, names: tuple[str, ...], pull: str = PULL
 ) -> NetworkFiles:
     """The first of the spellings whose weights are found."""
     weights = next(_existing(models, folders, names), models / folders[0] / names[0])
     files = NetworkFiles(weights.with_name(config), weights)
     for path in (weights, files.config):
         if not path.exists():
-            raise MissingError(f"{path} is missing: {PULL}.")
+            raise MissingError(f"{path} is missing: {pull}.")
     return files
 
 

@@ -66,8 +66,7 @@ class MuseTalkNetworks:
         generated = self.unet(latents, add_positions(audio))
         if self.decoder is None:
             return self.vae.decode_scaled(generated)
-        raw: Tensor = self.decoder(generated)
-        return raw
+        return self.decoder(generated)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -61,8 +61,7 @@ def _read_safetensors(path: Path) -> object:
 
 def _read_torch(path: Path, mapped: bool) -> object:
     try:
-        state: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-        return state
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         # torch names the class or function that the file asks for.
         if "Unsupported global" in str(error) or "Unsupported class" in str(error):
