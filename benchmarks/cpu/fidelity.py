@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.landmarks import JAW_LINE, NOSE_WINGS
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
 
@@ -58,7 +59,7 @@ def outside_speech(shape: tuple[int, int], points: Floats) -> NDArray[np.bool_]:
     """The surroundings of the face without mouth, chin, cheeks and the neck under the chin."""
     width, height = lm.mouth_width(points), lm.face_height(points)
     zone = np.zeros(shape, np.uint8)
-    lower_face = points[[*lm.JAW_LINE, *lm.NOSE_WINGS], :2]
+    lower_face = points[[*JAW_LINE, *NOSE_WINGS], :2]
     lower_face = lower_face[lower_face[:, 1] > points[lm.NOSE_TIP, 1] - 0.3 * width]
     cv2.fillConvexPoly(zone, cv2.convexHull(lower_face.astype(np.int32)), (1,))
     reach = 2 * round(MARGIN * width) + 1

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from lipstream.live.session import Session, SessionEvent, Unit
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import SessionEvent, Unit
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.timeline import UNIT_MS
 

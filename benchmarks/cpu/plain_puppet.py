@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from benchmarks.landmarks import CHEEKS, JAW_LINE, NOSE_WINGS
 from benchmarks.machine import describe
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
@@ -187,7 +188,7 @@ class PlainPuppet:
         moved = self._points.copy()
         lower = [*lm.INNER_LOWER_LIP[1:-1], *lm.OUTER_LOWER_LIP[1:-1]]
         moved[lower, 1] += 0.35 * width * jaw
-        moved[list(lm.JAW_LINE[6:14]), 1] += 0.3 * width * jaw
+        moved[list(JAW_LINE[6:14]), 1] += 0.3 * width * jaw
         middle = self._points[[lm.MOUTH_RIGHT, lm.MOUTH_LEFT]].mean(0)
         lips = [*lower, *lm.OUTER_UPPER_LIP, *lm.INNER_UPPER_LIP]
         moved[lips, 0] += 0.2 * rounding * (middle[0] - moved[lips, 0])
@@ -195,7 +196,7 @@ class PlainPuppet:
 
     def _field(self, pixels: Floats, moved: Floats, width: float) -> Floats:
         """By how much each pixel is moved: the mean of what the points near it are."""
-        near = [*lm.OUTER_UPPER_LIP, *lm.OUTER_LOWER_LIP, *lm.JAW_LINE, *lm.CHEEKS, *lm.NOSE_WINGS]
+        near = [*lm.OUTER_UPPER_LIP, *lm.OUTER_LOWER_LIP, *JAW_LINE, *CHEEKS, *NOSE_WINGS]
         total = np.full(pixels.shape[:2], 1e-3, np.float32)
         field = np.zeros_like(pixels)
         for point in near:

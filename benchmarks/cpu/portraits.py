@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from benchmarks.landmarks import JAW_LINE
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.landmarks import (
     CHIN,
     EYES,
     FACE_OVAL,
-    JAW_LINE,
     LEFT_EDGE,
     MOUTH_LEFT,
     MOUTH_RIGHT,

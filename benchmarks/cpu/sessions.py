@@ -38,8 +38,8 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, RuntimeOptions
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Scheduler
-from lipstream.live.session import Session
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.session.session import Session
 from lipstream.media.audio_reader import open_audio
 from lipstream.rendering.registry import open_backend
 

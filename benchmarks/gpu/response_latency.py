@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from lipstream.bench.sessions import SimulatedClient
-from lipstream.live.scheduler import RenderedBatch, Scheduler, SessionQueue
-from lipstream.live.session import Unit
+from lipstream.live.scheduler.dispatch import RenderedBatch
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.scheduler.session_queue import SessionQueue
+from lipstream.live.session.types import Unit
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from benchmarks.gpu.virtual_device import (
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.bench.sessions import MAX_LATE, MAX_LATE_OF_ONE
 from lipstream.engine import Engine
-from lipstream.live.scheduler import RenderJob
-from lipstream.live.session import Session
+from lipstream.live.scheduler.jobs import RenderJob
+from lipstream.live.session.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend

@@ -10,9 +10,11 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import Scheduler
+from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.live.scheduler.utterance_encoder import pcm16
-from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit, Utterance
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import SessionEvent, SessionLimits, Unit
+from lipstream.live.session.utterance import Utterance
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import Resampler
 from lipstream.rendering.base import FrameRequest

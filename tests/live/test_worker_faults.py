@@ -16,8 +16,9 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, RuntimeOptions
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Scheduler
-from lipstream.live.session import Session, Unit
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import Unit
 from lipstream.rendering.puppet.worker_pool import PuppetWorkerPool, workers_supported
 from lipstream.rendering.registry import open_backend
 from lipstream.timeline import UNIT_MS

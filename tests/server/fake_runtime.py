@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from lipstream.errors import BufferFullError
-from lipstream.live.session import Session, SessionCounts, SessionEvent, Unit
-from lipstream.live.session.types import EventKind, UtteranceState
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import (
+    EventKind,
+    SessionCounts,
+    SessionEvent,
+    Unit,
+    UtteranceState,
+)
 from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost
 from lipstream.server.media_runtime import MediaRuntime

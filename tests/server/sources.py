@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.live.clock import Clock, MonotonicClock
-from lipstream.live.session import Unit
+from lipstream.live.session.types import Unit
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
-from lipstream.live.session import Unit
+from lipstream.live.session.types import Unit
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import open_backend
 from lipstream.server.app import create_app

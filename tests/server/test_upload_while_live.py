@@ -10,7 +10,7 @@ import pytest
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig, RuntimeOptions
 from lipstream.engine import Engine
-from lipstream.live.session import Unit
+from lipstream.live.session.types import Unit
 from lipstream.rendering.puppet.worker_pool import workers_supported
 from lipstream.rendering.registry import open_backend
 from lipstream.timeline import UNIT_MS

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lipstream.errors import OutputError
+from lipstream.errors import OutputError, reason_of
 
 FILE = "bench.json"
 
@@ -19,8 +19,8 @@ def write_report(report: Mapping[str, Any], out: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"{path} cannot be written: {reason}; choose another --out.") from error
+        message = f"{path} cannot be written: {reason_of(error)}; choose another --out."
+        raise OutputError(message) from error
     return path
 
 

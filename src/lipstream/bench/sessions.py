@@ -25,8 +25,9 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar
 from lipstream.bench.speech_signal import speech
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Scheduler
-from lipstream.live.session import Session, SessionEvent, Unit
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import SessionEvent, Unit
 from lipstream.media.image import Floats, Picture
 from lipstream.timeline import SAMPLE_RATE, UNIT_MS
 

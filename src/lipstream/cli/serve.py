@@ -73,7 +73,6 @@ def number(
         *filter(None, [name]),
         type=click.IntRange(low, high),
         default=default,
-        show_default=default is not None,
         metavar=unit,
         help=help,
     )
@@ -95,7 +94,6 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @option(
     "--host",
     default="127.0.0.1",
-    show_default=True,
     help="The address to listen on. One that other machines can reach needs --token.",
 )
 @number("--port", "0 takes any free one.", 8080, 0, 65535)
@@ -125,7 +123,6 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     "rate",
     type=click.FloatRange(0),
     default=20,
-    show_default=True,
     metavar="PER_SECOND",
     help="The limit of changing requests from one address; 0 for none.",
 )
@@ -148,7 +145,6 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
-    show_default=True,
     help="The format of events on standard error, one a line.",
 )
 @backend_option

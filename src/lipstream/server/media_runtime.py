@@ -11,8 +11,8 @@ import numpy as np
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import Progress
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Scheduler
-from lipstream.live.session import Session
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.session.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost, usable_cores
 from lipstream.server.rtc.connection import WebRTCTransport

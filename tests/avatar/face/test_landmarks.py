@@ -38,7 +38,7 @@ def test_parts_of_the_face_lie_where_they_belong(face: Face) -> None:
     height = face.landmarks[:, 1]
     order = [
         landmarks.FOREHEAD,
-        landmarks.RIGHT_BROW[2],
+        105,  # the upper edge of the right brow
         landmarks.RIGHT_UPPER_LID[4],
         landmarks.RIGHT_LOWER_LID[4],
         landmarks.NOSE_TIP,

@@ -22,7 +22,7 @@ from lipstream.bench.sessions import (
 )
 from lipstream.bench.speech_signal import speech
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Scheduler
+from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.speech.base import Plan
 from lipstream.timeline import SAMPLE_RATE
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend

@@ -9,7 +9,8 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import RenderJob, Scheduler
+from lipstream.live.scheduler.jobs import RenderJob
+from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.pipelines import StripePipeline

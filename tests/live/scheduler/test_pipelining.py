@@ -11,7 +11,9 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import EncodeJob, RenderJob, Scheduler, SessionQueue
+from lipstream.live.scheduler.jobs import EncodeJob, RenderJob
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.scheduler.session_queue import SessionQueue
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from lipstream.rendering.base import FrameRequest, pipelined

@@ -15,7 +15,9 @@ import pytest
 from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import EncodeJob, RenderJob, Scheduler, UtteranceEncoder
+from lipstream.live.scheduler.jobs import EncodeJob, RenderJob
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.scheduler.utterance_encoder import UtteranceEncoder
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan

@@ -10,7 +10,10 @@ from contextlib import contextmanager
 import pytest
 
 from lipstream.engine import Engine
-from lipstream.live.scheduler import RenderedBatch, RenderJob, Scheduler, scheduler
+from lipstream.live.scheduler import scheduler
+from lipstream.live.scheduler.dispatch import RenderedBatch
+from lipstream.live.scheduler.jobs import RenderJob
+from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.rendering.base import FrameRequest
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.worker_fakes import StripeWorkers

@@ -9,7 +9,9 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import EncodeJob, RenderJob, Scheduler, SessionQueue
+from lipstream.live.scheduler.jobs import EncodeJob, RenderJob
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.scheduler.session_queue import SessionQueue
 from lipstream.rendering.base import FrameRequest, render_in_order
 from lipstream.rendering.registry import Backend
 from lipstream.speech.base import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipstream.live.session import SessionLimits
+from lipstream.live.session.types import SessionLimits
 from tests.live.harness import LiveHarness, noise, pieces, resampled
 
 LIMITS = SessionLimits()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lipstream.live.session import SessionEvent
+from lipstream.live.session.types import SessionEvent
 from tests.fakes import read_blend_weight
 from tests.live.harness import LiveHarness, noise, resampled
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lipstream.errors import AudioError, BufferFullError, OptionError
-from lipstream.live.session import SessionEvent, SessionLimits
+from lipstream.live.session.types import SessionEvent, SessionLimits
 from tests.live.harness import LiveHarness, noise
 
 

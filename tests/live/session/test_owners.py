@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipstream.live.session import SessionEvent, SessionLimits, Unit, Utterance
+from lipstream.live.session.types import SessionEvent, SessionLimits, Unit
+from lipstream.live.session.utterance import Utterance
 from lipstream.media.audio import AudioChunk
 from tests.live.harness import LiveHarness, noise, pieces, resampled
 

@@ -12,8 +12,9 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
-from lipstream.live.scheduler import Scheduler
-from lipstream.live.session import Session, SessionEvent, SessionLimits, Unit
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import SessionEvent, SessionLimits, Unit
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from lipstream.engine import Engine
-from lipstream.live.scheduler import Scheduler
-from lipstream.live.session import Session, SessionEvent, Unit
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import SessionEvent, Unit
 from lipstream.media.audio import AudioChunk
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
 from tests.live.harness import FailingRenderer, LiveHarness, noise, resampled

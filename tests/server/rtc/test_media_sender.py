@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lipstream.live.session import Unit
+from lipstream.live.session.types import Unit
 from lipstream.server.rtc.encoders import EncodedPicture, H264Encoder
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import KEY_GAP, MediaSender, MediaWorkers

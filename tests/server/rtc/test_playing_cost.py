@@ -7,8 +7,8 @@ import pytest
 
 from lipstream.engine import Engine
 from lipstream.errors import LipstreamError
-from lipstream.live.scheduler import Scheduler
-from lipstream.live.session import Session
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.session.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.server.rtc.encoders import H264Encoder
 from lipstream.server.rtc.playing_cost import playing_ms

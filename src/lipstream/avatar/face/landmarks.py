@@ -35,11 +35,9 @@ RIGHT_LOWER_LID = (33, 7, 163, 144, 145, 153, 154, 155, 133)
 LEFT_UPPER_LID = (362, 398, 384, 385, 386, 387, 388, 466, 263)
 LEFT_LOWER_LID = (362, 382, 381, 380, 374, 373, 390, 249, 263)
 EYES = ((RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_UPPER_LID, LEFT_LOWER_LID))
-RIGHT_BROW = (70, 63, 105, 66, 107)  # upper edge, outer end first
 
 # Nose, forehead, chin, outline.
 NOSE_TIP, NOSE_BASE = 1, 2
-NOSE_WINGS = (98, 97, 2, 326, 327)
 FOREHEAD, CHIN = 10, 152
 RIGHT_EDGE, LEFT_EDGE = 234, 454  # where the outline passes the ears
 FACE_OVAL = (
@@ -47,11 +45,6 @@ FACE_OVAL = (
     *(397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136),
     *(172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
 )  # clockwise in the picture, from the forehead
-JAW_LINE = (
-    *(234, 93, 132, 58, 172, 136, 150, 149, 176, 148, 152),
-    *(377, 400, 378, 379, 365, 397, 288, 361, 323, 454),
-)  # the lower half of the outline, ear to ear
-CHEEKS = (50, 205, 280, 425)
 
 # Points that speech and blinking do not move: they carry the head's own motion.
 RIGID = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 9, 8, 10, 67, 297, 127, 356)

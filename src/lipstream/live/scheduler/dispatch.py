@@ -232,12 +232,8 @@ class ParallelDispatcher:
     ) -> None:
         """Called on a thread of the renderer, or on the scheduler's."""
         error, now = result.exception(), self._clock.now_ms()
-        picture = result.result() if error is None else _as_exception(error)
+        picture = error if isinstance(error, Exception) else result.result()
         batch = RenderedBatch([frame], [picture], began_ms, now, (now - began_ms) / turns)
         with self._changed:
             self._drawn.append(batch)
             self._changed.notify()
-
-
-def _as_exception(error: BaseException) -> Exception:
-    return error if isinstance(error, Exception) else RuntimeError(repr(error))

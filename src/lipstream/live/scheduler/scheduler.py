@@ -15,8 +15,7 @@ from lipstream.engine import Engine
 from lipstream.errors import OptionError
 from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.live.scheduler.dispatch import RenderedBatch, open_dispatcher
-from lipstream.live.scheduler.frame_cost import FrameCost
-from lipstream.live.scheduler.headroom import Headroom
+from lipstream.live.scheduler.headroom import FrameCost, Headroom
 from lipstream.live.scheduler.isolation import each
 from lipstream.live.scheduler.jobs import EncodeJob, RenderJob
 from lipstream.live.scheduler.session_queue import SessionQueue, boost, next_encode_jobs

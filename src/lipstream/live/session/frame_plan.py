@@ -16,7 +16,8 @@ from collections.abc import Callable
 from itertools import islice
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.live.scheduler import RenderJob, SessionQueue
+from lipstream.live.scheduler.jobs import RenderJob
+from lipstream.live.scheduler.session_queue import SessionQueue
 from lipstream.live.session.types import SessionLimits
 from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.media.image import Floats

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import OptionError
 from lipstream.live.clock import Clock
-from lipstream.live.scheduler import Scheduler
+from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.live.session.frame_plan import FramePlan
 from lipstream.live.session.picture_track import PictureTrack
 from lipstream.live.session.speech_queue import SpeechQueue

@@ -16,7 +16,8 @@ from itertools import islice
 from lipstream.avatar.avatar import Avatar
 from lipstream.errors import AudioError, BufferFullError, OptionError
 from lipstream.live.clock import Clock
-from lipstream.live.scheduler import Scheduler, SessionQueue
+from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.scheduler.session_queue import SessionQueue
 from lipstream.live.session.types import SessionLimits
 from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.media.audio import AudioChunk

@@ -9,7 +9,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.live.scheduler import EncodeJob, SessionQueue, UtteranceEncoder
+from lipstream.live.scheduler.jobs import EncodeJob
+from lipstream.live.scheduler.session_queue import SessionQueue
+from lipstream.live.scheduler.utterance_encoder import UtteranceEncoder
 from lipstream.live.session.types import UtteranceState
 from lipstream.media.image import Floats
 from lipstream.timeline import SOUND_RATE, UNIT_MS, UNIT_SAMPLES

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from lipstream.live.clock import Clock
-from lipstream.live.scheduler import RenderJob
+from lipstream.live.scheduler.jobs import RenderJob
 
 
 def call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:

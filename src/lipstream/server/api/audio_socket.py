@@ -16,7 +16,8 @@ import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipstream.errors import LipstreamError
-from lipstream.live.session import SessionEvent, Utterance
+from lipstream.live.session.types import SessionEvent
+from lipstream.live.session.utterance import Utterance
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
 from lipstream.server.sessions.manager import SessionManager

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from lipstream.errors import LipstreamError
-from lipstream.live.session import Unit, Utterance
+from lipstream.live.session.types import Unit
+from lipstream.live.session.utterance import Utterance
 
 
 class SignallingError(LipstreamError):

@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from lipstream.live.session import Unit
+from lipstream.live.session.types import Unit
 from lipstream.server.rtc.bitrate import BitrateTarget
 from lipstream.server.rtc.encoders import (
     AUDIO_CLOCK,

@@ -17,7 +17,7 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from lipstream.errors import LipstreamError
-from lipstream.live.session import Utterance
+from lipstream.live.session.utterance import Utterance
 from lipstream.media.image import Floats
 from lipstream.server.rtc.interfaces import SpeechSink
 

@@ -19,7 +19,8 @@ from pylibsrtp import Policy
 from pylibsrtp import Session as SrtpSession
 
 from lipstream.errors import LipstreamError
-from lipstream.live.session import Session, Unit
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import Unit
 from lipstream.media.audio import AudioChunk
 from lipstream.server.rtc.encoders import VideoEncoder
 from lipstream.server.rtc.interfaces import TransportObserver

@@ -11,7 +11,9 @@ from typing import Any, Literal
 
 from lipstream.errors import BufferFullError, OptionError
 from lipstream.live.clock import Clock
-from lipstream.live.session import Session, Unit, Utterance
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import Unit
+from lipstream.live.session.utterance import Utterance
 from lipstream.server.admission import Cost
 from lipstream.server.avatars.entry import AvatarEntry
 from lipstream.server.errors import ApiError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lipstream.live.session import Utterance
+from lipstream.live.session.utterance import Utterance
 
 CHUNK_MS = 200
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.landmarks import CHEEKS
 from lipstream.avatar.builder import build_avatar
 from lipstream.avatar.face import landmarks as lm
 from lipstream.errors import OptionError
@@ -65,7 +66,7 @@ def test_landmarks_draw_what_the_parser_would_see(drawn: tuple[np.ndarray, np.nd
     assert at(labels, upper) == masks.UPPER_LIP
     assert at(labels, lower) == masks.LOWER_LIP
     assert at(labels, unit[lm.NOSE_TIP]) == masks.NOSE
-    assert {at(labels, unit[point]) for point in lm.CHEEKS} == {masks.SKIN}
+    assert {at(labels, unit[point]) for point in CHEEKS} == {masks.SKIN}
     assert at(labels, (unit[159] + unit[145]) / 2) == masks.RIGHT_EYE
     assert at(labels, unit[lm.CHIN] + (0, 6)) == 0 == at(labels, unit[lm.RIGHT_EDGE] - (6, 0))
 

@@ -19,7 +19,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from lipstream.errors import CheckpointError, MissingError, OptionError
+from lipstream.errors import CheckpointError, MissingError, OptionError, reason_of
 
 UNETS = {"v15": ("musetalkV15", "unet.pth"), "v1": ("musetalk", "pytorch_model.bin")}
 VERSIONS = tuple(UNETS)  # the preferred one first
@@ -114,8 +114,7 @@ def unreadable(path: Path, error: OSError) -> CheckpointError | MissingError:
         return MissingError(f"{path} is missing: {PULL}.")
     if isinstance(error, IsADirectoryError):
         return CheckpointError(f"{path} is a folder, not a file: move it away and {PULL}.")
-    reason = (error.strerror or str(error)).lower()
-    return CheckpointError(f"{path} cannot be read: {reason}; check its rights.")
+    return CheckpointError(f"{path} cannot be read: {reason_of(error)}; check its rights.")
 
 
 def _versions(models: Path) -> list[str]:
