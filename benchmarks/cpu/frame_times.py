@@ -5,6 +5,7 @@ from __future__ import annotations
 import cProfile
 import pstats
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +18,11 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine
+from lipstream.media.image import paste
+from lipstream.rendering.puppet.head_motion import HeadFlow
+from lipstream.rendering.puppet.mouth.layers import MouthLayers, MouthModel
 from lipstream.rendering.puppet.renderer import PuppetRenderer
+from lipstream.rendering.puppet.warp import warp
 from lipstream.rendering.registry import Backend
 from lipstream.speech.articulation.encoder import ArticulationEncoder
 from lipstream.stream import Segment
@@ -26,15 +31,15 @@ from lipstream.timeline import FPS
 CLIP = "tts_en_flite_slt"
 WARM_UP = 20  # frames
 # Functions of the renderer by their stage; a stage's time includes what they call.
-STAGES = {
-    "layers_of": "flow",
-    "read": "enlarge",
-    "origins": "head",
-    "warp": "warp",
-    "_fill_interior": "interior",
-    "join_layers": "join",
-    "shade": "shade",
-    "paste": "paste",
+STAGES: dict[Callable[..., object], str] = {
+    MouthModel.layers: "flow",
+    MouthLayers.read: "enlarge",
+    HeadFlow.sources: "head",
+    warp: "warp",
+    MouthModel._lit_interior: "interior",
+    MouthModel.join: "join",
+    MouthLayers.shade: "shade",
+    paste: "paste",
 }
 
 
@@ -110,10 +115,15 @@ def _stages(engine: Engine, segments: list[Segment]) -> dict[str, float]:
         engine.render([segment])
     profile.disable()
     stats = pstats.Stats(profile)
+    stages = {
+        (code.co_filename, code.co_firstlineno, code.co_name): stage
+        for function, stage in STAGES.items()
+        for code in [function.__code__]
+    }
     found = dict.fromkeys(STAGES.values(), 0.0)
-    for (file, _, function), (_, _, _, cumulative, _) in stats.stats.items():  # type: ignore[attr-defined]
-        if "rendering" in file and function in STAGES:
-            found[STAGES[function]] += 1000 * cumulative / len(segments)
+    for place, (_, _, _, cumulative, _) in stats.stats.items():  # type: ignore[attr-defined]
+        if place in stages:
+            found[stages[place]] += 1000 * cumulative / len(segments)
     found["join"] = max(found["join"] - found["interior"], 0.0)  # one calls the other
     total = 1000 * float(stats.total_tt) / len(segments)  # type: ignore[attr-defined]
     return found | {"other": total - sum(found.values())}
