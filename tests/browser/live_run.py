@@ -161,7 +161,9 @@ async def _reconnect(viewer: ViewerPage, figures: LiveFigures) -> None:
     await viewer.state("live")
     figures.reconnected = (await viewer.record()).now - broken
     await viewer.watch()
-    await asyncio.sleep(0.5)
+    # The microphone's speech that waited when the connection broke is spoken first; a beep right
+    # behind it would find the mouth still open.
+    await asyncio.sleep(2.0)
     before = len((await viewer.record()).opened)
     await viewer.beep(BEEP_MS)
     figures.spoke_after_reconnect = await viewer.until(lambda now: len(now.opened) > before, 5)
