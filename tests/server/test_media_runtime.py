@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from lipstream.media.image import Image
 
+pytestmark = pytest.mark.slow  # real sessions play in real time
+
 PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
 PATIENCE_S = 60.0
 RATE = 24_000

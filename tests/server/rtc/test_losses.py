@@ -18,6 +18,8 @@ from tests.server.sources import MarkedSource
 from tests.server.viewers import DecodedPicture, Viewer
 from tests.timed import judge, measure_until
 
+pytestmark = pytest.mark.slow  # packets are lost in real time
+
 SECONDS = 3.0
 SETTLED_S = 0.5  # until what was lost in bad conditions is there
 
@@ -121,7 +123,6 @@ STORM, SHARE_AFTER = 0.20, 0.99  # of packets lost; of pictures shown when it is
 
 
 @pytest.mark.alone
-@pytest.mark.slow
 def test_a_minute_of_loss_and_a_storm(workers: MediaWorkers) -> None:
     """Four viewers at once, each behind a network of its own; the last one's is bad for 10 s."""
 
