@@ -11,10 +11,13 @@ import torch
 from torch import Tensor
 
 from benchmarks.gpu.synthetic_workload import Workload, converted, fill, half
-from lipstream.bench.device_timing import cudnn_autotune
 from lipstream.rendering.musetalk.models.taesd import TaesdDecoder, TaesdDimensions
 from lipstream.rendering.musetalk.models.vae import to_pictures
-from lipstream.rendering.musetalk.optimizations.cuda_graphs import GraphRunner, sizes_for
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import (
+    GraphRunner,
+    cudnn_autotune,
+    sizes_for,
+)
 from lipstream.rendering.musetalk.optimizations.mkldnn_pack import prepack
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks

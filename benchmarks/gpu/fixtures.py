@@ -34,7 +34,7 @@ from benchmarks.gpu.report import Report
 from benchmarks.gpu.response_latency import ObservedScheduler, TrackedClient
 from benchmarks.gpu.synthetic_workload import PUBLISHED, TINY, Workload, half, make_workload
 from benchmarks.gpu.throughput import Speed, measure_speeds, utilisation
-from lipstream.bench.device_timing import count_flops, cudnn_autotune
+from lipstream.bench.device_timing import count_flops
 from lipstream.bench.sessions import (
     LoadResult,
     LoadSetup,
@@ -44,6 +44,7 @@ from lipstream.bench.sessions import (
 )
 from lipstream.engine import Engine
 from lipstream.rendering.base import PixelFormat
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import cudnn_autotune
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.rendering.registry import Backend
 from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder, recent

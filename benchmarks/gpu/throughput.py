@@ -15,8 +15,9 @@ import torch
 
 from benchmarks.gpu.contenders import COMPILED, Contender
 from benchmarks.gpu.synthetic_workload import Workload
-from lipstream.bench.device_timing import cudnn_autotune, time_ms
+from lipstream.bench.device_timing import time_ms
 from lipstream.rendering.musetalk.models.unet import add_positions
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import cudnn_autotune
 
 MIN_ROUNDS = 5
 WARM_UP = 3  # batches of each contender that do not count, beside those that compile or record

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from statistics import median
 from typing import Any
 
@@ -30,17 +29,6 @@ def time_ms(device: torch.device, work: Callable[[], object]) -> float:
     end.record()
     end.synchronize()
     return float(start.elapsed_time(end))
-
-
-@contextmanager
-def cudnn_autotune() -> Iterator[None]:
-    """Let cuDNN try its kernels on every new shape and keep the fastest, for all alike."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
 
 
 @torch.inference_mode()

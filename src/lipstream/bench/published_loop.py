@@ -17,12 +17,13 @@ import numpy as np
 import torch
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.bench.device_timing import cudnn_autotune, fps_limit
+from lipstream.bench.device_timing import fps_limit
 from lipstream.bench.published_compositing import compose_as_published
 from lipstream.bench.speech_signal import speech
 from lipstream.config import MuseTalkConfig
 from lipstream.media.image import Floats, Image
 from lipstream.rendering.musetalk.models.unet import add_positions
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import cudnn_autotune
 from lipstream.rendering.musetalk.preprocess.prepare import NAME, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks, load_checkpoint
 from lipstream.speech.musetalk.windowing import windows

@@ -101,6 +101,12 @@ def create_app(
     app.include_router(audio_routes(manager))
     app.include_router(page_routes())
     error_responses.install(app)
+    _add_middleware(app, settings, clock, metrics)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: ServeSettings, clock: Clock, metrics: Metrics) -> None:
+    """Check every request; the outermost lets pages of listed origins read refusals too."""
     access = AccessPolicy(settings, clock, public_paths())
     app.add_middleware(
         SecurityMiddleware,
@@ -108,14 +114,13 @@ def create_app(
         uploads={"/v1/avatars": settings.uploads.body, "/speech": settings.uploads.body},
         on_refused=lambda code: metrics.refusals.labels(code).inc(),
     )
-    app.add_middleware(  # the outermost, so that pages of these origins can read refusals too
+    app.add_middleware(
         CORSMiddleware,
         allow_origins=sorted(access.origins),
         allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
         allow_headers=["Authorization", "Content-Type", "If-Match"],
         expose_headers=["Location", "Link", "ETag", "Retry-After"],
     )
-    return app
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

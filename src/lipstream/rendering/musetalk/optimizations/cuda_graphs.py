@@ -79,7 +79,7 @@ class GraphRunner:
         with torch.cuda.device(stream.device):
             for size in reversed(self.sizes):  # the smaller ones fit into what the largest needs
                 # On the stream of the recording: libraries keep a workspace for each.
-                with torch.cuda.stream(stream), _fastest_convolutions():
+                with torch.cuda.stream(stream), cudnn_autotune():
                     for _ in range(WARM_UPS):
                         self._generate(size)
                 stream.synchronize()
@@ -101,8 +101,11 @@ class GraphRunner:
 
 
 @contextmanager
-def _fastest_convolutions() -> Iterator[None]:
-    """Let cuDNN try its algorithms: it waits for the device, which a recording does not allow."""
+def cudnn_autotune() -> Iterator[None]:
+    """Let cuDNN try its algorithms on every new shape and keep the fastest.
+
+    It waits for the device, which a recording does not allow.
+    """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
