@@ -220,7 +220,7 @@ class FakeRuntime(MediaRuntime):
             progress(1, 1)
         return avatar
 
-    def measure(self, avatar: Avatar) -> Cost:
+    def measure(self, avatar: Avatar, like: Cost | None = None) -> Cost:
         return self.cost
 
     def open_session(self, avatar: Avatar) -> Session:

@@ -304,7 +304,7 @@ def test_the_first_picture_of_a_large_avatar_is_small() -> None:
 class DearWhileBusy(FakeRuntime):
     """Measures ten times the cost while sessions are drawn."""
 
-    def measure(self, avatar: Avatar) -> Cost:
+    def measure(self, avatar: Avatar, like: Cost | None = None) -> Cost:
         busy = sum(not session.closed for session in self.sessions) > 1
         return Cost(100.0, 2.0, 0.1) if busy else Cost(10.0, 2.0, 0.1)
 
@@ -330,7 +330,7 @@ def test_a_cost_measured_under_load_is_measured_again_when_calm() -> None:
 
 def test_the_cost_of_a_deleted_avatar_is_forgotten() -> None:
     class Dear(FakeRuntime):
-        def measure(self, avatar: Avatar) -> Cost:
+        def measure(self, avatar: Avatar, like: Cost | None = None) -> Cost:
             return Cost(100.0, 2.0, 0.1) if avatar.size == (256, 256) else self.cost
 
     async def test(client: AppClient) -> None:

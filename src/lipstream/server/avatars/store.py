@@ -188,7 +188,13 @@ class AvatarStore:
     async def _measure(self, entry: AvatarEntry, avatar: Avatar) -> None:
         """Measure what a frame costs. Of two measurements the lower counts."""
         calm = self._manager.calm
-        cost = await asyncio.to_thread(self._runtime.measure, avatar)
+        similar = (
+            other.cost
+            for other in self._entries.values()
+            if other.avatar is not None and other.avatar.size == avatar.size and not other.inflated
+        )
+        like = next((cost for cost in similar if cost is not None), None)
+        cost = await asyncio.to_thread(self._runtime.measure, avatar, like)
         entry.cost = cost if entry.cost is None else entry.cost.cheapest(cost)
         entry.inflated = not (calm and self._manager.calm)
         if self._entries.get(entry.id) is entry:
