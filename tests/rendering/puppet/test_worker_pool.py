@@ -153,6 +153,18 @@ def test_a_worker_that_dies_or_hangs_is_replaced_and_costs_no_picture(
     assert len(pool.render(requests)) == 20
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_for_the_whole_group_end_no_worker(
+    pool: PuppetWorkerPool, portrait: Avatar, number: signal.Signals
+) -> None:
+    """A server that was told to stop draws on while it lets speech end."""
+    pool.prepare(portrait)
+    for place in range(2):
+        send(pool, place, number)
+    assert len(pool.render(some_frames(portrait, 20))) == 20
+    assert pool.restarts == 0
+
+
 def test_a_worker_that_answers_nonsense_is_replaced(
     pool: PuppetWorkerPool, portrait: Avatar
 ) -> None:

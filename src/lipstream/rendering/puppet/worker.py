@@ -112,8 +112,10 @@ class Worker:
 
 def main() -> None:
     """Arguments: descriptors of the connection and of the memory, the settings."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the pool's process
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    # Ctrl-C and a service manager's SIGTERM reach the whole group: the pool's process alone decides
+    # when its workers end, which they do when the connection closes.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_STDERR_BYTES, MAX_STDERR_BYTES))
     connection, memory = (int(number) for number in sys.argv[1:3])
     settings = json.loads(sys.argv[3])
