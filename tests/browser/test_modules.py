@@ -82,7 +82,8 @@ def test_what_is_no_sound_is_refused(chromium: Chromium, page: Page) -> None:
     assert "takes a Blob" in call(chromium, page, "speech.js", expression)
 
 
-INTERRUPTED_SPEECH = """(async () => {
+# Sends speech to a fake socket, which keeps the lengths of messages and the types of controls.
+SPEECH = """(async () => {
   const sent = [];
   const original = window.WebSocket;
   let server;
@@ -95,29 +96,54 @@ INTERRUPTED_SPEECH = """(async () => {
   };
   const api = { url: (path) => new URL(path, location), token: '' };
   const socket = new module.SpeechSocket(api, 'audio', 24000);
+  const event = (type) => server.onmessage({ data: JSON.stringify({ type, utterance: 1 }) });
   let source;
   const stream = new ReadableStream({ start(controller) { source = controller; } });
   const speaking = [socket.speak(stream), socket.speak(new Int16Array(3))];
   source.enqueue(new Uint8Array(10));
   while (!sent.length) await new Promise((resolve) => setTimeout(resolve));
-  given[0]({ socket, tell: (event) => server.onmessage({ data: JSON.stringify(event) }) });
-  source.enqueue(new Uint8Array(20));
-  await Promise.all(speaking);
+  MEANWHILE
+  try { source.enqueue(new Uint8Array(20)); } catch { /* the stream has failed */ }
+  await Promise.allSettled(speaking);
   await socket.speak(new Int16Array(2));
   window.WebSocket = original;
-  return sent.filter((one) => one !== 'end');
+  return sent;
 })()"""
 
 
-@pytest.mark.parametrize("by", ["viewer", "server"])
-def test_speech_is_not_sent_on_after_an_interrupt(chromium: Chromium, page: Page, by: str) -> None:
+@pytest.mark.parametrize(
+    "meanwhile", ["socket.stop();", "event('queued'); event('interrupted');"]
+)
+def test_speech_is_not_sent_on_after_an_interrupt(
+    chromium: Chromium, page: Page, meanwhile: str
+) -> None:
     """Neither the rest of a stream nor what waits behind it; what comes later is sent."""
-    interrupt = {
-        "viewer": "socket.stop()",
-        "server": "['queued', 'interrupted'].forEach((type) => tell({ type, utterance: 1 }))",
-    }[by]
-    expression = INTERRUPTED_SPEECH.replace("given[0]", f"(({{ socket, tell }}) => {interrupt})")
-    assert call(chromium, page, "speech.js", expression) == [10, 4]
+    sent = call(chromium, page, "speech.js", SPEECH.replace("MEANWHILE", meanwhile))
+    assert [one for one in sent if one != "end"] == [10, 4]
+
+
+def test_a_late_report_of_an_interrupt_stops_no_newer_speech(
+    chromium: Chromium, page: Page
+) -> None:
+    meanwhile = """
+      socket.stop();
+      socket.speak(new Int16Array(50));
+      ['queued', 'interrupted'].forEach(event);
+    """
+    sent = call(chromium, page, "speech.js", SPEECH.replace("MEANWHILE", meanwhile))
+    assert [one for one in sent if one != "end"] == [10, 100, 4]
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    ["['queued', 'failed'].forEach(event);", "source.error(new Error('cut'));"],
+    ids=["on the server", "in its stream"],
+)
+def test_an_utterance_that_fails_is_ended_and_keeps_none_from_being_sent(
+    chromium: Chromium, page: Page, meanwhile: str
+) -> None:
+    sent = call(chromium, page, "speech.js", SPEECH.replace("MEANWHILE", meanwhile))
+    assert sent == [10, "end", 6, "end", 4, "end"]
 
 
 def test_an_unreachable_server_is_told_in_a_sentence(chromium: Chromium, page: Page) -> None:

@@ -13,7 +13,8 @@ export class SpeechSocket extends EventTarget {
   #ready;
   #turn = Promise.resolve(); // settles when all utterances before are sent
   #interrupts = 0; // what was to be sent before the last one is not sent any more
-  #utterance = null; // the id of the one that is being sent, once the server has opened it
+  #speech = null; // the one that is being sent
+  #unopened = []; // those whose ids the server has yet to report
 
   constructor(api, url, rate) {
     super();
@@ -57,7 +58,6 @@ export class SpeechSocket extends EventTarget {
   /** Sends no more of what is being sent; to be called with an interrupt of the session. */
   stop() {
     this.#interrupts += 1;
-    this.#utterance = null;
   }
 
   close() {
@@ -65,34 +65,48 @@ export class SpeechSocket extends EventTarget {
   }
 
   #receive(event) {
-    if (event.type === 'queued') this.#utterance = event.utterance;
-    const own = this.#utterance !== null && event.utterance === this.#utterance;
-    if (own && (event.type === 'interrupted' || event.type === 'failed')) this.stop();
+    if (event.type === 'queued') this.#unopened.shift().id = event.utterance;
+    const own = this.#speech !== null && event.utterance === this.#speech.id;
+    if (own && event.type === 'failed') this.#speech.failed = true;
+    if (own && event.type === 'interrupted' && this.#goesOn(this.#speech)) this.stop();
     this.dispatchEvent(new CustomEvent('message', { detail: event }));
   }
 
   async #speak(sound, interrupts) {
     await this.#ready;
-    if (sound instanceof ReadableStream) {
-      for await (const bytes of pieces(sound)) {
-        if (interrupts !== this.#interrupts) break;
-        await this.#send(bytes, interrupts);
+    const speech = { id: null, interrupts, sent: false, failed: false };
+    this.#speech = speech;
+    try {
+      if (sound instanceof ReadableStream) {
+        for await (const bytes of pieces(sound)) {
+          if (!this.#goesOn(speech)) break;
+          await this.#send(bytes, speech);
+        }
+      } else {
+        await this.#send(pcmBytes(sound), speech);
       }
-    } else {
-      await this.#send(pcmBytes(sound), interrupts);
+    } finally {
+      // Also when a stream fails: an utterance that is never ended holds up all behind it.
+      if (this.open) this.#socket.send(JSON.stringify({ type: 'end' }));
+      this.#speech = null;
     }
-    if (this.open) this.#socket.send(JSON.stringify({ type: 'end' }));
-    this.#utterance = null;
   }
 
-  async #send(bytes, interrupts) {
+  #goesOn(speech) {
+    return !speech.failed && speech.interrupts === this.#interrupts;
+  }
+
+  async #send(bytes, speech) {
     for (let start = 0; start < bytes.length; start += SLICE) {
-      while (this.#socket.bufferedAmount > MAX_BUFFERED) {
+      // A socket that was closed keeps its `bufferedAmount`.
+      while (this.open && this.#goesOn(speech) && this.#socket.bufferedAmount > MAX_BUFFERED) {
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      if (interrupts !== this.#interrupts) return;
+      if (!this.#goesOn(speech)) return;
       if (!this.open) throw new Error('The connection for speech was closed. Try again.');
       this.#socket.send(bytes.subarray(start, start + SLICE));
+      if (!speech.sent) this.#unopened.push(speech);
+      speech.sent = true;
     }
   }
 }
