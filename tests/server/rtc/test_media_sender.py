@@ -186,6 +186,8 @@ def test_the_encoder_is_told_the_bit_rate(workers: MediaWorkers) -> None:
         await playing
         assert setup.encoder.rates == [400_000]
 
+    run(scenario())
+
 
 def test_an_encoder_that_fails_ends_the_connection(workers: MediaWorkers) -> None:
     async def scenario() -> None:
@@ -194,8 +196,6 @@ def test_an_encoder_that_fails_ends_the_connection(workers: MediaWorkers) -> Non
         setup.source.give(*range(50))
         with pytest.raises(AttributeError):
             await setup.sender.play()
-
-    run(scenario())
 
     run(scenario())
 
