@@ -15,14 +15,13 @@ from lipstream.server.errors import ApiError
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
 from lipstream.server.rtc.connection import WebRTCTransport
-from lipstream.server.sessions.session import ServerSession
+from lipstream.server.sessions.session import ENDED, ServerSession
 from lipstream.server.settings import ServeSettings
 
 CHECK_MS = 500  # between two checks of deadlines and counts
 ANSWER_S = 10.0  # an offer that is not answered by then is refused
 CLOSE_S = 10.0  # a connection that does not close by then is left behind, and logged
 RETRY_S = "10"
-ENDED = "this session has ended; open a new one."
 
 log = logging.getLogger("lipstream.server")
 

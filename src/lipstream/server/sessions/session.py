@@ -25,6 +25,7 @@ State = Literal["waiting", "connecting", "connected", "lost"]
 FIGURE_MS = 1_000  # least time between two readings of the frame rate
 MAX_UPLOADS = 4  # files of one session that are received, decoded, or pushed
 RETRY_S = "5"
+ENDED = "this session has ended; open a new one."
 
 log = logging.getLogger("lipstream.server")
 
@@ -139,7 +140,7 @@ class ServerSession:
         except BufferFullError as error:
             raise _too_many("too many utterances wait to be spoken already") from error
         except OptionError as error:
-            raise ApiError(404, "this session has ended; open a new one.") from error
+            raise ApiError(404, ENDED) from error
         self._uploads += 1
         try:
             yield utterance
