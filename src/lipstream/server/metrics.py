@@ -21,13 +21,13 @@ SHARES = (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 OFFSETS_MS = (-250, -120, -80, -45, -20, 0, 20, 45, 80, 120, 250)
 TOTALS = {
     "units": "Frames given out with their sound.",
-    "late": "Frames that were not ready in time.",
-    "repeated": "Frames shown again because the next was late.",
-    "dropped": "Frames never shown because they came too late.",
+    "late": "Units given out 20 ms or more after they were due.",
+    "repeated": "Frames shown again because the next was not drawn.",
+    "dropped": "Frames never shown because they were not drawn in time.",
     "skipped": "Units left out after a stall.",
     "underruns": "Times that speech ran out in the middle of an utterance.",
-    "utterances": "Utterances started.",
-    "interrupts": "Utterances interrupted.",
+    "utterances": "Utterances opened.",
+    "interrupts": "Interrupts that cancelled speech.",
 }
 
 Totals = Callable[[], Mapping[str, int]]
