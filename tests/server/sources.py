@@ -1,4 +1,4 @@
-"""A source whose pictures and sound tell their own position, also after lossy coding."""
+"""Pictures and sound that tell their own position, also after lossy coding."""
 
 from __future__ import annotations
 
@@ -58,6 +58,11 @@ class MarkedSource:
         times = (index * UNIT_SAMPLES + np.arange(UNIT_SAMPLES)) / 48_000
         tone = np.sin(2 * np.pi * self.frequency * times) * 8000
         return Unit(index, mark(self._backdrop, index), tone.astype(np.int16), True, True)
+
+
+def counting(count: int, start: int = 0) -> bytes:
+    """PCM whose every sample says which one it is."""
+    return np.arange(start, start + count).astype("<i2").tobytes()
 
 
 def mark(picture: Image, index: int) -> Image:
