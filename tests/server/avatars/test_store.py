@@ -13,16 +13,12 @@ from PIL import Image as Pillow
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import Progress
 from lipstream.errors import FaceError
-from lipstream.server.admission import Cost
-from lipstream.server.settings import ServeSettings, UploadLimits
+from lipstream.server.settings import ServeSettings
 from tests.avatar.scenes import write_clip
 from tests.fakes import blank_avatar
-from tests.media_files import tone, write_wav
-from tests.server.app_client import AppClient, run_client, until
+from tests.server.app_client import AppClient, run_client
+from tests.server.avatars.portraits import FACE, PORTRAIT, prepared
 from tests.server.fake_runtime import FakeRuntime
-
-PORTRAIT = (Path(__file__).parents[2] / "data" / "portrait.png").read_bytes()
-FACE = {"file": ("face.png", PORTRAIT, "image/png")}
 
 
 def blank() -> bytes:
@@ -30,16 +26,6 @@ def blank() -> bytes:
     file = io.BytesIO()
     Pillow.new("RGB", (200, 200)).save(file, "PNG")
     return file.getvalue()
-
-
-async def prepared(client: AppClient, answer: Any) -> dict[str, Any]:
-    """The avatar when it is ready or has failed."""
-    assert answer.status_code == 202, answer.text
-    here = f"/v1/avatars/{answer.json()['id']}"
-    found = client.app.state.store.find(answer.json()["id"])
-    await until(lambda: found.status != "preparing")
-    shown: dict[str, Any] = (await client.http.get(here)).json()
-    return shown
 
 
 def test_a_portrait_is_uploaded_and_talks() -> None:
@@ -106,88 +92,6 @@ def test_a_backend_that_cannot_is_no_harm(fault: Exception) -> None:
         await client.open()
 
     run_client(test, runtime=Broken())
-
-
-@pytest.mark.parametrize(
-    ("file", "status", "code"),
-    [
-        (("face.png", b"this is no picture", "image/png"), 415, "unsupported_type"),
-        (("face.png", b"<html></html>", "image/png"), 415, "unsupported_type"),
-        (("face.png", b"PK\x03\x04" + bytes(500), "image/png"), 415, "unsupported_type"),
-        (("face.mp4", PORTRAIT, "video/mp4"), 415, "unsupported_type"),
-        (("face", PORTRAIT, "text/html"), 202, ""),
-        (("face.jpg", PORTRAIT, "image/jpeg"), 202, ""),
-        (("face.png", PORTRAIT[:300], "image/png"), 202, ""),
-        (("face.png", b"\x89PNG\r\n\x1a\n" + bytes(100), "image/png"), 400, "unusable"),
-        (("face.mp4", bytes(4) + b"ftypisom" + bytes(100), "video/mp4"), 400, "unusable"),
-        (("face.png", b"", "image/png"), 422, "invalid"),
-    ],
-)
-def test_files_must_be_what_they_claim(
-    file: tuple[str, bytes, str], status: int, code: str
-) -> None:
-    async def test(client: AppClient) -> None:
-        answer = await client.http.post("/v1/avatars", files={"file": file})
-        assert answer.status_code == status, answer.text
-        if code:
-            assert answer.json()["error"]["code"] == code
-            assert len((await client.http.get("/v1/avatars")).json()["avatars"]) == 1
-
-    run_client(test)
-
-
-def test_sound_is_no_avatar(tmp_path: Path) -> None:
-    wav = write_wav(tmp_path / "a.wav", np.asarray(tone(0.1, 8_000) * 9_000, np.int16), 8_000)
-
-    async def test(client: AppClient) -> None:
-        files = {"file": ("a.wav", wav.read_bytes(), "audio/wav")}
-        answer = await client.http.post("/v1/avatars", files=files)
-        assert answer.status_code == 415
-
-    run_client(test)
-
-
-@pytest.mark.parametrize(
-    ("request_", "status"),
-    [
-        ({"content": b"x", "headers": {"content-type": "image/png"}}, 415),
-        ({"content": b"{}", "headers": {"content-type": "application/json"}}, 415),
-        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, 400),
-        ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=a"}}, 400),
-        (
-            {"content": b"--a--", "headers": {"content-type": "multipart/form-data; boundary=a"}},
-            422,
-        ),
-        ({"data": {"file": "face.png"}, "files": {"other": b""}}, 422),
-        ({"files": [("file", PORTRAIT), ("file", PORTRAIT)]}, 400),
-        ({"files": FACE, "data": {"name": "n" * 5_000}}, 400),
-        ({"files": FACE, "data": {str(n): "" for n in range(9)}}, 400),
-    ],
-)
-def test_forms_that_are_not_as_they_should_be(request_: Any, status: int) -> None:
-    async def test(client: AppClient) -> None:
-        answer = await client.http.post("/v1/avatars", **request_)
-        assert answer.status_code == status, answer.text
-        assert set(answer.json()["error"]) == {"code", "message"}
-
-    run_client(test)
-
-
-@pytest.mark.parametrize("announced", [True, False])
-def test_a_body_that_is_too_large_is_stopped(announced: bool) -> None:
-    async def test(client: AppClient) -> None:
-        async def body() -> Any:
-            yield b'--a\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-            for _ in range(40):
-                yield bytes(100_000)
-
-        headers = {"content-type": "multipart/form-data; boundary=a"}
-        content = bytes(4_000_000) if announced else body()
-        answer = await client.http.post("/v1/avatars", content=content, headers=headers)
-        assert answer.status_code == 413
-        assert "2 MiB" in answer.json()["error"]["message"]
-
-    run_client(test, ServeSettings(rate=0, uploads=UploadLimits(body=2 << 20)))
 
 
 def test_an_avatar_that_is_deleted_while_in_use_goes_on_talking() -> None:
@@ -299,51 +203,6 @@ def test_the_first_picture_of_a_large_avatar_is_small() -> None:
         assert Pillow.open(io.BytesIO(picture.content)).size == (480, 240)
 
     run_client(test, avatars={"wide": blank_avatar(1_000, 500)})
-
-
-class DearWhileBusy(FakeRuntime):
-    """Measures ten times the cost while sessions are drawn."""
-
-    def measure(self, avatar: Avatar, like: Cost | None = None) -> Cost:
-        busy = sum(not session.closed for session in self.sessions) > 1
-        return Cost(100.0, 2.0, 0.1) if busy else Cost(10.0, 2.0, 0.1)
-
-
-def test_a_cost_measured_under_load_is_measured_again_when_calm() -> None:
-    async def test(client: AppClient) -> None:
-        async def limit() -> int:
-            return int((await client.http.get("/v1/config")).json()["max_sessions"])
-
-        at_rest = await limit()
-        made = [await client.open() for _ in range(2)]
-        await prepared(client, await client.http.post("/v1/avatars", files=FACE))
-        assert await limit() == 1 < at_rest
-        await client.http.delete(f"/v1/sessions/{made[0]['id']}")
-        entry = client.app.state.store.list()[-1]
-        await client.pass_time(6)
-        await until(lambda: not entry.inflated)
-        assert await limit() == at_rest
-
-    settings = ServeSettings(rate=0, connect_timeout_s=600, cores=8)
-    run_client(test, settings, runtime=DearWhileBusy())
-
-
-def test_the_cost_of_a_deleted_avatar_is_forgotten() -> None:
-    class Dear(FakeRuntime):
-        def measure(self, avatar: Avatar, like: Cost | None = None) -> Cost:
-            return Cost(100.0, 2.0, 0.1) if avatar.size == (256, 256) else self.cost
-
-    async def test(client: AppClient) -> None:
-        async def limit() -> int:
-            return int((await client.http.get("/v1/config")).json()["max_sessions"])
-
-        before = await limit()
-        shown = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
-        assert await limit() == 1 < before
-        await client.http.delete(f"/v1/avatars/{shown['id']}")
-        assert await limit() == before
-
-    run_client(test, ServeSettings(rate=0, cores=8), runtime=Dear())
 
 
 def test_a_kept_avatar_whose_preparation_fails_keeps_nothing_from_starting(tmp_path: Path) -> None:
