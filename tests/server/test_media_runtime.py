@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import httpx
 import numpy as np
 import pytest
 
@@ -17,28 +15,29 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MuseTalkConfig, RuntimeOptions
 from lipstream.engine import Engine
-from lipstream.live.session.types import Unit
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import open_backend
-from lipstream.server.app import create_app
-from lipstream.server.avatars.uploads import run_isolated
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.settings import ServeSettings
 from tests.fakes import StripeRenderer, blank_avatar, stripe_backend
 from tests.media_files import tone, write_wav
-from tests.server.app_client import BASE, SDP, Socket, until
+from tests.server.app_client import SDP, until
+from tests.server.live_client import (
+    event_of_speech,
+    in_order,
+    open_live,
+    run_live,
+    send_tone,
+    spoken_ms,
+)
 from tests.server.viewers import Viewer
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from lipstream.media.image import Image
 
 pytestmark = pytest.mark.slow  # real sessions play in real time
 
 PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
-PATIENCE_S = 60.0
-RATE = 24_000
 
 
 class FailingRenderer(StripeRenderer):
@@ -50,89 +49,6 @@ class FailingRenderer(StripeRenderer):
         if any(r.avatar is self.broken and r.conditioning is not None for r in requests):
             raise RuntimeError("this avatar cannot be drawn")
         return super().render(requests)
-
-
-@dataclass
-class Live:
-    """A running application with real sessions."""
-
-    app: FastAPI
-    http: httpx.AsyncClient
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    async def open(self, avatar: str = "face") -> tuple[str, list[Unit]]:
-        """A session somebody looks at without WebRTC: its id and the units that come."""
-        answer = await self.http.post("/v1/sessions", json={"avatar": avatar})
-        assert answer.status_code == 201, answer.text
-        session = self.app.state.manager.find(answer.json()["id"])
-        units: list[Unit] = []
-
-        async def look() -> None:
-            async for unit in session.units():
-                units.append(unit)
-
-        self.tasks.append(asyncio.create_task(look()))
-        return session.id, units
-
-    def socket(self, session_id: str, rate: int) -> Socket:
-        return Socket(self.app, f"/v1/sessions/{session_id}/audio?sample_rate={rate}")
-
-    async def open_socket(self, session_id: str) -> Socket:
-        socket = self.socket(session_id, RATE)
-        assert await socket.open()
-        return socket
-
-
-@asynccontextmanager
-async def open_live(
-    engine: Engine, avatars: dict[str, Avatar], settings: ServeSettings | None = None
-) -> AsyncIterator[Live]:
-    app = create_app(settings or ServeSettings(rate=0, connect_timeout_s=600), engine, avatars)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, timeout=60) as http,
-    ):
-        live = Live(app, http)
-        try:
-            yield live
-        finally:
-            await app.state.manager.close_all("test")
-            await asyncio.gather(*live.tasks)
-
-
-def run(test: Callable[[], Any]) -> None:
-    async def bounded() -> None:
-        await asyncio.wait_for(test(), PATIENCE_S)
-
-    asyncio.run(bounded())
-
-
-def pcm(seconds: float) -> bytes:
-    return np.asarray(tone(seconds, RATE) * 20_000, np.int16).tobytes()
-
-
-async def send_tone(socket: Socket, seconds: float) -> None:
-    data = pcm(seconds)
-    for start in range(0, len(data), 4_801):
-        await socket.send(data[start : start + 4_801])
-
-
-async def event_of_speech(socket: Socket) -> dict[str, Any]:
-    """The next event but `queued`."""
-    while (event := await socket.next_event())["type"] == "queued":
-        pass
-    return event
-
-
-def spoken_ms(units: list[Unit]) -> int:
-    """Milliseconds of speech given out."""
-    return 40 * sum(unit.speaking for unit in units)
-
-
-def whole(units: list[Unit]) -> bool:
-    """True when the timeline has no hole."""
-    indices = [unit.index for unit in units]
-    return indices == sorted(set(indices))
 
 
 def test_speech_comes_out_of_the_session_it_went_into() -> None:
@@ -147,11 +63,11 @@ def test_speech_comes_out_of_the_session_it_went_into() -> None:
             assert (await event_of_speech(socket))["type"] == "started"
             ended = await event_of_speech(socket)
             assert ended["type"] == "ended" and ended["played_ms"] == 1000
-            assert spoken_ms(units) == 1000 and whole(units)
+            assert spoken_ms(units) == 1000 and in_order(units)
             assert spoken_ms(others) == 0 and len(others) > 10
             await socket.leave()
 
-    run(test)
+    run_live(test)
 
 
 def test_a_hole_in_the_speech_is_waited_out() -> None:
@@ -168,10 +84,10 @@ def test_a_hole_in_the_speech_is_waited_out() -> None:
             await socket.send({"type": "end"})
             ended = await event_of_speech(socket)
             assert ended["type"] == "ended" and ended["played_ms"] == 1000
-            assert spoken_ms(units) == 1000 and whole(units)
+            assert spoken_ms(units) == 1000 and in_order(units)
             await socket.leave()
 
-    run(test)
+    run_live(test)
 
 
 def test_a_socket_that_dies_in_mid_sentence_leaves_a_session_that_goes_on() -> None:
@@ -192,7 +108,7 @@ def test_a_socket_that_dies_in_mid_sentence_leaves_a_session_that_goes_on() -> N
             ]
             await socket.leave()
 
-    run(test)
+    run_live(test)
 
 
 def test_a_renderer_that_raises_harms_only_the_session_it_draws() -> None:
@@ -222,157 +138,11 @@ def test_a_renderer_that_raises_harms_only_the_session_it_draws() -> None:
             await sockets[0].send({"type": "end"})
             while (event := await event_of_speech(sockets[0]))["type"] != "ended":
                 assert event["type"] == "started"
-            assert whole(bad_units)
+            assert in_order(bad_units)
             for socket in sockets:
                 await socket.leave()
 
-    run(test)
-
-
-def test_an_interrupt_silences_at_once_and_returns_what_was_played() -> None:
-    async def test() -> None:
-        engine = Engine(stripe_backend())
-        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
-            one, units = await live.open()
-            socket = await live.open_socket(one)
-            await send_tone(socket, 20.0)
-            await until(lambda: spoken_ms(units) > 300)
-            played = (await live.http.post(f"/v1/sessions/{one}/interrupt")).json()["played_ms"]
-            before = spoken_ms(units)
-            assert played in (before, before + 40)
-            seen = len(units)
-            await until(lambda: len(units) > seen + 5)
-            assert spoken_ms(units) <= before + 40
-            state = (await live.http.get(f"/v1/sessions/{one}")).json()
-            assert state["buffered_ms"] == 0 and not state["speaking"]
-            await socket.leave()
-
-    run(test)
-
-
-def constant(value: int, seconds: float, rate: int) -> bytes:
-    return np.full(round(seconds * rate), value, "<i2").tobytes()
-
-
-def levels(units: list[Unit]) -> list[int]:
-    """The constant levels that were spoken, one after the other, to the nearest thousand."""
-    spoken = [unit.samples for unit in units if unit.speaking]
-    middles = [round(int(samples[480]) / 1000) * 1000 for samples in spoken]
-    return [level for n, level in enumerate(middles) if n == 0 or level != middles[n - 1]]
-
-
-@pytest.mark.parametrize("rate", [24_000, 48_000])
-def test_a_socket_and_a_file_take_turns(tmp_path: Path, rate: int) -> None:
-    """A file that is uploaded while a socket still speaks, at its own rate and at another."""
-    file = np.full(24_000, -8_000, np.int16)
-    content = write_wav(tmp_path / "a.wav", file, 48_000).read_bytes()
-
-    async def test() -> None:
-        engine = Engine(stripe_backend())
-        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
-            one, units = await live.open()
-            socket = live.socket(one, rate)
-            assert await socket.open()
-            await socket.send(constant(4_000, 0.2, rate))
-            assert await socket.next_event() == {"type": "queued", "utterance": 1}
-            files = {"file": ("a.wav", content)}
-            answer = await live.http.post(f"/v1/sessions/{one}/speech", files=files)
-            assert answer.json() == {"utterance": 2, "duration_ms": 500}
-            for _ in range(3):
-                await socket.send(constant(4_000, 0.1, rate))
-            await socket.send({"type": "end"})
-            events = [await socket.next_event() for _ in range(4)]
-            assert [(event["type"], event["utterance"]) for event in events] == [
-                ("started", 1),
-                ("ended", 1),
-                ("started", 2),
-                ("ended", 2),
-            ]
-            assert [event["played_ms"] for event in events[1::2]] == [500, 500]
-            assert levels(units) == [4_000, -8_000]
-            await socket.leave()
-
-    run(test)
-
-
-@pytest.mark.parametrize("moment", ["upload", "decode"])
-def test_an_interrupt_drops_a_file_that_is_still_on_its_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    content = write_wav(tmp_path / "a.wav", np.full(24_000, 8_000, np.int16), 48_000).read_bytes()
-    boundary = "speech"
-    head = (
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n'
-        "Content-Type: audio/wav\r\n\r\n"
-    ).encode()
-
-    async def test() -> None:
-        engine = Engine(stripe_backend())
-        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
-            one, units = await live.open()
-            path = f"/v1/sessions/{one}"
-
-            async def interrupt(at: str) -> None:
-                if at == moment:
-                    answer = await live.http.post(f"{path}/interrupt")
-                    assert answer.json() == {"played_ms": 0}
-
-            async def body() -> AsyncIterator[bytes]:
-                yield head + content[:1_000]
-                await until(lambda: live.app.state.manager.find(one).busy)
-                await interrupt("upload")
-                yield content[1_000:] + f"\r\n--{boundary}--\r\n".encode()
-
-            async def decode(*arguments: Any) -> Any:
-                await interrupt("decode")
-                return await run_isolated(*arguments)
-
-            monkeypatch.setattr("lipstream.server.api.sessions.run_isolated", decode)
-            socket = await live.open_socket(one)
-            answer = await live.http.post(
-                f"{path}/speech",
-                content=body(),
-                headers={"content-type": f"multipart/form-data; boundary={boundary}"},
-            )
-            assert answer.status_code == 409, answer.text
-            assert answer.json()["error"]["code"] == "interrupted"
-            event = {"type": "interrupted", "utterance": 1, "played_ms": 0}
-            assert await socket.next_event() == event
-            await send_tone(socket, 0.2)
-            await socket.send({"type": "end"})
-            events = [await socket.next_event() for _ in range(3)]
-            assert [event["type"] for event in events] == ["queued", "started", "ended"]
-            assert spoken_ms(units) == 200  # the tone, and nothing of the file
-            await socket.leave()
-
-    run(test)
-
-
-@pytest.mark.parametrize("rate", [24_000, 48_000])
-def test_a_replaced_socket_ends_its_words_and_spoils_none(rate: int) -> None:
-    async def test() -> None:
-        engine = Engine(stripe_backend())
-        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
-            one, units = await live.open()
-            first = await live.open_socket(one)
-            await first.send(constant(4_000, 0.4, RATE))
-            second = live.socket(one, rate)
-            assert await second.open()
-            await second.send(constant(-8_000, 0.2, rate))  # as soon as it is accepted
-            await first.leave()
-            await second.send(constant(-8_000, 0.2, rate))
-            await second.send({"type": "end"})
-            events = [await second.next_event() for _ in range(5)]
-            assert {event["type"] for event in events} == {"queued", "started", "ended"}
-            ended = [event for event in events if event["type"] == "ended"]
-            assert [(event["utterance"], event["played_ms"]) for event in ended] == [
-                (1, 400),
-                (2, 400),
-            ]
-            assert levels(units) == [4_000, -8_000]
-            await second.leave()
-
-    run(test)
+    run_live(test)
 
 
 def test_one_session_too_many_is_refused_and_no_other_is_harmed() -> None:
@@ -385,9 +155,9 @@ def test_one_session_too_many_is_refused_and_no_other_is_harmed() -> None:
             answers = await asyncio.gather(*asked)
             assert {answer.status_code for answer in answers} == {503}
             await until(lambda: all(len(units) > 20 for _, units in opened))
-            assert all(whole(units) for _, units in opened)
+            assert all(in_order(units) for _, units in opened)
 
-    run(test)
+    run_live(test)
 
 
 def test_the_puppet_is_seen_and_heard_by_a_player(tmp_path: Path) -> None:
@@ -421,20 +191,21 @@ def test_the_puppet_is_seen_and_heard_by_a_player(tmp_path: Path) -> None:
             assert len(live.app.state.manager) == 0
             await viewer.close()
 
-    run(test)
+    run_live(test)
 
 
 @pytest.mark.parametrize("kind", ["puppet", "stripes"])
 def test_what_a_frame_costs_is_measured(kind: str) -> None:
     backend = open_backend("puppet") if kind == "puppet" else stripe_backend()
     avatar = build_avatar(PORTRAIT) if kind == "puppet" else blank_avatar(64, 64)
-    stage = MediaRuntime(Engine(backend), ServeSettings())
-    cost = stage.measure(avatar)
-    assert cost.drawing > 0 and cost.encoding > 0
-    asyncio.run(stage.close())
+    runtime = MediaRuntime(Engine(backend), ServeSettings())
+    cost = runtime.measure(avatar)
+    assert cost.drawing > 0 and cost.encoding > 0 and cost.sending > 0
+    again = runtime.measure(avatar, cost)
+    assert again.drawing > 0 and replace(again, drawing=cost.drawing) == cost
+    asyncio.run(runtime.close())
 
 
-@pytest.mark.slow
 def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
     """The tiny checkpoint on the processor, from an upload to speech."""
     musetalk = MuseTalkConfig(models, device="cpu", version="v15")
@@ -458,4 +229,4 @@ def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
             assert spoken_ms(units) == 120
             await socket.leave()
 
-    run(test)
+    run_live(test)

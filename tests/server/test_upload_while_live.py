@@ -14,7 +14,7 @@ from lipstream.live.session.types import Unit
 from lipstream.rendering.puppet.worker_pool import workers_supported
 from lipstream.rendering.registry import open_backend
 from lipstream.timeline import UNIT_MS
-from tests.server.test_media_runtime import Live, open_live
+from tests.server.live_client import LiveClient, open_live
 from tests.timed import judge, measure_until
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -33,7 +33,7 @@ def test_no_picture_stands_still_while_an_avatar_is_uploaded(name: str, kind: st
     face = open_avatar(EXAMPLES / "portrait.png", AvatarConfig(max_side=512))
     content = (EXAMPLES / name).read_bytes()
 
-    async def upload(live: Live) -> None:
+    async def upload(live: LiveClient) -> None:
         answer = await live.http.post("/v1/avatars", files={"file": (name, content, kind)})
         address = f"/v1/avatars/{answer.json()['id']}"
         status = "preparing"
