@@ -181,14 +181,13 @@ def test_output_of_the_child_that_is_not_json_counts_as_a_crash(
 
 
 def test_cancelling_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        uploads, "BOOT", "import sys, time; print('{}', flush=True); time.sleep(600)"
-    )
+    sleeps = "import time; print('{\"progress\": [0, 1]}', flush=True); time.sleep(600)"
+    monkeypatch.setattr(uploads, "BOOT", sleeps)
 
     async def run() -> None:
-        job = DecodeJob("probe", "a", "b", LIMITS, 1)
-        task = asyncio.create_task(run_isolated(job, tmp_path))
-        await asyncio.sleep(0.2)
+        job, started = DecodeJob("probe", "a", "b", LIMITS, 1), asyncio.Event()
+        task = asyncio.create_task(run_isolated(job, tmp_path, lambda *_: started.set()))
+        await started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
 
@@ -155,17 +155,16 @@ class Track(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, sound: Floats, middle: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(self, sound: Floats, on_step: Callable[[int], None] = lambda step: None) -> None:
         super().__init__()
-        self._middle = middle  # of the last second
+        self._on_step = on_step  # called with the index of each step
         self._pieces = [sound[start : start + STEP] for start in range(0, len(sound), STEP)]
         self._next = 0
 
     async def recv(self) -> AudioFrame:
         if self._next == len(self._pieces):
             raise MediaStreamError
-        if self._middle is not None and self._next == len(self._pieces) - 25:
-            await self._middle()
+        self._on_step(self._next)
         piece = (self._pieces[self._next] * 32767).astype(np.int16)
         both = np.repeat(piece, 2)[np.newaxis]
         frame = AudioFrame.from_ndarray(both, format="s16", layout="stereo")
@@ -175,9 +174,11 @@ class Track(MediaStreamTrack):
         return frame
 
 
-def speak(session: FakeSession, *parts: Floats) -> None:
+def speak(
+    session: FakeSession, *parts: Floats, on_step: Callable[[int], None] = lambda step: None
+) -> None:
     microphone = Microphone(cast("SpeechSink", session))
-    asyncio.run(microphone.listen(Track(np.concatenate(parts))))
+    asyncio.run(microphone.listen(Track(np.concatenate(parts), on_step)))
 
 
 @pytest.mark.parametrize("tail", [0.0, 1.0])
@@ -196,17 +197,15 @@ def test_every_spoken_stretch_is_an_utterance_of_its_own() -> None:
 
 def test_what_follows_an_interrupt_is_dropped_until_the_next_stretch() -> None:
     session = FakeSession(blank_avatar())
-    microphone = Microphone(cast("SpeechSink", session))
 
-    async def interrupt() -> None:
-        session.interrupt()
+    def interrupt(step: int) -> None:
+        if step == 75:  # half a second into the first words
+            session.interrupt()
 
-    async def scenario() -> None:
-        await microphone.listen(Track(np.concatenate([hum(1), speech(1)]), interrupt))
-
-    asyncio.run(scenario())
-    assert [utterance.state for utterance in session.utterances] == ["cancelled"]
-    assert len(session.samples) < 0.9 * RATE
+    speak(session, hum(1), speech(1), hum(1), speech(1), hum(1), on_step=interrupt)
+    first, second = session.utterances
+    assert first.state == "cancelled" and 0 < len(first.samples) < 0.9 * RATE
+    assert second.ended and len(second.samples) > RATE
 
 
 def test_a_full_session_loses_sound_and_nothing_else() -> None:
