@@ -34,11 +34,12 @@ class ServerProcess:
         return round(float(line.removeprefix(METRIC)))
 
     async def wait_until_free(self) -> None:
-        """Return when no session is open, at the latest after `SETTLE_S` seconds."""
+        """Return when no session is open; AssertionError when one still is after `SETTLE_S`."""
         for _ in range(round(SETTLE_S * 20)):
             if await self.sessions() == 0:
                 return
             await asyncio.sleep(0.05)
+        raise AssertionError(f"a session is still open after {SETTLE_S:.0f} s")
 
     async def settled(self, expected: dict[str, Any] | None = None) -> dict[str, Any]:
         """The resources of the process once no session is left and they are as `expected`.
