@@ -23,7 +23,7 @@ from lipstream.config import AvatarConfig
 from lipstream.media.resampler import Resampler
 from tests.browser.chromium import Chromium
 from tests.browser.server_process import ServerProcess, start_server
-from tests.browser.viewer_page import AVATAR, ViewerPage
+from tests.browser.viewer_page import AVATAR, TIMEOUT_MS, ViewerPage
 from tests.media_files import write_wav
 from tests.timed import judge, measure_until
 
@@ -38,6 +38,8 @@ FILE = ROOT / "build" / "lips.json"
 BROWSER_RATE, RATE = 48_000, 16_000  # Hz, of the browser and of the comparison
 SETTLE_S = 4.0  # until then the browser still fits its buffers to the connection
 SPEECH_S = 9.0  # enough to judge, and soon over
+REST_S = 1.0  # in which the browser plays what it has in its buffers
+PILL = "(text) => document.getElementById('pill').textContent === text"
 PAGE_SIZE = 40  # frames fetched at a time
 MAX_OFFSET_S, MIN_CORRELATION = 0.060, 0.55
 
@@ -102,7 +104,9 @@ async def _record(
         f"() => import('/probe/recorder.js').then((r) => (window.tape = r).record({AVATAR}))"
     )
     await viewer.page.set_input_files("#sound-file", file)
-    await asyncio.sleep(seconds + 2)
+    for pill in ("Speaking", "Live"):
+        await viewer.page.wait_for_function(PILL, arg=pill, timeout=1000 * seconds + TIMEOUT_MS)
+    await asyncio.sleep(REST_S)
     sound = await viewer.page.evaluate(f"() => tape.recordedSound({AVATAR})")
     samples = np.frombuffer(base64.b64decode(sound["samples"]), np.float32)
     frames: list[tuple[float, str]] = []

@@ -111,9 +111,7 @@ SPEECH = """(async () => {
 })()"""
 
 
-@pytest.mark.parametrize(
-    "meanwhile", ["socket.stop();", "event('queued'); event('interrupted');"]
-)
+@pytest.mark.parametrize("meanwhile", ["socket.stop();", "event('queued'); event('interrupted');"])
 def test_speech_is_not_sent_on_after_an_interrupt(
     chromium: Chromium, page: Page, meanwhile: str
 ) -> None:
