@@ -13,7 +13,11 @@ from lipstream.rendering.musetalk.compositing.fixed_point import COLUMNS, NEARLY
 BLOCK = tl.constexpr(512)  # pixels of one face that one program computes
 QUADS = tl.constexpr(128)  # the same, as 2x2 pixels
 _COLUMNS, _ONE, _DIVISOR = tl.constexpr(COLUMNS), tl.constexpr(ONE), tl.constexpr(NEARLY_255)
-_LUMA, _U, _V = (tl.constexpr(row) for row in BT601.rows)
+# Of luma and both chromas: the weights of red, green and blue, and what is added. One by one, for
+# Triton reads no element of a constant tuple before its version 3.4.
+_RY, _GY, _BY, _Y, _RU, _GU, _BU, _U, _RV, _GV, _BV, _V = (
+    tl.constexpr(number) for row in BT601.rows for number in row
+)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -84,12 +88,6 @@ def _composite(pictures: tensor, table: tensor, out: tensor, height: tensor, wid
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _weighted(red: tensor, green: tensor, blue: tensor, row: tl.constexpr) -> tensor:
-    """Luma or a chroma, rounded."""
-    return (red * row[0] + green * row[1] + blue * row[2] + row[3] + 0.5).to(tl.int32)
-
-
-@triton.jit  # type: ignore[untyped-decorator]
 def _composite_i420(
     pictures: tensor, table: tensor, out: tensor, height: tensor, width: tensor
 ) -> None:
@@ -105,10 +103,10 @@ def _composite_i420(
         red = _mixed(picture, row, x, y, inside, height, width, 0).to(tl.float32)
         green = _mixed(picture, row, x, y, inside, height, width, 1).to(tl.float32)
         blue = _mixed(picture, row, x, y, inside, height, width, 2).to(tl.float32)
-        luma = _weighted(red, green, blue, _LUMA)
+        luma = (red * _RY + green * _GY + blue * _BY + _Y + 0.5).to(tl.int32)
         tl.store(target + y * across + x, luma.to(tl.uint8), mask=inside)
-        u += _weighted(red, green, blue, _U)
-        v += _weighted(red, green, blue, _V)
+        u += (red * _RU + green * _GU + blue * _BU + _U + 0.5).to(tl.int32)
+        v += (red * _RV + green * _GV + blue * _BV + _V + 0.5).to(tl.int32)
     chroma = target + pixels + quad
     tl.store(chroma, ((u + 2) // 4).to(tl.uint8), mask=inside)
     tl.store(chroma + pixels // 4, ((v + 2) // 4).to(tl.uint8), mask=inside)
