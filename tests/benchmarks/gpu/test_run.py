@@ -86,6 +86,20 @@ def test_too_few_sessions_are_a_failure(monkeypatch: pytest.MonkeyPatch) -> None
     assert found.failed == ["the scheduler holds 17 of the 20.0 sessions of 'it'"]
 
 
+def test_the_parts_before_one_that_fails_are_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(seconds: float, devices: object) -> Any:
+        raise OptionError("no device.")
+
+    monkeypatch.setattr(run, "run_schedule", failing)
+    out = tmp_path / "gpu.json"
+    call = ["--part", "ceilings", "--part", "schedule", "--tiny", "--device", "cpu"]
+    assert program.main([*call, "--out", str(out)]) == 2
+    assert capsys.readouterr().err == "benchmarks.gpu: no device.\n"
+    assert list(json.loads(out.read_text())["parts"]) == ["ceilings"]
+
+
 def test_full_networks_are_not_timed_on_a_cpu_by_default() -> None:
     assert run._parts(BenchOptions(), "cpu") == ("ceilings", "schedule")
     assert run._parts(BenchOptions(), "cuda") == PARTS

@@ -105,3 +105,7 @@ def test_the_published_compositing_agrees_with_ours(work: Workload) -> None:
         ours = paste(picture, *blend(picture, face, plan))
         theirs = compose_as_published(picture, face, plan)
         assert np.abs(ours.astype(int) - theirs).max() <= 1
+        outside = np.ones(picture.shape[:2], bool)
+        outside[plan.region.slices] = False
+        assert np.array_equal(ours[outside], picture[outside])
+        assert np.array_equal(theirs[outside], picture[outside])
