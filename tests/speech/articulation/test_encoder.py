@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lipstream.speech.articulation.encoder import ArticulationEncoder
 from lipstream.speech.articulation.network import CLOSE, JAW, PARAMETERS, ROUND, TUCK, WIDE
 from lipstream.timeline import SAMPLE_RATE, frame_count, frame_start
-from tests.speech.musetalk.networks import noise, small, syllables
+from tests.speech.articulation.networks import noise, small, syllables
 
 FPS = Fraction(25)
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from lipstream.errors import MissingError
 from lipstream.speech.articulation.network import PARAMETERS, assemble, load
-from tests.speech.musetalk.networks import SMALL, small, small_arrays
+from tests.speech.articulation.networks import SMALL, small, small_arrays
 
 
 def test_dimensions_are_read_from_the_arrays() -> None:

@@ -38,7 +38,7 @@ def test_a_short_dip_between_sounds_does_not_shut() -> None:
     assert run(gate, -60.0, 0.9, 5) == 1.0
 
 
-def test_a_pause_shuts_when_both_witnesses_agree() -> None:
+def test_a_pause_shuts_when_both_measures_agree() -> None:
     gate = NoiseGate()
     run(gate, -60.0, 0.0, 10)
     run(gate, -30.0, 1.0, 20)
