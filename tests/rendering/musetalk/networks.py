@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from lipstream.rendering.musetalk.models.taesd import TaesdDecoder, TaesdDimensions
@@ -118,6 +118,13 @@ def share_weights(one: nn.Module, other: nn.Module) -> None:
     """Make `other` use the tensors of `one`; every key must fit."""
     other.load_state_dict(one.state_dict(), strict=True, assign=True)
     other.train(False)
+
+
+def saved(theirs: Any, folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The config and the state dict of a network in the files of the published library."""
+    theirs.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config, load_file(folder / "diffusion_pytorch_model.safetensors")
 
 
 def channels_last(network: Any) -> None:

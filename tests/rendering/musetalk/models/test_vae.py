@@ -18,6 +18,7 @@ from tests.rendering.musetalk.networks import (
     channels_last,
     drawn,
     published,
+    saved,
     share_weights,
     vae,
 )
@@ -89,12 +90,9 @@ def test_the_scaling_is_that_of_the_config_or_the_usual_one() -> None:
 def test_the_published_library_s_files_load_as_they_are(tmp_path: Path) -> None:
     theirs = peer(TINY_VAE)
     share_weights(vae(), theirs)
-    theirs.save_pretrained(tmp_path)
-    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
-    from safetensors.torch import load_file
-
+    config, state = saved(theirs, tmp_path)
     ours = Vae(VaeDimensions.from_config(config))
-    ours.load_state_dict(load_file(tmp_path / "diffusion_pytorch_model.safetensors"), strict=True)
+    ours.load_state_dict(state, strict=True)
     compare(ours.eval(), theirs, IMAGES, LATENTS, 5e-5)
 
 
