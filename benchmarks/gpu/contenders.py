@@ -42,7 +42,7 @@ class Contender:
 
     name: str
     networks: MuseTalkNetworks
-    paint: Callable[[Tensor, Tensor], Tensor]  # as `MuseTalkNetworks.paint`, but uint8 (b, H, W, 3)
+    paint: Callable[[Tensor, Tensor], Tensor]  # as `networks.generate`, but uint8 (b, H, W, 3)
     facts: dict[str, object] = field(default_factory=dict)  # for the report
     only: tuple[int, ...] = ()  # sizes of batches that it is timed at; none: all
 

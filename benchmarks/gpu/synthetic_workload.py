@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,9 +25,6 @@ from lipstream.rendering.musetalk.optimizations.options import OptimizationOptio
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder, WhisperSpeech
-
-if TYPE_CHECKING:
-    pass
 
 TOKENS = 50  # of audio for a frame: ten steps of five layers
 FRAMES = 64  # of the avatar, no two alike

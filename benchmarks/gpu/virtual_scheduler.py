@@ -70,9 +70,7 @@ class VirtualCapacity:
     batch: float  # frames, mean
     delay_p50: float | None  # ms of speech that was pushed and not yet given out; of sessions
     delay_p99: float | None
-    begun_p99: (
-        float | None
-    )  # ms from a chunk to the last frame that it made possible; see `Latency`
+    begun_p99: float | None  # ms, of each chunk's `Latency`; likewise the next three
     made_p50: float | None
     made_p99: float | None
     made_p99_planned: float | None  # the same with `PLANNED` of the ceiling
