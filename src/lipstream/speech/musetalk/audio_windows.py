@@ -49,7 +49,7 @@ class AudioWindow:
 
 
 class AudioWindowState:
-    """An `EncoderState`: the samples that coming segments need again, `Plan.past` at most."""
+    """An `EncoderState`: the samples from `Plan.past` before the steps of the last segment on."""
 
     def __init__(self, plan: Plan, fps: Fraction) -> None:
         self._plan = plan

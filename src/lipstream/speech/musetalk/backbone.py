@@ -20,6 +20,6 @@ class SpeechNetwork(Protocol):
     def features(self, samples: Sequence[Floats]) -> list[Floats]:
         """Pieces of at most `PIECE`, 16 kHz float32 in -1..1 -> one (steps, layers, width) each.
 
-        A piece of n samples gives floor(n / 320) steps. Each is encoded alone, all are computed
-        together.
+        A piece of n samples gives floor(n / 320) steps. Each is encoded alone, whatever is
+        computed with it.
         """

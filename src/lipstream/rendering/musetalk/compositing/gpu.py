@@ -19,10 +19,8 @@ from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.blend_torch import DeviceFaces, Patch
 from lipstream.rendering.musetalk.compositing.pinned_buffers import PinnedBuffers
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
-from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
+from lipstream.rendering.musetalk.preprocess.prepare import SHRINK, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
-
-SHRINK = 8  # pixels per latent
 
 
 class GpuCompositor:

@@ -13,7 +13,7 @@ from lipstream.errors import CheckpointError, MissingError
 from lipstream.rendering.musetalk.weights.layout import PULL, unreadable
 
 POINTER = b"version https://git-lfs"  # what git leaves instead of a large file
-MIN_BYTES = 8  # bytes; no format is as short
+MIN_BYTES = 8  # no format is as short
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
