@@ -5,8 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from lipstream.errors import PictureError
 from lipstream.media.video_reader import read_clip
@@ -100,6 +102,31 @@ def test_a_size_may_change_on_the_way_but_not_the_shape(
         assert "changes the shape of its picture on the way; cut out" in refusal(part)
 
 
+@pytest.mark.parametrize(("width", "same"), [(48, True), (64, False)])
+def test_a_camera_that_is_turned_on_the_way_makes_another_shape(
+    tmp_path: Path, width: int, same: bool
+) -> None:
+    """H.264 itself can say of each picture how it is to be turned."""
+    path = write_video(tmp_path / "a.h264", grey_levels(3, width), at(Fraction(25), 3))
+    content = path.read_bytes()
+    path.write_bytes(content + turned_by_90(path))
+    if same:
+        assert [image.shape for image in read_clip(path)] == [(48, 48, 3)] * 6
+    else:
+        assert "changes the shape of its picture on the way; cut out" in refusal(path)
+
+
+def turned_by_90(path: Path) -> bytes:
+    """The stream of H.264 in a file with a message that turns its pictures."""
+    with av.open(str(path)) as container:
+        (stream,) = container.streams.video
+        messages = BitStreamFilterContext(
+            "h264_metadata=display_orientation=insert:rotate=90", stream
+        )
+        parts = [bytes(one) for packet in container.demux() for one in messages.filter(packet)]
+    return b"".join(parts)
+
+
 def test_large_pictures_are_shrunk_without_aliasing(tmp_path: Path) -> None:
     picture = np.zeros((240, 320, 3), np.uint8)
     picture[:, ::2] = 254  # lines of one pixel: half grey once shrunk, stripes if only skipped
@@ -119,6 +146,17 @@ def test_what_is_no_clip_is_refused(tmp_path: Path) -> None:
     assert "is a folder" in refusal(tmp_path)
     song = write_sound(tmp_path / "song.mp3", tone(0.5, 24_000), 24_000, "mp3")
     assert "no video track" in refusal(song)
+
+
+def test_a_video_track_without_a_picture_is_refused(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        video, sound = container.add_stream("libx264", rate=25), container.add_stream("aac")
+        assert isinstance(video, av.VideoStream) and isinstance(sound, av.AudioStream)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 4800), np.float32), "fltp", "stereo")
+        frame.sample_rate, frame.pts = 48_000, 0
+        container.mux([*sound.encode(frame), *sound.encode(None)])
+    assert "holds no picture that can be decoded; export it again." in refusal(tmp_path / "a.mkv")
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])

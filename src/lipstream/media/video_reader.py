@@ -128,6 +128,7 @@ class _FrameConverter:
         self._media, self._max_side = media, max_side
         self._shape: Fraction | None = None
         self._size: tuple[int, int] | None = None
+        self._image_shape: tuple[int, ...] = ()
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: VideoFrame) -> Image:
@@ -136,11 +137,6 @@ class _FrameConverter:
         wide = pixel if Fraction(1, 4) <= pixel <= 4 else Fraction(1)
         width, height = frame.width * wide, Fraction(frame.height)  # in square pixels
         self._shape = self._shape or width / height
-        if abs(width / height / self._shape - 1) > MAX_SQUEEZE:
-            raise self._media.refusal(
-                "changes the shape of its picture on the way; "
-                "cut out a part of one shape or export it again"
-            )
         scale = min(Fraction(1), self._max_side / max(width, height))
         self._size = self._size or (max(1, round(width * scale)), max(1, round(height * scale)))
         shrinks = self._size != (frame.width, frame.height)
@@ -157,7 +153,15 @@ class _FrameConverter:
             dst_colorspace=Colorspace.DEFAULT,
             interpolation=int(kernel) | FULL_CHROMA | ACCURATE,
         )
-        return _upright(np.asarray(rgb.to_ndarray(), np.uint8), frame)
+        image = _upright(np.asarray(rgb.to_ndarray(), np.uint8), frame)
+        self._image_shape = self._image_shape or image.shape  # another one if it is turned
+        squeezed = abs(width / height / self._shape - 1) > MAX_SQUEEZE
+        if squeezed or image.shape != self._image_shape:
+            raise self._media.refusal(
+                "changes the shape of its picture on the way; "
+                "cut out a part of one shape or export it again"
+            )
+        return image
 
 
 def _upright(image: Image, frame: VideoFrame) -> Image:
