@@ -348,6 +348,14 @@ def without(name: str) -> Callable[[Entries], Entries]:
     return lambda entries: {one: content for one, content in entries.items() if one != name}
 
 
+def without_hash(name: str) -> Callable[[Entries], Entries]:
+    def change(manifest: dict[str, Any], entries: Entries) -> None:
+        manifest["entries"] = describe(entries)
+        del manifest["entries"][name]["sha256"]
+
+    return forged(change)
+
+
 def array(header: str, data: bytes = b"") -> bytes:
     """An npy file of version 1.0 with any header."""
     text = header.encode() + b"\n"
@@ -390,6 +398,7 @@ FORGED: dict[str, tuple[Callable[[Entries], Entries], str]] = {
     "still": (with_field("moving", False), "manifest.json is not"),
     "odd entries": (with_field("entries", ["frames"]), "manifest.json is not"),
     "no sizes": (with_field("entries", {"landmarks.npy": {}}), "manifest.json is not"),
+    "no hash": (without_hash("frames/000003.jpg"), "000003.jpg is not as"),
     "no backends": (with_field("backends", []), "manifest.json is not"),
     "odd backends": (with_field("backends", [["a"]]), "manifest.json is not"),
     "a path": (moved("frames/000003.jpg", "../../secret.jpg"), "manifest.json is not"),

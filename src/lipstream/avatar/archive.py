@@ -93,7 +93,7 @@ class Archive:
     def read(self, name: str) -> bytes:
         """The content of an entry, which is what the manifest says."""
         content = self._content(name)
-        if hashlib.sha256(content).hexdigest() != self.manifest["entries"][name]["sha256"]:
+        if hashlib.sha256(content).hexdigest() != self.manifest["entries"][name].get("sha256"):
             raise self.damaged(name)
         return content
 
