@@ -167,7 +167,7 @@ class _FilePull:
                 f"{where} is no longer the file on record: do not use it unless you know why it "
                 "changed; --renew takes it and records it anew."
             )
-        pinned = self.file.sha256 if self.source == self.file.source else None
+        pinned = self.file.sha256 if remote.source == self.file.source else None
         if pinned is not None and sha256 != pinned:
             raise CheckpointError(
                 f"{where} is not the file that lipstream was tested with: name the commit to use "
@@ -178,7 +178,7 @@ class _FilePull:
         asked = self.record.asked if self.record else self.source.revision
         licence = self.bundle.parts[self.file.part].licence
         size = path.stat().st_size
-        return FileRecord(self.source.repository, asked, remote.commit, size, sha256, licence)
+        return FileRecord(remote.source.repository, asked, remote.commit, size, sha256, licence)
 
     def _hash(self, path: Path) -> str:
         return sha256_of(path, self.new_bar(f"checking {self.file.target}"))
