@@ -322,6 +322,16 @@ def test_a_folder_that_cannot_be_made_is_named(hub: FakeHub, tmp_path: Path) -> 
     assert f"{tmp_path}/file/models cannot be written: not a directory" in sentence
 
 
+def test_a_folder_that_cannot_be_written_is_named(
+    hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(FileLock, "acquire", closed)  # the tests may run as root
+    assert f"the folder {folder} is not writable; choose" in refused(OutputError, folder)
+
+
 def test_a_damaged_manifest_is_refused(hub: FakeHub, folder: Path) -> None:
     pulled(folder)
     path = folder / "manifest.json"

@@ -197,7 +197,7 @@ def _lock(folder: Path) -> Iterator[None]:
 
     lock = FileLock(folder / LOCK)
     try:
-        with writing(folder):
+        with writing(folder / LOCK):
             lock.acquire(timeout=0)
     except Timeout as error:
         raise OutputError(
