@@ -208,7 +208,10 @@ def _error(error: BaseException, source: Source, name: str) -> LipstreamError:
     elif status == 404:
         text = f"{where} does not exist; use another --repo."
     elif status is not None:
-        text = f"the hub answered {status} for {name} of {where}; try again or set HF_ENDPOINT."
+        text = (
+            f"the hub answered {status} for {name} of {where}; try again later, or set "
+            "HF_ENDPOINT to a mirror."
+        )
     else:
         reason = " ".join(str(error).split()) or type(error).__name__
         text = (
