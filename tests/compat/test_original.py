@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from lipstream import (
+    AudioChunk,
     Avatar,
     BatchLipSyncProcessor,
     MuseTalkInference,
@@ -129,7 +130,7 @@ def queue_of(chunks: list[Floats]) -> asyncio.Queue[Any]:
 def test_batches(realtime: RealtimeLipSyncEngine) -> None:
     avatar = realtime.preprocess_avatar(PORTRAIT)
     stream = realtime.engine.open_stream(avatar)
-    segments = stream.push(tone_chunk()) + stream.end()
+    segments = stream.push(AudioChunk(SOUND, 16_000)) + stream.end()
     encoded = realtime.engine.backend.encoder.encode([segment.context for segment in segments])
     features = np.concatenate(encoded)
     batched = BatchLipSyncProcessor(realtime, 4).process_batch(avatar, features)
@@ -139,12 +140,6 @@ def test_batches(realtime: RealtimeLipSyncEngine) -> None:
     for one, other in zip(batched, alone, strict=True):
         # How many share a batch moves float sums a little, and so a rounded value now and then.
         assert np.abs(one.astype(int) - other).max() <= 1
-
-
-def tone_chunk() -> Any:
-    from lipstream import AudioChunk
-
-    return AudioChunk(SOUND, 16_000)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
