@@ -79,7 +79,7 @@ def number(
 
 
 def several(flag: str, name: str, help: str, **settings: Any) -> Callable[[Any], Any]:
-    """An option that takes an address and may be repeated."""
+    """An option that may be repeated; it takes an address unless `settings` differ."""
     chosen = {"metavar": "URL", **settings}
     return option(flag, name, multiple=True, help=f"{help} Repeatable.", **chosen)
 
@@ -106,7 +106,7 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     variable="AVATARS",
 )
 @option("--token", help="The token that clients must send as `Authorization: Bearer TOKEN`.")
-@number("--max-sessions", "A cap on the sessions that this machine can hold as measured.")
+@number("--max-sessions", "At most so many sessions, even where this machine can hold more.")
 @number("--cores", "This process's share of the machine; default all it may use.", unit="N")
 @several("--origin", "origins", "An origin whose pages may use the server, such as a proxy's own.")
 @path_option(
@@ -117,7 +117,7 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @number("--max-side", "Larger pictures are shrunk.", 768, 64, 4096, unit="PIXELS")
 @seconds("--idle-timeout", "A session without speech is closed after this time.", 600)
 @seconds("--max-duration", "Every session is closed after this time.", 4 * 3600)
-@seconds("--drain-timeout", "Speech may go on for this time after Ctrl-C or SIGTERM.", 300, 0)
+@seconds("--drain-timeout", "Time to speak on after Ctrl-C or SIGTERM; a second ends it.", 300, 0)
 @option(
     "--rate-limit",
     "rate",
@@ -136,10 +136,10 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     help="Allow viewers in private networks, or only on public addresses.",
 )
 @option(
-    "--codec", type=click.Choice(["h264", "vp8"]), help="Default h264 where viewers support it."
+    "--codec", type=click.Choice(["h264", "vp8"]), help="Of the video; default h264 if viewers can."
 )
 @number(
-    "--draw-processes", "puppet: workers; 0 for none, default one a core.", None, 0, 64, unit="N"
+    "--draw-processes", "puppet: workers, one a core; 0 draws in the server.", None, 0, 64, unit="N"
 )
 @option(
     "--log-format",
