@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from tests.media_files import tone
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
+    from lipstream.stream import Segment
 
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -200,6 +202,30 @@ def test_chunks_are_taken_in_the_order_of_the_calls(puppet: RealtimeLipSyncEngin
     puppet.finish(avatar, "b")
     assert len(expected) == len(frames) == 25
     assert all(np.array_equal(one, other) for one, other in zip(expected, frames, strict=True))
+
+
+def test_a_failure_belongs_to_the_chunk_that_caused_it(
+    puppet: RealtimeLipSyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = puppet.engine.open_stream(puppet.preprocess_avatar(PORTRAIT))
+    push_now = stream.push_now
+
+    def failing(chunk: AudioChunk) -> list[Segment]:
+        if len(chunk) == 1600:
+            raise RuntimeError("broken")
+        return push_now(chunk)
+
+    monkeypatch.setattr(stream, "push_now", failing)
+    speech = realtime._Speech(stream)
+
+    async def append() -> list[Future[list[Segment]]]:
+        sounds = (warble(0.1), warble(0.2))
+        return [speech.append(AudioChunk(sound, 16_000)) for sound in sounds]
+
+    turns = run(append())
+    assert sum(segment.frame_count for segment in speech.segments(turns[1])) == 5
+    with pytest.raises(RuntimeError, match="broken"):
+        speech.segments(turns[0])
 
 
 def test_two_speakers_with_one_avatar_have_names_or_are_refused(

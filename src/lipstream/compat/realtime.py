@@ -19,7 +19,7 @@ from lipstream.avatar.builder import build_avatar, digest
 from lipstream.avatar.storage import is_avatar, load_avatar
 from lipstream.compat.facade import Facade, chunk_of
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
-from lipstream.errors import LipstreamError, OptionError
+from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Picture
 from lipstream.stream import LipSyncStream, Segment
@@ -184,6 +184,6 @@ class _Speech:
                 chunk, due = self._waiting.popleft()
                 try:
                     due.set_result(self._stream.push_now(chunk))
-                except LipstreamError as error:  # it belongs to whoever pushed this chunk
+                except Exception as error:  # it belongs to whoever pushed this chunk
                     due.set_exception(error)
         return turn.result()
