@@ -104,7 +104,7 @@ class Mp4Writer:
                 f"{self.path}, which was opened for {self.audio}."
             )
         if len(chunk):
-            self._put(AudioChunk(chunk.samples.copy(), chunk.sample_rate))
+            self._put(AudioChunk(chunk.samples, chunk.sample_rate))  # a copy
 
     def __exit__(
         self,
