@@ -170,12 +170,12 @@ class AvatarStore:
             raise
         except Exception as error:
             entry.fail(error)
+            shutil.rmtree(self._root / entry.id, ignore_errors=True)
+        else:
+            log.info("avatar ready", extra={"avatar": entry.id[:8]})
         finally:
             entry.task = None
-            if outcome == "failed":
-                shutil.rmtree(self._root / entry.id, ignore_errors=True)
             self._manager.metrics.avatars.labels(outcome).inc()
-            log.info("avatar prepared", extra={"avatar": entry.id[:8], "outcome": outcome})
 
     async def _show(self, entry: AvatarEntry, avatar: Avatar) -> None:
         """Prepare it for the backend, measure what a frame costs, and make it ready."""
