@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.machine import describe
+from lipstream.server.admission import usable_cores
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.settings import TransportSettings
@@ -80,7 +81,7 @@ def main() -> int:
 
 async def measure(cycles: int, at_once: int) -> tuple[list[Row], Tally]:
     """Run the cycles; a row before, and after each eighth of them."""
-    workers, tally, rows = MediaWorkers(), Tally(), [_row(0)]
+    workers, tally, rows = MediaWorkers(usable_cores()), Tally(), [_row(0)]
     print("  cycles  descriptors  threads  tasks  RSS MB")
     _show(rows[0])
     step = max(at_once, cycles // ROWS)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from benchmarks.cpu.load_generator import MeasuredSession
+from lipstream.server.admission import usable_cores
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import open_video_encoder
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
@@ -50,7 +51,7 @@ class EncodeOnly:
     """Encodes and sends nothing: the cost of a session without its network."""
 
     def __init__(self) -> None:
-        self._workers = MediaWorkers()
+        self._workers = MediaWorkers(usable_cores())
 
     async def connect(self, source: MeasuredSession) -> Disconnect:
         stream = cast(RtpStream, NullStream())
@@ -82,7 +83,7 @@ class WebRtcReceivers:
     """Real connections to `receiver_process.py`, a process that receives and does not decode."""
 
     def __init__(self) -> None:
-        self._workers = MediaWorkers()
+        self._workers = MediaWorkers(usable_cores())
         self._count = 0
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("receiver_process.py"))],

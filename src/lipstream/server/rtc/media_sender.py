@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,10 +30,8 @@ class MediaWorkers:
     """The threads in which all viewers of a process have their pictures encoded. They do not wait
     for offers, whose reading a stranger can make slow."""
 
-    def __init__(self, video_threads: int | None = None) -> None:
-        """By default a video thread for each core, at most 8."""
-        threads = video_threads or min(8, os.cpu_count() or 1)
-        self.video = ThreadPoolExecutor(threads, "video-encoder")
+    def __init__(self, video_threads: int) -> None:
+        self.video = ThreadPoolExecutor(video_threads, "video-encoder")
         self.offers = ThreadPoolExecutor(1, "offers")
 
     def close(self) -> None:
