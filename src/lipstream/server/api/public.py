@@ -20,15 +20,15 @@ PLAIN = ("/", "/docs", *SWAGGER_PATHS, "/openapi.json", "/healthz", "/readyz", "
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def page_files(folder: Path = PAGE) -> dict[str, str]:
+def page_files() -> dict[str, str]:
     """Addresses of the page's files: {"/style.css": "style.css"}."""
-    files = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")))
-    return {f"/{name}": name for name in files if (folder / name).is_file()}
+    files = (path.relative_to(PAGE).as_posix() for path in sorted(PAGE.rglob("*")))
+    return {f"/{name}": name for name in files if (PAGE / name).is_file()}
 
 
-def public_paths(folder: Path = PAGE) -> list[str]:
+def public_paths() -> list[str]:
     """Everything that needs no token."""
-    return [*PLAIN, *page_files(folder)]
+    return [*PLAIN, *page_files()]
 
 
 def public_routes(manager: SessionManager) -> APIRouter:
@@ -77,10 +77,10 @@ def public_routes(manager: SessionManager) -> APIRouter:
     return router
 
 
-def page_routes(folder: Path = PAGE) -> APIRouter:
+def page_routes() -> APIRouter:
     """The page and the documentation. A file that is added later is seen after a restart."""
     router = APIRouter(include_in_schema=False)
-    files = StaticFiles(directory=folder, check_dir=False)
+    files = StaticFiles(directory=PAGE)
     swagger = StaticFiles(packages=[("fastapi_offline", "static")])
 
     def serving(source: StaticFiles, name: str) -> Callable[[Request], Awaitable[Response]]:
@@ -91,10 +91,8 @@ def page_routes(folder: Path = PAGE) -> APIRouter:
 
         return serve
 
-    served = {path: (files, name) for path, name in page_files(folder).items()}
-    for path, name in (("/", "index.html"), ("/docs", "docs.html")):
-        if (folder / name).is_file():
-            served[path] = (files, name)
+    pages = {"/": "index.html", "/docs": "docs.html"}
+    served = {path: (files, name) for path, name in (page_files() | pages).items()}
     served |= {path: (swagger, path.rpartition("/")[2]) for path in SWAGGER_PATHS}
     for path, (source, name) in served.items():
         router.add_api_route(path, serving(source, name), methods=["GET", "HEAD"])
