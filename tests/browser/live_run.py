@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.browser.server_process import ServerProcess
 
 SETTLE_S = 4.0  # until then the browser still fits its buffers to the connection
+SHOWN_S = 0.5  # in which the browser has shown and played what was sent
 BEEPS = 12
 BEEP_MS = 200
 LONG_BEEP_MS = 1500  # to be interrupted
@@ -100,7 +101,7 @@ async def measure_live(browser: Browser, server: ServerProcess) -> LiveFigures:
         await _speak(viewer, figures)
         await _interrupt(viewer, figures)
         await _use_microphone(viewer, figures)
-        await _reconnect(viewer, figures)
+        await _reconnect(viewer, server, figures)
         await viewer.page.click("#toggle")
         await viewer.state("idle")
         figures.resources_after = await server.settled(figures.resources_before)
@@ -139,7 +140,7 @@ async def _interrupt(viewer: ViewerPage, figures: LiveFigures) -> None:
         await viewer.beep(LONG_BEEP_MS)
         await asyncio.sleep(0.6 + 0.1 * chance.random())
         sent.append(await viewer.interrupt())
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(SHOWN_S)
     record = await viewer.record()
     figures.sound_stop_delay = delays(sent, record.silences, MAX_DELAY_MS)
     figures.picture_stop_delay = delays(sent, record.closed, MAX_DELAY_MS)
@@ -153,7 +154,7 @@ async def _use_microphone(viewer: ViewerPage, figures: LiveFigures) -> None:
     await viewer.page.click("#microphone")
 
 
-async def _reconnect(viewer: ViewerPage, figures: LiveFigures) -> None:
+async def _reconnect(viewer: ViewerPage, server: ServerProcess, figures: LiveFigures) -> None:
     """Break the connection without signalling; the page has to notice and to come back."""
     broken = (await viewer.record()).now
     await viewer.page.evaluate("() => probe.cut()")
@@ -163,7 +164,8 @@ async def _reconnect(viewer: ViewerPage, figures: LiveFigures) -> None:
     await viewer.watch()
     # The microphone's speech that waited when the connection broke is spoken first; a beep right
     # behind it would find the mouth still open.
-    await asyncio.sleep(2.0)
+    await server.wait_until_silent(await viewer.session_id())
+    await asyncio.sleep(SHOWN_S)
     before = len((await viewer.record()).opened)
     await viewer.beep(BEEP_MS)
     figures.spoke_after_reconnect = await viewer.until(lambda now: len(now.opened) > before, 5)

@@ -41,6 +41,15 @@ class ServerProcess:
             await asyncio.sleep(0.05)
         raise AssertionError(f"a session is still open after {SETTLE_S:.0f} s")
 
+    async def wait_until_silent(self, session_id: str) -> None:
+        """Return when no speech plays or waits in a session; AssertionError after `SETTLE_S`."""
+        for _ in range(round(SETTLE_S * 20)):
+            state = (await self._call("GET", f"v1/sessions/{session_id}")).json()
+            if not (state["speaking"] or state["buffered_ms"]):
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"the session still speaks after {SETTLE_S:.0f} s")
+
     async def settled(self, expected: dict[str, Any] | None = None) -> dict[str, Any]:
         """The resources of the process once no session is left and they are as `expected`.
 

@@ -5,21 +5,16 @@ from __future__ import annotations
 import pytest
 
 from tests.browser.server_process import ServerProcess
-from tests.browser.viewer_page import AVATAR, ViewerPage
+from tests.browser.viewer_page import ViewerPage
 
 pytestmark = pytest.mark.alone
-
-
-async def session_id(viewer: ViewerPage) -> str:
-    """The id of the page's session."""
-    return str(await viewer.page.evaluate(f"{AVATAR}.session.id"))
 
 
 async def test_a_session_that_the_server_ends_is_explained(
     viewer: ViewerPage, server: ServerProcess
 ) -> None:
     await viewer.start()
-    await server.end(await session_id(viewer))
+    await server.end(await viewer.session_id())
     await viewer.notice("session has ended")
     await viewer.state("idle")
     await server.wait_until_free()
@@ -31,14 +26,14 @@ async def test_a_lost_connection_to_a_closed_session_opens_another(
 ) -> None:
     await viewer.start()
     await viewer.watch()
-    first = await session_id(viewer)
+    first = await viewer.session_id()
     await viewer.page.route("**/whep", lambda route: route.abort())
     await viewer.page.evaluate("() => probe.cut()")
     await viewer.state("reconnecting")
     await server.end(first)
     await viewer.page.unroute("**/whep")
     await viewer.state("live")
-    assert await session_id(viewer) != first
+    assert await viewer.session_id() != first
 
 
 async def test_stop_and_start_at_once_finds_the_place_free(

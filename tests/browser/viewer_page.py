@@ -120,6 +120,10 @@ class ViewerPage:
             await asyncio.sleep(0.1)
         return False
 
+    async def session_id(self) -> str:
+        """The id of the page's session."""
+        return str(await self.page.evaluate(f"{AVATAR}.session.id"))
+
     async def look_ahead(self) -> float:
         """The server's look-ahead, ms."""
         return float(await self.page.evaluate(f"{AVATAR}.session.look_ahead_ms"))
