@@ -100,7 +100,7 @@ def create_app(
     app.include_router(whep_routes(manager, store), dependencies=token)
     app.include_router(audio_routes(manager))
     app.include_router(page_routes())
-    error_responses.install(app)
+    error_responses.install(app, metrics.refused)
     _add_middleware(app, settings, clock, metrics)
     return app
 
@@ -112,7 +112,7 @@ def _add_middleware(app: FastAPI, settings: ServeSettings, clock: Clock, metrics
         SecurityMiddleware,
         access=access,
         uploads={"/v1/avatars": settings.uploads.body, "/speech": settings.uploads.body},
-        on_refused=lambda code: metrics.refusals.labels(code).inc(),
+        on_refused=metrics.refused,
     )
     app.add_middleware(
         CORSMiddleware,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI
@@ -54,37 +54,30 @@ class ApiError(HTTPException):
         return JSONResponse(content, self.status_code, dict(self.headers or {}))
 
 
-def install(app: FastAPI) -> None:
-    """Give every error of `app` this shape."""
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(LipstreamError, _unusable)
+def install(app: FastAPI, on_refused: Callable[[str], None]) -> None:
+    """Give every error of `app` this shape; `on_refused` is called with the code of each."""
+
+    def refuse(request: Request, error: Exception) -> Response:
+        refusal = _refusal(error)
+        on_refused(refusal.code)
+        return refusal.response()
+
+    for kind in (HTTPException, RequestValidationError, LipstreamError):
+        app.add_exception_handler(kind, refuse)
 
 
-def _http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _refusal(error: Exception) -> ApiError:
     if isinstance(error, ApiError):
-        return error.response()
-    status, message = error.status_code, str(error.detail)
-    if message == HTTPStatus(status).phrase:
-        message = UNKNOWN.get(status, message)
-    return ApiError(status, message, CODES.get(status, "refused"), error.headers).response()
-
-
-def _invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the request"
-    return ApiError(422, f"{place}: {first['msg']}; see /docs.").response()
-
-
-def _unusable(request: Request, error: Exception) -> Response:
+        return error
+    if isinstance(error, HTTPException):
+        status, message = error.status_code, str(error.detail)
+        if message == HTTPStatus(status).phrase:
+            message = UNKNOWN.get(status, message)
+        return ApiError(status, message, CODES.get(status, "refused"), error.headers)
+    if isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the request"
+        return ApiError(422, f"{place}: {first['msg']}; see /docs.")
     if isinstance(error, RestartError):
-        return ApiError(422, str(error), "no_restart").response()
-    code = "bad_sdp" if isinstance(error, SignallingError) else None
-    return ApiError(400, str(error), code).response()
-
-
-def fault() -> JSONResponse:
-    """The response to an unforeseen exception."""
-    return ApiError(500, "this is a bug in lipstream; its log has the details.").response()
+        return ApiError(422, str(error), "no_restart")
+    return ApiError(400, str(error), "bad_sdp" if isinstance(error, SignallingError) else None)

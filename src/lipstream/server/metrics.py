@@ -90,6 +90,10 @@ class Metrics:
         """Everything in Prometheus' text format."""
         return generate_latest(self.registry)
 
+    def refused(self, code: str) -> None:
+        """Count a request that was refused."""
+        self.refusals.labels(code).inc()
+
     def seen(self, stats: BrowserStats) -> None:
         """Record what a page measured."""
         for name, histogram in self._by_pages.items():

@@ -49,6 +49,8 @@ def test_one_session_too_many_is_refused_for_a_while() -> None:
             assert answer.status_code == 503
             assert int(answer.headers["Retry-After"]) > 0
             assert answer.json()["error"]["code"] == "full"
+        text = (await client.http.get("/metrics")).text
+        assert 'lipstream_refusals_total{code="full"} 2.0' in text
         await client.http.delete(f"/v1/sessions/{first['id']}")
         await client.open()
         assert len(client.manager) == 2

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lipstream.server.errors import ApiError, fault
+from lipstream.server.errors import ApiError
 from lipstream.server.security.access import AccessPolicy
 from lipstream.server.security.rate_limit import MeteredBody, too_large
 
@@ -62,7 +62,8 @@ class SecurityMiddleware:
             await self._app(scope, receive, sending)
         except Exception:
             if scope["type"] == "http" and not sending.started:
-                await fault()(scope, receive, sending)  # here, where headers are still added
+                bug = ApiError(500, "this is a bug in lipstream; its log has the details.")
+                await bug.response()(scope, receive, sending)  # here, where headers are still added
             raise  # uvicorn logs it
 
     def _metered(self, path: str, headers: Headers, receive: Receive) -> Receive:
