@@ -38,6 +38,7 @@ SOUND_RATE = 48_000  # Hz of what comes back
 FRAME_TICKS = 3600  # of the 90 kHz clock of video: 40 ms
 SLICE = 4800  # samples per message: 200 ms
 AFTERWARDS = 0.5  # seconds to record after the last word
+ENDS = ("ended", "interrupted", "failed")  # of an utterance, exactly one
 
 
 class Server:
@@ -130,7 +131,8 @@ async def watch(server: Server, session: dict[str, Any]) -> RTCPeerConnection:
 
 
 async def speak(server: Server, session: dict[str, Any], path: str) -> None:
-    """Send the file's sound and wait until the last of it has been spoken."""
+    """Send the file's sound and wait until the last of it has been spoken, or was interrupted."""
+    ours = None
     address = f"{server.socket(session['audio_url'])}?sample_rate={SPEECH_RATE}"
     async with connect(address, additional_headers=server.headers) as socket:
         for samples in slices(path):
@@ -139,7 +141,9 @@ async def speak(server: Server, session: dict[str, Any], path: str) -> None:
         async for message in socket:
             event = json.loads(message)
             print(event)
-            if event["type"] in ("ended", "error"):
+            if event["type"] == "queued":
+                ours = event["utterance"]
+            elif event["type"] in ENDS and event.get("utterance") == ours:
                 return
 
 

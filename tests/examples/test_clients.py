@@ -68,6 +68,32 @@ def test_a_spoken_file_is_saved_with_picture_and_sound_in_step(
     assert lit == pytest.approx(loud, abs=0.1)
 
 
+def test_a_file_waits_for_the_end_of_its_own_utterance(
+    service: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = example("speak_wav")
+    wav = write_wav(tmp_path / "tone.wav", speech(), RATE)
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="t.wav"\r\n\r\n'
+    form += wav.read_bytes() + b"\r\n--b--\r\n"
+
+    async def scene() -> None:
+        server = client.Server(service.address, service.token)
+        session = await server.open_session("face")
+        connection = await client.watch(server, session)
+        try:
+            await server.call(
+                "POST", session["speech_url"], form, "multipart/form-data; boundary=b"
+            )
+            await client.speak(server, session, wav)
+        finally:
+            await connection.close()
+            await server.close_session(session)
+
+    asyncio.run(scene())
+    ends = [line for line in capsys.readouterr().out.splitlines() if "'ended'" in line]
+    assert ["'utterance': 1" in ends[0], "'utterance': 2" in ends[-1]] == [True, True]
+
+
 def open_times(movie: Path) -> tuple[tuple[float, float], tuple[float, float]]:
     """The first and the last second of a lit bar, and of sound."""
     with av.open(str(movie)) as container:
