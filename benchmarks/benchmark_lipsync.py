@@ -39,7 +39,11 @@ def main() -> int:
     parser.add_argument("--device", help="cuda, cuda:1 or cpu")
     parser.add_argument("--precision", help="float32, float16 or bfloat16")
     parser.add_argument("--batch", type=int, default=8, help="frames through the networks at once")
-    parser.add_argument("--optimized", action="store_true", help="compiled, channels last")
+    parser.add_argument(
+        "--optimized",
+        action="store_true",
+        help="musetalk: what is faster and differs by rounding only",
+    )
     parser.add_argument("--avatar", type=Path, default=ROOT / "examples" / "portrait.png")
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--tiny", action="store_true", help="musetalk networks of test size")

@@ -120,7 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     cv2.setNumThreads(1)
     rows = [measure(size, options.rounds) for size in SIZES]
-    print("picture      published ms   RGB ms   planes ms   RGB / planes   KB from the device")
+    print("picture      published ms   RGB ms     I420 ms     RGB / I420   KB from the device")
     for row in rows:
         print(
             f"{f'{row.width}x{row.height}':<12}{row.published_ms:>13.2f}{row.rgb_ms:>9.2f}"

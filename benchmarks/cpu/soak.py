@@ -149,6 +149,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--out", type=Path, help="write all figures here as JSON")
     options = parser.parse_args()
+    if options.minutes < 1:
+        parser.error("--minutes must be at least 1: a trend needs two half minutes.")
     path = find_chromium()
     if path is None:
         sys.exit("there is no chromium; install it and run again.")
