@@ -74,7 +74,8 @@ class MediaFile:
         damage: av.FFmpegError | None = None
         started = False
         for packet in self._packets():
-            if packet.stream_index != stream.index:
+            # Not `packet.stream_index`: the empty packets that flush decoders all say 0 there.
+            if packet.stream.index != stream.index:
                 continue
             try:
                 frames = packet.decode()
