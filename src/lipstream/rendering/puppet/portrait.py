@@ -57,7 +57,8 @@ class Portrait:
         box = flow.box.within(self.region)
         # The face's own grid moves with the head.
         grid = flow.grid - (motion @ self.face_motion).reshape(flow.grid.shape)
-        layers = self.rest if pose.is_rest else model.layers(pose, opening=1.0, zoom=ZOOM)
+        opening = float(self.rest is not None)
+        layers = self.rest if pose.is_rest else model.layers(pose, opening, ZOOM)
         assert layers is not None
         layers = layers.read(grid, flow.scale, (box.width, box.height), model.cut)
         upper, lower = layers.shifts

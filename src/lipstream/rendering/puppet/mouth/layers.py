@@ -75,6 +75,9 @@ class MouthModel:
         (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
         inner = Box(int(x0), int(y0), int(x1) + 1, int(y1) + 1).clip(width, height)
         if inner.width > 0 and inner.height > 0:
+            hidden = np.maximum(lower_alpha[inner.slices], upper_alpha[inner.slices])
+            x, y, across, down = cv2.boundingRect((hidden < 1).view(np.uint8))
+            inner = Box(x, y, x + across, y + down).moved(inner.left, inner.top)
             cover = np.ascontiguousarray(lower_alpha[inner.slices])
             visible = (1 - cover) * (1 - upper_alpha[inner.slices])
             if float(visible.max(initial=0)) >= MIN_VISIBLE:
@@ -90,7 +93,12 @@ class MouthModel:
         # Lips shade what lies behind them, the upper lip most: light comes from above.
         reach = max(3, int(0.11 * self.mouth.width) | 1)
         right, down = reach // 2 + self.mouth.axes.rotation[1] * (reach // 4)
-        above = cv2.blur(visible, (reach, reach), anchor=(round(right), round(down)))
+        above = cv2.blur(
+            visible,
+            (reach, reach),
+            anchor=(round(right), round(down)),
+            borderType=cv2.BORDER_CONSTANT,
+        )
         light = np.clip(0.60 + 0.66 * above, 0, 1)
         return np.asarray(scene * light[..., None], np.uint8)
 
