@@ -34,6 +34,9 @@ COMMENT = "AI-generated video: the lip movements were synthesised from speech by
 
 # Every AAC player plays these. Other rates are brought to the next one up, at most to 48 kHz.
 AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+# What is switched off at a preset of x264, as a talking face does not gain from it: measured by
+# benchmarks/cpu/encoder_options.py.
+SWITCHED_OFF = {"veryfast": "me=dia:subme=1:b-adapt=0"}
 ONE_THREAD_PIXELS = 640 * 640  # of the largest picture that one thread encodes
 MAX_QUEUED = 16  # frames and chunks between the caller and the encoder; a full queue makes it wait
 
@@ -186,6 +189,8 @@ class _Encoder:
 
     def _video_stream(self, size: tuple[int, int], fps: Fraction, config: Mp4Config) -> VideoStream:
         options = {"crf": str(config.crf), "preset": config.preset}
+        if config.preset in SWITCHED_OFF:
+            options["x264-params"] = SWITCHED_OFF[config.preset]
         try:
             stream = self._container.add_stream("libx264", rate=fps, options=options)
         except ValueError as error:  # PyAV's UnknownCodecError: built without the encoder
