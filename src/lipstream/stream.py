@@ -17,6 +17,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
+from lipstream.media.mono_mixer import MonoMixer
 from lipstream.media.resampler import Resampler
 from lipstream.speech.base import Context, EncoderState, SpeechEncoder
 from lipstream.timeline import FPS, frame_count, frame_start
@@ -54,6 +55,7 @@ class LipSyncStream:
         self._plan = encoder.plan
         self._state = encoder.open(fps)
         self._resampler: Resampler | None = None
+        self._mixer: MonoMixer | None = None
         self._received = 0  # samples at the rate of the audio
         self._waiting = np.zeros(0, np.float32)  # 16 kHz, not yet given to the state
         self._consumed = 0  # samples at 16 kHz that the state has taken
@@ -100,15 +102,16 @@ class LipSyncStream:
     def _take(self, chunk: AudioChunk) -> None:
         if self._end is not None:
             raise OptionError("this stream has ended; open a new one for the next utterance.")
-        if self._resampler is None:
+        if self._resampler is None or self._mixer is None:
             self._resampler = Resampler(chunk.sample_rate)
+            self._mixer = MonoMixer(chunk.sample_rate)
         elif self._resampler.sample_rate != chunk.sample_rate:
             raise AudioError(
                 f"the sample rate changed from {self._resampler.sample_rate} to "
                 f"{chunk.sample_rate} Hz within one stream; open a new stream for it."
             )
         self._received += len(chunk)
-        self._append(self._resampler.push(chunk.mono()))
+        self._append(self._resampler.push(self._mixer.mix(chunk)))
 
     def _received_frames(self) -> int:
         """Frames whose whole time has been received."""

@@ -102,7 +102,7 @@ class SpeechQueue:
                 f"{held} ms of speech wait already and {length} ms more would pass the limit of "
                 f"{self.max_ms} ms; push on when some of it was played."
             )
-        utterance.push(chunk.mono(), self._clock.now_ms())
+        utterance.push(chunk, self._clock.now_ms())
         self._on_change()
 
     def end(self, utterance: UtteranceBuffer) -> None:

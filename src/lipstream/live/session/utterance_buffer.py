@@ -13,7 +13,9 @@ from lipstream.live.scheduler.jobs import EncodeJob
 from lipstream.live.scheduler.session_queue import SessionQueue
 from lipstream.live.scheduler.utterance_encoder import UtteranceEncoder
 from lipstream.live.session.types import UtteranceState
+from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
+from lipstream.media.mono_mixer import MonoMixer
 from lipstream.timeline import SOUND_RATE, UNIT_MS, UNIT_SAMPLES
 
 BLOCK_MS = 100  # pushed samples are kept in blocks, so that tiny chunks cost no more than large
@@ -43,6 +45,7 @@ class UtteranceBuffer:
         self.conditionings: deque[Floats] = deque()  # of frames encoded but not planned
         self.planned = 0  # frames
         self._encoder = encoder
+        self._mixer = MonoMixer(sample_rate)
         self._blocks: deque[NDArray[np.float32]] = deque()
         self._free = 0  # samples of the last block
         self._fed = 0  # samples given to the encoder
@@ -78,8 +81,9 @@ class UtteranceBuffer:
         units = max(self.planned, self._sound_units)
         return self.encoded and not self.conditionings and self._units >= units
 
-    def push(self, samples: Floats, now_ms: int) -> None:
-        """Take (n,) mono samples."""
+    def push(self, chunk: AudioChunk, now_ms: int) -> None:
+        """Take the next sound, of any number of channels."""
+        samples = self._mixer.mix(chunk)
         if not self.pushed:
             self.first_push_ms = now_ms
         self.longest_chunk_ms = max(self.longest_chunk_ms, len(samples) * 1000 // self.sample_rate)

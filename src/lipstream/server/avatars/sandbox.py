@@ -93,11 +93,13 @@ def make_speech(job: DecodeJob) -> dict[str, Any]:
     import soxr
 
     from lipstream.media.audio_reader import open_audio
+    from lipstream.media.mono_mixer import MonoMixer
 
     limits, path = job.limits, Path(job.source)
     written = samples = size = 0
     with open_audio(path) as sound, open(job.target, "xb") as target:
         rate = sound.sample_rate
+        mixer = MonoMixer(rate)
         resampler = soxr.ResampleStream(rate, SPOKEN_RATE, 1, quality="HQ")
         for chunk in sound:
             samples += len(chunk)
@@ -107,7 +109,7 @@ def make_speech(job: DecodeJob) -> dict[str, Any]:
                     f"{path} is longer than {limits.audio_seconds} s or than "
                     f"{limits.audio_bytes >> 20} MiB decoded; send a part of it."
                 )
-            mono = resampler.resample_chunk(np.ascontiguousarray(chunk.mono()))
+            mono = resampler.resample_chunk(np.ascontiguousarray(mixer.mix(chunk)))
             written += target.write(_pcm(mono))
         tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         written += target.write(_pcm(tail))

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from aiortc import MediaStreamError, MediaStreamTrack
 from av.audio.frame import AudioFrame
-from numpy.typing import NDArray
 
 from lipstream.errors import LipstreamError
 from lipstream.live.session.utterance import Utterance
+from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
+from lipstream.media.mono_mixer import MonoMixer
 from lipstream.server.rtc.interfaces import SpeechSink
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Microphone:
     def __init__(self, session: SpeechSink) -> None:
         self._session = session
         self._utterance: Utterance | None = None
-        self._gaps, self._detector = Gaps(), SpeechDetector()
+        self._mixer, self._gaps, self._detector = MonoMixer(RATE), Gaps(), SpeechDetector()
 
     async def listen(self, track: MediaStreamTrack) -> None:
         """Take the sound of `track` until it ends; then end the utterance."""
@@ -126,7 +126,8 @@ class Microphone:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, AudioFrame) and frame.pts is not None:
-                    self._speak(self._detector.push(self._gaps.fill(_mono(frame), frame.pts)))
+                    samples = self._mixer.mix(_chunk(frame))
+                    self._speak(self._detector.push(self._gaps.fill(samples, frame.pts)))
         except MediaStreamError:
             pass  # the peer closed its microphone
         finally:
@@ -153,7 +154,6 @@ def _level(step: Floats) -> float:
     return float(10 * np.log10(np.mean(np.square(step), dtype=np.float64) + 1e-10))
 
 
-def _mono(frame: AudioFrame) -> Floats:
-    """(n,) float32 of an interleaved 16-bit frame, which is what aiortc decodes to."""
-    samples: NDArray[Any] = frame.to_ndarray().reshape(-1, len(frame.layout.channels))
-    return np.asarray(samples.mean(axis=1) / 32768, np.float32)
+def _chunk(frame: AudioFrame) -> AudioChunk:
+    """The sound of an interleaved 16-bit frame, which is what aiortc decodes to."""
+    return AudioChunk(frame.to_ndarray().reshape(-1, len(frame.layout.channels)), RATE)
