@@ -20,6 +20,7 @@ from lipstream.media.image import Floats
 from lipstream.media.mono_mixer import MonoMixer
 from lipstream.media.resampler import Resampler
 from lipstream.speech.base import Context, EncoderState, SpeechEncoder
+from lipstream.speech.quiet_speech import QuietSpeechGain
 from lipstream.timeline import FPS, frame_count, frame_start
 
 
@@ -56,6 +57,7 @@ class LipSyncStream:
         self._state = encoder.open(fps)
         self._resampler: Resampler | None = None
         self._mixer: MonoMixer | None = None
+        self._gain = QuietSpeechGain()
         self._received = 0  # samples at the rate of the audio
         self._waiting = np.zeros(0, np.float32)  # 16 kHz, not yet given to the state
         self._consumed = 0  # samples at 16 kHz that the state has taken
@@ -94,7 +96,7 @@ class LipSyncStream:
             segments = self._preview(total)
             self._end = self._consumed + len(self._waiting)
             return segments
-        self._append(self._resampler.flush())
+        self._append(self._gain.apply(self._resampler.flush()))
         self._end = self._consumed + len(self._waiting)
         self._append(np.zeros(max(self._needed(total) - self._end, 0), np.float32))
         return list(self._cut(total))
@@ -111,7 +113,7 @@ class LipSyncStream:
                 f"{chunk.sample_rate} Hz within one stream; open a new stream for it."
             )
         self._received += len(chunk)
-        self._append(self._resampler.push(self._mixer.mix(chunk)))
+        self._append(self._gain.apply(self._resampler.push(self._mixer.mix(chunk))))
 
     def _received_frames(self) -> int:
         """Frames whose whole time has been received."""
@@ -143,7 +145,8 @@ class LipSyncStream:
         if until <= first:
             return []
         assert self._resampler is not None
-        known = np.concatenate([self._waiting, self._resampler.peek()])
+        ahead = self._gain.fork().apply(self._resampler.peek())
+        known = np.concatenate([self._waiting, ahead])
         end = self._consumed + len(known)
         sound = np.pad(known, (0, max(self._needed(until) - end, 0)))
         state, consumed = self._state.fork(), self._consumed
