@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -21,6 +23,9 @@ from lipstream.offline import render, render_stream
 from lipstream.speech.base import Plan
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
 from tests.media_files import tone, write_wav
+
+if TYPE_CHECKING:
+    from lipstream.media.image import Floats
 
 DATA = Path(__file__).parent / "data"
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -66,6 +71,66 @@ def test_any_chunking_gives_bit_identical_frames(
     for one, other in zip(whole, cut, strict=True):
         assert one.timestamp_ms == other.timestamp_ms
         assert np.array_equal(one.frame, other.frame)
+
+
+@settings(max_examples=8)
+@given(cuts=st.lists(st.integers(0, 30_000), max_size=12), level=st.sampled_from([1.0, 0.002]))
+def test_cancelling_channels_and_quiet_speech_are_heard_the_same_in_any_chunks(
+    engine: Engine, cuts: list[int], level: float
+) -> None:
+    left = level * speech(16_000, 1.5).samples
+    audio = AudioChunk(np.concatenate([left, -left], axis=1), 16_000)
+    whole = articulation(engine, [audio])
+    assert np.array_equal(whole, articulation(engine, pieces(audio, cuts)))
+
+
+def articulation(engine: Engine, chunks: list[AudioChunk]) -> Floats:
+    """(frames, 7): the mouth over a whole utterance."""
+    stream = engine.open_stream(blank_avatar())
+    segments = [segment for chunk in chunks for segment in stream.push(chunk)] + stream.end()
+    return np.concatenate([segment.context for segment in segments])
+
+
+@pytest.mark.parametrize("level", [1.0, 10 ** (-44 / 20)])
+def test_the_mouth_follows_an_inverted_channel_as_it_follows_one(
+    engine: Engine, level: float
+) -> None:
+    """At full level, and where the speech is at -60 dB: that is known after a first word."""
+    one = speech(16_000, 10.0)
+    quiet = level * one.samples
+    both = AudioChunk(np.concatenate([quiet, -quiet], axis=1), 16_000)
+    heard, alone = articulation(engine, [both])[25:, 0], articulation(engine, [one])[25:, 0]
+    assert np.corrcoef(heard, alone)[0, 1] > 0.95
+    assert heard.mean() > 0.9 * alone.mean()
+
+
+def quiet_files(kind: str) -> Floats:
+    rate = 16_000
+    spoken = speech(rate, 2.0).samples[:, 0]
+    noise = np.random.default_rng(0).normal(0, 0.01, 2 * rate).astype(np.float32)
+    sounds = {"silence": 0 * spoken, "whisper": 2.5e-4 * spoken, "noise": noise, "speech": spoken}
+    return np.asarray(sounds[kind], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("silence", "in.wav is silent; record"),
+        ("whisper", r"the speech in in.wav is too quiet to be heard \(-\d+ dB .*\); raise"),
+        ("noise", "no speech was heard in in.wav, only noise, .*; give"),
+        ("speech", None),
+    ],
+)
+def test_a_mouth_that_never_opens_is_explained(
+    tmp_path: Path, engine: Engine, kind: str, reason: str | None
+) -> None:
+    wav = write_wav(tmp_path / "in.wav", quiet_files(kind), 16_000)
+    warnings = render(DATA / "portrait.png", wav, tmp_path / "out.mp4", engine=engine).warnings
+    found = [warning for warning in warnings if "mouth stays shut" in warning]
+    if reason is None:
+        assert not found
+    else:
+        assert len(found) == 1 and re.search(reason, found[0])
 
 
 def test_frames_have_the_avatars_own_size(face: Avatar, engine: Engine) -> None:

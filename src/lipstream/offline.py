@@ -17,6 +17,8 @@ from lipstream.media.image import TimedFrame
 from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.media.output_path import check_not_input, checked_target
 from lipstream.rendering.opencv_threads import one_thread_per_picture
+from lipstream.speech.base import ArticulatingEncoder
+from lipstream.speech.unheard import UnheardSpeech
 from lipstream.stream import Segment
 from lipstream.timeline import frame_count
 
@@ -29,7 +31,7 @@ class RenderResult:
     frames: int
     samples: int  # of the audio, per channel, at its own rate
     sample_rate: int
-    warnings: tuple[str, ...]  # what could be better about the avatar, one sentence each
+    warnings: tuple[str, ...]  # what could be better about avatar and audio, one sentence each
 
 
 def render(
@@ -69,32 +71,50 @@ def render(
             length = round(sound.duration_hint * sound.sample_rate)
             expected = frame_count(length, sound.sample_rate, engine.fps)
         frames = samples = 0
+        unheard = UnheardSpeech()
 
         def written() -> Iterator[AudioChunk]:
             nonlocal samples
             for chunk in sound:
                 samples += len(chunk)
+                unheard.listen(chunk)
                 movie.write_audio(chunk)
                 yield chunk
 
-        for timed in render_stream(engine, avatar, written()):
+        for timed in render_stream(engine, avatar, written(), unheard):
             movie.write_frame(timed.frame)
             frames += 1
             if on_frame is not None:
                 on_frame(frames, expected)
-    return RenderResult(target, frames, samples, sound.sample_rate, avatar.report.warnings)
+    warnings = list(avatar.report.warnings)
+    if (warning := unheard.warning(audio.name)) is not None:
+        warnings.append(warning)
+    return RenderResult(target, frames, samples, sound.sample_rate, tuple(warnings))
 
 
 def render_stream(
-    engine: Engine, avatar: Avatar, chunks: Iterable[AudioChunk]
+    engine: Engine,
+    avatar: Avatar,
+    chunks: Iterable[AudioChunk],
+    unheard: UnheardSpeech | None = None,
 ) -> Iterator[TimedFrame]:
-    """The frames of one utterance as its chunks come: the engine at work, without a clock."""
+    """The frames of one utterance as its chunks come: the engine at work, without a clock.
+
+    `unheard` is told whether the mouth opens, where the backend knows that.
+    """
     stream = engine.open_stream(avatar)
 
     def groups() -> Iterator[list[Segment]]:
         for chunk in chunks:
-            yield from _grouped(engine, stream.push(chunk))
-        yield from _grouped(engine, stream.end())
+            yield from _grouped(engine, watched(stream.push(chunk)))
+        yield from _grouped(engine, watched(stream.end()))
+
+    def watched(segments: list[Segment]) -> list[Segment]:
+        encoder = engine.backend.encoder
+        if unheard is not None and isinstance(encoder, ArticulatingEncoder):
+            opened = any(encoder.opens(segment.context) for segment in segments)
+            unheard.opened = unheard.opened or opened
+        return segments
 
     return engine.flow(groups())
 

@@ -131,6 +131,9 @@ class SessionState(Message):
 class Spoken(Message):
     utterance: int = Field(description="Its id in this session; events carry it.", examples=[3])
     duration_ms: int = Field(description="Of the speech that was taken.", examples=[2400])
+    warning: str | None = Field(
+        None, description="Why the mouth will stay shut: the file is silent, or far too quiet."
+    )
 
 
 class Interrupted(Message):

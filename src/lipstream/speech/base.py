@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from lipstream.media.image import Floats
 
@@ -57,3 +57,11 @@ class SpeechEncoder(Protocol):
 
     def encode(self, contexts: Sequence[Context]) -> list[Floats]:
         """Contexts of some segments -> their conditionings, (frames, ...) each."""
+
+
+@runtime_checkable
+class ArticulatingEncoder(SpeechEncoder, Protocol):
+    """An encoder that knows the shape of the mouth before it is drawn."""
+
+    def opens(self, context: Context) -> bool:
+        """Tell whether the mouth visibly opens within a segment."""

@@ -98,6 +98,7 @@ def speech_routes(manager: SessionManager) -> APIRouter:
         "speech when the request begins. An interrupt before the answer drops it, with 409 and the "
         "code `interrupted`.",
         status_code=202,
+        response_model_exclude_none=True,
         responses=error_responses(400, 404, 408, 409, 413, 415, 422, 429),
         openapi_extra=file_form("Speech: wav, mp3, m4a, ogg, flac, or a video with sound."),
     )
@@ -115,7 +116,7 @@ def speech_routes(manager: SessionManager) -> APIRouter:
                 raise ApiError(409, INTERRUPTED, "interrupted")
             session.start(speak_file(utterance, upload.folder / SAMPLES, cleanup.pop_all()))
         duration_ms = done["samples"] * 1000 // SPOKEN_RATE
-        return Spoken(utterance=utterance.id, duration_ms=duration_ms)
+        return Spoken(utterance=utterance.id, duration_ms=duration_ms, warning=done["warning"])
 
     @router.post(
         "/{session_id}/interrupt",

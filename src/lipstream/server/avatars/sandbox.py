@@ -94,12 +94,13 @@ def make_speech(job: DecodeJob) -> dict[str, Any]:
 
     from lipstream.media.audio_reader import open_audio
     from lipstream.media.mono_mixer import MonoMixer
+    from lipstream.speech.unheard import UnheardSpeech
 
     limits, path = job.limits, Path(job.source)
     written = samples = size = 0
     with open_audio(path) as sound, open(job.target, "xb") as target:
         rate = sound.sample_rate
-        mixer = MonoMixer(rate)
+        mixer, unheard = MonoMixer(rate), UnheardSpeech()
         resampler = soxr.ResampleStream(rate, SPOKEN_RATE, 1, quality="HQ")
         for chunk in sound:
             samples += len(chunk)
@@ -109,11 +110,13 @@ def make_speech(job: DecodeJob) -> dict[str, Any]:
                     f"{path} is longer than {limits.audio_seconds} s or than "
                     f"{limits.audio_bytes >> 20} MiB decoded; send a part of it."
                 )
+            unheard.listen(chunk)
             mono = resampler.resample_chunk(np.ascontiguousarray(mixer.mix(chunk)))
             written += target.write(_pcm(mono))
         tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True)
         written += target.write(_pcm(tail))
-    return {"samples": written // 2, "sample_rate": SPOKEN_RATE}
+    warning = unheard.warning(path.name)
+    return {"samples": written // 2, "sample_rate": SPOKEN_RATE, "warning": warning}
 
 
 def _pcm(samples: Floats) -> bytes:

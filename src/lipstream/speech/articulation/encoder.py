@@ -45,6 +45,7 @@ _FALL = np.full(len(PARAMETERS), np.inf)
 _FALL[[JAW, ROUND, WIDE]] = 0.45, 0.35, 0.35
 _SLEW_RATE = 25  # the limits above are per frame at this frame rate
 
+_OPEN = 0.05  # jaw, as far as the lips do not close it: from here on an open mouth is seen
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _BRIEF = [CLOSE, TUCK]  # gestures that a mean over the frame would lose: take their peak
 
@@ -129,3 +130,7 @@ class ArticulationEncoder:
 
     def encode(self, contexts: Sequence[Floats]) -> list[Floats]:
         return list(contexts)
+
+    def opens(self, context: Floats) -> bool:
+        apart = context[:, JAW] * (1 - context[:, CLOSE])
+        return bool(apart.max(initial=0) > _OPEN)
