@@ -26,6 +26,7 @@ from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from uvicorn import Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
@@ -119,6 +120,11 @@ def test_uvicorn() -> None:
         has("uvicorn", server, "started", "should_exit", "force_exit")
         has("uvicorn", protocol, "conn", "loop", "transport", "timeout_keep_alive_task")
         has("h11", protocol.conn, "their_state")
+        websocket = WebSocketsSansIOProtocol(config, server.server_state, {})
+        has("uvicorn", websocket, "close_sent", "disconnected", "read_paused", "writable", "queue")
+        has("uvicorn", websocket, "handle_cont", "handle_ping", "handle_pong", "run_asgi")
+        has("uvicorn", websocket, "handle_parser_exception")
+        has("websockets", websocket.conn, "fail")
 
     asyncio.run(check())
 

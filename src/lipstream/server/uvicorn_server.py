@@ -18,6 +18,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from lipstream.errors import LipstreamError, reason_of
 from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
 from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.websocket_protocol import WebSocketProtocol
 
 MAX_CONNECTIONS = 500  # at once; each is a descriptor
 MAX_HEADER_BYTES = 16 * 1024
@@ -78,7 +79,7 @@ def configured(app: FastAPI) -> uvicorn.Config:
         app,
         loop="asyncio",
         http=TimeoutProtocol,
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         lifespan="on",
         log_config=None,
         access_log=False,

@@ -1,0 +1,104 @@
+"""uvicorn's WebSocket protocol, with bounds on what a client can make it keep or do.
+
+By itself it answers pings also while the client reads none of the answers, keeps empty fragments
+without end, parses all that one read of the socket gave before anything else has a turn, and waits
+for ever for a client that is not taking what was written before the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from lipstream.server.token_bucket import TokenBucket
+
+SLICE_BYTES = 4 * 1024  # parsed at one turn of the event loop: 700 frames at most
+MAX_BARE_FRAMES = 200  # pings, pongs and empty fragments at once; browsers send none by themselves
+BARE_FRAMES_PER_S = 20.0  # of them in the long run
+LINGER_S = 3.0  # for a client to take what was written to it before the end
+POLICY = 1008  # RFC 6455, section 7.4.1
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """Reads a client no faster than it reads us, and ends within `LINGER_S` of its application."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._unread = memoryview(b"")  # received and not yet parsed
+        self._turn: asyncio.Handle | None = None  # at which the next slice of it is parsed
+        self._bare_frames = TokenBucket(BARE_FRAMES_PER_S, MAX_BARE_FRAMES)
+        self._abort_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self._unread = memoryview(bytes(self._unread) + data)
+        self._parse_slice()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unread = memoryview(b"")
+        for handle in (self._turn, self._abort_timer):
+            if handle is not None:
+                handle.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._pace()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._pace()
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        self._pace()
+        return message
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        self._pace()
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        if not self.disconnected:
+            self._abort_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        self._count_bare_frame()
+
+    def handle_pong(self, event: Frame) -> None:
+        super().handle_pong(event)
+        self._count_bare_frame()
+
+    def handle_cont(self, event: Frame) -> None:
+        if event.data or event.fin:
+            super().handle_cont(event)
+        else:
+            self._count_bare_frame()
+
+    def _parse_slice(self) -> None:
+        self._turn = None
+        if self.transport.is_closing():
+            self._unread = memoryview(b"")
+            return
+        data, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
+        super().data_received(bytes(data))
+        self._pace()
+
+    def _pace(self) -> None:
+        """Go on where neither the application nor the client has anything to take first."""
+        waits = self.read_paused or not self.writable.is_set()
+        if waits or self._unread:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+        if self._unread and not waits and self._turn is None:
+            self._turn = self.loop.call_soon(self._parse_slice)
+
+    def _count_bare_frame(self) -> None:
+        if not self._bare_frames.take() and not self.close_sent:
+            self.conn.fail(POLICY, "too many frames that carry nothing")
+            self.handle_parser_exception()
