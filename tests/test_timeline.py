@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.timeline import FEATURE_STEP, FPS, SAMPLE_RATE, frame_count, frame_ms, frame_start
+from lipstream.timeline import (
+    FEATURE_STEP,
+    FPS,
+    SAMPLE_RATE,
+    exact_rate,
+    frame_count,
+    frame_ms,
+    frame_start,
+)
 
 FRAME_RATES = (
     Fraction(24_000, 1001),
@@ -83,3 +91,24 @@ def test_constants_fit_together() -> None:
     assert FPS == 25
     assert frame_start(1) == 2 * FEATURE_STEP == 640
     assert frame_ms(25) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("given_", "rate"),
+    [
+        (29.97, Fraction(30_000, 1001)),
+        (Fraction(2997, 100), Fraction(30_000, 1001)),
+        (30_000 / 1001, Fraction(30_000, 1001)),
+        (23.976, Fraction(24_000, 1001)),
+        (23.98, Fraction(24_000, 1001)),
+        (59.94, Fraction(60_000, 1001)),
+        (24, Fraction(24)),
+        (25.0, Fraction(25)),
+        (29.9, Fraction(299, 10)),
+        (12.5, Fraction(25, 2)),
+    ],
+)
+def test_a_decimal_stands_for_the_rate_that_is_meant(
+    given_: float | Fraction, rate: Fraction
+) -> None:
+    assert exact_rate(given_) == rate

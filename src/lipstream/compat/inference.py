@@ -22,6 +22,7 @@ from lipstream.media.image import Floats, Picture
 from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.offline import render_stream
 from lipstream.rendering.base import FrameRequest
+from lipstream.timeline import exact_rate
 
 
 class MuseTalkInference(Facade):
@@ -80,7 +81,7 @@ class MuseTalkInference(Facade):
             sound = chunk_of(audio, sample_rate or 0)
         target, (height, width) = Path(path), frames[0].shape[:2]
         target.parent.mkdir(parents=True, exist_ok=True)
-        rate = Fraction(fps).limit_denominator(1_000_000)
+        rate = exact_rate(fps)
         tracks = None if sound is None else (sound.sample_rate, sound.channels)
         with Mp4Writer(target, (width, height), rate, tracks) as movie:
             for frame in frames:

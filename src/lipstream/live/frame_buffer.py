@@ -10,7 +10,7 @@ from fractions import Fraction
 from lipstream.errors import OptionError
 from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.media.image import Picture, TimedFrame
-from lipstream.timeline import frame_ms
+from lipstream.timeline import exact_rate, frame_ms
 
 MAX_WAITING_S = 10  # of frames in a buffer, unless it is given a capacity
 
@@ -46,7 +46,7 @@ class FrameBuffer:
         self.last_frame: Picture | None = None  # the picture shown last
         self.repeated = 0  # pictures shown again because the next was missing
         self.dropped = 0  # frames never shown because they came too late
-        self._fps = Fraction(target_fps).limit_denominator(1_000_000)
+        self._fps = exact_rate(target_fps)
         self._period = frame_ms(1, self._fps)
         waiting_ms = max(2 * buffer_ms, 1000 * MAX_WAITING_S)
         self.capacity = capacity or max(4, -(-waiting_ms * self._fps // 1000))

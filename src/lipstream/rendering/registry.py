@@ -11,7 +11,7 @@ from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import MissingError, OptionError
 from lipstream.rendering.base import ParallelRenderer, PixelFormat, Renderer
 from lipstream.speech.base import SpeechEncoder
-from lipstream.timeline import FPS, MAX_FPS, MIN_FPS
+from lipstream.timeline import FPS, MAX_FPS, MIN_FPS, exact_rate
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +58,7 @@ def open_backend(
     CheckpointError when musetalk is chosen and cannot run. With `processes` the puppet is drawn in
     so many worker processes, at least two, where the system has them; `close` ends them.
     """
-    fps = Fraction(fps).limit_denominator(1_000_000)
+    fps = exact_rate(fps)
     if not MIN_FPS <= fps <= MAX_FPS:
         raise OptionError(f"fps must lie between {MIN_FPS} and {MAX_FPS}, not {float(fps):g}.")
     musetalk, runtime = musetalk or MuseTalkConfig(), runtime or RuntimeOptions()
