@@ -65,7 +65,12 @@ def test_a_chosen_backend_is_named(program: Program, portrait: Path, speech: Pat
 
 
 @pytest.mark.parametrize(
-    ("value", "rate"), [("29.97", Fraction(2997, 100)), ("30000/1001", Fraction(30_000, 1001))]
+    ("value", "rate"),
+    [
+        ("29.97", Fraction(30_000, 1001)),
+        ("23.976 ", Fraction(24_000, 1001)),
+        ("12.5", Fraction(25, 2)),
+    ],
 )
 def test_a_frame_rate_is_exact(
     program: Program, portrait: Path, speech: Path, value: str, rate: Fraction
@@ -88,6 +93,35 @@ def test_a_flag_wins_over_a_variable_and_that_over_the_file(
     assert rate_of("out.mp4") == 12
     program.done(*call, "--fps", "15")
     assert rate_of("out.mp4") == 15
+
+
+def test_settings_of_an_editor_on_windows_are_read(
+    program: Program, portrait: Path, speech: Path
+) -> None:
+    Path("settings.toml").write_bytes(b"\xef\xbb\xbf[render]\r\nfps = 10\r\n")
+    names = ("--avatar", portrait, "--audio", speech, "-o", "out.mp4")
+    program.done("--config", "settings.toml", "render", *names)
+    assert rate_of("out.mp4") == 10
+
+
+def test_a_blank_after_a_value_does_no_harm(
+    program: Program, portrait: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"FPS": "30 ", "BACKEND": "puppet\n", "SEED": " 3 ", "BACKGROUND": "#00B140 "}
+    for name, value in values.items():
+        monkeypatch.setenv(f"LIPSTREAM_{name}", value)
+    program.done("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
+    assert rate_of("out.mp4") == 30
+
+
+def test_a_quoted_home_folder_is_expanded(
+    program: Program, portrait: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(Path.cwd()))
+    Path("sounds").mkdir()
+    Path("sounds/a.wav").write_bytes(speech.read_bytes())
+    program.done("render", "--avatar", portrait, "--audio", "~/sounds/a.wav", "-o", "~/out.mp4")
+    assert Path("out.mp4").exists()
 
 
 def test_every_option_can_be_a_variable(

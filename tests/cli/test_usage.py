@@ -131,6 +131,30 @@ def test_a_wrong_file_of_settings_is_refused(program: Program, content: str, wro
 @pytest.mark.parametrize(
     ("content", "wrong"),
     [
+        (
+            b'[render]\r\n\r\navatar = "C:\\Users\\anna.png"\r\n',
+            "line 3 has a backslash in double quotes; write a path with single quotes, as in "
+            r"'C:\faces\anna.png', or with /.",
+        ),
+        (
+            b'[render]\navatar = "C:\\new\\face.png"\n',
+            r"avatar in [render] reads 'C:\new\x0cace.png', because of a backslash; write",
+        ),
+        ("[render]\nfps = 10\n".encode("utf-16"), "the file is UTF-16; save it as UTF-8."),
+        ("# café".encode("latin-1"), "the file is not UTF-8; save it as UTF-8."),
+    ],
+)
+def test_what_editors_on_windows_write_is_named(
+    program: Program, content: bytes, wrong: str
+) -> None:
+    Path("settings.toml").write_bytes(content)
+    message = program.refused("--config", "settings.toml", *NAMES, status=2)
+    assert message.startswith(f"--config settings.toml: {wrong}"), message
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
         ("fps = 100", "fps in [render]: 100 frames per second are not possible; write 1 to 60."),
         ("fps = nan", "fps in [render]: 'nan' is no frame rate; write 25, 29.97 or 30000/1001."),
         ("background = 7", "background in [render]: '7' is no colour; write #RRGGBB, such as"),

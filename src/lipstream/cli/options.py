@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
 from collections.abc import Callable
@@ -13,13 +14,36 @@ from typing import Any, TypeVar
 import click
 
 from lipstream.config import PRECISIONS, PROFILES, VERSIONS, MotionConfig, MuseTalkConfig
-from lipstream.timeline import MAX_FPS, MIN_FPS
+from lipstream.timeline import MAX_DENOMINATOR, MAX_FPS, MIN_FPS, exact_rate
+
+
+class LocalPath(click.Path):
+    """A path of this machine; a leading ~ is the home folder, in quotes and settings too."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(str(super().convert(value, param, ctx)))
+        with contextlib.suppress(RuntimeError):  # there is no home, or no such user
+            return path.expanduser()
+        return path
+
+
+class Option(click.Option):
+    """A click option whose variable may be followed by a blank, as scripts leave one."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        value = super().resolve_envvar_value(ctx)
+        if value is None or isinstance(self.type, click.Path):  # a name may end in a blank
+            return value
+        return value.strip()
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 BACKENDS = ("auto", "puppet", "musetalk")
 RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?(/[0-9]{1,9})?")
-MAX_DENOMINATOR = 1_000_000  # of a frame rate; video files keep no finer one
 MUSETALK, MOTION = MuseTalkConfig(), MotionConfig()
 
 
@@ -30,12 +54,13 @@ def option(
     settings.setdefault("show_default", "/" not in flag and settings.get("default") is not None)
     name = flag.lstrip("-").split("/")[0].replace("-", "_").upper()
     variable = f"LIPSTREAM_{variable or name}"
-    return click.option(flag, *names, envvar=variable, show_envvar=True, **settings)
+    settings = {"cls": Option, "envvar": variable, "show_envvar": True, **settings}
+    return click.option(flag, *names, **settings)
 
 
 def path_option(flag: str, *names: str, **settings: Any) -> Callable[[Command], Command]:
     """An option that takes a path."""
-    return option(flag, *names, type=click.Path(path_type=Path), **settings)
+    return option(flag, *names, type=LocalPath(), **settings)
 
 
 def _backend(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -46,6 +71,7 @@ def _backend(context: click.Context, parameter: click.Parameter, value: str) -> 
 
 def _frame_rate(context: click.Context, parameter: click.Parameter, value: str) -> Fraction:
     """An exact rate. Fraction alone would take 1e999999999 and never come back."""
+    value = value.strip()
     try:
         rate = Fraction(value if RATE.fullmatch(value) else "none")
     except (ValueError, ZeroDivisionError):
@@ -57,11 +83,11 @@ def _frame_rate(context: click.Context, parameter: click.Parameter, value: str) 
     if rate.denominator > MAX_DENOMINATOR:
         wrong = f"{value!r} has too many digits; write fewer, or a fraction such as 30000/1001"
         raise click.BadParameter(wrong)
-    return rate
+    return exact_rate(rate)
 
 
 def _colour(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int, int]:
-    digits = value.removeprefix("#")
+    digits = value.strip().removeprefix("#")
     if not re.fullmatch("[0-9a-fA-F]{6}", digits):
         wrong = f"{value!r} is no colour; write #RRGGBB, such as #00B140, in quotes"
         raise click.BadParameter(wrong)

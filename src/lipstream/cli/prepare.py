@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lipstream.cli.options import backend_option, background_option, musetalk_options, path_option
+from lipstream.cli.options import (
+    LocalPath,
+    backend_option,
+    background_option,
+    musetalk_options,
+    path_option,
+)
 from lipstream.cli.progress import progress_bars
 from lipstream.config import AvatarConfig, MuseTalkConfig
 
@@ -17,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=LocalPath())
 @path_option(
     "--out",
     "-o",

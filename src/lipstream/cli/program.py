@@ -22,7 +22,7 @@ from lipstream import __version__
 from lipstream.cli.bench import bench
 from lipstream.cli.doctor import doctor
 from lipstream.cli.models import models
-from lipstream.cli.options import option
+from lipstream.cli.options import option, path_option
 from lipstream.cli.prepare import prepare
 from lipstream.cli.render import render
 from lipstream.cli.serve import serve
@@ -71,9 +71,8 @@ def _interrupt_as_error() -> Iterator[None]:
     invoke_without_command=True,
     subcommand_metavar="COMMAND [ARGS]...",
 )
-@option(
+@path_option(
     "--config",
-    type=click.Path(path_type=Path),
     help="TOML file with settings: tables named like the commands, keys named like their options.",
 )
 @option("--debug", is_flag=True, help="Show tracebacks of errors.")

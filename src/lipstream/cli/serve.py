@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipstream.cli.options import (
+    LocalPath,
     backend_option,
     motion_options,
     musetalk_options,
@@ -54,7 +55,7 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
                 param,
                 ctx,
             )
-        return name, Path(path)
+        return name, LocalPath().convert(path, param, ctx)
 
 
 def number(

@@ -10,7 +10,9 @@ sway = false
 
 from __future__ import annotations
 
+import re
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,10 @@ import click
 
 from lipstream.cli.usage import key
 from lipstream.errors import OptionError, reason_of
+
+# What TOML makes of the backslashes in "C:\new\face.png".
+CONTROLS = re.compile(r"[\n\t\b\r\f]")
+INSTEAD = "write a path with single quotes, as in 'C:\\faces\\anna.png', or with /"
 
 
 def read_settings(path: Path, commands: Mapping[str, click.Command]) -> dict[str, Any]:
@@ -45,14 +51,31 @@ def _parsed(path: Path) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    text = _text(path)
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"\(at line (\d+), ", str(error))
+        number = int(place[1]) if place else 1
+        line = text.split("\n")[number - 1]
+        if re.search(r'"[^"]*\\', line):
+            reason = f"line {number} has a backslash in double quotes; {INSTEAD}"
+        else:
+            reason = f"the file is no valid TOML: {error}; correct it there"
+        raise _refused(path, reason) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
     except OSError as error:
         reason = f"the file cannot be read: {reason_of(error)}; check its name"
         raise _refused(path, reason) from error
-    except ValueError as error:
-        raise _refused(path, f"the file is no valid TOML: {error}; correct it there") from error
+    try:
+        return content.decode("utf-8-sig")  # editors on Windows write a byte-order mark
+    except UnicodeDecodeError as error:
+        kind = "UTF-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "not UTF-8"
+        raise _refused(path, f"the file is {kind}; save it as UTF-8") from error
 
 
 def _table(path: Path, command: click.Command, table: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +92,9 @@ def _table(path: Path, command: click.Command, table: dict[str, Any]) -> dict[st
             raise _refused(path, f"[{command.name}] has no option {name!r}; use {known}")
         types, description = _expected(option)
         each = value if option.multiple and isinstance(value, list) else [value]
+        if any(isinstance(part, str) and CONTROLS.search(part) for part in each):
+            reason = f"{name} in [{command.name}] reads {value!r}, because of a backslash"
+            raise _refused(path, f"{reason}; {INSTEAD}")
         if not all(_fits(part, types, option.is_flag) for part in each):
             raise _refused(path, f"{name} in [{command.name}] is {value!r}; write {description}")
         values[str(option.name)] = each if option.multiple else value

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from lipstream.errors import InputError, reason_of
+
+# `Path` has made one slash of two. A single letter before the colon is a drive.
+ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+(.*)", re.DOTALL)
 
 
 @contextlib.contextmanager
@@ -19,7 +23,7 @@ def opened(path: Path, error: type[InputError]) -> Iterator[IO[bytes]]:
             raise error(f"{path} is a pipe or a device; save its content as a file first.")
         handle = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
-        raise error(f"{path} does not exist; check the name.") from None
+        raise error(_absent(path)) from None
     except IsADirectoryError:
         raise error(f"{path} is a folder; name a file in it.") from None
     except PermissionError:
@@ -31,3 +35,15 @@ def opened(path: Path, error: type[InputError]) -> Iterator[IO[bytes]]:
             raise error(f"{path} is empty; copy or export it again.")
         handle.seek(0)
         yield handle
+
+
+def _absent(path: Path) -> str:
+    """The sentence for a file that is not there."""
+    if address := ADDRESS.fullmatch(path.as_posix()):
+        scheme, rest = address.groups()
+        if scheme.lower() == "file":
+            return f"{scheme}:///{rest} is an address; give the path alone, /{rest}."
+        return f"{scheme}://{rest} is an address, and only local files are read; download it first."
+    if path.parts[:1] and path.parts[0].startswith("~"):
+        return f"{path} does not exist, as only a shell expands ~; write the whole path."
+    return f"{path} does not exist; check the name."
