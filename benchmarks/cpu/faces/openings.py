@@ -1,0 +1,63 @@
+"""The opening of the lips in finished frames, read in two ways.
+
+Our own tracker reads the picture. Where it cannot follow, on painted and tiny mouths, the warp's
+own geometry stands in: the rows in which the mouth's inside is seen, down the middle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.cpu.faces.drawn import Part
+from benchmarks.cpu.tracked_render import LOOKS
+from benchmarks.metrics import Curve, opening
+from lipstream.avatar.face import landmarks as lm
+from lipstream.avatar.face.finder import Face, FaceFinder
+
+if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Image
+
+MIDDLE = 0.12  # eye distances to either side of the mouth's middle that are looked at
+
+
+def tracked(finder: FaceFinder, part: Part, sources: bool = False) -> Curve:
+    """(n,) openings in eye distances by the tracker; `sources`: of the avatar's own pictures.
+
+    Looked at where the avatar's own landmarks are, in crops of two sizes; see `tracked_render`.
+    """
+    found: list[float] = []
+    for index in range(len(part)):
+        points = part.points[index]
+        image = part.source(index) if sources else part.frames[index]
+        reading = None if np.isnan(points[0, 0]) else _read(finder, np.asarray(image), points)
+        found.append(reading if reading is not None else (found[-1] if found else 0.0))
+    return np.array(found)
+
+
+def by_geometry(part: Part) -> Curve:
+    """(n,) the height of what is seen between the lips, eye distances."""
+    found = []
+    for points, inside in zip(part.points, part.inside, strict=True):
+        if np.isnan(points[0, 0]):
+            found.append(0.0)
+            continue
+        eye = lm.eye_distance(points)
+        middle = points[[lm.UPPER_LIP_CENTRE, lm.LOWER_LIP_CENTRE], 0].mean()
+        left, right = max(int(middle - MIDDLE * eye), 0), int(middle + MIDDLE * eye) + 1
+        columns = inside[:, left:right].astype(np.float32) / 255
+        found.append(float(columns.sum(axis=0).mean() / eye) if columns.size else 0.0)
+    return np.array(found)
+
+
+def _read(finder: FaceFinder, image: Image, points: Floats) -> float | None:
+    middle = points.mean(axis=0)
+    readings = []
+    for size in LOOKS:
+        look = Face((middle + (points - middle) * np.float32(size)).astype(np.float32), 1.0)
+        face = finder.track(image, look)
+        if face is None:
+            return None
+        readings.append(opening(face.landmarks))
+    return sum(readings) / len(readings)

@@ -1,0 +1,98 @@
+"""The lower face, upright and of one size: from nose to chin, whatever the head does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.cpu.faces.drawn import Part
+from lipstream.avatar.face import landmarks as lm
+from lipstream.rendering.puppet.warp import compose, similarity
+
+if TYPE_CHECKING:
+    from lipstream.media.image import Floats, Image
+
+UNIT = 100  # pixels of a strip per eye distance
+HALF_WIDTH, ABOVE, BELOW = 35, 38, 75  # pixels of a strip beside, above and below the lips
+MOUTH, NOSE = (-14, 34), (-85, -40)  # rows from the lips' line
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strips:
+    """The place of the strip in every frame of a part, carried by the head alone."""
+
+    part: Part
+    reference: int  # the frame of the avatar's own picture whose mouth is most closed
+    lips: tuple[float, float]  # rows between which its lips lie, strip pixels
+    line: float  # the row of its lips' meeting
+    chin: float  # the row of its chin
+
+    @staticmethod
+    def of(part: Part) -> Strips:
+        gaps = {
+            i: lm.mouth_gap(part.points[i]) / lm.eye_distance(part.points[i]) for i in part.seen()
+        }
+        reference = min(gaps, key=lambda i: gaps[i])
+        points = part.points[reference]
+        to_picture = _upright(points)
+        rows = _back(to_picture, points[[0, 17, 13, 14, lm.CHIN]])[:, 1]
+        line = float(rows[2:4].mean())
+        return Strips(part, reference, (float(rows[0]), float(rows[1])), line, float(rows[4]))
+
+    def cut(self, image: Image, index: int, rows: tuple[int, int] = (-ABOVE, BELOW)) -> Image:
+        """(rows, 2 * HALF_WIDTH, 3) the strip of frame `index` in `image`; rows from the lips."""
+        rigid = list(lm.RIGID)
+        canonical, points = self.part.points[self.reference], self.part.points[index]
+        head = similarity(
+            canonical[rigid, :2].astype(np.float64), points[rigid, :2].astype(np.float64)
+        )
+        matrix = compose(head, _upright(canonical))
+        matrix[:, 2] += matrix[:, 1] * (rows[0] + ABOVE)
+        # A larger picture is shrunk without aliasing.
+        shrink = float(np.linalg.norm(matrix[:, 0]))
+        smooth = np.ascontiguousarray(image)
+        if shrink > 1.2:
+            smooth = np.asarray(cv2.GaussianBlur(smooth, (0, 0), 0.5 * shrink), np.uint8)
+        size = (2 * HALF_WIDTH, rows[1] - rows[0])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        border = cv2.BORDER_REPLICATE
+        return np.asarray(cv2.warpAffine(smooth, matrix, size, flags=flags, borderMode=border))
+
+    def motion(self, rows: tuple[int, int], sources: bool) -> float:
+        """Eye distances by which the strip between `rows` moves per frame, in the mean.
+
+        Over the head's own motion: a mean change of brightness over the mean slope is a distance.
+        `sources`: of the avatar's own pictures instead of what was drawn.
+        """
+        changes: list[float] = []
+        slopes: list[float] = []
+        before: Matrix | None = None
+        for index in self.part.seen():
+            image = self.part.source(index) if sources else self.part.frames[index]
+            strip = self.cut(image, index, rows).mean(axis=2)
+            strip = np.asarray(cv2.GaussianBlur(strip, (0, 0), 1.0), np.float64)
+            slopes.append(float(np.hypot(*np.gradient(strip)).mean()))
+            if before is not None:
+                changes.append(float(np.abs(strip - before).mean()))
+            before = strip
+        return float(np.mean(changes) / np.mean(slopes) / UNIT) if changes else 0.0
+
+
+def _upright(points: Floats) -> Matrix:
+    """(2, 3) strip pixels -> picture pixels."""
+    angle, scale = lm.roll(points), lm.eye_distance(points) / UNIT
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    lips = points[[lm.UPPER_LIP_CENTRE, lm.LOWER_LIP_CENTRE], :2].astype(np.float64).mean(0)
+    offset = lips - linear @ (HALF_WIDTH, ABOVE)
+    return np.hstack([linear, offset[:, None]])
+
+
+def _back(matrix: Matrix, points: Floats) -> Matrix:
+    return np.asarray((points[:, :2] - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T)
