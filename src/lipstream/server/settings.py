@@ -6,11 +6,13 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from lipstream.errors import OptionError
 
 MEBIBYTE = 1 << 20
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 TOKEN = re.compile(r"[A-Za-z0-9._~+-]{8,256}")  # fits a header and a WebSocket subprotocol
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -52,6 +54,8 @@ class ServeSettings:
     max_duration_s: int = 4 * 3600
     drain_timeout_s: int = 300
     rate: float = 20  # changing requests per second and client; 0 for no limit
+    max_connections: int = 500  # TCP connections at once; each is an open file
+    trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For and -Proto are believed
     public_ip: str | None = None
     stun_urls: tuple[str, ...] = ()
     turn_urls: tuple[str, ...] = ()
@@ -72,8 +76,23 @@ class ServeSettings:
             )
         for origin in self.origins:
             check_origin(origin)
+        self.trusted_networks  # OptionError for what is no address  # noqa: B018
         if self.turn_urls and not self.turn_secret:
             raise OptionError("--turn-url needs --turn-secret, which the TURN server knows too.")
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """`trusted_proxies` as networks; OptionError for one that is no address."""
+        networks = []
+        for text in self.trusted_proxies:
+            try:
+                networks.append(ipaddress.ip_network(text))
+            except ValueError:
+                raise OptionError(
+                    f"--trusted-proxy: {text!r} is no IP address or network; write 127.0.0.1 or "
+                    "10.0.0.0/8."
+                ) from None
+        return tuple(networks)
 
     @property
     def loopback(self) -> bool:
@@ -86,7 +105,11 @@ class ServeSettings:
 
 def check_origin(text: str) -> None:
     """OptionError unless `text` is an origin: scheme, host, perhaps a port, and nothing more."""
-    parts = urlsplit(text)
-    plain = f"{parts.scheme}://{parts.netloc}"
-    if parts.scheme not in ("http", "https") or not parts.hostname or text.rstrip("/") != plain:
+    try:
+        parts = urlsplit(text)
+        plain = f"{parts.scheme}://{parts.netloc}"
+        good = parts.scheme in ("http", "https") and parts.hostname and text.rstrip("/") == plain
+    except ValueError:  # a bracket without its other half
+        good = False
+    if not good:
         raise OptionError(f"--origin: {text!r} is no origin; write https://example.org.")

@@ -260,6 +260,28 @@ def test_pages_of_allowed_origins_can_read_answers_and_refusals() -> None:
     run_client(test, ServeSettings(token=TOKEN, rate=0, origins=(origin,)))
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site "])
+def test_a_page_elsewhere_cannot_show_what_is_here(site: str) -> None:
+    """An <img> sends no origin; browsers tell where the page is from."""
+    picture, origin = "/v1/avatars/face/picture", "https://app.example.org"
+
+    async def test(client: AppClient) -> None:
+        foreign = {"Sec-Fetch-Site": site}
+        for path in (picture, "/v1/avatars", "/metrics"):
+            answer = await client.http.get(path, headers=foreign)
+            assert answer.status_code == 403
+            assert answer.json()["error"]["code"] == "wrong_origin"
+        assert (await client.http.get("/", headers=foreign)).status_code == 200
+        for own in ("same-origin", "none"):
+            answer = await client.http.get(picture, headers={"Sec-Fetch-Site": own})
+            assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        # <img crossorigin> on a page of an allowed origin
+        answer = await client.http.get(picture, headers={**foreign, "Origin": origin})
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+
+    run_client(test, ServeSettings(rate=0, origins=(origin,)))
+
+
 def test_too_many_changes_are_slowed_down() -> None:
     async def test(client: AppClient) -> None:
         async def ask(times: int) -> list[int]:
@@ -302,6 +324,7 @@ def test_every_answer_carries_the_safe_headers(path: str) -> None:
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "default-src 'self'" in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert "Origin" in headers["Vary"]
         assert "Access-Control-Allow-Origin" not in headers
 
@@ -321,6 +344,8 @@ def test_every_answer_carries_the_safe_headers(path: str) -> None:
         ({"origins": ("example.org",)}, "--origin: 'example.org' is no origin; write https://.*"),
         ({"origins": ("https://example.org/page",)}, "--origin: .* is no origin.*"),
         ({"origins": ("*",)}, "--origin: .* is no origin.*"),
+        ({"origins": ("http://[::1",)}, "--origin: .* is no origin.*"),
+        ({"trusted_proxies": ("proxy",)}, "--trusted-proxy: 'proxy' is no IP address or network.*"),
         ({"turn_urls": ("turn:a",)}, "--turn-url needs --turn-secret.*"),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import math
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from lipstream.live.clock import Clock
+from lipstream.server.connection_table import network_of
 from lipstream.server.errors import ApiError
 from lipstream.server.security.rate_limit import Buckets
 from lipstream.server.settings import LOCAL_NAMES, ServeSettings
@@ -22,6 +24,9 @@ from lipstream.server.settings import LOCAL_NAMES, ServeSettings
 BURST_S = 5  # seconds of the rate that may come at once
 WRONG_TOKENS_PER_SECOND = 0.5
 MAX_WRONG_TOKENS = 20  # at once
+ADMITTED = "lipstream.admitted"  # in the scope of a request that passed every rule
+ORIGIN = re.compile(r"https?://([^/?#@\s]+)")
+FOREIGN_SITES = ("cross-site", "same-site")  # https://www.w3.org/TR/fetch-metadata/
 SUBPROTOCOL = "bearer."  # browsers cannot set headers of a WebSocket
 WRONG_HOST = (
     "this server answers to localhost only; call it so, or start it with --origin and the address "
@@ -51,13 +56,16 @@ class AccessPolicy:
         self._check_host(host)
         if scope.get("method") == "OPTIONS":  # asks for nothing that is secret
             return
-        client = str((scope.get("client") or ("",))[0])  # a proxy's, unless that passes it on
+        client = network_of(str((scope.get("client") or ("",))[0]))  # or a proxy's, if not trusted
         socket = scope["type"] == "websocket"
-        if socket or scope["path"] not in self._public:
-            self._check_origin(headers.get("origin"), host)
+        closed = socket or scope["path"] not in self._public
+        if closed:
+            self._check_origin(headers, host)
             self._check_token(scope, headers, client)
         if socket or scope["method"] in CHANGING:
             _check_rate(self._changes, client)
+        if closed:
+            scope[ADMITTED] = True
 
     def _check_host(self, host: str) -> None:
         """On loopback, any other name that leads here is DNS rebinding by somebody else's page."""
@@ -65,13 +73,19 @@ class AccessPolicy:
         if self._settings.loopback and name not in self._names:
             raise ApiError(403, WRONG_HOST, "wrong_host")
 
-    def _check_origin(self, origin: str | None, host: str) -> None:
-        """A request without an origin comes from no page. TLS may end before us, so schemes of the
-        same host do not count; its port does."""
-        if origin is None or origin.lower() in self.origins:
+    def _check_origin(self, headers: Headers, host: str) -> None:
+        """A request without an origin comes from no script, but perhaps from a foreign page's
+        <img>: browsers say so. TLS may end before us, so schemes of the same host do not count; its
+        port does."""
+        origin = headers.get("origin", "").lower()
+        if origin in self.origins:
             return
-        parts = urlsplit(origin.lower())
-        if parts.scheme not in ("http", "https") or parts.netloc != host:
+        if "origin" not in headers:
+            foreign = headers.get("sec-fetch-site", "none").strip().lower() in FOREIGN_SITES
+        else:
+            same = ORIGIN.fullmatch(origin)
+            foreign = same is None or same[1] != host
+        if foreign:
             raise ApiError(403, WRONG_ORIGIN, "wrong_origin")
 
     def _check_token(self, scope: Scope, headers: Headers, client: str) -> None:

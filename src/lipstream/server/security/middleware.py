@@ -22,6 +22,8 @@ SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
+    # Pages elsewhere may show nothing of ours; what they fetch with CORS is another matter.
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "microphone=(self), camera=()",
 }
 
