@@ -127,6 +127,13 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     metavar="PER_SECOND",
     help="The limit of changing requests from one address; 0 for none.",
 )
+@number("--max-connections", "TCP connections at once; each is an open file.", 500, 16, 100_000)
+@several(
+    "--trusted-proxy",
+    "trusted_proxies",
+    "The address or network of a proxy whose X-Forwarded-For is believed.",
+    metavar="IP",
+)
 @option("--public-ip", metavar="IP", help="This machine's address outside its NAT.")
 @several("--stun-url", "stun_urls", "A STUN server for viewers, such as stun:stun.example.org.")
 @several("--turn-url", "turn_urls", "A TURN server for viewers, who get credentials that expire.")
@@ -167,6 +174,7 @@ def serve(
     _check_installed()
     from lipstream.server.app import create_app
     from lipstream.server.logging import logging_to_stderr
+    from lipstream.server.open_files import raise_open_files
     from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
     from lipstream.server.uvicorn_server import address_of, bind
     from lipstream.server.uvicorn_server import serve as serve_forever
@@ -174,6 +182,7 @@ def serve(
     settings = ServeSettings(uploads=UploadLimits(body=upload_limit * MEBIBYTE), **options)
     _check_names(avatars)
     _check_data(settings)
+    raise_open_files(settings.max_connections)
     with bind(settings.host, settings.port) as bound:
         given = _open_avatars(avatars, settings)
         motion = MotionConfig(blink, sway, seed)

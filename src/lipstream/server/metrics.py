@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from lipstream.server.admission import LoopLag
+from lipstream.server.connection_table import ConnectionTable
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.schemas import BrowserStats
@@ -85,6 +86,12 @@ class Metrics:
         restarts = "Drawing workers that were replaced."
         self.gauge("worker_restarts", restarts, lambda: runtime.restarts)
         self.gauge("loop_lag_ms", "Mean lag of the event loop, lately.", lambda: lag.ms)
+
+    def watch_connections(self, table: ConnectionTable) -> None:
+        """Read the number of TCP connections at each scrape."""
+        self.gauge("connections", "TCP connections that are open.", lambda: len(table))
+        made_room = "TCP connections closed for lack of room."
+        self.gauge("connections_refused", made_room, lambda: table.refused)
 
     def text(self) -> bytes:
         """Everything in Prometheus' text format."""

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import functools
 import logging
 import socket
 import time
 from collections.abc import Callable
 from types import FrameType
 
-import h11
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lipstream.errors import LipstreamError, reason_of
 from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
+from lipstream.server.http_protocol import ConnectionLimits, HttpProtocol
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.websocket_protocol import WebSocketProtocol
 
-MAX_CONNECTIONS = 500  # at once; each is a descriptor
+BACKLOG = 64  # connections that wait; so many are accepted before anything else is done
 MAX_HEADER_BYTES = 16 * 1024
-HEADER_S = 10.0  # from the connection, or a request's first byte, to the end of its header
 CLOSE_S = 5  # for requests that are still being answered at the end
 PING_S = 20.0  # between pings, which keep proxies from closing a quiet WebSocket
 
@@ -75,10 +73,14 @@ def serve(
 
 def configured(app: FastAPI) -> uvicorn.Config:
     """The settings with which uvicorn serves `app`."""
+    manager: SessionManager = app.state.manager
+    limits = ConnectionLimits(manager.settings)
+    manager.metrics.watch_connections(limits.ordinary)
+    proxies = [str(network) for network in manager.settings.trusted_networks]
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http=TimeoutProtocol,
+        http=functools.partial(HttpProtocol, limits=limits),  # type: ignore[arg-type]
         ws=WebSocketProtocol,
         lifespan="on",
         log_config=None,
@@ -88,7 +90,9 @@ def configured(app: FastAPI) -> uvicorn.Config:
         ws_ping_interval=PING_S,
         ws_ping_timeout=None,  # a pong may wait behind a minute of speech
         ws_per_message_deflate=False,
-        limit_concurrency=MAX_CONNECTIONS,
+        backlog=BACKLOG,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         timeout_graceful_shutdown=CLOSE_S,
     )
@@ -129,41 +133,3 @@ class Server(uvicorn.Server):
             log.info("stopping", extra={"sessions": len(self._manager)})
             self.should_exit = True
         return await super().on_tick(counter)
-
-
-class TimeoutProtocol(H11Protocol):
-    """uvicorn's protocol, which by itself waits for the rest of a header for ever."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._check_deadline()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._check_deadline()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel_deadline()
-        super().connection_lost(exc)
-
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        self._cancel_deadline()
-        super().handle_websocket_upgrade(event)
-
-    def _check_deadline(self) -> None:
-        """Start the deadline where a request has begun, cancel it where a header is complete."""
-        if self.transport.is_closing() or self.conn.their_state is not h11.IDLE:
-            self._cancel_deadline()
-        elif self._deadline is None and self.timeout_keep_alive_task is None:
-            self._deadline = self.loop.call_later(HEADER_S, self._time_out)
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _time_out(self) -> None:
-        self._deadline = None
-        self.transport.close()

@@ -2,12 +2,15 @@
 
 By itself it answers pings also while the client reads none of the answers, keeps empty fragments
 without end, parses all that one read of the socket gave before anything else has a turn, and waits
-for ever for a client that is not taking what was written before the end.
+for ever for a client that is not taking what was written before the end. It takes refusals, and
+text that is no UTF-8, for errors of the application.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -19,11 +22,15 @@ SLICE_BYTES = 4 * 1024  # parsed at one turn of the event loop: 700 frames at mo
 MAX_BARE_FRAMES = 200  # pings, pongs and empty fragments at once; browsers send none by themselves
 BARE_FRAMES_PER_S = 20.0  # of them in the long run
 LINGER_S = 3.0  # for a client to take what was written to it before the end
-POLICY = 1008  # RFC 6455, section 7.4.1
+NO_UTF8, POLICY = 1007, 1008  # RFC 6455, section 7.4.1
+
+log = logging.getLogger("lipstream.server")
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
     """Reads a client no faster than it reads us, and ends within `LINGER_S` of its application."""
+
+    on_lost: Callable[[], None] | None = None  # called when the connection is lost
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -42,6 +49,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             if handle is not None:
                 handle.cancel()
         super().connection_lost(exc)
+        if self.on_lost is not None:
+            self.on_lost()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -58,12 +67,26 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: Any) -> None:
         await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # with a response instead
+            log.info("WebSocket refused", extra={"status": self.initial_response[0]})
         self._pace()
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
         if not self.disconnected:
             self._abort_timer = self.loop.call_later(LINGER_S, self.transport.abort)
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(NO_UTF8)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
         super().handle_ping()
