@@ -7,11 +7,13 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any, TextIO
 
 FORMATS = ("text", "json")
 OURS, LIBRARIES = "lipstream", ("uvicorn", "asyncio", "aiortc", "aioice")
+REPEAT_S = 60.0  # between two lines of a library for the same cause
+MAX_CAUSES = 256  # remembered; the oldest is forgotten first
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -20,6 +22,7 @@ def logging_to_stderr(form: str) -> Iterator[None]:
     """While this lasts: our events from INFO on, those of libraries from WARNING on."""
     handler = _Stderr()
     handler.setFormatter(_Json() if form == "json" else _Text())
+    handler.addFilter(LibraryThrottle())
     loggers = [logging.getLogger(name) for name in (OURS, *LIBRARIES)]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -33,6 +36,33 @@ def logging_to_stderr(form: str) -> Iterator[None]:
             logger.removeHandler(handler)
             logger.setLevel(level)
             logger.propagate = propagate
+
+
+class LibraryThrottle(logging.Filter):
+    """Lets one line of a library a minute through for each cause: clients can provoke any number,
+    and a request of three bytes must not cost a hundred bytes of log each time. The next line says
+    how many were left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._causes: dict[Hashable, tuple[float, int]] = {}  # (time of the line, lines since)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] == OURS:
+            return True
+        kind = record.exc_info[0] if record.exc_info else None
+        cause = (record.name, str(record.msg), kind)
+        since, omitted = self._causes.get(cause, (-REPEAT_S, 0))
+        if 0 <= record.created - since < REPEAT_S:
+            self._causes[cause] = since, omitted + 1
+            return False
+        self._causes.pop(cause, None)
+        while len(self._causes) >= MAX_CAUSES:
+            del self._causes[next(iter(self._causes))]
+        self._causes[cause] = record.created, 0
+        if omitted:
+            record.omitted = omitted
+        return True
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
