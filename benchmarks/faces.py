@@ -22,7 +22,7 @@ from benchmarks.cpu.faces.drawn import SRC, Drawn, draw
 from benchmarks.cpu.faces.judge import Figures, judge
 from benchmarks.cpu.faces.performance import Performance, perform
 from lipstream.avatar.face.finder import FaceFinder
-from lipstream.avatar.picture import is_picture
+from lipstream.media.picture_file import picture_kind
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".mp4", ".mov", ".webm", ".mkv")
 
@@ -65,7 +65,7 @@ def _faces(options: argparse.Namespace, folder: Path) -> list[Path]:
     if options.variants:
         derived = folder / "variants"
         derived.mkdir()
-        for path in [path for path in found if is_picture(path)]:
+        for path in [path for path in found if picture_kind(path) == "still"]:
             found += variants.write(path, derived)
     return found
 
@@ -82,7 +82,7 @@ def _measure(
     figures, refused = [], {}
     folder.mkdir()
     for path in faces:
-        still = is_picture(path)
+        still = picture_kind(path) == "still"
         parts = ("poses", "speech") if still else ("poses", "speech", "silence")
         drawn = draw(path, performance, parts, folder / path.stem, src)
         if drawn.refused is not None:

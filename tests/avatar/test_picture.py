@@ -6,15 +6,17 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pillow
 
-from lipstream.avatar.picture import is_picture, read_picture
+from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
+from lipstream.media.picture_file import picture_kind
 
 CONFIG = AvatarConfig()
 
@@ -40,6 +42,12 @@ def encoded(picture: Pillow.Image, kind: str, **options: Any) -> bytes:
         ("PNG", "RGBA", 0),
         ("PNG", "P", 0),
         ("BMP", "RGB", 0),
+        ("TIFF", "RGB", 0),
+        ("TIFF", "RGBA", 0),
+        ("TIFF", "P", 0),
+        ("TIFF", "CMYK", 0),
+        ("AVIF", "RGB", 40),
+        ("JPEG2000", "RGB", 0),
         ("GIF", "P", 0),
         ("JPEG", "RGB", 12),
         ("JPEG", "CMYK", 12),
@@ -52,7 +60,7 @@ def test_every_format_gives_its_colours(
 ) -> None:
     path = tmp_path / "face"
     path.write_bytes(encoded(quarters(mode), kind))
-    assert is_picture(path)
+    assert picture_kind(path) == "still"
     image = read_picture(path, CONFIG)
     assert image.shape == (64, 96, 3)
     assert image.dtype == np.uint8
@@ -88,14 +96,81 @@ def test_a_palette_colour_may_be_transparent(tmp_path: Path) -> None:
     assert tuple(read_picture(tmp_path / "p.png", CONFIG)[8, 8]) == (255, 255, 255)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_pictures_come_upright(tmp_path: Path, kind: str) -> None:
+# By the EXIF tag: what was done to the upright picture to store it, from EXIF 2.3, 4.6.4.
+STORED = {
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.transpose(1, 0, 2),
+    6: lambda image: np.rot90(image),
+    7: lambda image: image[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda image: np.rot90(image, -1),
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "MPO"])
+@pytest.mark.parametrize("tag", STORED)
+def test_pictures_come_upright(tmp_path: Path, kind: str, tag: int) -> None:
+    upright = np.asarray(quarters())
+    stored = Pillow.fromarray(np.ascontiguousarray(STORED[tag](upright)))
     exif = Pillow.Exif()
-    exif[274] = 6  # stored lying on its left side
-    (tmp_path / "turned").write_bytes(encoded(quarters(), kind, exif=exif))
+    exif[274] = tag
+    (tmp_path / "turned").write_bytes(encoded(stored, kind, exif=exif))
     image = read_picture(tmp_path / "turned", CONFIG)
-    assert image.shape == (96, 64, 3)
-    assert np.abs(image[8, 8].astype(int) - (0, 0, 255)).max() < 12
+    assert image.shape == upright.shape
+    inner = np.s_[8:24, 8:40], np.s_[8:24, 56:88], np.s_[40:56, 8:40], np.s_[40:56, 56:88]
+    for part in inner:
+        assert np.abs(image[part].mean(axis=(0, 1)) - upright[part][0, 0]).max() < 40
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_grey_stays_grey(tmp_path: Path, mode: str) -> None:
+    (tmp_path / "g.png").write_bytes(encoded(quarters("L").convert(mode), "PNG"))
+    image = read_picture(tmp_path / "g.png", CONFIG)
+    assert (image == image[..., :1]).all()
+    assert np.unique(image).size > 1 and image.max() == 255
+
+
+@pytest.mark.parametrize(
+    ("white", "kind"),
+    [
+        (np.uint16(65_535), "PNG"),
+        (np.uint16(65_535), "TIFF"),
+        (np.int32(65_535), "TIFF"),
+        (np.float32(1), "TIFF"),
+        (np.float32(255), "TIFF"),
+    ],
+)
+def test_deep_grey_is_scaled_to_its_white(tmp_path: Path, white: np.generic, kind: str) -> None:
+    ramp = np.linspace(0, 1, 64)[None].repeat(64, axis=0)
+    deep = (ramp * float(white)).astype(white.dtype)
+    (tmp_path / "deep").write_bytes(encoded(Pillow.fromarray(deep), kind))
+    image = read_picture(tmp_path / "deep", CONFIG)
+    assert np.abs(image[..., 1] - ramp * 255).max() <= 1
+
+
+def test_deep_colour_keeps_its_place(tmp_path: Path) -> None:
+    """Pillow cannot write it: 16 bits for each of red, green and blue."""
+    ok, data = cv2.imencode(".png", np.full((64, 64, 3), (90, 120, 200), np.uint16) * 257)
+    assert ok
+    (tmp_path / "deep.png").write_bytes(data.tobytes())
+    assert (read_picture(tmp_path / "deep.png", CONFIG) == (200, 120, 90)).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "AVIF", "WEBP"])
+def test_the_name_does_not_matter(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a.jpg").write_bytes(encoded(quarters(), kind))
+    assert read_picture(tmp_path / "a.jpg", CONFIG).shape == (64, 96, 3)
+
+
+def test_a_picture_of_several_pages_is_the_first(tmp_path: Path) -> None:
+    others = [Pillow.new("RGB", (96, 64), (9, 9, 9))]
+    for kind in ("TIFF", "MPO"):
+        path = tmp_path / kind
+        path.write_bytes(encoded(quarters(), kind, save_all=True, append_images=others))
+        assert picture_kind(path) == "still"
+        assert np.abs(read_picture(path, CONFIG)[8, 8].astype(int) - (255, 0, 0)).max() < 12
 
 
 def test_of_an_animation_the_first_frame_is_taken(tmp_path: Path) -> None:
@@ -164,6 +239,8 @@ ORIGINALS = [
     encoded(quarters(), "JPEG"),
     encoded(quarters("P"), "GIF"),
     encoded(quarters(), "BMP"),
+    encoded(quarters(), "TIFF", compression="tiff_lzw"),
+    encoded(quarters(), "AVIF"),
 ]
 
 

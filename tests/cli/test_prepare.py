@@ -55,7 +55,7 @@ def test_settings_come_from_the_file_and_variables(
         ("folder", "folder is a folder, .*; prepare"),
         ("empty.png", "empty.png is empty; copy"),
         ("text.avatar", "text.avatar is not a prepared avatar; give"),
-        ("text.png", "text.png is not a picture that can be read; give"),
+        ("text.png", "text.png cannot be read as a picture or video"),
         ("wall.mp4", "no face was found in wall.mp4; give"),
     ],
 )

@@ -35,7 +35,10 @@ def test_any_rate_keeps_its_speed(tmp_path: Path, rate: Fraction) -> None:
     shown = numbers(read_clip(path))
     assert abs(len(shown) - 48 / rate * 25) <= 1
     for index, number in enumerate(shown):
-        assert abs(Fraction(index, 25) - number / rate) <= 1 / rate / 2 + Fraction(1, 10_000)
+        late, tick = Fraction(index, 25) - number / rate, Fraction(1, 10_000)
+        assert (
+            -Fraction(1, 50) - tick <= late <= max(1 / rate / 2, 1 / rate - Fraction(1, 50)) + tick
+        )
 
 
 def test_variable_rate_keeps_its_speed(tmp_path: Path) -> None:
@@ -43,7 +46,7 @@ def test_variable_rate_keeps_its_speed(tmp_path: Path) -> None:
     times = [Fraction(milliseconds, 1_000) for milliseconds in (0, 40, 80, 580, 600, 620, 640)]
     path = write_video(tmp_path / "a.mp4", grey_levels(7, step=20), times)
     shown = numbers(read_clip(path), step=20)
-    assert shown[:17] == [0, 1] + [2] * 7 + [3] * 6 + [4, 6]
+    assert shown[:17] == [0, 1] + [2] * 13 + [4, 6]
     assert set(shown[17:]) <= {6} and len(shown) <= 20
 
 
@@ -140,7 +143,7 @@ def test_what_is_no_clip_is_refused(tmp_path: Path) -> None:
     text = tmp_path / "text.mp4"
     text.write_text("Dear diary, today I was renamed.\n" * 50)
     (tmp_path / "empty.mp4").touch()
-    assert "cannot be read as audio or video" in refusal(text)
+    assert "cannot be read as a picture or video" in refusal(text)
     assert "is empty" in refusal(tmp_path / "empty.mp4")
     assert "does not exist" in refusal(tmp_path / "missing.mp4")
     assert "is a folder" in refusal(tmp_path)

@@ -14,16 +14,17 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame, encode_picture
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
 from lipstream.avatar.face.tracker import FaceTracker
-from lipstream.avatar.picture import SUFFIXES, is_picture, read_picture
+from lipstream.avatar.picture import read_picture
 from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
 from lipstream.avatar.storage import is_avatar, load_avatar
 from lipstream.config import AvatarConfig, Progress
 from lipstream.errors import PictureError
 from lipstream.media.image import Floats, Image
 from lipstream.media.input_path import opened
+from lipstream.media.picture_file import picture_kind
 from lipstream.timeline import FPS
 
-PREPARATION = 2  # raise it when the same file and settings would give another avatar
+PREPARATION = 3  # raise it when the same file and settings would give another avatar
 # Settings that change the result: faces below the least eye distance are not found.
 DIGEST_FIELDS = ("max_side", "background", "min_eye_distance", "good_eye_distance")
 # At 97 without colour subsampling a clip's pictures are visually lossless and a twentieth the size.
@@ -51,7 +52,7 @@ def build_avatar(
     path, config = Path(path), config or AvatarConfig()
     with opened(path, PictureError):
         pass
-    if is_picture(path) or path.suffix.lower() in SUFFIXES:
+    if picture_kind(path) == "still":
         avatar = _from_picture(path, read_picture(path, config), config)
         if progress is not None:
             progress(1, 1)
@@ -82,7 +83,9 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
     portrait: Image | None = None  # the first picture that shows the face
     people = 0  # in that picture
     cut_off = 0  # frames whose face ends above the mouth: they count as faceless
-    for image in read_clip(path, FPS, config.max_side, config.max_seconds, config.max_pixels):
+    for image in read_clip(
+        path, FPS, config.max_side, config.max_seconds, config.max_pixels, config.background
+    ):
         size = (image.shape[1], image.shape[0])
         face = tracker.update(image)
         if face is not None and not shows_mouth(face.landmarks, size):
@@ -96,7 +99,7 @@ def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> A
             progress(len(frames), None)
     if len(frames) == 1:
         # A film of one picture has no motion of its own.
-        return _from_picture(path, np.array(frames[0].pixels), config)
+        return _from_picture(path, image, config)
     shots = [frame.shot for frame in frames]
     measured = [frame.landmarks for frame in frames]
     track = smooth(fill_gaps(measured, shots), shots)

@@ -2,79 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
-import struct
-import threading
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
 
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
 from lipstream.media.image import Image
-from lipstream.media.input_path import opened
+from lipstream.media.picture_file import open_picture, to_rgb
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF")  # Pillow's names
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # what is called so should be a picture
-NAMES = "png, jpg, webp or bmp"
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError)  # by any of these Pillow reports it
-METADATA_DAMAGE = (KeyError, TypeError, ValueError, SyntaxError, struct.error)
 MIN_SIDE = 32  # pixels; no face fits into less
-
-_warning_filters = threading.Lock()  # they belong to the process
-
-
-def is_picture(path: Path) -> bool:
-    """Tell by the content, not the name, whether this is a picture."""
-    try:
-        with _without_warnings(), Pillow.open(path, formats=FORMATS):
-            return True
-    except Pillow.DecompressionBombError:
-        return True
-    except DAMAGE:
-        return False
 
 
 def read_picture(path: Path, config: AvatarConfig) -> Image:
     """(height, width, 3) uint8 RGB, no side longer than `config.max_side`.
 
-    Turned upright by its EXIF tag, transparency laid over `config.background`, the first frame of
-    an animation. `PictureError` when it cannot be read, is cut short or has more than
-    `config.max_pixels` pixels, which its header names before anything is decoded.
+    Upright and in sRGB whatever its orientation tag and colour profile say, transparency laid over
+    `config.background`, the first frame of an animation. `PictureError` when it cannot be read,
+    is cut short or has more than `config.max_pixels` pixels, which its header names before
+    anything is decoded.
     """
     try:
-        with opened(path, PictureError) as file, _without_warnings():
-            with Pillow.open(file, formats=FORMATS) as picture:
-                _check_size(path, picture.size, config)
-                flat = _flatten(_upright(picture), config.background)
-    except UnidentifiedImageError as error:
-        raise PictureError(
-            f"{path} is not a picture that can be read; give a {NAMES} file."
-        ) from error
-    except Pillow.DecompressionBombError as error:
-        raise _too_large(path, config) from error
-    except DAMAGE as error:
-        raise PictureError(
-            f"{path} is damaged or cut short ({error}); save the picture again."
-        ) from error
-    longer = max(flat.size)
-    if longer > config.max_side:
-        size = [max(1, round(side * config.max_side / longer)) for side in flat.size]
-        flat = flat.resize((size[0], size[1]), Pillow.Resampling.LANCZOS)
-    return np.array(flat, np.uint8)
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Suppress Pillow's warnings of large pictures and odd metadata: our own limits decide."""
-    with _warning_filters, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        warnings.simplefilter("ignore", Pillow.DecompressionBombWarning)
-        yield
+        with open_picture(path) as picture:
+            _check_size(path, picture.size, config)
+            return np.array(to_rgb(picture, config.background, config.max_side), np.uint8)
+    except PictureError as error:
+        if isinstance(error.__cause__, Pillow.DecompressionBombError):
+            raise _too_large(path, config) from error
+        raise
 
 
 def _check_size(path: Path, size: tuple[int, int], config: AvatarConfig) -> None:
@@ -93,24 +49,3 @@ def _too_large(
     return PictureError(
         f"{path} has {found}, more than the {config.max_pixels:,} allowed; shrink it first."
     )
-
-
-def _flatten(picture: Pillow.Image, background: tuple[int, int, int]) -> Pillow.Image:
-    """RGB; 16-bit grey is scaled to 8 bits, transparency composited."""
-    if picture.mode.startswith("I"):
-        # Pillow itself would cut off what is above 255.
-        grey = np.clip(np.asarray(picture, np.float64) * (255 / 65535) + 0.5, 0, 255)
-        return Pillow.fromarray(grey.astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        ground = Pillow.new("RGBA", layer.size, (*background, 255))
-        return Pillow.alpha_composite(ground, layer).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _upright(picture: Pillow.Image) -> Pillow.Image:
-    """Turn the picture as its EXIF tag demands; a damaged tag is ignored."""
-    try:
-        return ImageOps.exif_transpose(picture)
-    except METADATA_DAMAGE:
-        return picture

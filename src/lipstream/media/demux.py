@@ -15,9 +15,10 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from lipstream.errors import InputError
+from lipstream.errors import InputError, PictureError
 from lipstream.media.input_path import opened
 
 MOV = "mov,mp4,m4a,3gp,3g2,mj2"  # FFmpeg's name of the mp4 family
@@ -38,10 +39,7 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[MediaFile]:
         try:
             container = av.open(handle, "r", options=options, metadata_errors="replace")
         except (av.FFmpegError, OSError) as failure:
-            raise error(
-                f"{path} cannot be read as audio or video, or it is cut short; "
-                "check it or export it again."
-            ) from failure
+            raise _unreadable(path, error) from failure
         with container:
             media, size = MediaFile(path, container, error), path.stat().st_size
             announced = max(announced, _indexed_length(container))
@@ -65,11 +63,14 @@ class MediaFile:
         """The error whose sentence begins with the file's name."""
         return self.error(f"{self.path} {text}.")
 
-    def decode(self, stream: AudioStream | VideoStream) -> Iterator[Any]:
+    def decode(
+        self, stream: AudioStream | VideoStream, decoder: VideoCodecContext | None = None
+    ) -> Iterator[Any]:
         """Every AudioFrame or VideoFrame of a stream, in the order in which it is played.
 
-        Raises where data in the middle cannot be decoded. A broken packet before the first or
-        after the last good one is where a recording was cut, and is left out.
+        By the stream's own decoder unless another is given. Raises where data in the middle cannot
+        be decoded. A broken packet before the first or after the last good one is where a
+        recording was cut, and is left out.
         """
         damage: av.FFmpegError | None = None
         started = False
@@ -78,12 +79,12 @@ class MediaFile:
             if packet.stream.index != stream.index:
                 continue
             try:
-                frames = packet.decode()
+                frames = packet.decode() if decoder is None else decoder.decode(packet)
             except av.FFmpegError as failure:
                 damage = failure if started else None
                 continue
             if frames and damage is not None:
-                raise self._damaged() from damage
+                raise self.damaged() from damage
             started = started or bool(frames)
             yield from frames
 
@@ -95,7 +96,7 @@ class MediaFile:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as failure:
-                raise self._damaged() from failure
+                raise self.damaged() from failure
             if packet is None:
                 break
             if packet.pts is not None:
@@ -109,8 +110,20 @@ class MediaFile:
                 f"but {float(reached):.1f} s can be read; copy or export it again"
             )
 
-    def _damaged(self) -> InputError:
+    def unreadable(self) -> InputError:
+        """The error for a file that turns out to be no media at all."""
+        return _unreadable(self.path, self.error)
+
+    def damaged(self) -> InputError:
+        """The error for data in the middle that cannot be decoded."""
         return self.refusal("is damaged: part of it cannot be decoded; copy or export it again")
+
+
+def _unreadable(path: Path, error: type[InputError]) -> InputError:
+    wanted = "a picture or video" if error is PictureError else "audio or video"
+    return error(
+        f"{path} cannot be read as {wanted}, or it is cut short; check it or export it again."
+    )
 
 
 def _wav_length(handle: IO[bytes]) -> int:

@@ -14,6 +14,11 @@ from lipstream.server.avatars.file_types import claimed_types, detect_types
         (b"\xff\xd8\xff\xe0", {"image"}),
         (b"GIF89a", {"image"}),
         (b"BM6\x00", {"image"}),
+        (b"II*\0\x08\0\0\0", {"image"}),
+        (b"MM\0*\0\0\0\x08", {"image"}),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", {"image"}),
+        (b"\0\0\0\x20ftypavif\0\0\0\0", {"image"}),
+        (b"\0\0\0\x20ftypavis\0\0\0\0", {"image", "video"}),
         (b"RIFF\0\0\0\0WEBPVP8 ", {"image"}),
         (b"RIFF\0\0\0\0WAVEfmt ", {"audio"}),
         (b"RIFF\0\0\0\0AVI LIST", {"video"}),
@@ -43,8 +48,8 @@ def test_first_bytes(head: bytes, found: set[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "content_type", "claimed"),
     [
-        ("a.png", None, {"image"}),
-        ("a.PNG", "image/jpeg", {"image"}),
+        ("a.png", None, {"image", "video"}),
+        ("a.PNG", "image/jpeg", {"image", "video"}),
         ("a.mp4", "image/png", {"image", "video"}),
         ("a", "application/octet-stream", set()),
         ("a.txt", "text/plain", set()),

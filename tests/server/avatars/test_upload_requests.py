@@ -20,7 +20,7 @@ from tests.server.avatars.portraits import FACE, PORTRAIT
         (("face.png", b"this is no picture", "image/png"), 415, "unsupported_type"),
         (("face.png", b"<html></html>", "image/png"), 415, "unsupported_type"),
         (("face.png", b"PK\x03\x04" + bytes(500), "image/png"), 415, "unsupported_type"),
-        (("face.mp4", PORTRAIT, "video/mp4"), 415, "unsupported_type"),
+        (("face.wav", PORTRAIT, "audio/wav"), 415, "unsupported_type"),
         (("face", PORTRAIT, "text/html"), 202, ""),
         (("face.jpg", PORTRAIT, "image/jpeg"), 202, ""),
         (("face.png", PORTRAIT[:300], "image/png"), 202, ""),

@@ -2,7 +2,8 @@
 
 It takes a `DecodeJob` as JSON, runs in a folder with the file, under limits it sets itself, and
 prints lines of JSON: {"progress": [done, total]}, at last {"done": {...}} or {"error": [code,
-text]}. Nothing of a damaged or hostile file gets further than this process.
+text]}, with a "trace" when it is a bug. Nothing of a damaged or hostile file gets further
+than this process.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +23,7 @@ from lipstream.server.settings import UploadLimits
 SPOKEN_RATE = 48_000  # Hz, of what viewers hear
 REPORT_EVERY_S = 0.2
 MAX_OPEN_FILES = 64
+MAX_TRACE = 20_000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,16 @@ def main(argument: str) -> int:
     _confine(job)
     try:
         done = {"probe": probe, "avatar": make_avatar, "speech": make_speech}[job.work](job)
-    except MemoryError:
-        _report(error=["too_large", f"{job.source} needs too much memory; send a smaller file."])
     except LipstreamError as error:
         kind = "too_large" if isinstance(error, TooLargeError) else "unusable"
         _report(error=["no_face" if isinstance(error, FaceError) else kind, str(error)])
+    except Exception as error:  # of any library; the server says and logs what it was
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            text = f"{job.source} needs too much memory; send a smaller file."
+            _report(error=["too_large", text])
+        else:
+            bug = f"{job.source} met a bug in lipstream ({type(error).__name__}); export it again."
+            _report(error=["internal", bug], trace=traceback.format_exc()[-MAX_TRACE:])
     else:
         _report(done={**done, "peak_bytes": _peak_bytes()})
     return 0
@@ -57,10 +65,11 @@ def main(argument: str) -> int:
 
 def probe(job: DecodeJob) -> dict[str, Any]:
     """Read the header only: {"kind": "image" or "video"}. TooLargeError beyond the limits."""
-    from lipstream.avatar.picture import is_picture
+    from lipstream.media.picture_file import picture_kind
 
     path, limits = Path(job.source), job.limits
-    if is_picture(path):
+    kind = picture_kind(path)
+    if kind == "still":
         width, height = _picture_size(path)
         if width * height > limits.picture_pixels:
             raise TooLargeError(
@@ -68,7 +77,10 @@ def probe(job: DecodeJob) -> dict[str, Any]:
                 f"{limits.picture_pixels // 1_000_000} million allowed; shrink it first."
             )
         return {"kind": "image"}
-    _probe_clip(path, limits)
+    if kind == "animation":
+        _check_clip_size(path, *_picture_size(path), limits)
+    else:
+        _probe_clip(path, limits)
     return {"kind": "video"}
 
 
@@ -131,33 +143,23 @@ def _picture_size(path: Path) -> tuple[int, int]:
 
     from PIL import Image as Pillow
 
-    from lipstream.avatar.picture import FORMATS
+    from lipstream.media.picture_file import formats
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         Pillow.MAX_IMAGE_PIXELS = None  # our own limit decides
-        with Pillow.open(path, formats=FORMATS) as opened:
+        with Pillow.open(path, formats=formats()) as opened:
             return opened.size
 
 
 def _probe_clip(path: Path, limits: UploadLimits) -> None:
-    from av.stream import Disposition
-
     from lipstream.errors import PictureError
     from lipstream.media.demux import open_media
+    from lipstream.media.video_reader import video_track
 
     with open_media(path, PictureError) as media:
-        cover = Disposition.attached_pic
-        tracks = (one for one in media.container.streams.video if not one.disposition & cover)
-        track = next(tracks, None)
-        if track is None:
-            raise PictureError(f"{path} shows nothing; send a picture or a video clip.")
-        if track.codec_context is None or not track.width or not track.height:
-            raise PictureError(f"{path} cannot be read; send a png, jpg, webp or mp4 (H.264) file.")
-        if track.width * track.height > limits.clip_pixels:
-            raise TooLargeError(
-                f"{path} is {track.width}x{track.height}, more than 1920x1080; shrink it first."
-            )
+        track = video_track(media)
+        _check_clip_size(path, track.width, track.height, limits)
         if track.duration and track.time_base:
             seconds = float(track.duration * track.time_base)
             if seconds > limits.clip_seconds:
@@ -165,6 +167,11 @@ def _probe_clip(path: Path, limits: UploadLimits) -> None:
                     f"{path} is longer than {limits.clip_seconds} s; cut out a part in which the "
                     "face is seen well."
                 )
+
+
+def _check_clip_size(path: Path, width: int, height: int, limits: UploadLimits) -> None:
+    if width * height > limits.clip_pixels:
+        raise TooLargeError(f"{path} is {width}x{height}, more than 1920x1080; shrink it first.")
 
 
 def _confine(job: DecodeJob) -> None:
