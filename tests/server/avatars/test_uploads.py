@@ -171,13 +171,57 @@ def test_the_clock_on_the_wall_ends_the_child(tmp_path: Path) -> None:
         isolated(tmp_path / "face.png", "avatar", UploadLimits(wall_s=0))
 
 
-def test_output_of_the_child_that_is_not_json_counts_as_a_crash(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("program", "sentence"),
+    [
+        ("print('not json')", "the decoder of this file failed; export it again"),
+        ("import sys; sys.exit(3)", r"face.png makes its decoder crash \(exit code 3\); export it"),
+        ("import os; os.abort()", r"face.png makes its decoder crash \(SIGABRT\); export it"),
+        ("import os; os.kill(os.getpid(), 11)", r"decoder crash \(SIGSEGV\); export it"),
+        ("import os; os.kill(os.getpid(), 9)", "within the limits of time and memory; send a"),
+    ],
+)
+def test_a_crash_of_the_child_is_told_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, sentence: str
 ) -> None:
-    monkeypatch.setattr(uploads, "BOOT", "print('not json')")
+    monkeypatch.setattr(uploads, "BOOT", program)
     (tmp_path / "face.png").write_bytes(b"")
-    with pytest.raises(ApiError, match="within the limits"):
+    with pytest.raises(ApiError, match=sentence) as refused:
         isolated(tmp_path / "face.png", "probe")
+    assert refused.value.status_code == 400
+
+
+def test_a_bug_in_the_child_is_told_and_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = (
+        "import sys; from lipstream.server.avatars import sandbox; "
+        "sandbox.probe = lambda job: {}['nothing']; sys.exit(sandbox.main(sys.argv[2]))"
+    )
+    boot = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    monkeypatch.setattr(uploads, "BOOT", boot + broken)
+    (tmp_path / "face.png").write_bytes(b"")
+    with pytest.raises(ApiError, match=r"met a bug in lipstream \(KeyError\)") as refused:
+        isolated(tmp_path / "face.png", "probe")
+    assert (refused.value.status_code, refused.value.code) == (500, "internal")
+    assert "KeyError: 'nothing'" in caplog.records[-1].__dict__["trace"]
+
+
+@pytest.mark.parametrize("error", ["MemoryError()", "RuntimeError('Insufficient memory')"])
+def test_a_lack_of_memory_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    boot = (
+        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+        "from lipstream.server.avatars import sandbox\n"
+        f"def probe(job): raise {error}\n"
+        "sandbox.probe = probe; sys.exit(sandbox.main(sys.argv[2]))"
+    )
+    monkeypatch.setattr(uploads, "BOOT", boot)
+    (tmp_path / "face.png").write_bytes(b"")
+    with pytest.raises(ApiError, match="needs too much memory") as refused:
+        isolated(tmp_path / "face.png", "probe")
+    assert refused.value.status_code == 413
 
 
 def test_cancelling_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

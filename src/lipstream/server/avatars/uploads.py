@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
@@ -27,7 +29,10 @@ MAX_FIELDS = 4
 MAX_FIELD_BYTES = 4096
 COPY_BYTES = 1 << 20
 EXIT_S = 2.0  # from a child's last message to its end
-STATUS = {"too_large": 413, "unusable": 400, "no_face": 400}
+STATUS = {"too_large": 413, "unusable": 400, "no_face": 400, "internal": 500}
+# The signals by which the system ends a process at the limits that the child has set itself.
+STOPPED = (signal.SIGKILL, signal.SIGXCPU) if hasattr(signal, "SIGXCPU") else ()
+GARBLED = "the decoder of this file failed; export it again in another format."
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 # Isolated from the current folder and from variables, which uploads or users may have named.
 BOOT = (
@@ -35,6 +40,8 @@ BOOT = (
     "from lipstream.server.avatars.sandbox import main; sys.exit(main(sys.argv[2]))"
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+log = logging.getLogger("lipstream.server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +116,8 @@ def safe_name(name: str) -> str:
 async def run_isolated(job: DecodeJob, folder: Path, progress: Progress | None = None) -> Any:
     """Do `job` in `folder` by a child process and return its result. Cancelling ends the child.
 
-    ApiError 413 or 400 with its own sentence, 400 too when it is killed by a limit.
+    ApiError 413 or 400 with its own sentence, 400 too when it is killed by a limit or crashes, and
+    500 for a bug, which is logged.
     """
     # Without the secrets among the variables of this process.
     variables = {k: text for k, text in os.environ.items() if not k.startswith("LIPSTREAM_")}
@@ -136,12 +144,24 @@ async def run_isolated(job: DecodeJob, folder: Path, progress: Progress | None =
         await _reap(child)
     if "done" in outcome:
         return outcome["done"]
-    crash = (
-        f"{job.source} cannot be read within the limits of time and memory; send a smaller file "
-        "or export it again."
-    )
-    code, message = outcome.get("error", ("unusable", crash))
+    if "trace" in outcome:
+        log.error("bug in decoding", extra={"file": job.source, "trace": str(outcome["trace"])})
+    code, message = outcome.get("error", ("unusable", _crash(job.source, child.returncode)))
     raise ApiError(STATUS.get(code, 400), str(message), str(code))
+
+
+def _crash(source: str, code: int | None) -> str:
+    """The sentence for a child that ended without a word, by its exit code."""
+    if code is not None and -code in STOPPED:
+        return (
+            f"{source} cannot be read within the limits of time and memory; send a smaller file "
+            "or export it again."
+        )
+    reason = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
+    return (
+        f"{source} makes its decoder crash ({reason}); export it again in another format, "
+        "or send a smaller file."
+    )
 
 
 async def _outcome(child: asyncio.subprocess.Process, progress: Progress | None) -> dict[str, Any]:
@@ -155,8 +175,8 @@ async def _outcome(child: asyncio.subprocess.Process, progress: Progress | None)
                 last = message
             elif progress is not None:
                 progress(*message["progress"])
-    except ValueError:  # output that is not JSON counts as a crash
-        return {}
+    except ValueError:  # not JSON; and not worth waiting for more
+        return {"error": ["unusable", GARBLED]}
     return last
 
 
