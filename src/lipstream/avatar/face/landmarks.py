@@ -25,6 +25,7 @@ OUTER_LOWER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291)
 MIDDLE_UPPER_LIP = (76, 184, 74, 73, 72, 11, 302, 303, 304, 408, 306)
 MIDDLE_LOWER_LIP = (76, 77, 90, 180, 85, 16, 315, 404, 320, 307, 306)
 UPPER_LIP_CENTRE, LOWER_LIP_CENTRE = 13, 14  # on the inner contours
+UPPER_LIP_TOP, LOWER_LIP_BOTTOM = 0, 17  # in the middle of the outer contours
 MOUTH_RIGHT, MOUTH_LEFT = 61, 291  # the corners of the mouth
 GAP_PAIRS = ((82, 87), (13, 14), (312, 317))  # upper and lower inner lip, facing each other
 
@@ -37,7 +38,7 @@ LEFT_LOWER_LID = (362, 382, 381, 380, 374, 373, 390, 249, 263)
 EYES = ((RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_UPPER_LID, LEFT_LOWER_LID))
 
 # Nose, forehead, chin, outline.
-NOSE_TIP, NOSE_BASE = 1, 2
+NOSE_TIP, NOSE_BASE, PHILTRUM = 1, 2, 164
 FOREHEAD, CHIN = 10, 152
 RIGHT_EDGE, LEFT_EDGE = 234, 454  # where the outline passes the ears
 FACE_OVAL = (

@@ -15,7 +15,7 @@ from lipstream.media.image import Image, Picture
 from lipstream.rendering.base import FrameRequest, PixelFormat
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
 from lipstream.rendering.puppet.pose import REST, pose_of
-from lipstream.rendering.puppet.video import Clip, prepare_clip
+from lipstream.rendering.puppet.video.clip import Clip, prepare_clip
 
 
 class _Slot:
