@@ -1,6 +1,6 @@
 """Let an avatar say a sound file, and save what WebRTC delivers as an mp4.
 
-    lipstream serve --avatar face=examples/portrait.png
+    lipstream serve --avatar face=examples/portrait_closed.png
     python examples/speak_wav.py examples/speech.wav talk.mp4
 
 Sound goes to the server by WebSocket, as fast as it takes it; picture and sound come back by WHEP,
