@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks import metrics
 from benchmarks.cpu.faces import openings
 from benchmarks.cpu.faces.drawn import Drawn, Part
-from benchmarks.cpu.faces.light import Light, chroma, light_of, teeth
+from benchmarks.cpu.faces.light import Light, chroma, light_of, teeth, tint
 from benchmarks.cpu.faces.lines import LineFinder
 from benchmarks.cpu.faces.performance import POSES, Performance
 from benchmarks.cpu.faces.sharpness import sharpness_ratio
@@ -29,11 +29,12 @@ EVERY = 5  # one frame of speech in so many is judged for its light
 
 MIN_LIPS, MIN_MEAN_LIPS = 0.62, 0.72  # correlation, each and in the mean
 MAX_REST = 0.30  # of the range above the closed level of the same face's speech
+REST_PERCENTILE = 95  # of a clip's silence
 MAX_CHROMA = 6.0  # of 255 above the skin's, in grey pictures
 MIN_SHARPNESS, MAX_SHARPNESS = 0.6, 1.3
 MAX_SEAM = 1.1
 MAX_SILENCE = 1.3  # times the motion of the nose, with MOTION_ROOM to spare
-MOTION_ROOM = 0.004  # eye distances per frame
+MOTION_ROOM = 0.002  # eye distances per frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,11 @@ class Figures:
     by: str  # "tracker" or "geometry"
     rest: float  # opening at rest above the closed level of speech, over its range
     skin: float
+    skin_chroma: float
     eye_white: float | None
     teeth: float | None  # luminance of the worst frame
     max_teeth: float
+    teeth_chroma: float | None  # of the widest mouth
     chroma: float | None  # of the mouth's inside in a grey picture
     max_chroma: float
     sharpness: dict[str, float]  # by pose
@@ -92,14 +95,13 @@ def judge(
 ) -> Figures:
     """Measure all that was drawn of one face; `grey` is the same face without colour."""
     poses, speech = drawn.part("poses"), drawn.part("speech")
+    silence = drawn.part("silence") if drawn.has("silence") else None
     light = light_of(poses.source(0), poses.points[0])
-    lips, by, rest = _lips(finder, poses, speech, performance)
+    lips, by, scale = _lips(finder, speech, performance)
     whitest, _ = _inside([(poses, OPEN_POSES), (speech, range(0, len(speech), EVERY))])
     spoken = _lines(speech, performance.speech)
-    quiet = (
-        _lines(drawn.part("silence"), performance.silence) if drawn.has("silence") else (0, 0, 0)
-    )
-    motion = _silence(drawn.part("silence")) if drawn.has("silence") else (None, None, None)
+    quiet = _lines(silence, performance.silence) if silence else (0, 0, 0)
+    motion = _silence(silence) if silence else (None, None, None)
     grey_chroma, grey_light = _grey(grey)
     return Figures(
         name=drawn.name,
@@ -107,11 +109,13 @@ def judge(
         unit=drawn.unit,
         lips=lips,
         by=by,
-        rest=rest,
+        rest=_rest(finder, silence or poses, scale, by),
         skin=light.skin,
+        skin_chroma=light.skin_chroma,
         eye_white=light.eye_white,
         teeth=whitest,
         max_teeth=light.brightest_tooth,
+        teeth_chroma=tint(poses.frames[-1], poses.inside[-1]),
         chroma=grey_chroma,
         max_chroma=MAX_CHROMA + (0.0 if grey_light is None else grey_light.skin_chroma),
         sharpness={
@@ -132,9 +136,9 @@ def judge(
 
 
 def _lips(
-    finder: FaceFinder, poses: Part, speech: Part, performance: Performance
-) -> tuple[float, str, float]:
-    """Correlation with the phonemes, the instrument it was read by, and the opening at rest."""
+    finder: FaceFinder, speech: Part, performance: Performance
+) -> tuple[float, str, metrics.Scale]:
+    """Correlation with the phonemes, the instrument it was read by, and that one's scale."""
     read, geometry = openings.tracked(finder, speech), openings.by_geometry(speech)
     follows = metrics.correlation(read, geometry) >= FOLLOWS
     curve = read if follows else geometry
@@ -142,13 +146,20 @@ def _lips(
         metrics.correlation(curve[sentence.frames], sentence.expected)
         for sentence in performance.sentences
     ]
-    scale = metrics.Scale.of(curve)
-    at_rest = openings.tracked(finder, poses)[:1] if follows else openings.by_geometry(poses)[:1]
-    return (
-        float(np.mean(found)),
-        "tracker" if follows else "geometry",
-        float(scale.relative(at_rest)[0]),
-    )
+    return float(np.mean(found)), "tracker" if follows else "geometry", metrics.Scale.of(curve)
+
+
+def _rest(finder: FaceFinder, part: Part, scale: metrics.Scale, by: str) -> float:
+    """The opening at rest over the range of speech.
+
+    Of a portrait its first pose, of a clip nearly all of its silence.
+    """
+    only = None if len(part.sources) > 1 else 0
+    if by == "tracker":
+        curve = openings.tracked(finder, part, only)
+    else:
+        curve = openings.by_geometry(part)[: None if only is None else 1]
+    return float(np.percentile(scale.relative(curve), REST_PERCENTILE))
 
 
 def _inside(parts: Iterable[tuple[Part, Iterable[int]]]) -> tuple[float | None, float | None]:

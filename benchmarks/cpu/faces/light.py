@@ -70,6 +70,15 @@ def chroma(frame: Image, inside: Image) -> float | None:
     return None if found is None else float(np.percentile(np.ptp(found, axis=1), WHITEST))
 
 
+def tint(frame: Image, inside: Image) -> float | None:
+    """The mean chroma, 0 to 255, of the brightest tenth of the mouth's inside: of the teeth."""
+    found = _opaque(frame, inside)
+    if found is None:
+        return None
+    bright = found @ LUMA >= np.percentile(found @ LUMA, 90)
+    return float(np.ptp(found[bright], axis=1).mean())
+
+
 def _opaque(frame: Image, inside: Image) -> Floats | None:
     """(n, 3) the pixels that show nothing but the inside."""
     chosen = inside >= OPAQUE

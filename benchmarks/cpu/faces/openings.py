@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 MIDDLE = 0.12  # eye distances to either side of the mouth's middle that are looked at
 
 
-def tracked(finder: FaceFinder, part: Part, sources: bool = False) -> Curve:
-    """(n,) openings in eye distances by the tracker; `sources`: of the avatar's own pictures.
+def tracked(finder: FaceFinder, part: Part, only: int | None = None) -> Curve:
+    """(n,) openings in eye distances by the tracker; of one frame where `only` is given.
 
     Looked at where the avatar's own landmarks are, in crops of two sizes; see `tracked_render`.
     """
     found: list[float] = []
-    for index in range(len(part)):
+    for index in range(len(part)) if only is None else [only]:
         points = part.points[index]
-        image = part.source(index) if sources else part.frames[index]
-        reading = None if np.isnan(points[0, 0]) else _read(finder, np.asarray(image), points)
+        image = np.asarray(part.frames[index])
+        reading = None if np.isnan(points[0, 0]) else _read(finder, image, points)
         found.append(reading if reading is not None else (found[-1] if found else 0.0))
     return np.array(found)
 
