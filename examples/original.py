@@ -1,6 +1,6 @@
 """The original interface from end to end: a file offline, then the same speech live.
 
-python examples/original.py examples/portrait_closed.png examples/speech.wav results/talk.mp4 [MODELS]
+python examples/original.py examples/portrait_closed.png examples/speech.wav talk.mp4 [MODELS]
 """
 
 import asyncio
