@@ -67,6 +67,8 @@ def write_sound(
         stream = container.add_stream(codec, rate=sample_rate)
         assert isinstance(stream, av.AudioStream)
         stream.layout = layout
+        if codec.startswith("wma"):
+            stream.bit_rate = 128_000  # it has no default of its own
         frame = av.AudioFrame.from_ndarray(planes, "fltp", layout)
         frame.sample_rate, frame.pts, frame.time_base = sample_rate, 0, Fraction(1, sample_rate)
         container.mux(stream.encode(frame))

@@ -86,6 +86,19 @@ def test_sound_starts_and_ends_where_it_did(
     assert abs(int(samples[:, 0].argmin()) - rate // 2) <= 1
 
 
+@pytest.mark.parametrize("codec", ["wmav1", "wmav2"])
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_no_sound_of_a_wma_is_lost(tmp_path: Path, codec: str, rate: int) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.05, 3 * rate)
+    sound = np.asarray(np.convolve(noise, np.hanning(9), "same"), np.float32)
+    samples, _ = read(write_sound(tmp_path / "a.wma", sound, rate, codec))
+    assert 3 * rate <= len(samples) < 3.05 * rate
+    shifts = range(-rate // 10, rate // 10)  # its decoder skips 30 to 90 ms too much
+    parts = [sound[rate + shift : 2 * rate + shift] for shift in shifts]
+    likeness = [float(samples[rate : 2 * rate, 0] @ part) for part in parts]
+    assert shifts[int(np.argmax(likeness))] == 0
+
+
 def test_the_sound_of_a_video(tmp_path: Path) -> None:
     silent = write_video(tmp_path / "a.mp4", grey_levels(5), [Fraction(i, 25) for i in range(5)])
     assert "has no sound track" in refusal(silent)

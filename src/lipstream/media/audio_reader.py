@@ -13,6 +13,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
+from av.codec.context import Flags2
 
 from lipstream.errors import AudioError
 from lipstream.media.audio import AudioChunk
@@ -24,6 +25,10 @@ MIN_GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled
 MAX_GAP = 3600  # seconds; a larger jump is a wrong clock, not a pause
 MAX_MISSING = Fraction(1, 4)  # seconds a sound track may lack of what its header promises
 SIZED_FORMATS = ("wav", "w64", "aiff", "au", "caf", "flac")  # without gaps, of a known length
+
+# FFmpeg's decoder skips two frames of these, 24 to 93 ms, of which its encoder delays by one only:
+# then the second is sound. Where another encoder delays by two, a frame of silence is kept.
+WMA = ("wmav1", "wmav2")
 
 HALF_POWER = 0.5**0.5
 # The shares of a loudspeaker on the left and right (ITU-R BS.775); others give half to each.
@@ -64,6 +69,9 @@ class AudioFile:
             raise media.refusal("has sound of an unknown codec; export it as wav or m4a")
         self._media, self._format = media, media.container.format.name
         self._frames = media.decode(stream)
+        if stream.codec_context.name in WMA:
+            stream.codec_context.flags2 |= Flags2.skip_manual
+            next(self._frames, None)
         self._first: AudioFrame | None = next(self._frames, None)
         if self._first is None:
             raise media.refusal("holds no sound at all; choose another file")
