@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         MotionConfig,
         Mp4Config,
         MuseTalkConfig,
+        PcmFormat,
         RuntimeOptions,
     )
     from lipstream.engine import Engine, open_engine
@@ -57,7 +58,7 @@ _EXPORTS = {
     "avatar.storage": "load_avatar save_avatar",
     "compat.inference": "BatchLipSyncProcessor MuseTalkInference",
     "compat.realtime": "OptimizedLipSyncEngine RealtimeLipSyncEngine",
-    "config": "AvatarConfig MotionConfig Mp4Config MuseTalkConfig RuntimeOptions",
+    "config": "AvatarConfig MotionConfig Mp4Config MuseTalkConfig PcmFormat RuntimeOptions",
     "engine": "Engine open_engine",
     "errors": "ArchiveError AudioError BufferFullError CheckpointError FaceError InputError "
     "LipstreamError MissingError OptionError OutputError PictureError",
@@ -99,6 +100,7 @@ __all__ = [
     "OptimizedLipSyncEngine",
     "OptionError",
     "OutputError",
+    "PcmFormat",
     "PictureError",
     "QualityReport",
     "RealtimeLipSyncEngine",

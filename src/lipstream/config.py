@@ -20,6 +20,12 @@ PRESETS = (  # of x264
     *("ultrafast", "superfast", "veryfast", "faster", "fast"),
     *("medium", "slow", "slower", "veryslow", "placebo"),
 )
+# FFmpeg's names of what raw samples can be: signed, unsigned or float, bits, the byte order.
+PCM_ENCODINGS = (
+    *("s16le", "s16be", "s24le", "s24be", "s32le", "s32be", "s8", "u8"),
+    *("f32le", "f32be", "f64le", "f64be", "mulaw", "alaw"),
+)
+MAX_PCM_CHANNELS = 64
 
 # A callback: what is done and, if it is known, all there is to do.
 Progress: TypeAlias = Callable[[int, "int | None"], None]
@@ -43,6 +49,23 @@ class AvatarConfig:
         _check(
             len(colour) == 3 and all(0 <= value <= 255 for value in colour),
             f"background must be (red, green, blue) from 0 to 255, not {colour!r}.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PcmFormat:
+    """The samples of a raw file, which has no header to say it."""
+
+    encoding: str = "s16le"  # one of PCM_ENCODINGS
+    sample_rate: int = 16_000  # Hz
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        _one_of("PCM", "encoding", self.encoding, PCM_ENCODINGS)
+        _check(self.sample_rate > 0, f"sample_rate must be above 0, not {self.sample_rate}.")
+        _check(
+            1 <= self.channels <= MAX_PCM_CHANNELS,
+            f"channels must be from 1 to {MAX_PCM_CHANNELS}, not {self.channels}.",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
-from lipstream.config import AvatarConfig, Mp4Config, Progress
+from lipstream.config import AvatarConfig, Mp4Config, PcmFormat, Progress
 from lipstream.engine import Engine, open_engine
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
@@ -42,12 +42,14 @@ def render(
     engine: Engine | None = None,
     avatar_config: AvatarConfig | None = None,
     mp4_config: Mp4Config | None = None,
+    pcm: PcmFormat | None = None,
     on_avatar: Progress | None = None,
     on_frame: Progress | None = None,
 ) -> RenderResult:
     """Write `out`, an mp4 in which the person of `avatar` speaks `audio`.
 
-    `avatar` is a picture, a clip, an .avatar file or an `Avatar`; `audio` any file with sound.
+    `avatar` is a picture, a clip, an .avatar file or an `Avatar`; `audio` any file with sound,
+    or raw samples that `pcm` describes.
     The video has exactly floor(seconds * fps) frames, at least one, and the whole sound. Memory
     does not grow with its length. `out` appears only when it is complete. Without an `engine` the
     best one of this machine is opened, and closed again. `on_avatar` and `on_frame` are called with
@@ -57,7 +59,7 @@ def render(
     audio, target = Path(audio), checked_target(Path(out))
     check_not_input(target, audio, *([] if isinstance(avatar, Avatar) else [Path(avatar)]))
     with contextlib.ExitStack() as opened:
-        sound = opened.enter_context(open_audio(audio))
+        sound = opened.enter_context(open_audio(audio, pcm))
         if not isinstance(avatar, Avatar):
             avatar = open_avatar(avatar, avatar_config, on_avatar)
         engine = engine or opened.enter_context(open_engine())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
@@ -87,6 +88,58 @@ def test_an_odd_sound_works(
         samples = np.concatenate([chunk.samples for chunk in sound])
     assert len(samples) / sound.sample_rate == pytest.approx(0.2, abs=0.001)
     assert 0.2 < np.abs(samples).max() < 0.8
+
+
+def test_raw_samples_need_words_that_say_what_they_are(program: Program, portrait: Path) -> None:
+    Path("speech.pcm").write_bytes(pcm(16_000, 2, "int16").tobytes())
+    sentence = program.refused_render(portrait, "speech.pcm")
+    assert "raw samples need --audio-format and --sample-rate" in sentence
+    call = ("render", "--avatar", portrait, "--audio", "speech.pcm", "-o", "out.mp4")
+    assert "needs --sample-rate" in program.refused(*call, "--audio-format", "s16le", status=2)
+    assert "needs --audio-format" in program.refused(*call, "--sample-rate", "16000", status=2)
+    words = ("--audio-format", "s16le", "--sample-rate", "16000", "--channels", "2")
+    assert "5 frames, 0.20 s" in program.done(*call, *words).out
+
+
+def piped(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_a_pipe_is_heard(
+    program: Program, portrait: Path, speech: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, speech.read_bytes())
+    call = ("render", "--avatar", portrait, "--audio", "-", "-o", "out.mp4")
+    program.done(*call)
+    with open_audio(speech) as sound, open_audio("out.mp4") as spoken:
+        assert sum(map(len, spoken)) == sum(map(len, sound))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "standard input is empty; copy"),
+        (b"RIFF", "standard input has no header .*--audio-format"),
+        (b"RIFF" + bytes(100), "standard input has no header .*--audio-format"),
+        (b"x" * 5000, "standard input holds more than 0 GiB; cut"),
+    ],
+)
+def test_a_bad_pipe_is_refused(
+    program: Program, portrait: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, reason: str
+) -> None:
+    monkeypatch.setattr("lipstream.cli.standard_input.MAX_BYTES", 4000)
+    piped(monkeypatch, data)
+    call = ("render", "--avatar", portrait, "--audio", "-", "-o", "out.mp4")
+    assert re.search(reason, program.refused(*call))
+
+
+def test_a_terminal_is_no_pipe(
+    program: Program, portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, b"")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    call = ("render", "--avatar", portrait, "--audio", "-", "-o", "out.mp4")
+    assert "nothing is piped into it" in program.refused(*call, status=2)
 
 
 def test_a_sound_shorter_than_a_frame_gives_one_frame(program: Program, portrait: Path) -> None:

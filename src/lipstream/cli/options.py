@@ -13,7 +13,16 @@ from typing import Any, TypeVar
 
 import click
 
-from lipstream.config import PRECISIONS, PROFILES, VERSIONS, MotionConfig, MuseTalkConfig
+from lipstream.config import (
+    PCM_ENCODINGS,
+    PRECISIONS,
+    PROFILES,
+    VERSIONS,
+    MotionConfig,
+    MuseTalkConfig,
+    PcmFormat,
+)
+from lipstream.errors import OptionError
 from lipstream.timeline import MAX_DENOMINATOR, MAX_FPS, MIN_FPS, exact_rate
 
 
@@ -170,6 +179,18 @@ MUSETALK_OPTIONS = (  # named like the fields of MuseTalkConfig
 )
 
 
+PCM_OPTIONS = (
+    option(
+        "--audio-format",
+        type=click.Choice(PCM_ENCODINGS),
+        metavar="FORMAT",
+        help="For raw samples, which have no header: s16le, f32le, u8, mulaw, alaw and others.",
+    ),
+    option("--sample-rate", type=click.IntRange(1), metavar="HZ", help="Of raw samples."),
+    option("--channels", type=click.IntRange(1), help="Of raw samples; default 1."),
+)
+
+
 def motion_options(command: Command) -> Command:
     """--blink, --sway and --seed: the liveliness of a still portrait."""
     return _with_options(command, MOTION_OPTIONS)
@@ -185,6 +206,32 @@ def musetalk_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*positional, musetalk=musetalk, **values)
 
     return _with_options(collected, MUSETALK_OPTIONS)
+
+
+def pcm_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of raw sound; the command gets one `pcm: PcmFormat | None`."""
+
+    @functools.wraps(command)
+    def collected(
+        *positional: Any,
+        audio_format: str | None,
+        sample_rate: int | None,
+        channels: int | None,
+        **values: Any,
+    ) -> Any:
+        pcm = None
+        if audio_format is not None and sample_rate is not None:
+            pcm = PcmFormat(audio_format, sample_rate, channels or 1)
+        elif audio_format is not None:
+            raise OptionError("--audio-format is raw sound and needs --sample-rate, such as 16000.")
+        elif sample_rate is not None or channels is not None:
+            raise OptionError(
+                "--sample-rate and --channels are for raw sound, which needs --audio-format, such "
+                "as s16le; leave them out for other files."
+            )
+        return command(*positional, pcm=pcm, **values)
+
+    return _with_options(collected, PCM_OPTIONS)
 
 
 def _with_options(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:

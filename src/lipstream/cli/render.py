@@ -14,9 +14,11 @@ from lipstream.cli.options import (
     motion_options,
     musetalk_options,
     path_option,
+    pcm_options,
 )
 from lipstream.cli.progress import progress_bars
-from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig
+from lipstream.cli.standard_input import local_file
+from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, PcmFormat
 
 EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk.mp4"
 
@@ -27,7 +29,10 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
     required=True,
     help="A portrait (png, jpg, webp, bmp), a clip of a person, or an .avatar file.",
 )
-@path_option("--audio", required=True, help="Speech: any audio file, or a video with sound.")
+@path_option(
+    "--audio", required=True, help="Speech: any audio file, or a video with sound; - for a pipe."
+)
+@pcm_options
 @path_option(
     "--out", "-o", required=True, help="The mp4 to write; it appears only when it is complete."
 )
@@ -39,6 +44,7 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
 def render(
     avatar: Path,
     audio: Path,
+    pcm: PcmFormat | None,
     out: Path,
     backend: str,
     musetalk: MuseTalkConfig,
@@ -54,15 +60,17 @@ def render(
 
     motion = MotionConfig(blink, sway, seed)
     with (
+        local_file(audio) as sound,
         open_engine(backend, fps=fps, motion=motion, musetalk=musetalk) as engine,
         progress_bars() as new_bar,
     ):
         chosen = engine.backend
         done = offline.render(
             avatar,
-            audio,
+            sound,
             out,
             engine=engine,
+            pcm=pcm,
             avatar_config=AvatarConfig(background=background),
             on_avatar=new_bar("preparing"),
             on_frame=new_bar(f"rendering ({chosen.name})"),

@@ -15,10 +15,12 @@ from av.audio.layout import AudioLayout
 from av.audio.stream import AudioStream
 from av.codec.context import Flags2
 
+from lipstream.config import PcmFormat
 from lipstream.errors import AudioError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.demux import MOV, MediaFile, open_media
 from lipstream.media.image import Floats
+from lipstream.media.pcm_reader import is_raw, needs_format, open_pcm
 
 CHUNKS_PER_SECOND = 4
 MIN_GAP = Fraction(1, 10)  # seconds without sound inside a file that are filled with silence
@@ -45,16 +47,32 @@ SPEAKERS = {
 
 
 @contextlib.contextmanager
-def open_audio(path: str | Path) -> Iterator[AudioFile]:
+def open_audio(path: str | Path, pcm: PcmFormat | None = None) -> Iterator[AudioFile]:
     """The sound of an audio or video file at its own rate, in one or two channels.
 
-    Raises AudioError when the file is missing, is no media file, has no sound, or is cut short.
+    `pcm` says what a file of raw samples holds. Raises AudioError when the file is missing, is no
+    media file, has no sound, or is cut short.
     """
-    with open_media(Path(path), AudioError) as media:
+    with _opened(Path(path), pcm) as media:
         stream = next(iter(media.container.streams.audio), None)
         if stream is None:
             raise media.refusal("has no sound track; choose a file with sound")
         yield AudioFile(media, stream)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, pcm: PcmFormat | None) -> Iterator[MediaFile]:
+    if pcm is None and is_raw(path):
+        raise needs_format(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            opening = open_media(path, AudioError) if pcm is None else open_pcm(path, pcm)
+            media = stack.enter_context(opening)
+        except AudioError as error:
+            if path.suffix or not isinstance(error.__cause__, av.FFmpegError):
+                raise
+            raise needs_format(path) from error
+        yield media
 
 
 class AudioFile:

@@ -51,6 +51,27 @@ def test_other_formats_are_spoken(tmp_path: Path, form: str) -> None:
     run_client(test)
 
 
+def test_raw_samples_are_spoken(tmp_path: Path) -> None:
+    content = np.zeros(24_000, "<i2").tobytes()
+
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+
+        async def send(**fields: str) -> Any:
+            files = {"file": ("a.pcm", content)}
+            return await client.http.post(made["speech_url"], files=files, data=fields)
+
+        answer = await send(audio_format="s16le", sample_rate="24000")
+        assert answer.status_code == 202 and answer.json()["duration_ms"] == 1000
+        assert "silent" in answer.json()["warning"]
+        await until(lambda: client.runtime.sessions[0].ends == 1)
+        assert (await send()).status_code == 415
+        for fields in ({"audio_format": "s16le"}, {"audio_format": "mp3", "sample_rate": "24000"}):
+            assert (await send(**fields)).status_code == 422
+
+    run_client(test)
+
+
 def test_a_long_file_waits_for_room(tmp_path: Path) -> None:
     content = wav(tmp_path, 90, 8_000)
 

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta, timezone
 
 from fastapi import APIRouter, Request, Response
 
+from lipstream.config import PCM_ENCODINGS, PcmFormat
+from lipstream.errors import OptionError
 from lipstream.server.api.openapi import error_responses, file_form
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
 from lipstream.server.avatars.store import AvatarStore
@@ -26,6 +28,7 @@ from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.speak_file import speak_file
 
 COUNTS = ("late", "repeated", "dropped", "skipped", "underruns")  # in the state of a session
+PCM_FIELD = "audio_format"  # of a form with raw samples
 SAMPLES = "samples"  # the decoded file, beside the upload
 INTERRUPTED = "an interrupt came before this file could be spoken; send it again to speak it."
 
@@ -100,16 +103,22 @@ def speech_routes(manager: SessionManager) -> APIRouter:
         status_code=202,
         response_model_exclude_none=True,
         responses=error_responses(400, 404, 408, 409, 413, 415, 422, 429),
-        openapi_extra=file_form("Speech: wav, mp3, m4a, ogg, flac, or a video with sound."),
+        openapi_extra=file_form(
+            "Speech: wav, mp3, m4a, ogg, flac, or a video with sound; or raw samples.",
+            audio_format=f"What raw samples are: {', '.join(PCM_ENCODINGS)}.",
+            sample_rate="Of raw samples, in Hz.",
+            channels="Of raw samples; 1 unless given.",
+        ),
     )
     async def speak(session_id: str, request: Request) -> Spoken:
         session = manager.find(session_id)
         with contextlib.ExitStack() as cleanup:
             utterance = cleanup.enter_context(session.open_upload(SPOKEN_RATE))
-            upload = await receive_file(request, ("audio", "video"))
+            upload = await receive_file(request, ("audio", "video"), unless=PCM_FIELD)
             cleanup.callback(upload.discard)
+            pcm = _pcm_format(upload.fields)
             limits = manager.settings.uploads
-            job = DecodeJob("speech", upload.path.name, SAMPLES, limits, max_side=0)
+            job = DecodeJob("speech", upload.path.name, SAMPLES, limits, pcm=pcm)
             done = await run_isolated(job, upload.folder)
             manager.find(session_id)  # it may have ended meanwhile
             if utterance.finished:
@@ -139,3 +148,19 @@ def speech_routes(manager: SessionManager) -> APIRouter:
         return Response(status_code=204)
 
     return router
+
+
+def _pcm_format(fields: dict[str, str]) -> PcmFormat | None:
+    """The format of an upload of raw samples, by its text fields. ApiError 422 for a wrong one."""
+    if PCM_FIELD not in fields:
+        return None
+    try:
+        rate, channels = int(fields.get("sample_rate", "")), int(fields.get("channels", "1"))
+    except ValueError:
+        raise ApiError(
+            422, "raw samples need whole numbers in the fields sample_rate and channels."
+        ) from None
+    try:
+        return PcmFormat(fields[PCM_FIELD], rate, channels)
+    except OptionError as error:
+        raise ApiError(422, str(error)) from error

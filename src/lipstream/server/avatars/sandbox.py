@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lipstream.config import PcmFormat
 from lipstream.errors import FaceError, InputError, LipstreamError
 from lipstream.media.image import Floats
 from lipstream.server.settings import UploadLimits
@@ -34,7 +35,8 @@ class DecodeJob:
     source: str
     target: str  # what to write, in the same folder
     limits: UploadLimits
-    max_side: int  # pixels
+    max_side: int = 0  # pixels of a picture
+    pcm: PcmFormat | None = None  # of raw speech
 
 
 class TooLargeError(InputError):
@@ -44,7 +46,8 @@ class TooLargeError(InputError):
 def main(argument: str) -> int:
     """Do the job; 0 when it is done or refused in a sentence."""
     fields = json.loads(argument)
-    job = DecodeJob(**{**fields, "limits": UploadLimits(**fields["limits"])})
+    pcm = None if fields["pcm"] is None else PcmFormat(**fields["pcm"])
+    job = DecodeJob(**{**fields, "limits": UploadLimits(**fields["limits"]), "pcm": pcm})
     _confine(job)
     try:
         done = {"probe": probe, "avatar": make_avatar, "speech": make_speech}[job.work](job)
@@ -110,7 +113,7 @@ def make_speech(job: DecodeJob) -> dict[str, Any]:
 
     limits, path = job.limits, Path(job.source)
     written = samples = size = 0
-    with open_audio(path) as sound, open(job.target, "xb") as target:
+    with open_audio(path, job.pcm) as sound, open(job.target, "xb") as target:
         rate = sound.sample_rate
         mixer, unheard = MonoMixer(rate), UnheardSpeech()
         resampler = soxr.ResampleStream(rate, SPOKEN_RATE, 1, quality="HQ")

@@ -60,9 +60,12 @@ class Upload:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-async def receive_file(request: Request, types: tuple[FileType, ...]) -> Upload:
+async def receive_file(
+    request: Request, types: tuple[FileType, ...], unless: str | None = None
+) -> Upload:
     """The part `file` of a multipart request, and its text fields. ApiError 415 when it has none
-    of `types` or not the one it claims, 422 when it is missing."""
+    of `types` or not the one it claims, 422 when it is missing. With a field `unless` it may be
+    anything."""
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(415, "send multipart/form-data with the file in the part `file`.")
@@ -73,23 +76,18 @@ async def receive_file(request: Request, types: tuple[FileType, ...]) -> Upload:
             if not isinstance(file, UploadFile):
                 raise ApiError(422, "the part `file` is missing or holds no file.")
             fields = {name: value for name, value in parts.items() if isinstance(value, str)}
-            return Upload(await _store(file, types), fields)
+            return Upload(await _store(file, None if unless in fields else types), fields)
     except MultiPartException as error:
         raise ApiError(400, f"the multipart body is damaged: {error.message}") from error
 
 
-async def _store(file: UploadFile, types: tuple[FileType, ...]) -> Path:
+async def _store(file: UploadFile, types: tuple[FileType, ...] | None) -> Path:
     name = safe_name(file.filename or "")
     head = await file.read(HEAD_BYTES)
     if not head:
         raise ApiError(422, f"{name} is empty; choose another file.")
-    found = detect_types(head)
-    if not set(found) & set(types):
-        raise ApiError(415, f"{name} is no {' or '.join(types)} file that can be read.")
-    claimed = claimed_types(name, file.content_type)
-    # A video's sound may be spoken, and an audio file may come in a video's container.
-    if claimed and not claimed & set(found):
-        raise ApiError(415, f"{name} is not what its name or type says; send it as what it is.")
+    if types is not None:
+        _check_type(name, head, types, file.content_type)
     await file.seek(0)
     folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="lipstream-"))
     path = folder / name
@@ -99,6 +97,18 @@ async def _store(file: UploadFile, types: tuple[FileType, ...]) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return path
+
+
+def _check_type(
+    name: str, head: bytes, types: tuple[FileType, ...], content_type: str | None
+) -> None:
+    found = detect_types(head)
+    if not set(found) & set(types):
+        raise ApiError(415, f"{name} is no {' or '.join(types)} file that can be read.")
+    claimed = claimed_types(name, content_type)
+    # A video's sound may be spoken, and an audio file may come in a video's container.
+    if claimed and not claimed & set(found):
+        raise ApiError(415, f"{name} is not what its name or type says; send it as what it is.")
 
 
 def _copy(file: UploadFile, path: Path) -> None:
