@@ -17,9 +17,9 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.errors import AudioError, OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
-from lipstream.media.mono_mixer import MonoMixer
 from lipstream.media.resampler import Resampler
 from lipstream.speech.base import Context, EncoderState, SpeechEncoder
+from lipstream.speech.mono_mixer import MonoMixer
 from lipstream.speech.quiet_speech import QuietSpeechGain
 from lipstream.timeline import FPS, frame_count, frame_start
 

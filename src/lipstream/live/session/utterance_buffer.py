@@ -15,7 +15,7 @@ from lipstream.live.scheduler.utterance_encoder import UtteranceEncoder
 from lipstream.live.session.types import UtteranceState
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
-from lipstream.media.mono_mixer import MonoMixer
+from lipstream.speech.mono_mixer import MonoMixer
 from lipstream.timeline import SOUND_RATE, UNIT_MS, UNIT_SAMPLES
 
 BLOCK_MS = 100  # pushed samples are kept in blocks, so that tiny chunks cost no more than large

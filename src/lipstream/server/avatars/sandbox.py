@@ -108,7 +108,7 @@ def make_speech(job: DecodeJob) -> dict[str, Any]:
     import soxr
 
     from lipstream.media.audio_reader import open_audio
-    from lipstream.media.mono_mixer import MonoMixer
+    from lipstream.speech.mono_mixer import MonoMixer
     from lipstream.speech.unheard import UnheardSpeech
 
     limits, path = job.limits, Path(job.source)

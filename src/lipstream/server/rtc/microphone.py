@@ -18,8 +18,8 @@ from lipstream.errors import LipstreamError
 from lipstream.live.session.utterance import Utterance
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
-from lipstream.media.mono_mixer import MonoMixer
 from lipstream.server.rtc.interfaces import SpeechSink
+from lipstream.speech.mono_mixer import MonoMixer
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
-from lipstream.media.mono_mixer import MonoMixer
+from lipstream.speech.mono_mixer import MonoMixer
 
 RATE = 16_000
 
