@@ -25,7 +25,7 @@ import numpy as np
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box, Floats
-from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smoothstep
+from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smooth_seam, smoothstep
 from lipstream.rendering.puppet.warp import Doubles, bounding_box, pixel_grid, sample
 
 GESTURES = ("jaw", "round", "wide", "close", "tuck", "teeth")
@@ -115,7 +115,9 @@ class _FaceGrid:
     mouth: MouthGeometry
     u: Doubles  # half mouth widths sidewards, signed
     v: Doubles  # mouth widths below the seam
+    bow: Doubles  # of the seam here, mouth widths below its smooth curve
     half: Doubles  # half width of this side in mouth widths
+    turn: Doubles  # 1, up to 2 on the far half of a turned mouth
     upper_gap: Doubles  # of the picture's own mouth, mouth widths
     lower_gap: Doubles
     skin: Doubles  # 1 on the face, fading to 0 outside its outline
@@ -129,6 +131,8 @@ class _FaceGrid:
         columns = mouth.columns
         seam = np.interp(x, columns, mouth.seam)
         inside = (x > columns[0]) & (x < columns[-1])
+        bow = (seam - np.polyval(smooth_seam(mouth), x)) / mouth.width
+        bow = np.clip(bow, -0.06, 0.06) * smoothstep(0.95, 0.6, np.abs(x) / half)
         upper_gap, lower_gap = (
             np.where(inside, np.interp(x, columns, gap), 0) / mouth.width
             for gap in (mouth.upper_gap, mouth.lower_gap)
@@ -141,7 +145,8 @@ class _FaceGrid:
         lids = mouth.axes.to_face(points[list(lm.RIGHT_LOWER_LID + lm.LEFT_LOWER_LID), :2])[:, 1]
         below_eyes = smoothstep(lids.max(), lids.max() + 0.35 * mouth.width, y)
         u, v, share = x / half, (y - seam) / mouth.width, half / mouth.width
-        return _FaceGrid(mouth, u, v, share, upper_gap, lower_gap, skin, below_eyes)
+        turn = np.clip(0.5 * (left + right) / half, 1, 2)
+        return _FaceGrid(mouth, u, v, bow, share, turn, upper_gap, lower_gap, skin, below_eyes)
 
 
 def _fall_off(distance: Doubles, start: float, width: float) -> Doubles:
@@ -179,8 +184,9 @@ def _gestures(face: _FaceGrid) -> dict[str, tuple[Vectors, Vectors]]:
     return {
         "jaw": both(
             -jaw_in * pull,
-            0.20 * upper_jaw - 0.035 * arc * upper_lip + jaw_drop * corners,
-            JAW_TRAVEL * lower_jaw + jaw_drop * corners,
+            JAW_TRAVEL * upper_jaw - 0.035 * arc * upper_lip + jaw_drop * corners,
+            # An open mouth is round below, however the closed lips were bent.
+            JAW_TRAVEL * lower_jaw + jaw_drop * corners - 1.4 * face.bow * lower_lip,
         ),
         "round": both(
             -round_in * pull,
@@ -205,13 +211,14 @@ def _jaw(face: _FaceGrid) -> tuple[Doubles, Doubles]:
     arc = np.clip(1 - u**2, 0, 1)
     dip = 0.30  # the corners follow the jaw by so much
     beside = np.exp(-(((far - 1) / 0.9) ** 2))
-    along_seam = np.where(far < 1, dip + (1 - dip) * arc**0.75, dip * beside)
+    # The far half of a turned mouth is short: it closes in a wedge, not in a wall.
+    along_seam = np.where(far < 1, dip + (1 - dip) * arc ** (0.9 * face.turn), dip * beside)
     to_chin = smoothstep(0, 0.75 * chin, v)
     cheek = np.exp(-((far / 2.3) ** 4)) * face.skin
     neck = _fall_off(v, 1.05 * chin, 0.55)
     lower = (along_seam * (1 - to_chin) + 0.95 * cheek * to_chin) * neck
     above_lower = along_seam * np.where(far < 1, 1, np.exp(-((v / 0.5) ** 2)))
-    corner_dip = dip * np.where(far < 1, 1 - arc**0.6, beside)
+    corner_dip = dip * np.where(far < 1, 1 - arc ** (0.8 * face.turn), beside)
     upper = corner_dip * _fall_off(-v, 0, 0.45)
     # Beside the mouth there is no cut: both layers must move alike there or the skin cracks.
     joint = np.where(v < 0, upper, lower)
@@ -234,7 +241,7 @@ def _edges(face: _FaceGrid) -> Doubles:
     Distances are smooth, so they can be moved and enlarged on the coarse grid and still give a
     sharp edge. Beside the mouth the lower layer is solid: nothing may shine through there.
     """
-    v, beside = face.v, np.clip(np.abs(face.u) - 1.03, 0, 9)
+    v, beside = face.v, np.clip(np.abs(face.u) - 1.10, 0, 9)
     return np.stack([-v, v + 6.0 * beside]) * face.mouth.width
 
 

@@ -97,6 +97,16 @@ def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     )
 
 
+def smooth_seam(mouth: MouthGeometry) -> Doubles:
+    """Fit the (3,) coefficients of a parabola, highest power first, to the seam.
+
+    It leaves out the bow of the lips and the ends that are lost in the corners.
+    """
+    left, right = mouth.half_widths
+    inner = (mouth.columns > -0.8 * left) & (mouth.columns < 0.8 * right)
+    return np.polyfit(mouth.columns[inner], mouth.seam[inner], 2)
+
+
 def smoothstep(low: float, high: float, x: Points | float) -> Doubles:
     """Rise from 0 below `low` to 1 above `high` (or reversed) along a smooth cubic."""
     t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
@@ -129,7 +139,7 @@ def _snap_to_dark_line(
     crop = cv2.GaussianBlur(grey[y:bottom, x:right], (0, 0), max(0.6, 0.008 * width))
     shade = sample(np.asarray(crop, np.float32), points - np.array([x, y], np.float32))
     distance = np.abs(offsets) / width
-    ease = _corner_ease(columns, 0.12)[:, None]
+    ease = _corner_ease(columns, 0.05)[:, None]
     cost = (shade + 120 * distance) * ease + 2000 * distance * (1 - ease)
     path = _cheapest_path(cost, step_cost=3.0)
     snapped = offsets[path].astype(np.float32)[None]
