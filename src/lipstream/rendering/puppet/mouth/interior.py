@@ -15,10 +15,16 @@ from numpy.typing import NDArray
 
 from lipstream.media.image import Box, Floats, Image
 from lipstream.rendering.puppet.mouth import sprites
+from lipstream.rendering.puppet.mouth.colours import LUMA, MouthColours
 from lipstream.rendering.puppet.mouth.flow import JAW_TRAVEL
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
+from lipstream.rendering.puppet.mouth.texture import Texture
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import Doubles, blend, compose, pixel_grid, transform, warp
+
+SHADOW = 0.45  # of the gum's brightness
+TONGUE_TRAVEL = 0.78  # of the jaw's: the tongue rises towards its root
+MIN_OWN_TEETH = 0.10  # mouth widths between the lips; less shows no whole teeth
 
 # (height, width, 4) RGBA, straight (not premultiplied) alpha
 Sprite: TypeAlias = NDArray[np.uint8]
@@ -32,7 +38,9 @@ class MouthInterior:
     lower_teeth: Sprite
     tongue: Sprite
     upper_teeth: Sprite
+    shadow: Image  # (3,) RGB of what no light reaches
     to_canonical: Doubles  # (2, 3) sprite pixels -> canonical picture pixels
+    blur: float  # of the picture around the mouth, standard deviation in pixels
     unit: float  # sprite pixels per mouth width
     own_teeth: bool  # the upper teeth are the picture's own
 
@@ -47,7 +55,7 @@ class MouthInterior:
         # Pushing the lips forward draws them down over the teeth.
         hidden = (0.18 if self.own_teeth else 0.13) * pose.rounding * self.unit
         for sprite, shift in (
-            (self.tongue, drop - lift),
+            (self.tongue, TONGUE_TRAVEL * drop - lift),
             (self.lower_teeth, drop + 0.3 * hidden),
             (self.upper_teeth, -hidden),
         ):
@@ -70,26 +78,46 @@ class MouthInterior:
 
 def paint_interior(image: Image, points: Floats, mouth: MouthGeometry) -> MouthInterior:
     """Paint the inside of `mouth` in the colours of the face in `image`."""
-    canvas = sprites.SpriteCanvas.of(mouth)
-    colours = sprites.MouthColours.of(image, points)
-    upper = _own_teeth(image, mouth, canvas) if mouth.is_open else None
+    canvas = sprites.SpriteCanvas.of(mouth, points)
+    colours, texture = MouthColours.of(image, points), Texture.of(image, points)
+    own = mouth.is_open and _shows_teeth(image, mouth, colours)
+    upper = _own_teeth(image, mouth, canvas, colours) if own else None
     return MouthInterior(
-        canvas.shrink(sprites.paint_cavity(canvas, colours)),
-        canvas.shrink(sprites.paint_lower_teeth(canvas, colours)),
-        canvas.shrink(sprites.paint_tongue(canvas, colours)),
-        canvas.shrink(sprites.paint_upper_teeth(canvas, colours)) if upper is None else upper,
+        canvas.finish(sprites.paint_cavity(canvas, colours), texture),
+        canvas.finish(sprites.paint_lower_teeth(canvas, colours), texture),
+        canvas.finish(sprites.paint_tongue(canvas, colours), texture),
+        canvas.finish(sprites.paint_upper_teeth(canvas, colours), texture)
+        if upper is None
+        else upper,
+        np.asarray(SHADOW * colours.gum, np.uint8),
         canvas.to_canonical,
+        texture.blur,
         canvas.unit,
-        upper is not None,
+        own,
     )
 
 
-def _own_teeth(image: Image, mouth: MouthGeometry, canvas: sprites.SpriteCanvas) -> Sprite:
+def _shows_teeth(image: Image, mouth: MouthGeometry, colours: MouthColours) -> bool:
+    """The picture shows enough of its upper teeth between its lips to use them."""
+    middle = np.abs(mouth.columns) < 0.5 * min(mouth.half_widths)
+    gap = (mouth.upper_gap + mouth.lower_gap)[middle]
+    if gap.mean() < MIN_OWN_TEETH * mouth.width:
+        return False
+    share = np.linspace(0.15, 0.85, 12)[:, None]
+    rows = (mouth.seam - mouth.upper_gap)[middle] + share * gap
+    between = np.stack([np.broadcast_to(mouth.columns[middle], rows.shape), rows], -1)
+    pixels = warp(image, mouth.axes.to_picture(between).astype(np.float32))
+    return bool(np.mean(pixels @ LUMA > 0.75 * colours.tooth @ LUMA) > 0.4)
+
+
+def _own_teeth(
+    image: Image, mouth: MouthGeometry, canvas: sprites.SpriteCanvas, colours: MouthColours
+) -> Sprite:
     """Cut out the teeth that the picture shows between its lips.
 
     The row is continued upwards, since the closed canonical lips lie over part of it.
     """
-    height, width = (side // sprites.SUPERSAMPLING for side in canvas.x.shape)
+    height, width = (side // canvas.supersampling for side in canvas.x.shape)
     picture = transform(canvas.to_canonical, pixel_grid(Box(0, 0, width, height)))
     across, down = np.moveaxis(mouth.axes.to_face(picture), -1, 0)
     upper = np.interp(across, mouth.columns, mouth.seam - mouth.upper_gap)
@@ -100,4 +128,7 @@ def _own_teeth(image: Image, mouth: MouthGeometry, canvas: sprites.SpriteCanvas)
     inside = np.clip((lower - 0.03 * mouth.width - down) / soft + 0.5, 0, 1)
     span = np.minimum(across - mouth.columns[0], mouth.columns[-1] - across)
     alpha = inside * np.clip(span / soft, 0, 1)
-    return np.dstack([teeth, np.asarray(255 * alpha, np.uint8)])
+    # Lips that open less than in the picture shade teeth more than in the picture.
+    white = float(np.quantile(teeth[alpha > 0.5] @ LUMA, 0.9)) if (alpha > 0.5).any() else 1.0
+    shade = min(float(colours.tooth @ LUMA) / max(white, 1), 1)
+    return np.dstack([np.asarray(teeth * shade, np.uint8), np.asarray(255 * alpha, np.uint8)])

@@ -22,6 +22,8 @@ from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import blend, enlarge, sample, transform
 
 UPPER, LOWER = 0, 1
+EDGE_PER_BLUR = 1.8  # width of a layer's edge over the standard deviation of the picture's blur
+SOFT_FROM = 5.0  # per jaw opening: from 0.2 on, edges have their whole softness
 MIN_VISIBLE = 0.02  # opacity of the interior below which it is not painted
 
 
@@ -33,7 +35,8 @@ class MouthModel:
     flow: MouthFlow
     interior: MouthInterior
     inner_corners: NDArray[np.float32]  # (4, 2) canonical pixels around all that opens
-    feather: float  # pixels over which a layer's edge fades
+    feather: float  # pixels over which a layer's edge fades in an open mouth
+    lap: float  # pixels by which the lower layer reaches under the upper one
     cut: tuple[int, int]  # rows of the flow's box between which either layer may be seen
 
     def layers(self, pose: Pose, opening: float, zoom: int = 1) -> MouthLayers:
@@ -64,11 +67,15 @@ class MouthModel:
         `upper` and `lower` are the pictures warped by `layers`; `to_result` (2, 3) takes canonical
         pixels to those of the result. Draws into `lower`.
         """
+        # Edges are as soft as the picture where the mouth is open, and sharp where lips touch.
+        opened = min(SOFT_FROM * pose.jaw, 1.0)
+        feather = self.lap + (self.feather - self.lap) * opened
+        lap = self.lap * (1 - 1.5 * opened)
         # The lower layer reaches a little under the upper one, or touching lips would let a line of
         # the inside through.
         upper_alpha, lower_alpha = (
-            np.clip(edge * np.float32(1 / self.feather) + np.float32(reach), 0, 1)
-            for edge, reach in zip(layers.edges, (0.5, 1.5), strict=True)
+            np.clip(edge * np.float32(1 / feather) + np.float32(reach), 0, 1)
+            for edge, reach in zip(layers.edges, (0.5, 0.5 + lap / feather), strict=True)
         )
         height, width = upper_alpha.shape
         corners = transform(to_result, self.inner_corners)
@@ -91,16 +98,16 @@ class MouthModel:
         local[:, 2] -= (inner.left, inner.top)
         scene = self.interior.paint(pose, local, (inner.width, inner.height))
         # Lips shade what lies behind them, the upper lip most: light comes from above.
-        reach = max(3, int(0.11 * self.mouth.width) | 1)
-        right, down = reach // 2 + self.mouth.axes.rotation[1] * (reach // 4)
+        reach = max(3, int(0.10 * self.mouth.width) | 1)
+        right, down = reach // 2 + self.mouth.axes.rotation[1] * (reach // 8)
         above = cv2.blur(
             visible,
             (reach, reach),
             anchor=(round(right), round(down)),
             borderType=cv2.BORDER_CONSTANT,
         )
-        light = np.clip(0.60 + 0.66 * above, 0, 1)
-        return np.asarray(scene * light[..., None], np.uint8)
+        light = 0.42 + 0.58 * np.clip(1.6 * above, 0, 1)
+        return blend(scene, np.full_like(scene, self.interior.shadow), light)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,12 +160,15 @@ def build_mouth_model(
     top, bottom = mouth.seam.min() - 0.18 * mouth.width, mouth.seam.max() + 0.45 * mouth.width
     corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
     flow = build_flow(moving or mouth, points, (image.shape[1], image.shape[0]))
+    interior = paint_interior(image, points, mouth)
+    lap = max(0.8, 0.008 * mouth.width)
     return MouthModel(
         mouth,
         flow,
-        paint_interior(image, points, mouth),
+        interior,
         mouth.axes.to_picture(corners).astype(np.float32),
-        max(0.8, 0.008 * mouth.width),
+        max(lap, min(EDGE_PER_BLUR * interior.blur, 0.05 * mouth.width)),
+        lap,
         _cut_rows(mouth, flow.box),
     )
 

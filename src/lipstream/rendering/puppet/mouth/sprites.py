@@ -1,7 +1,8 @@
 """Sprites of the mouth's interior: cavity, teeth and tongue, in the colours of a face.
 
 Teeth have anatomical proportions: a central incisor is 8.5 mm wide where the outer eye corners are
-90 mm apart. Sprites are painted once per avatar, larger than they are shown.
+90 mm apart. Sprites are painted once per avatar, larger than they are shown, and take the sharpness
+and the grain of the picture when they are shrunk.
 """
 
 from __future__ import annotations
@@ -12,13 +13,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lipstream.media.image import Floats, Image
-from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smoothstep
+from lipstream.avatar.face import landmarks as lm
+from lipstream.media.image import Floats
+from lipstream.rendering.puppet.mouth.colours import MouthColours
+from lipstream.rendering.puppet.mouth.geometry import (
+    NEUTRAL_WIDTH,
+    MouthGeometry,
+    smooth_seam,
+    smoothstep,
+)
+from lipstream.rendering.puppet.mouth.texture import Texture
 from lipstream.rendering.puppet.warp import Doubles
 
-SUPERSAMPLING = 3  # sprites are painted so many times larger, then shrunk: smooth edges
-MIN_WIDTH = 110  # pixels; a smaller mouth gets sprites of this width, shrunk when drawn
-SKIN_POINTS, LIP_POINTS = (50, 280, 205, 425, 151, 101, 330), (0, 17, 40, 270, 91, 321)
+MIN_PAINTED = 330  # pixels per mouth width while painting, to be shrunk: smooth edges
+MIN_SUPERSAMPLING = 3
 
 # Visible widths and heights of the teeth from the middle outwards, eye distances (90 mm), after
 # mean crown sizes of adults; foreshortened sidewards.
@@ -27,89 +35,112 @@ LOWER_TEETH = (0.058, 0.060, 0.058, 0.050, 0.040, 0.032)
 UPPER_HEIGHTS = (0.105, 0.090, 0.100, 0.082, 0.074, 0.066)
 UPPER_EDGE = 0.042  # eye distances below the seam: 4 mm of tooth show when lips part
 LOWER_EDGE = -0.016  # the lower edges bite behind it and stand above the lower lip
+# Lines between teeth show from so many pixels per incisor on, and are full from the second.
+FAINT_INCISOR, CLEAR_INCISOR = 6.0, 26.0
+# A child's nose to chin is short against its eyes: 0.55 to 0.58 of the eye distance in the drawn
+# and painted children tried, 0.63 to 0.8 in adults. Milk teeth are about a fifth smaller.
+CHILD_CHIN, ADULT_CHIN, CHILD_TEETH = 0.55, 0.62, 0.80
+MAX_FORESHORTENING = 1.6  # of the far half of a turned mouth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpriteCanvas:
-    """The coordinates of a sprite: x across and y down from the seam's middle."""
+    """The coordinates of a sprite: x across and y down from the seam's middle.
 
-    x: Doubles  # eye distances, supersampled
+    In eye distances of an adult's face seen from the front: a child's mouth is more of them wide
+    than its picture tells, the far half of a turned one as many as the near half.
+    """
+
+    x: Doubles  # supersampled
     y: Doubles  # likewise
-    seam: Doubles  # y of the closed lips at each pixel: 0 in the middle
-    eye: float  # eye distances per mouth width
+    line: Doubles  # y of the smooth curve along the closed lips that a row of teeth follows
+    reach: float  # x of the corners of the mouth
+    softness: float  # of a painted edge: about a pixel of the sprite
+    supersampling: int
+    contrast: float  # of the lines between teeth, 0 in small pictures to 1
     unit: float  # final sprite pixels per mouth width
-    contrast: float  # of the lines between teeth, 0.15 in small pictures to 1
     to_canonical: Doubles
 
     @staticmethod
-    def of(mouth: MouthGeometry) -> SpriteCanvas:
-        unit = float(max(mouth.width, MIN_WIDTH))
-        width, height, above = int(1.3 * unit), int(1.05 * unit), int(0.32 * unit)
+    def of(mouth: MouthGeometry, points: Floats) -> SpriteCanvas:
+        """Lay out the sprites of `mouth`, on a face with (468, 2) landmarks `points`."""
+        unit = max(mouth.width, 8.0)
+        width, height, above = int(1.3 * unit) + 2, int(1.05 * unit) + 2, int(0.32 * unit) + 1
         scale = mouth.width / unit
         middle = float(np.interp(0, mouth.columns, mouth.seam))
         origin = mouth.axes.to_picture(np.array([0.0, middle]))
         matrix = (mouth.axes.rotation * scale).T
         offset = origin - matrix @ np.array([width / 2, above])
-        eye = mouth.width / mouth.eye_distance
-        columns = (np.arange(width * SUPERSAMPLING) + 0.5) / SUPERSAMPLING - width / 2
-        rows = (np.arange(height * SUPERSAMPLING) + 0.5) / SUPERSAMPLING - above
-        x, y = np.meshgrid(columns / unit * eye, rows / unit * eye)
-        seam = np.interp(x * mouth.eye_distance, mouth.columns, mouth.seam) - middle
-        contrast = float(np.clip((mouth.eye_distance - 50) / 200, 0.15, 1))
-        to_canonical = np.hstack([matrix, offset[:, None]])
-        return SpriteCanvas(x, y, seam / mouth.eye_distance, eye, unit, contrast, to_canonical)
-
-    def edge(self, distance: Doubles) -> Doubles:
-        """Turn the signed distance inside a shape (eye distances) into coverage, 0 to 1."""
-        softness = 0.8 * self.eye / self.unit
-        return np.clip(distance / softness + 0.5, 0, 1)
-
-    def shrink(self, painted: Doubles) -> NDArray[np.uint8]:
-        """Reduce a painted sprite to its final size and to bytes."""
-        height, width = (side // SUPERSAMPLING for side in painted.shape[:2])
-        small = cv2.resize(painted, (width, height), interpolation=cv2.INTER_AREA)
-        return np.asarray(np.clip(small + 0.5, 0, 255), np.uint8)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MouthColours:
-    """The (3,) RGB colours of a mouth, 0 to 255, matched to the light on the face."""
-
-    tooth: Doubles
-    cavity: Doubles
-    gum: Doubles
-    tongue: Doubles
-
-    @staticmethod
-    def of(image: Image, points: Floats) -> MouthColours:
-        skin = np.median([_pixel(image, points[i]) for i in SKIN_POINTS], 0)
-        lip = np.median([_pixel(image, points[i]) for i in LIP_POINTS], 0)
-        light = float(skin @ (0.299, 0.587, 0.114))
-        # Teeth are about as bright as light skin and brighter than dark skin, with little colour.
-        brightness = min(0.42 * 255 + 0.60 * light, 2.2 * light)
-        tint = 0.85 * np.array([1.0, 0.965, 0.905]) + 0.15 * skin / max(skin.max(), 1.0)
-        dim = light / 255
-        return MouthColours(
-            tooth=np.clip(brightness * tint, 0, 250),
-            cavity=lip * (0.30, 0.17, 0.17) + np.array([16.0, 5.0, 6.0]) * dim,
-            gum=0.62 * lip + 0.20 * np.array([200.0, 110.0, 110.0]) * dim,
-            tongue=0.55 * lip * (1.0, 0.82, 0.84) + 0.30 * np.array([190.0, 95.0, 95.0]) * dim,
+        finer = max(MIN_SUPERSAMPLING, -(-MIN_PAINTED // int(unit)))
+        columns = (np.arange(width * finer) + 0.5) / finer - width / 2
+        rows = (np.arange(height * finer) + 0.5) / finer - above
+        tooth = mouth.eye_distance * _tooth_size(mouth, points)  # pixels per unit of x and y
+        across, y = np.meshgrid(columns * scale, rows * scale / tooth)
+        left, right = mouth.half_widths
+        mean = (left + right) / 2
+        stretch = np.where(across < 0, mean / max(left, 1e-3), mean / max(right, 1e-3))
+        stretch = np.clip(stretch, 1 / MAX_FORESHORTENING, MAX_FORESHORTENING)
+        contrast = smoothstep(FAINT_INCISOR, CLEAR_INCISOR, UPPER_TEETH[0] * tooth)
+        return SpriteCanvas(
+            across * stretch / tooth,
+            y,
+            _row_line(mouth, across, middle) / tooth,
+            mean / tooth,
+            0.8 * scale / tooth,
+            finer,
+            float(contrast),
+            unit,
+            np.hstack([matrix, offset[:, None]]),
         )
 
+    def edge(self, distance: Doubles) -> Doubles:
+        """Turn the signed distance inside a shape into coverage, 0 to 1."""
+        return np.clip(distance / self.softness + 0.5, 0, 1)
 
-def _pixel(image: Image, point: Floats) -> Doubles:
-    """The mean colour around a point, which may lie outside of the picture."""
-    x, y = (round(float(value)) for value in point[:2])
-    height, width = image.shape[:2]
-    patch = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
-    if patch.size == 0:
-        patch = image[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
-    return np.asarray(patch.reshape(-1, 3).mean(0), np.float64)
+    def finish(self, painted: Doubles, texture: Texture) -> NDArray[np.uint8]:
+        """Reduce a painted RGB or RGBA sprite to its final size, with the picture's texture."""
+        height, width = (side // self.supersampling for side in painted.shape[:2])
+        alpha = painted[..., 3:] / 255 if painted.shape[2] == 4 else np.ones_like(painted[..., :1])
+        layers = np.dstack([painted[..., :3] * alpha, alpha]).astype(np.float32)
+        small = cv2.resize(layers, (width, height), interpolation=cv2.INTER_AREA)
+        # Drawing reads between pixels, which blurs by about half a pixel.
+        blur = np.sqrt(max(texture.blur**2 - 0.5**2, 0.0))
+        if blur > 0.1:
+            small = cv2.GaussianBlur(small, (0, 0), blur, borderType=cv2.BORDER_REPLICATE)
+        colour = texture.add_grain(
+            (small[..., :3] / np.maximum(small[..., 3:], 1e-3)).astype(np.float32)
+        )
+        parts = [colour] if painted.shape[2] == 3 else [colour, 255 * small[..., 3]]
+        return np.asarray(np.clip(np.dstack(parts) + 0.5, 0, 255), np.uint8)
+
+
+def _tooth_size(mouth: MouthGeometry, points: Floats) -> float:
+    """The size of the teeth against the mean adult's of that eye distance, 0.72 to 1."""
+    chin = float(np.linalg.norm(points[lm.NOSE_BASE, :2] - points[lm.CHIN, :2]))
+    grown = float(smoothstep(CHILD_CHIN, ADULT_CHIN, chin / mouth.eye_distance))
+    # Small mouths have smaller teeth, or a few would fill them from corner to corner.
+    narrow = np.clip(mouth.width / mouth.eye_distance / NEUTRAL_WIDTH, 0.85, 1)
+    return float(max(CHILD_TEETH + (1 - CHILD_TEETH) * grown, 0.72) * narrow)
+
+
+def _row_line(mouth: MouthGeometry, across: Doubles, middle: float) -> Doubles:
+    """The curve that the teeth follow at `across`, from the seam's y of `middle`, pixels.
+
+    Teeth stand in an arch whatever the lips do: the bow of the upper lip and drooping corners are
+    left out.
+    """
+    bend, tilt, height = smooth_seam(mouth)
+    bend = 0.9 * np.clip(bend * mouth.eye_distance, -1.4, 0.15) / mouth.eye_distance
+    height = np.clip(height - middle, -0.02 * mouth.width, 0.02 * mouth.width)
+    return np.asarray(np.polyval([bend, tilt, height], across))
 
 
 def paint_cavity(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
-    depth = np.exp(-(((canvas.y - 0.06) / 0.10) ** 2) - (canvas.x / 0.30) ** 2)
-    return np.asarray(colours.cavity * (1.15 - 0.55 * depth)[..., None])
+    depth = np.exp(-(((canvas.y - 0.06) / 0.12) ** 2) - (canvas.x / (0.8 * canvas.reach)) ** 2)
+    # Towards the corners the cheeks close in: no dark wedges there.
+    cheek = smoothstep(0.55, 1.0, np.abs(canvas.x) / canvas.reach)[..., None]
+    dark = colours.cavity * (1.25 - 0.50 * depth)[..., None]
+    return np.asarray(dark * (1 - cheek) + 0.65 * colours.gum * cheek)
 
 
 def _teeth_row(
@@ -126,58 +157,64 @@ def _teeth_row(
 
 def paint_upper_teeth(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
     tooth, across, half, row_end = _teeth_row(canvas, UPPER_TEETH)
-    far = np.abs(canvas.x)
-    # The biting edges follow the lips, a little flatter, and each tooth has round corners.
-    shorter = np.array([0, 0.006, 0.002, 0.008, 0.010, 0.012])[tooth]
-    bite = UPPER_EDGE + 0.9 * canvas.seam - 0.10 * far**2 - shorter
-    corner = (0.010 + 0.004 * (tooth == 1)) * np.abs(across) ** 4
-    pointed = 0.010 * (tooth == 2) * np.abs(across) ** 1.5
-    bottom = bite - corner - pointed
-    gum_line = bite - np.asarray(UPPER_HEIGHTS)[tooth] + 0.014 * (across**2)
+    far, detail = np.abs(canvas.x), canvas.contrast
+    # The biting edges stand in an arch; where pixels allow, each tooth has its own round corners.
+    shorter = detail * np.array([0, 0.006, 0.002, 0.008, 0.010, 0.012])[tooth]
+    arch = UPPER_EDGE + canvas.line - 0.25 * far**2
+    corner = detail * (0.008 + 0.004 * (tooth == 1)) * np.abs(across) ** 4
+    pointed = detail * 0.006 * (tooth == 2) * np.abs(across) ** 1.5
+    bottom = arch - shorter - corner - pointed
+    gum_line = arch - np.asarray(UPPER_HEIGHTS)[tooth] + 0.014 * detail * (across**2)
     below_gum = np.clip((canvas.y - gum_line) / 0.01, 0, 1)
     along = np.clip((canvas.y - gum_line) / (bottom - gum_line), 0, 1)  # 0 gum .. 1 edge
-    enamel = _enamel(across, half, along, canvas.contrast) * np.exp(-0.8 * (far / 0.27) ** 6)
+    enamel = _enamel(across, half, along, detail) * _behind_lips(canvas, 0.62)
     colour = colours.tooth * enamel[..., None] * _warmth(along)
     colour = colour * below_gum[..., None] + colours.gum * (1 - below_gum)[..., None]
     alpha = canvas.edge(bottom - canvas.y) * canvas.edge(row_end)
+    alpha *= 1 - smoothstep(0.70, 0.98, far / canvas.reach)
     return np.dstack([colour, 255 * alpha])
 
 
 def paint_lower_teeth(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
     tooth, across, half, row_end = _teeth_row(canvas, LOWER_TEETH)
-    far = np.abs(canvas.x)
-    top = LOWER_EDGE + 0.8 * canvas.seam + 0.05 * far**2 + 0.005 * np.abs(across) ** 4
+    far, detail = np.abs(canvas.x), canvas.contrast
+    top = LOWER_EDGE + 0.8 * canvas.line + 0.05 * far**2 + 0.005 * detail * np.abs(across) ** 4
     along = np.clip(1 - (canvas.y - top) / 0.085, 0, 1)
-    shade = 0.84 * np.exp(-0.8 * (far / 0.20) ** 4)
-    enamel = shade * _enamel(across, half, along, canvas.contrast)
+    enamel = 0.74 * _enamel(across, half, along, detail) * _behind_lips(canvas, 0.45)
     gum = np.clip((canvas.y - top - 0.085) / 0.012, 0, 1)[..., None]
     crown = colours.tooth * enamel[..., None] * _warmth(along)
     colour = crown * (1 - gum) + 0.7 * colours.gum * gum
-    fade = 1 - smoothstep(0.10, 0.16, canvas.y - canvas.seam)
+    fade = 1 - smoothstep(0.10, 0.16, canvas.y - canvas.line)
     alpha = canvas.edge(canvas.y - top) * canvas.edge(row_end) * fade
+    alpha *= 1 - smoothstep(0.55, 0.85, far / canvas.reach)
     return np.dstack([colour, 255 * alpha])
+
+
+def _behind_lips(canvas: SpriteCanvas, start: float) -> Doubles:
+    """The light on a row: it recedes into the shade of the cheeks from `start` of the way out."""
+    return 1 - 0.55 * smoothstep(start - 0.35, 1.0, np.abs(canvas.x) / canvas.reach)
 
 
 def _enamel(across: Doubles, half: Doubles, along: Doubles, contrast: float) -> Doubles:
     """The brightness of a tooth: rounded sideways, a soft line between neighbours, a lit middle."""
-    rounding = 1 - 0.12 * contrast * np.abs(across) ** 3
+    rounding = 1 - 0.10 * contrast * np.abs(across) ** 3
     line = np.exp(-(((1 - np.abs(across)) * half / 0.0035) ** 2))
-    lit = 1 + 0.06 * np.exp(-(((across + 0.25) / 0.35) ** 2) - ((along - 0.55) / 0.25) ** 2)
-    return np.asarray(rounding * (1 - 0.26 * contrast * line * (0.5 + 0.5 * along)) * lit)
+    lit = 0.95 + 0.05 * np.exp(-(((across + 0.25) / 0.35) ** 2) - ((along - 0.55) / 0.25) ** 2)
+    return np.asarray(rounding * (1 - 0.24 * contrast * line * (0.5 + 0.5 * along)) * lit)
 
 
 def _warmth(along: Doubles) -> Doubles:
-    """The tint along a tooth: yellower and darker at the gum, a little grey at the very edge."""
+    """The shade along a tooth: darker at the gum, a little at the very edge."""
     gum = np.clip(1 - along / 0.6, 0, 1)[..., None]
     tip = np.clip((along - 0.88) / 0.12, 0, 1)[..., None]
-    return np.asarray(1 - gum * (0.08, 0.11, 0.17) - tip * (0.05, 0.04, 0.02))
+    return np.asarray(1 - gum * 0.11 - tip * 0.04)
 
 
 def paint_tongue(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
-    x, y = canvas.x / 0.225, (canvas.y - 0.075) / 0.135
+    x, y = canvas.x / (0.80 * canvas.reach), (canvas.y - 0.075) / 0.135
     inside = 1 - np.sqrt(x**2 + y**2)
-    dome = np.clip(1 - x**2 * 0.7 - (y + 0.45) ** 2 * 0.6, 0.25, 1)
-    groove = 1 - 0.16 * np.exp(-((canvas.x / 0.018) ** 2)) * np.clip(0.8 - y, 0, 1)
-    gloss = 0.16 * np.exp(-(((np.abs(canvas.x) - 0.06) / 0.045) ** 2) - ((y + 0.62) / 0.16) ** 2)
+    dome = np.clip(1 - x**2 * 0.5 - (y + 0.45) ** 2 * 0.45, 0.30, 1)
+    groove = 1 - 0.12 * np.exp(-((canvas.x / 0.018) ** 2)) * np.clip(0.8 - y, 0, 1)
+    gloss = 0.10 * np.exp(-(((np.abs(canvas.x) - 0.06) / 0.045) ** 2) - ((y + 0.62) / 0.16) ** 2)
     colour = colours.tongue * (dome * groove + gloss)[..., None]
-    return np.dstack([colour, 255 * np.clip(inside * 5, 0, 1)])
+    return np.dstack([colour, 255 * smoothstep(0, 0.35, inside)])
