@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import cv2
 import numpy as np
 from av.buffer import Buffer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
-from numpy.typing import NDArray
+from av.video.reformatter import VideoReformatter
 
-from lipstream.media.colour import hdr
+from lipstream.media.colour.decoded import is_transparent, to_bt709
 from lipstream.media.demux import MediaFile
 from lipstream.media.image import Image
 from lipstream.media.picture_file import check_size
 
-# ITU-T H.273, matrix coefficients, and the name swscale has for each.
-MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
-HD_HEIGHT = 720  # pixels; a film without a matrix that is as high or higher counts as BT.709
-UNSPECIFIED = 2  # of all codes of H.273
 MAX_SQUEEZE = Fraction(2, 100)  # change of width over height within a clip; more is seen
-FULL_CHROMA, ACCURATE = 0x2000, 0x40000  # swscale: interpolate colour, round exactly
 
 
 class FrameConverter:
@@ -73,49 +58,14 @@ class FrameConverter:
         return image
 
     def _rgb(self, frame: VideoFrame, size: tuple[int, int]) -> Image:
-        transparent = any(component.is_alpha for component in frame.format.components)
-        if not transparent:
-            return self._reformatted(frame, size)
+        if not is_transparent(frame):
+            return to_bt709(self._reformatter, frame, size)
         # Scaled only when it is opaque: the colours of what cannot be seen may be anything.
-        image = self._reformatted(frame, (frame.width, frame.height), "a")
+        image = to_bt709(self._reformatter, frame, (frame.width, frame.height), "a")
         opaque = _flattened(image[..., :3], image[..., 3:], self._background)
         if size == (frame.width, frame.height):
             return opaque
         return np.asarray(cv2.resize(opaque, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-    def _reformatted(self, frame: VideoFrame, size: tuple[int, int], alpha: str = "") -> Image:
-        """(height, width, 3 or 4): the colours of BT.709 and, for "a", the opacity."""
-        shrinks = size != (frame.width, frame.height)
-        kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
-        source = MATRICES.get(frame.colorspace)
-        if source is None and frame.colorspace == UNSPECIFIED:  # what players assume
-            source = Colorspace.ITU709 if frame.height >= HD_HEIGHT else Colorspace.ITU601
-        transfer, primaries = _transfer_and_primaries(frame)
-        wide = hdr.is_wide(transfer, primaries)
-        depth = ("64le" if alpha else "48le") if wide else ("" if alpha else "24")
-        rgb = self._reformatter.reformat(
-            frame,
-            *size,
-            format=f"rgb{alpha}{depth}",
-            src_colorspace=source,
-            # RGB has none, but up to PyAV 16 the source is heeded only where the two differ.
-            dst_colorspace=Colorspace.DEFAULT,
-            interpolation=int(kernel) | FULL_CHROMA | ACCURATE,
-        )
-        pixels: NDArray[Any] = np.asarray(rgb.to_ndarray())
-        if not wide:
-            return pixels
-        shown = hdr.to_bt709(pixels[..., :3], transfer, primaries)
-        return np.dstack([shown, (pixels[..., 3] >> 8).astype(np.uint8)]) if alpha else shown
-
-
-def _transfer_and_primaries(frame: VideoFrame) -> tuple[int, int]:
-    """Codes of H.273; a film in HDR that does not name its primaries has those of BT.2020."""
-    transfer = getattr(frame, "color_trc", UNSPECIFIED)
-    primaries = getattr(frame, "color_primaries", UNSPECIFIED)
-    if transfer in (hdr.PQ, hdr.HLG) and primaries == UNSPECIFIED:
-        primaries = hdr.BT2020
-    return transfer, primaries
 
 
 def _flattened(colours: Image, opacity: Image, background: tuple[int, int, int]) -> Image:

@@ -18,6 +18,7 @@ from PIL import ImageOps, UnidentifiedImageError, features
 
 from lipstream.errors import PictureError
 from lipstream.media.colour.icc import to_srgb
+from lipstream.media.heif import plugin
 from lipstream.media.input_path import opened
 
 NAMES = "png, jpg, webp, heic, avif, tiff, gif or bmp"
@@ -89,13 +90,8 @@ def check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 @functools.cache
 def formats() -> tuple[str, ...]:
     """Pillow's names of the formats that can be read here."""
-    found = [*FORMATS, *(["AVIF"] if features.check("avif") else [])]
-    try:
-        from pi_heif import register_heif_opener
-    except ImportError:  # the extra `heic` is not installed; a video decoder reads some of them
-        return tuple(found)
-    register_heif_opener(thumbnails=False)
-    return (*found, "HEIF")
+    plugin.register()
+    return (*FORMATS, plugin.FORMAT, *(["AVIF"] if features.check("avif") else []))
 
 
 @contextlib.contextmanager

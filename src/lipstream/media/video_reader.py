@@ -29,7 +29,7 @@ T = TypeVar("T")
 TRANSPARENT_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 HEIC_BRANDS = ("heic", "heix", "heim", "heis", "mif1")  # ISO 23008-12; still pictures
 EXPORT_HEIC = (
-    "is a HEIC photo in tiles; install lipstream[heic] or export it as JPEG "
+    "is a HEIC photo of a kind that cannot be put together; export it as JPEG "
     "(iPhone: Settings > Camera > Formats > Most Compatible)"
 )
 

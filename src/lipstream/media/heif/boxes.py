@@ -1,0 +1,160 @@
+"""The index of a HEIF file: its items, what they are made of, and how they are to be shown.
+
+By ISO/IEC 14496-12 (8.11) and 23008-12 (6, 9). Files that break off or contradict themselves raise
+SyntaxError, struct.error or KeyError.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+MAX_INDEX = 16 << 20  # bytes; that of a phone's photo has some thousands
+
+
+@dataclass(slots=True)
+class Index:
+    """The items of a file by their number."""
+
+    primary: int = 0
+    kinds: dict[int, bytes] = field(default_factory=dict)  # b"hvc1", b"grid", b"Exif", ...
+    # (b"dimg" made of, b"auxl" auxiliary to, ...; the item) -> the items it refers to
+    references: dict[tuple[bytes, int], list[int]] = field(default_factory=dict)
+    properties: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
+    # Content inside the index itself, and places in the file: (offset, length)
+    inner: bytes = b""
+    places: dict[int, tuple[bool, list[tuple[int, int]]]] = field(default_factory=dict)
+
+    def property(self, item: int, kind: bytes) -> bytes | None:
+        """The content of an item's first property of a kind."""
+        return next((data for name, data in self.properties.get(item, []) if name == kind), None)
+
+    def content(self, item: int, file: IO[bytes]) -> bytes:
+        """The bytes of an item, of which `MAX_INDEX` are read at most."""
+        inside, extents = self.places[item]
+        parts = []
+        for offset, length in extents:
+            if inside:
+                parts.append(self.inner[offset : offset + length])
+            else:
+                file.seek(offset)
+                parts.append(file.read(min(length, MAX_INDEX)))
+        return b"".join(parts)
+
+
+def read_index(file: IO[bytes]) -> Index:
+    """The index of the file, wherever it is in it."""
+    index = Index()
+    for kind, data in _boxes(_meta(file)[4:]):
+        if kind == b"pitm":
+            index.primary = _Fields(data).number(2 if data[0] == 0 else 4, skip=4)
+        elif kind == b"iinf":
+            _read_kinds(index, data)
+        elif kind == b"iref":
+            _read_references(index, data)
+        elif kind == b"iprp":
+            _read_properties(index, data)
+        elif kind == b"iloc":
+            _read_places(index, data)
+        elif kind == b"idat":
+            index.inner = data
+    return index
+
+
+def _meta(file: IO[bytes]) -> bytes:
+    """The content of the file's box `meta`."""
+    place = 0
+    while True:
+        file.seek(place)
+        head = file.read(16)
+        size, kind = struct.unpack_from(">I4s", head)
+        start = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", head, 8)
+            start = 16
+        if kind == b"meta":
+            if not start <= size <= MAX_INDEX:
+                raise SyntaxError("the index is too large")
+            file.seek(place + start)
+            return file.read(size - start)
+        if size < start:
+            raise SyntaxError("there is no index")
+        place += size
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The kind and content of each box in a row."""
+    place = 0
+    while place + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, place)
+        if size < 8 or place + size > len(data):
+            raise SyntaxError("a box is larger than what holds it")
+        yield kind, data[place + 8 : place + size]
+        place += size
+
+
+class _Fields:
+    """Reads big-endian numbers of any number of bytes, one after the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._place = data, 0
+
+    def number(self, length: int, skip: int = 0) -> int:
+        start = self._place + skip
+        self._place = start + length
+        if self._place > len(self._data):
+            raise SyntaxError("a box breaks off")
+        return int.from_bytes(self._data[start : self._place], "big")
+
+
+def _read_kinds(index: Index, data: bytes) -> None:
+    entries = data[6 if data[0] == 0 else 8 :]
+    for kind, entry in _boxes(entries):
+        if kind == b"infe" and entry[0] >= 2:
+            width = 2 if entry[0] == 2 else 4
+            item = _Fields(entry).number(width, skip=4)
+            index.kinds[item] = entry[6 + width : 10 + width]
+
+
+def _read_references(index: Index, data: bytes) -> None:
+    width = 2 if data[0] == 0 else 4
+    for kind, entry in _boxes(data[4:]):
+        fields = _Fields(entry)
+        source, count = fields.number(width), fields.number(2)
+        index.references[kind, source] = [fields.number(width) for _ in range(count)]
+
+
+def _read_properties(index: Index, data: bytes) -> None:
+    parts = list(_boxes(data))
+    known = [one for kind, part in parts if kind == b"ipco" for one in _boxes(part)]
+    for kind, part in parts:
+        if kind != b"ipma":
+            continue
+        fields = _Fields(part)
+        version, flags = fields.number(1), fields.number(3)
+        width, wide = (2 if version == 0 else 4), flags & 1
+        for _ in range(fields.number(4)):
+            item, count = fields.number(width), fields.number(1)
+            numbers = [fields.number(2 if wide else 1) for _ in range(count)]
+            # The highest bit says that a reader must know the property; 0 stands for none.
+            numbers = [number & (0x7FFF if wide else 0x7F) for number in numbers]
+            index.properties[item] = [known[number - 1] for number in numbers if number]
+
+
+def _read_places(index: Index, data: bytes) -> None:
+    fields = _Fields(data)
+    version = fields.number(1)
+    sizes = fields.number(2, skip=3)
+    offset, length, base, extra = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
+    for _ in range(fields.number(2 if version < 2 else 4)):
+        item = fields.number(2 if version < 2 else 4)
+        inside = version > 0 and fields.number(2) & 15 == 1
+        start = fields.number(base, skip=2)
+        extents = []
+        for _ in range(fields.number(2)):
+            if version > 0:
+                fields.number(extra)
+            extents.append((start + fields.number(offset), fields.number(length)))
+        index.places[item] = (inside, extents)
