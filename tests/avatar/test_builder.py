@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from lipstream.avatar.builder import build_avatar, digest, open_avatar
 from lipstream.avatar.face.landmarks import LIPS
 from lipstream.avatar.face.smoothing import jitter
 from lipstream.avatar.picture import read_picture
-from lipstream.avatar.storage import save_avatar
+from lipstream.avatar.storage import load_avatar, save_avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import ArchiveError, FaceError, PictureError
 from tests.avatar.scenes import covered, faceless, pasted, placed, swaying, write_clip
@@ -131,6 +132,17 @@ def test_a_clip_counts_its_frames_at_25_per_second(portrait: Image, tmp_path: Pa
     avatar = build_avatar(path, CONFIG, lambda done, total: calls.append(done))
     assert len(avatar.frames) == 12
     assert calls == list(range(1, 13))
+
+
+def test_a_clip_may_keep_its_own_rate(portrait: Image, tmp_path: Path) -> None:
+    path, rate = write_clip(tmp_path / "fast.mp4", [portrait] * 24, fps=50), Fraction(50)
+    avatar = build_avatar(path, CONFIG, fps=rate)
+    assert (len(avatar.frames), avatar.fps) == (24, 50)
+    assert [avatar.position(index, rate) for index in (0, 23, 24)] == [0, 23, 22]
+    assert [avatar.position(index, Fraction(25)) for index in (0, 3, 11)] == [0, 6, 22]
+    assert avatar.digest != build_avatar(path, CONFIG).digest
+    save_avatar(avatar, tmp_path / "fast.avatar")
+    assert load_avatar(tmp_path / "fast.avatar").fps == 50
 
 
 def test_faceless_files_are_refused(portrait: Image, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from lipstream.errors import ArchiveError, OptionError
 from lipstream.media.image import Floats, Image
+from lipstream.timeline import FPS
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -78,6 +80,7 @@ class Avatar:
     report: QualityReport
     # What a backend prepared beforehand, by the backend's name; kept in the avatar's file.
     extras: Mapping[str, Arrays] = field(default_factory=dict)
+    fps: Fraction = FPS  # frames per second of a clip
 
     def __repr__(self) -> str:
         (width, height), name = self.size, type(self).__name__
@@ -89,8 +92,12 @@ class Avatar:
         return self.report.width, self.report.height
 
     def at(self, index: int) -> AvatarFrame:
-        """The picture shown at frame `index` of a stream."""
-        return self.frames[ping_pong(index, len(self.frames))]
+        """The picture shown at frame `index` of a live stream."""
+        return self.frames[self.position(index)]
+
+    def position(self, index: int, fps: Fraction = FPS) -> int:
+        """The place of the frame that is shown at frame `index` of a stream of `fps`."""
+        return ping_pong(int(index * self.fps / fps), len(self.frames))
 
     def __contains__(self, name: object) -> bool:
         """Tell whether some backend prepared the array `name`."""

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from fractions import Fraction
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from lipstream.avatar.avatar import Avatar, AvatarFrame, encode_picture
+from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
-from lipstream.avatar.face.tracker import FaceTracker
+from lipstream.avatar.measured_clip import MeasuredClip, flat
 from lipstream.avatar.picture import read_picture
 from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
 from lipstream.avatar.storage import is_avatar, load_avatar
 from lipstream.config import AvatarConfig, Progress
 from lipstream.errors import PictureError
-from lipstream.media.image import Floats, Image
+from lipstream.media.image import Image
 from lipstream.media.input_path import opened
 from lipstream.media.picture_file import picture_kind
 from lipstream.timeline import FPS
@@ -27,26 +25,28 @@ from lipstream.timeline import FPS
 PREPARATION = 3  # raise it when the same file and settings would give another avatar
 # Settings that change the result: faces below the least eye distance are not found.
 DIGEST_FIELDS = ("max_side", "background", "min_eye_distance", "good_eye_distance")
-# At 97 without colour subsampling a clip's pictures are visually lossless and a twentieth the size.
-JPEG = (
-    *(cv2.IMWRITE_JPEG_QUALITY, 97),
-    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
-)
 
 
 def open_avatar(
-    path: str | Path, config: AvatarConfig | None = None, progress: Progress | None = None
+    path: str | Path,
+    config: AvatarConfig | None = None,
+    progress: Progress | None = None,
+    fps: Fraction = FPS,
 ) -> Avatar:
-    """Load an .avatar file; prepare a picture or a clip."""
+    """Load an .avatar file; prepare a picture or a clip as `build_avatar` does."""
     path = Path(path)
-    return load_avatar(path) if is_avatar(path) else build_avatar(path, config, progress)
+    return load_avatar(path) if is_avatar(path) else build_avatar(path, config, progress, fps)
 
 
 def build_avatar(
-    path: str | Path, config: AvatarConfig | None = None, progress: Progress | None = None
+    path: str | Path,
+    config: AvatarConfig | None = None,
+    progress: Progress | None = None,
+    fps: Fraction = FPS,
 ) -> Avatar:
     """Prepare a picture or a video clip; its content decides which it is.
 
+    Of a clip `fps` frames per second are kept: those of the streams in which it will be shown.
     `PictureError` when the file cannot be read, `FaceError` when it shows no face that can talk.
     """
     path, config = Path(path), config or AvatarConfig()
@@ -57,14 +57,14 @@ def build_avatar(
         if progress is not None:
             progress(1, 1)
         return avatar
-    return _from_clip(path, config, progress)
+    return _from_clip(path, config, progress, fps)
 
 
 def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
     faces = FaceFinder().find(image)
     size = (image.shape[1], image.shape[0])
     whole = [face for face in faces if shows_mouth(face.landmarks, size)]
-    points = _flat(whole[0].landmarks) if whole else None
+    points = flat(whole[0].landmarks) if whole else None
     portrait = image if whole else None
     report = measure_quality(size, [points], [points], [0], len(faces), portrait, config)
     check_usable(path, report, config, cut_off=len(faces) - len(whole))
@@ -72,61 +72,39 @@ def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
     return Avatar((AvatarFrame(image, points),), False, digest(path, config), report)
 
 
-def _from_clip(path: Path, config: AvatarConfig, progress: Progress | None) -> Avatar:
-    """Measure the pictures, of which one is decoded at a time, then smooth their landmarks."""
-    from lipstream.media.video_reader import read_clip
-
-    finder = FaceFinder()
-    tracker = FaceTracker(finder, config.min_eye_distance)
+def _from_clip(
+    path: Path, config: AvatarConfig, progress: Progress | None, fps: Fraction
+) -> Avatar:
+    """Measure the pictures, then smooth their landmarks."""
+    clip = MeasuredClip(path, config, fps, config.max_seconds)
     frames: list[AvatarFrame] = []
-    size = (0, 0)
-    portrait: Image | None = None  # the first picture that shows the face
-    people = 0  # in that picture
-    cut_off = 0  # frames whose face ends above the mouth: they count as faceless
-    for image in read_clip(
-        path, FPS, config.max_side, config.max_seconds, config.max_pixels, config.background
-    ):
-        size = (image.shape[1], image.shape[0])
-        face = tracker.update(image)
-        if face is not None and not shows_mouth(face.landmarks, size):
-            cut_off += 1
-            face = None
-        if face is not None and portrait is None:
-            portrait, people = image, len(finder.find(image, config.min_eye_distance))
-        points = _flat(None if face is None else face.landmarks)
-        frames.append(AvatarFrame(encode_picture(image, ".jpg", JPEG), points, tracker.shot))
+    for frame in clip:
+        frames.append(frame)
         if progress is not None:
             progress(len(frames), None)
-    if len(frames) == 1:
+    if len(frames) == 1 and clip.last is not None:
         # A film of one picture has no motion of its own.
-        return _from_picture(path, image, config)
+        return _from_picture(path, clip.last, config)
     shots = [frame.shot for frame in frames]
     measured = [frame.landmarks for frame in frames]
     track = smooth(fill_gaps(measured, shots), shots)
-    report = measure_quality(size, measured, track, shots, people, portrait, config)
-    check_usable(path, report, config, cut_off)
+    report = measure_quality(clip.size, measured, track, shots, clip.people, clip.portrait, config)
+    check_usable(path, report, config, clip.cut_off)
     smoothed = tuple(
-        AvatarFrame(frame.source, _flat(points), frame.shot)
+        replace(frame, landmarks=None if points is None else flat(points))
         for frame, points in zip(frames, track, strict=True)
     )
-    return Avatar(smoothed, True, digest(path, config), report)
+    return Avatar(smoothed, True, digest(path, config, fps), report, fps=fps)
 
 
-def digest(path: Path, config: AvatarConfig) -> str:
+def digest(path: Path, config: AvatarConfig, fps: Fraction = FPS) -> str:
     """SHA-256, hex, of a file's content and of the settings that decide what comes of it."""
     settings = {name: value for name, value in asdict(config).items() if name in DIGEST_FIELDS}
+    if fps != FPS:
+        settings["fps"] = str(fps)
     settings["preparation"] = PREPARATION
     state = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     with opened(path, PictureError) as file:
         while block := file.read(1 << 20):
             state.update(block)
     return state.hexdigest()
-
-
-def _flat(landmarks: Floats | None) -> Floats | None:
-    """(468, 3) or (468, 2) -> (468, 2), read-only; None stays None."""
-    if landmarks is None:
-        return None
-    points: Floats = np.ascontiguousarray(landmarks[:, :2], np.float32)
-    points.flags.writeable = False
-    return points

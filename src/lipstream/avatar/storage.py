@@ -23,6 +23,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,12 @@ from lipstream.avatar.face.landmarks import POINTS
 from lipstream.errors import ArchiveError, OutputError, reason_of
 from lipstream.media.input_path import opened
 from lipstream.media.output_path import replacing
-from lipstream.timeline import FPS
+from lipstream.timeline import MAX_FPS, MIN_FPS
 
 SUFFIX = ".avatar"
 LANDMARKS = "landmarks.npy"
 ARRAY = re.compile(r"([a-z][a-z0-9_]{0,31})/([a-z][a-z0-9_]{0,31})\.npy")
+RATE = re.compile(r"[0-9]{1,9}(/[1-9][0-9]{0,8})?")  # frames per second
 MAX_PIXELS = 100_000_000  # of one frame
 
 
@@ -90,7 +92,7 @@ def _write(avatar: Avatar, archive: zipfile.ZipFile) -> None:
         "format": FORMAT,
         "version": VERSION,
         "digest": avatar.digest,
-        "fps": str(FPS),
+        "fps": str(avatar.fps),
         "moving": avatar.moving,
         "backends": list(avatar.extras),
         "shots": [frame.shot for frame in avatar.frames],
@@ -130,6 +132,7 @@ def _read(archive: Archive) -> Avatar:
     manifest = archive.manifest
     try:
         moving, shots, entries = manifest["moving"], manifest["shots"], manifest["entries"]
+        fps = _rate(manifest["fps"])
         digest, report = manifest["digest"], _report(manifest["report"])
         frame_names = [_frame_name(index, moving) for index in range(len(shots))]
         arrays = {name: found for name in entries if (found := ARRAY.fullmatch(name))}
@@ -137,7 +140,7 @@ def _read(archive: Archive) -> Avatar:
         sound = (
             isinstance(moving, bool)
             and isinstance(digest, str)
-            and manifest["fps"] == str(FPS)
+            and MIN_FPS <= fps <= MAX_FPS
             and all(type(shot) is int for shot in shots)
             and {LANDMARKS, *frame_names} == entries.keys() - arrays.keys()
             and {found[1] for found in arrays.values()} <= extras.keys()
@@ -170,7 +173,7 @@ def _read(archive: Archive) -> Avatar:
         frames.append(frame)
     for name, found in arrays.items():
         extras[found[1]][found[2]] = archive.array(name)
-    return Avatar(tuple(frames), moving, digest, report, extras)
+    return Avatar(tuple(frames), moving, digest, report, extras, fps)
 
 
 def _report(values: dict[str, Any]) -> QualityReport:
@@ -180,6 +183,13 @@ def _report(values: dict[str, Any]) -> QualityReport:
         if not isinstance(values[field.name], kinds):
             raise TypeError(field.name)
     return QualityReport(**{**values, "warnings": tuple(map(str, values["warnings"]))})
+
+
+def _rate(text: str) -> Fraction:
+    """ValueError unless it is a fraction of plain numbers: others can take for ever to read."""
+    if RATE.fullmatch(text) is None:
+        raise ValueError(text)
+    return Fraction(text)
 
 
 def _size(content: bytes) -> tuple[int, int]:

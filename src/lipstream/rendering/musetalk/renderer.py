@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from lipstream.avatar.avatar import Avatar, ping_pong
+from lipstream.avatar.avatar import Avatar
 from lipstream.config import Progress
 from lipstream.media.image import Floats, Picture
 from lipstream.rendering.base import FrameRequest, PendingPictures
@@ -81,7 +81,7 @@ class MuseTalkRenderer:
     def _request(self, request: FrameRequest) -> FaceRequest | BackgroundRequest:
         """The face to generate, or the picture alone without a face or while it is idle."""
         avatar, weight = request.avatar, request.blend_weight
-        position = ping_pong(int(request.index * FPS / self._fps), len(avatar.frames))
+        position = avatar.position(request.index, self._fps)
         faces = self._prepared(avatar)
         if request.conditioning is None or weight <= 0 or faces.plans[position] is None:
             return BackgroundRequest(self._compositor.load(avatar, faces), position)

@@ -13,7 +13,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from lipstream.avatar.avatar import Avatar, AvatarFrame, ping_pong
+from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.media.image import Floats, Image
 from lipstream.rendering.puppet.mouth.geometry import measure_mouth
@@ -24,7 +24,6 @@ from lipstream.rendering.puppet.video.lent_face import lend_face, lifted_lips
 from lipstream.rendering.puppet.video.reference import choose_reference, landmarks_of
 from lipstream.rendering.puppet.video.shot import Shot
 from lipstream.rendering.puppet.warp import Doubles
-from lipstream.timeline import FPS
 
 DEPTH_RADIUS = 0.2  # mouth widths over which the mesh's depths are averaged
 
@@ -41,8 +40,7 @@ class Clip:
 
     def render(self, avatar: Avatar, index: int, fps: Fraction, pose: Pose) -> Image:
         """Draw frame `index` of a stream of `avatar`, a fresh array."""
-        # The clip's frames are FPS apart whatever the stream's rate.
-        position = ping_pong(int(index * FPS / fps), len(avatar.frames))
+        position = avatar.position(index, fps)
         frame, alignment = avatar.frames[position], self.alignments[position]
         if alignment is None or (pose.is_rest and not alignment.redrawn):
             return frame.pixels.copy()
