@@ -14,6 +14,7 @@ VERSIONS = ("v1", "v15")
 PRECISIONS = ("float32", "float16", "bfloat16")
 PROFILES = ("exact", "turbo")
 FACE_SIZES = (256, 512)
+MOTION_LEVELS = ("still", "calm", "lively")
 PIXEL_FORMATS = ("rgb24", "i420")
 MAX_CRF = 51  # of H.264
 PRESETS = (  # of x264
@@ -27,6 +28,7 @@ PCM_ENCODINGS = (
 )
 MAX_PCM_CHANNELS = 64
 
+MotionLevel: TypeAlias = Literal["still", "calm", "lively"]
 # A callback: what is done and, if it is known, all there is to do.
 Progress: TypeAlias = Callable[[int, "int | None"], None]
 
@@ -76,6 +78,10 @@ class MotionConfig:
     blink: bool = True
     sway: bool = True
     seed: int = 0  # another seed blinks and sways at other moments
+    level: MotionLevel = "lively"  # still: no sway; calm: half of it, and slower
+
+    def __post_init__(self) -> None:
+        _one_of("motion", "level", self.level, MOTION_LEVELS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def test_switches_and_colours_come_from_the_file(
     Pillow.fromarray(np.concatenate([image, alpha], axis=2)).save("face.png")
     call = ("render", "--avatar", "face.png", "--audio", speech, "-o", "out.mp4")
     Path("settings.toml").write_text(
-        '[render]\nblink = false\nsway = false\nbackground = "#00B140"\n'
+        '[render]\nblink = false\nmotion = "still"\nbackground = "#00B140"\n'
     )
     program.done("--config", "settings.toml", *call)
     top = [picture[:16].astype(int) for picture in read_clip("out.mp4")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.config import MotionLevel
 from lipstream.engine import Engine
 from lipstream.live.clock import ManualClock
 from lipstream.live.scheduler.scheduler import Scheduler
@@ -109,9 +110,13 @@ class LiveHarness:
         self.stalled = False
 
     def open(
-        self, avatar: Avatar | None = None, limits: SessionLimits | None = None
+        self,
+        avatar: Avatar | None = None,
+        limits: SessionLimits | None = None,
+        motion: MotionLevel | None = None,
     ) -> RecordedSession:
-        session = Session(avatar or blank_avatar(), self.scheduler, limits=limits)
+        shown = avatar or blank_avatar()
+        session = Session(shown, self.scheduler, limits=limits, motion=motion)
         self.recordings.append(RecordedSession(session))
         return self.recordings[-1]
 

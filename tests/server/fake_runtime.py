@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lipstream.avatar.avatar import Avatar
-    from lipstream.config import Progress
+    from lipstream.config import MotionLevel, Progress
     from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
 
 MAX_MS = 60_000
@@ -86,8 +86,8 @@ class FakeSession:
     look_ahead_ms = 60
     keeps = True  # what was pushed, for a test to look at
 
-    def __init__(self, avatar: Avatar) -> None:
-        self.avatar = avatar
+    def __init__(self, avatar: Avatar, motion: MotionLevel | None = None) -> None:
+        self.avatar, self.motion = avatar, motion
         self.counts = SessionCounts()
         self.closed = False
         self.speaking = False
@@ -223,8 +223,8 @@ class FakeRuntime(MediaRuntime):
     def measure(self, avatar: Avatar, like: Cost | None = None) -> Cost:
         return self.cost
 
-    def open_session(self, avatar: Avatar) -> Session:
-        session = FakeSession(avatar)
+    def open_session(self, avatar: Avatar, motion: MotionLevel | None = None) -> Session:
+        session = FakeSession(avatar, motion)
         self.sessions.append(session)
         return cast("Session", session)
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from lipstream.config import (
+    MOTION_LEVELS,
     PCM_ENCODINGS,
     PRECISIONS,
     PROFILES,
@@ -131,6 +132,14 @@ models_option = path_option(
     help="The folder of weights. Default: ./models if it exists, else one in your data folder.",
 )
 MOTION_OPTIONS = (
+    option(
+        "--motion",
+        "level",
+        type=click.Choice(MOTION_LEVELS),
+        default=MOTION.level,
+        help="A still face between its words: still moves mouth and eyes alone, calm sways half as "
+        "far and slower.",
+    ),
     option("--blink/--no-blink", default=MOTION.blink, help="Let a still face blink."),
     option("--sway/--no-sway", default=MOTION.sway, help="Let a still head sway a little."),
     option(
@@ -191,9 +200,15 @@ PCM_OPTIONS = (
 )
 
 
-def motion_options(command: Command) -> Command:
-    """--blink, --sway and --seed: the liveliness of a still portrait."""
-    return _with_options(command, MOTION_OPTIONS)
+def motion_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The idle motion of a still portrait; the command gets one `motion: MotionConfig`."""
+
+    @functools.wraps(command)
+    def collected(*positional: Any, **values: Any) -> Any:
+        chosen = {field.name: values.pop(field.name) for field in fields(MotionConfig)}
+        return command(*positional, motion=MotionConfig(**chosen), **values)
+
+    return _with_options(collected, MOTION_OPTIONS)
 
 
 def musetalk_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -50,15 +50,12 @@ def render(
     musetalk: MuseTalkConfig,
     fps: Fraction,
     background: tuple[int, int, int],
-    blink: bool,
-    sway: bool,
-    seed: int,
+    motion: MotionConfig,
 ) -> None:
     """Write a video in which AVATAR speaks AUDIO."""
     from lipstream import offline
     from lipstream.engine import open_engine
 
-    motion = MotionConfig(blink, sway, seed)
     with (
         local_file(audio) as sound,
         open_engine(backend, fps=fps, motion=motion, musetalk=musetalk) as engine,

@@ -165,9 +165,7 @@ def serve(
     log_format: str,
     backend: str,
     musetalk: MuseTalkConfig,
-    blink: bool,
-    sway: bool,
-    seed: int,
+    motion: MotionConfig,
     **options: Any,
 ) -> None:
     """Serve a page with talking avatars, and the API behind it."""
@@ -185,7 +183,6 @@ def serve(
     raise_open_files(settings.max_connections)
     with bind(settings.host, settings.port) as bound:
         given = _open_avatars(avatars, settings)
-        motion = MotionConfig(blink, sway, seed)
         with (
             _open_engine(backend, musetalk, motion, settings.cores, draw_processes) as engine,
             logging_to_stderr(log_format),

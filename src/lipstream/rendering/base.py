@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.config import Progress
+from lipstream.config import MotionLevel, Progress
 from lipstream.media.image import Floats, Picture
 
 PixelFormat: TypeAlias = Literal["rgb24", "i420"]  # of pictures: `Image` or `I420`
@@ -24,6 +24,7 @@ class FrameRequest:
     # Of the speech encoder. None is the idle picture, drawn as cheaply as can be, by no network.
     conditioning: Floats | None
     blend_weight: float = 1.0  # 0..1 from the idle picture to full speech
+    motion: MotionLevel | None = None  # of a still portrait; None: as the renderer was opened
 
 
 class Renderer(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.config import Progress
+from lipstream.config import MotionLevel, Progress
 from lipstream.engine import Engine
 from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.live.session.session import Session
@@ -85,9 +85,9 @@ class MediaRuntime:
         sending, others = playing_ms(lambda: self.open_session(avatar), _syllables(), encoder)
         return Cost(drawing, others, sending)
 
-    def open_session(self, avatar: Avatar) -> Session:
-        """A session that shows a prepared avatar."""
-        return Session(avatar, self._scheduler)
+    def open_session(self, avatar: Avatar, motion: MotionLevel | None = None) -> Session:
+        """A session that shows a prepared avatar; `motion` None moves it as the server's others."""
+        return Session(avatar, self._scheduler, motion=motion)
 
     def open_connection(
         self,

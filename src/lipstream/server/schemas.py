@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lipstream.config import MotionLevel
+
 
 class Message(BaseModel):
     """A message with exactly these fields."""
@@ -75,6 +77,9 @@ class AvatarInfo(Message):
         description="0 to 1 while preparing, where it is known.", ge=0, le=1
     )
     reason: str | None = Field(description="Why it failed, in one sentence.")
+    motion: MotionLevel | None = Field(
+        description="The idle motion of a picture that it was uploaded with; null: the server's."
+    )
     report: Report | None
     width: int | None = Field(examples=[512])
     height: int | None = Field(examples=[512])
@@ -94,6 +99,11 @@ class IceServerInfo(Message):
 class SessionRequest(Message):
     model_config = ConfigDict(extra="forbid", strict=True)
     avatar: Annotated[str, Field(min_length=1, max_length=128, examples=["face"])]
+    motion: MotionLevel | None = Field(
+        None,
+        description="The idle motion of a picture: `still`, `calm` or `lively`; by default the "
+        "avatar's own, or the server's. A clip brings its own.",
+    )
 
 
 class SessionInfo(Message):

@@ -153,6 +153,16 @@ def test_however_speech_trickles_in_nothing_is_lost(
     assert recorded.kinds == ["started", "ended"]
 
 
+def test_a_session_may_have_its_own_motion() -> None:
+    backend = open_backend("puppet", motion=MotionConfig(blink=False))
+    avatar, harness = build_avatar(PORTRAIT), LiveHarness(backend)
+    lively, still = harness.open(avatar), harness.open(avatar, motion="still")
+    harness.run(600)
+    first, last = (still.units[place].frame for place in (2, -1))
+    assert np.array_equal(first, last)
+    assert not np.array_equal(lively.units[2].frame, lively.units[-1].frame)
+
+
 def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
     """The real puppet, standing still so that only speech tells frames apart."""
     motion = MotionConfig(blink=False, sway=False)

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lipstream.config import MotionConfig
+from lipstream.config import MotionConfig, MotionLevel
 from lipstream.rendering.puppet.idle_motion import BLINK_CURVE, SWAY, lid_position, sway
+from lipstream.rendering.puppet.warp import Doubles
 
 FPS = Fraction(25)
 MINUTE = 60 * 25
@@ -63,6 +64,18 @@ def test_sway_wanders_around_rest() -> None:
 
 def test_lids_never_hang_at_few_frames_per_second() -> None:
     assert not any(lids(0, frames=200, fps=Fraction(5)))
+
+
+def test_calm_is_half_as_far_and_slower_and_still_does_not_sway() -> None:
+    def path(level: MotionLevel) -> Doubles:
+        config = MotionConfig(level=level)
+        return np.array([sway(i, FPS, config, 1.0) for i in range(0, 40 * MINUTE, 5)])
+
+    lively, calm = path("lively"), path("calm")
+    assert np.allclose(calm.std(0), 0.5 * lively.std(0), rtol=0.1)
+    steps = [np.abs(np.diff(one, axis=0)).mean(0) / one.std(0) for one in (lively, calm)]
+    assert (steps[1] < 0.7 * steps[0]).all()
+    assert not path("still").any()
 
 
 def test_seeds_differ_and_off_is_off() -> None:

@@ -12,7 +12,9 @@ from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig, MotionConfig
+from lipstream.rendering.puppet.blink import eye_boxes
 from lipstream.rendering.puppet.portrait import ZOOM, Portrait, prepare_portrait
+from lipstream.rendering.puppet.warp import grow
 from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, lip_gap, pose
 
 if TYPE_CHECKING:
@@ -115,6 +117,21 @@ def test_the_head_sways_by_a_little(portrait: Portrait, finder: FaceFinder) -> N
     )
     spread = np.ptp(noses, axis=0) / portrait.model.mouth.width
     assert (spread > 0.01).all() and (spread < 0.2).all()
+
+
+def test_a_still_portrait_moves_mouth_and_eyes_alone(
+    portrait: Portrait, finder: FaceFinder
+) -> None:
+    found = finder.find(portrait.image)[0].landmarks[:, :2]
+    free = np.zeros(portrait.image.shape[:2], bool)
+    for box in (portrait.model.flow.box, *eye_boxes(found, portrait.image)):
+        free[grow(box, 1).clip(512, 512).slices] = True
+    config = MotionConfig(level="still")
+    for index, spoken in ((0, REST), (BLINK, REST), (BLINK, AH), (700, OO)):
+        drawn = portrait.render(index, FPS, spoken, config)
+        assert np.array_equal(drawn[~free], portrait.image[~free])
+    asleep = portrait.render(BLINK, FPS, REST, config)
+    assert not np.array_equal(asleep, portrait.render(0, FPS, REST, config))
 
 
 def test_a_frame_depends_on_nothing_but_its_request(portrait: Portrait) -> None:

@@ -66,6 +66,16 @@ def test_what_is_computed_for_an_avatar_goes_with_it(name: str) -> None:
     assert reference() is None
 
 
+def test_a_request_may_name_its_own_motion(portrait: Avatar) -> None:
+    lively = renderer()
+    still = PuppetRenderer(Fraction(25), MotionConfig(level="still"))
+    own = FrameRequest(portrait, 60, AH, motion="still")
+    assert np.array_equal(lively.render([own])[0], still.render([own])[0])
+    assert not np.array_equal(
+        lively.render([own])[0], lively.render([FrameRequest(portrait, 60, AH)])[0]
+    )
+
+
 @pytest.mark.parametrize("degrees", [30, 90, 180, 270])
 def test_a_turned_face_talks_like_an_upright_one(portrait: Avatar, degrees: int) -> None:
     still = PuppetRenderer(Fraction(25), MotionConfig(blink=False, sway=False))
@@ -128,7 +138,7 @@ def test_an_avatar_without_a_face_is_refused() -> None:
 
 def test_backends_are_opened_by_name() -> None:
     assert open_backend().name == "puppet"
-    assert open_backend("puppet", fps=29.97).fps == Fraction(2997, 100)
+    assert open_backend("puppet", fps=29.97).fps == Fraction(30000, 1001)
     for fps in (0, -1, 61):
         with pytest.raises(OptionError, match="fps"):
             open_backend(fps=fps)

@@ -24,7 +24,7 @@ from lipstream.offline import render_stream
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.puppet.renderer import PuppetRenderer
 from lipstream.rendering.puppet.worker_pool import PuppetWorkerPool, workers_supported
-from lipstream.rendering.puppet.worker_protocol import DRAW
+from lipstream.rendering.puppet.worker_protocol import DRAW, MOTIONS
 from lipstream.rendering.registry import open_backend
 from tests.fakes import blank_avatar
 
@@ -51,7 +51,13 @@ def pool() -> Iterator[PuppetWorkerPool]:
 
 def some_frames(avatar: Avatar, count: int = 3) -> list[FrameRequest]:
     return [
-        FrameRequest(avatar, 7 * k, None if k % 4 == 1 else OPEN * np.float32(k % 3), 1 - k % 2 / 2)
+        FrameRequest(
+            avatar,
+            7 * k,
+            None if k % 4 == 1 else OPEN * np.float32(k % 3),
+            1 - k % 2 / 2,
+            MOTIONS[k % 4],
+        )
         for k in range(count)
     ]
 

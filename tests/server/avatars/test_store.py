@@ -163,6 +163,31 @@ def test_uploads_are_kept_where_they_shall_be(tmp_path: Path) -> None:
     assert list((tmp_path / "avatars").iterdir()) == []
 
 
+def test_sessions_take_the_motion_of_their_avatar_unless_they_name_one(tmp_path: Path) -> None:
+    settings, ids = ServeSettings(rate=0, data=tmp_path / "avatars"), []
+
+    async def upload(client: AppClient) -> None:
+        wrong = await client.http.post("/v1/avatars", files=FACE, data={"motion": "wild"})
+        assert wrong.status_code == 422
+        assert "there is no motion 'wild'; use still, calm, lively." in wrong.text
+        answer = await client.http.post("/v1/avatars", files=FACE, data={"motion": "calm"})
+        ids.append((await prepared(client, answer))["id"])
+
+    async def talk(client: AppClient) -> None:
+        assert (await client.http.get(f"/v1/avatars/{ids[0]}")).json()["motion"] == "calm"
+        for body in ({}, {"motion": "still"}):
+            answer = await client.http.post("/v1/sessions", json={"avatar": ids[0], **body})
+            assert answer.status_code == 201
+        await client.open("face")
+        motions = [session.motion for session in client.runtime.sessions]
+        assert motions == ["calm", "still", None]
+        wrong = await client.http.post("/v1/sessions", json={"avatar": "face", "motion": "wild"})
+        assert wrong.status_code == 422
+
+    for test in (upload, talk):
+        run_client(test, settings)
+
+
 def test_a_damaged_upload_is_shown_with_its_reason(tmp_path: Path) -> None:
     folder = tmp_path / "a1"
     folder.mkdir()

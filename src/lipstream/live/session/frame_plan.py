@@ -16,6 +16,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.config import MotionLevel
 from lipstream.live.scheduler.jobs import RenderJob
 from lipstream.live.scheduler.session_queue import SessionQueue
 from lipstream.live.session.types import SessionLimits
@@ -57,11 +58,13 @@ class FramePlan:
         queue: SessionQueue,
         limits: SessionLimits,
         on_hole: Callable[[], None],
+        motion: MotionLevel | None = None,
     ) -> None:
         self.units: deque[PlannedUnit] = deque()
         self.speech: UtteranceBuffer | None = None
         self.flowing = False  # frames of `speech` are planned one after the other
         self._avatar, self._queue, self._limits, self._on_hole = avatar, queue, limits, on_hole
+        self._motion = motion
         self._shown: PlannedUnit | None = None  # the last unit taken, None when it was idle
         self._slips = 0  # times in a row that a start was put off
         self._start = 0  # index of the unit at which `speech` starts or goes on
@@ -232,10 +235,10 @@ class FramePlan:
             self._blend_step = max(self._blend_step - 1, 0)
         if self._blend_step:
             weight = self._blend_step / BLEND_STEPS
-            request = FrameRequest(self._avatar, index, self._conditioning, weight)
+            request = FrameRequest(self._avatar, index, self._conditioning, weight, self._motion)
         else:
             self._conditioning = None
-            request = FrameRequest(self._avatar, index, None)
+            request = FrameRequest(self._avatar, index, None, motion=self._motion)
         unit = PlannedUnit(request, due, speech)
         if conditioning is not None:
             unit.conditioning = conditioning

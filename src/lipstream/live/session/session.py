@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.config import MotionLevel
 from lipstream.errors import OptionError
 from lipstream.live.clock import Clock
 from lipstream.live.scheduler.scheduler import Scheduler
@@ -54,7 +55,9 @@ class Session:
         *,
         clock: Clock | None = None,
         limits: SessionLimits | None = None,
+        motion: MotionLevel | None = None,
     ) -> None:
+        """Show `avatar`; `motion` is the idle motion of a still one, None that of the renderer."""
         self.avatar = avatar
         self.counts = SessionCounts()
         self.closed = False
@@ -62,7 +65,7 @@ class Session:
         self._scheduler = scheduler
         self._clock = clock or scheduler.clock  # must show the time of the scheduler's
         self._queue = scheduler.open()
-        self._plan = FramePlan(avatar, self._queue, self.limits, self._hole)
+        self._plan = FramePlan(avatar, self._queue, self.limits, self._hole, motion)
         self._speech = SpeechQueue(avatar, scheduler, self.limits, self._clock, self._changed)
         self._pictures = PictureTrack(avatar, self.counts, self._emit)
         self._refill_at = self.limits.ahead // 2  # units planned; at so few, more are

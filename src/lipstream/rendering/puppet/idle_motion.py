@@ -32,6 +32,7 @@ SWAY_PERIODS_S = (
     (8.9, 4.3, 2.7),
     (10.1, 5.3, 3.3),
 )
+CALM_SHARE, CALM_SLOWNESS = 0.5, 1.6  # of the sway's way and of its periods, when it is calm
 SWAY_SHARES = (0.75, 0.55, 0.36)  # amplitudes of the three sines; their squares sum to 1
 
 
@@ -50,16 +51,18 @@ def lid_position(index: int, fps: Fraction, config: MotionConfig) -> float:
 
 def sway(index: int, fps: Fraction, config: MotionConfig, mouth_width: float) -> Floats:
     """The head's motion at frame `index` in the units of `HeadGeometry.fields`: (5,) float32."""
-    if not config.sway:
+    if not config.sway or config.level == "still":
         return np.zeros(len(SWAY), np.float32)
-    seconds = index * fps.denominator / fps.numerator
+    calm = config.level == "calm"
+    share, slowness = (CALM_SHARE, CALM_SLOWNESS) if calm else (1.0, 1.0)
+    seconds = index * fps.denominator / fps.numerator / slowness
     motion = []
     for channel, waves in enumerate(_waves(config.seed)):
         value = 0.0
-        for period, share, phase in waves:
-            value += share * math.sin(2 * math.pi * (seconds / period + phase))
+        for period, amplitude, phase in waves:
+            value += amplitude * math.sin(2 * math.pi * (seconds / period + phase))
         unit = 1.0 if channel == 2 else mouth_width
-        motion.append(math.sqrt(2) * SWAY[channel] * unit * value)
+        motion.append(math.sqrt(2) * share * SWAY[channel] * unit * value)
     return np.array(motion, np.float32)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from weakref import WeakKeyDictionary
 
@@ -56,7 +57,10 @@ class PuppetRenderer:
         if request.conditioning is not None:
             pose = pose_of(request.conditioning).scaled(request.blend_weight)
         if isinstance(puppet, Portrait):
-            return puppet.render(request.index, self._fps, pose, self._motion)
+            motion = self._motion
+            if request.motion is not None:
+                motion = replace(motion, level=request.motion)
+            return puppet.render(request.index, self._fps, pose, motion)
         return puppet.render(request.avatar, request.index, self._fps, pose)
 
     def _puppet(self, avatar: Avatar) -> Portrait | Clip:

@@ -32,6 +32,7 @@ from lipstream.rendering.puppet.worker_protocol import (
     LOAD,
     MAX_TEXT_BYTES,
     MEMORY_BYTES,
+    MOTIONS,
     REFUSED,
     REQUEST,
     SLOT_BYTES,
@@ -94,10 +95,14 @@ class Worker:
             raise errors[0]
 
     def _draw(self, slot: int, number: int, content: bytes) -> int:
-        index, blend_weight = FRAME.unpack_from(content)
+        index, blend_weight, motion = FRAME.unpack_from(content)
         conditioning = np.frombuffer(content, np.float32, offset=FRAME.size)
         request = FrameRequest(
-            self._avatars[number], index, conditioning if len(conditioning) else None, blend_weight
+            self._avatars[number],
+            index,
+            conditioning if len(conditioning) else None,
+            blend_weight,
+            MOTIONS[motion],
         )
         (picture,) = self._renderer.render([request])
         target = np.frombuffer(self._memory, np.uint8, picture.size, slot * SLOT_BYTES)

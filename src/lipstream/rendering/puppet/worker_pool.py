@@ -30,7 +30,7 @@ from lipstream.config import MotionConfig, Progress
 from lipstream.media.image import Picture
 from lipstream.rendering.base import FrameRequest, PixelFormat, render_in_order
 from lipstream.rendering.puppet.worker_process import DrawJob, WorkerError, WorkerProcess
-from lipstream.rendering.puppet.worker_protocol import DRAW_SLOTS, FRAME, picture_shape
+from lipstream.rendering.puppet.worker_protocol import DRAW_SLOTS, FRAME, MOTIONS, picture_shape
 
 MIN_WORKERS = 2  # so that one draws while another loads an avatar
 MAX_ATTEMPTS = 2  # to draw a frame whose worker fails
@@ -131,7 +131,8 @@ class PuppetWorkerPool:
             number = self._numbers.get(request.avatar)
             if number is not None and not self._closed.is_set():
                 shape = picture_shape(request.avatar, self._i420)
-                content = FRAME.pack(request.index, request.blend_weight) + tail
+                motion = MOTIONS.index(request.motion)
+                content = FRAME.pack(request.index, request.blend_weight, motion) + tail
                 self._waiting.append(DrawJob(number, shape, content, result))
                 failed = self._dispatch()
             else:

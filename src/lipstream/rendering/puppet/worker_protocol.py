@@ -10,10 +10,13 @@ from __future__ import annotations
 from struct import Struct
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.config import MotionLevel
 
 REQUEST = Struct("<cBI")  # kind, slot, number of an avatar
 LOAD, FORGET, DRAW = b"L", b"F", b"D"  # LOAD's content is a file; FORGET has no answer
-FRAME = Struct("<If")  # content of DRAW: frame index, blend weight; then the conditioning, float32
+# Content of DRAW: frame index, blend weight, place in MOTIONS; then the conditioning, float32.
+FRAME = Struct("<IfB3x")
+MOTIONS: tuple[MotionLevel | None, ...] = (None, "still", "calm", "lively")
 ANSWER = Struct("<cBI")  # kind, slot, bytes in the slot
 DONE, REFUSED, FAILED = b"D", b"R", b"F"  # REFUSED: a LipstreamError, as "class:message"
 

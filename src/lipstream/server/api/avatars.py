@@ -30,6 +30,7 @@ def avatar_routes(store: AvatarStore) -> APIRouter:
         openapi_extra=file_form(
             "A portrait (png, jpg, webp, bmp) or a clip of at most a minute.",
             name="What to call it.",
+            motion="The idle motion of a picture: `still`, `calm` or `lively`.",
         ),
     )
     async def upload(request: Request) -> AvatarInfo:

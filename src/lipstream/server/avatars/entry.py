@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.config import MotionLevel
 from lipstream.errors import LipstreamError
 from lipstream.server.admission import Cost
 from lipstream.server.errors import ApiError
@@ -27,6 +28,7 @@ class AvatarEntry:
     id: str
     name: str
     permanent: bool  # given on the command line
+    motion: MotionLevel | None = None  # of its sessions, unless they say; None: the server's
     status: Literal["preparing", "ready", "failed"] = "preparing"
     progress: float | None = None
     reason: str | None = None
@@ -47,6 +49,7 @@ class AvatarEntry:
             status=self.status,
             progress=self.progress if self.status == "preparing" else None,
             reason=self.reason,
+            motion=self.motion,
             report=None if avatar is None else Report.model_validate(asdict(avatar.report)),
             width=width,
             height=height,

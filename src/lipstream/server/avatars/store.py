@@ -15,10 +15,11 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import load_avatar
+from lipstream.config import MOTION_LEVELS, MotionLevel
 from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
 from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.avatars.uploads import Upload, run_isolated
@@ -105,11 +106,12 @@ class AvatarStore:
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(upload.discard)
             self._check_room()
+            motion = _motion(upload.fields.get("motion"))
             await run_isolated(self._job("probe", upload), upload.folder)
             self._check_room()  # others may have come meanwhile
             name = " ".join(upload.fields.get("name", "").split()) or upload.path.stem
             printable = "".join(letter for letter in name if letter.isprintable())
-            entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], permanent=False)
+            entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], False, motion)
             self._entries[entry.id] = entry
             work = self._prepare(entry, upload)
             entry.task = asyncio.create_task(work, name=f"avatar {entry.id[:8]}")
@@ -204,8 +206,9 @@ class AvatarStore:
         """Prepare an avatar of an earlier run; one that fails is listed with its reason."""
         try:
             label = json.loads(await asyncio.to_thread((folder / LABEL).read_text, "utf-8"))
-            entry = AvatarEntry(folder.name, str(label["name"])[:NAME_LENGTH], permanent=False)
-        except (OSError, ValueError, KeyError, TypeError):
+            name, motion = str(label["name"])[:NAME_LENGTH], _motion(label.get("motion"))
+            entry = AvatarEntry(folder.name, name, False, motion)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, ApiError):
             log.warning("folder is not an avatar", extra={"folder": folder.name})
             return
         if entry.id in self._entries:
@@ -222,8 +225,19 @@ class AvatarStore:
         folder = self._root / entry.id
         folder.mkdir()
         shutil.move(upload.folder / AVATAR, folder / AVATAR)
-        (folder / LABEL).write_text(json.dumps({"name": entry.name}), "utf-8")
+        (folder / LABEL).write_text(
+            json.dumps({"name": entry.name, "motion": entry.motion}), "utf-8"
+        )
         entry.size = _bytes_in(folder)
+
+
+def _motion(text: str | None) -> MotionLevel | None:
+    """The idle motion that an upload names; ApiError 422 for any other."""
+    levels: dict[str | None, MotionLevel | None] = {None: None, "": None}
+    levels |= {level: level for level in get_args(MotionLevel)}
+    if text not in levels:
+        raise ApiError(422, f"there is no motion {text!r}; use {', '.join(MOTION_LEVELS)}.")
+    return levels[text]
 
 
 def _bytes_in(folder: Path) -> int:

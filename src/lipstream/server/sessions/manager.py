@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 
+from lipstream.config import MotionLevel
 from lipstream.live.clock import Clock
 from lipstream.server.admission import Capacity
 from lipstream.server.avatars.entry import AvatarEntry
@@ -61,8 +62,14 @@ class SessionManager:
         """True while so little is drawn that costs can be measured."""
         return len(self._sessions) <= 1 and not self.capacity.overload.raised
 
-    def open(self, entry: AvatarEntry, *, whep_only: bool = False) -> ServerSession:
-        """Open a session; ApiError 503 when there is no room."""
+    def open(
+        self,
+        entry: AvatarEntry,
+        *,
+        whep_only: bool = False,
+        motion: MotionLevel | None = None,
+    ) -> ServerSession:
+        """Open a session, with the avatar's own `motion` by default; ApiError 503 without room."""
         if self.draining:
             raise _full("the server is about to stop; use another one.", "stopping")
         if (fault := self.runtime.fault) is not None:
@@ -71,7 +78,7 @@ class SessionManager:
         costs = [session.cost for session in self._sessions.values()]
         if not self.capacity.admits(costs, entry.cost):
             raise _full("all places are taken; try again in a while.", "full")
-        live = self.runtime.open_session(entry.avatar)
+        live = self.runtime.open_session(entry.avatar, motion or entry.motion)
         session = ServerSession(entry, live, self.settings, self.metrics, self.clock, whep_only)
         self._sessions[session.id] = session
         self.metrics.opened.inc()
