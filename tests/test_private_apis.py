@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aioice.ice import Connection, StunProtocol
 from aiortc import (
     RTCCertificate,
     RTCDtlsTransport,
@@ -38,6 +39,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "lipstream"
 USERS = {  # private name: the module that uses it
     "_connection": "server/rtc/ice_dtls.py",
     "_local_candidates": "server/rtc/ice_dtls.py",
+    "_check_list": "server/rtc/datagram_guard.py",
+    "_queue": "server/rtc/datagram_guard.py",
+    "_handle_rtcp_data": "server/rtc/srtp_guard.py",
+    "_handle_rtp_data": "server/rtc/srtp_guard.py",
     "_role_set": "server/rtc/ice_dtls.py",
     "_set_role": "server/rtc/ice_dtls.py",
     "_task": "server/rtc/ice_dtls.py",
@@ -89,6 +94,7 @@ def test_aiortc_and_aioice() -> None:
         has("aiortc", gatherer, "_connection")
         has("aiortc", ice, "_connection", "_role_set")
         has("aiortc", dtls, "_set_role", "_task", "_rtp_router", "_send_rtp")
+        has("aiortc", dtls, "_handle_rtcp_data", "_handle_rtp_data")
         has("aiortc", receiver, "_track", "_set_rtcp_ssrc")
         has("aiortc", dtls._rtp_router, "register_sender", "unregister_sender")
         connection = gatherer._connection
@@ -96,6 +102,16 @@ def test_aiortc_and_aioice() -> None:
         parameters = inspect.signature(connection.get_component_candidates).parameters
         assert [*parameters] == ["component", "addresses", "timeout"], (
             f"aioice's get_component_candidates takes {[*parameters]}; ice_dtls.py replaces it."
+        )
+        has("aioice", connection, "_check_list", "_queue", "data_received", "request_received")
+        has("aioice", StunProtocol(connection), "transactions")
+        gather = Connection.get_component_candidates
+        inner = [part for part in gather.__code__.co_consts if inspect.iscode(part)]
+        assert gather.__closure__ is None and any(
+            "StunProtocol" in one.co_names for one in inner
+        ), (
+            "aioice's get_component_candidates opens its sockets by another name; "
+            "datagram_guard.py replaces StunProtocol in it."
         )
         await ice.stop()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -211,6 +211,10 @@ class FakeRuntime(MediaRuntime):
     connections: list[FakeConnection] = field(default_factory=list)
     started: bool = False
     closed: bool = False
+
+    @property
+    def dropped_packets(self) -> Mapping[str, int]:
+        return {"stranger": 3}
 
     def start(self) -> None:
         self.started = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from lipstream.live.session.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost, usable_cores
 from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.rtc.drop_log import DropLog
 from lipstream.server.rtc.encoders import nvenc_works, open_video_encoder
 from lipstream.server.rtc.ice_servers import IceServer, ice_links
 from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
@@ -41,6 +42,7 @@ class MediaRuntime:
         self._engine = engine
         self._scheduler = Scheduler(engine)
         self._workers = MediaWorkers(min(settings.cores or usable_cores(), MAX_VIDEO_THREADS))
+        self._drops = DropLog()
         self._transport = TransportSettings(
             ice_servers=(*settings.stun_urls, *settings.turn_urls),
             turn_secret=settings.turn_secret,
@@ -60,6 +62,11 @@ class MediaRuntime:
     def restarts(self) -> int:
         """Drawing workers that died or hung and were replaced."""
         return self._engine.backend.restarts
+
+    @property
+    def dropped_packets(self) -> Mapping[str, int]:
+        """Packets from the network that were not read, by cause."""
+        return self._drops.totals
 
     def start(self) -> None:
         """Start the scheduler's thread."""
@@ -101,6 +108,7 @@ class MediaRuntime:
             source,
             self._transport,
             self._workers,
+            drops=self._drops,
             observer=observer,
             microphone=speech,
             on_closed=on_closed,

@@ -85,6 +85,7 @@ class Metrics:
         self.gauge("scheduler_up", up, lambda: runtime.fault is None)
         restarts = "Drawing workers that were replaced."
         self.gauge("worker_restarts", restarts, lambda: runtime.restarts)
+        self.registry.register(_DroppedPackets(runtime))
         self.gauge("loop_lag_ms", "Mean lag of the event loop, lately.", lambda: lag.ms)
 
     def watch_connections(self, table: ConnectionTable) -> None:
@@ -156,3 +157,15 @@ class _Counts(Collector):
         totals = self._totals()
         for name, what in TOTALS.items():
             yield CounterMetricFamily(f"lipstream_{name}", what, value=totals[name])
+
+
+class _DroppedPackets(Collector):
+    def __init__(self, runtime: MediaRuntime) -> None:
+        self._runtime = runtime
+
+    def collect(self) -> Iterator[Metric]:
+        what = "Packets from the network that were not read."
+        family = CounterMetricFamily("lipstream_dropped_packets", what, labels=["cause"])
+        for cause, packets in self._runtime.dropped_packets.items():
+            family.add_metric([cause], packets)
+        yield family

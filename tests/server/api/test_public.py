@@ -91,6 +91,8 @@ def test_metrics_can_be_read_by_prometheus() -> None:
         }
         assert families["lipstream_sessions"].samples[0].value == 1
         assert all(name.startswith("lipstream_") for name in families)
+        (dropped,) = families["lipstream_dropped_packets"].samples
+        assert dropped.labels == {"cause": "stranger"} and dropped.value == 3
 
     run_client(test)
 

@@ -12,6 +12,7 @@ from typing import Any
 from aiortc import RTCCertificate, RTCIceCandidate, RTCIceServer
 
 from lipstream.live.clock import Clock, MonotonicClock
+from lipstream.server.rtc.drop_log import DropLog
 from lipstream.server.rtc.encoders import open_video_encoder
 from lipstream.server.rtc.ice_dtls import IceDtlsTransport
 from lipstream.server.rtc.ice_servers import ice_links
@@ -38,17 +39,20 @@ class WebRTCTransport(Feedback):
         settings: TransportSettings,
         workers: MediaWorkers,
         *,
+        drops: DropLog | None = None,
         observer: TransportObserver | None = None,
         microphone: SpeechSink | None = None,
         on_closed: Callable[[str], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`microphone` receives the speech of the peer; None refuses its microphone. `on_closed` is
-        called once, after all is closed, with the reason, unless `close` ended the connection."""
+        """`drops` counts what is not read of the peer's packets and of strangers'. `microphone`
+        receives the speech of the peer; None refuses its microphone. `on_closed` is called once,
+        after all is closed, with the reason, unless `close` ended the connection."""
         self._source, self._settings, self._workers = source, settings, workers
         self._observer = observer or TransportObserver()
         self._microphone, self._on_closed = microphone, on_closed
         self._clock = clock or MonotonicClock()
+        self._drops = drops or DropLog(self._clock)
         self._peer: IceDtlsTransport | None = None
         self._agreement: Agreement | None = None
         self._sender: MediaSender | None = None
@@ -56,7 +60,7 @@ class WebRTCTransport(Feedback):
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._candidates = 0
-        self._reported_ms = 0
+        self._heard_ms = 0
 
     async def accept(self, offer: str) -> str:
         """An SDP offer to the SDP answer, once. Raises SignallingError."""
@@ -68,7 +72,9 @@ class WebRTCTransport(Feedback):
         )
         self._count(agreement.text.candidates)
         self._agreement = agreement
-        peer = self._peer = IceDtlsTransport(certificate, self._servers(), self._fail)
+        peer = self._peer = IceDtlsTransport(
+            certificate, self._servers(), self._drops, self._fail, self._peer_active
+        )
         clock, cname = MediaClock(), secrets.token_hex(8)
         plans = (agreement.audio, agreement.video)
         audio, video = (RtpStream(plan, clock, cname, self) for plan in plans)
@@ -85,7 +91,7 @@ class WebRTCTransport(Feedback):
             on_first=lambda: self._observer.first_frame(1000 * (time.monotonic() - began)),
         )
         candidates = published(await peer.gather(), self._settings.public_ip)
-        self._reported_ms = self._clock.now_ms()
+        self._heard_ms = self._clock.now_ms()
         self._add(agreement.text.candidates)
         self._spawn(self._run(peer, self._sender, agreement))
         ssrcs = {"audio": audio.ssrcs, "video": video.ssrcs}
@@ -109,9 +115,6 @@ class WebRTCTransport(Feedback):
         await asyncio.shield(self._closing)
 
     # Reports of the peer (`rtp_sender.Feedback`)
-
-    def peer_active(self) -> None:
-        self._reported_ms = self._clock.now_ms()
 
     def picture_lost(self) -> None:
         if self._sender is not None:
@@ -137,7 +140,7 @@ class WebRTCTransport(Feedback):
         deadline = self._spawn(self._time_out(self._settings.connect_s, "did not connect within"))
         try:
             await peer.connect(agreement)
-            self.peer_active()
+            self._peer_active()
             deadline.cancel()
             self._spawn(self._time_out(self._settings.watchdog_s, "sent no report for"))
             for stream in self._streams:
@@ -154,10 +157,21 @@ class WebRTCTransport(Feedback):
             log.exception("a viewer's connection failed")
             self._fail("an error of the server")
 
+    def _peer_active(self) -> None:
+        self._heard_ms = self._clock.now_ms()
+
     async def _time_out(self, seconds: int, what: str) -> None:
-        """Close the connection once nothing has come from the peer for so long."""
-        while self._clock.now_ms() < (due_ms := self._reported_ms + 1000 * seconds):
-            await self._clock.sleep_until(due_ms)
+        """Close the connection once nothing has come from the peer for so long.
+
+        When this process, or its machine, has stood still, the time has passed before what came
+        meanwhile was read: that is read first.
+        """
+        assert self._peer is not None
+        judged_ms: int | None = None
+        while self._heard_ms != judged_ms:
+            judged_ms = self._heard_ms
+            await self._clock.sleep_until(judged_ms + 1000 * seconds)
+            await self._peer.read_waiting()
         self._fail(f"the peer {what} {seconds} s")
 
     def _fail(self, reason: str) -> None:

@@ -24,10 +24,15 @@ from aiortc import (
 from aiortc.rtcrtpparameters import RTCRtpDecodingParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 
+from lipstream.server.rtc.datagram_guard import DatagramGuard
+from lipstream.server.rtc.drop_log import DropLog
 from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan
+from lipstream.server.rtc.srtp_guard import SrtpGuard
 
 LOOPBACK = ["127.0.0.1"]
 GATHER_S = 2  # for relays and reflectors that do not answer
+MAX_READ_S = 2.0  # for what waits in the sockets after this process stood still
+READ_TURNS = 4  # of the event loop, for a datagram to get from a socket to its reader
 
 
 class IceDtlsTransport:
@@ -37,12 +42,17 @@ class IceDtlsTransport:
         self,
         certificate: RTCCertificate,
         servers: Sequence[RTCIceServer],
+        drops: DropLog,
         on_lost: Callable[[str], None],
+        on_active: Callable[[], None],
     ) -> None:
-        """`on_lost` is called, perhaps more than once, when the connection breaks."""
+        """`on_lost` is called, perhaps more than once, when the connection breaks, `on_active` for
+        each packet of the peer that could be decrypted."""
         self._gatherer = RTCIceGatherer(list(servers))  # an empty list, too, is not the default
         self._ice = RTCIceTransport(self._gatherer)
         self.dtls = RTCDtlsTransport(self._ice, [certificate])
+        srtp = SrtpGuard(self.dtls, drops, on_active)
+        self._guard = DatagramGuard(self._gatherer._connection, drops, srtp.admits)
         self._on_lost = on_lost
         self._receiver: RTCRtpReceiver | None = None
         self._closed = False
@@ -52,7 +62,7 @@ class IceDtlsTransport:
     async def gather(self) -> Sequence[RTCIceCandidate]:
         """Our own addresses; those of this machine alone when it has no network."""
         connection = self._gatherer._connection
-        every = connection.get_component_candidates
+        every = self._guard.gathering()
         connection.get_component_candidates = partial(every, timeout=GATHER_S)  # type: ignore[method-assign]
         await self._gatherer.gather()
         if not connection.local_candidates:
@@ -73,6 +83,7 @@ class IceDtlsTransport:
         await self._ice.start(agreement.ice)
         if self._ice.state != "completed":
             raise ConnectionError("no address of the peer could be reached")
+        self._guard.settle()
         await self.dtls.start(agreement.dtls)
         if self.dtls.state != "connected":
             raise ConnectionError("the encryption could not be agreed on")
@@ -97,6 +108,16 @@ class IceDtlsTransport:
         ]
         await receiver.receive(parameters)
         return track
+
+    async def read_waiting(self) -> None:
+        """Return when nothing waits in the sockets, or after `MAX_READ_S`. The event loop reads one
+        datagram of each at a turn, and timers do not wait for that."""
+        loop = asyncio.get_running_loop()
+        ends, received = loop.time() + MAX_READ_S, -1
+        while received != self._guard.received and loop.time() < ends:
+            received = self._guard.received
+            for _ in range(READ_TURNS):
+                await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Say goodbye to the peer, and wait until the last socket and task have ended."""

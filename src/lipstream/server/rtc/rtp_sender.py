@@ -69,9 +69,6 @@ class MediaClock:
 class Feedback:
     """The receiver of a viewer's reports; this one ignores them."""
 
-    def peer_active(self) -> None:
-        """Any report: the viewer is still connected."""
-
     def picture_lost(self) -> None:
         """It needs a key frame."""
 
@@ -160,7 +157,6 @@ class RtpStream:
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         """Handle a packet that concerns this stream; aiortc's transport calls it."""
-        self._feedback.peer_active()
         if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
             self._take_reports(packet)
         elif isinstance(packet, RtcpRtpfbPacket) and packet.fmt == RTCP_RTPFB_NACK:
