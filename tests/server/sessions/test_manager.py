@@ -116,6 +116,21 @@ def test_a_session_that_is_never_connected_ends() -> None:
     run_client(test)
 
 
+def test_after_a_stall_what_waits_is_read_before_anybody_is_judged() -> None:
+    """The machine stood still for 8 s; the offer came meanwhile."""
+
+    async def test(client: AppClient) -> None:
+        made, other = await client.open(), await client.open()
+        await client.pass_time(14)
+        client.clock.advance(8_000)
+        await client.connect(made)
+        await client.pass_time(1)
+        assert (await client.http.get(f"/v1/sessions/{made['id']}")).json()["state"] == "connected"
+        assert (await client.http.get(f"/v1/sessions/{other['id']}")).status_code == 404
+
+    run_client(test)
+
+
 def test_a_connection_without_a_picture_ends_too() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()

@@ -20,6 +20,7 @@ from lipstream.server.sessions.session import ENDED, ServerSession
 from lipstream.server.settings import ServeSettings
 
 CHECK_MS = 500  # between two checks of deadlines and counts
+MAX_LATE_MS = 1_000  # of a check; a later one means that this process stood still
 ANSWER_S = 10.0  # an offer that is not answered by then is refused
 CLOSE_S = 10.0  # a connection that does not close by then is left behind, and logged
 RETRY_S = "10"
@@ -161,10 +162,15 @@ class SessionManager:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def watch(self) -> None:
-        """Check all sessions every half second, until cancelled."""
+        """Check all sessions every half second, until cancelled; after a stall one check is left
+        out, so that what came meanwhile is read before anybody is judged."""
+        stood_still = False
         while True:
-            await self.clock.sleep_until(self.clock.now_ms() + CHECK_MS)
-            self.check()
+            due_ms = self.clock.now_ms() + CHECK_MS
+            await self.clock.sleep_until(due_ms)
+            stood_still = not stood_still and self.clock.now_ms() - due_ms > MAX_LATE_MS
+            if not stood_still:
+                self.check()
 
     def check(self) -> None:
         """End the sessions that are overdue, and observe how many frames are late."""
