@@ -40,6 +40,20 @@ def faceless(side: int = 256) -> Image:
     return np.asarray(np.clip((soft - 127) * 6 + 140, 0, 255), np.uint8)
 
 
+def lettered(seed: int, side: int = 256) -> Image:
+    """Large lettering over a calm texture, such as a watermark."""
+    random = np.random.default_rng(seed)
+    scene = faceless(side)
+    for _ in range(12):
+        left, bottom = random.integers(-20, side, 2).tolist()
+        text = "".join(map(chr, random.integers(33, 127, 6)))
+        font, size = int(random.integers(0, 8)), float(random.uniform(0.6, 2.5))
+        thickness = int(random.integers(1, 5))
+        white = (235, 235, 235)
+        cv2.putText(scene, text, (left, bottom), font, size, white, thickness, cv2.LINE_AA)
+    return scene
+
+
 def covered(portrait: Image) -> Image:
     """The portrait with a brown card held before the face; the surroundings stay."""
     hidden = portrait.copy()

@@ -20,6 +20,7 @@ from lipstream.errors import PictureError
 from lipstream.media.image import Image
 from lipstream.media.input_path import opened
 from lipstream.media.picture_file import picture_kind
+from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.timeline import FPS
 
 PREPARATION = 3  # raise it when the same file and settings would give another avatar
@@ -52,22 +53,26 @@ def build_avatar(
     path, config = Path(path), config or AvatarConfig()
     with opened(path, PictureError):
         pass
-    if picture_kind(path) == "still":
+    with one_thread_per_picture():
+        if picture_kind(path) != "still":
+            return _from_clip(path, config, progress, fps)
         avatar = _from_picture(path, read_picture(path, config), config)
-        if progress is not None:
-            progress(1, 1)
-        return avatar
-    return _from_clip(path, config, progress, fps)
+    if progress is not None:
+        progress(1, 1)
+    return avatar
 
 
 def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
-    faces = FaceFinder().find(image)
+    search = FaceFinder().search(image)
     size = (image.shape[1], image.shape[0])
+    faces = search.faces
     whole = [face for face in faces if shows_mouth(face.landmarks, size)]
+    # A face is no certain one without its mouth.
+    halves = [face for face in faces or search.doubtful if not shows_mouth(face.landmarks, size)]
     points = flat(whole[0].landmarks) if whole else None
     portrait = image if whole else None
     report = measure_quality(size, [points], [points], [0], len(faces), portrait, config)
-    check_usable(path, report, config, cut_off=len(faces) - len(whole))
+    check_usable(path, report, config, cut_off=len(halves))
     image.flags.writeable = False
     return Avatar((AvatarFrame(image, points),), False, digest(path, config), report)
 

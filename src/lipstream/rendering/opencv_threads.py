@@ -1,4 +1,4 @@
-"""OpenCV's number of threads, a setting of the whole process, while pictures are drawn."""
+"""OpenCV's number of threads, a setting of the whole process, while pictures are worked on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _before = 0  # threads, when the first of the users came
 def one_thread_per_picture() -> Iterator[None]:
     """Keep OpenCV to the calling thread while this lasts.
 
-    A puppet's pictures are small: splitting each among threads doubles the processor time and
-    saves none, and it takes the cores that the video encoder needs. Several users may overlap;
-    when the last of them leaves, what was set before the first is set again.
+    A puppet's pictures and those that the face networks see are small: splitting each among
+    threads doubles the processor time and saves none; where other work keeps the cores busy, every
+    piece waits for the last thread and takes five times as long. Several users may overlap; when
+    the last of them leaves, what was set before the first is set again.
     """
     global _users, _before
     with _lock:

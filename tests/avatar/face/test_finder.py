@@ -13,7 +13,7 @@ from lipstream.avatar.face import opencv_net
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.avatar.face.landmarks import LIPS, eye_distance, roll
 from lipstream.errors import MissingError
-from tests.avatar.scenes import faceless, pasted, placed
+from tests.avatar.scenes import faceless, lettered, pasted, placed
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
@@ -67,6 +67,23 @@ def test_small_faces_anywhere_in_a_large_picture(
 )
 def test_nothing_is_found_where_no_face_is(finder: FaceFinder, picture: Image) -> None:
     assert finder.find(picture) == []
+
+
+@pytest.mark.parametrize("seed", [106, 116, 156, 158])
+def test_lettering_is_no_face(finder: FaceFinder, seed: int) -> None:
+    """One look at each of these scores more than 0.98."""
+    assert finder.find(lettered(seed)) == []
+
+
+@pytest.mark.parametrize("angle", [-40, 40])
+def test_an_ear_is_no_face(finder: FaceFinder, portrait: Image, angle: float) -> None:
+    ear = cv2.resize(portrait[74:180, 7:113], (256, 256), interpolation=cv2.INTER_CUBIC)
+    assert finder.find(placed(np.asarray(ear), angle=angle)) == []
+
+
+@pytest.mark.parametrize("sigma", [1, 2, 4])
+def test_a_blurred_face_is_a_face(finder: FaceFinder, portrait: Image, sigma: float) -> None:
+    assert len(finder.find(np.asarray(cv2.GaussianBlur(portrait, (0, 0), sigma)))) == 1
 
 
 def test_two_faces_come_largest_first(finder: FaceFinder, portrait: Image) -> None:
