@@ -76,10 +76,13 @@ def perform(folders: Iterable[Path], quick: bool) -> Performance:
         start = frames.stop
     samples = np.zeros(SILENCE_SECONDS * 16_000, np.float32)
     silence = _heard(encoder, Clip("silence", False, samples, 16_000, ()))
-    poses = [[values.get(name, 0.0) for name in PARAMETERS] for values in POSES.values()]
-    return Performance(
-        np.array(poses, np.float32), np.concatenate(spoken), silence, tuple(sentences)
-    )
+    return Performance(pose_rows(), np.concatenate(spoken), silence, tuple(sentences))
+
+
+def pose_rows() -> Floats:
+    """(4, 7) of POSES."""
+    rows = [[values.get(name, 0.0) for name in PARAMETERS] for values in POSES.values()]
+    return np.array(rows, np.float32)
 
 
 def _heard(encoder: ArticulationEncoder, clip: Clip) -> Floats:
