@@ -33,6 +33,8 @@ class Part:
     sources: Image  # (n or 1, height, width, 3): the avatar's own pictures
     inside: Image  # (n, height, width) 0 to 255: the share of the mouth's painted inside
     points: Floats  # (n, 468, 2) the avatar's landmarks in these pixels; nan: no face
+    natural: Image  # (k, height, width, 3) the avatar's own most closed mouths
+    natural_points: Floats  # (k, 468, 2)
 
     def source(self, index: int) -> Image:
         """The avatar's own picture at frame `index`."""
@@ -75,14 +77,18 @@ class Drawn:
     def part(self, name: str) -> Part:
         """The frames of one part of the performance."""
 
-        def read(suffix: str) -> Any:
-            return np.load(self.folder / f"{name}{suffix}.npy", mmap_mode="r")
+        def read(name: str) -> Any:
+            return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
-        if self.moving:
-            sources = read("_source")
-        else:
-            sources = np.load(self.folder / "source.npy")[None]
-        return Part(read(""), sources, read("_inside"), np.asarray(read("_points")))
+        natural = read("natural")
+        return Part(
+            read(name),
+            read(f"{name}_source") if self.moving else natural,
+            read(f"{name}_inside"),
+            np.asarray(read(f"{name}_points")),
+            natural,
+            np.asarray(read("natural_points")),
+        )
 
 
 def draw(

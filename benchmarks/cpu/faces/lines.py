@@ -3,12 +3,12 @@
 Down the middle of the lower face the brightness is a profile. A line is where it is darkest against
 its neighbours: the second derivative has a peak. A closed mouth has one such line between its lips,
 and perhaps a crease in the chin. A line in bare skin that is as strong as a part of the lips' own,
-and that neither the picture drawn over nor the one with the most closed mouth has at that place, is
-a second mouth, a ring on the chin or a smear. A dropped jaw may carry lines down.
+and that neither the picture drawn over nor the clip's own closed mouths have at that place, is a
+second mouth, a ring on the chin or a smear. A dropped jaw may carry lines down.
 
-An example, in strip pixels: the lips' line of the reference is at row 38 with a peak of 4.2; the
-frame has 4.1 at 37 (the lips) and 1.3 at row 65, where source and reference have 0.3 at most. 1.3
-less 1.5 * 0.3, over 4.2, is 0.2, above `STRAY`: the frame shows a doubled lip.
+An example, in strip pixels: the lips' line of closed mouths is at row 38 with a peak of 4.2; the
+frame has 4.1 at 37 (the lips) and 1.3 at row 65, where source and closed mouths have 0.3 at most.
+1.3 less 1.5 * 0.3, over 4.2, is 0.20, above `STRAY`: the frame shows a doubled lip.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from benchmarks.cpu.faces.light import LUMA
 from benchmarks.cpu.faces.strips import HALF_WIDTH, Strips
 
 if TYPE_CHECKING:
-    from lipstream.media.image import Image
+    from lipstream.media.image import Floats, Image
 
 Profile = NDArray[np.float32]
 
 MIDDLE = 12  # columns to either side of the strip's middle
 SMOOTH = 1.5  # rows, standard deviation
-STRAY = 0.15  # of the lips' own line
+STRAY = 0.19  # of the lips' own line
+USUAL = 75  # percentile of closed mouths: a crease that some have is no stray line
 SAME = 3  # rows within which a line is the same line
 EXPLAINED = 1.5  # times what source or reference have there
 LIP_ROOM = 4  # rows around the lips that are theirs
@@ -45,10 +46,8 @@ SEEN = 60  # of 255: the inside of the mouth is seen in a pixel
 class Lines:
     """The figures of one frame."""
 
-    stray: float  # the strongest line that should not be, over the lips' line of the reference
-    own: (
-        float  # the strongest line of the lips, over the weaker of the reference's and the source's
-    )
+    stray: float  # the strongest line that should not be, over the lips' of natural mouths
+    own: float  # that of the lips, over the weaker of the natural mouths' and the source's
 
     @property
     def doubled(self) -> bool:
@@ -64,24 +63,29 @@ class LineFinder:
     """Looks for lines in the frames of one part."""
 
     def __init__(self, part: Part) -> None:
-        self._part, self.strips = part, Strips.of(part)
-        where = self.strips.reference
-        self._reference = self._peaks(part.source(where), where)
-        line = round(self.strips.line)
-        self._strength = float(self._reference[line - 5 : line + 6].max())
+        self._part, self._strips = part, Strips.of(part)
+        known = [
+            self._peaks(image, points)
+            for image, points in zip(part.natural, part.natural_points, strict=True)
+        ]
+        self._natural = np.percentile(known, USUAL, axis=0)
+        around = round(self._strips.line)
+        lips = [float(peaks[around - 5 : around + 6].max()) for peaks in known]
+        self._strength = float(np.median(lips))
 
     def look(self, index: int, jaw: float) -> Lines:
         """The lines of a frame whose jaw was asked to drop by `jaw`, 0 to 1."""
-        frame = self._peaks(self._part.frames[index], index)
-        source = self._peaks(self._part.source(index), index)
+        points = self._part.points[index]
+        frame = self._peaks(self._part.frames[index], points)
+        source = self._peaks(self._part.source(index), points)
         top, bottom = self._mouth(index)
-        known = np.maximum(np.maximum(source, self._reference), 0)
+        known = np.maximum(np.maximum(source, self._natural), 0)
         drop = round(JAW_DROP * jaw)
         reach = np.ones((2 * (SAME + drop) + 1, 1), np.uint8)
         reach[SAME + drop + SAME + 1 :] = 0  # what lies above may have been carried down
         explained = cv2.dilate(known[:, None], reach)[:, 0]
         stray = frame - EXPLAINED * explained
-        first, last = NOSE_ROOM, round(self.strips.chin) - CHIN_ROOM + drop
+        first, last = NOSE_ROOM, round(self._strips.chin) - CHIN_ROOM + drop
         skin = np.concatenate([stray[first : max(top, first)], stray[bottom : max(last, bottom)]])
         worst = float(skin.max(initial=0.0))
         lips = slice(max(top, 0), bottom)
@@ -92,20 +96,20 @@ class LineFinder:
 
     def _mouth(self, index: int) -> tuple[int, int]:
         """The rows of the lips and of what is seen between them."""
-        top, bottom = self.strips.lips
+        top, bottom = self._strips.lips
         inside = np.repeat(self._part.inside[index][..., None], 3, axis=2)
-        rows = np.flatnonzero((self._middle(inside, index) > SEEN).any(axis=1))
+        rows = np.flatnonzero((self._middle(inside, self._part.points[index]) > SEEN).any(axis=1))
         if len(rows):
-            top += min(0.0, rows[0] - self.strips.line)
-            bottom += max(0.0, rows[-1] - self.strips.line)
+            top += min(0.0, rows[0] - self._strips.line)
+            bottom += max(0.0, rows[-1] - self._strips.line)
         return round(top) - LIP_ROOM, round(bottom) + LIP_ROOM
 
-    def _middle(self, image: Image, index: int) -> Profile:
-        strip = self.strips.cut(image, index)[:, HALF_WIDTH - MIDDLE : HALF_WIDTH + MIDDLE + 1]
+    def _middle(self, image: Image, points: Floats) -> Profile:
+        strip = self._strips.cut(image, points)[:, HALF_WIDTH - MIDDLE : HALF_WIDTH + MIDDLE + 1]
         return np.asarray(strip.astype(np.float32) @ LUMA, np.float32)
 
-    def _peaks(self, image: Image, index: int) -> Profile:
+    def _peaks(self, image: Image, points: Floats) -> Profile:
         """(rows,) how much darker each row is than its neighbours."""
-        profile = np.median(self._middle(image, index), axis=1)
+        profile = np.median(self._middle(image, points), axis=1)
         smooth = cv2.GaussianBlur(profile[:, None], (1, 11), SMOOTH)[:, 0]
         return np.asarray(np.gradient(np.gradient(smooth)), np.float32)

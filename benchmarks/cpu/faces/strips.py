@@ -28,27 +28,24 @@ class Strips:
     """The place of the strip in every frame of a part, carried by the head alone."""
 
     part: Part
-    reference: int  # the frame of the avatar's own picture whose mouth is most closed
-    lips: tuple[float, float]  # rows between which its lips lie, strip pixels
-    line: float  # the row of its lips' meeting
+    lips: tuple[float, float]  # rows between which the lips of the reference lie, strip pixels
+    line: float  # the row of their meeting
     chin: float  # the row of its chin
 
     @staticmethod
     def of(part: Part) -> Strips:
-        gaps = {
-            i: lm.mouth_gap(part.points[i]) / lm.eye_distance(part.points[i]) for i in part.seen()
-        }
-        reference = min(gaps, key=lambda i: gaps[i])
-        points = part.points[reference]
-        to_picture = _upright(points)
-        rows = _back(to_picture, points[[0, 17, 13, 14, lm.CHIN]])[:, 1]
+        """The reference is the avatar's own most closed mouth."""
+        points = part.natural_points[0]
+        rows = _back(_upright(points), points[[0, 17, 13, 14, lm.CHIN]])[:, 1]
         line = float(rows[2:4].mean())
-        return Strips(part, reference, (float(rows[0]), float(rows[1])), line, float(rows[4]))
+        return Strips(part, (float(rows[0]), float(rows[1])), line, float(rows[4]))
 
-    def cut(self, image: Image, index: int, rows: tuple[int, int] = (-ABOVE, BELOW)) -> Image:
-        """(rows, 2 * HALF_WIDTH, 3) the strip of frame `index` in `image`; rows from the lips."""
-        rigid = list(lm.RIGID)
-        canonical, points = self.part.points[self.reference], self.part.points[index]
+    def cut(self, image: Image, points: Floats, rows: tuple[int, int] = (-ABOVE, BELOW)) -> Image:
+        """(rows, 2 * HALF_WIDTH, 3) the strip of the face with (468, 2) `points` in `image`.
+
+        `rows` are counted from the reference's lips.
+        """
+        rigid, canonical = list(lm.RIGID), self.part.natural_points[0]
         head = similarity(
             canonical[rigid, :2].astype(np.float64), points[rigid, :2].astype(np.float64)
         )
@@ -75,7 +72,7 @@ class Strips:
         before: Matrix | None = None
         for index in self.part.seen():
             image = self.part.source(index) if sources else self.part.frames[index]
-            strip = self.cut(image, index, rows).mean(axis=2)
+            strip = self.cut(image, self.part.points[index], rows).mean(axis=2)
             strip = np.asarray(cv2.GaussianBlur(strip, (0, 0), 1.0), np.float64)
             slopes.append(float(np.hypot(*np.gradient(strip)).mean()))
             if before is not None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.builder import open_avatar
-from lipstream.avatar.face.landmarks import face_height
+from lipstream.avatar.face.landmarks import eye_distance, face_height, mouth_gap
 from lipstream.config import MotionConfig
 from lipstream.errors import LipstreamError
 from lipstream.rendering.base import FrameRequest
@@ -32,6 +32,7 @@ from lipstream.timeline import FPS
 Array = NDArray[Any]
 
 ROOM = 0.45  # face heights kept around the face
+NATURAL, NATURAL_SHARE = 10, 0.25  # frames with closed mouths, of this share of a clip
 PAINTS = (255, 0)  # the inside of the mouth is painted white and black to find its pixels
 
 
@@ -80,8 +81,11 @@ def _draw(avatar: Avatar, script: dict[str, Array], folder: Path) -> dict[str, o
                 return frames[index].pixels[top:bottom, left:right]
 
             _save(folder / f"{part}_source.npy", len(frames), source)
-    if not avatar.moving:
-        np.save(folder / "source.npy", avatar.at(0).pixels[top:bottom, left:right])
+    natural = _most_closed(avatar)
+    pictures = [frame.pixels[top:bottom, left:right] for frame in natural]
+    np.save(folder / "natural.npy", np.stack(pictures))
+    faces = [_points(frame) - np.array([left, top], np.float32) for frame in natural]
+    np.save(folder / "natural_points.npy", np.stack(faces))
     return {
         "moving": avatar.moving,
         "size": avatar.size,
@@ -127,6 +131,19 @@ def _save(path: Path, count: int, make: Callable[[int], Array]) -> None:
     for index in range(count):
         file[index] = make(index)
     file.flush()
+
+
+def _most_closed(avatar: Avatar) -> list[AvatarFrame]:
+    """A few of the avatar's own frames whose mouths are the most closed, the most closed first."""
+    faces = [frame for frame in avatar.frames if frame.landmarks is not None]
+    faces.sort(key=lambda frame: mouth_gap(_points(frame)) / eye_distance(_points(frame)))
+    some = max(1, round(NATURAL_SHARE * len(faces)))
+    return faces[: some : max(1, some // NATURAL)]
+
+
+def _points(frame: AvatarFrame) -> Array:
+    assert frame.landmarks is not None
+    return frame.landmarks
 
 
 def _box(avatar: Avatar) -> tuple[int, int, int, int]:
