@@ -41,9 +41,12 @@ class MouthColours:
     @staticmethod
     def of(image: Image, points: Floats) -> MouthColours:
         """Measure the face with (468, 2) landmarks `points` in `image`."""
-        skin = _median(image, points, SKIN_POINTS)
-        lip = _median(image, points, LIP_POINTS)
-        light, red = float(skin @ LUMA), float(_median(image, points, LOWER_LIP_POINTS) @ LUMA)
+        skin = median_colour(image, points, SKIN_POINTS)
+        lip = median_colour(image, points, LIP_POINTS)
+        light, red = (
+            float(skin @ LUMA),
+            float(median_colour(image, points, LOWER_LIP_POINTS) @ LUMA),
+        )
         # Light that reaches the inside has met flesh more than once, so its colour is that of the
         # lips to a power: far inside it is darker and redder.
         tint = np.clip(lip / max(float(lip @ LUMA), 1), 0.45, 1.5)
@@ -120,7 +123,8 @@ def _white_of(image: Image, points: Floats, lids: tuple[Sequence[int], ...]) -> 
     return np.asarray(pixels[(brightness >= low) & (brightness <= high)].mean(0), np.float64)
 
 
-def _median(image: Image, points: Floats, indices: Sequence[int]) -> Doubles:
+def median_colour(image: Image, points: Floats, indices: Sequence[int]) -> Doubles:
+    """The median (3,) RGB of the picture at some of its landmarks."""
     return np.asarray(np.median([_pixel(image, points[index]) for index in indices], 0))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Floats, Image
+from lipstream.rendering.puppet.mouth.teeth import STEPS, find_teeth
 from lipstream.rendering.puppet.warp import Doubles, Points, sample
 
 COLUMNS = 200  # samples of the lip line from corner to corner
@@ -81,11 +82,13 @@ def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     ends = min(curve[0, 0] for curve in curves), max(curve[-1, 0] for curve in curves)
     columns = np.linspace(*ends, COLUMNS)
     upper, lower = (np.interp(columns, curve[:, 0], curve[:, 1]) for curve in curves)
-    if lm.mouth_gap(points) / width <= MAX_CLOSED_GAP:
+    teeth = _step_off_teeth(image, points, axes, columns, (upper, lower), width)
+    if teeth is None and lm.mouth_gap(points) / width <= MAX_CLOSED_GAP:
         seam = _snap_to_dark_line(image, axes, columns, (upper + lower) / 2, width)
         upper_gap = lower_gap = np.zeros_like(seam)
     else:
-        # The mesh's contours lie a little inside the lips' edges; step off the teeth.
+        # The mesh's contours lie a little inside the lips' edges.
+        upper, lower = teeth or (upper, lower)
         upper, lower = upper - 0.004 * width, lower + 0.010 * width
         opening = np.maximum(lower - upper, 0) * _corner_ease(columns, 0.06)
         seam = upper + UPPER_SHARE * np.maximum(lower - upper, 0)
@@ -95,6 +98,38 @@ def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     return MouthGeometry(
         axes, width, eye_distance, columns, seam, upper_gap, lower_gap, max(chin, 0.5), smile
     )
+
+
+def _step_off_teeth(
+    image: Image,
+    points: Floats,
+    axes: FaceAxes,
+    columns: Doubles,
+    edges: tuple[Doubles, Doubles],
+    width: float,
+) -> tuple[Doubles, Doubles] | None:
+    """Move the inner edges of the lips, (COLUMNS,) each, off the teeth that the picture shows.
+
+    None where it shows none.
+    """
+    upper, lower = edges
+    inner = (columns > 0.75 * columns[0]) & (columns < 0.75 * columns[-1])
+    middle = ((upper + lower) / 2)[inner]
+    rows = middle[:, None] + STEPS * width
+    grid = np.stack([np.broadcast_to(columns[inner][:, None], rows.shape), rows], -1)
+    places = axes.to_picture(grid).astype(np.float32)
+    steps = (upper[inner] - middle) / width, (lower[inner] - middle) / width
+    row = find_teeth(image, points, places, steps)
+    if row is None:
+        return None
+    top, bottom = (middle + border * width for border in row)
+    # Outside of the columns searched the edges run on to the corners as the mesh has them.
+    ease = _corner_ease(columns, 0.10)
+    over, under = (
+        np.interp(columns, columns[inner], shift)
+        for shift in (np.minimum(top - upper[inner], 0), np.maximum(bottom - lower[inner], 0))
+    )
+    return upper + ease * over, lower + ease * under
 
 
 def smooth_seam(mouth: MouthGeometry) -> Doubles:
