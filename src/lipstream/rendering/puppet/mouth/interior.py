@@ -24,6 +24,7 @@ from lipstream.rendering.puppet.warp import Doubles, blend, compose, pixel_grid,
 
 SHADOW = 0.45  # of the gum's brightness
 TONGUE_TRAVEL = 0.78  # of the jaw's: the tongue rises towards its root
+HIDDEN_PER_HANG = 2.0  # hair also shades the teeth that it leaves free
 MIN_OWN_TEETH = 0.10  # mouth widths between the lips; less shows no whole teeth
 
 # (height, width, 4) RGBA, straight (not premultiplied) alpha
@@ -40,6 +41,7 @@ class MouthInterior:
     upper_teeth: Sprite
     shadow: Image  # (3,) RGB of what no light reaches
     to_canonical: Doubles  # (2, 3) sprite pixels -> canonical picture pixels
+    covered: float  # of the upper teeth by a moustache, mouth widths
     blur: float  # of the picture around the mouth, standard deviation in pixels
     unit: float  # sprite pixels per mouth width
     own_teeth: bool  # the upper teeth are the picture's own
@@ -53,7 +55,7 @@ class MouthInterior:
         scene = self._place(self.cavity, to_result, 0, size, cv2.BORDER_REPLICATE)
         lift = pose.tongue * min(0.10, 0.5 * pose.jaw + 0.04) * self.unit
         # Pushing the lips forward draws them down over the teeth.
-        hidden = (0.18 if self.own_teeth else 0.13) * pose.rounding * self.unit
+        hidden = ((0.18 if self.own_teeth else 0.13) * pose.rounding + self.covered) * self.unit
         for sprite, shift in (
             (self.tongue, TONGUE_TRAVEL * drop - lift),
             (self.lower_teeth, drop + 0.3 * hidden),
@@ -76,8 +78,13 @@ class MouthInterior:
         return np.asarray(placed, np.uint8)
 
 
-def paint_interior(image: Image, points: Floats, mouth: MouthGeometry) -> MouthInterior:
-    """Paint the inside of `mouth` in the colours of the face in `image`."""
+def paint_interior(
+    image: Image, points: Floats, mouth: MouthGeometry, hang: float = 0.0
+) -> MouthInterior:
+    """Paint the inside of `mouth` in the colours of the face in `image`.
+
+    `hang` is how far a moustache hangs before the upper teeth, pixels.
+    """
     canvas = sprites.SpriteCanvas.of(mouth, points)
     colours, texture = MouthColours.of(image, points), Texture.of(image, points)
     own = mouth.is_open and _shows_teeth(image, mouth, colours)
@@ -91,6 +98,7 @@ def paint_interior(image: Image, points: Floats, mouth: MouthGeometry) -> MouthI
         else upper,
         np.asarray(SHADOW * colours.gum, np.uint8),
         canvas.to_canonical,
+        HIDDEN_PER_HANG * hang / mouth.width,
         texture.blur,
         canvas.unit,
         own,

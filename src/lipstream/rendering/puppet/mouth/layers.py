@@ -18,6 +18,7 @@ from lipstream.media.image import Box, Floats, Image
 from lipstream.rendering.puppet.mouth.flow import MouthFlow, build_flow
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
 from lipstream.rendering.puppet.mouth.interior import MouthInterior, paint_interior
+from lipstream.rendering.puppet.mouth.moustache import measure_moustache
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import blend, enlarge, sample, transform
 
@@ -106,7 +107,7 @@ class MouthModel:
             anchor=(round(right), round(down)),
             borderType=cv2.BORDER_CONSTANT,
         )
-        light = 0.42 + 0.58 * np.clip(1.6 * above, 0, 1)
+        light = 0.38 + 0.62 * np.clip(1.5 * above, 0, 1)
         return blend(scene, np.full_like(scene, self.interior.shadow), light)
 
 
@@ -160,7 +161,12 @@ def build_mouth_model(
     top, bottom = mouth.seam.min() - 0.18 * mouth.width, mouth.seam.max() + 0.45 * mouth.width
     corners = np.array([[left, top], [right, top], [left, bottom], [right, bottom]])
     flow = build_flow(moving or mouth, points, (image.shape[1], image.shape[0]))
-    interior = paint_interior(image, points, mouth)
+    hang = measure_moustache(image, points, mouth)
+    if hang.any():
+        # Strands of hair are the edge of the upper layer, wherever they hang in front of the mouth.
+        across = mouth.axes.to_face(flow.to_picture(flow.grid))[..., 0]
+        flow.edges[UPPER] += np.interp(across, mouth.columns, hang, 0, 0).astype(np.float32)
+    interior = paint_interior(image, points, mouth, float(hang.mean()))
     lap = max(0.8, 0.008 * mouth.width)
     return MouthModel(
         mouth,
