@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from lipstream.media.heif.boxes import read_index
+from lipstream.media.heif.index import read_index
 from lipstream.media.image import Image
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import io
+import struct
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,8 +13,11 @@ import av
 import numpy as np
 import pytest
 from av.bitstream import BitStreamFilterContext
+from PIL import Image as Pillow
+from PIL import ImageCms
 
 from lipstream.errors import PictureError
+from lipstream.media.image import Image
 from lipstream.media.video_reader import read_clip
 from tests.media_files import grey_levels, numbers, tone, write_sound, write_video
 
@@ -176,3 +183,53 @@ def test_long_and_large_clips_are_refused(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, grey_levels(50), at(Fraction(25), 50))
     assert "too long: more than 1 s" in refusal(path, max_seconds=1)
     assert "too large: 64x48" in refusal(path, max_pixels=3_000)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
+        ((1, 0, 0, -1), lambda image: image[::-1]),
+        ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+    ],
+)
+def test_a_mirrored_clip_gives_what_the_camera_meant(
+    tmp_path: Path, matrix: tuple[int, ...], shown: Callable[[Image], Image]
+) -> None:
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:24, :32], picture[:24, 32:] = 250, 120
+    path = write_video(tmp_path / "a.mp4", [picture] * 3, at(Fraction(25), 3))
+    content = path.read_bytes()
+    place = content.index(b"tkhd") + 44
+    a, b, c, d = (value << 16 for value in matrix)
+    content = content[:place] + struct.pack(">5i", a, b, 0, c, d) + content[place + 20 :]
+    path.write_bytes(content)
+    expected = shown(picture)
+    image = next(iter(read_clip(path)))
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).mean() < 4
+
+
+def test_what_comes_beside_a_frame_does_no_harm(tmp_path: Path) -> None:
+    """PNG frames with EXIF and a colour profile, kinds that PyAV does not know or frees twice."""
+    exif = Pillow.Exif()
+    exif[274] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    stored = io.BytesIO()
+    Pillow.new("RGB", (64, 48), (200, 120, 90)).save(stored, "PNG", exif=exif, icc_profile=profile)
+    path = tmp_path / "a.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "rgb24"
+        container.start_encoding()
+        for index in range(3):
+            packet = av.Packet(stored.getvalue())
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = index
+            container.mux(packet)
+    images = list(read_clip(path))
+    gc.collect()
+    assert [image.shape for image in images] == [(64, 48, 3)] * 3
+    assert (images[0] == (200, 120, 90)).all()

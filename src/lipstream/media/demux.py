@@ -37,7 +37,9 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[MediaFile]:
     with opened(path, error) as handle:
         announced = _wav_length(handle)
         try:
-            container = av.open(handle, "r", options=options, metadata_errors="replace")
+            container = av.open(
+                SeekableFile(handle), "r", options=options, metadata_errors="replace"
+            )
         except (av.FFmpegError, OSError) as failure:
             raise _unreadable(path, error) from failure
         with container:
@@ -49,6 +51,21 @@ def open_media(path: Path, error: type[InputError]) -> Iterator[MediaFile]:
                     "copy or export it again"
                 )
             yield media
+
+
+class SeekableFile:
+    """A file whose impossible seeks fail by a number: PyAV prints exceptions to standard error."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.name, self.read, self.tell = file.name, file.read, file.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """The new place; -1, which FFmpeg takes for an error, where there is none."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +114,8 @@ class MediaFile:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as failure:
                 raise self.damaged() from failure
+            except IndexError:  # PyAV's, at the end of a file in which a track began on the way
+                packet = None
             if packet is None:
                 break
             if packet.pts is not None:

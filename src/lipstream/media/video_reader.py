@@ -15,10 +15,10 @@ from av.video.stream import VideoStream
 
 from lipstream.errors import PictureError
 from lipstream.media.animation_reader import read_animation
-from lipstream.media.deinterlacer import deinterlaced
 from lipstream.media.demux import MediaFile, open_media
-from lipstream.media.frame_converter import FrameConverter
-from lipstream.media.frame_rate import at_rate
+from lipstream.media.frames.converter import FrameConverter
+from lipstream.media.frames.deinterlacer import deinterlaced
+from lipstream.media.frames.rate import at_rate
 from lipstream.media.image import Image
 from lipstream.media.picture_file import check_size, picture_kind
 from lipstream.timeline import FPS
@@ -61,8 +61,12 @@ def read_clip(
         check_size(path, stream.width, stream.height, max_pixels)
         if stream.duration and stream.time_base:
             _check_length(path, stream.duration * stream.time_base, max_seconds)
-        convert = FrameConverter(media, max_side, max_pixels, background)
-        yield from _at_rate(_within(_timed(media, stream), path, max_seconds), fps, convert)
+        convert = FrameConverter(media, stream, max_side, max_pixels, background)
+        pictures = _within(_timed(media, stream), path, max_seconds)
+        try:
+            yield from _at_rate(pictures, fps, convert)
+        except av.FFmpegError as failure:
+            raise media.damaged() from failure
 
 
 def video_track(media: MediaFile) -> VideoStream:
@@ -102,7 +106,7 @@ def _within(
 ) -> Iterator[tuple[Fraction, Fraction, T]]:
     for start, end, picture in pictures:
         _check_length(path, start, max_seconds)
-        yield start, end, picture
+        yield start, end if end <= max_seconds else Fraction(max_seconds), picture
 
 
 def _check_length(path: Path, seconds: Fraction, max_seconds: float) -> None:
@@ -140,10 +144,7 @@ def _timed(
 def _frames(media: MediaFile, stream: VideoStream) -> Iterator[VideoFrame]:
     """The decoded frames, whole and with their transparency."""
     stream.thread_type = "AUTO"
-    try:
-        yield from deinterlaced(media.decode(stream, _transparent_decoder(stream)))
-    except av.FFmpegError as failure:
-        raise media.damaged() from failure
+    yield from deinterlaced(media.decode(stream, _transparent_decoder(stream)))
 
 
 def _transparent_decoder(stream: VideoStream) -> VideoCodecContext | None:

@@ -20,7 +20,8 @@ from PIL import Image as Pillow
 from PIL import ImageFile
 
 from lipstream.media.colour.decoded import to_bt709
-from lipstream.media.heif.boxes import read_index
+from lipstream.media.demux import SeekableFile
+from lipstream.media.heif.index import read_index
 from lipstream.media.heif.layout import Layout, alpha_layout, primary_layout
 from lipstream.media.image import Image
 
@@ -82,7 +83,7 @@ class HeifFile(ImageFile.ImageFile):
         reformatter = VideoReformatter()
         options = {"protocol_whitelist": "none"}
         try:
-            with av.open(self.fp, "r", format="mov", options=options) as container:
+            with av.open(SeekableFile(self.fp), "r", format="mov", options=options) as container:
                 streams = {one.id: one for one in reversed(container.streams.video)}
                 wanted = [streams[item] for item in {*layout.items} & {*streams}]
                 for packet in container.demux(wanted):

@@ -6,12 +6,13 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-from av.buffer import Buffer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 
 from lipstream.media.colour.decoded import is_transparent, to_bt709
 from lipstream.media.demux import MediaFile
+from lipstream.media.frames.orientation import mirror_matrix, upright
 from lipstream.media.image import Image
 from lipstream.media.picture_file import check_size
 
@@ -27,11 +28,13 @@ class FrameConverter:
     def __init__(
         self,
         media: MediaFile,
+        stream: VideoStream,
         max_side: int,
         max_pixels: int,
         background: tuple[int, int, int],
     ) -> None:
         self._media, self._background = media, background
+        self._matrix = mirror_matrix(media, stream)
         self._max_side, self._max_pixels = max_side, max_pixels
         self._shape: Fraction | None = None
         self._size: tuple[int, int] | None = None
@@ -47,7 +50,7 @@ class FrameConverter:
         self._shape = self._shape or width / height
         scale = min(Fraction(1), self._max_side / max(width, height))
         self._size = self._size or (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = _upright(self._rgb(frame, self._size), frame)
+        image = upright(self._rgb(frame, self._size), frame, self._matrix)
         self._image_shape = self._image_shape or image.shape  # another one if it is turned
         squeezed = abs(width / height / self._shape - 1) > MAX_SQUEEZE
         if squeezed or image.shape != self._image_shape:
@@ -75,17 +78,3 @@ def _flattened(colours: Image, opacity: Image, background: tuple[int, int, int])
     ground = np.array(background, np.float32)
     mixed = ground + (colours - ground) * (opacity.astype(np.float32) / 255)
     return np.rint(mixed).astype(np.uint8)
-
-
-def _upright(image: Image, frame: VideoFrame) -> Image:
-    """The picture as a player shows it: phones store a turned picture and a matrix to turn it."""
-    try:
-        data = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV cannot list data of a kind that is newer than itself
-        return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90) % 4))
-    if not isinstance(data, Buffer):
-        return image
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
-    if abs(b) > abs(a):  # x and y change places
-        image, a, d = image.transpose(1, 0, 2), c, b
-    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])

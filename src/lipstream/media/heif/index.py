@@ -6,12 +6,12 @@ SyntaxError, struct.error or KeyError.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-MAX_INDEX = 16 << 20  # bytes; that of a phone's photo has some thousands
+from lipstream.media.boxes import find_box, split_boxes
+
+MAX_CONTENT = 16 << 20  # bytes of an item
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Index:
         return next((data for name, data in self.properties.get(item, []) if name == kind), None)
 
     def content(self, item: int, file: IO[bytes]) -> bytes:
-        """The bytes of an item, of which `MAX_INDEX` are read at most."""
+        """The bytes of an item, of which `MAX_CONTENT` are read at most."""
         inside, extents = self.places[item]
         parts = []
         for offset, length in extents:
@@ -40,14 +40,14 @@ class Index:
                 parts.append(self.inner[offset : offset + length])
             else:
                 file.seek(offset)
-                parts.append(file.read(min(length, MAX_INDEX)))
+                parts.append(file.read(min(length, MAX_CONTENT)))
         return b"".join(parts)
 
 
 def read_index(file: IO[bytes]) -> Index:
     """The index of the file, wherever it is in it."""
     index = Index()
-    for kind, data in _boxes(_meta(file)[4:]):
+    for kind, data in split_boxes(find_box(file, b"meta")[4:]):
         if kind == b"pitm":
             index.primary = _Fields(data).number(2 if data[0] == 0 else 4, skip=4)
         elif kind == b"iinf":
@@ -61,38 +61,6 @@ def read_index(file: IO[bytes]) -> Index:
         elif kind == b"idat":
             index.inner = data
     return index
-
-
-def _meta(file: IO[bytes]) -> bytes:
-    """The content of the file's box `meta`."""
-    place = 0
-    while True:
-        file.seek(place)
-        head = file.read(16)
-        size, kind = struct.unpack_from(">I4s", head)
-        start = 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", head, 8)
-            start = 16
-        if kind == b"meta":
-            if not start <= size <= MAX_INDEX:
-                raise SyntaxError("the index is too large")
-            file.seek(place + start)
-            return file.read(size - start)
-        if size < start:
-            raise SyntaxError("there is no index")
-        place += size
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The kind and content of each box in a row."""
-    place = 0
-    while place + 8 <= len(data):
-        size, kind = struct.unpack_from(">I4s", data, place)
-        if size < 8 or place + size > len(data):
-            raise SyntaxError("a box is larger than what holds it")
-        yield kind, data[place + 8 : place + size]
-        place += size
 
 
 class _Fields:
@@ -111,7 +79,7 @@ class _Fields:
 
 def _read_kinds(index: Index, data: bytes) -> None:
     entries = data[6 if data[0] == 0 else 8 :]
-    for kind, entry in _boxes(entries):
+    for kind, entry in split_boxes(entries):
         if kind == b"infe" and entry[0] >= 2:
             width = 2 if entry[0] == 2 else 4
             item = _Fields(entry).number(width, skip=4)
@@ -120,15 +88,15 @@ def _read_kinds(index: Index, data: bytes) -> None:
 
 def _read_references(index: Index, data: bytes) -> None:
     width = 2 if data[0] == 0 else 4
-    for kind, entry in _boxes(data[4:]):
+    for kind, entry in split_boxes(data[4:]):
         fields = _Fields(entry)
         source, count = fields.number(width), fields.number(2)
         index.references[kind, source] = [fields.number(width) for _ in range(count)]
 
 
 def _read_properties(index: Index, data: bytes) -> None:
-    parts = list(_boxes(data))
-    known = [one for kind, part in parts if kind == b"ipco" for one in _boxes(part)]
+    parts = list(split_boxes(data))
+    known = [one for kind, part in parts if kind == b"ipco" for one in split_boxes(part)]
     for kind, part in parts:
         if kind != b"ipma":
             continue
