@@ -16,6 +16,7 @@ from lipstream.media.picture_file import check_size, formats, reading, to_rgb
 
 MIN_DURATION_MS = 11  # browsers show what asks for less as long as USUAL_DURATION_MS
 USUAL_DURATION_MS = 100
+MAX_DURATION_MS = 60_000
 
 
 def read_animation(
@@ -39,7 +40,8 @@ def read_animation(
                 animation.seek(number)
                 picture = np.array(to_rgb(animation, background, max_side), np.uint8)
                 shown = animation.info.get("duration", 0)
-            milliseconds = round(shown) if shown >= MIN_DURATION_MS else USUAL_DURATION_MS
+            asked = min(round(shown), MAX_DURATION_MS)
+            milliseconds = asked if asked >= MIN_DURATION_MS else USUAL_DURATION_MS
             end = start + Fraction(milliseconds, 1000)
             yield start, end, picture
             start = end

@@ -24,8 +24,9 @@ from lipstream.media.input_path import opened
 NAMES = "png, jpg, webp, heic, avif, tiff, gif or bmp"
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000")  # Pillow's names
 ANIMATED = ("PNG", "WEBP", "GIF", "AVIF")  # several pictures of a TIFF or MPO are no film
-DAMAGE = (OSError, ValueError, SyntaxError, EOFError)  # by any of these Pillow reports it
-METADATA_DAMAGE = (KeyError, TypeError, ValueError, SyntaxError, struct.error)
+METADATA_DAMAGE = (LookupError, TypeError, ValueError, SyntaxError, struct.error)
+# By any of these Pillow reports it, or stumbles over it.
+DAMAGE = (*METADATA_DAMAGE, OSError, EOFError, ArithmeticError, RuntimeError)
 PEAKS = (1, 255, 65_535)  # white in a picture of whole or real numbers: the least that holds it
 
 _warning_filters = threading.Lock()  # they belong to the process
