@@ -17,6 +17,8 @@ The message is one sentence that names the file, option or field and says what t
 
 from __future__ import annotations
 
+import errno
+
 
 class LipstreamError(Exception):
     """Base of all errors; `str(error)` is meant for the user."""
@@ -65,3 +67,12 @@ class MissingError(LipstreamError):
 def reason_of(error: Exception) -> str:
     """The system's words for a failed call, as a part of a sentence."""
     return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """True for an error that says, itself or by its cause, that no space is left."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__
+    return False

@@ -118,7 +118,7 @@ def test_an_interrupt_drops_a_file_that_is_still_on_its_way(
                 await interrupt("decode")
                 return await run_isolated(*arguments)
 
-            monkeypatch.setattr("lipstream.server.api.sessions.run_isolated", decode)
+            monkeypatch.setattr("lipstream.server.avatars.decoders.run_isolated", decode)
             socket = await live.open_socket(one)
             answer = await live.http.post(
                 f"{path}/speech",

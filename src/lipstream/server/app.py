@@ -15,13 +15,14 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.engine import Engine
 from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.server import errors as error_responses
-from lipstream.server.admission import Capacity
+from lipstream.server.admission import Capacity, usable_cores
 from lipstream.server.api.audio_socket import audio_routes
 from lipstream.server.api.avatars import avatar_routes
 from lipstream.server.api.openapi import token_dependencies
 from lipstream.server.api.public import page_routes, public_paths, public_routes
 from lipstream.server.api.sessions import session_routes, speech_routes
 from lipstream.server.api.whep import whep_routes
+from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
@@ -62,7 +63,8 @@ def create_app(
     capacity = Capacity(settings.max_sessions, settings.cores, runtime.parallelism)
     manager = SessionManager(settings, runtime, capacity, metrics, clock)
     supervisor = Supervisor(manager)
-    store = AvatarStore(manager)
+    decoders = Decoders(settings.cores or usable_cores())
+    store = AvatarStore(manager, decoders)
     metrics.watch_runtime(runtime, capacity.lag)
 
     @contextlib.asynccontextmanager
@@ -94,9 +96,9 @@ def create_app(
     app.state.manager, app.state.store = manager, store
     token = token_dependencies(settings)
     app.include_router(public_routes(manager))
-    app.include_router(avatar_routes(store), dependencies=token)
+    app.include_router(avatar_routes(store, decoders), dependencies=token)
     app.include_router(session_routes(manager, store), dependencies=token)
-    app.include_router(speech_routes(manager), dependencies=token)
+    app.include_router(speech_routes(manager, decoders), dependencies=token)
     app.include_router(whep_routes(manager, store), dependencies=token)
     app.include_router(audio_routes(manager))
     app.include_router(page_routes())

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -12,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lipstream.errors import LipstreamError
+from lipstream.errors import LipstreamError, disk_is_full
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
 
 CODES = {
@@ -29,11 +32,16 @@ CODES = {
     429: "too_many_requests",
     500: "internal",
     503: "unavailable",
+    507: "disk_full",
 }
 UNKNOWN = {  # instead of Starlette's words for a path or method that it does not know
     404: "nothing is at this address; see /docs.",
     405: "this address has no such method; see /docs.",
 }
+
+
+DISK_FULL = "the server's disk is full; try again later, or free some space."
+FOLDERS = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:)?(?:[/\\][^/\\\s'"]+)+[/\\](?=[^/\\\s'"])""")
 
 
 class ApiError(HTTPException):
@@ -80,4 +88,16 @@ def _refusal(error: Exception) -> ApiError:
         return ApiError(422, f"{place}: {first['msg']}; see /docs.")
     if isinstance(error, RestartError):
         return ApiError(422, str(error), "no_restart")
-    return ApiError(400, str(error), "bad_sdp" if isinstance(error, SignallingError) else None)
+    if disk_is_full(error):
+        return ApiError(507, DISK_FULL)
+    code = "bad_sdp" if isinstance(error, SignallingError) else None
+    return ApiError(400, without_folders(str(error)), code)
+
+
+def without_folders(sentence: str, *known: Path) -> str:
+    """The sentence with absolute paths cut down to their last part: clients need not know where the
+    server keeps its files. For example "/srv/data/a.png" becomes "a.png". Folders whose names hold
+    spaces must be `known`."""
+    for folder in known:
+        sentence = sentence.replace(f"{folder}{os.sep}", "")
+    return FOLDERS.sub("", sentence)

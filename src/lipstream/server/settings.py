@@ -27,7 +27,9 @@ class UploadLimits:
     clip_seconds: int = 60  # 1500 frames
     audio_seconds: int = 600
     audio_bytes: int = 256 * MEBIBYTE  # of decoded sound, as 32-bit samples
-    memory: int = 1024 * MEBIBYTE  # of the process that decodes
+    # Of the processes that decode, of which one at most prepares an avatar: 1.5 GiB together.
+    avatar_memory: int = 1024 * MEBIBYTE
+    memory: int = 512 * MEBIBYTE  # of one that decodes sound, or reads a header
     audio_cpu_s: int = 20  # processor time of the process that decodes sound
     avatar_cpu_s: int = 300  # the same for an avatar: faces are measured in 1500 frames
     wall_s: int = 600  # wall-clock time of either

@@ -151,7 +151,7 @@ def test_memory_ends_the_child_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Pillow.new("RGB", (7_000, 7_000)).save(path, compress_level=1)
     with pytest.raises(ApiError) as refused:
-        isolated(path, "avatar", UploadLimits(memory=160 * MEBIBYTE))
+        isolated(path, "avatar", UploadLimits(avatar_memory=160 * MEBIBYTE))
     assert refused.value.status_code in (400, 413)
     assert "send a smaller file" in refused.value.detail
 

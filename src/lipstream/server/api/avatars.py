@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from lipstream.server.api.openapi import content, error_responses, file_form
+from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.schemas import AvatarInfo, AvatarList
@@ -12,7 +13,7 @@ from lipstream.server.schemas import AvatarInfo, AvatarList
 JPEG = "image/jpeg"
 
 
-def avatar_routes(store: AvatarStore) -> APIRouter:
+def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
     """Everything at /v1/avatars."""
     router = APIRouter(prefix="/v1/avatars", tags=["Avatars"])
 
@@ -26,7 +27,7 @@ def avatar_routes(store: AvatarStore) -> APIRouter:
         description="It is prepared in the background: ask for it until its status is `ready` or "
         "`failed`.",
         status_code=202,
-        responses=error_responses(400, 408, 409, 413, 415, 422, 503),
+        responses=error_responses(400, 408, 409, 413, 415, 422, 503, 507),
         openapi_extra=file_form(
             "A portrait (png, jpg, webp, bmp) or a clip of at most a minute.",
             name="What to call it.",
@@ -34,7 +35,9 @@ def avatar_routes(store: AvatarStore) -> APIRouter:
         ),
     )
     async def upload(request: Request) -> AvatarInfo:
-        return (await store.add(await receive_file(request, ("image", "video")))).info()
+        with decoders.place():
+            await store.check_room()
+            return (await store.add(await receive_file(request, ("image", "video")))).info()
 
     @router.get("/{avatar_id}", summary="One avatar", responses=error_responses(404))
     async def one(avatar_id: str) -> AvatarInfo:

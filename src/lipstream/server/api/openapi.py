@@ -22,6 +22,7 @@ WORDS = {
     422: "A field is missing or has an impossible value.",
     429: "Too many requests.",
     503: "No room now.",
+    507: "The server's disk is full.",
 }
 ALWAYS = (401, 403, 422, 429)  # a documented 422 keeps FastAPI from adding a model of its own
 RETRY = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}

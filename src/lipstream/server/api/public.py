@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 
 from lipstream import __version__
 from lipstream.server.api.openapi import content, error_responses, token_dependencies
-from lipstream.server.errors import ApiError
+from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.schemas import Config, Health, Readiness
 from lipstream.server.sessions.manager import SessionManager
 
@@ -49,7 +49,7 @@ def public_routes(manager: SessionManager) -> APIRouter:
         if manager.draining:
             raise ApiError(503, "the server is about to stop.", "stopping")
         if (fault := manager.runtime.fault) is not None:
-            raise ApiError(503, fault, "fault")
+            raise ApiError(503, without_folders(fault), "fault")
         return Readiness()
 
     @router.get(

@@ -11,9 +11,10 @@ from fastapi import APIRouter, Request, Response
 from lipstream.config import PCM_ENCODINGS, PcmFormat
 from lipstream.errors import OptionError
 from lipstream.server.api.openapi import error_responses, file_form
+from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
 from lipstream.server.avatars.store import AvatarStore
-from lipstream.server.avatars.uploads import receive_file, run_isolated
+from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.errors import ApiError
 from lipstream.server.schemas import (
     BrowserStats,
@@ -90,7 +91,7 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
     return router
 
 
-def speech_routes(manager: SessionManager) -> APIRouter:
+def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
     """Speak a file, interrupt, report what the page measured."""
     router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
 
@@ -102,7 +103,7 @@ def speech_routes(manager: SessionManager) -> APIRouter:
         "code `interrupted`.",
         status_code=202,
         response_model_exclude_none=True,
-        responses=error_responses(400, 404, 408, 409, 413, 415, 422, 429),
+        responses=error_responses(400, 404, 408, 409, 413, 415, 422, 429, 503, 507),
         openapi_extra=file_form(
             "Speech: wav, mp3, m4a, ogg, flac, or a video with sound; or raw samples.",
             audio_format=f"What raw samples are: {', '.join(PCM_ENCODINGS)}.",
@@ -112,14 +113,14 @@ def speech_routes(manager: SessionManager) -> APIRouter:
     )
     async def speak(session_id: str, request: Request) -> Spoken:
         session = manager.find(session_id)
-        with contextlib.ExitStack() as cleanup:
+        with contextlib.ExitStack() as cleanup, decoders.place():
             utterance = cleanup.enter_context(session.open_upload(SPOKEN_RATE))
             upload = await receive_file(request, ("audio", "video"), unless=PCM_FIELD)
             cleanup.callback(upload.discard)
             pcm = _pcm_format(upload.fields)
             limits = manager.settings.uploads
             job = DecodeJob("speech", upload.path.name, SAMPLES, limits, pcm=pcm)
-            done = await run_isolated(job, upload.folder)
+            done = await decoders.run(job, upload.folder)
             manager.find(session_id)  # it may have ended meanwhile
             if utterance.finished:
                 raise ApiError(409, INTERRUPTED, "interrupted")

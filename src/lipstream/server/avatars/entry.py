@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionLevel
-from lipstream.errors import LipstreamError
+from lipstream.errors import LipstreamError, disk_is_full
 from lipstream.server.admission import Cost
-from lipstream.server.errors import ApiError
+from lipstream.server.errors import DISK_FULL, ApiError, without_folders
 from lipstream.server.schemas import AvatarInfo, Report
 
 POSTER_SIDE = 480  # pixels
@@ -56,15 +57,19 @@ class AvatarEntry:
             picture_url=None if avatar is None else f"/v1/avatars/{self.id}/picture",
         )
 
-    def fail(self, error: Exception) -> None:
-        """Record why it cannot be used; unforeseen errors are logged with their traceback."""
+    def fail(self, error: Exception, folder: Path) -> None:
+        """Record why it cannot be used, without naming `folder`, where the server keeps avatars;
+        unforeseen errors are logged with their traceback."""
         self.status, self.reason = "failed", BUG
         if isinstance(error, ApiError):
             self.reason = str(error.detail)
+        elif disk_is_full(error):
+            self.reason = DISK_FULL
         elif isinstance(error, LipstreamError):
-            self.reason = str(error)
+            self.reason = without_folders(str(error), folder)
         elif isinstance(error, OSError):
-            self.reason = f"its files could not be read or kept: {error.strerror or error}."
+            words = (error.strerror or "an error of the file system").lower()
+            self.reason = f"its files could not be read or kept: {words}."
         extra = {"avatar": self.id[:8], "reason": self.reason}
         log.warning("avatar failed", extra=extra, exc_info=error if self.reason == BUG else None)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lipstream.config import PcmFormat
-from lipstream.errors import FaceError, InputError, LipstreamError
+from lipstream.errors import FaceError, InputError, LipstreamError, disk_is_full
 from lipstream.media.image import Floats
 from lipstream.server.settings import UploadLimits
 
@@ -25,6 +25,7 @@ SPOKEN_RATE = 48_000  # Hz, of what viewers hear
 REPORT_EVERY_S = 0.2
 MAX_OPEN_FILES = 64
 MAX_TRACE = 20_000  # characters
+DISK_FULL = "the server's disk is full; try again later, or free some space."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +52,24 @@ def main(argument: str) -> int:
     _confine(job)
     try:
         done = {"probe": probe, "avatar": make_avatar, "speech": make_speech}[job.work](job)
-    except LipstreamError as error:
-        kind = "too_large" if isinstance(error, TooLargeError) else "unusable"
-        _report(error=["no_face" if isinstance(error, FaceError) else kind, str(error)])
     except Exception as error:  # of any library; the server says and logs what it was
-        if isinstance(error, MemoryError) or "memory" in str(error).lower():
-            text = f"{job.source} needs too much memory; send a smaller file."
-            _report(error=["too_large", text])
-        else:
-            bug = f"{job.source} met a bug in lipstream ({type(error).__name__}); export it again."
-            _report(error=["internal", bug], trace=traceback.format_exc()[-MAX_TRACE:])
+        _report(**_failure(job, error))
     else:
         _report(done={**done, "peak_bytes": _peak_bytes()})
     return 0
+
+
+def _failure(job: DecodeJob, error: Exception) -> dict[str, Any]:
+    """The message for an error: [code, sentence], and where a bug is."""
+    if disk_is_full(error):
+        return {"error": ["disk_full", DISK_FULL]}
+    if isinstance(error, LipstreamError):
+        kind = "too_large" if isinstance(error, TooLargeError) else "unusable"
+        return {"error": ["no_face" if isinstance(error, FaceError) else kind, str(error)]}
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return {"error": ["too_large", f"{job.source} needs too much memory; send a smaller file."]}
+    bug = f"{job.source} met a bug in lipstream ({type(error).__name__}); export it again."
+    return {"error": ["internal", bug], "trace": traceback.format_exc()[-MAX_TRACE:]}
 
 
 def probe(job: DecodeJob) -> dict[str, Any]:
@@ -185,12 +191,14 @@ def _confine(job: DecodeJob) -> None:
     except ImportError:  # on Windows only the parent's clock limits it
         return
     limits = job.limits
-    cpu = limits.avatar_cpu_s if job.work == "avatar" else limits.audio_cpu_s
+    avatar = job.work == "avatar"
+    cpu = limits.avatar_cpu_s if avatar else limits.audio_cpu_s
+    memory = limits.avatar_memory if avatar else limits.memory
     # Writable memory of this process; shared libraries do not count.
     for what, most in (
-        (resource.RLIMIT_DATA, limits.memory),
+        (resource.RLIMIT_DATA, memory),
         (resource.RLIMIT_CPU, cpu),
-        (resource.RLIMIT_FSIZE, max(2 * limits.audio_bytes, limits.memory)),
+        (resource.RLIMIT_FSIZE, max(2 * limits.audio_bytes, limits.avatar_memory)),
         (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):

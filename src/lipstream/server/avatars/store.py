@@ -20,15 +20,18 @@ from typing import Literal, get_args
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import load_avatar
 from lipstream.config import MOTION_LEVELS, MotionLevel
+from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
 from lipstream.server.avatars.sandbox import DecodeJob
-from lipstream.server.avatars.uploads import Upload, run_isolated
-from lipstream.server.errors import ApiError
+from lipstream.server.avatars.uploads import Upload
+from lipstream.server.errors import DISK_FULL, ApiError
 from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.settings import MEBIBYTE
 
 AVATAR, LABEL = "prepared.avatar", "label.json"  # in the folder of each upload
 NAME_LENGTH = 64
 MAX_QUEUED = 4  # uploads that wait for their turn
+MIN_FREE_BYTES = 64 * MEBIBYTE  # on the disk of the avatars, for a new one
 MEASURED = 0.6  # of the progress bar: measuring the face; the rest is the backend's
 REMEASURE_MS = 5_000  # between two looks for a calm moment
 
@@ -38,7 +41,8 @@ log = logging.getLogger("lipstream.server")
 class AvatarStore:
     """All avatars of one server. Used on the event loop; the work is done elsewhere."""
 
-    def __init__(self, manager: SessionManager) -> None:
+    def __init__(self, manager: SessionManager, decoders: Decoders) -> None:
+        self._decoders = decoders
         self._manager, self._settings, self._clock = manager, manager.settings, manager.clock
         self._runtime, self._capacity = manager.runtime, manager.capacity
         self._entries: dict[str, AvatarEntry] = {}
@@ -102,13 +106,13 @@ class AvatarStore:
         return entry
 
     async def add(self, upload: Upload) -> AvatarEntry:
-        """Accept an upload and begin to prepare it. ApiError 400, 413, and 409 for lack of room."""
+        """Accept an upload and begin to prepare it. ApiError 400, 413, and those of
+        `check_room`."""
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(upload.discard)
-            self._check_room()
             motion = _motion(upload.fields.get("motion"))
-            await run_isolated(self._job("probe", upload), upload.folder)
-            self._check_room()  # others may have come meanwhile
+            await self._decoders.run(self._job("probe", upload), upload.folder)
+            await self.check_room()  # others may have come meanwhile
             name = " ".join(upload.fields.get("name", "").split()) or upload.path.stem
             printable = "".join(letter for letter in name if letter.isprintable())
             entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], False, motion)
@@ -136,7 +140,8 @@ class AvatarStore:
         assert self._folder is not None, "the store is not open"
         return self._folder
 
-    def _check_room(self) -> None:
+    async def check_room(self) -> None:
+        """ApiError 409, 503 or 507 when no more avatar can be taken in."""
         own = [entry for entry in self._entries.values() if not entry.permanent]
         if len(own) >= self._settings.max_avatars:
             raise ApiError(
@@ -149,6 +154,9 @@ class AvatarStore:
         if sum(entry.status == "preparing" for entry in own) > MAX_QUEUED:
             message = "too many avatars wait to be prepared; try later."
             raise ApiError(503, message, headers={"Retry-After": "20"})
+        usage = await asyncio.to_thread(shutil.disk_usage, self._root)
+        if usage.free < MIN_FREE_BYTES:
+            raise ApiError(507, DISK_FULL)
 
     def _job(self, work: Literal["probe", "avatar"], upload: Upload) -> DecodeJob:
         settings = self._settings
@@ -160,9 +168,8 @@ class AvatarStore:
         try:
             async with self._turn:
                 entry.progress = 0.0
-                await run_isolated(
-                    self._job("avatar", upload), upload.folder, PartialProgress(entry, 0, MEASURED)
-                )
+                bar = PartialProgress(entry, 0, MEASURED)
+                await self._decoders.run(self._job("avatar", upload), upload.folder, bar, None)
                 await asyncio.to_thread(self._store, entry, upload)
                 avatar = await asyncio.to_thread(load_avatar, self._root / entry.id / AVATAR)
                 await self._show(entry, avatar)
@@ -171,7 +178,7 @@ class AvatarStore:
             outcome = "cancelled"
             raise
         except Exception as error:
-            entry.fail(error)
+            entry.fail(error, self._root)
             shutil.rmtree(self._root / entry.id, ignore_errors=True)
         else:
             log.info("avatar ready", extra={"avatar": entry.id[:8]})
@@ -218,7 +225,7 @@ class AvatarStore:
             entry.size = await asyncio.to_thread(_bytes_in, folder)
             await self._show(entry, await asyncio.to_thread(load_avatar, folder / AVATAR))
         except Exception as error:  # one bad avatar must not keep the others from being served
-            entry.fail(error)
+            entry.fail(error, self._root)
 
     def _store(self, entry: AvatarEntry, upload: Upload) -> None:
         """Move it from the folder of the upload to its own."""

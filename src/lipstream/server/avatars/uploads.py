@@ -21,22 +21,24 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 
 from lipstream.config import Progress
+from lipstream.errors import disk_is_full
 from lipstream.server.avatars.file_types import HEAD_BYTES, FileType, claimed_types, detect_types
 from lipstream.server.avatars.sandbox import DecodeJob
-from lipstream.server.errors import ApiError
+from lipstream.server.errors import DISK_FULL, ApiError
 
 MAX_FIELDS = 4
 MAX_FIELD_BYTES = 4096
 COPY_BYTES = 1 << 20
 EXIT_S = 2.0  # from a child's last message to its end
-STATUS = {"too_large": 413, "unusable": 400, "no_face": 400, "internal": 500}
+STATUS = {"too_large": 413, "unusable": 400, "no_face": 400, "internal": 500, "disk_full": 507}
 # The signals by which the system ends a process at the limits that the child has set itself.
 STOPPED = (signal.SIGKILL, signal.SIGXCPU) if hasattr(signal, "SIGXCPU") else ()
 GARBLED = "the decoder of this file failed; export it again in another format."
 UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 # Isolated from the current folder and from variables, which uploads or users may have named.
 BOOT = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "import json, os, sys; hasattr(os, 'nice') and os.nice(10); "  # live sessions go first
+    "sys.path[:] = json.loads(sys.argv[1]); "
     "from lipstream.server.avatars.sandbox import main; sys.exit(main(sys.argv[2]))"
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -64,8 +66,8 @@ async def receive_file(
     request: Request, types: tuple[FileType, ...], unless: str | None = None
 ) -> Upload:
     """The part `file` of a multipart request, and its text fields. ApiError 415 when it has none
-    of `types` or not the one it claims, 422 when it is missing. With a field `unless` it may be
-    anything."""
+    of `types` or not the one it claims, 422 when it is missing, 507 when no space is left. With a
+    field `unless` it may be anything."""
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise ApiError(415, "send multipart/form-data with the file in the part `file`.")
@@ -79,6 +81,10 @@ async def receive_file(
             return Upload(await _store(file, None if unless in fields else types), fields)
     except MultiPartException as error:
         raise ApiError(400, f"the multipart body is damaged: {error.message}") from error
+    except OSError as error:
+        if not disk_is_full(error):
+            raise
+        raise ApiError(507, DISK_FULL) from error
 
 
 async def _store(file: UploadFile, types: tuple[FileType, ...] | None) -> Path:

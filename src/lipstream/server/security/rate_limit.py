@@ -12,6 +12,7 @@ from lipstream.server.errors import ApiError
 
 MAX_CLIENTS = 4096  # remembered; the one not seen for longest is forgotten first
 CHUNK_TIMEOUT_S = 20.0  # a body must go on within this
+MIN_BYTES_PER_S = 16 * 1024  # of a body, on average, beside that time
 
 
 class Buckets:
@@ -37,18 +38,22 @@ class Buckets:
 
 class MeteredBody:
     """A request's body, counted as it comes: where it is read, ApiError 413 beyond `limit` bytes,
-    so that no more is ever held, and 408 when it stalls."""
+    so that no more is ever held, and 408 when it stalls or drips."""
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive, self._limit = receive, limit
         self._received = 0
         self._complete = False
+        self._since: float | None = None  # when the body was first asked for
 
     async def __call__(self) -> Message:
         if self._complete:  # what follows is the end of the connection, whenever that comes
             return await self._receive()
+        now = asyncio.get_running_loop().time()
+        self._since = now if self._since is None else self._since
+        left = CHUNK_TIMEOUT_S + self._received / MIN_BYTES_PER_S - (now - self._since)
         try:
-            message = await asyncio.wait_for(self._receive(), CHUNK_TIMEOUT_S)
+            message = await asyncio.wait_for(self._receive(), min(max(left, 0), CHUNK_TIMEOUT_S))
         except asyncio.TimeoutError:
             self._complete = True
             raise ApiError(

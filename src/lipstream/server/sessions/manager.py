@@ -12,7 +12,7 @@ from lipstream.config import MotionLevel
 from lipstream.live.clock import Clock
 from lipstream.server.admission import Capacity
 from lipstream.server.avatars.entry import AvatarEntry
-from lipstream.server.errors import ApiError
+from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
 from lipstream.server.rtc.connection import WebRTCTransport
@@ -74,7 +74,7 @@ class SessionManager:
         if self.draining:
             raise _full("the server is about to stop; use another one.", "stopping")
         if (fault := self.runtime.fault) is not None:
-            raise _full(fault, "fault")
+            raise _full(without_folders(fault), "fault")
         assert entry.avatar is not None and entry.cost is not None
         costs = [session.cost for session in self._sessions.values()]
         if not self.capacity.admits(costs, entry.cost):
