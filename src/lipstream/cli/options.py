@@ -124,7 +124,7 @@ background_option = option(
     default="#FFFFFF",
     metavar="#RRGGBB",
     callback=_colour,
-    help="Colour behind a transparent picture.",
+    help="Colour behind a transparent picture or clip.",
 )
 models_option = path_option(
     "--models",

@@ -27,7 +27,7 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
 @path_option(
     "--avatar",
     required=True,
-    help="A portrait (png, jpg, webp, bmp), a clip of a person, or an .avatar file.",
+    help="A portrait (png, jpg, heic, ...), a clip of a person, or an .avatar file.",
 )
 @path_option(
     "--audio", required=True, help="Speech: any audio file, or a video with sound; - for a pipe."

@@ -19,6 +19,7 @@ from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.avatars.uploads import run_isolated, safe_name
 from lipstream.server.errors import ApiError
 from lipstream.server.settings import UploadLimits
+from tests.heif_files import write_tiles
 from tests.media_files import tone, write_sound, write_wav
 
 PORTRAIT = Path(__file__).parents[2] / "data" / "portrait.png"
@@ -90,6 +91,27 @@ def test_a_portrait_becomes_an_avatar(tmp_path: Path) -> None:
     done = isolated(path, "avatar")
     assert done["frames"] == 1 and load_avatar(tmp_path / "out.avatar").size == (256, 256)
     assert 0 < done["peak_bytes"] < 1024 * MEBIBYTE
+
+
+@pytest.mark.parametrize(
+    ("kind", "pictures", "work"), [("TIFF", 1, "image"), ("AVIF", 1, "image"), ("GIF", 2, "video")]
+)
+def test_the_content_decides_what_it_is(
+    tmp_path: Path, kind: str, pictures: int, work: str
+) -> None:
+    path = tmp_path / "photo.jpg"
+    shades = [Pillow.new("RGB", (64, 64), (shade, 90, 60)) for shade in range(90, 90 + pictures)]
+    options = {"save_all": True, "append_images": shades[1:]} if pictures > 1 else {}
+    shades[0].save(path, kind, **options)
+    assert isolated(path, "probe")["kind"] == work
+
+
+def test_a_photo_of_a_phone_is_a_picture(tmp_path: Path) -> None:
+    path = write_tiles(tmp_path / "IMG_0001.HEIC", np.full((96, 96, 3), 90, np.uint8), 64)
+    assert isolated(path, "probe")["kind"] == "image"
+    with pytest.raises(ApiError) as refused:
+        isolated(path, "avatar")
+    assert refused.value.code == "no_face"  # it was read
 
 
 def test_a_name_cannot_take_the_place_of_a_module(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
         status_code=202,
         responses=error_responses(400, 408, 409, 413, 415, 422, 503, 507),
         openapi_extra=file_form(
-            "A portrait (png, jpg, webp, bmp) or a clip of at most a minute.",
+            "A portrait (png, jpg, webp, heic, avif, tiff, ...) or a clip of at most a minute.",
             name="What to call it.",
             motion="The idle motion of a picture: `still`, `calm` or `lively`.",
         ),

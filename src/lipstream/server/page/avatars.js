@@ -3,7 +3,7 @@
 import { showReport } from './report.js';
 
 const POLL_MS = 700; // between requests for the state of an avatar that is being prepared
-const ACCEPT = 'image/*,video/*';
+const ACCEPT = 'image/*,video/*,.heic,.heif,.avif';
 const CONFIRM_MS = 4_000; // within which a second press removes an avatar
 
 /** Fires `choose` (detail: id or null) and `refused` (detail: an Error). */
