@@ -36,7 +36,7 @@ def main() -> None:
     records = {}
     passed = True
     with tempfile.TemporaryDirectory(dir=options.scratch) as folder:
-        faces = _faces(options, Path(folder))
+        faces = _faces(options, performance, Path(folder))
         for version, src in versions.items():
             figures, refused = _measure(
                 faces, performance, Path(folder) / version, src, options.out, version
@@ -51,7 +51,7 @@ def main() -> None:
     sys.exit(0 if passed else 1)
 
 
-def _faces(options: argparse.Namespace, folder: Path) -> list[Path]:
+def _faces(options: argparse.Namespace, performance: Performance, folder: Path) -> list[Path]:
     """The files to measure, derived ones included."""
     found = [
         path
@@ -59,14 +59,15 @@ def _faces(options: argparse.Namespace, folder: Path) -> list[Path]:
         for path in ([place] if place.is_file() else sorted(place.iterdir()))
         if path.suffix.lower() in SUFFIXES
     ]
-    found = [
-        path for path in found if not options.only or any(t in path.name for t in options.only)
-    ]
+    if options.only:
+        found = [path for path in found if any(text in path.name for text in options.only)]
     if options.variants:
         derived = folder / "variants"
         derived.mkdir()
         for path in [path for path in found if picture_kind(path) == "still"]:
             found += variants.write(path, derived)
+            drawn = draw(path, performance, ("poses",), folder / f"{path.stem}_opened")
+            found += [] if drawn.refused else variants.write_opened(drawn, derived)
     return found
 
 

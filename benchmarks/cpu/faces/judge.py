@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks import metrics
 from benchmarks.cpu.faces import openings
+from benchmarks.cpu.faces.closure import parted
 from benchmarks.cpu.faces.drawn import Drawn, Part
 from benchmarks.cpu.faces.light import Light, chroma, light_of, teeth, tint
 from benchmarks.cpu.faces.lines import LineFinder
@@ -47,6 +48,7 @@ class Figures:
     lips: float  # correlation with the phonemes, by the tracker or else by the geometry
     by: str  # "tracker" or "geometry"
     rest: float  # opening at rest above the closed level of speech, over its range
+    parted: bool  # a portrait at rest shows something between its lips
     skin: float
     skin_chroma: float
     eye_white: float | None
@@ -75,6 +77,7 @@ class Figures:
         checks = {
             "lips": self.lips >= MIN_LIPS,
             "rest": self.rest <= MAX_REST,
+            "parted": not self.parted,
             "teeth": self.teeth is None or self.teeth <= self.max_teeth,
             "chroma": self.chroma is None or self.chroma <= self.max_chroma,
             "sharp": all(
@@ -110,6 +113,7 @@ def judge(
         lips=lips,
         by=by,
         rest=_rest(finder, silence or poses, scale, by),
+        parted=not drawn.moving and parted(poses.frames[0], poses.points[0]),
         skin=light.skin,
         skin_chroma=light.skin_chroma,
         eye_white=light.eye_white,

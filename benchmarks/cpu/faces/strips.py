@@ -36,7 +36,7 @@ class Strips:
     def of(part: Part) -> Strips:
         """The reference is the avatar's own most closed mouth."""
         points = part.natural_points[0]
-        rows = _back(_upright(points), points[[0, 17, 13, 14, lm.CHIN]])[:, 1]
+        rows = _back(upright(points), points[[0, 17, 13, 14, lm.CHIN]])[:, 1]
         line = float(rows[2:4].mean())
         return Strips(part, (float(rows[0]), float(rows[1])), line, float(rows[4]))
 
@@ -49,7 +49,7 @@ class Strips:
         head = similarity(
             canonical[rigid, :2].astype(np.float64), points[rigid, :2].astype(np.float64)
         )
-        matrix = compose(head, _upright(canonical))
+        matrix = compose(head, upright(canonical))
         matrix[:, 2] += matrix[:, 1] * (rows[0] + ABOVE)
         # A larger picture is shrunk without aliasing.
         shrink = float(np.linalg.norm(matrix[:, 0]))
@@ -81,14 +81,18 @@ class Strips:
         return float(np.mean(changes) / np.mean(slopes) / UNIT) if changes else 0.0
 
 
-def _upright(points: Floats) -> Matrix:
-    """(2, 3) strip pixels -> picture pixels."""
-    angle, scale = lm.roll(points), lm.eye_distance(points) / UNIT
+def upright(
+    points: Floats, unit: int = UNIT, middle: tuple[int, int] = (HALF_WIDTH, ABOVE)
+) -> Matrix:
+    """(2, 3) from a picture of the lips, upright, to the one that `points` are in.
+
+    `unit` pixels of it are an eye distance; the lips meet at its pixel `middle`, x and y.
+    """
+    angle, scale = lm.roll(points), lm.eye_distance(points) / unit
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[cos, -sin], [sin, cos]])
     lips = points[[lm.UPPER_LIP_CENTRE, lm.LOWER_LIP_CENTRE], :2].astype(np.float64).mean(0)
-    offset = lips - linear @ (HALF_WIDTH, ABOVE)
-    return np.hstack([linear, offset[:, None]])
+    return np.hstack([linear, (lips - linear @ middle)[:, None]])
 
 
 def _back(matrix: Matrix, points: Floats) -> Matrix:

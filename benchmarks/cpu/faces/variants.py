@@ -1,4 +1,7 @@
-"""Pictures derived from a portrait: without colour, small, blurred, dark, mirrored, tilted."""
+"""Pictures derived from a portrait: grey, small, blurred, dark, yellowed, mirrored, tilted.
+
+Two more are opened by the renderer itself: with parted lips, and with the mouth open.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from benchmarks.cpu.faces.drawn import Drawn
+from benchmarks.cpu.faces.performance import POSES
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Image
 
 SMALL, BLUR, DARK, TILT = 0.5, 2.0, 0.45, 12.0  # of the size, pixels, of the light, degrees
+OPENED = {"parted": "soft", "open": "medium"}  # and the poses that these are taken from
 YELLOW = (1.0, 0.88, 0.55)  # of old varnish
 
 
@@ -26,6 +32,17 @@ def write(path: Path, folder: Path) -> list[Path]:
     for name, derive in VARIANTS.items():
         target = folder / f"{path.stem}__{name}.png"
         _save(target, derive(image))
+        written.append(target)
+    return written
+
+
+def write_opened(drawn: Drawn, folder: Path) -> list[Path]:
+    """Write the portrait with its mouth opened, as the renderer draws it; returns the paths."""
+    poses = drawn.part("poses")
+    written = []
+    for name, pose in OPENED.items():
+        target = folder / f"{drawn.name}__{name}.png"
+        _save(target, np.ascontiguousarray(poses.frames[list(POSES).index(pose)]))
         written.append(target)
     return written
 

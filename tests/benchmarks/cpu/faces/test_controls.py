@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.cpu.faces import drawn, judge, openings
+from benchmarks.cpu.faces.closure import parted
 from benchmarks.cpu.faces.drawn import Part
 from benchmarks.cpu.faces.light import OPAQUE, chroma, light_of, teeth
 from benchmarks.cpu.faces.lines import LineFinder
@@ -53,6 +54,12 @@ def test_the_inside_is_found_and_grows_with_the_pose(poses: Part) -> None:
     heights = openings.by_geometry(poses)
     assert heights[REST] == 0
     assert 0 < heights[SOFT] < heights[MEDIUM] < heights[WIDEST]
+
+
+def test_lips_that_do_not_meet_are_seen(poses: Part) -> None:
+    points = poses.points[0]
+    assert not parted(poses.frames[REST], points)
+    assert parted(poses.frames[MEDIUM], points)
 
 
 def test_whitened_teeth_are_too_bright(poses: Part) -> None:
