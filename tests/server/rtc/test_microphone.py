@@ -14,7 +14,10 @@ from av.audio.frame import AudioFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lipstream.server.rtc.drop_log import DropLog
 from lipstream.server.rtc.microphone import (
+    MAX_BEHIND_S,
+    MAX_PACE,
     MAX_UTTERANCE_STEPS,
     RATE,
     STEP,
@@ -208,8 +211,32 @@ def test_what_follows_an_interrupt_is_dropped_until_the_next_stretch() -> None:
     assert second.ended and len(second.samples) > RATE
 
 
-def test_a_full_session_loses_sound_and_nothing_else() -> None:
-    session = FakeSession(blank_avatar())
+def test_a_full_session_loses_sound_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    session, drops = FakeSession(blank_avatar()), DropLog()
     session.buffered_ms = MAX_MS - 500
-    speak(session, hum(1), speech(1), hum(1))
+    microphone = Microphone(cast("SpeechSink", session), drops)
+    asyncio.run(microphone.listen(Track(np.concatenate([hum(1), speech(1), hum(1)]))))
     assert 0 < len(session.samples) <= RATE // 2 and session.ends == 1
+    assert drops.totals["unheard"] > 20 and len(caplog.records) == 1
+
+
+class LeapingTrack(Track):
+    """Says of each of its pieces that two seconds have passed since the one before."""
+
+    async def recv(self) -> AudioFrame:
+        frame = await super().recv()
+        frame.pts = self._next * 2 * RATE
+        return frame
+
+
+def test_sound_is_not_taken_faster_than_it_can_be_spoken() -> None:
+    """Gaps are filled with silence, so 50 small packets a second could be 100 s of work."""
+    drops, now = DropLog(), 0.0
+    microphone = Microphone(cast("SpeechSink", FakeSession(blank_avatar())), drops, lambda: now)
+    asyncio.run(microphone.listen(LeapingTrack(hum(10))))  # 500 pieces at once
+    refused = 500 - 1 - MAX_BEHIND_S // 2
+    assert drops.totals["rtp"] == refused
+    now = 2.0
+    asyncio.run(microphone.listen(Track(hum(2 * MAX_PACE))))
+    assert drops.totals["rtp"] == refused

@@ -147,7 +147,7 @@ class WebRTCTransport(Feedback):
                 stream.start(peer.dtls)
             if agreement.microphone and self._microphone is not None:
                 track = await peer.receive(agreement.audio, self._streams[0].ssrcs[0])
-                self._spawn(Microphone(self._microphone).listen(track))
+                self._spawn(Microphone(self._microphone, self._drops).listen(track))
             await sender.play()
             self._fail("the session has ended")
         except ConnectionError as error:

@@ -20,6 +20,7 @@ Cause = Literal[
     "unread",  # more than DTLS has taken so far
     "rtcp",  # more reports than a viewer may send
     "rtp",  # more sound than a viewer may send
+    "unheard",  # sound for which the session has no room
     "ssrc",  # more senders than a viewer may have
 ]
 

@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-import logging
+import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,10 +19,10 @@ from lipstream.errors import LipstreamError
 from lipstream.live.session.utterance import Utterance
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
+from lipstream.server.rtc.drop_log import DropLog
 from lipstream.server.rtc.interfaces import SpeechSink
+from lipstream.server.token_bucket import TokenBucket
 from lipstream.speech.mono_mixer import MonoMixer
-
-logger = logging.getLogger(__name__)
 
 RATE = 48_000  # Hz; what Opus decodes to
 STEP = RATE // 50  # samples that are judged at once: 20 ms
@@ -32,6 +33,8 @@ MIN_SPEECH_DB = -55.0  # dB of full scale; what is below is never speech
 DIGITAL_SILENCE_DB = -90.0  # dB: exact zeros of a muted microphone or a gap say nothing of the room
 NOISE_STEPS = 100  # steps whose quietest is the noise floor: in 2 s of speech there is a pause
 ONSET = 2  # loud steps that begin an utterance: 40 ms, longer than a click
+MAX_PACE = 1.5  # seconds of sound that are taken in a second; timestamps can claim any number
+MAX_BEHIND_S = 15.0  # of sound that may come at once, after a stall of this machine or of the line
 PRE_ROLL = 15  # steps before its onset that belong to it: 300 ms, for soft consonants
 PAUSE = 30  # quiet steps that end it: 600 ms
 MAX_UTTERANCE_STEPS = 30 * 50  # steps of one utterance, so that noise cannot talk for ever: 30 s
@@ -115,8 +118,15 @@ class SpeechDetector:
 class Microphone:
     """Speaks the utterances of a track in a session, each as soon as it begins."""
 
-    def __init__(self, session: SpeechSink) -> None:
-        self._session = session
+    def __init__(
+        self,
+        session: SpeechSink,
+        drops: DropLog | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`drops` counts sound that is not taken; `seconds` is a clock that never goes back."""
+        self._session, self._drops = session, drops or DropLog()
+        self._pace = TokenBucket(MAX_PACE * RATE, MAX_BEHIND_S * RATE, seconds)
         self._utterance: Utterance | None = None
         self._mixer, self._gaps, self._detector = MonoMixer(RATE), Gaps(), SpeechDetector()
 
@@ -126,12 +136,17 @@ class Microphone:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, AudioFrame) and frame.pts is not None:
-                    samples = self._mixer.mix(_chunk(frame))
-                    self._speak(self._detector.push(self._gaps.fill(samples, frame.pts)))
+                    self._take(self._gaps.fill(self._mixer.mix(_chunk(frame)), frame.pts))
         except MediaStreamError:
             pass  # the peer closed its microphone
         finally:
             self._speak(self._detector.finish())
+
+    def _take(self, samples: Floats) -> None:
+        if self._pace.take(len(samples)):
+            self._speak(self._detector.push(samples))
+        else:
+            self._drops.add("rtp", samples.nbytes)
 
     def _speak(self, speech: list[Floats | None]) -> None:
         for samples in speech:
@@ -144,9 +159,9 @@ class Microphone:
                 if self._utterance is None:
                     self._utterance = self._session.open_utterance(RATE)
                 self._utterance.push(samples)
-            except LipstreamError as error:
+            except LipstreamError:
                 # The session is full or has just been closed: live sound cannot wait.
-                logger.info("microphone sound was dropped: %s", error)
+                self._drops.add("unheard", samples.nbytes)
 
 
 def _level(step: Floats) -> float:

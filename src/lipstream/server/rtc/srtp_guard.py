@@ -16,7 +16,7 @@ from lipstream.server.rtc.drop_log import DropLog
 from lipstream.server.token_bucket import TokenBucket
 
 RTCP_WORDS_PER_S, MAX_RTCP_WORDS = 1024.0, 2048  # of 32 bits; a NACK's entry is one, a PLI three
-RTP_PER_S, MAX_RTP = 500.0, 1000  # packets; a microphone sends 50 a second, 400 at most
+RTP_PER_S, MAX_RTP = 150.0, 600  # packets; browsers send 50 a second, which may have waited
 MAX_SSRCS = 16  # senders of a viewer; a browser has one per line
 
 
