@@ -56,6 +56,7 @@ USERS = {  # private name: the module that uses it
     "_convolution_pointwise": "rendering/musetalk/optimizations/mkldnn_pack.py",
 }
 OURS = {"_samples", "_start"}  # private to a class of lipstream, and used within that class
+DOCUMENTED = {"_exit"}  # of os: public in spite of its name
 
 
 def private_names() -> Iterator[tuple[str, Path]]:
@@ -80,7 +81,9 @@ def has(library: str, thing: Any, *names: str) -> None:
 
 def test_every_private_name_in_use_has_an_entry() -> None:
     for name, path in private_names():
-        assert name in USERS.keys() | OURS, f"{path} uses {name}, which this file does not check."
+        assert name in USERS.keys() | OURS | DOCUMENTED, (
+            f"{path} uses {name}, which this file does not check."
+        )
     used = {name for name, _ in private_names()}
     assert USERS.keys() <= used, f"nothing uses {USERS.keys() - used} any more."
 

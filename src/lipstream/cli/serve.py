@@ -171,6 +171,7 @@ def serve(
     """Serve a page with talking avatars, and the API behind it."""
     _check_installed()
     from lipstream.server.app import create_app
+    from lipstream.server.forced_exit import forced_exit
     from lipstream.server.logging import logging_to_stderr
     from lipstream.server.open_files import raise_open_files
     from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
@@ -184,6 +185,7 @@ def serve(
     with bind(settings.host, settings.port) as bound:
         given = _open_avatars(avatars, settings)
         with (
+            forced_exit(),
             _open_engine(backend, musetalk, motion, settings.cores, draw_processes) as engine,
             logging_to_stderr(log_format),
         ):

@@ -21,7 +21,8 @@ from lipstream.server.websocket_protocol import WebSocketProtocol
 
 BACKLOG = 64  # connections that wait; so many are accepted before anything else is done
 MAX_HEADER_BYTES = 16 * 1024
-CLOSE_S = 5  # for requests that are still being answered at the end
+HURRIED_CLOSE_S = 1  # the same after a second signal
+CLOSE_S = 3  # for requests that are still being answered at the end
 PING_S = 20.0  # between pings, which keep proxies from closing a quiet WebSocket
 
 log = logging.getLogger("lipstream.server")
@@ -123,10 +124,14 @@ class Server(uvicorn.Server):
         if self._until is None:
             self._until = time.monotonic() + self._drain_timeout_s
             self._manager.draining = True
-        elif self._until > 0:
-            self._until = 0.0
         else:
-            self.force_exit = True
+            self.config.timeout_graceful_shutdown = HURRIED_CLOSE_S
+            self.force_exit = self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # then uvicorn leaves this out
+            await self.lifespan.shutdown()
 
     async def on_tick(self, counter: int) -> bool:
         if self._until is not None and (not self._manager.busy or time.monotonic() >= self._until):
