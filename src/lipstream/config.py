@@ -28,6 +28,10 @@ PCM_ENCODINGS = (
 )
 MAX_PCM_CHANNELS = 64
 
+ROTATIONS: tuple[int | Literal["auto"], ...] = (0, 90, 180, 270, "auto")
+MAX_FACE = 99
+FACE_NUMBER = re.compile(r"[0-9]{1,6}")
+
 MotionLevel: TypeAlias = Literal["still", "calm", "lively"]
 # A callback: what is done and, if it is known, all there is to do.
 Progress: TypeAlias = Callable[[int, "int | None"], None]
@@ -43,8 +47,18 @@ class AvatarConfig:
     max_seconds: int = 60  # a longer clip is refused
     min_eye_distance: float = 24.0  # pixels between the outer eye corners; refused below
     good_eye_distance: float = 60.0  # a warning below
+    # Of several faces: 1 is the largest, 2 the next; or (x, y), a place on the face in pixels of
+    # the source as a viewer shows it, before it is turned or shrunk. None takes the largest.
+    face: int | tuple[float, float] | None = None
+    # Degrees clockwise: 0, 90, 180 or 270; "auto" sets the face upright.
+    rotate: int | Literal["auto"] = 0
 
     def __post_init__(self) -> None:
+        _one_of("avatar", "rotate", self.rotate, ROTATIONS)
+        _check(
+            not isinstance(self.face, int) or 1 <= self.face <= MAX_FACE,
+            f"face must be a number from 1 to {MAX_FACE} or a place, not {self.face}.",
+        )
         for name in ("max_side", "max_pixels", "max_seconds", "min_eye_distance"):
             _check(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}.")
         colour = self.background
@@ -136,6 +150,29 @@ class Mp4Config:
         _one_of("mp4", "preset", self.preset, PRESETS)
         _check(0 <= self.crf <= MAX_CRF, f"crf must be from 0 to {MAX_CRF}, not {self.crf}.")
         _check(self.audio_bitrate > 0, f"audio_bitrate must be above 0, not {self.audio_bitrate}.")
+
+
+def face_choice(text: str) -> int | tuple[float, float]:
+    """`AvatarConfig.face` from "2" or "320,210"; OptionError for anything else."""
+    parts = text.split(",")
+    if len(parts) in (1, 2) and all(FACE_NUMBER.fullmatch(part.strip()) for part in parts):
+        numbers = [int(part) for part in parts]
+        if len(numbers) == 2:
+            return float(numbers[0]), float(numbers[1])
+        if 1 <= numbers[0] <= MAX_FACE:
+            return numbers[0]
+    raise OptionError(
+        f"{text!r} names no face; write 1 for the largest, 2 for the next, or a place on the face "
+        "in pixels, such as 320,210."
+    )
+
+
+def rotation(text: str) -> int | Literal["auto"]:
+    """`AvatarConfig.rotate` from "none", "auto" or degrees; OptionError for anything else."""
+    for known in ROTATIONS:
+        if text.strip() == ("none" if known == 0 else str(known)):
+            return known
+    raise OptionError(f"there is no rotation {text!r}; use none, auto, 90, 180 or 270.")
 
 
 def _check(true: bool, otherwise: str) -> None:

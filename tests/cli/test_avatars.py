@@ -18,6 +18,7 @@ import pytest
 from PIL import Image as Pillow
 
 from lipstream.avatar import quality
+from lipstream.avatar.storage import load_avatar
 from tests.avatar.scenes import faceless, pasted
 from tests.cli.program import Program, sentence_in
 from tests.media_files import write_wav
@@ -134,8 +135,24 @@ def test_of_two_faces_the_largest_is_taken_and_that_is_reported(
     scene[60:240, 400:580] = cv2.resize(image, (180, 180), interpolation=cv2.INTER_AREA)
     write_png("two.png", scene)
     done = program.done("render", "--avatar", "two.png", "--audio", speech, "-o", "out.mp4")
-    assert "warning: 2 faces were found: the largest is animated.\n" in done.err
+    places = r"--face chooses another: 1 at 15\d,1\d\d, 2 at 48\d,1\d\d\.\n"
+    assert re.search("warning: 2 faces were found: the largest is animated; " + places, done.err)
     assert Path("out.mp4").is_file()
+    done = program.done("prepare", "two.png", "-o", "two.avatar", "--face", "2")
+    assert "faces were found" not in done.out
+    points = load_avatar("two.avatar").at(0).landmarks
+    assert points is not None and points[:, 0].min() > 400
+    sentence = program.refused("prepare", "two.png", "-o", "no.avatar", "--face", "20,300")
+    assert sentence.startswith("two.png has 2 faces, but not a face at 20,300; choose one of them")
+
+
+def test_a_picture_on_its_side_is_turned(program: Program, image: Image) -> None:
+    write_png("lying.png", np.rot90(image))
+    done = program.done("prepare", "lying.png", "-o", "lying.avatar")
+    assert "The face is on its side: --rotate auto turns the picture." in done.out
+    done = program.done("prepare", "lying.png", "-o", "up.avatar", "--rotate", "auto")
+    assert "on its side" not in done.out
+    assert np.array_equal(load_avatar("up.avatar").at(0).pixels, image)
 
 
 def test_every_warning_is_one_line(program: Program, speech: Path, image: Image) -> None:

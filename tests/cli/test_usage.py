@@ -58,6 +58,17 @@ def test_a_wrong_frame_rate_is_refused(program: Program, value: str, wrong: str)
     assert re.fullmatch(f"--fps: {wrong}", message), message
 
 
+@pytest.mark.parametrize("value", ["0", "left", "1,2,3"])
+def test_a_face_that_cannot_be_meant_is_refused(program: Program, value: str) -> None:
+    sentence = program.refused(*NAMES, "--face", value, status=2)
+    assert sentence.startswith(f"--face: {value!r} names no face; write 1 for the largest")
+
+
+def test_an_unknown_rotation_is_refused(program: Program) -> None:
+    wrong = "--rotate: there is no rotation '45'; use none, auto, 90, 180 or 270."
+    assert program.refused(*NAMES, "--rotate", "45", status=2) == wrong
+
+
 @pytest.mark.parametrize("value", ["white", "#12345", "#1234567", "#12345g", "# 1234", "1,2,3", ""])
 def test_a_wrong_colour_is_refused(program: Program, value: str) -> None:
     wrong = f"--background: {value!r} is no colour; write #RRGGBB, such as #00B140, in quotes."

@@ -9,8 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame
+from lipstream.avatar.face.choice import choose
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
+from lipstream.avatar.framing import find_framing, no_such_face, source_side
 from lipstream.avatar.measured_clip import MeasuredClip, flat
 from lipstream.avatar.picture import read_picture
 from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
@@ -25,7 +27,9 @@ from lipstream.timeline import FPS
 
 PREPARATION = 3  # raise it when the same file and settings would give another avatar
 # Settings that change the result: faces below the least eye distance are not found.
-DIGEST_FIELDS = ("max_side", "background", "min_eye_distance", "good_eye_distance")
+DIGEST_FIELDS = (
+    *("max_side", "background", "min_eye_distance", "good_eye_distance", "face", "rotate"),
+)
 
 
 def open_avatar(
@@ -63,15 +67,24 @@ def build_avatar(
 
 
 def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
-    search = FaceFinder().search(image)
-    size = (image.shape[1], image.shape[0])
-    faces = search.faces
-    whole = [face for face in faces if shows_mouth(face.landmarks, size)]
+    finder = FaceFinder()
+    framing = find_framing(image, source_side(path), config, finder)
+    if framing is None:  # without a face nothing tells how to turn it
+        framing = find_framing(image, source_side(path), replace(config, rotate=0), finder)
+        assert framing is not None
+    image = framing.apply(image)
+    size, choice = framing.size, framing.choice
+    search = finder.search(image, thorough=choice is not None)
+    faces, places = search.faces, framing.places(search.faces)
+    chosen = faces if choice is None else [face for face in [choose(faces, choice)] if face]
+    if faces and not chosen:
+        raise no_such_face(path, config, places)
+    whole = [face for face in chosen if shows_mouth(face.landmarks, size)]
     # A face is no certain one without its mouth.
-    halves = [face for face in faces or search.doubtful if not shows_mouth(face.landmarks, size)]
+    halves = [face for face in chosen or search.doubtful if not shows_mouth(face.landmarks, size)]
     points = flat(whole[0].landmarks) if whole else None
     portrait = image if whole else None
-    report = measure_quality(size, [points], [points], [0], len(faces), portrait, config)
+    report = measure_quality(size, [points], [points], [0], len(faces), portrait, config, places)
     check_usable(path, report, config, cut_off=len(halves))
     image.flags.writeable = False
     return Avatar((AvatarFrame(image, points),), False, digest(path, config), report)
@@ -93,7 +106,12 @@ def _from_clip(
     shots = [frame.shot for frame in frames]
     measured = [frame.landmarks for frame in frames]
     track = smooth(fill_gaps(measured, shots), shots)
-    report = measure_quality(clip.size, measured, track, shots, clip.people, clip.portrait, config)
+    places = clip.places
+    if clip.missed:
+        raise no_such_face(path, config, places)
+    report = measure_quality(
+        clip.size, measured, track, shots, len(places), clip.portrait, config, places
+    )
     check_usable(path, report, config, clip.cut_off)
     smoothed = tuple(
         replace(frame, landmarks=None if points is None else flat(points))

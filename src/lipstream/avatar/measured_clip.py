@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import numpy as np
 from lipstream.avatar.avatar import AvatarFrame, encode_picture
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.tracker import FaceTracker
+from lipstream.avatar.framing import Framing, find_framing, source_side
 from lipstream.avatar.quality import shows_mouth
 from lipstream.config import AvatarConfig
 from lipstream.media.image import Floats, Image
@@ -21,6 +24,7 @@ JPEG = (
     *(cv2.IMWRITE_JPEG_QUALITY, 97),
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
 )
+MAX_FACELESS, FACELESS_STEP = 60, 5  # searches for a face to set upright; frames between them
 
 
 class MeasuredClip:
@@ -34,35 +38,59 @@ class MeasuredClip:
         self._config, self._max_seconds = config, max_seconds
         self.size = (0, 0)  # (width, height)
         self.portrait: Image | None = None  # the first picture that shows the face
-        self.people = 0  # in that picture
+        self.places: tuple[tuple[int, int], ...] = ()  # of the faces in it, pixels of the source
         self.cut_off = 0  # frames whose face ends above the mouth: they count as faceless
-        self.last: Image | None = None  # the picture read last
+        self.missed = False  # none of the faces seen so far is the one chosen
+        self.last: Image | None = None  # the picture read last, not turned
 
     def __iter__(self) -> Iterator[AvatarFrame]:
         """Raises PictureError as `read_clip` does, also on the way."""
+        config, finder = self._config, FaceFinder()
+        framing = self._find_framing(finder)
+        tracker = FaceTracker(finder, config.min_eye_distance, framing.choice)
+        for picture in self._pictures():
+            image = framing.apply(picture)
+            self.size, self.last = framing.size, picture
+            face = tracker.update(image)
+            if face is None and self.portrait is None and tracker.others:
+                self.missed, self.places = True, framing.places(tracker.others)
+            if face is not None and not shows_mouth(face.landmarks, self.size):
+                self.cut_off += 1
+                face = None
+            if face is not None and self.portrait is None:
+                self.portrait, self.missed = image, False
+                self.places = framing.places(finder.find(image, config.min_eye_distance))
+            points = None if face is None else flat(face.landmarks)
+            yield AvatarFrame(encode_picture(image, ".jpg", JPEG), points, tracker.shot)
+
+    def _pictures(self) -> Iterator[Image]:
         from lipstream.media.video_reader import read_clip
 
         config = self._config
-        finder = FaceFinder()
-        tracker = FaceTracker(finder, config.min_eye_distance)
-        for image in read_clip(
+        return read_clip(
             self.path,
             self.fps,
             config.max_side,
             self._max_seconds,
             config.max_pixels,
             config.background,
-        ):
-            self.size, self.last = (image.shape[1], image.shape[0]), image
-            face = tracker.update(image)
-            if face is not None and not shows_mouth(face.landmarks, self.size):
-                self.cut_off += 1
-                face = None
-            if face is not None and self.portrait is None:
-                self.portrait = image
-                self.people = len(finder.find(image, config.min_eye_distance))
-            points = None if face is None else flat(face.landmarks)
-            yield AvatarFrame(encode_picture(image, ".jpg", JPEG), points, tracker.shot)
+        )
+
+    def _find_framing(self, finder: FaceFinder) -> Framing:
+        """By the first picture that shows the face, or by the first one where none does."""
+        config, side = self._config, source_side(self.path)
+        pictures = self._pictures()
+        first = next(pictures)
+        framing = find_framing(first, side, config, finder)
+        for _ in range(0 if framing else MAX_FACELESS):
+            for picture in itertools.islice(pictures, FACELESS_STEP - 1, FACELESS_STEP):
+                framing = find_framing(picture, side, config, finder)
+            if framing is not None:
+                break
+        if framing is None:
+            framing = find_framing(first, side, replace(config, rotate=0), finder)
+        assert framing is not None
+        return framing
 
 
 def flat(landmarks: Floats) -> Floats:

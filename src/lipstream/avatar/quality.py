@@ -22,6 +22,7 @@ from lipstream.avatar.face.landmarks import (
     yaw,
 )
 from lipstream.avatar.face.smoothing import jitter
+from lipstream.avatar.framing import listed
 from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
 from lipstream.media.image import Floats, Image
@@ -29,6 +30,7 @@ from lipstream.media.image import Floats, Image
 MAX_YAW = 0.35  # nose offset as a share of the eye distance; beyond, half of the mouth is hidden
 GOOD_YAW = 0.20  # visibly turned: the far half of the mouth moves less well
 GOOD_MOUTH_OPEN = 0.09  # gap over mouth width; the mesh reads up to 0.05 where lips touch
+MAX_LEAN = 45.0  # degrees of roll; beyond, another side of the picture is meant to be up
 MIN_MOUTH_ROOM = 0.02  # around the lips as a share of the eye distance; with less they are cut off
 GOOD_ROOM = 0.08  # room around the face as a share of its height
 GOOD_BRIGHTNESS = 60  # mean grey level of the face, 0 to 255
@@ -47,11 +49,12 @@ def measure_quality(
     people: int,
     portrait: Image | None,
     config: AvatarConfig,
+    places: Sequence[tuple[int, int]] = (),
 ) -> QualityReport:
     """The report over all frames of a picture (one frame) or a clip.
 
     `measured` are the detected points, `track` the same filled and smoothed; `portrait` is the
-    picture of the first frame with a face.
+    picture of the first frame with a face, `places` where its `people` are in the source.
     """
     faces = [points for points in track if points is not None]
     found = sum(points is not None for points in measured)
@@ -72,7 +75,7 @@ def measure_quality(
         yaw=_median(yaw, faces),
         jitter=jitter(track, shots),
     )
-    warnings = _shape_warnings(report, config) + _clip_warnings(report)
+    warnings = _shape_warnings(report, config, places) + _clip_warnings(report)
     if faces:
         warnings += _edge_warnings(size, faces)
     if portrait is not None:
@@ -119,15 +122,23 @@ def check_usable(path: Path, report: QualityReport, config: AvatarConfig, cut_of
         )
 
 
-def _shape_warnings(report: QualityReport, config: AvatarConfig) -> list[str]:
+def _shape_warnings(
+    report: QualityReport, config: AvatarConfig, places: Sequence[tuple[int, int]]
+) -> list[str]:
     found = []
     if report.eye_distance < config.good_eye_distance:
         found.append(
             f"The face is small ({report.eye_distance:.0f} pixels between the eyes' outer "
             f"corners, {config.good_eye_distance:.0f} or more look good): the mouth will be soft."
         )
-    if report.people > 1:
-        found.append(f"{report.people} faces were found: the largest is animated.")
+    if report.people > 1 and config.face is None:
+        found.append(
+            f"{report.people} faces were found: the largest is animated; --face chooses another: "
+            f"{listed(places)}."
+        )
+    if abs(report.roll) > MAX_LEAN:
+        how = "upside down" if abs(report.roll) > 180 - MAX_LEAN else "on its side"
+        found.append(f"The face is {how}: --rotate auto turns the picture.")
     if abs(report.yaw) > GOOD_YAW:
         found.append("The head is turned to the side: a frontal face moves better.")
     if report.mouth_open > GOOD_MOUTH_OPEN:

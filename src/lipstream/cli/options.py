@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -22,6 +22,8 @@ from lipstream.config import (
     MotionConfig,
     MuseTalkConfig,
     PcmFormat,
+    face_choice,
+    rotation,
 )
 from lipstream.errors import OptionError
 from lipstream.timeline import MAX_DENOMINATOR, MAX_FPS, MIN_FPS, exact_rate
@@ -105,6 +107,24 @@ def _colour(context: click.Context, parameter: click.Parameter, value: str) -> t
     return red, green, blue
 
 
+def _face(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> int | tuple[float, float] | None:
+    try:
+        return None if value is None else face_choice(value)
+    except OptionError as error:
+        raise click.BadParameter(str(error).removesuffix(".")) from error
+
+
+def _rotation(
+    context: click.Context, parameter: click.Parameter, value: str
+) -> int | Literal["auto"]:
+    try:
+        return rotation(value)
+    except OptionError as error:
+        raise click.BadParameter(str(error).removesuffix(".")) from error
+
+
 backend_option = option(
     "--backend",
     default="auto",
@@ -125,6 +145,22 @@ background_option = option(
     metavar="#RRGGBB",
     callback=_colour,
     help="Colour behind a transparent picture or clip.",
+)
+FACE_OPTIONS = (
+    option(
+        "--face",
+        metavar="N|X,Y",
+        callback=_face,
+        help="Which of several faces talks: 1 is the largest, 2 the next; or a place on it, in "
+        "pixels of the picture or of the clip's first frame. Default: the largest.",
+    ),
+    option(
+        "--rotate",
+        default="none",
+        metavar="auto|none|90|180|270",
+        callback=_rotation,
+        help="Turn the picture clockwise; auto sets the face upright.",
+    ),
 )
 models_option = path_option(
     "--models",
@@ -198,6 +234,11 @@ PCM_OPTIONS = (
     option("--sample-rate", type=click.IntRange(1), metavar="HZ", help="Of raw samples."),
     option("--channels", type=click.IntRange(1), help="Of raw samples; default 1."),
 )
+
+
+def face_options(command: Command) -> Command:
+    """--face and --rotate: which face of the source talks, and what is up."""
+    return _with_options(command, FACE_OPTIONS)
 
 
 def motion_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -12,6 +12,7 @@ from lipstream.cli.options import (
     LocalPath,
     backend_option,
     background_option,
+    face_options,
     musetalk_options,
     path_option,
 )
@@ -35,12 +36,15 @@ if TYPE_CHECKING:
 @backend_option
 @musetalk_options
 @background_option
+@face_options
 def prepare(
     source: Path,
     out: Path,
     backend: str,
     musetalk: MuseTalkConfig,
     background: tuple[int, int, int],
+    face: int | tuple[float, float] | None,
+    rotate: int | Literal["auto"],
 ) -> None:
     """Prepare the picture, clip or .avatar file SOURCE and print a quality report."""
     from lipstream.avatar.builder import open_avatar
@@ -53,7 +57,7 @@ def prepare(
         check_not_input(target, source)
     chosen = open_backend(backend, musetalk=musetalk)
     with progress_bars() as new_bar:
-        config = AvatarConfig(background=background)
+        config = AvatarConfig(background=background, face=face, rotate=rotate)
         avatar = open_avatar(source, config, new_bar("measuring"))
         avatar = chosen.renderer.prepare(avatar, new_bar(f"preparing ({chosen.name})"))
         save_avatar(avatar, out)

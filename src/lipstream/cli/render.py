@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from lipstream.cli.options import (
     backend_option,
     background_option,
+    face_options,
     fps_option,
     motion_options,
     musetalk_options,
@@ -40,6 +42,7 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
 @musetalk_options
 @fps_option
 @background_option
+@face_options
 @motion_options
 def render(
     avatar: Path,
@@ -50,6 +53,8 @@ def render(
     musetalk: MuseTalkConfig,
     fps: Fraction,
     background: tuple[int, int, int],
+    face: int | tuple[float, float] | None,
+    rotate: int | Literal["auto"],
     motion: MotionConfig,
 ) -> None:
     """Write a video in which AVATAR speaks AUDIO."""
@@ -68,7 +73,7 @@ def render(
             out,
             engine=engine,
             pcm=pcm,
-            avatar_config=AvatarConfig(background=background),
+            avatar_config=AvatarConfig(background=background, face=face, rotate=rotate),
             on_avatar=new_bar("preparing"),
             on_frame=new_bar(f"rendering ({chosen.name})"),
         )

@@ -61,6 +61,33 @@ def test_a_clip_is_prepared_with_progress(tmp_path: Path) -> None:
     run_client(test)
 
 
+def test_an_upload_names_its_face_and_its_turn() -> None:
+    image = np.asarray(Pillow.open(io.BytesIO(PORTRAIT)).convert("RGB"))
+    lying = io.BytesIO()
+    Pillow.fromarray(np.rot90(image)).save(lying, "PNG")
+
+    async def test(client: AppClient) -> None:
+        files = {"file": ("lying.png", lying.getvalue(), "image/png")}
+        for fields, sentence in (
+            ({"face": "left"}, "'left' names no face; write 1 for the largest"),
+            ({"rotate": "45"}, "there is no rotation '45'; use none, auto, 90, 180 or 270."),
+        ):
+            wrong = await client.http.post("/v1/avatars", files=files, data=fields)
+            assert wrong.status_code == 422 and sentence in wrong.text
+        fields = {"face": "1", "rotate": "auto"}
+        shown = await prepared(
+            client, await client.http.post("/v1/avatars", files=files, data=fields)
+        )
+        assert shown["status"] == "ready" and abs(shown["report"]["roll"]) < 10
+        shown = await prepared(
+            client, await client.http.post("/v1/avatars", files=files, data={"face": "2"})
+        )
+        assert shown["status"] == "failed"
+        assert shown["reason"].startswith("lying.png has 1 face, but not face 2;")
+
+    run_client(test)
+
+
 def test_a_picture_of_nobody_tells_why_it_failed() -> None:
     async def test(client: AppClient) -> None:
         files = {"file": ("wall.png", blank(), "image/png")}

@@ -70,12 +70,16 @@ class FaceFinder:
         """
         return self.search(image, min_eye_distance).faces
 
-    def search(self, image: Image, min_eye_distance: float = 0.0) -> Search:
-        """As `find`, with what is no certain face besides."""
+    def search(self, image: Image, min_eye_distance: float = 0.0, thorough: bool = False) -> Search:
+        """As `find`, with what is no certain face besides.
+
+        A `thorough` search leaves no small face out next to a large one.
+        """
         search = Search([], [])
         with one_thread_per_picture():
             for share, angle in _scans(max(image.shape[:2]), min_eye_distance):
-                if search.faces and (share < TILES[MIN_TILE_SIZES - 1] or angle):
+                enough = angle or (share < TILES[MIN_TILE_SIZES - 1] and not thorough)
+                if search.faces and enough:
                     break
                 for candidate in scan(self._detector, image, share, angle):
                     self._add(search, image, candidate, angle)

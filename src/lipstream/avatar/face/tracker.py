@@ -7,6 +7,7 @@ from collections import deque
 import cv2
 import numpy as np
 
+from lipstream.avatar.face.choice import FaceChoice, choose
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.avatar.face.landmarks import RIGID, eye_distance
 from lipstream.avatar.face.smoothing import MAX_GAP
@@ -28,6 +29,7 @@ BINS = 4  # per colour
 # distances (about 9 cm): a shaken head reaches 0.3.
 MAX_JUMP = 0.5
 MAX_RESIZE = 1.2
+SURE_SCORE = 0.95  # of the mesh; a face that is followed with less is searched for again
 SEARCH_EVERY = 5  # frames, once a face has been lost for so long
 LONG_ABSENCE = 25
 
@@ -63,16 +65,25 @@ class ShotDetector:
 
 
 class FaceTracker:
-    """Finds one person in the first picture and stays with them; the largest face is chosen.
+    """Finds one person in the first picture and stays with them.
 
-    Nothing recognises people: after a cut or a long absence the largest face is taken again.
+    Nothing recognises people: after a cut or a long absence the face is chosen again, and where it
+    is not there, the largest is taken.
     """
 
-    def __init__(self, finder: FaceFinder, min_eye_distance: float) -> None:
-        """Faces with a smaller eye distance, in pixels, are not searched for."""
+    def __init__(
+        self, finder: FaceFinder, min_eye_distance: float, choice: FaceChoice | None = None
+    ) -> None:
+        """Faces with a smaller eye distance, in pixels, are not searched for.
+
+        Without a `choice` the largest face is taken.
+        """
         self.shot = 0
+        self.others: list[Face] = []  # what was found last while the chosen face was not there
         self._finder = finder
         self._min_eye_distance = min_eye_distance
+        self._choice = choice
+        self._met = choice is None  # the chosen face was seen
         self._shots = ShotDetector()
         self._last: Face | None = None  # where the person was last seen in this shot
         self._motion = np.zeros(2, np.float32)  # pixels per frame, up to the last sighting
@@ -87,12 +98,11 @@ class FaceTracker:
             self._absent += 1
             return None
         if self._last is not None and self._absent <= MAX_GAP:
-            moved = _centre(face) - _centre(self._last)
             steps = self._absent + 1
-            if _jumped(self._last, face, self._motion * steps, steps):
+            if self._leaves(face):
                 self._next_shot()
             else:
-                self._motion = moved / np.float32(steps)
+                self._motion = (_centre(face) - _centre(self._last)) / np.float32(steps)
         else:
             self._motion = np.zeros(2, np.float32)
         self._last, self._absent = face, 0
@@ -106,13 +116,15 @@ class FaceTracker:
     def _search(self, image: Image) -> Face | None:
         if self._last is not None and self._absent == 0:
             face = self._finder.track(image, self._last)
-            if face is not None:
+            # Where a cut went unnoticed the mesh may fit itself to what stands there now.
+            if face is not None and face.score >= SURE_SCORE and not self._leaves(face):
                 return face
         if self._absent > LONG_ABSENCE and self._absent % SEARCH_EVERY:
             return None
-        faces = self._finder.find(image, self._min_eye_distance)
+        thorough = self._choice is not None
+        faces = self._finder.search(image, self._min_eye_distance, thorough).faces
         if self._last is None or self._absent > MAX_GAP:
-            return faces[0] if faces else None
+            return self._chosen(faces)
         last = self._last
         still, steps = np.zeros(2, np.float32), self._absent + 1
         same = [face for face in faces if not _jumped(last, face, still, steps)]
@@ -120,6 +132,22 @@ class FaceTracker:
             # No face near: another person, unless the only one in the picture moved in a cut.
             return faces[0] if len(faces) == 1 and self._absent == 0 else None
         return min(same, key=lambda face: float(np.linalg.norm(_centre(face) - _centre(last))))
+
+    def _chosen(self, faces: list[Face]) -> Face | None:
+        """The face to begin with: the one chosen, or the largest once that one was seen."""
+        face = choose(faces, self._choice or 1)
+        if face is None and self._met:
+            return faces[0] if faces else None
+        if face is None:
+            self.others = faces or self.others
+        self._met = self._met or face is not None
+        return face
+
+    def _leaves(self, face: Face) -> bool:
+        """Tell whether `face` is further from the last sighting than its motion explains."""
+        assert self._last is not None
+        steps = self._absent + 1
+        return _jumped(self._last, face, self._motion * np.float32(steps), steps)
 
 
 def _layout(image: Image) -> Floats:

@@ -31,6 +31,10 @@ def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
         openapi_extra=file_form(
             "A portrait (png, jpg, webp, heic, avif, tiff, ...) or a clip of at most a minute.",
             name="What to call it.",
+            face="Which of several faces talks: `1` is the largest, `2` the next; or a place on "
+            "it in pixels of the picture or of the clip's first frame, such as `320,210`.",
+            rotate="Turns the picture clockwise: `90`, `180` or `270`; `auto` sets the face "
+            "upright.",
             motion="The idle motion of a picture: `still`, `calm` or `lively`.",
         ),
     )

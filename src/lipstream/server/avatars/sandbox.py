@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lipstream.config import PcmFormat
+from lipstream.config import AvatarConfig, PcmFormat, face_choice, rotation
 from lipstream.errors import FaceError, InputError, LipstreamError, disk_is_full
 from lipstream.media.image import Floats
 from lipstream.server.settings import UploadLimits
@@ -38,6 +38,8 @@ class DecodeJob:
     limits: UploadLimits
     max_side: int = 0  # pixels of a picture
     pcm: PcmFormat | None = None  # of raw speech
+    face: str | None = None  # of several, as `config.face_choice` reads it
+    rotate: str | None = None  # as `config.rotation` reads it
 
 
 class TooLargeError(InputError):
@@ -97,12 +99,17 @@ def make_avatar(job: DecodeJob) -> dict[str, Any]:
     """Measure the face of the picture or clip and write the prepared avatar."""
     from lipstream.avatar.builder import build_avatar
     from lipstream.avatar.storage import save_avatar
-    from lipstream.config import AvatarConfig
 
     kind = probe(job)["kind"]
     limits = job.limits
     pixels = limits.picture_pixels if kind == "image" else limits.clip_pixels
-    config = AvatarConfig(max_side=job.max_side, max_pixels=pixels, max_seconds=limits.clip_seconds)
+    config = AvatarConfig(
+        max_side=job.max_side,
+        max_pixels=pixels,
+        max_seconds=limits.clip_seconds,
+        face=face_choice(job.face) if job.face else None,
+        rotate=rotation(job.rotate or "none"),
+    )
     avatar = build_avatar(Path(job.source), config, _Progress())
     save_avatar(avatar, job.target)
     return {"frames": len(avatar.frames)}

@@ -19,7 +19,8 @@ from typing import Literal, get_args
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.storage import load_avatar
-from lipstream.config import MOTION_LEVELS, MotionLevel
+from lipstream.config import MOTION_LEVELS, MotionLevel, face_choice, rotation
+from lipstream.errors import OptionError
 from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
 from lipstream.server.avatars.sandbox import DecodeJob
@@ -111,6 +112,7 @@ class AvatarStore:
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(upload.discard)
             motion = _motion(upload.fields.get("motion"))
+            _check_framing(upload.fields)
             await self._decoders.run(self._job("probe", upload), upload.folder)
             await self.check_room()  # others may have come meanwhile
             name = " ".join(upload.fields.get("name", "").split()) or upload.path.stem
@@ -159,8 +161,16 @@ class AvatarStore:
             raise ApiError(507, DISK_FULL)
 
     def _job(self, work: Literal["probe", "avatar"], upload: Upload) -> DecodeJob:
-        settings = self._settings
-        return DecodeJob(work, upload.path.name, AVATAR, settings.uploads, settings.max_side)
+        settings, fields = self._settings, upload.fields
+        return DecodeJob(
+            work,
+            upload.path.name,
+            AVATAR,
+            settings.uploads,
+            settings.max_side,
+            face=fields.get("face"),
+            rotate=fields.get("rotate"),
+        )
 
     async def _prepare(self, entry: AvatarEntry, upload: Upload) -> None:
         """Turn an upload into an avatar that can talk, or record why it cannot."""
@@ -245,6 +255,15 @@ def _motion(text: str | None) -> MotionLevel | None:
     if text not in levels:
         raise ApiError(422, f"there is no motion {text!r}; use {', '.join(MOTION_LEVELS)}.")
     return levels[text]
+
+
+def _check_framing(fields: Mapping[str, str]) -> None:
+    """ApiError 422 unless `face` and `rotate`, where they are given, can be understood."""
+    try:
+        face_choice(fields.get("face") or "1")
+        rotation(fields.get("rotate") or "none")
+    except OptionError as error:
+        raise ApiError(422, str(error)) from error
 
 
 def _bytes_in(folder: Path) -> int:

@@ -26,7 +26,7 @@ from lipstream.server.avatars.file_types import HEAD_BYTES, FileType, claimed_ty
 from lipstream.server.avatars.sandbox import DecodeJob
 from lipstream.server.errors import DISK_FULL, ApiError
 
-MAX_FIELDS = 4
+MAX_FIELDS = 8
 MAX_FIELD_BYTES = 4096
 COPY_BYTES = 1 << 20
 EXIT_S = 2.0  # from a child's last message to its end
