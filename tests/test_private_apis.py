@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from aioice.ice import Connection, StunProtocol
+from aioice.mdns import MDnsProtocol
 from aiortc import (
     RTCCertificate,
     RTCDtlsTransport,
@@ -108,6 +109,7 @@ def test_aiortc_and_aioice() -> None:
         )
         has("aioice", connection, "_check_list", "_queue", "data_received", "request_received")
         has("aioice", StunProtocol(connection), "transactions")
+        has("aioice", MDnsProtocol(), "datagram_received", "queries")
         gather = Connection.get_component_candidates
         inner = [part for part in gather.__code__.co_consts if inspect.iscode(part)]
         assert gather.__closure__ is None and any(

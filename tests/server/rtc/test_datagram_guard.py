@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import pytest
 from aioice import stun
 from aioice.candidate import Candidate
-from aioice.ice import CandidatePair, Connection
+from aioice.ice import CandidatePair, Connection, get_or_create_mdns_protocol
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +23,7 @@ from lipstream.server.rtc.datagram_guard import (
     DatagramGuard,
     GuardedSocket,
     demultiplex,
+    guard_mdns,
 )
 from lipstream.server.rtc.drop_log import DropLog
 
@@ -254,3 +255,31 @@ def test_no_datagram_at_all_raises_or_passes(first: int, rest: bytes, whole: boo
         assert not setup.through and not setup.wire.sent
 
     with_setup(test)
+
+
+def record(name: bytes, address: bytes) -> bytes:
+    """An answer of mDNS that claims an address for `name`.local."""
+    labels = bytes([len(name)]) + name + b"\x05local\x00"
+    answer = struct.pack("!HHIH", 1, 0x8001, 120, len(address)) + address
+    return struct.pack("!HHHHHH", 0, 0x8400, 0, 1, 0, 0) + labels + answer
+
+
+def test_only_awaited_answers_are_read_by_the_socket_for_names() -> None:
+    """It is open to everybody while a viewer is connected whose browser hides its address."""
+
+    async def test() -> tuple[str | None, Mapping[str, int]]:
+        connection, drops = Connection(ice_controlling=False), DropLog()
+        await guard_mdns(connection, drops)
+        protocol = await get_or_create_mdns_protocol(connection)
+        odd = record(b"wanted", b"abc")
+        protocol.datagram_received(odd, ("192.0.2.9", 5353))  # nothing was asked
+        asking = asyncio.create_task(protocol.resolve("wanted.local"))
+        await asyncio.sleep(0)
+        protocol.datagram_received(odd, ("192.0.2.9", 5353))
+        protocol.datagram_received(record(b"wanted", bytes(4)), ("192.0.2.9", 4000))
+        protocol.datagram_received(record(b"wanted", bytes([198, 51, 100, 7])), ("192.0.2.9", 5353))
+        found = await asking
+        await connection.close()
+        return found, drops.totals
+
+    assert asyncio.run(test()) == ("198.51.100.7", {"malformed": 1})

@@ -13,7 +13,8 @@ from types import FunctionType, MethodType
 from typing import Any, Literal, cast
 
 from aioice import stun
-from aioice.ice import CandidatePair, Connection, StunProtocol
+from aioice.ice import CandidatePair, Connection, StunProtocol, get_or_create_mdns_protocol
+from aioice.mdns import MDNS_PORT, MDnsProtocol
 
 from lipstream.server.rtc.drop_log import Cause, DropLog
 
@@ -173,3 +174,25 @@ class GuardedSocket(StunProtocol):
             self._guard.take_stun(self, address, datagram)
         else:
             self._guard.take_media(self, address, datagram)
+
+
+async def guard_mdns(connection: Connection, drops: DropLog) -> None:
+    """Guard the socket with which names of candidates are looked up, until `connection` is closed.
+
+    aioice opens one for all connections, at every address of this machine, and parses whatever
+    comes; an address of a wrong length is a traceback there. Nothing need be read of it but answers
+    while a name is being looked up (RFC 6762, section 6: they come from the port of mDNS). Raises
+    OSError when there can be no such socket.
+    """
+    protocol = await get_or_create_mdns_protocol(connection)
+
+    def receive(data: bytes | str, addr: tuple[Any, ...]) -> None:
+        if not protocol.queries or addr[1] != MDNS_PORT:
+            return
+        try:
+            MDnsProtocol.datagram_received(protocol, data, addr)
+        except Exception:
+            # Bytes of anybody: the parser raises what its parts raise.
+            drops.add("malformed", len(data))
+
+    protocol.datagram_received = receive  # type: ignore[method-assign]

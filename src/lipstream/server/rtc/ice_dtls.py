@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from aioice.mdns import is_mdns_hostname
 from aiortc import (
     RTCCertificate,
     RTCDtlsTransport,
@@ -24,7 +25,7 @@ from aiortc import (
 from aiortc.rtcrtpparameters import RTCRtpDecodingParameters, RTCRtpReceiveParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 
-from lipstream.server.rtc.datagram_guard import DatagramGuard
+from lipstream.server.rtc.datagram_guard import DatagramGuard, guard_mdns
 from lipstream.server.rtc.drop_log import DropLog
 from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan
 from lipstream.server.rtc.srtp_guard import SrtpGuard
@@ -51,6 +52,7 @@ class IceDtlsTransport:
         self._gatherer = RTCIceGatherer(list(servers))  # an empty list, too, is not the default
         self._ice = RTCIceTransport(self._gatherer)
         self.dtls = RTCDtlsTransport(self._ice, [certificate])
+        self._drops = drops
         srtp = SrtpGuard(self.dtls, drops, on_active)
         self._guard = DatagramGuard(self._gatherer._connection, drops, srtp.admits)
         self._on_lost = on_lost
@@ -92,6 +94,8 @@ class IceDtlsTransport:
         """Add an address of the peer. The end of candidates is never announced: aioice would give
         up although the peer's own checks can still arrive."""
         if not self._closed:
+            if is_mdns_hostname(candidate.ip):
+                await guard_mdns(self._gatherer._connection, self._drops)
             await self._ice.addRemoteCandidate(candidate)
 
     async def receive(self, plan: MediaPlan, reporter: int) -> RemoteStreamTrack:
