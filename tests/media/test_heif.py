@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -70,6 +71,8 @@ def test_tiles_are_put_together(tmp_path: Path, tile: int) -> None:
     ],
 )
 def test_the_whole_is_turned_not_the_tiles(tmp_path: Path, change: bytes, shown: Image) -> None:
+    if change[4:8] == b"clap" and av.library_versions["libavformat"][0] < 62:
+        pytest.skip("needs FFmpeg 8, which reads the tiles of a picture that is cut")
     path = write_tiles(tmp_path / "a.heic", QUARTERS, 32, change)
     with open_picture(path) as picture:
         assert picture.size == shown.shape[1::-1]

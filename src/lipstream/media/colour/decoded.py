@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -12,18 +13,12 @@ from numpy.typing import NDArray
 from lipstream.media.colour import hdr
 from lipstream.media.image import Image
 
-# ITU-T H.273, matrix coefficients, and the name swscale has for each.
-MATRICES = {
-    1: Colorspace.ITU709,
-    4: Colorspace.FCC,
-    5: Colorspace.ITU601,
-    6: Colorspace.ITU601,
-    7: Colorspace.SMPTE240M,
-    9: Colorspace.BT2020,
-    10: Colorspace.BT2020,
-}
+BT709, BT601 = 1, 5  # swscale's numbers, which old versions of PyAV do not all name
+# ITU-T H.273, matrix coefficients -> swscale's number.
+MATRICES = {1: BT709, 4: 4, 5: BT601, 6: BT601, 7: 7, 9: 9, 10: 9}
 HD_HEIGHT = 720  # pixels; a film without a matrix that is as high or higher counts as BT.709
 UNSPECIFIED = 2  # of all codes of H.273
+FULL_RANGE = 2  # in libavutil
 FULL_CHROMA, ACCURATE = 0x2000, 0x40000  # swscale: interpolate colour, round exactly
 
 
@@ -36,29 +31,29 @@ def to_bt709(
     reformatter: VideoReformatter,
     frame: VideoFrame,
     size: tuple[int, int],
+    codes: tuple[int, int] = (UNSPECIFIED, UNSPECIFIED),
     alpha: str = "",
-    untagged: Colorspace | None = None,
-    profiled: bool = False,
+    untagged: int | None = None,
 ) -> Image:
     """(height, width, 3 or 4) uint8: the colours of BT.709 and, for "a", the opacity.
 
-    `size` is (width, height). The reformatter keeps its tables from frame to frame. `untagged` is
-    the matrix of a frame that names none; None goes by its height. A `profiled` frame keeps its
-    primaries, which a colour profile beside it describes.
+    `size` is (width, height), `codes` the `transfer_and_primaries`; without them the primaries
+    stay. `untagged` is the matrix of a frame that names none; None goes by its height. The
+    reformatter keeps its tables from frame to frame.
     """
     shrinks = size != (frame.width, frame.height)
     kernel = Interpolation.AREA if shrinks else Interpolation.BICUBIC
     source = MATRICES.get(frame.colorspace)
     if source is None and frame.colorspace == UNSPECIFIED:  # what players assume
-        source = untagged or (Colorspace.ITU709 if frame.height >= HD_HEIGHT else Colorspace.ITU601)
-    transfer, primaries = _transfer_and_primaries(frame)
-    wide = hdr.is_wide(transfer, primaries) and not profiled
+        source = untagged or (BT709 if frame.height >= HD_HEIGHT else BT601)
+    wide = hdr.is_wide(*codes)
     depth = ("64le" if alpha else "48le") if wide else ("" if alpha else "24")
     rgb = reformatter.reformat(
         frame,
         *size,
         format=f"rgb{alpha}{depth}",
         src_colorspace=source,
+        src_color_range=FULL_RANGE if frame.color_range == FULL_RANGE else None,
         # RGB has none, but up to PyAV 16 the source is heeded only where the two differ.
         dst_colorspace=Colorspace.DEFAULT,
         interpolation=int(kernel) | FULL_CHROMA | ACCURATE,
@@ -66,14 +61,15 @@ def to_bt709(
     pixels: NDArray[Any] = np.asarray(rgb.to_ndarray())
     if not wide:
         return pixels
-    shown = hdr.to_bt709(pixels[..., :3], transfer, primaries)
+    shown = hdr.to_bt709(pixels[..., :3], *codes)
     return np.dstack([shown, (pixels[..., 3] >> 8).astype(np.uint8)]) if alpha else shown
 
 
-def _transfer_and_primaries(frame: VideoFrame) -> tuple[int, int]:
+def transfer_and_primaries(frame: VideoFrame, context: VideoCodecContext) -> tuple[int, int]:
     """Codes of H.273; a film in HDR that does not name its primaries has those of BT.2020."""
-    transfer = getattr(frame, "color_trc", UNSPECIFIED)
-    primaries = getattr(frame, "color_primaries", UNSPECIFIED)
+    # Old versions of PyAV only know those of the whole film.
+    transfer = getattr(frame, "color_trc", context.color_trc)
+    primaries = getattr(frame, "color_primaries", context.color_primaries)
     if transfer in (hdr.PQ, hdr.HLG) and primaries == UNSPECIFIED:
         primaries = hdr.BT2020
     return transfer, primaries

@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from lipstream.media.colour.decoded import is_transparent, to_bt709
+from lipstream.media.colour.decoded import is_transparent, to_bt709, transfer_and_primaries
 from lipstream.media.demux import MediaFile
 from lipstream.media.frames.orientation import mirror_matrix, upright
 from lipstream.media.image import Image
@@ -34,7 +34,7 @@ class FrameConverter:
         background: tuple[int, int, int],
     ) -> None:
         self._media, self._background = media, background
-        self._matrix = mirror_matrix(media, stream)
+        self._stream, self._matrix = stream, mirror_matrix(media, stream)
         self._max_side, self._max_pixels = max_side, max_pixels
         self._shape: Fraction | None = None
         self._size: tuple[int, int] | None = None
@@ -61,10 +61,11 @@ class FrameConverter:
         return image
 
     def _rgb(self, frame: VideoFrame, size: tuple[int, int]) -> Image:
+        codes = transfer_and_primaries(frame, self._stream.codec_context)
         if not is_transparent(frame):
-            return to_bt709(self._reformatter, frame, size)
+            return to_bt709(self._reformatter, frame, size, codes)
         # Scaled only when it is opaque: the colours of what cannot be seen may be anything.
-        image = to_bt709(self._reformatter, frame, (frame.width, frame.height), "a")
+        image = to_bt709(self._reformatter, frame, (frame.width, frame.height), codes, "a")
         opaque = _flattened(image[..., :3], image[..., 3:], self._background)
         if size == (frame.width, frame.height):
             return opaque

@@ -15,11 +15,12 @@ import av
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
 from PIL import Image as Pillow
 from PIL import ImageFile
 
-from lipstream.media.colour.decoded import to_bt709
+from lipstream.media.colour.decoded import BT601, UNSPECIFIED, to_bt709, transfer_and_primaries
 from lipstream.media.demux import SeekableFile
 from lipstream.media.heif.index import read_index
 from lipstream.media.heif.layout import Layout, alpha_layout, primary_layout
@@ -85,23 +86,30 @@ class HeifFile(ImageFile.ImageFile):
         try:
             with av.open(SeekableFile(self.fp), "r", format="mov", options=options) as container:
                 streams = {one.id: one for one in reversed(container.streams.video)}
-                wanted = [streams[item] for item in {*layout.items} & {*streams}]
-                for packet in container.demux(wanted):
+                wanted = {item: streams[item] for item in layout.items if item in streams}
+                for packet in container.demux(list(wanted.values())):
                     for frame in packet.decode():
                         if isinstance(frame, VideoFrame):
-                            yield packet.stream.id, _pixels(reformatter, frame, layout)
+                            yield (
+                                packet.stream.id,
+                                _pixels(reformatter, frame, wanted[packet.stream.id], layout),
+                            )
         except av.FFmpegError as failure:
             raise OSError(f"a part cannot be decoded: {failure.strerror}") from failure
 
 
-def _pixels(reformatter: VideoReformatter, frame: VideoFrame, layout: Layout) -> Image:
+def _pixels(
+    reformatter: VideoReformatter, frame: VideoFrame, stream: VideoStream, layout: Layout
+) -> Image:
     """The frame in the colours that the file names; without any, by the matrix of JPEG."""
-    size, profiled = (frame.width, frame.height), layout.profile is not None
     if frame.width * frame.height > MAX_EXCESS * layout.tile[0] * layout.tile[1]:
         raise OSError("a part is larger than it should be")
     if layout.matrix is not None:  # of more weight than what the frame says itself
         frame.colorspace, frame.color_range = layout.matrix, 2 if layout.full_range else 1
-    return to_bt709(reformatter, frame, size, "", Colorspace.ITU601, profiled)
+    codes = (UNSPECIFIED, UNSPECIFIED)
+    if layout.profile is None:
+        codes = transfer_and_primaries(frame, stream.codec_context)
+    return to_bt709(reformatter, frame, (frame.width, frame.height), codes, untagged=BT601)
 
 
 def _assembled(layout: Layout, tiles: Iterator[tuple[int, Image]]) -> Image:
