@@ -8,7 +8,15 @@ import cv2
 import numpy as np
 import pytest
 
-from lipstream.avatar.face.landmarks import LIPS, NOSE_TIP, eye_distance
+from lipstream.avatar.face.landmarks import (
+    INNER_LOWER_LIP,
+    INNER_UPPER_LIP,
+    LIPS,
+    NOSE_TIP,
+    eye_distance,
+    mouth_gap,
+    mouth_width,
+)
 from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
 from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
@@ -17,7 +25,7 @@ from tests.avatar.scenes import pasted
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import QualityReport
     from lipstream.avatar.face.finder import Face, FaceFinder
-    from lipstream.media.image import Image
+    from lipstream.media.image import Floats, Image
 
 CONFIG = AvatarConfig()
 PATH = Path("anna.png")
@@ -71,6 +79,35 @@ def test_each_weakness_is_remarked(
     assert any(remark in warning for warning in warnings), warnings
 
 
+def opened(face: Face, gap: float) -> Floats:
+    """The landmarks of `face` with a gap of about so many mouth widths."""
+    points = face.landmarks[:, :2].copy()
+    lower = sorted({*INNER_LOWER_LIP} - {*INNER_UPPER_LIP})
+    points[lower, 1] += gap * mouth_width(points) - mouth_gap(points)
+    return points
+
+
+@pytest.mark.parametrize(
+    ("gaps", "remark"),
+    [
+        ((0.03,), None),
+        ((0.15,), "The mouth is open: it is closed between words"),
+        ((0.35,), "The mouth is wide open: lips and chin are distorted"),
+        ((0.03, 0.05, 0.04, 0.03), None),
+        ((0.03, 0.2, 0.3, 0.03), "The mouth is open in 2 of 4 frames"),
+        ((0.15, 0.16, 0.15, 0.15), "The mouth is never closed in this clip"),
+    ],
+)
+def test_an_open_mouth_is_told_as_what_will_be_seen(
+    face: Face, gaps: tuple[float, ...], remark: str | None
+) -> None:
+    track = [opened(face, gap) for gap in gaps]
+    report = measure_quality((256, 256), track, track, [0] * len(gaps), 1, None, CONFIG)
+    said = [text for text in report.warnings if text.startswith("The mouth")]
+    assert len(said) == (remark is not None)
+    assert remark is None or said[0].startswith(remark)
+
+
 def test_a_large_sharp_picture_is_not_called_blurred(portrait: Image, finder: FaceFinder) -> None:
     large = cv2.resize(portrait, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
     assert not any("blurred" in text for text in judged(np.asarray(large), finder).warnings)
@@ -94,6 +131,7 @@ def test_clip_remarks(face: Face) -> None:
         ({"frames": 100, "faces_lost": 51}, "only 49 of 100 frames"),
         ({"eye_distance": 23.4}, "too small: 23 pixels"),
         ({"yaw": -0.36}, "turned too far"),
+        ({"mouth_open": 0.5}, "open too far to be closed"),
     ],
 )
 def test_the_unusable_is_refused(
@@ -122,6 +160,7 @@ def test_a_mouth_is_shown_where_a_little_room_is_left_around_it(face: Face) -> N
 def test_the_passable_is_not_refused(good: QualityReport) -> None:
     check_usable(PATH, replace(good, eye_distance=24.0, yaw=0.34), CONFIG)
     check_usable(PATH, replace(good, frames=100, faces_lost=50), CONFIG)
+    check_usable(PATH, replace(good, frames=100, mouth_open=0.6), CONFIG)  # a clip has others
 
 
 def test_a_turned_head_is_remarked(face: Face, portrait: Image) -> None:

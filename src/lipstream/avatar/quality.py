@@ -16,11 +16,11 @@ from lipstream.avatar.face.landmarks import (
     LIPS,
     eye_distance,
     face_height,
-    mouth_gap,
     mouth_width,
     roll,
     yaw,
 )
+from lipstream.avatar.face.openness import MAX_CLOSED, openness, parted
 from lipstream.avatar.face.smoothing import jitter
 from lipstream.avatar.framing import listed
 from lipstream.config import AvatarConfig
@@ -31,7 +31,10 @@ MAX_YAW = 0.35  # nose offset as a share of the eye distance; beyond, half of th
 GOOD_YAW = 0.20  # visibly turned: the far half of the mouth moves less well
 GOOD_MOUTH_OPEN = 0.09  # gap over mouth width; the mesh reads up to 0.05 where lips touch
 MAX_LEAN = 45.0  # degrees of roll; beyond, another side of the picture is meant to be up
+CLOSABLE_MOUTH = 0.28  # up to here a still mouth closes without a distortion that is seen at once
+MAX_MOUTH_OPEN = 0.45  # of a still picture: further open, no flow can close it
 MIN_MOUTH_ROOM = 0.02  # around the lips as a share of the eye distance; with less they are cut off
+MIN_TALKING = 0.02  # of a clip's frames with an open mouth; fewer are not worth a word
 GOOD_ROOM = 0.08  # room around the face as a share of its height
 GOOD_BRIGHTNESS = 60  # mean grey level of the face, 0 to 255
 SHARP_FACE = 96  # pixels of eye distance at which sharpness is judged
@@ -70,14 +73,14 @@ def measure_quality(
         eye_distance=_median(eye_distance, faces),
         face_height=_median(face_height, faces) / size[1],
         mouth_width=_median(mouth_width, faces),
-        mouth_open=_median(lambda points: mouth_gap(points) / max(mouth_width(points), 1.0), faces),
+        mouth_open=_median(openness, faces),
         roll=math.degrees(_median(roll, faces)),
         yaw=_median(yaw, faces),
         jitter=jitter(track, shots),
     )
     warnings = _shape_warnings(report, config, places) + _clip_warnings(report)
     if faces:
-        warnings += _edge_warnings(size, faces)
+        warnings += _mouth_warnings(report, track, shots) + _edge_warnings(size, faces)
     if portrait is not None:
         first = next(points for points in measured if points is not None)
         warnings += _light_warnings(portrait, first)
@@ -115,6 +118,11 @@ def check_usable(path: Path, report: QualityReport, config: AvatarConfig, cut_of
             f"outer corners where {config.min_eye_distance:.0f} are needed and "
             f"{config.good_eye_distance:.0f} look good; crop closer or give a larger picture."
         )
+    if report.frames == 1 and report.mouth_open > MAX_MOUTH_OPEN:
+        raise FaceError(
+            f"the mouth in {path} is open too far to be closed between words; give a picture in "
+            "which it is closed."
+        )
     if abs(report.yaw) > MAX_YAW:
         raise FaceError(
             f"the face in {path} is turned too far to the side; give one that looks towards the "
@@ -141,9 +149,37 @@ def _shape_warnings(
         found.append(f"The face is {how}: --rotate auto turns the picture.")
     if abs(report.yaw) > GOOD_YAW:
         found.append("The head is turned to the side: a frontal face moves better.")
-    if report.mouth_open > GOOD_MOUTH_OPEN:
-        found.append("The mouth is open: that works, but a closed mouth looks better.")
     return found
+
+
+def _mouth_warnings(
+    report: QualityReport, track: Sequence[Floats | None], shots: Sequence[int]
+) -> list[str]:
+    if report.frames == 1:
+        if report.mouth_open > CLOSABLE_MOUTH:
+            return [
+                "The mouth is wide open: lips and chin are distorted where it is closed; give a "
+                "picture in which it is closed."
+            ]
+        if report.mouth_open > GOOD_MOUTH_OPEN:
+            return ["The mouth is open: it is closed between words; closed lips look better."]
+        return []
+    by_shot: dict[int, list[Floats]] = {}
+    for points, shot in zip(track, shots, strict=True):
+        if points is not None:
+            by_shot.setdefault(shot, []).append(points)
+    open_frames = sum(int(parted(frames).sum()) for frames in by_shot.values())
+    if any(min(map(openness, frames)) > MAX_CLOSED for frames in by_shot.values()):
+        return [
+            "The mouth is never closed in this clip, or in one of its shots: it is closed by "
+            "force; a clip in which the lips touch for a moment looks better."
+        ]
+    if open_frames > MIN_TALKING * report.frames:
+        return [
+            f"The mouth is open in {open_frames} of {report.frames} frames: there the lips of a "
+            "closed frame are shown; a person who listens quietly looks better."
+        ]
+    return []
 
 
 def _clip_warnings(report: QualityReport) -> list[str]:

@@ -40,6 +40,7 @@ EYES = ((RIGHT_UPPER_LID, RIGHT_LOWER_LID), (LEFT_UPPER_LID, LEFT_LOWER_LID))
 # Nose, forehead, chin, outline.
 NOSE_TIP, NOSE_BASE, PHILTRUM = 1, 2, 164
 FOREHEAD, CHIN = 10, 152
+CHEEKS = (50, 280, 205, 425)
 RIGHT_EDGE, LEFT_EDGE = 234, 454  # where the outline passes the ears
 FACE_OVAL = (
     *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288),

@@ -25,7 +25,12 @@ import numpy as np
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box, Floats
-from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smooth_seam, smoothstep
+from lipstream.rendering.puppet.mouth.geometry import (
+    NEUTRAL_WIDTH,
+    MouthGeometry,
+    smooth_seam,
+    smoothstep,
+)
 from lipstream.rendering.puppet.warp import Doubles, bounding_box, pixel_grid, sample
 
 GESTURES = ("jaw", "round", "wide", "close", "tuck", "teeth")
@@ -33,6 +38,8 @@ SHADES = ("jaw", "round", "wide")  # gestures that also change how the light fal
 MAX_GRID_SIDE = 80  # points per side on which flow is computed; interpolated between
 MAX_GAP = 0.36  # mouth widths between the lips at full jaw opening: 18 mm of 50 mm
 JAW_TRAVEL = MAX_GAP - 0.04  # the lower jaw's share; the upper lip rises by the rest
+DROPPED_GAPS = (0.15, 0.40)  # mouth widths of a picture's gap: the jaw hangs not at all, wholly
+CHIN_SHARE = 0.65  # of the gap, by which the chin of a dropped jaw hangs
 INVERSION_STEPS = 2  # of the fixed point g(x) = F(x - g(x)); fields are smooth, two suffice
 
 Vectors = tuple[Doubles, Doubles]  # sidewards and downwards, mouth widths
@@ -230,9 +237,23 @@ def _jaw(face: _FaceGrid) -> tuple[Doubles, Doubles]:
 
 def _opening(face: _FaceGrid) -> list[Doubles]:
     """The (rows, columns, 2) pixels per layer from the canonical, closed lips to the picture's."""
-    upper_lip, chin = _fall_off(-face.v, 0.16, 0.22), _fall_off(face.v, 0.25, 0.55)
-    downwards = (-face.upper_gap * upper_lip, face.lower_gap * chin)
+    upper_lip, lower_lip = _fall_off(-face.v, 0.16, 0.22), _fall_off(face.v, 0.25, 0.55)
+    gap = float((face.upper_gap + face.lower_gap).max())
+    dropped = float(smoothstep(*DROPPED_GAPS, gap))
+    to_chin = smoothstep(0.2, 0.75 * face.mouth.chin, face.v)
+    jaw = face.lower_gap * (1 - to_chin) + CHIN_SHARE * gap * to_chin * _chin(face)
+    lower = face.lower_gap * lower_lip * (1 - dropped) + jaw * dropped
+    downwards = (-face.upper_gap * upper_lip, lower)
     return [_to_picture(face.mouth, (np.zeros_like(face.u), down), 1) for down in downwards]
+
+
+def _chin(face: _FaceGrid) -> Doubles:
+    """(rows, columns) 1 at the chin to 0 beside the face and far down the neck."""
+    mouth = face.mouth
+    # A round mouth is narrow, its chin is not.
+    far = np.abs(face.u) * min(mouth.width / (NEUTRAL_WIDTH * mouth.eye_distance), 1)
+    across = np.exp(-((far / 2.3) ** 4)) * smoothstep(2.9, 2.2, far)
+    return across * smoothstep(mouth.chin + 1.1, 1.05 * mouth.chin, face.v)
 
 
 def _edges(face: _FaceGrid) -> Doubles:

@@ -7,20 +7,25 @@ stand from that seam, so a smile with open lips and a closed mouth move alike.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Floats, Image
+from lipstream.rendering.puppet.mouth.lip_paths import cheapest_path, edge_strength, read_around
 from lipstream.rendering.puppet.mouth.teeth import STEPS, find_teeth
-from lipstream.rendering.puppet.warp import Doubles, Points, sample
+from lipstream.rendering.puppet.warp import Doubles, Points
 
 COLUMNS = 200  # samples of the lip line from corner to corner
 MAX_CLOSED_GAP = 0.07  # mouth widths; the mesh reads up to 0.06 on closed lips
 UPPER_SHARE = 0.35  # of an open mouth's gap is closed by the upper lip, the rest by the lower
+MAX_SMILE_GAP, UPPER_JAW_SHARE = 0.18, 0.10  # mouth widths; of what the gap has beyond them
+INTO_LIP, INTO_MOUTH, EDGE_LEVELS = 0.10, 0.03, 27  # where an edge is sought, mouth widths
+REDDER, MIN_CHROMA = 1.0, 3.0  # CIELAB: lips are redder than cheeks, where there are colours
+PULL, STEP_COST = 2.0, 0.05  # of an edge: per mouth width from the mesh's, per level of the path
 MAX_SEAM_ERROR = 0.07  # mouth widths between the true lip line and the mesh's
 # Mouth width over the distance of the outer eye corners: about 0.55 when neutral, 0.72 in a broad
 # smile, as the mesh reads the example faces.
@@ -83,16 +88,21 @@ def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     columns = np.linspace(*ends, COLUMNS)
     upper, lower = (np.interp(columns, curve[:, 0], curve[:, 1]) for curve in curves)
     teeth = _step_off_teeth(image, points, axes, columns, (upper, lower), width)
-    if teeth is None and lm.mouth_gap(points) / width <= MAX_CLOSED_GAP:
+    parted = lm.mouth_gap(points) / width > MAX_CLOSED_GAP
+    if teeth is None and not parted:
         seam = _snap_to_dark_line(image, axes, columns, (upper + lower) / 2, width)
         upper_gap = lower_gap = np.zeros_like(seam)
     else:
-        # The mesh's contours lie a little inside the lips' edges.
         upper, lower = teeth or (upper, lower)
-        upper, lower = upper - 0.004 * width, lower + 0.010 * width
-        opening = np.maximum(lower - upper, 0) * _corner_ease(columns, 0.06)
-        seam = upper + UPPER_SHARE * np.maximum(lower - upper, 0)
-        upper_gap, lower_gap = UPPER_SHARE * opening, (1 - UPPER_SHARE) * opening
+        if parted:
+            edges = (upper, lower)
+            upper, lower = _snap_to_lip_edges(image, points, axes, columns, edges, width)
+        # Step off the teeth.
+        upper, lower = upper - 0.010 * width, lower + 0.006 * width
+        opening = np.maximum(lower - upper, 0) * _corner_ease(columns, 0.03)
+        share = _upper_share(float(opening.max()) / width)
+        seam = upper + share * np.maximum(lower - upper, 0)
+        upper_gap, lower_gap = share * opening, (1 - share) * opening
     chin = float(axes.to_face(points[lm.CHIN, :2])[1]) / width
     smile = float(np.clip((width / eye_distance - NEUTRAL_WIDTH) / SMILE_RANGE, 0, 1))
     return MouthGeometry(
@@ -142,6 +152,15 @@ def smooth_seam(mouth: MouthGeometry) -> Doubles:
     return np.polyfit(mouth.columns[inner], mouth.seam[inner], 2)
 
 
+def _upper_share(gap: float) -> float:
+    """The share of a gap of so many mouth widths that the upper lip closes.
+
+    A smile lifts the lip; a mouth that is wider open has dropped its jaw.
+    """
+    smile = min(gap, MAX_SMILE_GAP)
+    return (UPPER_SHARE * smile + UPPER_JAW_SHARE * (gap - smile)) / max(gap, 1e-6)
+
+
 def smoothstep(low: float, high: float, x: Points | float) -> Doubles:
     """Rise from 0 below `low` to 1 above `high` (or reversed) along a smooth cubic."""
     t = np.clip((np.asarray(x, np.float64) - low) / (high - low), 0, 1)
@@ -166,32 +185,57 @@ def _snap_to_dark_line(
     offsets = np.linspace(-MAX_SEAM_ERROR, MAX_SEAM_ERROR, 25) * width
     grid = np.stack([np.repeat(columns[:, None], len(offsets), 1), middle[:, None] + offsets], -1)
     points = axes.to_picture(grid).astype(np.float32)
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    # Some of the mouth may lie outside the picture; the nearest pixels stand in for it.
-    last = (grey.shape[1] - 1, grey.shape[0] - 1)
-    x, y = np.clip(np.floor(points.min((0, 1))).astype(int) - 8, 0, last)
-    right, bottom = np.clip(np.ceil(points.max((0, 1))).astype(int) + 9, (x + 1, y + 1), None)
-    crop = cv2.GaussianBlur(grey[y:bottom, x:right], (0, 0), max(0.6, 0.008 * width))
-    shade = sample(np.asarray(crop, np.float32), points - np.array([x, y], np.float32))
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+    shade = read_around(grey, points, max(0.6, 0.008 * width))
     distance = np.abs(offsets) / width
     ease = _corner_ease(columns, 0.05)[:, None]
     cost = (shade + 120 * distance) * ease + 2000 * distance * (1 - ease)
-    path = _cheapest_path(cost, step_cost=3.0)
+    path = cheapest_path(cost, step_cost=3.0)
     snapped = offsets[path].astype(np.float32)[None]
     return middle + cv2.GaussianBlur(snapped, (0, 0), 4).ravel()
 
 
-def _cheapest_path(cost: Points, step_cost: float) -> NDArray[np.int64]:
-    """The cheapest way through (columns, levels), at most one level up or down per column."""
-    total = cost[0].astype(np.float64)
-    came_from = np.zeros(cost.shape, np.int64)
-    for column in range(1, len(cost)):
-        padded = np.pad(total, 1, constant_values=np.inf)
-        arrivals = np.stack([padded[:-2] + step_cost, total, padded[2:] + step_cost])
-        move = arrivals.argmin(0)
-        came_from[column] = np.arange(cost.shape[1]) + move - 1
-        total = cost[column] + arrivals.min(0)
-    path = [int(total.argmin())]
-    for column in range(len(cost) - 1, 0, -1):
-        path.append(int(came_from[column][path[-1]]))
-    return np.array(path[::-1])
+def _snap_to_lip_edges(
+    image: Image,
+    points: Floats,
+    axes: FaceAxes,
+    columns: Doubles,
+    edges: Sequence[Doubles],
+    width: float,
+) -> list[Doubles]:
+    """The inner edges of both lips, (COLUMNS,) y each, near those of the mesh, `edges`.
+
+    The mesh reads rounded and toothy mouths short: closed by what it reads, a line of teeth would
+    stay between the lips. At the true edge the colour of the lip ends.
+    """
+    lab = np.asarray(
+        cv2.cvtColor(image.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB), np.float32
+    )
+    offsets = np.linspace(-INTO_LIP, INTO_MOUTH, EDGE_LEVELS) * width
+    distance = np.abs(offsets) / width
+    ease = _corner_ease(columns, 0.10)[:, None]
+    snapped = []
+    for edge, lip, inward in zip(edges, _lip_colours(lab, points, width), (1, -1), strict=True):
+        rows = edge[:, None] + inward * offsets
+        grid = np.stack([np.repeat(columns[:, None], EDGE_LEVELS, 1), rows], -1)
+        spots = axes.to_picture(grid).astype(np.float32)
+        colours = read_around(lab, spots, max(0.6, 0.006 * width))
+        cost = (PULL * distance - edge_strength(colours, lip, 3)) * ease
+        path = cheapest_path(cost + 2000 * distance * (1 - ease), STEP_COST)
+        moved = inward * offsets[path].astype(np.float32)[None]
+        snapped.append(edge + cv2.GaussianBlur(moved, (0, 0), 4).ravel())
+    return snapped
+
+
+def _lip_colours(lab: Floats, points: Floats, width: float) -> tuple[Floats, Floats]:
+    """The (3,) CIELAB colours of the upper and the lower lip."""
+
+    def colour(spots: Sequence[int]) -> Floats:
+        near = points[None, list(spots), :2].astype(np.float32)
+        return np.asarray(np.median(read_around(lab, near, max(0.6, 0.01 * width))[0], 0))
+
+    upper, lower = (colour(lip[2:-2]) for lip in (lm.MIDDLE_UPPER_LIP, lm.MIDDLE_LOWER_LIP))
+    skin = colour(lm.CHEEKS)
+    if upper[1] < skin[1] + REDDER and np.hypot(*skin[1:]) > MIN_CHROMA:
+        upper = colour(lm.OUTER_UPPER_LIP[2:-2])  # the mesh has put the lip on the teeth
+    return upper, lower

@@ -12,16 +12,15 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
+from lipstream.avatar.face.openness import parted
 from lipstream.media.image import Floats
 from lipstream.rendering.puppet.mouth.geometry import UPPER_SHARE, FaceAxes, MouthGeometry
 from lipstream.rendering.puppet.warp import Doubles, Points
 
 NOSE_BASE = (2, 98, 327)  # next to the mouth, and not moved by it
 CHIN_POINTS = (148, 152, 377)
-MAX_PARTED = 0.03  # mouth widths above the most closed frame; the mesh's noise is up to 0.02
 FADE_FRAMES = 6  # from the clip's own lips to the reference's and back
 CALM_FRAMES = 8.0  # standard deviation over which the width of the mouth is averaged
 SKIN_FRAMES = 1.5  # likewise for the skin above the lips, which hardly moves in speech
@@ -116,20 +115,17 @@ def smooth(track: Doubles, deviation: float) -> Doubles:
     return np.asarray(quiet, np.float64).reshape(track.shape)
 
 
-def is_parted(frames: Sequence[Floats], mouth_shut: float) -> NDArray[np.bool_]:
-    """Tell for each of the frames if its lips stand apart; `mouth_shut` is their gap in touch."""
-    gaps = [lm.mouth_gap(points) / max(lm.mouth_width(points), 1.0) for points in frames]
-    return np.array(gaps) > mouth_shut + MAX_PARTED
-
-
 def _redrawn(mouth: MouthGeometry, frames: Sequence[Floats]) -> Doubles:
     """1 where a frame's lips stand apart, fading to 0 on both sides of such frames."""
     if mouth.is_open:
         return np.ones(len(frames))  # closed by flow once, which is steadier than in every frame
-    shut = min(lm.mouth_gap(points) / max(lm.mouth_width(points), 1.0) for points in frames)
-    parted = is_parted(frames, shut).astype(np.float64)
     window = np.ones(2 * FADE_FRAMES + 1)
-    near = np.minimum(np.convolve(np.pad(parted, 2 * FADE_FRAMES, mode="edge"), window, "valid"), 1)
+    near = np.minimum(
+        np.convolve(
+            np.pad(parted(frames).astype(np.float64), 2 * FADE_FRAMES, mode="edge"), window, "valid"
+        ),
+        1,
+    )
     # Rounded, as only a weight of exactly 1 spares drawing the frame's own lips.
     return np.asarray(np.convolve(near, window / len(window), "valid").round(6), np.float64)
 

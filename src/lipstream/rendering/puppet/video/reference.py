@@ -9,9 +9,9 @@ import numpy as np
 
 from lipstream.avatar.avatar import AvatarFrame
 from lipstream.avatar.face import landmarks as lm
+from lipstream.avatar.face.openness import MAX_PARTED, openness
 from lipstream.media.image import Floats, Image
 from lipstream.rendering.puppet.mouth.geometry import COLUMNS, measure_mouth
-from lipstream.rendering.puppet.video.alignment import MAX_PARTED
 from lipstream.rendering.puppet.warp import Doubles, sample, similarity
 
 MAX_CANDIDATES = 8  # frames with the most closed mouths
@@ -52,7 +52,7 @@ def landmarks_of(frame: AvatarFrame) -> Floats:
 
 def _costs(tracks: Sequence[Floats]) -> Doubles:
     """Low for a mouth that is closed but not pressed, in a head turned as is usual in the shot."""
-    gaps = np.array([lm.mouth_gap(points) / lm.mouth_width(points) for points in tracks])
+    gaps = np.array([openness(points) for points in tracks])
     turns = np.array([lm.yaw(points) for points in tracks])
     heights = np.array([_lip_height(points) for points in tracks])
     relaxed = float(np.median(heights[gaps <= gaps.min() + MAX_PARTED]))

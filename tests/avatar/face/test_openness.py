@@ -1,0 +1,40 @@
+"""Frames in which a person talks are told from those with closed lips, whatever the mesh's bias."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lipstream.avatar.face.landmarks import (
+    INNER_LOWER_LIP,
+    INNER_UPPER_LIP,
+    mouth_gap,
+    mouth_width,
+)
+from lipstream.avatar.face.openness import openness, parted
+
+if TYPE_CHECKING:
+    from lipstream.avatar.face.finder import Face
+    from lipstream.media.image import Floats
+
+
+def opened(face: Face, share: float) -> Floats:
+    """The landmarks of `face` with a gap of about `share` mouth widths."""
+    points = face.landmarks[:, :2].copy()
+    lower = sorted({*INNER_LOWER_LIP} - {*INNER_UPPER_LIP})
+    points[lower, 1] += share * mouth_width(points) - mouth_gap(points)
+    return points
+
+
+def test_openness_is_the_gap_in_mouth_widths(face: Face) -> None:
+    assert np.isclose(openness(opened(face, 0.3)), 0.3, atol=0.02)
+
+
+def test_noise_of_closed_lips_is_not_talking(face: Face) -> None:
+    gaps = (0.03, 0.05, 0.04, 0.2, 0.3)
+    assert list(parted([opened(face, gap) for gap in gaps])) == [False] * 3 + [True] * 2
+
+
+def test_a_shot_without_closed_lips_is_open_throughout(face: Face) -> None:
+    assert parted([opened(face, gap) for gap in (0.15, 0.16, 0.15)]).all()
