@@ -12,6 +12,9 @@ import httpx
 import numpy as np
 import pytest
 
+from lipstream.avatar.picture import read_picture
+from lipstream.config import AvatarConfig
+from tests.avatar.scenes import write_clip
 from tests.media_files import tone, write_wav
 
 ROOT = Path(__file__).parents[1]
@@ -45,12 +48,15 @@ def run(program: str) -> dict[str, Any]:
 
 
 def test_render_with_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    progress, engine = programs("Render with progress")
+    progress, engine, dubbing = programs("Render with progress")
     run(progress)
     said = capsys.readouterr().out
     assert "12 of 12 frames" in said and "talk.mp4: 12 frames, 0.50 s" in said
     run(engine)
     assert Path("one.mp4").read_bytes() and Path("two.mp4").exists()
+    write_clip(Path("clip.mp4"), [read_picture(Path("face.png"), AvatarConfig())] * 8)
+    run(dubbing)
+    assert Path("dubbed.mp4").exists()
 
 
 def test_frames_as_speech_comes() -> None:

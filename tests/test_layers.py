@@ -39,6 +39,7 @@ LAYERS = {
     "live.scheduler": 2,
     # use
     "live": 3,
+    "clip_player": 3,
     "offline": 3,
     "compat": 3,
     # shell

@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
-from lipstream.config import AvatarConfig
+from lipstream.avatar.picture import read_picture
+from lipstream.config import AvatarConfig, ClipMode
 from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
+from lipstream.media.video_reader import read_clip
 from lipstream.offline import render, render_stream
 from lipstream.speech.base import Plan
+from tests.avatar.scenes import swaying, write_clip
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
 from tests.media_files import tone, write_wav
 
@@ -131,6 +134,54 @@ def test_a_mouth_that_never_opens_is_explained(
         assert not found
     else:
         assert len(found) == 1 and re.search(reason, found[0])
+
+
+@pytest.mark.parametrize("step", [1, 30])
+@pytest.mark.parametrize(
+    ("mode", "seconds", "frames"),
+    [("once", 1.0, 50), ("once", 3.0, 75), ("loop", 1.0, 25), ("ping-pong", 1.0, 25)],
+)
+def test_a_clip_that_is_shown_once_is_shown_to_its_end(
+    tmp_path: Path, step: int, mode: ClipMode, seconds: float, frames: int
+) -> None:
+    wav = write_wav(tmp_path / "in.wav", tone(seconds, 16_000), 16_000)
+    engine = Engine(stripe_backend(Plan(0, step, 320)))
+    avatar, out = blank_avatar(frames=50), tmp_path / "out.mp4"
+    seen: list[tuple[int, int | None]] = []
+    done = render(avatar, wav, out, engine=engine, clip=mode, on_frame=lambda *at: seen.append(at))
+    assert done.frames == frames and done.samples == seconds * 16_000
+    assert seen == [(index + 1, frames) for index in range(frames)]
+    with av.open(str(out)) as movie:
+        assert movie.streams.video[0].frames == frames
+    with open_audio(out) as sound:
+        assert sum(map(len, sound)) == done.samples
+
+
+def test_an_unknown_order_is_refused(tmp_path: Path) -> None:
+    wav = write_wav(tmp_path / "in.wav", tone(0.1, 16_000), 16_000)
+    with pytest.raises(OptionError, match="no clip mode 'twice'; use once, ping-pong, loop"):
+        render(blank_avatar(), wav, tmp_path / "out.mp4", clip="twice")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_long_clip_is_dubbed_as_a_short_one(
+    tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MAX_FRAMES": 30, "MIN_FRAMES": 24, "SHARED": 6}.items():
+        monkeypatch.setattr(f"lipstream.avatar.clip_windows.{name}", value)
+    wav = write_wav(tmp_path / "in.wav", speech(16_000, 2.0).samples, 16_000)
+    picture = read_picture(DATA / "portrait.png", AvatarConfig())
+    clip = write_clip(tmp_path / "clip.mp4", swaying(picture, 56))
+    steps = []  # from one frame to the next
+    for seconds in (1, 60):
+        config = AvatarConfig(max_seconds=seconds)
+        out = tmp_path / f"{seconds}.mp4"
+        done = render(clip, wav, out, engine=engine, clip="once", avatar_config=config)
+        assert done.frames == 56
+        frames = np.stack(list(read_clip(out))).astype(int)
+        steps.append(np.abs(np.diff(frames, axis=0)).mean(axis=(1, 2, 3)))
+    in_windows, as_a_whole = steps
+    assert (in_windows < 1.3 * as_a_whole + 0.2).all(), "a jump between windows"
 
 
 def test_frames_have_the_avatars_own_size(face: Avatar, engine: Engine) -> None:

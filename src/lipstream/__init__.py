@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar, QualityReport
     from lipstream.avatar.builder import build_avatar, open_avatar
     from lipstream.avatar.storage import load_avatar, save_avatar
+    from lipstream.clip_player import source_rate
     from lipstream.compat.inference import BatchLipSyncProcessor, MuseTalkInference
     from lipstream.compat.realtime import OptimizedLipSyncEngine, RealtimeLipSyncEngine
     from lipstream.config import (
@@ -56,6 +57,7 @@ _EXPORTS = {
     "avatar.avatar": "Avatar QualityReport",
     "avatar.builder": "build_avatar open_avatar",
     "avatar.storage": "load_avatar save_avatar",
+    "clip_player": "source_rate",
     "compat.inference": "BatchLipSyncProcessor MuseTalkInference",
     "compat.realtime": "OptimizedLipSyncEngine RealtimeLipSyncEngine",
     "config": "AvatarConfig MotionConfig Mp4Config MuseTalkConfig PcmFormat RuntimeOptions",
@@ -123,6 +125,7 @@ __all__ = [
     "render",
     "render_stream",
     "save_avatar",
+    "source_rate",
 ]
 
 if not TYPE_CHECKING:  # a type checker that saw it would accept every name

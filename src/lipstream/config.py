@@ -32,7 +32,12 @@ ROTATIONS: tuple[int | Literal["auto"], ...] = (0, 90, 180, 270, "auto")
 MAX_FACE = 99
 FACE_NUMBER = re.compile(r"[0-9]{1,6}")
 
+# The order in which the frames of a clip are shown: to its end, there and back, or over and over.
+ClipMode: TypeAlias = Literal["once", "ping-pong", "loop"]
+CLIP_MODES: tuple[ClipMode, ...] = ("once", "ping-pong", "loop")
+
 MotionLevel: TypeAlias = Literal["still", "calm", "lively"]
+
 # A callback: what is done and, if it is known, all there is to do.
 Progress: TypeAlias = Callable[[int, "int | None"], None]
 

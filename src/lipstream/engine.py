@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
+from typing import TypeAlias
+
+import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionConfig, MuseTalkConfig, Progress, RuntimeOptions
@@ -19,6 +24,19 @@ from lipstream.rendering.base import (
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.stream import LipSyncStream, Segment
 from lipstream.timeline import FPS, frame_ms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """The picture of an avatar at one frame of a stream, or one of two that are laid together."""
+
+    avatar: Avatar
+    index: int  # on the avatar's timeline
+    share: float = 1.0  # 0..1 of it over what is shown before it in the same frame
+
+
+# What is shown at a frame of a stream; it is asked for in order.
+Show: TypeAlias = Callable[[int], Sequence[Shown]]
 
 
 class Engine:
@@ -58,15 +76,24 @@ class Engine:
         """The frames of all `segments`, in their order, `frame_count` for each."""
         return list(self.flow([segments]))
 
-    def flow(self, groups: Iterable[Sequence[Segment]]) -> Iterator[TimedFrame]:
+    def flow(
+        self, groups: Iterable[Sequence[Segment]], show: Show | None = None
+    ) -> Iterator[TimedFrame]:
         """The frames of one group of segments after the other; speech is encoded group by group.
 
+        `show` tells which avatars are shown, where it is not that of the segment throughout.
         The caller's own work costs the renderer no time: a pipelined one has its next batch
         begun before the pictures of the last are given out, a parallel one as many frames as its
         workers take. No more than these are held.
         """
-        for request, picture in self._pictures(self._batches(groups)):
-            yield TimedFrame(picture, frame_ms(request.index, self.fps))
+        waiting: deque[tuple[int, Sequence[Shown]]] = deque()  # frames that are being drawn
+        pictures = self._pictures(self._batches(groups, show, waiting))
+        for _, picture in pictures:
+            frame, shown = waiting.popleft()
+            for above in shown[1:]:
+                _, other = next(pictures)
+                picture = _laid_over(picture, other, above.share)
+            yield TimedFrame(picture, frame_ms(frame, self.fps))
 
     def _pictures(
         self, batches: Iterable[list[FrameRequest]]
@@ -89,17 +116,35 @@ class Engine:
         if earlier is not None:
             yield from zip(earlier[0], earlier[1].finish(), strict=True)
 
-    def _batches(self, groups: Iterable[Sequence[Segment]]) -> Iterator[list[FrameRequest]]:
-        """The requests of all groups, at most `backend.batch` at a time and of one group each."""
+    def _batches(
+        self,
+        groups: Iterable[Sequence[Segment]],
+        show: Show | None,
+        waiting: deque[tuple[int, Sequence[Shown]]],
+    ) -> Iterator[list[FrameRequest]]:
+        """The requests of all groups, at most `backend.batch` at a time and of one group each.
+
+        Each frame with what is shown at it is appended to `waiting`.
+        """
         for segments in groups:
             conditionings = self.backend.encoder.encode([segment.context for segment in segments])
-            requests = [
-                FrameRequest(segment.avatar, segment.first_frame + offset, rows[offset])
-                for segment, rows in zip(segments, conditionings, strict=True)
-                for offset in range(segment.frame_count)
-            ]
-            for start in range(0, len(requests), self.backend.batch):
-                yield requests[start : start + self.backend.batch]
+            requests: list[FrameRequest] = []
+            for segment, rows in zip(segments, conditionings, strict=True):
+                for offset in range(segment.frame_count):
+                    frame = segment.first_frame + offset
+                    shown = show(frame) if show else (Shown(segment.avatar, frame),)
+                    waiting.append((frame, shown))
+                    requests += [FrameRequest(one.avatar, one.index, rows[offset]) for one in shown]
+                    if len(requests) >= self.backend.batch:
+                        yield requests[: self.backend.batch]
+                        requests = requests[self.backend.batch :]
+            if requests:
+                yield requests
+
+
+def _laid_over(below: Picture, above: Picture, share: float) -> Picture:
+    mixed = below + np.float32(share) * (above.astype(np.float32) - below)
+    return np.asarray(np.rint(mixed), np.uint8)
 
 
 def open_engine(

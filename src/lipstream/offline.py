@@ -5,14 +5,25 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.builder import open_avatar
-from lipstream.config import AvatarConfig, Mp4Config, PcmFormat, Progress
-from lipstream.engine import Engine, open_engine
+from lipstream.clip_player import ClipPlayer, open_player
+from lipstream.config import (
+    CLIP_MODES,
+    AvatarConfig,
+    ClipMode,
+    Mp4Config,
+    PcmFormat,
+    Progress,
+)
+from lipstream.engine import Engine, Show, open_engine
+from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
-from lipstream.media.audio_reader import open_audio
+from lipstream.media.audio_reader import AudioFile, open_audio
 from lipstream.media.image import TimedFrame
 from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.media.output_path import check_not_input, checked_target
@@ -43,55 +54,103 @@ def render(
     avatar_config: AvatarConfig | None = None,
     mp4_config: Mp4Config | None = None,
     pcm: PcmFormat | None = None,
+    clip: ClipMode = "ping-pong",
     on_avatar: Progress | None = None,
     on_frame: Progress | None = None,
 ) -> RenderResult:
     """Write `out`, an mp4 in which the person of `avatar` speaks `audio`.
 
     `avatar` is a picture, a clip, an .avatar file or an `Avatar`; `audio` any file with sound,
-    or raw samples that `pcm` describes.
-    The video has exactly floor(seconds * fps) frames, at least one, and the whole sound. Memory
-    does not grow with its length. `out` appears only when it is complete. Without an `engine` the
-    best one of this machine is opened, and closed again. `on_avatar` and `on_frame` are called with
-    (done, total or None) as frames are prepared and rendered; an exception in them ends the work.
-    Raises `LipstreamError`s.
+    or raw samples that `pcm` describes. The video has exactly floor(seconds * fps) frames, at least
+    one, and the whole sound. `clip` is the order of a clip's frames; `once` shows all of them, so
+    that a clip that is longer than the sound goes on to its end with a resting mouth, and one that
+    is shorter holds its last picture.
+
+    Memory does not grow with length: a clip of more than `avatar_config.max_seconds` is read while
+    it is shown. `out` appears only when it is complete. Without an `engine` the best one of this
+    machine is opened, and closed again. `on_avatar` and `on_frame` are called with (done, total or
+    None) as frames are prepared and rendered; an exception in them ends the work. Raises
+    `LipstreamError`s.
     """
+    if clip not in CLIP_MODES:
+        raise OptionError(f"there is no clip mode {clip!r}; use {', '.join(CLIP_MODES)}.")
     audio, target = Path(audio), checked_target(Path(out))
     check_not_input(target, audio, *([] if isinstance(avatar, Avatar) else [Path(avatar)]))
     with contextlib.ExitStack() as opened:
         sound = opened.enter_context(open_audio(audio, pcm))
-        if not isinstance(avatar, Avatar):
-            avatar = open_avatar(avatar, avatar_config, on_avatar)
         engine = engine or opened.enter_context(open_engine())
-        avatar = engine.prepare(avatar, on_avatar)
+        player = open_player(avatar, clip, engine, avatar_config, on_avatar)
+        opened.callback(player.close)
         opened.enter_context(one_thread_per_picture())
         tracks = (sound.sample_rate, sound.channels)
-        writer = Mp4Writer(target, avatar.size, engine.fps, tracks, mp4_config)
+        writer = Mp4Writer(target, player.avatar.size, engine.fps, tracks, mp4_config)
         movie = opened.enter_context(writer)
-        expected = None
-        if sound.duration_hint is not None:
-            length = round(sound.duration_hint * sound.sample_rate)
-            expected = frame_count(length, sound.sample_rate, engine.fps)
-        frames = samples = 0
-        unheard = UnheardSpeech()
-
-        def written() -> Iterator[AudioChunk]:
-            nonlocal samples
-            for chunk in sound:
-                samples += len(chunk)
-                unheard.listen(chunk)
-                movie.write_audio(chunk)
-                yield chunk
-
-        for timed in render_stream(engine, avatar, written(), unheard):
+        speech = _Speech(sound, movie, player, engine.fps)
+        frames = 0
+        for timed in render_stream(engine, player.avatar, speech, speech.unheard, player.show):
+            if speech.is_over(frames):
+                break
             movie.write_frame(timed.frame)
             frames += 1
             if on_frame is not None:
-                on_frame(frames, expected)
-    warnings = list(avatar.report.warnings)
-    if (warning := unheard.warning(audio.name)) is not None:
+                on_frame(frames, speech.expected)
+        warnings = list(player.warnings())
+    if (warning := speech.unheard.warning(audio.name)) is not None:
         warnings.append(warning)
-    return RenderResult(target, frames, samples, sound.sample_rate, tuple(warnings))
+    return RenderResult(target, frames, speech.samples, sound.sample_rate, tuple(warnings))
+
+
+class _Speech:
+    """The sound on its way to a stream, and into the movie; silence follows to a clip's end."""
+
+    def __init__(
+        self, sound: AudioFile, movie: Mp4Writer, player: ClipPlayer, fps: Fraction
+    ) -> None:
+        self.samples = 0  # of the sound so far
+        self.unheard = UnheardSpeech()
+        self._sound, self._movie, self._player, self._fps = sound, movie, player, fps
+        self._over = False  # the sound
+
+    @property
+    def expected(self) -> int | None:
+        """The frames there will be, as far as it is known."""
+        if self._over or self._sound.duration_hint is None:
+            spoken = self._frames if self._over else None
+        else:
+            length = round(self._sound.duration_hint * self._sound.sample_rate)
+            spoken = frame_count(length, self._sound.sample_rate, self._fps)
+        if spoken is None or self._player.endless:
+            return spoken
+        return None if self._player.end is None else max(spoken, self._player.end)
+
+    @property
+    def _frames(self) -> int:
+        return frame_count(self.samples, self._sound.sample_rate, self._fps)
+
+    def __iter__(self) -> Iterator[AudioChunk]:
+        for chunk in self._sound:
+            self.samples += len(chunk)
+            self.unheard.listen(chunk)
+            self._movie.write_audio(chunk)
+            yield chunk
+        self._over = True
+        rate, given = self._sound.sample_rate, self.samples
+        silence = AudioChunk(np.zeros((rate // 4, self._sound.channels), np.float32), rate)
+        while not (self._player.endless or self._reaches(given)):
+            given += len(silence)
+            yield silence
+
+    def _reaches(self, samples: int) -> bool:
+        """Tell whether a stream of so many samples lasts to the end of the clip."""
+        end = self._player.end
+        return end is not None and frame_count(samples, self._sound.sample_rate, self._fps) >= end
+
+    def is_over(self, frames: int) -> bool:
+        """Tell whether so many frames are all: the sound's, and those of a clip shown once."""
+        if not self._over or frames < self._frames:
+            return False
+        end = self._player.end
+        return self._player.endless or (end is not None and frames >= end)
 
 
 def render_stream(
@@ -99,10 +158,12 @@ def render_stream(
     avatar: Avatar,
     chunks: Iterable[AudioChunk],
     unheard: UnheardSpeech | None = None,
+    show: Show | None = None,
 ) -> Iterator[TimedFrame]:
     """The frames of one utterance as its chunks come: the engine at work, without a clock.
 
-    `unheard` is told whether the mouth opens, where the backend knows that.
+    `unheard` is told whether the mouth opens, where the backend knows that. `show` tells what is
+    shown at each frame, where that is not `avatar` throughout.
     """
     stream = engine.open_stream(avatar)
 
@@ -118,7 +179,7 @@ def render_stream(
             unheard.opened = unheard.opened or opened
         return segments
 
-    return engine.flow(groups())
+    return engine.flow(groups(), show)
 
 
 def _grouped(engine: Engine, segments: list[Segment]) -> Iterator[list[Segment]]:

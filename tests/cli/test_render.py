@@ -14,6 +14,7 @@ from PIL import Image as Pillow
 
 from lipstream.media.video_reader import read_clip
 from tests.cli.program import Program
+from tests.media_files import write_video
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
@@ -78,6 +79,32 @@ def test_a_frame_rate_is_exact(
     call = ("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
     program.done(*call, "--fps", value)
     assert rate_of("out.mp4") == rate
+
+
+@pytest.mark.parametrize(
+    ("made", "rate", "frames"),
+    [
+        ("30000/1001", Fraction(30_000, 1001), 16),  # the clip is longer than the 0.2 s of speech
+        ("120", Fraction(60), 12),  # the speech is longer
+    ],
+)
+def test_a_clip_keeps_its_own_rate_and_is_shown_once(
+    program: Program, image: Image, speech: Path, made: str, rate: Fraction, frames: int
+) -> None:
+    times = [index / Fraction(made) for index in range(16)]
+    clip = write_video(Path("clip.mp4"), [image] * 16, times)
+    call = ("render", "--avatar", clip, "--audio", speech, "-o", "out.mp4")
+    done = program.done(*call, "--fps", "source", "--clip", "once")
+    assert rate_of("out.mp4") == rate
+    assert f"{frames} frames" in done.out
+
+
+def test_a_picture_has_25_frames_per_second_of_its_own(
+    program: Program, portrait: Path, speech: Path
+) -> None:
+    call = ("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
+    program.done(*call, "--fps", "source")
+    assert rate_of("out.mp4") == 25
 
 
 def test_a_flag_wins_over_a_variable_and_that_over_the_file(

@@ -66,6 +66,13 @@ def build_avatar(
     return avatar
 
 
+def is_clip(path: Path) -> bool:
+    """Tell by its content whether a file is a clip: neither a picture nor a prepared avatar."""
+    with opened(path, PictureError):
+        pass
+    return not is_avatar(path) and picture_kind(path) != "still"
+
+
 def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
     finder = FaceFinder()
     framing = find_framing(image, source_side(path), config, finder)

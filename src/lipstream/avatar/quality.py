@@ -53,11 +53,13 @@ def measure_quality(
     portrait: Image | None,
     config: AvatarConfig,
     places: Sequence[tuple[int, int]] = (),
+    part: bool = False,
 ) -> QualityReport:
     """The report over all frames of a picture (one frame) or a clip.
 
     `measured` are the detected points, `track` the same filled and smoothed; `portrait` is the
-    picture of the first frame with a face, `places` where its `people` are in the source.
+    picture of the first frame with a face, `places` where its `people` are in the source. A `part`
+    of a clip may be short, cut and without a face.
     """
     faces = [points for points in track if points is not None]
     found = sum(points is not None for points in measured)
@@ -78,7 +80,9 @@ def measure_quality(
         yaw=_median(yaw, faces),
         jitter=jitter(track, shots),
     )
-    warnings = _shape_warnings(report, config, places) + _clip_warnings(report)
+    warnings = _shape_warnings(report, config, places) + _steadiness_warnings(report)
+    if not part:
+        warnings += _repetition_warnings(report) + loss_warnings(report)
     if faces:
         warnings += _mouth_warnings(report, track, shots) + _edge_warnings(size, faces)
     if portrait is not None:
@@ -182,7 +186,17 @@ def _mouth_warnings(
     return []
 
 
-def _clip_warnings(report: QualityReport) -> list[str]:
+def loss_warnings(report: QualityReport) -> list[str]:
+    """The warning about frames of a clip in which no face was seen, if they are many."""
+    if report.frames == 1 or report.faces_found >= GOOD_FACES * report.frames:
+        return []
+    return [
+        f"A face was seen in only {report.faces_found} of {report.frames} frames "
+        f"({report.faces_filled} more were filled in): the mouth rests in the others."
+    ]
+
+
+def _repetition_warnings(report: QualityReport) -> list[str]:
     if report.frames == 1:
         return []
     found = []
@@ -191,18 +205,17 @@ def _clip_warnings(report: QualityReport) -> list[str]:
             f"The clip has only {report.frames} frames: its repetition will be noticed, "
             "5 to 20 seconds are good."
         )
-    if report.faces_found < GOOD_FACES * report.frames:
-        found.append(
-            f"A face was seen in only {report.faces_found} of {report.frames} frames "
-            f"({report.faces_filled} more were filled in): the mouth rests in the others."
-        )
     if report.shots > 1:
         found.append(
             f"The clip is cut into {report.shots} shots: the picture will jump between them."
         )
-    if report.jitter > GOOD_JITTER:
-        found.append("The face is tracked unsteadily: a sharper or calmer clip looks better.")
     return found
+
+
+def _steadiness_warnings(report: QualityReport) -> list[str]:
+    if report.jitter <= GOOD_JITTER:
+        return []
+    return ["The face is tracked unsteadily: a sharper or calmer clip looks better."]
 
 
 def _edge_warnings(size: tuple[int, int], faces: Sequence[Floats]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from lipstream.config import (
+    CLIP_MODES,
     MOTION_LEVELS,
     PCM_ENCODINGS,
     PRECISIONS,
@@ -98,6 +99,11 @@ def _frame_rate(context: click.Context, parameter: click.Parameter, value: str) 
     return exact_rate(rate)
 
 
+def _clip_rate(context: click.Context, parameter: click.Parameter, value: str) -> Fraction | None:
+    """An exact rate; None for that of the clip."""
+    return None if value.strip() == "source" else _frame_rate(context, parameter, value)
+
+
 def _colour(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int, int]:
     digits = value.strip().removeprefix("#")
     if not re.fullmatch("[0-9a-fA-F]{6}", digits):
@@ -136,8 +142,15 @@ fps_option = option(
     "--fps",
     default="25",
     metavar="FPS",
-    callback=_frame_rate,
-    help="Frames per second: 25, 29.97 or 30000/1001.",
+    callback=_clip_rate,
+    help="Frames per second: 25, 29.97, 30000/1001, or source for those of the clip.",
+)
+clip_option = option(
+    "--clip",
+    type=click.Choice(CLIP_MODES),
+    default="ping-pong",
+    help="The order of a clip's pictures: there and back, over and over, or once: all of them, "
+    "then the last one for the rest of the speech.",
 )
 background_option = option(
     "--background",

@@ -11,6 +11,7 @@ import click
 from lipstream.cli.options import (
     backend_option,
     background_option,
+    clip_option,
     face_options,
     fps_option,
     motion_options,
@@ -20,7 +21,7 @@ from lipstream.cli.options import (
 )
 from lipstream.cli.progress import progress_bars
 from lipstream.cli.standard_input import local_file
-from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, PcmFormat
+from lipstream.config import AvatarConfig, ClipMode, MotionConfig, MuseTalkConfig, PcmFormat
 
 EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk.mp4"
 
@@ -41,6 +42,7 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
 @backend_option
 @musetalk_options
 @fps_option
+@clip_option
 @background_option
 @face_options
 @motion_options
@@ -51,7 +53,8 @@ def render(
     out: Path,
     backend: str,
     musetalk: MuseTalkConfig,
-    fps: Fraction,
+    fps: Fraction | None,
+    clip: ClipMode,
     background: tuple[int, int, int],
     face: int | tuple[float, float] | None,
     rotate: int | Literal["auto"],
@@ -59,11 +62,13 @@ def render(
 ) -> None:
     """Write a video in which AVATAR speaks AUDIO."""
     from lipstream import offline
+    from lipstream.clip_player import source_rate
     from lipstream.engine import open_engine
 
+    rate = source_rate(avatar) if fps is None else fps
     with (
         local_file(audio) as sound,
-        open_engine(backend, fps=fps, motion=motion, musetalk=musetalk) as engine,
+        open_engine(backend, fps=rate, motion=motion, musetalk=musetalk) as engine,
         progress_bars() as new_bar,
     ):
         chosen = engine.backend
@@ -73,6 +78,7 @@ def render(
             out,
             engine=engine,
             pcm=pcm,
+            clip=clip,
             avatar_config=AvatarConfig(background=background, face=face, rotate=rotate),
             on_avatar=new_bar("preparing"),
             on_frame=new_bar(f"rendering ({chosen.name})"),

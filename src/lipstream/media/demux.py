@@ -105,6 +105,16 @@ class MediaFile:
             started = started or bool(frames)
             yield from frames
 
+    def reach(self, stream: AudioStream | VideoStream) -> Fraction:
+        """The seconds to which the packets of a stream reach; the file is read to its end."""
+        first, last = None, Fraction(0)
+        for packet in self._packets():
+            if packet.stream.index == stream.index and packet.pts is not None:
+                start = packet.pts * packet.time_base
+                first = start if first is None else min(first, start)
+                last = max(last, start + (packet.duration or 0) * packet.time_base)
+        return last - (first or 0)
+
     def _packets(self) -> Iterator[Packet[Stream]]:
         """The packets of all streams, the empty ones that end each of them included."""
         packets = self.container.demux()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,8 +22,8 @@ from lipstream.media.frames.converter import FrameConverter
 from lipstream.media.frames.deinterlacer import deinterlaced
 from lipstream.media.frames.rate import at_rate
 from lipstream.media.image import Image
-from lipstream.media.picture_file import check_size, picture_kind
-from lipstream.timeline import FPS
+from lipstream.media.picture_file import check_size, open_picture, picture_kind
+from lipstream.timeline import FPS, MAX_FPS, MIN_FPS, exact_rate
 
 T = TypeVar("T")
 
@@ -67,6 +69,33 @@ def read_clip(
             yield from _at_rate(pictures, fps, convert)
         except av.FFmpegError as failure:
             raise media.damaged() from failure
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFacts:
+    """The figures in the header of a clip, or those of its packets where it has none."""
+
+    fps: Fraction  # pictures per second, from `MIN_FPS` to `MAX_FPS`
+    seconds: Fraction
+
+
+def read_facts(path: str | Path) -> ClipFacts:
+    """The rate and the length of a clip. Of more pictures than `MAX_FPS` a whole share is kept.
+
+    An animation has the rate `FPS`, as each of its pictures has a time of its own.
+    """
+    path = Path(path)
+    if picture_kind(path) is not None:
+        with open_picture(path) as picture:
+            return ClipFacts(FPS, Fraction(getattr(picture, "n_frames", 1)) / FPS)
+    with open_media(path, PictureError) as media:
+        stream = video_track(media)
+        rate = exact_rate(stream.guessed_rate or stream.average_rate or FPS)
+        share = rate / ceil(rate / MAX_FPS)
+        seconds = Fraction(media.container.duration or 0, av.time_base)
+        if stream.duration and stream.time_base:
+            seconds = stream.duration * stream.time_base
+        return ClipFacts(share if share >= MIN_FPS else FPS, seconds or media.reach(stream))
 
 
 def video_track(media: MediaFile) -> VideoStream:

@@ -165,7 +165,7 @@ def prepare_faces(
             uncoded.clear()
         if progress is not None:
             progress(index + 1, len(avatar.frames))
-    if not any(plans):
+    if not any(plans) and avatar.report.faces_found:  # a part of a clip may have none
         raise FaceError("the avatar shows no face in any frame; prepare it from another source.")
     latents.flags.writeable = False
     return PreparedFaces(settings, latents, tuple(squares), tuple(plans))
