@@ -11,8 +11,9 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from lipstream.server.api.audio_socket import CLOSE_S
 from lipstream.server.settings import ServeSettings
-from lipstream.server.websocket_protocol import MAX_BARE_FRAMES
+from lipstream.server.websocket_protocol import LINGER_S, MAX_BARE_FRAMES
 from tests.server.http_server import HttpServer, open_server
 
 MEBIBYTE = 1 << 20
@@ -67,6 +68,7 @@ def flood(client: socket.socket, block: bytes, total: int) -> int:
 
 def test_pings_are_not_read_while_nobody_reads_the_pongs(monkeypatch: pytest.MonkeyPatch) -> None:
     """And once the session has ended the socket, too, is gone, however full it is."""
+    assert CLOSE_S + LINGER_S <= 5
     monkeypatch.setattr("lipstream.server.websocket_protocol.MAX_BARE_FRAMES", UNLIMITED)
     monkeypatch.setattr("lipstream.server.websocket_protocol.LINGER_S", 0.3)
     monkeypatch.setattr("lipstream.server.api.audio_socket.CLOSE_S", 0.1)

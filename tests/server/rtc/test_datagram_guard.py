@@ -19,13 +19,16 @@ from lipstream.server.rtc.datagram_guard import (
     MAX_ADDRESSES,
     MAX_EARLY,
     MAX_EARLY_BYTES,
+    MAX_STUN_BYTES,
     MAX_UNREAD,
+    STUN_BYTES_PER_S,
     DatagramGuard,
     GuardedSocket,
     demultiplex,
     guard_mdns,
 )
 from lipstream.server.rtc.drop_log import DropLog
+from lipstream.server.token_bucket import TokenBucket
 
 VIEWER, STRANGER = ("198.51.100.7", 4000), ("203.0.113.5", 4000)
 HELLO = bytes([22]) + bytes(60)  # of DTLS
@@ -178,11 +181,31 @@ def test_checks_from_everywhere_do_not_become_pairs_without_end() -> None:
     def test(setup: Setup) -> None:
         setup.connection._early_checks_done = True
         setup.connection.check_start_task = lambda pair: None  # type: ignore[method-assign]
-        for port in range(1, 1000):
+        for port in range(1, 301):
             setup.come(setup.check(), ("198.51.100.7", port))
         assert len(setup.connection.remote_candidates) == MAX_ADDRESSES
-        assert setup.drops.totals == {"stranger": 999 - MAX_ADDRESSES}
+        assert setup.drops.totals == {"stranger": 300 - MAX_ADDRESSES}
 
+    with_setup(test)
+
+
+def test_checks_are_parsed_up_to_their_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of many attributes take a third of a millisecond each."""
+    parsed: list[int] = []
+    parse = stun.parse_message
+
+    def counting(data: bytes) -> stun.Message:
+        parsed.append(len(data))
+        return parse(data)
+
+    def test(setup: Setup) -> None:
+        setup.guard._stun = TokenBucket(STUN_BYTES_PER_S, MAX_STUN_BYTES, lambda: 0.0)
+        for _ in range(1000):
+            setup.come(stun_with(setup, struct.pack("!HH", 0x7000, 0) * 340))
+        assert 40 < len(parsed) and sum(parsed) <= MAX_STUN_BYTES
+        assert setup.drops.totals["stun"] == 1000 - len(parsed)
+
+    monkeypatch.setattr("aioice.stun.parse_message", counting)
     with_setup(test)
 
 

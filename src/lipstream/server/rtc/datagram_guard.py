@@ -17,8 +17,10 @@ from aioice.ice import CandidatePair, Connection, StunProtocol, get_or_create_md
 from aioice.mdns import MDNS_PORT, MDnsProtocol
 
 from lipstream.server.rtc.drop_log import Cause, DropLog
+from lipstream.server.token_bucket import TokenBucket
 
 MAX_ADDRESSES = 50  # from which a peer may send checks
+STUN_BYTES_PER_S, MAX_STUN_BYTES = 16.0 * 1024, 64 * 1024  # parsed; a check has some 100
 MAX_EARLY, MAX_EARLY_BYTES = 16, 16 * 1024  # kept until ICE is settled: more than a first flight
 MAX_UNREAD = 512  # datagrams that DTLS has not taken yet
 MIN_BYTES = {"dtls": 13, "rtp": 12}  # a record's header (RFC 9147), RTP's (RFC 3550, section 5.1)
@@ -55,12 +57,14 @@ class DatagramGuard:
         self._name = f"{connection.local_username}:".encode()  # in every check of our peer
         self._proven: set[Address] = set()  # that have sent something signed with a password
         self._valid: set[tuple[StunProtocol, Address]] = set()  # our checks were answered there
+        self._stun = TokenBucket(STUN_BYTES_PER_S, MAX_STUN_BYTES)
         self._early: list[tuple[StunProtocol, Address, bytes]] = []
         self._early_bytes = 0
         self._settled = False
 
     def gathering(self) -> Any:
-        """aioice's `get_component_candidates`, with guarded sockets: it asks nobody for a class."""
+        """Return aioice's `get_component_candidates`, made to open guarded sockets: it cannot be
+        told which class they shall have."""
         gather = Connection.get_component_candidates
         names = {**gather.__globals__, "StunProtocol": self._open_socket}
         copy = FunctionType(gather.__code__, names, gather.__name__, gather.__defaults__)
@@ -79,6 +83,9 @@ class DatagramGuard:
         """Handle a STUN message that fits its length."""
         if not self._expects(socket, data):
             self.drop("stranger", data)
+            return
+        if not self._stun.take(len(data)):
+            self.drop("stun", data)
             return
         try:
             trusted = self._handle(socket, address, stun.parse_message(data))
@@ -108,16 +115,15 @@ class DatagramGuard:
         return GuardedSocket(receiver, self)
 
     def _expects(self, socket: StunProtocol, data: bytes) -> bool:
-        """False for what need not be parsed: a request for others, an answer to no request."""
+        """False for what need not be parsed: a request for others, an answer to no request, and
+        indications, which ask for nothing."""
         answer, indication = data[0] & 1, data[1] & 0x10  # bits of the class (RFC 8489, section 5)
         if answer:
             return data[8:20] in socket.transactions
-        return bool(indication) or self._name in data
+        return not indication and self._name in data
 
     def _handle(self, socket: StunProtocol, address: Address, message: stun.Message) -> bool:
         """Hand a message on to aioice; False where it is not signed by our peer."""
-        if message.message_class == stun.Class.INDICATION:
-            return True  # keeps a NAT open, and asks for nothing
         known = address in self._proven or len(self._proven) < MAX_ADDRESSES
         if message.message_class != stun.Class.REQUEST:
             password = self._connection.remote_password

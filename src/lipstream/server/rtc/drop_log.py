@@ -18,6 +18,7 @@ Cause = Literal[
     "stranger",  # of an address or with a password that is not the viewer's
     "early",  # more than is kept of what comes before the connection is settled
     "unread",  # more than DTLS has taken so far
+    "stun",  # more checks than a viewer may send
     "rtcp",  # more reports than a viewer may send
     "rtp",  # more sound than a viewer may send
     "unheard",  # sound for which the session has no room
