@@ -85,6 +85,24 @@ def test_any_pixel_format_keeps_its_colours(tmp_path: Path, codec: str, pixels: 
         assert np.abs(image.astype(int) - (200, 120, 90)).max() <= 4
 
 
+@pytest.mark.parametrize(("wide", "shape"), [("16/11", (48, 93, 3)), ("8/9", (48, 57, 3))])
+def test_pixels_that_are_no_squares_become_squares(
+    tmp_path: Path, wide: str, shape: tuple[int, ...]
+) -> None:
+    """Television stores wide pictures in narrow ones."""
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.sample_aspect_ratio = Fraction(wide)
+        for index, picture in enumerate(grey_levels(3)):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    assert [image.shape for image in read_clip(tmp_path / "a.mp4")] == [shape] * 3
+
+
 def test_odd_sizes_stay_as_they_are(tmp_path: Path) -> None:
     picture = np.full((47, 63, 3), 100, np.uint8)
     path = write_video(tmp_path / "a.mkv", [picture], at(Fraction(25), 1), "ffv1", "yuv444p")

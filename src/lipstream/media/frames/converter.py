@@ -43,8 +43,8 @@ class FrameConverter:
 
     def __call__(self, frame: VideoFrame) -> Image:
         check_size(self._media.path, frame.width, frame.height, self._max_pixels)
-        # PyAV keeps the pixel's shape with the codec; 4:1 and beyond is a wrong entry, not a film.
-        pixel = getattr(frame, "sample_aspect_ratio", None) or Fraction(1)
+        # Of a pixel; 4:1 and beyond is a wrong entry, not a film.
+        pixel = self._stream.sample_aspect_ratio or Fraction(1)
         wide = pixel if Fraction(1, 4) <= pixel <= 4 else Fraction(1)
         width, height = frame.width * wide, Fraction(frame.height)  # in square pixels
         self._shape = self._shape or width / height
