@@ -22,15 +22,33 @@ BRADFORD = np.array(
 
 def rgb_profile(space: tuple[float, ...]) -> io.BytesIO:
     """A display profile of three primaries and one exponent."""
-    columns = _colorants(space)
-    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, round(space[8] * 256)) + b"\0\0"
+    columns, curve = _colorants(space), _curve(space[8])
+    return _profile(
+        b"RGB ",
+        {
+            **{b"rXYZ": _xyz(columns[0]), b"gXYZ": _xyz(columns[1]), b"bXYZ": _xyz(columns[2])},
+            **{b"rTRC": curve, b"gTRC": curve, b"bTRC": curve},
+        },
+    )
+
+
+def grey_profile(exponent: float) -> io.BytesIO:
+    """A display profile of grey."""
+    return _profile(b"GRAY", {b"kTRC": _curve(exponent)})
+
+
+def _curve(exponent: float) -> bytes:
+    return b"curv\0\0\0\0" + struct.pack(">IH", 1, round(exponent * 256)) + b"\0\0"
+
+
+def _profile(space: bytes, own: dict[bytes, bytes]) -> io.BytesIO:
+    """A profile with these tags and those that every one must have."""
     name = b"test\0"
     tags = {
         b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78 + 3),
         b"cprt": b"text\0\0\0\0none\0\0\0\0",
         b"wtpt": _xyz(D50),
-        **{b"rXYZ": _xyz(columns[0]), b"gXYZ": _xyz(columns[1]), b"bXYZ": _xyz(columns[2])},
-        **{b"rTRC": curve, b"gTRC": curve, b"bTRC": curve},
+        **own,
     }
     table, data = struct.pack(">I", len(tags)), b""
     start = 128 + 4 + 12 * len(tags)
@@ -38,7 +56,7 @@ def rgb_profile(space: tuple[float, ...]) -> io.BytesIO:
         table += tag + struct.pack(">II", start + len(data), len(content))
         data += content + bytes(-len(content) % 4)
     size = start + len(data)
-    head = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02100000, b"mntr", b"RGB ", b"XYZ ")
+    head = struct.pack(">I4sI4s4s4s", size, b"lcms", 0x02100000, b"mntr", space, b"XYZ ")
     head += struct.pack(">6H", 2026, 1, 1, 0, 0, 0) + b"acsp" + bytes(28)
     head += struct.pack(">3I", *(round(value * 65536) for value in D50))
     return io.BytesIO(head.ljust(128, b"\0") + table + data)

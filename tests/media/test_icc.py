@@ -12,7 +12,7 @@ from PIL import ImageCms
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from lipstream.media.colour.icc import to_srgb
-from tests.icc_profiles import ADOBE_RGB, DISPLAY_P3, PROPHOTO, rgb_profile
+from tests.icc_profiles import ADOBE_RGB, DISPLAY_P3, PROPHOTO, grey_profile, rgb_profile
 
 COLOURS = np.array(
     [[[202, 91, 56], [180, 140, 120], [60, 90, 50], [128, 128, 128], [255, 255, 255], [0, 0, 0]]],
@@ -55,6 +55,14 @@ def test_transparent_pictures_have_profiles_too(tmp_path: Path) -> None:
     image = read_picture(tmp_path / "a.png", AvatarConfig(background=(0, 200, 0)))
     assert tuple(image[4, 8]) == (0, 200, 0)
     assert np.abs(image[60, 8].astype(int) - (202, 91, 56)).max() <= 3
+
+
+def test_grey_has_profiles_too_and_stays_grey(tmp_path: Path) -> None:
+    ramp = Pillow.fromarray(np.linspace(0, 255, 96, dtype=np.uint8)[None].repeat(64, axis=0))
+    ramp.save(tmp_path / "g.png", icc_profile=grey_profile(1.0).getvalue())
+    image = read_picture(tmp_path / "g.png", AvatarConfig())
+    assert (image == image[..., :1]).all()
+    assert abs(int(image[0, 48, 0]) - 188) <= 3  # half of the light of white
 
 
 def test_a_profile_of_srgb_changes_no_pixel() -> None:

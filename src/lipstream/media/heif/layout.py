@@ -15,6 +15,16 @@ MAX_TILES = 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Codes:
+    """The colours of a picture by ITU-T H.273."""
+
+    primaries: int
+    transfer: int
+    matrix: int
+    full_range: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """A picture of `rows` x `columns` coded items of one size, given row by row."""
 
@@ -24,8 +34,7 @@ class Layout:
     size: tuple[int, int]  # (width, height) of the whole, before it is turned
     changes: tuple[tuple[bytes, bytes], ...]  # b"clap", b"irot", b"imir" and content, in order
     profile: bytes | None  # ICC
-    matrix: int | None  # H.273; None: as the coded pictures say
-    full_range: bool
+    codes: Codes | None  # None: those that the coded pictures name
 
     @property
     def rows(self) -> int:
@@ -61,10 +70,12 @@ def _layout(index: Index, item: int, file: IO[bytes]) -> Layout:
         raise SyntaxError("the tiles do not fill the picture")
     colours = [*_colours(index, item), *_colours(index, items[0])]
     profile = next((data[4:] for data in colours if data[:4] in (b"prof", b"rICC")), None)
-    codes = next((data[4:] for data in colours if data[:4] == b"nclx"), None)
-    matrix = None if codes is None else int.from_bytes(codes[4:6], "big")
-    full_range = codes is not None and codes[6] >> 7 == 1
-    return Layout(tuple(items), columns, tile, size, tuple(changes), profile, matrix, full_range)
+    named = next((data[4:] for data in colours if data[:4] == b"nclx"), None)
+    codes = None
+    if named is not None:
+        primaries, transfer, matrix, flags = struct.unpack_from(">3HB", named)
+        codes = Codes(primaries, transfer, matrix, flags >> 7 == 1)
+    return Layout(tuple(items), columns, tile, size, tuple(changes), profile, codes)
 
 
 def _grid(index: Index, item: int, content: bytes) -> tuple[int, list[int], tuple[int, int]]:

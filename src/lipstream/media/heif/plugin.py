@@ -20,10 +20,17 @@ from av.video.stream import VideoStream
 from PIL import Image as Pillow
 from PIL import ImageFile
 
-from lipstream.media.colour.decoded import BT601, UNSPECIFIED, to_bt709, transfer_and_primaries
+from lipstream.media.colour.decoded import (
+    BT601,
+    FULL_RANGE,
+    UNSPECIFIED,
+    to_bt709,
+    transfer_and_primaries,
+)
 from lipstream.media.demux import SeekableFile
 from lipstream.media.heif.index import read_index
 from lipstream.media.heif.layout import Layout, alpha_layout, primary_layout
+from lipstream.media.i420 import LIMITED
 from lipstream.media.image import Image
 
 FORMAT = "HEIC"
@@ -104,32 +111,33 @@ def _pixels(
     """The frame in the colours that the file names; without any, by the matrix of JPEG."""
     if frame.width * frame.height > MAX_EXCESS * layout.tile[0] * layout.tile[1]:
         raise OSError("a part is larger than it should be")
-    if layout.matrix is not None:  # of more weight than what the frame says itself
-        frame.colorspace, frame.color_range = layout.matrix, 2 if layout.full_range else 1
-    codes = (UNSPECIFIED, UNSPECIFIED)
-    if layout.profile is None:
-        codes = transfer_and_primaries(frame, stream.codec_context)
+    codes = transfer_and_primaries(frame, stream.codec_context)
+    if layout.codes is not None:  # of more weight than what the frame says itself
+        codes = layout.codes.transfer, layout.codes.primaries
+        frame.colorspace = layout.codes.matrix
+        frame.color_range = FULL_RANGE if layout.codes.full_range else LIMITED
+    if layout.profile is not None:  # it says what the primaries are, and Pillow's way obeys it
+        codes = (UNSPECIFIED, UNSPECIFIED)
     return to_bt709(reformatter, frame, (frame.width, frame.height), codes, untagged=BT601)
 
 
 def _assembled(layout: Layout, tiles: Iterator[tuple[int, Image]]) -> Image:
     """(height, width, 3): every tile in its place, the whole turned."""
     width, height = layout.tile
-    canvas = np.zeros((height * layout.rows, width * layout.columns, 3), np.uint8)
+    canvas = np.zeros((*layout.size[::-1], 3), np.uint8)  # the last tiles may reach beyond
     missing = set(range(len(layout.items)))
     for item, tile in tiles:
         for number in [one for one in missing if layout.items[one] == item]:
             row, column = divmod(number, layout.columns)
             place = canvas[row * height :, column * width :][:height, :width]
-            part = tile[:height, :width]
+            part = tile[: place.shape[0], : place.shape[1]]
             place[: part.shape[0], : part.shape[1]] = part
             missing.discard(number)
     if missing:
         raise OSError(f"{len(missing)} of {len(layout.items)} parts are missing")
-    image = canvas[: layout.size[1], : layout.size[0]]
     for kind, content in layout.changes:
-        image = _changed(image, kind, content)
-    return np.ascontiguousarray(image)
+        canvas = _changed(canvas, kind, content)
+    return np.ascontiguousarray(canvas)
 
 
 def _shown_size(layout: Layout) -> tuple[int, int]:
