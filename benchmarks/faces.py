@@ -47,7 +47,7 @@ def main() -> None:
                 passed = not refused and not any(one.failures() for one in figures)
     print(report.LEGEND)
     if options.json:
-        report.write(options.json, records)
+        report.write(options.json, [one.name for one in performance.sentences], records)
     sys.exit(0 if passed else 1)
 
 

@@ -42,6 +42,8 @@ def table() -> str:
         ("vowels wrongly shut", _gate(gates, "vowels shut")),
         ("range of the lips, in eye distances", _gate(gates, "range of the lips, eye distances")),
     ]
+    if (RESULTS / "faces.json").exists():
+        rows += _faces(_read("faces.json")["now"])
     for frame in speed["frames"]:
         limit = speed["targets"].get(frame["name"])
         if limit is not None:
@@ -68,13 +70,30 @@ def table() -> str:
 def _machines() -> str:
     """The scripts behind the table, by the processor they ran on."""
     by_processor: dict[str, list[str]] = {}
-    for name in ("quality", "render", "sessions", "soak", "networks"):
+    for name in ("quality", "faces", "render", "sessions", "soak", "networks"):
+        if not (RESULTS / f"{name}.json").exists():
+            continue
         result = _read(f"{name}.json")
         machine = result.get("made_by") or result["machine"]
         where = f"{machine['processor']}, {machine['cores']} shared cores"
         by_processor.setdefault(where, []).append(f"`{name}`")
     runs = [f"{', '.join(names)} on {where}" for where, names in by_processor.items()]
     return f"Of `benchmarks/cpu`: {'; '.join(runs)}.\nThe scheduler is `benchmarks/gpu`'s."
+
+
+def _faces(measured: dict[str, Any]) -> list[tuple[str, str]]:
+    """Of portraits and clips of many kinds: the worst, and what fails."""
+    faces = measured["faces"]
+    lips = min(face["lips"] for face in faces)
+    clips = [face for face in faces if face["moving"]]
+    spoiled = sum(face["doubled"] + face["lost"] for face in clips)
+    failed = sum(bool(face["failures"]) for face in faces)
+    frames = sum(face["frames"] for face in clips)
+    return [
+        (f"lips, worst of {len(faces)} portraits and clips", f"{lips:.2f} | >= 0.62"),
+        ("frames of clips with doubled or lost lips", f"{spoiled} of {frames} | 0"),
+        ("portraits and clips that miss any threshold", f"{failed} of {len(faces)} | 0"),
+    ]
 
 
 def _live(sessions: dict[str, Any]) -> list[tuple[str, str]]:

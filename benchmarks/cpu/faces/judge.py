@@ -99,7 +99,7 @@ def judge(
     """Measure all that was drawn of one face; `grey` is the same face without colour."""
     poses, speech = drawn.part("poses"), drawn.part("speech")
     silence = drawn.part("silence") if drawn.has("silence") else None
-    light = light_of(poses.source(0), poses.points[0])
+    light = _light(poses)
     lips, by, scale = _lips(finder, speech, performance)
     whitest, _ = _inside([(poses, OPEN_POSES), (speech, range(0, len(speech), EVERY))])
     spoken = _lines(speech, performance.speech)
@@ -178,11 +178,25 @@ def _inside(parts: Iterable[tuple[Part, Iterable[int]]]) -> tuple[float | None, 
     return max(brightest, default=None), max(most, default=None)
 
 
+def _light(part: Part) -> Light:
+    """The light of a portrait, or the usual one of a clip: in some frames eyes are half shut."""
+    found = [
+        light_of(image, points)
+        for image, points in zip(part.natural, part.natural_points, strict=True)
+    ]
+    whites = [light.eye_white for light in found if light.eye_white is not None]
+    return Light(
+        float(np.median([light.skin for light in found])),
+        float(np.median([light.skin_chroma for light in found])),
+        float(np.median(whites)) if whites else None,
+    )
+
+
 def _grey(drawn: Drawn | None) -> tuple[float | None, Light | None]:
     if drawn is None:
         return None, None
     poses = drawn.part("poses")
-    return _inside([(poses, OPEN_POSES)])[1], light_of(poses.source(0), poses.points[0])
+    return _inside([(poses, OPEN_POSES)])[1], _light(poses)
 
 
 def _seam(poses: Part) -> float:

@@ -68,9 +68,9 @@ def record(figures: Sequence[Figures], refused: dict[str, str]) -> dict[str, obj
     return {"mean_lips": mean_lips(figures), "faces": faces, "refused": refused}
 
 
-def write(path: Path, versions: dict[str, dict[str, object]]) -> None:
-    """Write the figures of all versions, and the machine's description."""
-    content = {"machine": describe(), **versions}
+def write(path: Path, sentences: Sequence[str], versions: dict[str, dict[str, object]]) -> None:
+    """Write the figures of all versions, what was spoken, and the machine's description."""
+    content = {"machine": describe(), "sentences": sentences, **versions}
     path.write_text(json.dumps(_rounded(content), indent=1) + "\n")
 
 
