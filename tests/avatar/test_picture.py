@@ -205,7 +205,7 @@ def huge_png(width: int, height: int) -> bytes:
     [
         (b"", "is empty"),
         (b"Dear photographer,\nplease find", "is not a picture"),
-        (huge_png(20_000, 20_000), "more than the 100,000,000 allowed"),
+        (huge_png(20_000, 20_000), "more than the 50,000,000 allowed"),
         (huge_png(10_001, 10_000), "10001x10000 = 100,010,000 pixels"),
         (huge_png(300, 300), "damaged or cut short"),
         (encoded(quarters(), "PNG")[:150], "damaged or cut short"),

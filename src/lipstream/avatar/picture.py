@@ -10,8 +10,10 @@ from PIL import Image as Pillow
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
 from lipstream.media.image import Image
+from lipstream.media.jpeg_scans import check_scans
 from lipstream.media.picture_file import open_picture, to_rgb
 
+JPEG = ("JPEG", "MPO")  # Pillow's names; the second is a JPEG with more behind it
 MIN_SIDE = 32  # pixels; no face fits into less
 
 
@@ -26,6 +28,8 @@ def read_picture(path: Path, config: AvatarConfig) -> Image:
     try:
         with open_picture(path) as picture:
             _check_size(path, picture.size, config)
+            if picture.format in JPEG:
+                check_scans(path)
             return np.array(to_rgb(picture, config.background, config.max_side), np.uint8)
     except PictureError as error:
         if isinstance(error.__cause__, Pillow.DecompressionBombError):
@@ -47,5 +51,6 @@ def _too_large(
 ) -> PictureError:
     found = f"{size[0]}x{size[1]} = {size[0] * size[1]:,} pixels" if size else "too many pixels"
     return PictureError(
-        f"{path} has {found}, more than the {config.max_pixels:,} allowed; shrink it first."
+        f"{path} has {found}, more than the {config.max_pixels:,} allowed; shrink it first, "
+        "or raise --max-pixels."
     )

@@ -20,6 +20,7 @@ from lipstream.config import (
     PRECISIONS,
     PROFILES,
     VERSIONS,
+    AvatarConfig,
     MotionConfig,
     MuseTalkConfig,
     PcmFormat,
@@ -57,6 +58,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 BACKENDS = ("auto", "puppet", "musetalk")
 RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?(/[0-9]{1,9})?")
+MAX_MILLIONS = 178  # of pixels; Pillow opens no larger picture
 MUSETALK, MOTION = MuseTalkConfig(), MotionConfig()
 
 
@@ -174,6 +176,14 @@ FACE_OPTIONS = (
         callback=_rotation,
         help="Turn the picture clockwise; auto sets the face upright.",
     ),
+)
+max_pixels_option = option(
+    "--max-pixels",
+    type=click.IntRange(1, MAX_MILLIONS),
+    default=AvatarConfig().max_pixels // 1_000_000,
+    metavar="MILLIONS",
+    callback=lambda context, parameter, millions: 1_000_000 * int(millions),
+    help="Larger pictures, and clips of larger ones, are refused before they are decoded.",
 )
 models_option = path_option(
     "--models",

@@ -13,6 +13,7 @@ from lipstream.cli.options import (
     backend_option,
     background_option,
     face_options,
+    max_pixels_option,
     musetalk_options,
     path_option,
 )
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @musetalk_options
 @background_option
 @face_options
+@max_pixels_option
 def prepare(
     source: Path,
     out: Path,
@@ -45,6 +47,7 @@ def prepare(
     background: tuple[int, int, int],
     face: int | tuple[float, float] | None,
     rotate: int | Literal["auto"],
+    max_pixels: int,
 ) -> None:
     """Prepare the picture, clip or .avatar file SOURCE and print a quality report."""
     from lipstream.avatar.builder import open_avatar
@@ -57,7 +60,9 @@ def prepare(
         check_not_input(target, source)
     chosen = open_backend(backend, musetalk=musetalk)
     with progress_bars() as new_bar:
-        config = AvatarConfig(background=background, face=face, rotate=rotate)
+        config = AvatarConfig(
+            background=background, face=face, rotate=rotate, max_pixels=max_pixels
+        )
         avatar = open_avatar(source, config, new_bar("measuring"))
         avatar = chosen.renderer.prepare(avatar, new_bar(f"preparing ({chosen.name})"))
         save_avatar(avatar, out)

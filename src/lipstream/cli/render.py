@@ -14,6 +14,7 @@ from lipstream.cli.options import (
     clip_option,
     face_options,
     fps_option,
+    max_pixels_option,
     motion_options,
     musetalk_options,
     path_option,
@@ -45,6 +46,7 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
 @clip_option
 @background_option
 @face_options
+@max_pixels_option
 @motion_options
 def render(
     avatar: Path,
@@ -58,6 +60,7 @@ def render(
     background: tuple[int, int, int],
     face: int | tuple[float, float] | None,
     rotate: int | Literal["auto"],
+    max_pixels: int,
     motion: MotionConfig,
 ) -> None:
     """Write a video in which AVATAR speaks AUDIO."""
@@ -79,7 +82,9 @@ def render(
             engine=engine,
             pcm=pcm,
             clip=clip,
-            avatar_config=AvatarConfig(background=background, face=face, rotate=rotate),
+            avatar_config=AvatarConfig(
+                background=background, face=face, rotate=rotate, max_pixels=max_pixels
+            ),
             on_avatar=new_bar("preparing"),
             on_frame=new_bar(f"rendering ({chosen.name})"),
         )

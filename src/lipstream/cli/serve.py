@@ -13,6 +13,7 @@ import click
 from lipstream.cli.options import (
     LocalPath,
     backend_option,
+    max_pixels_option,
     motion_options,
     musetalk_options,
     option,
@@ -158,9 +159,11 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @backend_option
 @musetalk_options
 @motion_options
+@max_pixels_option
 def serve(
     avatars: Sequence[tuple[str, Path]],
     upload_limit: int,
+    max_pixels: int,
     draw_processes: int | None,
     log_format: str,
     backend: str,
@@ -183,7 +186,8 @@ def serve(
     _check_data(settings)
     raise_open_files(settings.max_connections)
     with bind(settings.host, settings.port) as bound:
-        given = _open_avatars(avatars, settings)
+        config = AvatarConfig(max_side=settings.max_side, max_pixels=max_pixels)
+        given = _open_avatars(avatars, config)
         with (
             forced_exit(),
             _open_engine(backend, musetalk, motion, settings.cores, draw_processes) as engine,
@@ -240,13 +244,10 @@ def _open_engine(
     )
 
 
-def _open_avatars(
-    avatars: Sequence[tuple[str, Path]], settings: ServeSettings
-) -> dict[str, Avatar]:
+def _open_avatars(avatars: Sequence[tuple[str, Path]], config: AvatarConfig) -> dict[str, Avatar]:
     """The avatars, prepared as far as every backend needs it; the server does the rest."""
     from lipstream.avatar.builder import open_avatar
 
-    config = AvatarConfig(max_side=settings.max_side)
     with progress_bars() as new_bar:
         return {
             name: open_avatar(path, config, new_bar(f"preparing {name}")) for name, path in avatars

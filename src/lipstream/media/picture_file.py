@@ -29,6 +29,8 @@ METADATA_DAMAGE = (LookupError, TypeError, ValueError, SyntaxError, struct.error
 DAMAGE = (*METADATA_DAMAGE, OSError, EOFError, ArithmeticError, RuntimeError)
 PEAKS = (1, 255, 65_535)  # white in a picture of whole or real numbers: the least that holds it
 
+STRIP_ROWS = 64  # converted at once, so that large pictures take little memory
+
 _warning_filters = threading.Lock()  # they belong to the process
 
 
@@ -107,31 +109,47 @@ def _without_warnings() -> Iterator[None]:
 def _upright(picture: Pillow.Image) -> Pillow.Image:
     """Turn and mirror the picture as its EXIF tag demands; a damaged tag is ignored."""
     try:
-        return ImageOps.exif_transpose(picture)
+        if getattr(picture, "is_animated", False):  # whose next frame is drawn over this one
+            return ImageOps.exif_transpose(picture)
+        ImageOps.exif_transpose(picture, in_place=True)  # a copy may be hundreds of megabytes
     except METADATA_DAMAGE:
-        return picture
+        pass
+    return picture
 
 
 def _eight_bits(picture: Pillow.Image) -> Pillow.Image:
     """Mode L, LA, RGB, RGBA, CMYK or LAB."""
     if picture.mode.startswith(("I", "F")):
         # Pillow itself would cut off what is above 255.
-        numbers = np.nan_to_num(np.asarray(picture, np.float64))
-        grey = np.clip(numbers * (255 / _white(picture, numbers)) + 0.5, 0, 255)
-        return Pillow.fromarray(grey.astype(np.uint8))
+        return Pillow.fromarray(_grey(picture))
     if picture.mode in ("L", "RGB", "CMYK", "LAB") and not picture.has_transparency_data:
         return picture
     if picture.has_transparency_data:
-        return picture if picture.mode == "LA" else picture.convert("RGBA")
+        return picture if picture.mode in ("LA", "RGBA") else picture.convert("RGBA")
     return picture.convert("L" if picture.mode == "1" else "RGB")
 
 
-def _white(picture: Pillow.Image, numbers: NDArray[np.float64]) -> float:
-    """The number that stands for white."""
+def _grey(picture: Pillow.Image) -> NDArray[np.uint8]:
+    """(height, width) of a picture of whole or real numbers, some rows at a time."""
+    numbers = np.asarray(picture)
+    strips = [slice(top, top + STRIP_ROWS) for top in range(0, len(numbers), STRIP_ROWS)]
+
+    def real(strip: slice) -> NDArray[np.float64]:
+        return np.nan_to_num(numbers[strip].astype(np.float64))
+
+    highest = max((float(real(strip).max(initial=0)) for strip in strips), default=0.0)
+    factor = 255 / _white(picture, highest)
+    grey = np.empty(numbers.shape, np.uint8)
+    for strip in strips:
+        grey[strip] = np.clip(real(strip) * factor + 0.5, 0, 255).astype(np.uint8)
+    return grey
+
+
+def _white(picture: Pillow.Image, highest: float) -> float:
+    """The number that stands for white in a picture whose highest one is known."""
     if picture.mode.startswith("I;"):
         bits = getattr(picture, "tag_v2", {}).get(258, (16,))  # BitsPerSample of TIFF
         return float((1 << bits[0]) - 1)
-    highest = float(numbers.max(initial=0))
     least = 1 if picture.mode == "F" else PEAKS[-1]
     return next((peak for peak in PEAKS if max(highest, least) <= peak), highest)
 

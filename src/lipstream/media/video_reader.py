@@ -41,7 +41,7 @@ def read_clip(
     fps: Fraction = FPS,
     max_side: int = 1280,
     max_seconds: float = 60,
-    max_pixels: int = 100_000_000,
+    max_pixels: int = 50_000_000,
     background: tuple[int, int, int] = (255, 255, 255),
 ) -> Iterator[Image]:
     """The pictures of a clip as (height, width, 3) uint8 RGB, upright, `fps` of them per second.

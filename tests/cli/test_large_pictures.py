@@ -1,0 +1,72 @@
+"""The largest picture that is allowed takes less than a gigabyte to prepare."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from tests.cli.program import COMMAND, Program, sentence_in
+
+SIZE = (7_071, 7_071)  # 50 million pixels, all but a few
+GIGABYTE = 10**9
+
+
+def picture(kind: str) -> Pillow.Image:
+    if kind == "grey16":
+        return Pillow.fromarray(np.full(SIZE, 3_000, np.uint16))
+    return Pillow.new(kind, SIZE)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system tells no peak of memory")
+@pytest.mark.parametrize(
+    ("kind", "name", "options"),
+    [
+        ("RGBA", "large.png", {"compress_level": 1}),
+        ("grey16", "large.png", {"compress_level": 1}),
+        ("1", "large.png", {"transparency": 0}),
+        ("RGB", "large.jpg", {"progressive": True}),
+        ("RGBA", "large.webp", {"lossless": True, "method": 0}),
+    ],
+)
+def test_the_largest_picture_fits(
+    tmp_path: Path, kind: str, name: str, options: dict[str, Any]
+) -> None:
+    path = tmp_path / name
+    picture(kind).save(path, **options)
+    call = [*COMMAND, "prepare", str(path), "-o", str(tmp_path / "a.avatar")]
+    with subprocess.Popen(
+        [*call, "--backend", "puppet"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 1 and "no face was found" in sentence_in(said)
+    assert 1024 * usage.ru_maxrss < GIGABYTE
+
+
+def test_a_larger_one_is_refused_unless_it_is_allowed(program: Program) -> None:
+    Pillow.new("1", (8_000, 7_000)).save("huge.png")
+    said = program.refused("prepare", "huge.png", "-o", "a.avatar")
+    assert said == (
+        "huge.png has 8000x7000 = 56,000,000 pixels, more than the 50,000,000 allowed; shrink it "
+        "first, or raise --max-pixels."
+    )
+    said = program.refused("prepare", "huge.png", "-o", "a.avatar", "--max-pixels", "56")
+    assert said.startswith("no face was found in huge.png")
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused(program: Program) -> None:
+    Pillow.effect_noise((200, 200), 90).save("scans.jpg", progressive=True)
+    data = Path("scans.jpg").read_bytes()
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    Path("scans.jpg").write_bytes(data[:end] + data[last:end] * 1_000 + data[end:])
+    said = program.refused("prepare", "scans.jpg", "-o", "a.avatar")
+    assert said.startswith("scans.jpg has more than 100 scans")
