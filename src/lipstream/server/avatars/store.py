@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.quiet_stretch import quiet_stretch
 from lipstream.avatar.storage import load_avatar
 from lipstream.config import MOTION_LEVELS, MotionLevel, face_choice, rotation
 from lipstream.errors import OptionError
@@ -199,7 +200,8 @@ class AvatarStore:
     async def _show(self, entry: AvatarEntry, avatar: Avatar) -> None:
         """Prepare it for the backend, measure what a frame costs, and make it ready."""
         bar = PartialProgress(entry, MEASURED, 1.0)
-        entry.avatar = await asyncio.to_thread(self._runtime.prepare, avatar, bar)
+        quiet = quiet_stretch(avatar)
+        entry.avatar = await asyncio.to_thread(self._runtime.prepare, quiet, bar)
         entry.poster = await asyncio.to_thread(poster, entry.avatar)
         await self._measure(entry, entry.avatar)
         entry.status = "ready"
