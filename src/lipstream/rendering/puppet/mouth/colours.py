@@ -21,12 +21,16 @@ SKIN_POINTS = (50, 280, 205, 425, 151, 101, 330)
 LOWER_LIP_POINTS = lm.MIDDLE_LOWER_LIP[2:-2]
 LIP_POINTS = lm.MIDDLE_UPPER_LIP[2:-2] + LOWER_LIP_POINTS
 LUMA = np.array([0.299, 0.587, 0.114])
+PATCH = 0.02  # eye distances from a landmark to the side of the square that is averaged there
 EYE_SIZE = 200  # pixels of an eye's width at which its white is measured
 IRIS = 0.17  # eye widths to either side of an eye's middle that may be iris
-WHITE_SHARES = (0.80, 0.95)  # darker are lashes and the shade of the lid, brighter are glints
-MIN_EYE_WHITE = 0.66  # of the skin's brightness; darker eyes are shut, shaded or all iris
+# The white's brightness is the middle of these quantiles, its tint the mean of what lies between:
+# darker are lashes and the shade of the lid, brighter are glints.
+WHITE_SHARES = (0.80, 0.90, 0.97)
+# Eye white over the skin's brightness: darker eyes are shut, shaded or all iris.
+SHADED_WHITE = (0.60, 0.70)
 # Teeth are about as bright as the white of the eyes, and not much brighter than light skin.
-TOOTH_PER_EYE_WHITE, TOOTH_PER_SKIN, TOOTH_PER_SKIN_ALONE = 1.07, 1.06, 0.90
+TOOTH_PER_EYE_WHITE, TOOTH_PER_SKIN, TOOTH_PER_SKIN_ALONE = 1.03, 1.06, 0.90
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,13 +79,15 @@ def _tooth(image: Image, points: Floats, skin: Doubles) -> Doubles:
     tint = 0.50 + 0.50 * tone
     brightness = TOOTH_PER_SKIN_ALONE * light
     white = eye_white(image, points)
-    if white is not None and (measured := float(white @ LUMA)) > MIN_EYE_WHITE * light:
-        brightness = min(TOOTH_PER_EYE_WHITE * measured, TOOTH_PER_SKIN * light)
+    if white is not None:
+        measured = max(float(white @ LUMA), 1.0)
+        seen = float(np.interp(measured / max(light, 1), SHADED_WHITE, (0, 1)))
+        # On dark skin teeth are far brighter than the skin, on light skin not much.
+        by_eyes = max(min(TOOTH_PER_EYE_WHITE * measured, TOOTH_PER_SKIN * light), 0.85 * measured)
+        brightness += seen * (by_eyes - brightness)
         # A white is no more coloured than the skin, or it is a reflection.
         pale = np.clip(white / measured, np.minimum(tone, 1), np.maximum(tone, 1))
-        tint = 0.5 * tint + 0.5 * (0.15 + 0.85 * pale)
-        # On dark skin teeth are far brighter than the skin.
-        brightness = max(brightness, 0.85 * measured)
+        tint = tint + 0.5 * seen * (0.15 + 0.85 * pale - tint)
     return np.asarray(np.clip(brightness * tint / (tint @ LUMA), 0, 245))
 
 
@@ -119,20 +125,22 @@ def _white_of(image: Image, points: Floats, lids: tuple[Sequence[int], ...]) -> 
     if len(pixels) < EYE_SIZE:
         return None
     brightness = pixels @ LUMA
-    low, high = np.quantile(brightness, WHITE_SHARES)
-    return np.asarray(pixels[(brightness >= low) & (brightness <= high)].mean(0), np.float64)
+    low, white, high = np.quantile(brightness, WHITE_SHARES)
+    mean = pixels[(brightness >= low) & (brightness <= high)].mean(0)
+    return np.asarray(mean * (white / max(float(mean @ LUMA), 1)), np.float64)
 
 
 def median_colour(image: Image, points: Floats, indices: Sequence[int]) -> Doubles:
     """The median (3,) RGB of the picture at some of its landmarks."""
-    return np.asarray(np.median([_pixel(image, points[index]) for index in indices], 0))
+    reach = max(1, round(PATCH * lm.eye_distance(points)))
+    return np.asarray(np.median([_patch(image, points[index], reach) for index in indices], 0))
 
 
-def _pixel(image: Image, point: Floats) -> Doubles:
+def _patch(image: Image, point: Floats, reach: int) -> Doubles:
     """The mean colour around a point, which may lie outside of the picture."""
     x, y = (round(float(value)) for value in point[:2])
     height, width = image.shape[:2]
-    patch = image[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+    patch = image[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
     if patch.size == 0:
         patch = image[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]
     return np.asarray(patch.reshape(-1, 3).mean(0), np.float64)

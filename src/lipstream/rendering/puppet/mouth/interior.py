@@ -22,7 +22,7 @@ from lipstream.rendering.puppet.mouth.texture import Texture
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import Doubles, blend, compose, pixel_grid, transform, warp
 
-SHADOW = 0.45  # of the gum's brightness
+SHADOW = 0.60  # of the gum's brightness
 TONGUE_TRAVEL = 0.78  # of the jaw's: the tongue rises towards its root
 HIDDEN_PER_HANG = 2.0  # hair also shades the teeth that it leaves free
 MIN_OWN_TEETH = 0.10  # mouth widths between the lips; less shows no whole teeth

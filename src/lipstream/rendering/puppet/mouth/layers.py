@@ -23,8 +23,8 @@ from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.warp import blend, enlarge, sample, transform
 
 UPPER, LOWER = 0, 1
-EDGE_PER_BLUR = 1.8  # width of a layer's edge over the standard deviation of the picture's blur
-SOFT_FROM = 5.0  # per jaw opening: from 0.2 on, edges have their whole softness
+EDGE_PER_BLUR = 2.6  # width of a layer's edge over the standard deviation of the picture's blur
+SOFT_FROM = 8.0  # per jaw opening: from 0.12 on, edges have their whole softness
 MIN_VISIBLE = 0.02  # opacity of the interior below which it is not painted
 
 
@@ -71,7 +71,7 @@ class MouthModel:
         # Edges are as soft as the picture where the mouth is open, and sharp where lips touch.
         opened = min(SOFT_FROM * pose.jaw, 1.0)
         feather = self.lap + (self.feather - self.lap) * opened
-        lap = self.lap * (1 - 1.5 * opened)
+        lap = self.lap * (1 - 1.5 * opened**2)
         # The lower layer reaches a little under the upper one, or touching lips would let a line of
         # the inside through.
         upper_alpha, lower_alpha = (
@@ -107,7 +107,7 @@ class MouthModel:
             anchor=(round(right), round(down)),
             borderType=cv2.BORDER_CONSTANT,
         )
-        light = 0.38 + 0.62 * np.clip(1.5 * above, 0, 1)
+        light = 0.28 + 0.72 * np.clip(1.4 * above, 0, 1)
         return blend(scene, np.full_like(scene, self.interior.shadow), light)
 
 
@@ -173,7 +173,7 @@ def build_mouth_model(
         flow,
         interior,
         mouth.axes.to_picture(corners).astype(np.float32),
-        max(lap, min(EDGE_PER_BLUR * interior.blur, 0.05 * mouth.width)),
+        max(lap, min(EDGE_PER_BLUR * interior.blur, 0.12 * mouth.width)),
         lap,
         _cut_rows(mouth, flow.box),
     )

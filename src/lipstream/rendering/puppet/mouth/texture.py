@@ -21,7 +21,7 @@ MARGIN = 5  # pixels around a patch that its blur reads
 MAX_GRAIN = 4.5  # standard deviation; more is freckles, pores or cracks, not grain
 EDGE_SHARE = 0.07  # of the pixels around a mouth that are taken for its edges
 MIN_BLUR = 0.4  # pixels
-MAX_BLUR = 0.06  # mouth widths
+MAX_BLUR = 0.10  # mouth widths
 
 
 @dataclass(frozen=True, slots=True, eq=False)
