@@ -137,6 +137,7 @@ def _own_teeth(
     span = np.minimum(across - mouth.columns[0], mouth.columns[-1] - across)
     alpha = inside * np.clip(span / soft, 0, 1)
     # Lips that open less than in the picture shade teeth more than in the picture.
-    white = float(np.quantile(teeth[alpha > 0.5] @ LUMA, 0.9)) if (alpha > 0.5).any() else 1.0
+    seen = teeth[(alpha > 0.5) & (kept == down)] @ LUMA
+    white = float(np.quantile(seen, 0.9)) if len(seen) else 1.0
     shade = min(float(colours.tooth @ LUMA) / max(white, 1), 1)
     return np.dstack([np.asarray(teeth * shade, np.uint8), np.asarray(255 * alpha, np.uint8)])
