@@ -27,7 +27,7 @@ def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
         description="It is prepared in the background: ask for it until its status is `ready` or "
         "`failed`.",
         status_code=202,
-        responses=error_responses(400, 408, 409, 413, 415, 422, 503, 507),
+        responses=error_responses(400, 408, 409, 413, 415, 422, 500, 503, 507),
         openapi_extra=file_form(
             "A portrait (png, jpg, webp, heic, avif, tiff, ...) or a clip of at most a minute.",
             name="What to call it.",

@@ -21,6 +21,7 @@ WORDS = {
     415: "Of the wrong type.",
     422: "A field is missing or has an impossible value.",
     429: "Too many requests.",
+    500: "A bug; the server's log has more.",
     503: "No room now.",
     507: "The server's disk is full.",
 }

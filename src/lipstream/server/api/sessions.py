@@ -103,7 +103,7 @@ def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
         "code `interrupted`.",
         status_code=202,
         response_model_exclude_none=True,
-        responses=error_responses(400, 404, 408, 409, 413, 415, 422, 429, 503, 507),
+        responses=error_responses(400, 404, 408, 409, 413, 415, 422, 429, 500, 503, 507),
         openapi_extra=file_form(
             "Speech: wav, mp3, m4a, ogg, flac, or a video with sound; or raw samples.",
             audio_format=f"What raw samples are: {', '.join(PCM_ENCODINGS)}.",
