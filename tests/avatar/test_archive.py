@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from lipstream.avatar import archive
 from lipstream.avatar.storage import load_avatar
@@ -167,6 +168,19 @@ def pickled() -> bytes:
     return packed.getvalue()
 
 
+def landmarks(change: Callable[[NDArray[Any]], object]) -> Callable[[Entries], Entries]:
+    """The landmarks of the first frame after `change`."""
+
+    def changed(manifest: dict[str, Any], entries: Entries) -> None:
+        points = np.load(io.BytesIO(entries["landmarks.npy"]))
+        points[0] = change(points[0])
+        packed = io.BytesIO()
+        np.lib.format.write_array(packed, points, (1, 0))
+        entries["landmarks.npy"] = packed.getvalue()
+
+    return forged(changed)
+
+
 LATENTS = "musetalk/face_latent.npy"
 SMALL_JPEG = b"\xff\xd8\xff\xc0\x00\x11\x08\x00\x10\x00\x10\x03\x01\x11\x00\x02\x11\x01\x03\x11\x01"
 FORGED: dict[str, tuple[Callable[[Entries], Entries], str]] = {
@@ -218,6 +232,13 @@ FORGED: dict[str, tuple[Callable[[Entries], Entries], str]] = {
     "records": (
         with_entry(LATENTS, array(header((1,), "[('a', '<f4')]"), b"abcd")),
         "face_latent.npy is not as",
+    ),
+    "a point": (landmarks(lambda points: points * 0 + 99), "landmarks.npy is not as"),
+    "a giant": (landmarks(lambda points: points * 50), "landmarks.npy is not as"),
+    "a face elsewhere": (landmarks(lambda points: points + 3000), "landmarks.npy is not as"),
+    "points far off": (
+        landmarks(lambda points: np.r_[points[:-1], [[9e4, 9e4]]]),
+        "landmarks.npy is not as",
     ),
     "landmarks of another shape": (
         with_entry("landmarks.npy", array(header((18, 468, 3)), bytes(18 * 468 * 12))),

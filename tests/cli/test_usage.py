@@ -113,6 +113,8 @@ def test_a_wrong_switch_is_named(
     ("content", "wrong"),
     [
         ("[render", "the file is no valid TOML: .*; correct it there"),
+        ("a = " + "[" * 5000, "the file is nested too deep, or has an absurd number"),
+        ("a = " + "9" * 5000, "the file is nested too deep, or has an absurd number"),
         ("\x00", "the file is no valid TOML: .*; correct it there"),
         ("[rendr]", r"'rendr' is no table of a command; use \[render\], .*"),
         ("fps = 25", r"'fps' is no table of a command; use \[render\], .*"),

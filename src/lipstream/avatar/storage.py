@@ -33,7 +33,7 @@ from PIL import Image as Pillow
 
 from lipstream.avatar.archive import FORMAT, KINDS, MANIFEST, VERSION, Archive
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport, encode_picture
-from lipstream.avatar.face.landmarks import POINTS
+from lipstream.avatar.face.landmarks import POINTS, is_face
 from lipstream.errors import ArchiveError, OutputError, reason_of
 from lipstream.media.input_path import opened
 from lipstream.media.output_path import replacing
@@ -159,6 +159,8 @@ def _read(archive: Archive) -> Avatar:
     frames = []
     for name, shot, row in zip(frame_names, shots, points, strict=True):
         landmarks = row if np.isfinite(row).all() else None
+        if landmarks is not None and not is_face(landmarks, (report.width, report.height)):
+            raise archive.damaged(LANDMARKS)
         content = archive.read(name)
         if _size(content) != (report.width, report.height):
             raise archive.damaged(name)

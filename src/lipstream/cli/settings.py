@@ -63,6 +63,8 @@ def _parsed(path: Path) -> dict[str, Any]:
         else:
             reason = f"the file is no valid TOML: {error}; correct it there"
         raise _refused(path, reason) from error
+    except (RecursionError, ValueError) as error:  # a number of 5000 digits is no TOMLDecodeError
+        raise _refused(path, "the file is nested too deep, or has an absurd number") from error
 
 
 def _text(path: Path) -> str:

@@ -6,12 +6,15 @@ import contextlib
 import errno
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from lipstream.errors import OptionError, OutputError, reason_of
+
+STALE_S = 24 * 3600.0  # since the last write, after which an unfinished file has lost its writer
 
 
 def checked_target(path: Path, suffix: str = ".mp4") -> Path:
@@ -47,7 +50,14 @@ def check_not_input(target: Path, *sources: Path) -> None:
 
 
 def part_of(target: Path) -> Path:
-    """A new hidden name beside `target`, short enough wherever the target's own name is."""
+    """A new hidden name beside `target`, short enough wherever the target's own name is.
+
+    What killed writers left there long ago is removed.
+    """
+    for left in target.parent.glob(".lipstream-*.part"):
+        with contextlib.suppress(OSError):  # another one removes it, or it is not ours
+            if time.time() - left.stat().st_mtime > STALE_S:
+                left.unlink()
     return target.with_name(f".lipstream-{uuid.uuid4().hex[:16]}.part")
 
 

@@ -48,6 +48,10 @@ FACE_OVAL = (
     *(172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
 )  # clockwise in the picture, from the forehead
 
+MIN_LENGTH = 2.0  # pixels from eye to eye, from forehead to chin, and across the mouth
+MAX_REACH = 2.0  # of any point from the mouth, face heights
+MAX_OUTSIDE = 0.25  # of the middle of the mouth, where a clip leaves it, eye distances
+MAX_SIZE = 4.0  # of a face of which a picture shows a part, sides of the picture
 # Points that speech and blinking do not move: they carry the head's own motion.
 RIGID = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 98, 327, 9, 8, 10, 67, 297, 127, 356)
 # Points that speech moves, nose and eyes excluded.
@@ -57,6 +61,19 @@ LIPS = tuple(
         | set(MIDDLE_UPPER_LIP + MIDDLE_LOWER_LIP)
     )
 )
+
+
+def is_face(points: Floats, size: tuple[int, int]) -> bool:
+    """Tell a face in a picture of `size` (width, height) from points that no tracker gives."""
+    height, across = face_height(points), eye_distance(points)
+    centre = points[[UPPER_LIP_CENTRE, LOWER_LIP_CENTRE], :2].mean(0)
+    reach = float(np.abs(points[:, :2] - centre).max())
+    return (
+        min(height, across, mouth_width(points)) > MIN_LENGTH
+        and reach < MAX_REACH * max(height, across) < MAX_REACH * MAX_SIZE * max(size)
+        and bool((centre > -MAX_OUTSIDE * across).all())
+        and bool((centre < np.add(size, MAX_OUTSIDE * across)).all())
+    )
 
 
 def eye_distance(points: Floats) -> float:

@@ -21,6 +21,7 @@ from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
 HOP = FEATURE_STEP // 2  # 160 samples from one mel column to the next; two columns make a step
 FFT = 400  # samples in a window, 25 ms
+MAX_SIZE = 1 << 16  # of any dimension
 _KEYS = {  # of a published config, for each of the sizes below
     "mel_bins": "num_mel_bins",
     "steps": "max_source_positions",
@@ -56,9 +57,10 @@ class WhisperDimensions:
                 )
         sizes = {name: config[key] for name, key in _KEYS.items() if key in config}
         for name, value in sizes.items():
-            if type(value) is not int or value < 1:
+            if type(value) is not int or not 0 < value <= MAX_SIZE:
                 raise CheckpointError(
-                    f"{source} sets {_KEYS[name]} to {value!r}; it must be a whole number above 0."
+                    f"{source} sets {_KEYS[name]} to {value!r}; it must be a whole number from 1 "
+                    f"to {MAX_SIZE}."
                 )
         dimensions = cls(**sizes)
         if dimensions.width % dimensions.heads:

@@ -38,6 +38,8 @@ VARIANTS: list[dict[str, Any]] = [
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"act_fn": "tanh"}, "act_fn"),
     ({"norm_num_groups": 3}, "block_out_channels"),
+    ({"block_out_channels": [10**30] * 4}, "block_out_channels"),
+    ({"latent_channels": 1 << 17}, "latent_channels"),
     ({"layers_per_block": [1, 1, 1, 2]}, "layers_per_block"),
     ({"down_block_types": ["DownEncoderBlock2D"] * 3}, "down_block_types"),
     ({"up_block_types": ["AttnUpDecoderBlock2D"] * 4}, "up_block_types"),

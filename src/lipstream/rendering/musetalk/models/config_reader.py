@@ -11,6 +11,7 @@ from typing import NoReturn, TypeVar
 from lipstream.errors import CheckpointError
 
 _Value = TypeVar("_Value")
+MAX_COUNT = 1 << 16  # of anything that is counted; the widest published layer has 10,240
 
 
 class ConfigReader:
@@ -27,11 +28,11 @@ class ConfigReader:
         self._left = {key: value for key, value in config.items() if not key.startswith("_")}
 
     def count(self, key: str, default: int) -> int:
-        """A whole number of at least 1."""
+        """A whole number from 1 to `MAX_COUNT`."""
         value = self._left.pop(key, default)
         if isinstance(value, int) and _is_count(value):
             return value
-        return self._refuse(key, value, "a whole number above 0")
+        return self._refuse(key, value, f"a whole number from 1 to {MAX_COUNT}")
 
     def number(self, key: str, default: float) -> float:
         """A finite number."""
@@ -51,11 +52,11 @@ class ConfigReader:
         return value if isinstance(value, bool) else self._refuse(key, value, "true or false")
 
     def counts(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
-        """A list of whole numbers of at least 1."""
+        """A list of whole numbers from 1 to `MAX_COUNT`."""
         value = self._left.pop(key, default)
         if isinstance(value, (list, tuple)) and value and all(map(_is_count, value)):
             return tuple(value)
-        return self._refuse(key, value, "a list of whole numbers above 0")
+        return self._refuse(key, value, f"a list of whole numbers from 1 to {MAX_COUNT}")
 
     def per_level(self, key: str, default: int, levels: int) -> tuple[int, ...]:
         """One whole number for all levels, or a list with one for each."""
@@ -125,4 +126,4 @@ class ConfigReader:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_COUNT
