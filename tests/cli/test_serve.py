@@ -7,64 +7,17 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
-from tests.cli.program import COMMAND, Program, sentence_in
+from tests.cli.program import Program, sentence_in
+from tests.cli.serving import PATIENCE_S, Serving, serving
 from tests.media_files import tone, write_wav
-
-PATIENCE_S = 60.0
-
-
-class Serving:
-    """A server in a process of its own."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self.process = process
-        assert process.stdout is not None
-        self.line = process.stdout.readline()
-        found = re.match(r"lipstream is at (http://\S+) \((\w+: .*)\)\n", self.line)
-        assert found, self.line + (process.stderr.read() if process.stderr else "")
-        self.url = found[1]
-
-    def get(self, path: str, data: Any = None, **headers: str) -> tuple[int, Any]:
-        body = None if data is None else json.dumps(data).encode()
-        request = urllib.request.Request(self.url + path, body, headers)
-        if body is not None:
-            request.add_header("Content-Type", "application/json")
-        try:
-            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
-                return answer.status, json.loads(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
-
-    def end(self, number: signal.Signals) -> tuple[int, str]:
-        """The exit code, and what was said."""
-        self.process.send_signal(number)
-        _, err = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, err
-
-
-@contextmanager
-def serving(*arguments: str | Path) -> Iterator[Serving]:
-    call = [*COMMAND, "serve", "--port", "0", "--backend", "puppet", *map(str, arguments)]
-    with subprocess.Popen(
-        call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield Serving(process)
-        finally:
-            process.kill()
-            process.communicate()
 
 
 @pytest.mark.parametrize(
@@ -167,6 +120,20 @@ def test_events_can_be_json(portrait: Path) -> None:
     events = [json.loads(line) for line in said.splitlines()]
     assert [event["event"] for event in events][0] == "session opened"
     assert all(event["level"] == "info" for event in events)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+def test_a_hung_drawing_process_does_not_keep_the_server(portrait: Path) -> None:
+    with serving("--avatar", f"face={portrait}", "--draw-processes", "2") as server:
+        server.get("/v1/sessions", {"avatar": "face"})
+        drawing = psutil.Process(server.process.pid).children()
+        assert len(drawing) == 2
+        for process in drawing:
+            process.send_signal(signal.SIGSTOP)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.end(signal.SIGINT)[0] in (0, 1)
+        assert not psutil.wait_procs(drawing, PATIENCE_S)[1]
 
 
 @pytest.mark.slow

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
 
 from lipstream.engine import Engine
 from lipstream.live.session.types import Unit
+from lipstream.server.api.audio_socket import RATES
 from lipstream.server.avatars.uploads import run_isolated
+from lipstream.server.rtc.microphone import Microphone
 from tests.fakes import blank_avatar, stripe_backend
 from tests.media_files import write_wav
 from tests.server.app_client import until
-from tests.server.live_client import RATE, open_live, run_live, send_tone, spoken_ms
+from tests.server.live_client import (
+    RATE,
+    event_of_speech,
+    open_live,
+    run_live,
+    send_tone,
+    spoken_ms,
+)
+from tests.server.rtc.test_microphone import Track, hum, speech
 
 pytestmark = pytest.mark.slow  # real sessions play in real time
 
@@ -52,11 +64,13 @@ def levels(units: list[Unit]) -> list[int]:
     return [level for n, level in enumerate(middles) if n == 0 or level != middles[n - 1]]
 
 
-@pytest.mark.parametrize("rate", [24_000, 48_000])
-def test_a_socket_and_a_file_take_turns(tmp_path: Path, rate: int) -> None:
+@pytest.mark.parametrize(
+    ("rate", "file_rate"), [*((rate, 48_000) for rate in RATES), (24_000, 8_000), (44_100, 22_050)]
+)
+def test_a_socket_and_a_file_take_turns(tmp_path: Path, rate: int, file_rate: int) -> None:
     """A file that is uploaded while a socket still speaks, at its own rate and at another."""
-    file = np.full(24_000, -8_000, np.int16)
-    content = write_wav(tmp_path / "a.wav", file, 48_000).read_bytes()
+    file = np.full(file_rate // 2, -8_000, np.int16)
+    content = write_wav(tmp_path / "a.wav", file, file_rate).read_bytes()
 
     async def test() -> None:
         engine = Engine(stripe_backend())
@@ -84,6 +98,56 @@ def test_a_socket_and_a_file_take_turns(tmp_path: Path, rate: int) -> None:
             await socket.leave()
 
     run_live(test)
+
+
+@pytest.mark.parametrize("file_rate", [8_000, 44_100, 48_000])
+def test_a_microphone_and_a_file_take_turns(tmp_path: Path, file_rate: int) -> None:
+    """A file that is uploaded in the middle of words is spoken after them."""
+    file = np.full(file_rate // 2, -8_000, np.int16)
+    content = write_wav(tmp_path / "a.wav", file, file_rate).read_bytes()
+
+    async def test() -> None:
+        engine = Engine(stripe_backend())
+        async with open_live(engine, {"face": blank_avatar(64, 64)}) as live:
+            one, units = await live.open()
+            socket = await live.open_socket(one)  # which only listens
+            session = live.app.state.manager.find(one)
+            track = Track(np.concatenate([hum(1), speech(1), hum(1)]))
+            microphone = Microphone(session.live)
+
+            async def upload() -> Any:
+                await until(lambda: session.live.buffered_ms > 0)  # the first words are in
+                files = {"file": ("a.wav", content)}
+                return await live.http.post(f"/v1/sessions/{one}/speech", files=files)
+
+            uploading = asyncio.create_task(upload())
+            listening = asyncio.create_task(microphone.listen(paced(track)))
+            assert (await uploading).json() == {"utterance": 2, "duration_ms": 500}
+            events = [await event_of_speech(socket) for _ in range(4)]
+            await listening
+            assert [(event["type"], event["utterance"]) for event in events] == [
+                ("started", 1),
+                ("ended", 1),
+                ("started", 2),
+                ("ended", 2),
+            ]
+            assert events[3]["played_ms"] == 500
+            assert levels(units)[-1] == -8_000
+            await socket.leave()
+
+    run_live(test)
+
+
+def paced(track: Track) -> Track:
+    """The same track, which lets others run between its pieces."""
+    receive = track.recv
+
+    async def recv() -> AudioFrame:
+        await asyncio.sleep(0)
+        return await receive()
+
+    track.recv = recv  # type: ignore[method-assign]
+    return track
 
 
 @pytest.mark.parametrize("moment", ["upload", "decode"])
