@@ -12,6 +12,7 @@ faces in the same run: a measure that passes yesterday's faults measures nothing
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -92,7 +93,9 @@ def _measure(
         grey = _grey(path, performance, folder, src) if still else None
         figures.append(judge(finder, drawn, performance, grey))
         if out is not None:
-            sheets.write(drawn, out / f"{path.stem}_{version}.jpg")
+            suffix = "" if version == "now" else f"_{version}"
+            sheets.write(drawn, out / f"faces_{path.stem}{suffix}.jpg")
+        shutil.rmtree(drawn.folder)
         print(f"   {version} {path.name}", file=sys.stderr, flush=True)
     return figures, refused
 

@@ -18,7 +18,7 @@ from benchmarks.cpu.faces.performance import POSES, Performance
 from benchmarks.cpu.faces.sharpness import sharpness_ratio
 from benchmarks.cpu.faces.strips import MOUTH, NOSE, Strips
 from benchmarks.cpu.fidelity import border_ratio, redrawn
-from lipstream.avatar.face.finder import FaceFinder
+from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.rendering.puppet.pose import pose_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def judge(
         lips=lips,
         by=by,
         rest=_rest(finder, silence or poses, scale, by),
-        parted=not drawn.moving and parted(poses.frames[0], poses.points[0]),
+        parted=not drawn.moving and _parted(finder, poses),
         skin=light.skin,
         skin_chroma=light.skin_chroma,
         eye_white=light.eye_white,
@@ -164,6 +164,13 @@ def _rest(finder: FaceFinder, part: Part, scale: metrics.Scale, by: str) -> floa
     else:
         curve = openings.by_geometry(part)[: None if only is None else 1]
     return float(np.percentile(scale.relative(curve), REST_PERCENTILE))
+
+
+def _parted(finder: FaceFinder, poses: Part) -> bool:
+    """Tell whether a portrait's lips are apart at rest, where they are in that frame."""
+    frame, points = np.asarray(poses.frames[0]), poses.points[0]
+    face = finder.track(frame, Face(points, 1.0))
+    return parted(frame, points if face is None else face.landmarks)
 
 
 def _inside(parts: Iterable[tuple[Part, Iterable[int]]]) -> tuple[float | None, float | None]:
