@@ -10,7 +10,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from tests.cli.test_serve import Serving, serving
+from tests.cli.serving import Serving, serving
 from tests.server.app_client import SDP
 from tests.server.viewers import Viewer
 

@@ -18,6 +18,7 @@ from lipstream.server.errors import DISK_FULL, without_folders
 from lipstream.server.settings import ServeSettings, UploadLimits
 from tests.server.app_client import AppClient, run_client
 from tests.server.avatars.portraits import FACE, prepared
+from tests.server.fake_runtime import FakeRuntime
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -143,3 +144,13 @@ def test_what_a_full_disk_is() -> None:
     error.__cause__ = cause
     assert disk_is_full(cause) and disk_is_full(error)
     assert not disk_is_full(OSError(errno.EIO, "")) and not disk_is_full(None)
+
+
+def test_the_choice_of_a_backend_is_told_without_folders() -> None:
+    async def test(client: AppClient) -> None:
+        shown = (await client.http.get("/v1/config")).json()["reason"]
+        assert shown == "models holds no musetalk weights"
+
+    runtime = FakeRuntime()
+    runtime.reason = "/home/me/.local/share/lipstream/models holds no musetalk weights"
+    run_client(test, runtime=runtime)

@@ -59,7 +59,7 @@ def public_routes(manager: SessionManager) -> APIRouter:
         return Config(
             version=__version__,
             backend=manager.runtime.backend,
-            reason=manager.runtime.reason,
+            reason=without_folders(manager.runtime.reason),
             max_sessions=manager.capacity.sessions,
             auth=manager.settings.token is not None,
         )
