@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,11 +85,12 @@ def test_words_move_the_jaw_but_not_the_place_of_the_mouth(face: ReferenceFace) 
     assert np.ptp([one.jaw for one in found]) == pytest.approx(0.25, abs=0.05)
 
 
-def test_own_lips_fade_in_and_out_around_words(face: ReferenceFace) -> None:
+@pytest.mark.parametrize(("fps", "fade"), [(25, FADE_FRAMES), (50, 2 * FADE_FRAMES)])
+def test_own_lips_fade_in_and_out_around_words(face: ReferenceFace, fps: int, fade: int) -> None:
     shut = face.points.astype(np.float32)
     frames = [opened(shut, 0.2 * face.mouth.width * (30 <= index < 40)) for index in range(70)]
-    weights = [found.redrawn for found in align(face, frames)]
+    weights = [found.redrawn for found in align(face, frames, Fraction(fps))]
     assert weights[30:40] == [1.0] * 10
-    assert weights[: 30 - 2 * FADE_FRAMES] == [0.0] * (30 - 2 * FADE_FRAMES)
-    assert weights[40 + 2 * FADE_FRAMES :] == [0.0] * (30 - 2 * FADE_FRAMES)
+    away = 30 - 2 * fade
+    assert weights[:away] == weights[70 - away :] == [0.0] * away
     assert max(np.abs(np.diff(weights))) < 0.1

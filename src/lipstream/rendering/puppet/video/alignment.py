@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import cv2
 import numpy as np
@@ -18,14 +19,16 @@ from lipstream.avatar.face.openness import parted
 from lipstream.media.image import Floats
 from lipstream.rendering.puppet.mouth.geometry import UPPER_SHARE, FaceAxes, MouthGeometry
 from lipstream.rendering.puppet.warp import Doubles, Points
+from lipstream.timeline import FPS
 
 NOSE_BASE = (2, 98, 327)  # next to the mouth, and not moved by it
 CHIN_POINTS = (148, 152, 377)
+# Frames at 25 a second.
 FADE_FRAMES = 6  # from the clip's own lips to the reference's and back
 CALM_FRAMES = 8.0  # standard deviation over which the width of the mouth is averaged
 SKIN_FRAMES = 1.5  # likewise for the skin above the lips, which hardly moves in speech
-MIN_DROP, MAX_DROP = -0.1, 0.55  # mouth widths, of a chin against the reference's
 JAW_FRAMES = 0.8  # likewise for the chin, which must follow the clip's own jaw
+MIN_DROP, MAX_DROP = -0.1, 0.55  # mouth widths, of a chin against the reference's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,23 +82,27 @@ class ReferenceFace:
         return np.asarray(np.linalg.lstsq(at, self.depth[lips], rcond=None)[0], np.float64)
 
 
-def align(face: ReferenceFace, frames: Sequence[Floats]) -> list[MouthAlignment]:
+def align(
+    face: ReferenceFace, frames: Sequence[Floats], fps: Fraction = FPS
+) -> list[MouthAlignment]:
     """Align `face` with the (468, 2) landmarks of each of the frames of its shot, in order."""
+    pace = float(fps / FPS)
     heads = [_place_head(face, points) for points in frames]
     back = [head.take_back(points, face.depth) for head, points in zip(heads, frames, strict=True)]
-    weights = _redrawn(face.mouth, frames)
+    weights = _redrawn(face.mouth, frames, max(round(FADE_FRAMES * pace), 1))
     own = np.stack([_lip_motion(face, points) for points in back])  # (frames, 2, 2)
-    calm = smooth(own, CALM_FRAMES)
+    calm = smooth(own, CALM_FRAMES * pace)
     skin = np.stack([points[lm.PHILTRUM] - face.points[lm.PHILTRUM] for points in back])
-    calm[:, 0] = smooth(skin, SKIN_FRAMES)
+    calm[:, 0] = smooth(skin, SKIN_FRAMES * pace)
     mixed = own + weights[:, None, None] * (calm - own)
-    drops = smooth(np.array([_jaw_drop(face, points) for points in back]), JAW_FRAMES)
+    hanging = np.array([_jaw_drop(face, points) for points in back])
+    drops = np.clip(smooth(hanging, JAW_FRAMES * pace), MIN_DROP, MAX_DROP)
     return [
         MouthAlignment(
             head,
             motion[0],
             motion[1],
-            float(weight * np.clip(drop, MIN_DROP, MAX_DROP)),
+            float(weight * drop),
             float(weight),
         )
         for head, motion, drop, weight in zip(heads, mixed, drops, weights, strict=True)
@@ -104,28 +111,20 @@ def align(face: ReferenceFace, frames: Sequence[Floats]) -> list[MouthAlignment]
 
 def smooth(track: Doubles, deviation: float) -> Doubles:
     """Average (frames, ...) over time by a Gaussian, the ends held."""
+    reach = 2 * int(3 * deviation + 1) + 1
+    kernel = cv2.getGaussianKernel(reach, deviation)
     flat = track.reshape(len(track), -1)
-    quiet = (
-        cv2.GaussianBlur(
-            flat, (1, 0), sigmaX=1e-6, sigmaY=deviation, borderType=cv2.BORDER_REPLICATE
-        )
-        if len(track) > 1
-        else flat
-    )
+    quiet = cv2.sepFilter2D(flat, -1, np.ones(1), kernel, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(quiet, np.float64).reshape(track.shape)
 
 
-def _redrawn(mouth: MouthGeometry, frames: Sequence[Floats]) -> Doubles:
-    """1 where a frame's lips stand apart, fading to 0 on both sides of such frames."""
+def _redrawn(mouth: MouthGeometry, frames: Sequence[Floats], fade: int) -> Doubles:
+    """1 where a frame's lips stand apart, and 0 more than 2 * `fade` frames away from such."""
     if mouth.is_open:
         return np.ones(len(frames))  # closed by flow once, which is steadier than in every frame
-    window = np.ones(2 * FADE_FRAMES + 1)
-    near = np.minimum(
-        np.convolve(
-            np.pad(parted(frames).astype(np.float64), 2 * FADE_FRAMES, mode="edge"), window, "valid"
-        ),
-        1,
-    )
+    window = np.ones(2 * fade + 1)
+    padded = np.pad(parted(frames).astype(np.float64), 2 * fade, mode="edge")
+    near = np.minimum(np.convolve(padded, window, "valid"), 1)
     # Rounded, as only a weight of exactly 1 spares drawing the frame's own lips.
     return np.asarray(np.convolve(near, window / len(window), "valid").round(6), np.float64)
 

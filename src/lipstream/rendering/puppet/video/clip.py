@@ -61,14 +61,14 @@ def prepare_clip(avatar: Avatar) -> Clip:
         if not positions:
             continue
         frames = [avatar.frames[position] for position in positions]
-        shots[shot], aligned = _prepare_shot(finder, frames)
+        shots[shot], aligned = _prepare_shot(finder, frames, avatar.fps)
         for position, alignment in zip(positions, aligned, strict=True):
             alignments[position] = alignment
     return Clip(shots, tuple(alignments))
 
 
 def _prepare_shot(
-    finder: FaceFinder, frames: Sequence[AvatarFrame]
+    finder: FaceFinder, frames: Sequence[AvatarFrame], fps: Fraction
 ) -> tuple[Shot, list[MouthAlignment]]:
     """Choose the reference of a shot and align it with every frame; all frames have a face."""
     tracks = [landmarks_of(frame) for frame in frames]
@@ -77,7 +77,7 @@ def _prepare_shot(
     mouth = measure_mouth(image, points)
     face = ReferenceFace(points.astype(np.float64), _depth(finder, image, points), mouth)
     model = build_mouth_model(image, points, mouth)
-    aligned = align(face, tracks)
+    aligned = align(face, tracks, fps)
     lent = None
     if any(alignment.redrawn for alignment in aligned):
         lips = [
