@@ -52,7 +52,7 @@ def open_player(
     config = config or AvatarConfig()
     if not isinstance(avatar, Avatar):
         path = Path(avatar)
-        if is_clip(path) and _seconds(path) > config.max_seconds:
+        if is_clip(path) and _seconds(path, config) > config.max_seconds:
             return LongClip(path, mode, engine, config, progress)
         avatar = open_avatar(path, config, progress, engine.fps)
     return WholeAvatar(avatar, mode, engine, progress)
@@ -66,10 +66,10 @@ def source_rate(avatar: str | Path) -> Fraction:
     return read_facts(path).fps if is_clip(path) else FPS
 
 
-def _seconds(path: Path) -> Fraction:
+def _seconds(path: Path, config: AvatarConfig) -> Fraction:
     from lipstream.media.video_reader import read_facts
 
-    return read_facts(path).seconds
+    return read_facts(path, config.max_pixels).seconds
 
 
 class WholeAvatar:

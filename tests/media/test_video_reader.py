@@ -18,12 +18,51 @@ from PIL import ImageCms
 
 from lipstream.errors import PictureError
 from lipstream.media.image import Image
-from lipstream.media.video_reader import read_clip
+from lipstream.media.video_reader import ClipFacts, read_clip, read_facts
 from tests.media_files import grey_levels, numbers, tone, write_sound, write_video
 
 
 def at(rate: Fraction, count: int) -> list[Fraction]:
     return [index / rate for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (Fraction(25), Fraction(25)),
+        (Fraction(30_000, 1001), Fraction(30_000, 1001)),
+        (Fraction(120), Fraction(60)),
+        (Fraction(1, 3), Fraction(25)),
+    ],
+)
+def test_the_facts_of_a_clip_are_told(tmp_path: Path, made: Fraction, told: Fraction) -> None:
+    path = write_video(tmp_path / "a.mp4", grey_levels(12), at(made, 12))
+    facts = read_facts(path)
+    assert facts.fps == told
+    assert abs(facts.seconds - 12 / made) <= 1 / made + Fraction(1, 25)
+
+
+def test_the_length_of_a_recording_without_one_is_that_of_its_packets(tmp_path: Path) -> None:
+    path = tmp_path / "a.webm"
+    pictures = (av.VideoFrame.from_ndarray(picture, "rgb24") for picture in grey_levels(30))
+    with av.open(str(path), "w", options={"live": "1"}) as container:  # as browsers record
+        stream = container.add_stream("libvpx", rate=10)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for frame in pictures:
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        assert container.duration is None
+    assert abs(read_facts(path).seconds - 3) <= Fraction(1, 10)
+    assert read_facts(path).fps == 10
+
+
+def test_the_length_of_an_animation_is_that_of_its_pictures(tmp_path: Path) -> None:
+    path = tmp_path / "a.gif"
+    first, *others = [Pillow.fromarray(picture) for picture in grey_levels(4)]
+    first.save(path, save_all=True, append_images=others, duration=500)
+    assert read_facts(path) == ClipFacts(Fraction(25), Fraction(2))
 
 
 def refusal(path: Path, **limits: int) -> str:

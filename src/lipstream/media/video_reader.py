@@ -22,11 +22,12 @@ from lipstream.media.frames.converter import FrameConverter
 from lipstream.media.frames.deinterlacer import deinterlaced
 from lipstream.media.frames.rate import at_rate
 from lipstream.media.image import Image
-from lipstream.media.picture_file import check_size, open_picture, picture_kind
+from lipstream.media.picture_file import check_size, picture_kind
 from lipstream.timeline import FPS, MAX_FPS, MIN_FPS, exact_rate
 
 T = TypeVar("T")
 
+MAX_PIXELS = 50_000_000  # of one picture, unless the caller allows more
 # WebM keeps the transparency of these beside the picture, where only these decoders look.
 TRANSPARENT_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 HEIC_BRANDS = ("heic", "heix", "heim", "heis", "mif1")  # ISO 23008-12; still pictures
@@ -41,7 +42,7 @@ def read_clip(
     fps: Fraction = FPS,
     max_side: int = 1280,
     max_seconds: float = 60,
-    max_pixels: int = 50_000_000,
+    max_pixels: int = MAX_PIXELS,
     background: tuple[int, int, int] = (255, 255, 255),
 ) -> Iterator[Image]:
     """The pictures of a clip as (height, width, 3) uint8 RGB, upright, `fps` of them per second.
@@ -79,15 +80,15 @@ class ClipFacts:
     seconds: Fraction
 
 
-def read_facts(path: str | Path) -> ClipFacts:
+def read_facts(path: str | Path, max_pixels: int = MAX_PIXELS) -> ClipFacts:
     """The rate and the length of a clip. Of more pictures than `MAX_FPS` a whole share is kept.
 
     An animation has the rate `FPS`, as each of its pictures has a time of its own.
     """
     path = Path(path)
     if picture_kind(path) is not None:
-        with open_picture(path) as picture:
-            return ClipFacts(FPS, Fraction(getattr(picture, "n_frames", 1)) / FPS)
+        ends = [end for _, end, _ in read_animation(path, (0, 0, 0), 1, max_pixels)]
+        return ClipFacts(FPS, max(ends, default=Fraction(0)))
     with open_media(path, PictureError) as media:
         stream = video_track(media)
         rate = exact_rate(stream.guessed_rate or stream.average_rate or FPS)

@@ -19,6 +19,7 @@ from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
 from lipstream.rendering.registry import Backend, open_backend
+from tests.fakes import blank_avatar
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -70,6 +71,14 @@ def test_an_idle_frame_is_the_source_picture_and_runs_no_network(
     for picture in musetalk.render(requests):
         assert np.array_equal(picture, avatar.frames[0].pixels)
         assert picture is not avatar.frames[0].pixels
+
+
+def test_a_part_of_a_clip_without_a_face_is_shown_as_it_is(
+    musetalk: MuseTalkRenderer, conditioning: Floats
+) -> None:
+    part = musetalk.prepare(blank_avatar(frames=3))  # its report tells of no face
+    (picture,) = musetalk.render([FrameRequest(part, 2, conditioning)])
+    assert np.array_equal(picture, part.frames[2].pixels)
 
 
 def test_the_blend_weight_leads_from_the_picture_to_the_generated_face(
