@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lipstream import clip_player
-from lipstream.avatar.avatar import Avatar
+from lipstream.avatar.avatar import Avatar, QualityReport
 from lipstream.avatar.clip_windows import ClipWindow
 from lipstream.clip_player import LongClip, WholeAvatar
 from lipstream.config import AvatarConfig, ClipMode
@@ -42,6 +42,9 @@ class Windows:
 
     def close(self) -> None:
         pass
+
+    def report(self) -> QualityReport:
+        return replace(blank_avatar().report, warnings=(f"{self.read} read",))
 
 
 @pytest.fixture(autouse=True)
@@ -78,6 +81,7 @@ def test_a_long_clip_is_shown_from_window_to_window(mode: ClipMode, after: list[
         assert above.index == frame - 8
         assert above.share == pytest.approx(share)
     assert player.endless == (mode != "once")
+    assert player.warnings() == ("3 read",)  # of the first time, which was complete
 
 
 def test_the_end_of_a_long_clip_is_known_with_its_last_window() -> None:

@@ -124,22 +124,21 @@ class LongClip:
         self._path, self._mode, self._engine, self._config = path, mode, engine, config
         self._progress = progress
         self._begun = 0  # the frame of the video at which the clip was begun the last time
-        self._read = 0  # frames of it
-        self._begin()
+        self._first_pass = self._begin()
         self.avatar = self._now.avatar
 
-    def _begin(self) -> None:
+    def _begin(self) -> ClipWindows:
         clip = MeasuredClip(self._path, self._config, self._engine.fps, inf)
-        self._windows = ClipWindows(clip, self._config)
-        self._source = iter(self._windows)
+        windows = ClipWindows(clip, self._config)
+        self._source = iter(windows)
         self._now = self._take()
         self._next: ClipWindow | None = None
+        return windows
 
     def _take(self) -> ClipWindow:
         window = next(self._source)
-        self._read = window.end
         if self._progress is not None:
-            self._progress(self._read, None)
+            self._progress(window.end, None)
         return replace(window, avatar=self._engine.prepare(window.avatar))
 
     @property
@@ -168,7 +167,7 @@ class LongClip:
         return (Shown(self._now.avatar, place),)
 
     def warnings(self) -> tuple[str, ...]:
-        return self._windows.report().warnings
+        return self._first_pass.report().warnings
 
     def close(self) -> None:
         self._source.close()

@@ -68,9 +68,11 @@ def build_avatar(
 
 def is_clip(path: Path) -> bool:
     """Tell by its content whether a file is a clip: neither a picture nor a prepared avatar."""
+    if is_avatar(path):
+        return False
     with opened(path, PictureError):
         pass
-    return not is_avatar(path) and picture_kind(path) != "still"
+    return picture_kind(path) != "still"
 
 
 def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
