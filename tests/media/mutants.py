@@ -74,7 +74,7 @@ def damaged(content: bytes, seed: int) -> bytes:
     """The content with one of six kinds of damage."""
     random = np.random.default_rng(seed)
     data = bytearray(content)
-    kind = seed % 6
+    kind = random.integers(6)
     if kind == 0:  # bits flip anywhere
         for place in random.integers(0, len(data), random.integers(1, 40)):
             data[place] ^= 1 << int(random.integers(8))
@@ -93,7 +93,9 @@ def damaged(content: bytes, seed: int) -> bytes:
         data[middle : middle + 50] = bytes(len(data[middle : middle + 50]))
     else:  # a number in the header becomes the highest or the lowest
         start = int(random.integers(4, min(HEAD, len(data)) + 4))
-        data[start : start + 4] = (b"\xff\xff\xff\xff", bytes(4), b"\x7f\xff\xff\xff")[seed % 3]
+        data[start : start + 4] = (b"\xff\xff\xff\xff", bytes(4), b"\x7f\xff\xff\xff")[
+            random.integers(3)
+        ]
     return bytes(data) or b"\0"
 
 
@@ -101,5 +103,5 @@ def mutants(originals: list[Path], count: int, first: int = 0) -> Iterator[tuple
     """`count` names and contents, every original in turn."""
     contents = [(path.name, path.read_bytes()) for path in originals]
     for seed in range(first, first + count):
-        name, content = contents[(seed * 7 + seed // len(contents)) % len(contents)]
+        name, content = contents[seed % len(contents)]
         yield f"{seed}-{name}", damaged(content, seed)
