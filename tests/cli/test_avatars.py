@@ -172,7 +172,7 @@ def test_a_vast_picture_is_refused_without_being_decoded(program: Program, speec
     script = f"from lipstream.cli import main; status = main({arguments}); {MEMORY}; exit(status)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 1
-    assert "vast.png has too many pixels, more than the 100,000,000 allowed" in sentence_in(
+    assert "vast.png has too many pixels, more than the 50,000,000 allowed" in sentence_in(
         done.stderr
     )
     assert int(done.stdout) < 600  # MB
