@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.avatar.builder import build_avatar
 from lipstream.avatar.face import landmarks as lm
-from lipstream.avatar.face.finder import Face, FaceFinder
+from lipstream.avatar.face.finder import FaceFinder
+from lipstream.avatar.picture import read_picture
+from lipstream.config import AvatarConfig
 from lipstream.rendering.puppet.mouth.geometry import measure_mouth
 from lipstream.rendering.puppet.video.alignment import FADE_FRAMES, ReferenceFace, align
 from tests.rendering.puppet.poses import EXAMPLES
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def face(finder: FaceFinder) -> ReferenceFace:
-    frame = build_avatar(EXAMPLES / "idle.mp4").frames[0]
-    assert frame.landmarks is not None
-    found = finder.track(frame.pixels, Face(frame.landmarks, 1.0))
-    assert found is not None
-    mouth = measure_mouth(frame.pixels, frame.landmarks)
-    return ReferenceFace(frame.landmarks.astype(float), found.landmarks[:, 2].astype(float), mouth)
+    image = read_picture(EXAMPLES / "portrait_closed.png", AvatarConfig())
+    solid = finder.find(image)[0].landmarks.astype(np.float64)
+    mouth = measure_mouth(image, solid[:, :2].astype(np.float32))
+    return ReferenceFace(solid[:, :2], solid[:, 2], mouth)
 
 
 def turned(face: ReferenceFace, yaw: float, pitch: float, size: float) -> Floats:

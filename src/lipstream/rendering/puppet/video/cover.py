@@ -34,13 +34,13 @@ class Cover:
 def cover_lips(face: ReferenceFace, flow: MouthFlow, lips: Doubles) -> Cover:
     """Cover `lips`, (frames, points, 2) pixels of the reference, and the reference's own."""
     mouth, grid = face.mouth, flow.to_picture(flow.grid)
-    u, v = mouth_coordinates(mouth, grid)
+    u, v = _mouth_coordinates(mouth, grid)
     own = face.points[[*lm.OUTER_UPPER_LIP, *lm.OUTER_LOWER_LIP]]
-    lip_u, lip_v = mouth_coordinates(mouth, np.concatenate([lips, own[None]]))
+    lip_u, lip_v = _mouth_coordinates(mouth, np.concatenate([lips, own[None]]))
     top = float(np.percentile(lip_v.min(1), 100 - PERCENT_COVERED)) - LIP_MARGIN
     bottom = float(np.percentile(lip_v.max(1), PERCENT_COVERED)) + LIP_MARGIN
     aside = float(np.percentile(np.abs(lip_u).max(1), PERCENT_COVERED)) + 2 * LIP_MARGIN
-    nose = float(mouth_coordinates(mouth, face.points[[lm.NOSE_BASE]])[1][0])
+    nose = float(_mouth_coordinates(mouth, face.points[[lm.NOSE_BASE]])[1][0])
     # It may fade over the nose's base, which lies on the frame's own.
     top = max(min(top, -MIN_ABOVE), nose + 0.3 * FADE_UP)
     bottom = min(max(bottom, MIN_BELOW), mouth.chin - 0.5 * FADE_DOWN)
@@ -64,7 +64,7 @@ def chin_lift(mouth: MouthGeometry, flow: MouthFlow) -> Floats:
     0 at the lips, whole at the chin, and gone at the edges of the flow's box. The neck is drawn out
     over more than a mouth width, or it would fold where the jaw is lifted by half of one.
     """
-    u, v = mouth_coordinates(mouth, flow.to_picture(flow.grid))
+    u, v = _mouth_coordinates(mouth, flow.to_picture(flow.grid))
     down = smoothstep(0, 0.75 * mouth.chin, v) * smoothstep(mouth.chin + 1.1, 1.05 * mouth.chin, v)
     across = np.exp(-((np.abs(u) / 2.3) ** 4)) * smoothstep(2.9, 2.2, np.abs(u))
     field = (down * across * mouth.width)[..., None] * mouth.axes.rotation[1]
@@ -88,7 +88,7 @@ def _inside_box(box: Box, points: Floats, margin: float) -> Doubles:
     return smoothstep(0, margin, nearest)
 
 
-def mouth_coordinates(mouth: MouthGeometry, points: Doubles | Floats) -> tuple[Doubles, Doubles]:
+def _mouth_coordinates(mouth: MouthGeometry, points: Doubles | Floats) -> tuple[Doubles, Doubles]:
     """Half mouth widths sidewards and mouth widths below the seam, as flow uses them."""
     x, y = np.moveaxis(mouth.axes.to_face(points), -1, 0)
     left, right = mouth.half_widths
