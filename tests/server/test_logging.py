@@ -22,12 +22,14 @@ def test_a_library_says_the_same_once_a_minute() -> None:
     last = record("uvicorn.error", "Invalid HTTP.", 200)
     assert throttle.filter(last) and vars(last)["omitted"] == 99
     assert throttle.filter(record("aioice.ice", "Invalid HTTP.", 200))
+    said = [throttle.filter(record("asyncio", f"<Task at 0x{n:x}>", 0)) for n in range(9)]
+    assert said == [True] + 8 * [False]
 
 
 def test_what_is_remembered_is_bounded() -> None:
     throttle = LibraryThrottle()
     for n in range(1_000):
-        assert throttle.filter(record("asyncio", f"cause {n}", 1))
+        assert throttle.filter(record("asyncio", "cause " + n * "a", 1))
     assert len(throttle._causes) == MAX_CAUSES
 
 

@@ -55,12 +55,12 @@ class HttpProtocol(H11Protocol):
         self._table = limits.ordinary
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
-        self._upgraded = False
+        self._websocket: asyncio.BaseProtocol | None = None  # after an upgrade
 
     @property
     def admitted(self) -> bool:
-        if self._upgraded:  # a refused WebSocket is closed at once
-            return True
+        if self._websocket is not None:
+            return ADMITTED in getattr(self._websocket, "scope", {})
         cycle = self.cycle
         return cycle is not None and not cycle.response_complete and ADMITTED in cycle.scope
 
@@ -107,10 +107,11 @@ class HttpProtocol(H11Protocol):
         if self._table is self._limits.reserved:
             self.abort()
             return
-        self._upgraded = True
         self._table.touch(self)
         super().handle_websocket_upgrade(event)
-        self.transport.get_protocol().on_lost = self.forget  # type: ignore[attr-defined]
+        self._websocket = self.transport.get_protocol()
+        self._websocket.on_lost = self.forget  # type: ignore[union-attr]
+        self._deadline = self.loop.call_later(HEADER_S, self._end_handshake)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -127,7 +128,9 @@ class HttpProtocol(H11Protocol):
     def _check_deadline(self) -> None:
         """Start the deadline where a request has begun or was answered before its end; cancel it
         where a header is complete."""
-        if self.transport.is_closing() or self._upgraded:
+        if self._websocket is not None:
+            return
+        if self.transport.is_closing():
             waits = False
         elif self.conn.their_state is h11.IDLE:
             waits = self.timeout_keep_alive_task is None
@@ -147,6 +150,11 @@ class HttpProtocol(H11Protocol):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+    def _end_handshake(self) -> None:
+        self._deadline = None
+        if not self.admitted:
+            self.abort()
 
     def _time_out(self) -> None:
         self._deadline = None

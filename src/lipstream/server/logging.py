@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Hashable, Iterator
@@ -13,6 +14,7 @@ from typing import Any, TextIO
 FORMATS = ("text", "json")
 OURS, LIBRARIES = "lipstream", ("uvicorn", "asyncio", "aiortc", "aioice")
 REPEAT_S = 60.0  # between two lines of a library for the same cause
+NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9]+")
 MAX_CAUSES = 256  # remembered; the oldest is forgotten first
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -51,7 +53,8 @@ class LibraryThrottle(logging.Filter):
         if record.name.partition(".")[0] == OURS:
             return True
         kind = record.exc_info[0] if record.exc_info else None
-        cause = (record.name, str(record.msg), kind)
+        # asyncio writes the names of objects into the message itself.
+        cause = (record.name, NUMBERS.sub("#", str(record.msg)), kind)
         since, omitted = self._causes.get(cause, (-REPEAT_S, 0))
         if 0 <= record.created - since < REPEAT_S:
             self._causes[cause] = since, omitted + 1

@@ -23,6 +23,7 @@ MAX_BARE_FRAMES = 200  # pings, pongs and empty fragments at once; browsers send
 BARE_FRAMES_PER_S = 20.0  # of them in the long run
 LINGER_S = 3.0  # for a client to take what was written to it before the end
 NO_UTF8, POLICY = 1007, 1008  # RFC 6455, section 7.4.1
+UNREADABLE = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 log = logging.getLogger("lipstream.server")
 
@@ -109,6 +110,10 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             return
         data, self._unread = self._unread[:SLICE_BYTES], self._unread[SLICE_BYTES:]
         super().data_received(bytes(data))
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.transport.write(UNREADABLE)  # which uvicorn would leave open without an answer
+            self.transport.close()
+            return
         self._pace()
 
     def _pace(self) -> None:

@@ -150,6 +150,32 @@ def test_text_that_is_no_utf8_closes_the_socket_and_is_no_error(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
+UPGRADE = (
+    b"GET /v1/sessions/x/audio HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n"
+    b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "handshake",
+    [
+        UPGRADE + b"X-Long: " + b"a" * 9_000 + b"\r\n\r\n",
+        UPGRADE + b"".join(b"X-%d: 1\r\n" % n for n in range(200)) + b"\r\n",
+        UPGRADE.replace(b"GET", b"POST") + b"\r\n",
+        UPGRADE + b"Content-Length: 5\r\n\r\nhello",
+        UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+    ids=["line", "lines", "method", "length", "chunks"],
+)
+def test_a_handshake_that_cannot_be_read_holds_no_place(
+    handshake: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_server(CLOSED) as server, connections(server, 1, handshake) as (one,):
+        assert answer_of(one).startswith(b"HTTP/1.1 40")
+    assert caplog.records == []
+
+
 def test_what_follows_a_request_of_two_lengths_is_no_request() -> None:
     twice = (
         b"POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n"
