@@ -14,6 +14,7 @@ from lipstream.server.connection_table import ConnectionTable, network_of
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import ADMITTED
 from lipstream.server.settings import ServeSettings
+from lipstream.server.websocket_protocol import WebSocketProtocol
 
 MAX_PER_NETWORK = 128  # connections from one address
 RESERVED = 12  # connections beside the others, for liveness and readiness only
@@ -55,7 +56,7 @@ class HttpProtocol(H11Protocol):
         self._table = limits.ordinary
         self._deadline: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
-        self._websocket: asyncio.BaseProtocol | None = None  # after an upgrade
+        self._websocket: WebSocketProtocol | None = None  # after an upgrade
 
     @property
     def admitted(self) -> bool:
@@ -109,8 +110,9 @@ class HttpProtocol(H11Protocol):
             return
         self._table.touch(self)
         super().handle_websocket_upgrade(event)
-        self._websocket = self.transport.get_protocol()
-        self._websocket.on_lost = self.forget  # type: ignore[union-attr]
+        protocol = self.transport.get_protocol()
+        assert isinstance(protocol, WebSocketProtocol)
+        self._websocket, protocol.on_lost = protocol, self.forget
         self._deadline = self.loop.call_later(HEADER_S, self._end_handshake)
 
     def on_response_complete(self) -> None:
