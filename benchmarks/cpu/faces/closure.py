@@ -48,7 +48,7 @@ def parted(image: Image, points: Floats) -> bool:
 
 
 def _profile(image: Image, points: Floats) -> tuple[Profile, float, float]:
-    """How much darker each row is than its neighbours, and the rows of the lips' outer edges."""
+    """The darkness of each row against its neighbours, and the rows of the lips' outer edges."""
     matrix = upright(points, UNIT, (MIDDLE, REACH))
     size = (2 * MIDDLE + 1, 2 * REACH + 1)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP

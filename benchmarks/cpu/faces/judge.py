@@ -40,7 +40,7 @@ MOTION_ROOM = 0.002  # eye distances per frame
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is measured of one face; None where it does not apply or nothing could be measured."""
+    """All that is measured of one face; None where it does not apply or could not be measured."""
 
     name: str
     moving: bool
@@ -67,10 +67,6 @@ class Figures:
     source: float | None  # the same of the source's own mouth
     milliseconds: float  # per frame
     warnings: tuple[str, ...]
-
-    @property
-    def worst_sharpness(self) -> float:
-        return max(self.sharpness.values(), key=lambda value: abs(np.log(max(value, 1e-6))))
 
     def failures(self) -> list[str]:
         """The thresholds that are not met, by name."""

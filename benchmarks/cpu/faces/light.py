@@ -32,7 +32,7 @@ GREY = 8  # of 255: the chroma that a grey picture's skin may have
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """What a picture says of its light; all 0 to 255."""
+    """The light that a picture shows; all 0 to 255."""
 
     skin: float  # luminance
     skin_chroma: float  # largest minus smallest of red, green, blue

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from benchmarks.cpu.faces.drawn import Part
 from benchmarks.cpu.faces.light import LUMA
-from benchmarks.cpu.faces.strips import HALF_WIDTH, Strips
+from benchmarks.cpu.faces.strips import HALF_WIDTH, UNIT, Strips
+from lipstream.avatar.face import landmarks as lm
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
@@ -38,6 +39,7 @@ EXPLAINED = 1.5  # times what source or reference have there
 LIP_ROOM = 4  # rows around the lips that are theirs
 NOSE_ROOM, CHIN_ROOM = 14, 8  # rows next to nose base and chin that have lines of their own
 JAW_DROP = 20.0  # rows by which a jaw at 1 may carry skin down
+MAX_LIFT = 8  # rows by which closing an open portrait may carry its jaw up
 LINE_LOST = 0.30  # of the reference's: the lips' line is gone
 SEEN = 60  # of 255: the inside of the mouth is seen in a pixel
 
@@ -72,6 +74,10 @@ class LineFinder:
         around = round(self._strips.line)
         lips = [float(peaks[around - 5 : around + 6].max()) for peaks in known]
         self._strength = float(np.median(lips))
+        # A clip brings closed mouths of its own: nothing of it needs to be carried up.
+        points = part.natural_points[0]
+        gap = UNIT * lm.mouth_gap(points) / lm.eye_distance(points)
+        self._lift = min(round(gap), MAX_LIFT) if len(part.sources) == 1 else 0
 
     def look(self, index: int, jaw: float) -> Lines:
         """The lines of a frame whose jaw was asked to drop by `jaw`, 0 to 1."""
@@ -81,8 +87,10 @@ class LineFinder:
         top, bottom = self._mouth(index)
         known = np.maximum(np.maximum(source, self._natural), 0)
         drop = round(JAW_DROP * jaw)
-        reach = np.ones((2 * (SAME + drop) + 1, 1), np.uint8)
-        reach[SAME + drop + SAME + 1 :] = 0  # what lies above may have been carried down
+        # What lies above may have been carried down, and an open portrait's jaw up.
+        side = SAME + max(drop, self._lift)
+        reach = np.zeros((2 * side + 1, 1), np.uint8)
+        reach[side - SAME - drop : side + SAME + self._lift + 1] = 1
         explained = cv2.dilate(known[:, None], reach)[:, 0]
         stray = frame - EXPLAINED * explained
         first, last = NOSE_ROOM, round(self._strips.chin) - CHIN_ROOM + drop

@@ -44,7 +44,7 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Performance:
-    """What is asked of every face."""
+    """The poses that are asked of every face."""
 
     poses: Floats  # (4, 7), of POSES in their order
     speech: Floats  # (frames, 7) all sentences, one after the other
