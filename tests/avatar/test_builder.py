@@ -145,6 +145,26 @@ def test_a_clip_may_keep_its_own_rate(portrait: Image, tmp_path: Path) -> None:
     assert load_avatar(tmp_path / "fast.avatar").fps == 50
 
 
+def test_short_and_shaking_shots_are_shown_as_they_are(portrait: Image, tmp_path: Path) -> None:
+    """Between two calm shots: a glimpse of a close-up, then a hand-held one."""
+    random = np.random.default_rng(4)
+    glimpse = [placed(portrait, angle=35, size=1.5)] * 6
+    held = [
+        placed(portrait[:, ::-1], x=x, y=y, angle=25, size=0.8)
+        for x, y in random.normal(0, 7, (12, 2))
+    ]
+    calm = swaying(portrait, 30)
+    path = write_clip(tmp_path / "cut.mp4", [*calm, *glimpse, *held, *calm])
+    avatar = build_avatar(path, CONFIG)
+    resting = [index for index, frame in enumerate(avatar.frames) if frame.landmarks is None]
+    assert resting == list(range(30, 48))
+    assert any(text.startswith("18 frames belong to shots") for text in avatar.report.warnings)
+    assert (avatar.report.faces_filled, avatar.report.faces_lost) == (0, 18)
+    path = write_clip(tmp_path / "wild.mp4", [*calm[:10], *glimpse, *held])
+    with pytest.raises(FaceError, match="too short or too unsteady to follow a face; cut"):
+        build_avatar(path, CONFIG)
+
+
 def test_faceless_files_are_refused(portrait: Image, tmp_path: Path) -> None:
     with pytest.raises(FaceError, match="no face was found in .*empty.png"):
         build_avatar(write_png(tmp_path / "empty.png", faceless()), CONFIG)

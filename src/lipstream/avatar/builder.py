@@ -12,6 +12,7 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.face.choice import choose
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
+from lipstream.avatar.face.steadiness import without_unsteady_shots
 from lipstream.avatar.framing import find_framing, no_such_face, source_side
 from lipstream.avatar.measured_clip import MeasuredClip, flat
 from lipstream.avatar.picture import read_picture
@@ -114,7 +115,8 @@ def _from_clip(
         return _from_picture(path, clip.last, config)
     shots = [frame.shot for frame in frames]
     measured = [frame.landmarks for frame in frames]
-    track = smooth(fill_gaps(measured, shots), shots)
+    kept = without_unsteady_shots(measured, shots, fps)
+    track = smooth(fill_gaps(kept, shots), shots)
     places = clip.places
     if clip.missed:
         raise no_such_face(path, config, places)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.avatar.builder import digest
 from lipstream.avatar.face.smoothing import MAX_GAP, fill_gaps, smooth
+from lipstream.avatar.face.steadiness import without_unsteady_shots
 from lipstream.avatar.framing import no_such_face
 from lipstream.avatar.joined_report import joined_reports
 from lipstream.avatar.measured_clip import MeasuredClip, flat
@@ -88,7 +89,8 @@ class ClipWindows:
         shots = [frame.shot for frame in every]
         here = slice(len(before), len(before) + count)
         measured = [frame.landmarks for frame in every]
-        track = smooth(fill_gaps(measured, shots), shots)[here]
+        kept = without_unsteady_shots(measured, shots, self._clip.fps)
+        track = smooth(fill_gaps(kept, shots), shots)[here]
         measured, shots = measured[here], shots[here]
         new = not self._introduced and any(points is not None for points in measured)
         self._introduced = self._introduced or new

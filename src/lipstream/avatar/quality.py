@@ -63,12 +63,14 @@ def measure_quality(
     """
     faces = [points for points in track if points is not None]
     found = sum(points is not None for points in measured)
+    filled = sum(b is not None and a is None for a, b in zip(measured, track, strict=True))
+    resting = sum(a is not None and b is None for a, b in zip(measured, track, strict=True))
     report = QualityReport(
         width=size[0],
         height=size[1],
         frames=len(track),
         faces_found=found,
-        faces_filled=len(faces) - found,
+        faces_filled=filled,
         faces_lost=len(track) - len(faces),
         shots=len(set(shots)),
         people=people,
@@ -80,7 +82,7 @@ def measure_quality(
         yaw=_median(yaw, faces),
         jitter=jitter(track, shots),
     )
-    warnings = _shape_warnings(report, config, places) + _steadiness_warnings(report)
+    warnings = _shape_warnings(report, config, places) + _steadiness_warnings(report, resting)
     if not part:
         warnings += _repetition_warnings(report) + loss_warnings(report)
     if faces:
@@ -111,9 +113,15 @@ def check_usable(path: Path, report: QualityReport, config: AvatarConfig, cut_of
             f"no face was found in {path}; give a picture or clip that shows one face from the "
             "front, evenly lit."
         )
-    if usable * 2 < report.frames:
+    if usable * 2 < report.frames <= report.faces_found * 2:
         raise FaceError(
-            f"{path} shows a face in only {usable} of {report.frames} frames; cut the clip to the "
+            f"{path} is cut into shots that are too short or too unsteady to follow a face; cut "
+            "the clip to one longer, calmer shot."
+        )
+    if usable * 2 < report.frames:
+        seen = max(usable, report.faces_found)
+        raise FaceError(
+            f"{path} shows a face in only {seen} of {report.frames} frames; cut the clip to the "
             "part in which the person faces the camera."
         )
     if report.eye_distance < config.min_eye_distance:
@@ -212,10 +220,16 @@ def _repetition_warnings(report: QualityReport) -> list[str]:
     return found
 
 
-def _steadiness_warnings(report: QualityReport) -> list[str]:
-    if report.jitter <= GOOD_JITTER:
-        return []
-    return ["The face is tracked unsteadily: a sharper or calmer clip looks better."]
+def _steadiness_warnings(report: QualityReport, resting: int) -> list[str]:
+    found = []
+    if resting:
+        found.append(
+            f"{resting} frames belong to shots that are too short or too unsteady to follow a "
+            "face: the mouth rests in them."
+        )
+    if report.jitter > GOOD_JITTER:
+        found.append("The face is tracked unsteadily: a sharper or calmer clip looks better.")
+    return found
 
 
 def _edge_warnings(size: tuple[int, int], faces: Sequence[Floats]) -> list[str]:

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.avatar.face.landmarks import NOSE_TIP
+from lipstream.avatar.face.landmarks import NOSE_TIP, eye_distance
 from lipstream.avatar.face.tracker import FaceTracker, ShotDetector
 from tests.avatar.scenes import covered, faceless, placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lipstream.avatar.face.finder import FaceFinder
+    from lipstream.avatar.face.finder import Face, FaceFinder
     from lipstream.media.image import Image
 
 
@@ -78,6 +78,20 @@ def test_a_jump_no_head_can_make_begins_a_shot(finder: FaceFinder, portrait: Ima
     left, right = placed(portrait, x=-30, size=0.6), placed(portrait, x=35, size=0.6)
     _, shots = follow(finder, [*[left] * 4, *[right] * 4])
     assert shots == [0] * 4 + [1] * 4
+
+
+def test_a_face_that_a_cut_moved_is_searched_for(
+    finder: FaceFinder, portrait: Image, face: Face
+) -> None:
+    """The mesh fits itself to what stands at the old place, half an eye distance off."""
+    close = placed(portrait, x=-30, y=30, size=1.3)
+    follower = FaceTracker(finder, 24)
+    for frame in (portrait, portrait, close, close, close):
+        follower.update(frame)
+    found = follower.update(portrait)
+    assert found is not None
+    apart = np.linalg.norm((found.landmarks - face.landmarks)[:, :2], axis=1)
+    assert apart.mean() < 0.05 * eye_distance(face.landmarks)
 
 
 def test_the_larger_of_two_people_is_kept(finder: FaceFinder, portrait: Image) -> None:
