@@ -32,6 +32,7 @@ class UploadLimits:
     memory: int = 512 * MEBIBYTE  # of one that decodes sound, or reads a header
     audio_cpu_s: int = 20  # processor time of the process that decodes sound
     avatar_cpu_s: int = 300  # the same for an avatar: faces are measured in 1500 frames
+    picture_cpu_s: int = 60  # the same for an avatar of one picture
     wall_s: int = 600  # wall-clock time of either
 
 

@@ -151,6 +151,20 @@ def test_decoding_ten_minutes_takes_little_memory(tmp_path: Path) -> None:
     assert done["peak_bytes"] < 300 * MEBIBYTE
 
 
+@pytest.mark.slow
+def test_a_picture_may_take_less_time_than_a_clip(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    path = tmp_path / "slow.jpg"
+    Pillow.new("RGB", (5_000, 5_000), (90, 90, 90)).save(path, progressive=True)
+    data = path.read_bytes()
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    path.write_bytes(data[:end] + data[last:end] * 80 + data[end:])  # each is one more pass
+    limits = UploadLimits(picture_cpu_s=1)
+    with pytest.raises(ApiError) as refused:
+        isolated(path, "avatar", limits)
+    assert "limits of time and memory" in refused.value.detail
+
+
 @pytest.mark.parametrize("announced", [2**30, 10**6])
 def test_a_wav_that_lies_about_its_size_is_refused(tmp_path: Path, announced: int) -> None:
     path = write_wav(tmp_path / "lie.wav", np.zeros(1000, np.int16), 16_000, announced)

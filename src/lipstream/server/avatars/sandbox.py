@@ -103,6 +103,8 @@ def make_avatar(job: DecodeJob) -> dict[str, Any]:
     kind = probe(job)["kind"]
     limits = job.limits
     pixels = limits.picture_pixels if kind == "image" else limits.clip_pixels
+    if kind == "image":
+        _limit_cpu(limits.picture_cpu_s)
     config = AvatarConfig(
         max_side=job.max_side,
         max_pixels=pixels,
@@ -199,19 +201,33 @@ def _confine(job: DecodeJob) -> None:
         return
     limits = job.limits
     avatar = job.work == "avatar"
-    cpu = limits.avatar_cpu_s if avatar else limits.audio_cpu_s
+    _limit_cpu(limits.avatar_cpu_s if avatar else limits.audio_cpu_s)
     memory = limits.avatar_memory if avatar else limits.memory
     # Writable memory of this process; shared libraries do not count.
     for what, most in (
         (resource.RLIMIT_DATA, memory),
-        (resource.RLIMIT_CPU, cpu),
         (resource.RLIMIT_FSIZE, max(2 * limits.audio_bytes, limits.avatar_memory)),
         (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
-        hard = resource.getrlimit(what)[1]
-        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (allowed, allowed))
+        _limit(what, most)
+
+
+def _limit_cpu(seconds: int) -> None:
+    """Limit the processor time of this process from its beginning, where the system can."""
+    try:
+        import resource
+    except ImportError:
+        return
+    _limit(resource.RLIMIT_CPU, seconds)
+
+
+def _limit(what: int, most: int) -> None:
+    import resource
+
+    hard = resource.getrlimit(what)[1]
+    allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(what, (allowed, allowed))
 
 
 def _peak_bytes() -> int:
