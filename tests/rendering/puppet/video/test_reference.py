@@ -18,7 +18,7 @@ from tests.rendering.puppet.poses import EXAMPLES, FPS, pose
 @pytest.fixture(scope="module")
 def words(finder: FaceFinder) -> list[AvatarFrame]:
     """The portrait with its jaw ever higher, closed in the last frame alone."""
-    still = build_avatar(EXAMPLES / "portrait.png").frames[0]
+    still = build_avatar(EXAMPLES / "portrait_closed.png").frames[0]
     assert still.landmarks is not None
     portrait = prepare_portrait(still.pixels, still.landmarks)
     config = MotionConfig(blink=False, sway=False)

@@ -28,9 +28,9 @@ IRIS = 0.17  # eye widths to either side of an eye's middle that may be iris
 # darker are lashes and the shade of the lid, brighter are glints.
 WHITE_SHARES = (0.80, 0.90, 0.97)
 # Eye white over the skin's brightness: darker eyes are shut, shaded or all iris.
-SHADED_WHITE = (0.60, 0.70)
+SHADED_WHITE = (0.64, 0.70)
 # Teeth are about as bright as the white of the eyes, and not much brighter than light skin.
-TOOTH_PER_EYE_WHITE, TOOTH_PER_SKIN, TOOTH_PER_SKIN_ALONE = 1.03, 1.06, 0.90
+TOOTH_PER_EYE_WHITE, TOOTH_PER_SKIN, TOOTH_PER_SKIN_ALONE = 1.03, 1.06, 0.95
 
 
 @dataclass(frozen=True, slots=True, eq=False)

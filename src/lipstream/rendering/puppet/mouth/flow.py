@@ -262,7 +262,9 @@ def _edges(face: _FaceGrid) -> Doubles:
     Distances are smooth, so they can be moved and enlarged on the coarse grid and still give a
     sharp edge. Beside the mouth the lower layer is solid: nothing may shine through there.
     """
-    v, beside = face.v, np.clip(np.abs(face.u) - 1.10, 0, 9)
+    # Lips that stood apart meet in the corner; closed ones are cut a little further.
+    corner = 1.01 if face.mouth.is_open else 1.10
+    v, beside = face.v, np.clip(np.abs(face.u) - corner, 0, 9)
     return np.stack([-v, v + 6.0 * beside]) * face.mouth.width
 
 

@@ -98,7 +98,7 @@ def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
             edges = (upper, lower)
             upper, lower = _snap_to_lip_edges(image, points, axes, columns, edges, width)
         # Step off the teeth.
-        upper, lower = upper - 0.010 * width, lower + 0.006 * width
+        upper, lower = upper - 0.010 * width, lower + 0.010 * width
         opening = np.maximum(lower - upper, 0) * _corner_ease(columns, 0.03)
         share = _upper_share(float(opening.max()) / width)
         seam = upper + share * np.maximum(lower - upper, 0)

@@ -25,6 +25,10 @@ from lipstream.rendering.puppet.warp import blend, enlarge, sample, transform
 UPPER, LOWER = 0, 1
 EDGE_PER_BLUR = 2.6  # width of a layer's edge over the standard deviation of the picture's blur
 SOFT_FROM = 8.0  # per jaw opening: from 0.12 on, edges have their whole softness
+# The lower layer's lap, edges; of an open mouth, whose lip is cut a little short of the skin above
+# it, and of lips that stood apart: where they meet they have no dark line, so that a little of the
+# shaded inside stands for it.
+OPEN_LAP, CREASE_LAP = -0.5, -0.6
 MIN_VISIBLE = 0.02  # opacity of the interior below which it is not painted
 
 
@@ -37,7 +41,8 @@ class MouthModel:
     interior: MouthInterior
     inner_corners: NDArray[np.float32]  # (4, 2) canonical pixels around all that opens
     feather: float  # pixels over which a layer's edge fades in an open mouth
-    lap: float  # pixels by which the lower layer reaches under the upper one
+    edge: float  # the same where lips touch
+    lap: float  # pixels by which the lower layer reaches under the upper one where lips touch
     cut: tuple[int, int]  # rows of the flow's box between which either layer may be seen
 
     def layers(self, pose: Pose, opening: float, zoom: int = 1) -> MouthLayers:
@@ -70,8 +75,8 @@ class MouthModel:
         """
         # Edges are as soft as the picture where the mouth is open, and sharp where lips touch.
         opened = min(SOFT_FROM * pose.jaw, 1.0)
-        feather = self.lap + (self.feather - self.lap) * opened
-        lap = self.lap * (1 - 1.5 * opened**2)
+        feather = self.edge + (self.feather - self.edge) * opened
+        lap = self.lap * (1 - opened**2) + OPEN_LAP * self.edge * opened**2
         # The lower layer reaches a little under the upper one, or touching lips would let a line of
         # the inside through.
         upper_alpha, lower_alpha = (
@@ -167,14 +172,15 @@ def build_mouth_model(
         across = mouth.axes.to_face(flow.to_picture(flow.grid))[..., 0]
         flow.edges[UPPER] += np.interp(across, mouth.columns, hang, 0, 0).astype(np.float32)
     interior = paint_interior(image, points, mouth, float(hang.mean()))
-    lap = max(0.8, 0.008 * mouth.width)
+    edge = max(0.8, 0.008 * mouth.width)
     return MouthModel(
         mouth,
         flow,
         interior,
         mouth.axes.to_picture(corners).astype(np.float32),
-        max(lap, min(EDGE_PER_BLUR * interior.blur, 0.12 * mouth.width)),
-        lap,
+        max(edge, min(EDGE_PER_BLUR * interior.blur, 0.12 * mouth.width)),
+        edge,
+        edge * (CREASE_LAP if mouth.is_open and not hang.any() else 1),
         _cut_rows(mouth, flow.box),
     )
 
