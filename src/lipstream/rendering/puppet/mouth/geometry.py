@@ -24,6 +24,7 @@ MAX_CLOSED_GAP = 0.07  # mouth widths; the mesh reads up to 0.06 on closed lips
 UPPER_SHARE = 0.35  # of an open mouth's gap is closed by the upper lip, the rest by the lower
 MAX_SMILE_GAP, UPPER_JAW_SHARE = 0.18, 0.10  # mouth widths; of what the gap has beyond them
 INTO_LIP, INTO_MOUTH, EDGE_LEVELS = 0.10, 0.03, 27  # where an edge is sought, mouth widths
+INTO_LIP_PER_GAP = 0.35  # of a narrow gap that the mesh may have missed in each lip
 REDDER, MIN_CHROMA = 1.0, 3.0  # CIELAB: lips are redder than cheeks, where there are colours
 PULL, STEP_COST = 2.0, 0.05  # of an edge: per mouth width from the mesh's, per level of the path
 MAX_SEAM_ERROR = 0.07  # mouth widths between the true lip line and the mesh's
@@ -211,7 +212,9 @@ def _snap_to_lip_edges(
     lab = np.asarray(
         cv2.cvtColor(image.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2LAB), np.float32
     )
-    offsets = np.linspace(-INTO_LIP, INTO_MOUTH, EDGE_LEVELS) * width
+    # The mesh reads a wide mouth short by more; a gleam on the lips of a narrow one is no edge.
+    gap = float((edges[1] - edges[0]).max()) / width
+    offsets = np.linspace(-min(INTO_LIP, INTO_LIP_PER_GAP * gap), INTO_MOUTH, EDGE_LEVELS) * width
     distance = np.abs(offsets) / width
     ease = _corner_ease(columns, 0.10)[:, None]
     snapped = []
