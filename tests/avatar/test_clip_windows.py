@@ -83,8 +83,12 @@ def spans(windows: Sequence[ClipWindow]) -> list[tuple[int, int, int, bool]]:
     ],
 )
 def test_a_window_ends_with_a_shot_or_shares_frames(
-    tmp_path: Path, shots: list[int], expected: list[tuple[int, int, int, bool]]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shots: list[int],
+    expected: list[tuple[int, int, int, bool]],
 ) -> None:
+    monkeypatch.setattr(clip_windows, "smooth", lambda track, shots: track)  # it takes its time
     numbers = [number for number, length in enumerate(shots) for _ in range(length)]
     found, _ = windows_of(tmp_path / "a.mp4", heads(len(numbers)), numbers)
     assert spans(found) == expected
@@ -117,7 +121,10 @@ def test_a_part_without_a_face_is_part_of_the_clip(tmp_path: Path) -> None:
     assert any("only 40 of" in warning for warning in report.warnings)
 
 
-def test_a_warning_tells_in_how_many_parts_it_holds(tmp_path: Path) -> None:
+def test_a_warning_tells_in_how_many_parts_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clip_windows, "smooth", lambda track, shots: track)
     track = heads(100)
     far = [None if points is None else points / np.float32(4) for points in track[:60]]
     found, windows = windows_of(tmp_path / "a.mp4", [*far, *track[60:]], [0] * 60 + [1] * 40)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +19,7 @@ def level(decibels: float) -> float:
     return float(10 ** (decibels / 20))
 
 
+@cache
 def voice(decibels: float, seconds: float = 3.0) -> Floats:
     """A voice over a noise floor 40 dB below it."""
     return (syllables(seconds, 0.1) * level(decibels + 20)).astype(np.float32)
@@ -87,7 +90,7 @@ def test_a_fork_goes_on_by_itself() -> None:
     )
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(0, 40_000), max_size=8), decibels=st.sampled_from([-20, -50, -65]))
 def test_any_chunking_gives_the_same_samples(cuts: list[int], decibels: int) -> None:
     samples = np.concatenate([voice(decibels, 2.0), voice(-30.0, 0.5)])
