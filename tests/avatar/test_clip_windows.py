@@ -119,6 +119,7 @@ def test_a_part_without_a_face_is_part_of_the_clip(tmp_path: Path) -> None:
     report = windows.report()
     assert report.faces_found == 40 and report.eye_distance > 0
     assert any("only 40 of" in warning for warning in report.warnings)
+    assert not any("small" in warning for warning in report.warnings)
 
 
 def test_a_warning_tells_in_how_many_parts_it_holds(

@@ -38,10 +38,10 @@ def joined_reports(reports: Sequence[QualityReport]) -> QualityReport:
 
 
 def _once(reports: Sequence[QualityReport]) -> list[str]:
-    """Each warning in the words of its first part; their figures differ."""
+    """Each warning about a face in the words of its first part; their figures differ."""
     kinds: dict[str, list[str]] = {}
     for report in reports:
-        for warning in report.warnings:
+        for warning in report.warnings if report.faces_found else ():
             kinds.setdefault(re.sub(r"\d+", "", warning), []).append(warning)
     parts = len(reports)
     return [
