@@ -29,6 +29,9 @@ SOFT_FROM = 8.0  # per jaw opening: from 0.12 on, edges have their whole softnes
 # it, and of lips that stood apart: where they meet they have no dark line, so that a little of the
 # shaded inside stands for it.
 OPEN_LAP, CREASE_LAP = -0.5, -0.6
+# The light on the inside, from that in a gap of no height to 1 where SHADE_REACH mouth widths around
+# are open by 1 / LIGHT_PER_GAP: a gap of a few pixels shows no white line.
+DIM, SHADE_REACH, LIGHT_PER_GAP = 0.28, 0.10, 1.4
 MIN_VISIBLE = 0.02  # opacity of the interior below which it is not painted
 
 
@@ -73,12 +76,12 @@ class MouthModel:
         `upper` and `lower` are the pictures warped by `layers`; `to_result` (2, 3) takes canonical
         pixels to those of the result. Draws into `lower`.
         """
-        # Edges are as soft as the picture where the mouth is open, and sharp where lips touch.
+        # Edges are as soft as the picture where the mouth is open, and sharp where lips touch. The
+        # lower layer reaches a little under the upper one there, or touching lips would let a line
+        # of the inside through.
         opened = min(SOFT_FROM * pose.jaw, 1.0)
         feather = self.edge + (self.feather - self.edge) * opened
         lap = self.lap * (1 - opened**2) + OPEN_LAP * self.edge * opened**2
-        # The lower layer reaches a little under the upper one, or touching lips would let a line of
-        # the inside through.
         upper_alpha, lower_alpha = (
             np.clip(edge * np.float32(1 / feather) + np.float32(reach), 0, 1)
             for edge, reach in zip(layers.edges, (0.5, 0.5 + lap / feather), strict=True)
@@ -104,7 +107,7 @@ class MouthModel:
         local[:, 2] -= (inner.left, inner.top)
         scene = self.interior.paint(pose, local, (inner.width, inner.height))
         # Lips shade what lies behind them, the upper lip most: light comes from above.
-        reach = max(3, int(0.10 * self.mouth.width) | 1)
+        reach = max(3, int(SHADE_REACH * self.mouth.width) | 1)
         right, down = reach // 2 + self.mouth.axes.rotation[1] * (reach // 8)
         above = cv2.blur(
             visible,
@@ -112,7 +115,7 @@ class MouthModel:
             anchor=(round(right), round(down)),
             borderType=cv2.BORDER_CONSTANT,
         )
-        light = 0.28 + 0.72 * np.clip(1.4 * above, 0, 1)
+        light = DIM + (1 - DIM) * np.clip(LIGHT_PER_GAP * above, 0, 1)
         return blend(scene, np.full_like(scene, self.interior.shadow), light)
 
 
