@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
 MAX_SIDE = 560  # pixels of one face
-QUALITY = 92
+QUALITY = 84
 MOUTH = 0.55  # eye distances from the middle of the lips to the edges of the crop
 STRIP, STRIP_EVERY, STRIP_FRAMES = 120, 3, 36  # pixels of a mouth, frames between two, mouths
 
