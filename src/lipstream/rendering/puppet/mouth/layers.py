@@ -29,8 +29,8 @@ SOFT_FROM = 8.0  # per jaw opening: from 0.12 on, edges have their whole softnes
 # it, and of lips that stood apart: where they meet they have no dark line, so that a little of the
 # shaded inside stands for it.
 OPEN_LAP, CREASE_LAP = -0.5, -0.6
-# The light on the inside, from that in a gap of no height to 1 where SHADE_REACH mouth widths around
-# are open by 1 / LIGHT_PER_GAP: a gap of a few pixels shows no white line.
+# The light on the inside, from that in a gap of no height to 1 where SHADE_REACH mouth widths
+# around are open by 1 / LIGHT_PER_GAP: a gap of a few pixels shows no white line.
 DIM, SHADE_REACH, LIGHT_PER_GAP = 0.28, 0.10, 1.4
 MIN_VISIBLE = 0.02  # opacity of the interior below which it is not painted
 
