@@ -10,8 +10,10 @@ import av
 import cv2
 import numpy as np
 
+from lipstream.avatar.face.landmarks import LIPS, eye_distance
+
 if TYPE_CHECKING:
-    from lipstream.media.image import Image
+    from lipstream.media.image import Floats, Image
 
 
 def placed(portrait: Image, x: float = 0, y: float = 0, angle: float = 0, size: float = 1) -> Image:
@@ -52,6 +54,28 @@ def lettered(seed: int, side: int = 256) -> Image:
         white = (235, 235, 235)
         cv2.putText(scene, text, (left, bottom), font, size, white, thickness, cv2.LINE_AA)
     return scene
+
+
+def masked(picture: Image, points: Floats, colour: tuple[int, int, int]) -> Image:
+    """The picture with a face mask, from the tip of the nose down; `points` are the face's."""
+    outline = (123, 50, 5, 280, 352, 454, 323, 361, 397, 379, 400, 152, 176, 150, 172, 132, 93, 234)
+    shape = np.zeros(picture.shape[:2], np.uint8)
+    cv2.fillPoly(shape, [np.round(points[list(outline), :2]).astype(np.int32)], (255,))
+    folds = 1 - 0.05 * np.sin(np.arange(len(picture)) / 4)[:, None, None]
+    shown = np.where(shape[..., None] > 0, folds * np.asarray(colour), picture)
+    return np.asarray(np.clip(shown, 0, 255), np.uint8)
+
+
+def bearded(picture: Image, points: Floats, colour: tuple[int, int, int]) -> Image:
+    """The picture with a full beard that leaves the lips and the nose."""
+    noise = np.random.default_rng(2).normal(0, 14, picture.shape[:2])[..., None]
+    beard = np.clip(masked(picture, points, colour) + noise, 0, 255)
+    left = np.zeros(picture.shape[:2], np.uint8)
+    lips = cv2.convexHull(np.round(points[list(LIPS), :2]).astype(np.int32))
+    cv2.fillPoly(left, [lips], (255,))
+    for x, y in points[[1, 4, 5, 195, 2]][:, :2]:
+        cv2.circle(left, (round(x), round(y)), round(eye_distance(points) * 0.2), (255,), -1)
+    return np.asarray(np.where(left[..., None] > 0, picture, beard), np.uint8)
 
 
 def covered(portrait: Image) -> Image:

@@ -15,7 +15,7 @@ from lipstream.avatar.picture import read_picture
 from lipstream.avatar.storage import load_avatar, save_avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import ArchiveError, FaceError, PictureError
-from tests.avatar.scenes import covered, faceless, pasted, placed, swaying, write_clip
+from tests.avatar.scenes import covered, faceless, masked, pasted, placed, swaying, write_clip
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
@@ -180,6 +180,18 @@ def test_a_picture_that_ends_above_the_mouth_is_refused(tmp_path: Path, height: 
     with pytest.raises(FaceError, match=r"the mouth of the face in .*half.png is cut off"):
         build_avatar(write_png(tmp_path / "half.png", image[:height]), CONFIG)
     build_avatar(write_png(tmp_path / "whole.png", image[:222]), CONFIG)
+
+
+@pytest.mark.parametrize("colour", [(28, 25, 24), (120, 170, 215), (110, 170, 140)])
+def test_a_covered_mouth_is_refused_as_that(
+    finder: FaceFinder, tmp_path: Path, colour: tuple[int, int, int]
+) -> None:
+    image = read_picture(EXAMPLES / "portrait_closed.png", CONFIG)
+    hidden = masked(image, finder.find(image)[0].landmarks, colour)
+    with pytest.raises(FaceError, match="the mouth is covered in .*masked.png, as by a mask; give"):
+        build_avatar(write_png(tmp_path / "masked.png", hidden), CONFIG)
+    with pytest.raises(FaceError, match="the mouth is covered in .*masked.mp4"):
+        build_avatar(write_clip(tmp_path / "masked.mp4", [hidden] * 4), CONFIG)
 
 
 def test_of_two_faces_one_with_a_mouth_is_taken(portrait: Image, tmp_path: Path) -> None:

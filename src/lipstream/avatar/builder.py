@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.face.choice import choose
+from lipstream.avatar.face.cover import is_mouth_covered
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.smoothing import fill_gaps, smooth
 from lipstream.avatar.face.steadiness import without_unsteady_shots
@@ -92,10 +94,13 @@ def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
     whole = [face for face in chosen if shows_mouth(face.landmarks, size)]
     # A face is no certain one without its mouth.
     halves = [face for face in chosen or search.doubtful if not shows_mouth(face.landmarks, size)]
+    # Nor is it always one when its mouth is hidden, though sometimes it is.
+    mouths = whole[:1] if faces else [face for face in search.doubtful if face not in halves]
+    covered = any(is_mouth_covered(image, face.landmarks) for face in mouths)
     points = flat(whole[0].landmarks) if whole else None
     portrait = image if whole else None
     report = measure_quality(size, [points], [points], [0], len(faces), portrait, config, places)
-    check_usable(path, report, config, cut_off=len(halves))
+    check_usable(path, report, config, len(halves), covered)
     image.flags.writeable = False
     return Avatar((AvatarFrame(image, points),), False, digest(path, config), report)
 
@@ -123,12 +128,22 @@ def _from_clip(
     report = measure_quality(
         clip.size, measured, track, shots, len(places), clip.portrait, config, places
     )
-    check_usable(path, report, config, clip.cut_off)
+    check_usable(path, report, config, clip.cut_off, _is_covered_throughout(frames))
     smoothed = tuple(
         replace(frame, landmarks=None if points is None else flat(points))
         for frame, points in zip(frames, track, strict=True)
     )
     return Avatar(smoothed, True, digest(path, config, fps), report, fps=fps)
+
+
+def _is_covered_throughout(frames: Sequence[AvatarFrame]) -> bool:
+    """Tell whether the mouth is covered at the beginning, in the middle and at the end."""
+    seen = [frame for frame in frames if frame.landmarks is not None]
+    looks = [seen[0], seen[len(seen) // 2], seen[-1]] if seen else []
+    return bool(looks) and all(
+        frame.landmarks is not None and is_mouth_covered(frame.pixels, frame.landmarks)
+        for frame in looks
+    )
 
 
 def digest(path: Path, config: AvatarConfig, fps: Fraction = FPS) -> str:

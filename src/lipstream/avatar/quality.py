@@ -100,9 +100,23 @@ def shows_mouth(points: Floats, size: tuple[int, int]) -> bool:
     return room >= MIN_MOUTH_ROOM * eye_distance(points)
 
 
-def check_usable(path: Path, report: QualityReport, config: AvatarConfig, cut_off: int = 0) -> None:
-    """FaceError when no talking face can come of it; `cut_off` frames end above the mouth."""
+def check_usable(
+    path: Path,
+    report: QualityReport,
+    config: AvatarConfig,
+    cut_off: int = 0,
+    covered: bool = False,
+) -> None:
+    """FaceError when no talking face can come of it.
+
+    `cut_off` frames end above the mouth; `covered` when something hides it.
+    """
     usable = report.frames - report.faces_lost
+    if covered:
+        raise FaceError(
+            f"the mouth is covered in {path}, as by a mask; give a picture or clip that shows the "
+            "whole face."
+        )
     if report.faces_found == 0 and cut_off:
         raise FaceError(
             f"the mouth of the face in {path} is cut off by the edge of the picture; give one that "
@@ -111,7 +125,7 @@ def check_usable(path: Path, report: QualityReport, config: AvatarConfig, cut_of
     if report.faces_found == 0:
         raise FaceError(
             f"no face was found in {path}; give a picture or clip that shows one face from the "
-            "front, evenly lit."
+            "front, evenly lit, its mouth uncovered."
         )
     if usable * 2 < report.frames <= report.faces_found * 2:
         raise FaceError(
