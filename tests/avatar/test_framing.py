@@ -79,10 +79,10 @@ def test_the_chosen_one_of_a_clip_is_followed(
     left, right = couple[:, :256], couple[:, 256:]
     later = np.concatenate([placed(left, size=1.2), placed(right, size=0.75)], axis=1)
     title = np.concatenate([faceless()] * 2, axis=1)
-    path = write_clip(tmp_path / "couple.mp4", [title] * 2 + [couple] * 4 + [later] * 4)
+    path = write_clip(tmp_path / "couple.mp4", [title] * 2 + [couple] * 10 + [later] * 10)
     avatar = build_avatar(path, AvatarConfig(face=face))
-    assert [frame.landmarks is None for frame in avatar.frames] == [True] * 2 + [False] * 8
-    assert all(lips(avatar, index)[0] < 256 for index in range(2, 10))
+    assert [frame.landmarks is None for frame in avatar.frames] == [True] * 2 + [False] * 20
+    assert all(lips(avatar, index)[0] < 256 for index in range(2, 22))
 
 
 def test_a_clip_without_the_chosen_face_is_refused(couple: Image, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_face_that_lies_is_turned_on_demand(
 def test_a_lying_clip_is_turned_by_the_first_face(portrait: Image, tmp_path: Path) -> None:
     lying = np.ascontiguousarray(np.rot90(portrait[:, 20:230]))
     title = np.full_like(lying, 60)
-    path = write_clip(tmp_path / "lying.mp4", [title] * 3 + [lying] * 5)
+    path = write_clip(tmp_path / "lying.mp4", [title] * 3 + [lying] * 10)
     avatar = build_avatar(path, AvatarConfig(rotate="auto"))
     assert avatar.size == (210, 256)
     assert abs(avatar.report.roll) < 10
