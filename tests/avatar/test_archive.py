@@ -79,6 +79,7 @@ def test_damaged_bytes_are_reported_in_one_sentence(saved: Path, name: str) -> N
     assert str(saved) in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_any_changed_byte_is_noticed_or_harmless(

@@ -17,6 +17,8 @@ import pytest
 from tests.cli.program import COMMAND, Program, contents
 from tests.media_files import tone, write_wav
 
+pytestmark = pytest.mark.slow
+
 pty = pytest.importorskip("pty", reason="needs a system with terminals")
 
 Bars = Callable[[], "Iterator[Callable[[str], Callable[[int, int | None], None]]]"]
@@ -163,7 +165,6 @@ def plain(shown: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_at_a_terminal(program: Program, portrait: Path, number: signal.Signals) -> None:
     """A minute of sound, interrupted when the bar shows that the work goes on."""
@@ -186,7 +187,6 @@ def test_ctrl_c_at_a_terminal(program: Program, portrait: Path, number: signal.S
     assert contents(program.folder) == before
 
 
-@pytest.mark.slow
 def test_a_terminal_shows_bars_and_then_the_result(
     program: Program, portrait: Path, speech: Path
 ) -> None:

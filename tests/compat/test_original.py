@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"  # 256x256
 CLIP = Path(__file__).parents[2] / "examples" / "idle.mp4"
 SOUND = tone(0.2, 16_000)
-BACKENDS = ("puppet", "musetalk")
+BACKENDS = ("puppet", pytest.param("musetalk", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module", params=BACKENDS)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
     from lipstream.stream import Segment
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(__file__).parents[1] / "data"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PORTRAIT = DATA / "portrait.png"  # 256x256

@@ -29,9 +29,12 @@ PORTRAIT, CLIP = ROOT / "examples" / "portrait.png", ROOT / "examples" / "idle.m
 SESSIONS = 3
 MAX_GAP_MS = 120  # for which a viewer's picture may stand still
 
-pytestmark = pytest.mark.skipif(
-    not workers_supported(), reason="this system cannot hand open files to a process"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not workers_supported(), reason="this system cannot hand open files to a process"
+    ),
+]
 
 
 class Live:

@@ -66,6 +66,7 @@ def flood(client: socket.socket, block: bytes, total: int) -> int:
     return sent
 
 
+@pytest.mark.slow
 def test_pings_are_not_read_while_nobody_reads_the_pongs(monkeypatch: pytest.MonkeyPatch) -> None:
     """And once the session has ended the socket, too, is gone, however full it is."""
     assert CLOSE_S + LINGER_S <= 5

@@ -190,6 +190,7 @@ def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
     assert any(not np.array_equal(frame, rest) for frame in live)
 
 
+@pytest.mark.slow
 def test_musetalk_talks_live_too(models: Path) -> None:
     """Its speech is encoded two frames at a time, its frames are drawn in batches."""
     backend = open_backend(

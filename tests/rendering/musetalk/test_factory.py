@@ -79,6 +79,7 @@ def test_i420_is_that_of_the_same_pictures(models: Path) -> None:
     assert_same(i420, [to_i420(pad_to_even(picture), BT601) for picture in pictures])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("live", [False, True])
 def test_neither_chunks_nor_batches_change_the_frames(models: Path, live: bool) -> None:
     whole = frames(models, [], live=live, batch=8)
@@ -119,6 +120,7 @@ def test_a_checkpoint_768_wide_takes_hubert(tmp_path: Path) -> None:
     assert_same(whole, frames(models, [5, 4000], live=True, batch=2))
 
 
+@pytest.mark.slow
 def test_turbo_takes_the_small_decoder(models: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingError, match="taesd"):
         frames(models, [], 0.08, profile="turbo")
@@ -132,6 +134,7 @@ def test_turbo_takes_the_small_decoder(models: Path, tmp_path: Path) -> None:
     assert not np.array_equal(plain[0], frames(turbo, [], 0.08)[0])
 
 
+@pytest.mark.slow
 def test_other_frame_rates_have_their_frames(models: Path) -> None:
     musetalk, runtime = MuseTalkConfig(models, device="cpu"), RuntimeOptions(batch=4)
     fps = Fraction(30_000, 1001)

@@ -32,9 +32,12 @@ DATA = Path(__file__).parents[2] / "data"
 MOTION = MotionConfig(seed=7)
 OPEN = np.array([0.8, 0.1, 0.2, 0, 0, 0.3, 0.1], np.float32)
 
-pytestmark = pytest.mark.skipif(
-    not workers_supported(), reason="this system cannot hand open files to a process"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not workers_supported(), reason="this system cannot hand open files to a process"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

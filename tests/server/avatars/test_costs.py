@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from lipstream.avatar.avatar import Avatar
 from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings
@@ -11,6 +13,8 @@ from tests.fakes import blank_avatar
 from tests.server.app_client import AppClient, run_client, until
 from tests.server.avatars.portraits import FACE, prepared
 from tests.server.fake_runtime import FakeRuntime
+
+pytestmark = pytest.mark.slow
 
 
 class DearWhileBusy(FakeRuntime):

@@ -156,6 +156,7 @@ def test_what_the_command_line_gave_stays() -> None:
     run_client(test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"max_avatars": 1}, {"avatar_space": 1}])
 def test_uploads_are_limited_in_number_and_size(settings: Any) -> None:
     async def test(client: AppClient) -> None:
@@ -233,6 +234,7 @@ def test_a_damaged_upload_is_shown_with_its_reason(tmp_path: Path) -> None:
     run_client(test, ServeSettings(rate=0, data=tmp_path))
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_the_temporary_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,8 @@ from tests.server.viewers import Viewer
 if TYPE_CHECKING:
     from lipstream.server.rtc.interfaces import SpeechSink
 
+pytestmark = pytest.mark.slow
+
 HOME = TransportSettings()
 
 

@@ -15,6 +15,8 @@ from lipstream.server.rtc.playing_cost import playing_ms
 from tests.fakes import blank_avatar, stripe_backend
 from tests.media_files import tone
 
+pytestmark = pytest.mark.slow
+
 AVATAR = blank_avatar(128, 128)
 SPEECH = AudioChunk(np.asarray(tone(2.0, 16_000), np.float32), 16_000)
 

@@ -29,6 +29,8 @@ from tests.server.rtc.test_srtp_guard import nack, report, sound
 from tests.server.sources import MarkedSource
 from tests.server.viewers import Viewer
 
+pytestmark = pytest.mark.slow
+
 HOME = TransportSettings()
 COOKIE = 0x2112A442
 

@@ -84,6 +84,7 @@ def test_unread_events_cost_no_memory() -> None:
         assert memory() - before < 20 * MEBIBYTE
 
 
+@pytest.mark.slow
 def test_hundreds_of_slow_clients_are_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipstream.server.http_protocol.HEADER_S", 0.5)
     with open_server(ROOMY) as server:
