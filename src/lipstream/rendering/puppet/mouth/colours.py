@@ -29,6 +29,7 @@ IRIS = 0.17  # eye widths to either side of an eye's middle that may be iris
 WHITE_SHARES = (0.80, 0.90, 0.97)
 # Eye white over the skin's brightness: darker eyes are shut, shaded or all iris.
 SHADED_WHITE = (0.64, 0.70)
+FLESH = 0.45, 1.35  # a channel over the brightness: lips may be painted, what lies behind is not
 # Teeth are about as bright as the white of the eyes, and not much brighter than light skin.
 TOOTH_PER_EYE_WHITE, TOOTH_PER_SKIN, TOOTH_PER_SKIN_ALONE = 1.03, 1.06, 0.95
 
@@ -57,13 +58,14 @@ class MouthColours:
         # Flesh is redder than lips where lips are redder than skin: not in a sepia print.
         redder = tint[0] / max(skin[0] / max(light, 1), 0.1) - 1
         flesh = tint * (1 + float(np.clip(3 * redder, 0, 1)) * np.array([0.20, -0.10, 0.0]))
+        flesh = np.clip(flesh, *FLESH)
         # Lips in deep shade or dark paint are no measure of how bright the tongue is.
         brightness = float(np.clip(red, 0.50 * light, 0.80 * light))
         return MouthColours(
             tooth=_tooth(image, points, skin),
-            cavity=0.27 * brightness * _power(flesh, 1.9),
-            gum=0.66 * brightness * _power(flesh, 1.1),
-            tongue=0.74 * brightness * _power(flesh, 1.1),
+            cavity=0.23 * brightness * _power(flesh, 1.7),
+            gum=0.58 * brightness * _power(flesh, 1.1),
+            tongue=0.64 * brightness * _power(flesh, 1.1),
         )
 
 

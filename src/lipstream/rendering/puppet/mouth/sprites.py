@@ -213,7 +213,7 @@ def _warmth(along: Doubles) -> Doubles:
 def paint_tongue(canvas: SpriteCanvas, colours: MouthColours) -> Doubles:
     x, y = canvas.x / (0.80 * canvas.reach), (canvas.y - 0.075) / 0.135
     inside = 1 - np.sqrt(x**2 + y**2)
-    dome = np.clip(1 - x**2 * 0.5 - (y + 0.45) ** 2 * 0.45, 0.30, 1)
+    dome = np.clip(1 - x**2 * 0.6 - (y - 0.15) ** 2 * 0.55, 0.25, 1)
     groove = 1 - 0.12 * np.exp(-((canvas.x / 0.018) ** 2)) * np.clip(0.8 - y, 0, 1)
     gloss = 0.10 * np.exp(-(((np.abs(canvas.x) - 0.06) / 0.045) ** 2) - ((y + 0.62) / 0.16) ** 2)
     colour = colours.tongue * (dome * groove + gloss)[..., None]
