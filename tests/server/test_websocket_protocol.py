@@ -120,3 +120,13 @@ def test_a_message_of_many_fragments_is_still_one(monkeypatch: pytest.MonkeyPatc
         while b"bad_message" not in heard:
             heard += client.recv(4096)
         assert b'"interrupted"' in heard
+
+
+def test_bad_text_behind_which_the_end_came_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with open_server(ROOMY) as server, connected(server, opened(server)) as client:
+        client.sendall(frame(TEXT, b"\xff") + frame(0x88, b"\x03\xe8"))
+        heard = b""
+        while data := client.recv(4096):
+            heard += data
+    assert heard.endswith(b"\x88\x02\x03\xe8")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

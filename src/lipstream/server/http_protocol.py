@@ -14,7 +14,7 @@ from lipstream.server.connection_table import ConnectionTable, network_of
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import ADMITTED
 from lipstream.server.settings import ServeSettings
-from lipstream.server.websocket_protocol import WebSocketProtocol
+from lipstream.server.websocket_protocol import UNREADABLE, WebSocketProtocol
 
 MAX_PER_NETWORK = 128  # connections from one address
 RESERVED = 12  # connections beside the others, for liveness and readiness only
@@ -114,6 +114,17 @@ class HttpProtocol(H11Protocol):
         assert isinstance(protocol, WebSocketProtocol)
         self._websocket, protocol.on_lost = protocol, self.forget
         self._deadline = self.loop.call_later(HEADER_S, self._end_handshake)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP. A request whose body it is, is over: uvicorn would let it answer,
+        too, and fails where it is a HEAD or is being answered already."""
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.write(UNREADABLE)
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -15,6 +15,7 @@ from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
+from websockets.protocol import State
 
 from lipstream.server.token_bucket import TokenBucket
 
@@ -84,8 +85,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 b"".join(self.frames).decode()
             except UnicodeDecodeError:
                 self.frames = []
-                self.conn.send_close(NO_UTF8)
-                self.handle_parser_exception()
+                if self.conn.state is State.OPEN:  # not behind it, in the same slice, was its end
+                    self.conn.send_close(NO_UTF8)
+                    self.handle_parser_exception()
                 return
         super().send_receive_event_to_app()
 

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 import pytest
-from aiortc import RTCDtlsTransport
+from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 
 from lipstream.server.rtc.drop_log import DropLog
 from lipstream.server.rtc.srtp_guard import (
@@ -127,3 +127,15 @@ def test_sound_has_a_budget_that_a_microphone_does_not_reach() -> None:
         setup.rtp(sound(1))
     assert setup.dtls.rtp <= 1000 + MAX_RTP
     assert setup.drops.totals["rtp"] == 6000 - setup.dtls.rtp
+
+
+def test_what_aiortc_cannot_parse_ends_no_connection() -> None:
+    """An estimate that announces more SSRCs than it holds is a struct.error in its router."""
+    drops, heard = DropLog(), []
+    dtls = RTCDtlsTransport(
+        RTCIceTransport(RTCIceGatherer([])), [RTCCertificate.generateCertificate()]
+    )
+    SrtpGuard(dtls, drops, lambda: heard.append(1))
+    estimate = struct.pack("!BBHII4sBBHI", 0x8F, 206, 5, 1, 0, b"REMB", 9, 0, 0, 7)
+    finish(dtls._handle_rtcp_data(estimate))
+    assert heard and drops.totals == {"malformed": 1}

@@ -120,6 +120,23 @@ def test_a_header_has_a_deadline_each_time(monkeypatch: pytest.MonkeyPatch, firs
             pass
 
 
+@pytest.mark.parametrize("call", ["POST /v1/sessions", "POST /nowhere", "HEAD /v1/avatars"])
+def test_a_body_that_is_none_is_answered_once(caplog: pytest.LogCaptureFixture, call: str) -> None:
+    """The request that it belonged to answered, too, and the log had an error of ours."""
+    head = f"{call} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with open_server(ServeSettings(rate=0, token="right-token-0123")) as server:
+        for pieces in ([head + "no size\r\n"], [head, "no size\r\n"]):
+            with socket.create_connection(("127.0.0.1", server.port)) as client:
+                client.settimeout(PATIENCE_S)
+                for piece in pieces:
+                    client.sendall(piece.encode())
+                answer = b""
+                while data := client.recv(4096):
+                    answer += data
+            assert answer.count(b"HTTP/1.1") == 1 and answer.startswith(b"HTTP/1.1 4")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 def test_a_body_that_stalls_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipstream.server.security.rate_limit.CHUNK_TIMEOUT_S", 0.3)
     with (

@@ -6,6 +6,7 @@ of it; each new SSRC is a key stream for libsrtp, and statistics and a place in 
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,6 +18,8 @@ from lipstream.server.token_bucket import TokenBucket
 
 RTCP_WORDS_PER_S, MAX_RTCP_WORDS = 1024.0, 2048  # of 32 bits; a NACK's entry is one, a PLI three
 RTP_PER_S, MAX_RTP = 150.0, 600  # packets; browsers send 50 a second, which may have waited
+# Raised by aiortc for packets that announce more than they hold; by itself it catches ValueError.
+MALFORMED = (IndexError, struct.error, ValueError)
 MAX_SSRCS = 16  # senders of a viewer; a browser has one per line
 
 
@@ -50,17 +53,23 @@ class SrtpGuard:
 
     async def _take_rtcp(self, data: bytes) -> None:
         self._take(data)
-        if self._rtcp.take(len(data) / 4):
-            await self._parse_rtcp(data)
-        else:
+        if not self._rtcp.take(len(data) / 4):
             self._drops.add("rtcp", len(data))
+            return
+        try:
+            await self._parse_rtcp(data)
+        except MALFORMED:
+            self._drops.add("malformed", len(data))
 
     async def _take_rtp(self, data: bytes, arrival_time_ms: int) -> None:
         self._take(data)
-        if self._rtp.take():
-            await self._parse_rtp(data, arrival_time_ms=arrival_time_ms)
-        else:
+        if not self._rtp.take():
             self._drops.add("rtp", len(data))
+            return
+        try:
+            await self._parse_rtp(data, arrival_time_ms=arrival_time_ms)
+        except MALFORMED:
+            self._drops.add("malformed", len(data))
 
     def _take(self, data: bytes) -> None:
         self._ssrcs.add(_ssrc(data))
