@@ -24,7 +24,7 @@ TOLERATED = 3  # of 150 frames: what chance takes on two cores
 LIMITED = ("sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh")
 SDP = {"content-type": "application/sdp"}
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.load, pytest.mark.alone]
 
 
 @pytest.fixture(autouse=True)

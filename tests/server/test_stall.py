@@ -14,7 +14,7 @@ from tests.cli.serving import Serving, serving
 from tests.server.app_client import SDP
 from tests.server.viewers import Viewer
 
-pytestmark = pytest.mark.slow  # a stall lasts as long as it lasts
+pytestmark = pytest.mark.load  # a stall lasts as long as it lasts
 
 PORTRAIT = Path(__file__).parents[1] / "data" / "portrait.png"
 STALL_S = 8

@@ -69,6 +69,7 @@ def test_no_picture_stands_still_while_an_avatar_is_uploaded(name: str, kind: st
     judge(values[-1] <= MAX_GAP_MS, measured, values)
 
 
+@pytest.mark.load
 def test_sixteen_uploads_at_once_cost_a_viewer_no_more_frames_than_none() -> None:
     """Of the frames of a session, as many are missed while files are opened as before."""
     face = open_avatar(EXAMPLES / "portrait.png", AvatarConfig(max_side=512))

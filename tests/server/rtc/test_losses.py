@@ -122,6 +122,7 @@ BOUNDS = {0.02: (24.5, 0), 0.05: (24.0, 1), 0.10: (20.0, 3)}
 STORM, SHARE_AFTER = 0.20, 0.99  # of packets lost; of pictures shown when it is over
 
 
+@pytest.mark.load
 @pytest.mark.alone
 def test_a_minute_of_loss_and_a_storm(workers: MediaWorkers) -> None:
     """Four viewers at once, each behind a network of its own; the last one's is bad for 10 s."""
