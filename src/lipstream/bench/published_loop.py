@@ -24,6 +24,7 @@ from lipstream.config import MuseTalkConfig
 from lipstream.media.image import Floats, Image
 from lipstream.rendering.musetalk.models.unet import add_positions
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import cudnn_autotune
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import gains_from_bfloat16
 from lipstream.rendering.musetalk.preprocess.prepare import NAME, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks, load_checkpoint
 from lipstream.speech.musetalk.windowing import windows
@@ -98,13 +99,15 @@ def published_loops(
 ) -> tuple[dict[str, Loop], float]:
     """A loop for each size of batch, and the frames per second of the device's limit.
 
-    The published weights are loaded once more, in half precision, with nothing changed.
+    The published weights are loaded once more with nothing changed: in half precision, but in
+    float32 on a CPU that has no units for bfloat16.
     """
     device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    half = torch.float16 if device.type == "cuda" else torch.bfloat16
-    networks = load_checkpoint(models_folder(config.models), config.version, device, half)
+    on_cpu = torch.bfloat16 if gains_from_bfloat16() else torch.float32
+    precision = torch.float16 if device.type == "cuda" else on_cpu
+    networks = load_checkpoint(models_folder(config.models), config.version, device, precision)
     faces = PreparedFaces.from_arrays(avatar.extras[NAME])
     loops = [PublishedLoop(networks, avatar, faces, batch) for batch in batches]
-    audio = torch.from_numpy(loops[0].encode(0)).to(device, half)
+    audio = torch.from_numpy(loops[0].encode(0)).to(device, precision)
     limit = fps_limit(networks, loops[0].latents, audio)
     return {f"published loop, batch {loop.batch}": loop.run for loop in loops}, limit

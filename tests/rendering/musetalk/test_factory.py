@@ -26,6 +26,8 @@ from lipstream.media.i420 import BT601, pad_to_even, to_i420
 from lipstream.offline import render_stream
 from lipstream.rendering.musetalk.factory import largest_batch
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import UNITS, can_prepack
+from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
 from lipstream.rendering.registry import open_backend
 from tests.golden_cases.filling import fill_module
 from tests.rendering.musetalk.networks import write_tiny_decoder
@@ -142,6 +144,20 @@ def test_other_frame_rates_have_their_frames(models: Path) -> None:
     engine = Engine(backend)
     timed = list(render_stream(engine, portrait(), [AudioChunk(sound(0.3), RATE)]))
     assert [frame.timestamp_ms for frame in timed] == [0, 33, 66, 100, 133, 166, 200, 233]
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_optimized_takes_bfloat16_only_where_a_cpu_has_units_for_it(
+    models: Path, units: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in UNITS:
+        monkeypatch.setattr(torch.cpu, name, lambda: units, raising=False)
+    runtime = RuntimeOptions(optimized=True)
+    musetalk = MuseTalkConfig(models, device="cpu")
+    renderer = open_backend("musetalk", musetalk=musetalk, runtime=runtime).renderer
+    assert isinstance(renderer, MuseTalkRenderer)
+    taken = torch.bfloat16 if units and can_prepack() else torch.float32
+    assert renderer.networks.dtype == taken
 
 
 def test_batches_fit_their_use(models: Path) -> None:

@@ -15,7 +15,7 @@ from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.models.bisenet import FaceParser
 from lipstream.rendering.musetalk.models.dwpose import DwPose
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES
-from lipstream.rendering.musetalk.optimizations.mkldnn_pack import can_prepack
+from lipstream.rendering.musetalk.optimizations.mkldnn_pack import gains_from_bfloat16
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer, fingerprint
@@ -46,7 +46,7 @@ def open_musetalk(
     device = _device(config.device)
     batch = _batch(config.face_size, runtime, device)
     precision = PRECISIONS[config.precision] if config.precision else None
-    if precision is None and runtime.optimized and device.type == "cpu" and can_prepack():
+    if precision is None and runtime.optimized and device.type == "cpu" and gains_from_bfloat16():
         precision = torch.bfloat16
     networks = load_checkpoint(models, config.version, device, precision)
     if config.profile == "turbo":

@@ -7,8 +7,10 @@ pytest.importorskip("torch", reason="MuseTalk's networks need torch")
 import torch
 
 from lipstream.rendering.musetalk.optimizations.mkldnn_pack import (
+    UNITS,
     PrepackedConv,
     can_prepack,
+    gains_from_bfloat16,
     prepack,
 )
 from tests.rendering.musetalk.networks import channels_last, drawn, unet, vae
@@ -46,3 +48,22 @@ def test_other_precisions_stay_as_they_are() -> None:
     network = unet()
     assert not prepack(network)
     assert not any(isinstance(module, PrepackedConv) for module in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("units", "gains"),
+    [((), False), (UNITS[:1], True), (UNITS[1:], True)],
+    ids=["no units", "AVX-512", "AMX"],
+)
+def test_bfloat16_gains_where_there_are_units(
+    monkeypatch: pytest.MonkeyPatch, units: tuple[str, ...], gains: bool
+) -> None:
+    for name in UNITS:
+        monkeypatch.setattr(torch.cpu, name, lambda there=name in units: there, raising=False)
+    assert gains_from_bfloat16() == (gains and can_prepack())
+
+
+def test_a_torch_that_knows_no_units_gains_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in UNITS:
+        monkeypatch.delattr(torch.cpu, name, raising=False)
+    assert not gains_from_bfloat16()

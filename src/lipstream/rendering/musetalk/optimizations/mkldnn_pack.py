@@ -6,6 +6,7 @@ that do it are not public: without them nothing is prepacked and nothing else ch
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor, nn
 _SIDE = 32  # of the pictures that the layout is chosen for; it fits others as well
 
 _reorder: Any = getattr(torch._C._nn, "mkldnn_reorder_conv2d_weight", None)
+
+# Functions of torch.cpu that are not public; each tells of one kind of unit.
+UNITS = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
 
 
 class PrepackedConv(nn.Module):
@@ -53,3 +57,13 @@ def can_prepack() -> bool:
     """True where this torch can prepack weights."""
     found = _reorder is not None and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     return found and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def gains_from_bfloat16() -> bool:
+    """True where bfloat16 is faster on this CPU: it has units for it, and weights are prepacked.
+
+    Without units oneDNN converts every number: the networks' convolutions took 2.7 to 4.8 times as
+    long as in float32 on a CPU that has AVX-512 and VNNI only.
+    """
+    tests: list[Callable[[], bool] | None] = [getattr(torch.cpu, name, None) for name in UNITS]
+    return can_prepack() and any(test is not None and test() for test in tests)
