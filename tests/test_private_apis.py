@@ -53,7 +53,6 @@ USERS = {  # private name: the module that uses it
     "_send_rtp": "server/rtc/rtp_sender.py",
     "_C": "rendering/musetalk/optimizations",
     "_nn": "rendering/musetalk/optimizations/mkldnn_pack.py",
-    "_cuda_clearCublasWorkspaces": "rendering/musetalk/optimizations/cuda_graphs.py",
     "_convolution_pointwise": "rendering/musetalk/optimizations/mkldnn_pack.py",
 }
 OURS = {"_samples", "_start"}  # private to a class of lipstream, and used within that class

@@ -19,7 +19,12 @@ from lipstream.rendering.musetalk.compositing.base import Compositor, FaceReques
 from lipstream.rendering.musetalk.compositing.blend_torch import rgb_to_i420
 from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
-from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
+from lipstream.rendering.musetalk.optimizations.cuda_graphs import (
+    SIZES,
+    GraphRunner,
+    free_cublas_workspaces,
+    sizes_for,
+)
 from lipstream.rendering.musetalk.optimizations.options import OptimizationOptions, optimized
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from tests.rendering.musetalk.faces import (
@@ -228,6 +233,17 @@ def test_a_runner_makes_as_many_as_requested() -> None:
     alone = one.run(1)
     assert alone.shape == (1, SIDE, SIDE, 3)
     assert (alone.int() - three[:1].int()).abs().max() <= 1
+
+
+def test_a_torch_without_the_private_function_keeps_its_workspaces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    freed: list[bool] = []
+    name = "_cuda_clearCublasWorkspaces"
+    monkeypatch.setattr(torch._C, name, lambda: freed.append(True), raising=False)
+    assert free_cublas_workspaces() and freed == [True]
+    monkeypatch.delattr(torch._C, name)
+    assert not free_cublas_workspaces()
 
 
 @pytest.mark.gpu

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,12 +69,14 @@ class GraphRunner:
         return self.pictures[:count]
 
     def record(self) -> None:
-        """Record every size. Takes seconds and, for all sizes together, the memory of the largest.
+        """Record every size, once. Takes seconds and, for all together, the memory of the largest.
 
         Nothing else may run meanwhile, nor multiply matrices on a GPU in another thread.
         """
         stream = self._stream
         assert stream is not None, "only a GPU records"
+        # A recording that dies frees workspaces that the others of its stream still read.
+        assert not self._graphs, "recorded already"
         stream.wait_stream(torch.cuda.current_stream(stream.device))
         pool = torch.cuda.graph_pool_handle()
         with torch.cuda.device(stream.device):
@@ -85,12 +88,12 @@ class GraphRunner:
                 stream.synchronize()
                 graph = torch.cuda.CUDAGraph()
                 # A cuBLAS workspace of its own: torch.compile frees the current one process-wide.
-                torch._C._cuda_clearCublasWorkspaces()
+                free_cublas_workspaces()
                 with torch.cuda.graph(
                     graph, pool=pool, stream=stream, capture_error_mode="thread_local"
                 ):
                     self._generate(size)
-                torch._C._cuda_clearCublasWorkspaces()
+                free_cublas_workspaces()
                 self._graphs[size] = graph
         stream.synchronize()
 
@@ -98,6 +101,18 @@ class GraphRunner:
     def _generate(self, size: int) -> None:
         raw = self._networks.generate(self.latents[:size], self.audio[:size])
         self.pictures[:size].copy_(to_pictures(raw))
+
+
+def free_cublas_workspaces() -> bool:
+    """Free cuBLAS' workspaces of this process; False where this torch has no such function.
+
+    It is not public. Without it a recording shares a workspace with what runs beside it.
+    """
+    free: Any = getattr(torch._C, "_cuda_clearCublasWorkspaces", None)
+    if free is None:
+        return False
+    free()
+    return True
 
 
 @contextmanager
