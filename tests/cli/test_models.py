@@ -5,16 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
+from typing import cast
 
 import pytest
 import torch
 
-from lipstream.weights.catalogue import BUNDLES
+from lipstream.weights.catalogue import BUNDLES, MUSETALK, Bundle, Content, Source
 from tests.cli.program import Program, contents, sentence_in, spawn
 from tests.rendering.musetalk.networks import TINY_DECODER, write_tiny_decoder
 from tests.tiny_models import unet_state, write_models
+from tests.weights.bundle import COMMIT
 from tests.weights.hub import FakeHub, FakeRepository, serving
 
 UNET = Path("models/musetalkV15/unet.pth")
@@ -28,7 +32,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> dict[str, FakeReposit
     write_models(folder)
     write_models(folder, "v1")
     held: dict[str, FakeRepository] = {}
-    for file in BUNDLES["musetalk"].files:
+    for file in MUSETALK.files:
         path = folder / file.target
         repository = held.setdefault(file.source.repository, FakeRepository({}))
         repository.files[file.name] = path.read_bytes() if path.exists() else PARSER
@@ -46,9 +50,23 @@ def hub(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no token"))
+    monkeypatch.setitem(cast(dict[str, Bundle], BUNDLES), MUSETALK.name, _pinned(copies))
     with serving(FakeHub(copies)) as fake:
         monkeypatch.setenv("HF_ENDPOINT", fake.url)
         yield fake
+
+
+def _pinned(held: dict[str, FakeRepository]) -> Bundle:
+    """The catalogue, had it been written for the tiny networks."""
+    parts = {}
+    for part in MUSETALK.parts.values():
+        files = held[part.source.repository].files
+        contents = {
+            name: Content(len(files[name]), sha256(files[name]).hexdigest()) for name in part.names
+        }
+        source = Source(part.source.repository, COMMIT)
+        parts[part.name] = replace(part, source=source, published=contents)
+    return replace(MUSETALK, parts=parts)
 
 
 @pytest.fixture
@@ -89,7 +107,7 @@ def test_parts_are_chosen(program: Program, hub: FakeHub) -> None:
 def test_another_source_is_named_by_part(program: Program, hub: FakeHub) -> None:
     hub.repositories["me/vae"] = hub.repositories.pop("stabilityai/sd-vae-ft-mse")
     call = ("models", "pull", "musetalk", "--models", "m", "--without", "v1")
-    done = program.done(*call, "--repo", "vae=me/vae", "--revision", f"vae=c0ffee{34 * '0'}")
+    done = program.done(*call, "--repo", "vae=me/vae", "--revision", f"vae={COMMIT}")
     assert "pulled from me/vae at c0ffee000000" in done.out
 
 
@@ -140,8 +158,8 @@ def test_a_hub_that_refuses_is_named(program: Program, hub: FakeHub) -> None:
     outcome = program.call("models", "pull", "musetalk", "--models", "m")
     assert (outcome.status, outcome.out) == (1, "")
     assert outcome.err == (
-        "lipstream: the hub refuses TMElyralab/MuseTalk at main (401): it does not exist or is not "
-        "public; check its name, or set HF_TOKEN to a token that may read it.\n"
+        f"lipstream: the hub refuses TMElyralab/MuseTalk at {COMMIT} (401): it does not exist or "
+        "is not public; check its name, or set HF_TOKEN to a token that may read it.\n"
     )
 
 

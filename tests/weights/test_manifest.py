@@ -9,7 +9,8 @@ import pytest
 
 from lipstream.errors import CheckpointError, OptionError
 from lipstream.weights.catalogue import BUNDLES, find_bundle
-from lipstream.weights.manifest import FileState, list_files, models_folder, verify
+from lipstream.weights.hub import COMMIT
+from lipstream.weights.manifest import SHA256, FileState, list_files, models_folder, verify
 from tests.weights.bundle import BUNDLE, CONFIG, LARGE, pulled, refused
 from tests.weights.hub import FakeHub
 
@@ -83,6 +84,11 @@ def test_the_catalogue_is_sound() -> None:
         assert {file.part for file in bundle.files} == set(bundle.parts)
         assert len({file.target for file in bundle.files}) == len(bundle.files)
         for part in bundle.parts.values():
-            assert part.hashes.keys() <= set(part.names)
+            assert part.published.keys() <= {*part.names, *part.alternatives}
+            for name, content in part.published.items():
+                assert content.size > 0, name
+                assert content.sha256 is None or SHA256.fullmatch(content.sha256), name
+            if part.name != "taesd":
+                assert COMMIT.fullmatch(part.source.revision)
     with pytest.raises(OptionError, match="no weights called 'nobody'; use musetalk"):
         find_bundle("nobody")

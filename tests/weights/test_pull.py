@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lipstream.errors import CheckpointError, MissingError
-from lipstream.weights.catalogue import Bundle, Source
+from lipstream.weights.catalogue import Bundle, Content, Source
 from lipstream.weights.manifest import Manifest
 from lipstream.weights.transfer import pull
 from tests.weights.bundle import COMMIT, CONFIG, LARGE, NET, OTHER, OWNER, pulled, refused
@@ -119,14 +119,60 @@ def test_a_server_that_announces_another_file_is_found_out(hub: FakeHub, folder:
     assert not (folder / "net/weights.bin").exists()
 
 
-def test_a_pinned_hash_holds_from_the_first_pull(hub: FakeHub, folder: Path) -> None:
-    pinned = replace(NET, names=("deep/weights.bin",), hashes={"deep/weights.bin": 64 * "0"})
-    bundle = Bundle("talk", "", {"net": pinned})
-    with pytest.raises(CheckpointError, match="is not the file that lipstream was tested with"):
+def pin(published: Content, name: str = "deep/weights.bin") -> Bundle:
+    """A bundle of one file whose content is known beforehand."""
+    return Bundle("talk", "", {"net": replace(NET, names=(name,), published={name: published})})
+
+
+def test_the_published_file_is_taken(hub: FakeHub, folder: Path) -> None:
+    bundle = pin(Content(len(LARGE), hashlib.sha256(LARGE).hexdigest()))
+    (done,) = pull(bundle, folder, ["net"])
+    assert done.new and done.path.read_bytes() == LARGE
+
+
+@pytest.mark.parametrize("content", [LARGE[:-1], LARGE + b"!", LARGE[:-1] + b"!"])
+def test_a_file_one_byte_off_is_refused_before_its_transfer(
+    hub: FakeHub, folder: Path, content: bytes
+) -> None:
+    hub.repositories[OWNER].files["deep/weights.bin"] = content
+    bundle = pin(Content(len(LARGE), hashlib.sha256(LARGE).hexdigest()))
+    with pytest.raises(CheckpointError, match="is not the published file, it"):
         list(pull(bundle, folder, ["net"]))
-    assert hub.gets == []
+    assert hub.gets == [] and not list(folder.rglob("*weights*"))
     (done,) = pull(bundle, folder, ["net"], sources={"net": Source(OWNER, COMMIT)})
-    assert done.new
+    assert done.new and done.path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [CONFIG[:-1], CONFIG + b"!", CONFIG[:-1] + b"!"])
+def test_a_small_file_one_byte_off_never_gets_its_name(
+    hub: FakeHub, folder: Path, content: bytes
+) -> None:
+    """The hub announces no SHA-256 of these."""
+    hub.repositories[OWNER].files["config.json"] = content
+    bundle = pin(Content(len(CONFIG), hashlib.sha256(CONFIG).hexdigest()), "config.json")
+    with pytest.raises(CheckpointError, match="is not the published file, it"):
+        list(pull(bundle, folder, ["net"]))
+    assert not list(folder.rglob("*config*")) and not (folder / "manifest.json").exists()
+
+
+def test_a_published_file_that_was_altered_on_its_way_is_refused(
+    hub: FakeHub, folder: Path
+) -> None:
+    files, bundle = (
+        hub.repositories[OWNER],
+        pin(Content(len(LARGE), hashlib.sha256(LARGE).hexdigest())),
+    )
+    files.announced["deep/weights.bin"] = LARGE
+    files.files["deep/weights.bin"] = LARGE[:-1] + b"!"
+    with pytest.raises(CheckpointError, match="was damaged on its way here"):
+        list(pull(bundle, folder, ["net"]))
+    assert not list(folder.rglob("*weights*"))
+
+
+def test_a_known_size_alone_holds_too(hub: FakeHub, folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"has {len(LARGE)} bytes instead of 7: "):
+        list(pull(pin(Content(7)), folder, ["net"]))
+    assert [done.new for done in pull(pin(Content(len(LARGE))), folder, ["net"])] == [True]
 
 
 def test_another_file_in_the_way_is_not_lost(hub: FakeHub, folder: Path) -> None:

@@ -46,11 +46,11 @@ def list_command(context: click.Context, models: Path | None) -> None:
             state = FileState.MISSING if FileState.MISSING in states else states[-1]
             record = files[-1].record
             repository = record.repository if record else part.source.repository
-            size = sum(status.record.size for status in files if status.record)
+            size = sum(status.size or 0 for status in files)
             click.echo(
                 f"  {part.name:<11}{state.value:<13}{part.description}"
                 f"{' (optional)' * part.optional}; {repository}, licence: {part.licence}"
-                + (f", {size / 1e6:.0f} MB" if record else "")
+                + (f", {size / 1e6:.0f} MB" if size else "")
             )
 
 
@@ -62,7 +62,7 @@ def list_command(context: click.Context, models: Path | None) -> None:
     "extra",
     multiple=True,
     metavar="PART",
-    help="Pull an optional part too: dwpose or face-parse. Repeatable.",
+    help="Pull an optional part too: dwpose, face-parse or taesd. Repeatable.",
 )
 @option(
     "--without", "less", multiple=True, metavar="PART", help="Leave a part out: v1. Repeatable."
@@ -81,7 +81,9 @@ def list_command(context: click.Context, models: Path | None) -> None:
     metavar="PART=REVISION",
     help="Take a part at this commit, tag or branch. Repeatable.",
 )
-@option("--renew", is_flag=True, help="Take what the hub has now, and record that anew.")
+@option(
+    "--renew", is_flag=True, help="Forget what was recorded, and record anew what the hub gives."
+)
 @click.pass_context
 def pull_command(
     context: click.Context,

@@ -95,6 +95,12 @@ class FileStatus:
     state: FileState
     record: FileRecord | None
 
+    @property
+    def size(self) -> int | None:
+        """Bytes, as recorded or else as published; None where neither is known."""
+        known = self.record or self.file.published
+        return None if known is None else known.size
+
 
 def models_folder(given: str | os.PathLike[str] | None = None) -> Path:
     """`given`, else $LIPSTREAM_MODELS, else ./models if it exists, else the user's data folder."""

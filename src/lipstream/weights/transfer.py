@@ -2,7 +2,7 @@
 
 A file that exists is kept if its hash is the recorded one. One that is missing is taken from the
 commit that was recorded, so that a folder can be repaired but never changes unnoticed; `renew`
-takes what the hub has now. A download grows beside its target and is renamed when it is complete.
+forgets the record. A download grows beside its target and is renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lipstream.config import Progress
 from lipstream.errors import CheckpointError, OutputError
 from lipstream.media.output_path import writing
 from lipstream.weights import hub
-from lipstream.weights.catalogue import Bundle, Source, WeightFile
+from lipstream.weights.catalogue import Bundle, Content, Source, WeightFile
 from lipstream.weights.hub import RemoteFile
 from lipstream.weights.manifest import FileRecord, Manifest, sha256_of
 
@@ -103,8 +103,7 @@ class _FilePull:
             remote = RemoteFile(source, self.file.name, cached[1], None, None)
         else:
             remote = hub.fetch_metadata(source, self.file.name)
-            if remote.sha256 is not None:  # large files are known before a byte is transferred
-                self._check_hash(remote, remote.sha256)
+            self._check_announced(remote)
         if self.path.exists() and (present := self._adopted(remote)):
             return present
         with writing(self.path):
@@ -151,28 +150,51 @@ class _FilePull:
             )
         hub.download(remote, part, self.new_bar(self.file.target))
 
+    def _check_announced(self, remote: RemoteFile) -> None:
+        """Refuse a wrong file before a byte of it is transferred; large ones announce a hash."""
+        if remote.size is not None:
+            self._check_size(remote, remote.size)
+        if remote.sha256 is not None:
+            self._check_hash(remote, remote.sha256)
+
     def _check_content(self, remote: RemoteFile, path: Path, sha256: str) -> None:
-        self._check_hash(remote, sha256)
         if not remote.is_content(path, sha256):
             raise CheckpointError(
                 f"{self.file.name} of {remote.source.repository} was damaged on its way here: run "
                 f"'lipstream models pull {self.bundle.name}' again."
             )
+        self._check_size(remote, path.stat().st_size)
+        self._check_hash(remote, sha256)
+
+    def _check_size(self, remote: RemoteFile, size: int) -> None:
+        """Compare with the published size where the file is from the catalogue's source."""
+        published = self._published(remote)
+        if published is not None and size != published.size:
+            raise self._unpublished(remote, f"it has {size} bytes instead of {published.size}")
 
     def _check_hash(self, remote: RemoteFile, sha256: str) -> None:
-        """Compare with the record, and with the catalogue where the file is from its source."""
-        where = f"{self.file.name} of {remote.source.repository} at {remote.commit}"
+        """Compare with the record, and with the published hash as `_check_size` does."""
         if self.record is not None and sha256 != self.record.sha256:
             raise CheckpointError(
-                f"{where} is no longer the file on record: do not use it unless you know why it "
-                "changed; --renew takes it and records it anew."
+                f"{self._origin(remote)} is no longer the file on record: do not use it unless you "
+                "know why it changed; --renew takes it and records it anew."
             )
-        pinned = self.file.sha256 if remote.source == self.file.source else None
-        if pinned is not None and sha256 != pinned:
-            raise CheckpointError(
-                f"{where} is not the file that lipstream was tested with: name the commit to use "
-                f"by --revision {self.file.part}=COMMIT."
-            )
+        published = self._published(remote)
+        if published is not None and published.sha256 not in (None, sha256):
+            hashes = f"{sha256[:12]}..., not {str(published.sha256)[:12]}..."
+            raise self._unpublished(remote, f"its SHA-256 is {hashes}")
+
+    def _published(self, remote: RemoteFile) -> Content | None:
+        return self.file.published if remote.source == self.file.source else None
+
+    def _unpublished(self, remote: RemoteFile, fault: str) -> CheckpointError:
+        return CheckpointError(
+            f"{self._origin(remote)} is not the published file, {fault}: pull from another "
+            f"HF_ENDPOINT, or name the commit to use by --revision {self.file.part}=COMMIT."
+        )
+
+    def _origin(self, remote: RemoteFile) -> str:
+        return f"{self.file.name} of {remote.source.repository} at {remote.commit}"
 
     def _new_record(self, remote: RemoteFile, path: Path, sha256: str) -> FileRecord:
         asked = self.record.asked if self.record else self.source.revision
