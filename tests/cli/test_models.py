@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from tests.weights.bundle import COMMIT
 from tests.weights.hub import FakeHub, FakeRepository, serving
 
 UNET = Path("models/musetalkV15/unet.pth")
+V1 = "musetalk/pytorch_model.bin"
 PARSER = b"not really a network" * 9
 
 
@@ -189,7 +191,8 @@ def test_offline_mode_is_named(
 
 def test_files_put_there_by_hand_are_verified(program: Program, models: Path) -> None:
     lines = program.done("models", "verify").out.splitlines()
-    assert f"{UNET}: no hash on record" in lines
+    sizes = f"({UNET.stat().st_size} bytes, not 3400074924)"
+    assert f"{UNET}: put there by hand, not the published file {sizes}" in lines
     assert lines[-1] == "musetalk: the networks take the weights"
 
 
@@ -230,6 +233,37 @@ def test_what_changed_since_it_was_pulled_is_named(program: Program, hub: FakeHu
     content[len(content) // 2] ^= 1  # it still loads
     UNET.write_bytes(content)
     assert f"{UNET} is not the file that was pulled (its SHA-256 is " in verify_fails(program)
+
+
+def test_a_v1_file_in_the_place_of_v15_is_named(program: Program, models: Path) -> None:
+    (published,) = [file.published for file in MUSETALK.files if file.name == V1]
+    assert published is not None
+    os.truncate(UNET, published.size)  # a hole, which takes no room
+    named = f"{UNET} has the 3400076549 bytes of musetalk/pytorch_model.bin (v1), not those of v15"
+    verified = program.call("models", "verify")
+    assert verified.status == 1 and f"lipstream: {named}: move it there or" in verified.err
+    outcome = program.call("doctor", "--models", models)
+    assert outcome.status == 1
+    assert f"missing musetalk weights: {models.parent / named}" in outcome.out
+
+
+def test_a_cut_file_and_the_other_format_of_landmarks_are_named(
+    program: Program, models: Path
+) -> None:
+    landmarks = models / "dwpose" / "dw-ll_ucoco_384.pth"
+    landmarks.parent.mkdir()
+    landmarks.write_bytes(PARSER)
+    verified = program.done("models", "verify")
+    assert verified.err.startswith("note: models/dwpose/dw-ll_ucoco_384.pth is not read, lipstream")
+    assert "lipstream needs the .onnx: run 'lipstream models pull musetalk --with" in verified.err
+    examined = program.done("doctor", "--models", models).out.splitlines()
+    assert examined[-1].startswith(f"--      DWPose landmarks: {landmarks} is not read, lipstream ")
+    parser = models / "face-parse-bisent" / "79999_iter.pth"
+    parser.parent.mkdir()
+    parser.write_bytes(PARSER)
+    outcome = program.call("doctor", "--models", models)
+    assert outcome.status == 1
+    assert f"missing musetalk weights: {parser} is damaged or cut short" in outcome.out
 
 
 def test_without_the_extra_packages_there_are_sentences(program: Program, models: Path) -> None:

@@ -14,7 +14,9 @@ import click
 from lipstream.cli.options import models_option, option
 from lipstream.errors import LipstreamError, MissingError
 from lipstream.timeline import SAMPLE_RATE
+from lipstream.weights.catalogue import MUSETALK
 from lipstream.weights.manifest import models_folder
+from lipstream.weights.placement import check_places
 
 # Modules, as more than one distribution may bring the same: OpenCV comes in four.
 PACKAGES = {"numpy": "numpy", "OpenCV": "cv2", "av": "av", "soxr": "soxr", "pillow": "PIL"}
@@ -64,6 +66,8 @@ def check_puppet() -> Iterator[CheckResult]:
 
 def check_musetalk(models: Path) -> Iterator[CheckResult]:
     """Use what the musetalk backend needs. None of it must exist, but all that exists must work."""
+    from lipstream.rendering.musetalk.weights.layout import unread_landmarks
+
     remedy = "for musetalk run `pip install 'lipstream[musetalk]'`"
     attempts = {name: partial(_import, name, remedy, optional=True) for name in EXTRAS}
     packages = [_check(name, attempt, optional=True) for name, attempt in attempts.items()]
@@ -77,6 +81,8 @@ def check_musetalk(models: Path) -> Iterator[CheckResult]:
         yield CheckResult("musetalk weights", False, f"not installed (optional); {error}", True)
     except LipstreamError as error:
         yield CheckResult("musetalk weights", False, str(error))
+    if remark := unread_landmarks(models):
+        yield CheckResult("DWPose landmarks", False, remark, optional=True)
 
 
 def _check(name: str, attempt: Callable[[], str], optional: bool = False) -> CheckResult:
@@ -119,13 +125,13 @@ def _load_weights(models: Path, installed: bool) -> str:
     from lipstream.rendering.musetalk.weights.layout import find_layouts
 
     layouts = find_layouts(models)
+    check_places(MUSETALK, models)
     found = f"{' and '.join(layout.version for layout in layouts)} in {models}"
     if not installed:
         return f"{found}, not read"
-    from lipstream.rendering.musetalk.weights.loader import check_checkpoint
+    from lipstream.rendering.musetalk.weights.loader import check_models
 
-    for layout in layouts:
-        check_checkpoint(layout)
+    check_models(models)
     return found
 
 

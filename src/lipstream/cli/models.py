@@ -15,6 +15,7 @@ from lipstream.config import Progress
 from lipstream.errors import LipstreamError, OptionError
 from lipstream.weights.catalogue import BUNDLES, Bundle, Source, find_bundle
 from lipstream.weights.manifest import FileState, list_files, models_folder, verify
+from lipstream.weights.placement import check_places, describe_placed
 from lipstream.weights.transfer import pull
 
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
@@ -131,24 +132,24 @@ def verify_command(context: click.Context, name: str | None, models: Path | None
     folder = _folder(context, models)
     for bundle in [find_bundle(name)] if name else BUNDLES.values():
         with progress_bars() as new_bar:
-            found = list(verify(bundle, folder, _mebibytes(new_bar)))
-        for file in found:
-            outcome = "as it was pulled" if file.record else "no hash on record"
-            click.echo(f"{click.format_filename(file.path)}: {outcome}")
+            bars = _mebibytes(new_bar)
+            found = [(file.path, "as it was pulled") for file in verify(bundle, folder, bars)]
+            found += describe_placed(bundle, folder, bars)
+        for path, outcome in found:
+            click.echo(f"{click.format_filename(path)}: {outcome}")
+        check_places(bundle, folder)
         click.echo(_load(bundle, folder))
 
 
 def _load(bundle: Bundle, folder: Path) -> str:
     """Load the weights into the networks: names and shapes of every tensor; returns a sentence."""
-    from lipstream.rendering.musetalk.weights.layout import TINY, find_layouts
+    from lipstream.rendering.musetalk.weights.layout import find_layouts, unread_landmarks
 
-    layouts = find_layouts(folder)
+    if remark := unread_landmarks(folder):
+        click.echo(f"note: {remark}", err=True)
+    find_layouts(folder)  # for its errors, which need no packages
     try:
-        from lipstream.rendering.musetalk.weights.loader import (
-            check_checkpoint,
-            load_parser,
-            load_taesd,
-        )
+        from lipstream.rendering.musetalk.weights.loader import check_models
     except ImportError as error:
         if (error.name or "").split(".")[0] == "lipstream":
             raise
@@ -156,11 +157,7 @@ def _load(bundle: Bundle, folder: Path) -> str:
             f"{bundle.name}: the files are complete; install 'lipstream[musetalk]' to check that "
             "they load"
         )
-    for layout in layouts:
-        check_checkpoint(layout)
-    load_parser(folder)
-    if (folder / TINY).exists():
-        load_taesd(folder)
+    check_models(folder)
     return f"{bundle.name}: the networks take the weights"
 
 

@@ -108,7 +108,7 @@ _V1 = ("musetalk/musetalk.json", "musetalk/pytorch_model.bin")
 _AUTOENCODER = ("config.json", "diffusion_pytorch_model.safetensors")
 _AUTOENCODER_BIN = "diffusion_pytorch_model.bin"
 _TRANSFORMER, _TRANSFORMER_BIN = ("config.json", "model.safetensors"), "pytorch_model.bin"
-_LANDMARKS = "dw-ll_ucoco_384.onnx"
+_LANDMARKS, _LANDMARKS_PTH = "dw-ll_ucoco_384.onnx", "dw-ll_ucoco_384.pth"
 _PARSER = "79999_iter.pth"
 _UNET_CONFIG = Content(748, "5b6923aee04d71692e0e9846c471e0a4ea07a4f686d39545e472bd4ba17e1b47")
 _NOTE = (
@@ -205,8 +205,12 @@ _PARTS = (
         published={
             _LANDMARKS: Content(
                 134_399_116, "724f4ff2439ed61afb86fb8a1951ec39c6220682803b4a8bd4f598cd913b1843"
-            )
+            ),
+            _LANDMARKS_PTH: Content(
+                406_878_486, "0d9408b13cd863c4e95a149dd31232f88f2a12aa6cf8964ed74d7d97748c7a07"
+            ),
         },
+        alternatives=(_LANDMARKS_PTH,),  # found only to say that it is not read
     ),
     BundlePart(
         "face-parse",

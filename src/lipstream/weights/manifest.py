@@ -135,16 +135,14 @@ def verify(
     folder: Path,
     new_bar: Callable[[str], Progress] = lambda label: lambda done, total: None,
 ) -> Iterator[FileStatus]:
-    """Every file of the bundle that was ever pulled or exists, after its hash was checked.
+    """Every file of the bundle that was pulled, after its hash was checked.
 
-    CheckpointError for one that is not what was recorded, or that was recorded and is missing.
+    CheckpointError for one that is not what was recorded, or is missing.
     """
     for found in list_files(bundle, folder):
         if found.record is not None:
             _check(bundle, found, found.record, new_bar(f"checking {found.file.target}"))
-        elif found.state is FileState.MISSING:
-            continue
-        yield found
+            yield found
 
 
 def sha256_of(path: Path, progress: Progress | None = None) -> str:

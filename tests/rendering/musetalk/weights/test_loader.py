@@ -13,19 +13,23 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lipstream.errors import CheckpointError, InputError, LipstreamError, MissingError, OptionError
+from lipstream.rendering.musetalk.models.bisenet import BiSeNet
 from lipstream.rendering.musetalk.weights.layout import (
     find_landmarks,
     find_layout,
     find_layouts,
     find_parser,
+    unread_landmarks,
 )
 from lipstream.rendering.musetalk.weights.loader import (
     check_checkpoint,
+    check_models,
     load_checkpoint,
     load_parser,
 )
 from lipstream.speech.musetalk.whisper import WhisperSpeech
 from tests import tiny_models
+from tests.rendering.musetalk.networks import TINY_DECODER, write_tiny_decoder
 from tests.tiny_models import WIDTH, unet_state, vae_state, whisper_state, write_models
 
 UNET = Path("musetalkV15/unet.pth")
@@ -168,6 +172,19 @@ def test_both_spellings_of_folders_are_found(models: Path) -> None:
     assert find_landmarks(models) == models / "dwpose" / "dw-ll_ucoco_384.onnx"
 
 
+def test_landmarks_in_the_format_of_another_program_are_named(models: Path) -> None:
+    assert unread_landmarks(models) is None
+    (models / "dwpose").mkdir()
+    path = models / "dwpose" / "dw-ll_ucoco_384.pth"
+    path.touch()
+    assert unread_landmarks(models) == (
+        f"{path} is not read, lipstream needs the .onnx: run 'lipstream models pull musetalk "
+        "--with dwpose'; until then the built-in landmarks are used."
+    )
+    path.with_suffix(".onnx").touch()
+    assert unread_landmarks(models) is None
+
+
 def test_the_parser_is_optional(models: Path) -> None:
     assert load_parser(models) is None
     (models / "face-parse-bisent").mkdir()
@@ -175,6 +192,49 @@ def test_the_parser_is_optional(models: Path) -> None:
     torch.save(unet_state(), path)
     with pytest.raises(CheckpointError, match=f"{path} lacks "):
         load_parser(models)
+
+
+def test_a_parser_without_counts_of_batches_loads(models: Path) -> None:
+    """As the first versions of torch saved it."""
+    with torch.device("meta"):
+        shapes = {name: tensor.shape for name, tensor in BiSeNet().state_dict().items()}
+    state = {
+        name: torch.tensor(0.5).expand(shape)  # a file of one number for each
+        for name, shape in shapes.items()
+        if "num_batches" not in name
+    }
+    assert len(shapes) - len(state) == 31
+    (models / "face-parse-bisent").mkdir()
+    path = models / "face-parse-bisent" / "79999_iter.pth"
+    torch.save(state, path, _use_new_zipfile_serialization=False)
+    parser = load_parser(models)
+    assert parser is not None
+    loaded = parser.state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in state.items())
+    assert loaded["cp.resnet.bn1.num_batches_tracked"] == 0
+    torch.save(_changed(state, cp__resnet__bn1__running_mean=None), path)
+    with pytest.raises(CheckpointError, match=r"lacks cp.resnet.bn1.running_mean"):
+        load_parser(models)
+
+
+def test_every_file_of_a_folder_is_checked(models: Path) -> None:
+    check_models(models)
+    write_tiny_decoder(models, TINY_DECODER)
+    check_models(models)
+    decoder = models / "taesd" / "diffusion_pytorch_model.safetensors"
+    decoder.write_bytes(decoder.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=f"{decoder} is damaged or cut short"):
+        check_models(models)
+
+
+def test_landmarks_that_are_cut_short_are_found(models: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    (models / "dwpose").mkdir()
+    landmarks = models / "dwpose" / "dw-ll_ucoco_384.onnx"
+    # The beginning of a real one: version 7, written by pytorch; its graph should have 128 MB.
+    landmarks.write_bytes(b"\x08\x07\x12\x07pytorch\x3a\x80\x80\x80\x40" + bytes(1000))
+    with pytest.raises(CheckpointError, match=f"{landmarks} is no ONNX network"):
+        check_models(models)
 
 
 @pytest.mark.parametrize("path", [UNET, UNET_CONFIG, VAE, VAE.with_name("config.json"), WHISPER])

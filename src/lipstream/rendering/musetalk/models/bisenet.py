@@ -7,6 +7,8 @@ of its three heads is used; the other two helped in training, and the checkpoint
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from PIL import Image as Pillow
@@ -175,6 +177,16 @@ class Residual(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         inner = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(features)))))
         return functional.relu(self.downsample(features) + inner)
+
+
+def with_batch_counts(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, and a zero where a BatchNorm lacks `num_batches_tracked`.
+
+    The first versions of torch saved none, and only training reads it.
+    """
+    norms = [name.removesuffix("running_mean") for name in state if name.endswith(".running_mean")]
+    counts = {f"{norm}num_batches_tracked": torch.zeros((), dtype=torch.int64) for norm in norms}
+    return {**counts, **state}
 
 
 def _stage(channels: int, out: int, stride: int) -> nn.Sequential:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from lipstream.errors import CheckpointError, MissingError
 from lipstream.media.image import Floats, Image
+from lipstream.rendering.musetalk.weights.layout import PULL_LANDMARKS
 
 WIDTH, HEIGHT = 288, 384  # pixels of the network's input
 SPLIT = 2  # bins per pixel
@@ -26,7 +27,6 @@ MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # RGB
 POINTS = 133
 FACE = slice(23, 91)  # the 68 points of iBUG among the 133
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")  # others compile for minutes
-PULL = "run 'lipstream models pull musetalk'"
 
 # The place of each of the 68 points in a mirrored picture.
 MIRRORED = (
@@ -59,13 +59,17 @@ class DwPose:
                 "\"pip install 'lipstream[dwpose]'\", or use the built-in landmarks."
             ) from error
         if not path.is_file():
-            raise MissingError(f"{path} is missing: {PULL}, or use the built-in landmarks.")
+            raise MissingError(
+                f"{path} is missing: {PULL_LANDMARKS}, or use the built-in landmarks."
+            )
         try:
             available = onnxruntime.get_available_providers()
             providers = [name for name in PROVIDERS if name in available]
             session = onnxruntime.InferenceSession(path.read_bytes(), providers=providers)
         except Exception as error:  # onnxruntime's errors share no base
-            raise CheckpointError(f"{path} is no ONNX network: delete it and {PULL}.") from error
+            raise CheckpointError(
+                f"{path} is no ONNX network: delete it and {PULL_LANDMARKS}."
+            ) from error
         return cls(session)
 
     def __call__(self, picture: Image) -> Floats:
@@ -84,7 +88,7 @@ class DwPose:
         if (columns.shape, rows.shape) != expected:
             raise CheckpointError(
                 f"the DWPose network gives {columns.shape} and {rows.shape}, expected {expected}: "
-                f"delete its file and {PULL}."
+                f"delete its file and {PULL_LANDMARKS}."
             )
         return columns[0, FACE], rows[0, FACE]
 

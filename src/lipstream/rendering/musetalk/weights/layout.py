@@ -30,9 +30,11 @@ PARSERS = ("face-parse-bisenet", "face-parse-bisent")
 PARSER_FILES = ("79999_iter.pth", "model.pth")
 TINY = "taesd"
 LANDMARKS = "dwpose/dw-ll_ucoco_384.onnx"
+LANDMARKS_PTH = "dwpose/dw-ll_ucoco_384.pth"  # of MuseTalk's own script, for another program
 HUBERT_WIDTH = 768
 MAX_CONFIG_BYTES = 1 << 20  # real ones have 2000
 PULL = "run 'lipstream models pull musetalk'"
+PULL_LANDMARKS = "run 'lipstream models pull musetalk --with dwpose'"
 PULL_TAESD = "run 'lipstream models pull musetalk --with taesd' or use the profile exact"
 
 
@@ -91,6 +93,17 @@ def find_landmarks(models: str | Path) -> Path | None:
     """The optional landmark network that MuseTalk was published with."""
     path = Path(models) / LANDMARKS
     return path if path.exists() else None
+
+
+def unread_landmarks(models: str | Path) -> str | None:
+    """A sentence about the landmark network in the format that is not read, where it is alone."""
+    path = Path(models) / LANDMARKS_PTH
+    if not path.exists() or find_landmarks(models) is not None:
+        return None
+    return (
+        f"{path} is not read, lipstream needs the .onnx: {PULL_LANDMARKS}; until then the built-in "
+        "landmarks are used."
+    )
 
 
 def read_config(path: Path) -> Mapping[str, Any]:

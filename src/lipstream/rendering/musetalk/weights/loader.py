@@ -21,8 +21,11 @@ from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions, add_p
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions, current_names
 from lipstream.rendering.musetalk.weights.layout import (
     PULL,
+    TINY,
     Layout,
+    find_landmarks,
     find_layout,
+    find_layouts,
     find_parser,
     find_taesd,
     read_config,
@@ -117,14 +120,27 @@ def check_checkpoint(layout: Layout) -> None:
     _meta_networks(layout)
 
 
+def check_models(models: str | Path) -> None:
+    """Raises what opening the backend would raise for the files of a folder, every version's."""
+    from lipstream.rendering.musetalk.models.dwpose import DwPose
+
+    for layout in find_layouts(models):
+        check_checkpoint(layout)
+    load_parser(models)
+    if (Path(models) / TINY).exists():
+        load_taesd(models)
+    if landmarks := find_landmarks(models):
+        DwPose.from_file(landmarks)
+
+
 def load_parser(models: str | Path, device: torch.device | str = "cpu") -> BiSeNet | None:
     """The optional face parser that MuseTalk was published with, if its weights are found."""
-    from lipstream.rendering.musetalk.models.bisenet import BiSeNet
+    from lipstream.rendering.musetalk.models.bisenet import BiSeNet, with_batch_counts
 
     path = find_parser(models)
     if path is None:
         return None
-    network = _meta_network(BiSeNet, read_state(path), path)
+    network = _meta_network(BiSeNet, with_batch_counts(read_state(path)), path)
     return network.materialized(torch.device(device), torch.float32)
 
 
