@@ -242,6 +242,7 @@ def test_a_v1_file_in_the_place_of_v15_is_named(program: Program, models: Path) 
     named = f"{UNET} has the 3400076549 bytes of musetalk/pytorch_model.bin (v1), not those of v15"
     verified = program.call("models", "verify")
     assert verified.status == 1 and f"lipstream: {named}: move it there or" in verified.err
+    rmtree(models / "whisper")  # says less
     outcome = program.call("doctor", "--models", models)
     assert outcome.status == 1
     assert f"missing musetalk weights: {models.parent / named}" in outcome.out
@@ -264,6 +265,25 @@ def test_a_cut_file_and_the_other_format_of_landmarks_are_named(
     outcome = program.call("doctor", "--models", models)
     assert outcome.status == 1
     assert f"missing musetalk weights: {parser} is damaged or cut short" in outcome.out
+
+
+def test_landmarks_that_are_cut_short_are_named(
+    program: Program, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    landmarks = Path("models/dwpose/dw-ll_ucoco_384.onnx")
+    landmarks.parent.mkdir()
+    # Begins as real ones do: version 7, written by pytorch, and a graph of 128 MB.
+    landmarks.write_bytes(b"\x08\x07\x12\x07pytorch\x3a\x80\x80\x80\x40" + bytes(1000))
+    fault = f"{landmarks} is no ONNX network: delete it and run 'lipstream models pull musetalk --"
+    assert verify_fails(program).startswith(fault)
+    outcome = program.call("doctor", "--models", "models")
+    assert outcome.status == 1 and f"missing DWPose landmarks: {fault}" in outcome.out
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert "note: landmarks of DWPose need onnxruntime" in program.done("models", "verify").err
+    outcome = program.call("doctor", "--models", "models")
+    assert outcome.status == 1  # a render would refuse, too
+    assert "missing DWPose landmarks: landmarks of DWPose need onnxruntime" in outcome.out
 
 
 def test_without_the_extra_packages_there_are_sentences(program: Program, models: Path) -> None:

@@ -66,7 +66,7 @@ def check_puppet() -> Iterator[CheckResult]:
 
 def check_musetalk(models: Path) -> Iterator[CheckResult]:
     """Use what the musetalk backend needs. None of it must exist, but all that exists must work."""
-    from lipstream.rendering.musetalk.weights.layout import unread_landmarks
+    from lipstream.rendering.musetalk.weights.layout import find_landmarks, unread_landmarks
 
     remedy = "for musetalk run `pip install 'lipstream[musetalk]'`"
     attempts = {name: partial(_import, name, remedy, optional=True) for name in EXTRAS}
@@ -83,6 +83,8 @@ def check_musetalk(models: Path) -> Iterator[CheckResult]:
         yield CheckResult("musetalk weights", False, str(error))
     if remark := unread_landmarks(models):
         yield CheckResult("DWPose landmarks", False, remark, optional=True)
+    elif landmarks := find_landmarks(models):
+        yield _check("DWPose landmarks", partial(_load_landmarks, landmarks))
 
 
 def _check(name: str, attempt: Callable[[], str], optional: bool = False) -> CheckResult:
@@ -124,8 +126,8 @@ def _load_weights(models: Path, installed: bool) -> str:
     """The versions in the folder; loaded as far as the packages allow."""
     from lipstream.rendering.musetalk.weights.layout import find_layouts
 
-    layouts = find_layouts(models)
     check_places(MUSETALK, models)
+    layouts = find_layouts(models)
     found = f"{' and '.join(layout.version for layout in layouts)} in {models}"
     if not installed:
         return f"{found}, not read"
@@ -133,6 +135,13 @@ def _load_weights(models: Path, installed: bool) -> str:
 
     check_models(models)
     return found
+
+
+def _load_landmarks(path: Path) -> str:
+    from lipstream.rendering.musetalk.models.dwpose import DwPose
+
+    DwPose.from_file(path)
+    return f"loaded from {path}"
 
 
 def _find_faces() -> str:

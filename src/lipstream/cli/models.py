@@ -12,7 +12,7 @@ import click
 from lipstream.cli.options import models_option, option
 from lipstream.cli.progress import progress_bars
 from lipstream.config import Progress
-from lipstream.errors import LipstreamError, OptionError
+from lipstream.errors import LipstreamError, MissingError, OptionError
 from lipstream.weights.catalogue import BUNDLES, Bundle, Source, find_bundle
 from lipstream.weights.manifest import FileState, list_files, models_folder, verify
 from lipstream.weights.placement import check_places, describe_placed
@@ -143,10 +143,16 @@ def verify_command(context: click.Context, name: str | None, models: Path | None
 
 def _load(bundle: Bundle, folder: Path) -> str:
     """Load the weights into the networks: names and shapes of every tensor; returns a sentence."""
-    from lipstream.rendering.musetalk.weights.layout import find_layouts, unread_landmarks
+    from lipstream.rendering.musetalk.weights.layout import (
+        find_landmarks,
+        find_layouts,
+        unread_landmarks,
+    )
 
     if remark := unread_landmarks(folder):
         click.echo(f"note: {remark}", err=True)
+    elif landmarks := find_landmarks(folder):
+        _load_landmarks(landmarks)
     find_layouts(folder)  # for its errors, which need no packages
     try:
         from lipstream.rendering.musetalk.weights.loader import check_models
@@ -159,6 +165,16 @@ def _load(bundle: Bundle, folder: Path) -> str:
         )
     check_models(folder)
     return f"{bundle.name}: the networks take the weights"
+
+
+def _load_landmarks(path: Path) -> None:
+    """Load the optional landmark network, where the package that runs it is installed."""
+    from lipstream.rendering.musetalk.models.dwpose import DwPose
+
+    try:
+        DwPose.from_file(path)
+    except MissingError as error:
+        click.echo(f"note: {error}", err=True)
 
 
 def _folder(context: click.Context, given: Path | None) -> Path:

@@ -23,7 +23,6 @@ from lipstream.rendering.musetalk.weights.layout import (
     PULL,
     TINY,
     Layout,
-    find_landmarks,
     find_layout,
     find_layouts,
     find_parser,
@@ -121,16 +120,12 @@ def check_checkpoint(layout: Layout) -> None:
 
 
 def check_models(models: str | Path) -> None:
-    """Raises what opening the backend would raise for the files of a folder, every version's."""
-    from lipstream.rendering.musetalk.models.dwpose import DwPose
-
+    """Raises what loading any network of a folder would raise; landmarks are no matter of torch."""
     for layout in find_layouts(models):
         check_checkpoint(layout)
     load_parser(models)
     if (Path(models) / TINY).exists():
         load_taesd(models)
-    if landmarks := find_landmarks(models):
-        DwPose.from_file(landmarks)
 
 
 def load_parser(models: str | Path, device: torch.device | str = "cpu") -> BiSeNet | None:
