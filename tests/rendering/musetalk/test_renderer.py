@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,9 @@ pytest.importorskip("torch", reason="the musetalk backend needs torch")
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import build_avatar
-from lipstream.config import MuseTalkConfig, RuntimeOptions
+from lipstream.clip_player import WholeAvatar
+from lipstream.config import CLIP_MODES, ClipMode, MuseTalkConfig, RuntimeOptions
+from lipstream.engine import Engine
 from lipstream.rendering.base import FrameRequest, pipelined
 from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
@@ -79,6 +83,19 @@ def test_a_part_of_a_clip_without_a_face_is_shown_as_it_is(
     part = musetalk.prepare(blank_avatar(frames=3))  # its report tells of no face
     (picture,) = musetalk.render([FrameRequest(part, 2, conditioning)])
     assert np.array_equal(picture, part.frames[2].pixels)
+
+
+@pytest.mark.parametrize("mode", CLIP_MODES)
+def test_a_clip_of_30_fps_shows_each_of_its_frames_once_at_30_fps(
+    musetalk: MuseTalkRenderer, backend: Backend, mode: ClipMode
+) -> None:
+    clip = replace(blank_avatar(frames=7), fps=Fraction(30))  # each frame is as grey as its number
+    renderer = MuseTalkRenderer(musetalk.networks, Fraction(30))
+    engine = Engine(replace(backend, renderer=renderer, fps=Fraction(30)))
+    player = WholeAvatar(clip, mode, engine, None)
+    shown = [player.show(index)[0] for index in range(7)]
+    pictures = renderer.render([FrameRequest(one.avatar, one.index, None) for one in shown])
+    assert [int(picture[0, 0, 0]) for picture in pictures] == list(range(7))
 
 
 def test_the_blend_weight_leads_from_the_picture_to_the_generated_face(
