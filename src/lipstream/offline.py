@@ -86,7 +86,7 @@ def render(
         writer = Mp4Writer(target, player.avatar.size, engine.fps, tracks, mp4_config)
         movie = opened.enter_context(writer)
         speech = _Speech(sound, movie, player, engine.fps)
-        frames = 0
+        frames, before = 0, engine.backend.nonfinite_faces
         for timed in render_stream(engine, player.avatar, speech, speech.unheard, player.show):
             if speech.is_over(frames):
                 break
@@ -95,6 +95,11 @@ def render(
             if on_frame is not None:
                 on_frame(frames, speech.expected)
         warnings = list(player.warnings())
+        if nonfinite := engine.backend.nonfinite_faces - before:
+            warnings.append(
+                f"{nonfinite} generated faces were not finite, and shown bare or generated again; "
+                "check the weights with `lipstream models verify`, or choose another --precision."
+            )
     if (warning := speech.unheard.warning(audio.name)) is not None:
         warnings.append(warning)
     return RenderResult(target, frames, speech.samples, sound.sample_rate, tuple(warnings))

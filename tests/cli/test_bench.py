@@ -49,6 +49,8 @@ def test_musetalk_is_measured_beside_the_published_loop(
     assert "published loop, batch 2" in done.out
     found = json.loads(Path("results/bench.json").read_text())
     assert len(found["throughput"]) == 2
+    assert "precision: float32" in done.out and found["precision"] == "float32"
+    assert found["nonfinite_faces"] == 0
 
 
 @pytest.mark.parametrize(

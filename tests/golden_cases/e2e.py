@@ -84,9 +84,9 @@ class _Recorder(CpuCompositor):
         super().__init__(networks)
         self.generated: list[Image] = []
 
-    def faces(self, requests: Sequence[FaceRequest]) -> list[Image]:
+    def faces(self, requests: Sequence[FaceRequest]) -> list[Image | None]:
         faces = super().faces(requests)
-        self.generated += faces
+        self.generated += [face for face in faces if face is not None]
         return faces
 
 

@@ -207,6 +207,7 @@ class FakeRuntime(MediaRuntime):
     cost: Cost = Cost(10.0, 2.0, 0.1)
     fault: str | None = None
     restarts: int = 0
+    nonfinite_faces: int = 0
     sessions: list[FakeSession] = field(default_factory=list)
     connections: list[FakeConnection] = field(default_factory=list)
     started: bool = False

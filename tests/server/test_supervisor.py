@@ -28,6 +28,7 @@ def test_a_fault_is_reported_and_new_sessions_are_refused() -> None:
         assert (await client.http.get("/readyz")).status_code == 200
         assert await metric(client, "lipstream_scheduler_up") == 1
         client.runtime.fault, client.runtime.restarts = FAULT, 2
+        client.runtime.nonfinite_faces = 5
         for answer in (
             await client.http.get("/readyz"),
             await client.http.post("/v1/sessions", json={"avatar": "face"}),
@@ -36,6 +37,7 @@ def test_a_fault_is_reported_and_new_sessions_are_refused() -> None:
             assert answer.json()["error"] == {"code": "fault", "message": FAULT}
         assert await metric(client, "lipstream_scheduler_up") == 0
         assert await metric(client, "lipstream_worker_restarts") == 2
+        assert await metric(client, "lipstream_nonfinite_faces") == 5
         assert (await client.http.get("/healthz")).status_code == 200
         client.runtime.fault = None
         assert (await client.http.get("/readyz")).status_code == 200

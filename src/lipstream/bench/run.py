@@ -58,7 +58,8 @@ def run_bench(options: BenchOptions, echo: Echo) -> dict[str, Any]:
         machine, gpu = describe_machine(), describe_gpu()
         where = (gpu or {}).get("name") or f"{machine['processor']}, {machine['cores']} cores"
         echo(f"lipstream {machine['lipstream']} on {where}")
-        echo(f"backend: {backend.name} ({backend.reason})\n")
+        echo(f"backend: {backend.name} ({backend.reason})")
+        echo(f"precision: {backend.precision or 'no networks'}\n")
         with one_thread_per_picture():
             loops, limit = _ways(options, engine, avatar)
             speeds = measure_loops(loops, options.seconds / 4)
@@ -76,6 +77,9 @@ def run_bench(options: BenchOptions, echo: Echo) -> dict[str, Any]:
             echo(line)
         held = results[-1].sessions if results[-1].held else 0
         share = held / limit_sessions
+        nonfinite = backend.nonfinite_faces
+        if nonfinite:
+            echo(f"{nonfinite} faces were not finite: check `lipstream models verify`")
         echo(f"{held} sessions with less than 1 % of the frames late, {share:.0%} of the limit")
     finally:
         backend.close()
@@ -83,6 +87,8 @@ def run_bench(options: BenchOptions, echo: Echo) -> dict[str, Any]:
         "machine": machine,
         "gpu": gpu,
         "backend": backend.name,
+        "precision": backend.precision,
+        "nonfinite_faces": nonfinite,
         "throughput": [asdict(speed) for speed in speeds],
         "limit_fps": limit,
         "sessions": {"tried": sessions, "held": held, "share_of_limit": share},

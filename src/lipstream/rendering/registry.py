@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import MissingError, OptionError
-from lipstream.rendering.base import ParallelRenderer, PixelFormat, Renderer
+from lipstream.rendering.base import NeuralRenderer, ParallelRenderer, PixelFormat, Renderer
 from lipstream.speech.base import SpeechEncoder
 from lipstream.timeline import FPS, MAX_FPS, MIN_FPS, exact_rate
 
@@ -36,6 +36,16 @@ class Backend:
     def fault(self) -> str | None:
         """One sentence when nothing can be drawn at present."""
         return self.renderer.fault if isinstance(self.renderer, ParallelRenderer) else None
+
+    @property
+    def precision(self) -> str | None:
+        """The type of the numbers of its networks; None without any."""
+        return self.renderer.precision if isinstance(self.renderer, NeuralRenderer) else None
+
+    @property
+    def nonfinite_faces(self) -> int:
+        """Faces that its networks did not compute: shown bare, or generated again."""
+        return self.renderer.nonfinite_faces if isinstance(self.renderer, NeuralRenderer) else 0
 
     def close(self) -> None:
         """Let go of what it holds outside of this process. May be called twice."""

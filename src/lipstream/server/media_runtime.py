@@ -64,6 +64,11 @@ class MediaRuntime:
         return self._engine.backend.restarts
 
     @property
+    def nonfinite_faces(self) -> int:
+        """Faces that the networks did not compute."""
+        return self._engine.backend.nonfinite_faces
+
+    @property
     def dropped_packets(self) -> Mapping[str, int]:
         """Packets from the network that were not read, by cause."""
         return self._drops.totals

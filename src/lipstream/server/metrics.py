@@ -85,6 +85,8 @@ class Metrics:
         self.gauge("scheduler_up", up, lambda: runtime.fault is None)
         restarts = "Drawing workers that were replaced."
         self.gauge("worker_restarts", restarts, lambda: runtime.restarts)
+        nonfinite = "Generated faces that were not finite, shown bare or generated again."
+        self.gauge("nonfinite_faces", nonfinite, lambda: runtime.nonfinite_faces)
         self.registry.register(_DroppedPackets(runtime))
         self.gauge("loop_lag_ms", "Mean lag of the event loop, lately.", lambda: lag.ms)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -12,6 +14,7 @@ from lipstream.errors import OptionError
 from lipstream.rendering.musetalk.compositing.base import Compositor
 from lipstream.rendering.musetalk.compositing.cpu import CpuCompositor
 from lipstream.rendering.musetalk.compositing.gpu import GpuCompositor
+from lipstream.rendering.musetalk.compositing.nonfinite import NonFiniteFaces, Widen
 from lipstream.rendering.musetalk.models.bisenet import FaceParser
 from lipstream.rendering.musetalk.models.dwpose import DwPose
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES
@@ -20,7 +23,12 @@ from lipstream.rendering.musetalk.optimizations.options import OptimizationOptio
 from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer, fingerprint
 from lipstream.rendering.musetalk.weights.layout import find_landmarks
-from lipstream.rendering.musetalk.weights.loader import load_checkpoint, load_parser, load_taesd
+from lipstream.rendering.musetalk.weights.loader import (
+    MuseTalkNetworks,
+    load_checkpoint,
+    load_parser,
+    load_taesd,
+)
 from lipstream.speech.musetalk.audio_windows import WHOLE_PIECES, AudioWindowEncoder, recent
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
 from lipstream.weights.manifest import models_folder
@@ -48,9 +56,7 @@ def open_musetalk(
     precision = PRECISIONS[config.precision] if config.precision else None
     if precision is None and runtime.optimized and device.type == "cpu" and gains_from_bfloat16():
         precision = torch.bfloat16
-    networks = load_checkpoint(models, config.version, device, precision)
-    if config.profile == "turbo":
-        networks = replace(networks, decoder=load_taesd(models, device, networks.dtype))
+    networks = _load(models, config, device, precision)
     checkpoint = fingerprint(networks.vae)  # of what is published, before anything is folded
     # The plain networks are for a CPU only, where they are compared with recordings.
     if runtime.optimized or device.type == "cuda":
@@ -64,7 +70,10 @@ def open_musetalk(
         landmarks="mesh" if landmarks is None else "dwpose",
         labels="mesh" if parser is None else "bisenet",
     )
-    compositor: Compositor = CpuCompositor(networks, pixel_format=runtime.pixel_format)
+    nonfinite = NonFiniteFaces(_wider(models, config, networks), wait=not runtime.live)
+    compositor: Compositor = CpuCompositor(
+        networks, pixel_format=runtime.pixel_format, nonfinite=nonfinite
+    )
     if device.type == "cuda":
         compositor = GpuCompositor(
             networks,
@@ -74,6 +83,7 @@ def open_musetalk(
             # It takes seconds: worth it where many batches follow.
             record=runtime.live or runtime.optimized,
             pixel_format=runtime.pixel_format,
+            nonfinite=nonfinite,
         )
     renderer = MuseTalkRenderer(
         networks,
@@ -85,6 +95,30 @@ def open_musetalk(
     )
     plan = recent(fps) if runtime.live else WHOLE_PIECES
     return AudioWindowEncoder(networks.speech, plan), renderer, batch
+
+
+def _load(
+    models: Path, config: MuseTalkConfig, device: torch.device, precision: torch.dtype | None
+) -> MuseTalkNetworks:
+    networks = load_checkpoint(models, config.version, device, precision)
+    if config.profile == "turbo":
+        networks = replace(networks, decoder=load_taesd(models, device, networks.dtype))
+    return networks
+
+
+def _wider(models: Path, config: MuseTalkConfig, networks: MuseTalkNetworks) -> Widen | None:
+    """A function that loads `networks` in bfloat16 where a GPU has it, else in float32.
+
+    None where `networks` are in float32 already.
+    """
+    device, precision = networks.device, torch.float32
+    if networks.dtype == precision:
+        return None
+    if device.type == "cuda" and networks.dtype == torch.float16:
+        # Ampere and later: the range of float32 at the speed of float16.
+        ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+        precision = torch.bfloat16 if ampere else torch.float32
+    return partial(_load, models, config, device, precision)
 
 
 def _batch(face_size: int, runtime: RuntimeOptions, device: torch.device) -> int:

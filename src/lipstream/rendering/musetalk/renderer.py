@@ -59,6 +59,16 @@ class MuseTalkRenderer:
         self._faces: WeakKeyDictionary[Avatar, PreparedFaces] = WeakKeyDictionary()
         self._preparing = threading.Lock()  # held for long; frames are rendered meanwhile
 
+    @property
+    def precision(self) -> str:
+        """The type of the networks' numbers: float32, float16 or bfloat16."""
+        return str(self.networks.dtype).removeprefix("torch.")
+
+    @property
+    def nonfinite_faces(self) -> int:
+        """Faces so far that were not finite, see `NonFiniteFaces`."""
+        return self._compositor.nonfinite_faces
+
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """The avatar with its faces: they are saved with it and found again."""
         with self._preparing:

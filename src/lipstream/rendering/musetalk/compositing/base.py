@@ -44,6 +44,10 @@ class Compositor(Protocol):
 
     overlaps: bool  # faces are generated between `begin` and `finish`
 
+    @property
+    def nonfinite_faces(self) -> int:
+        """Faces so far that the networks did not compute, see `NonFiniteFaces`."""
+
     def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
         """Do what is needed once per avatar; `begin` does it for an avatar not loaded yet."""
 

@@ -8,13 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from lipstream.avatar.avatar import Avatar
 from lipstream.media.i420 import BT601, to_i420
-from lipstream.media.image import Floats, Image, Picture
+from lipstream.media.image import Image, Picture
 from lipstream.rendering.base import PendingPictures, PixelFormat
 from lipstream.rendering.musetalk.compositing.background import (
     Background,
@@ -22,8 +18,8 @@ from lipstream.rendering.musetalk.compositing.background import (
     RgbBackground,
 )
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
-from lipstream.rendering.musetalk.compositing.blend import blend
-from lipstream.rendering.musetalk.models.vae import to_pictures
+from lipstream.rendering.musetalk.compositing.generated import composited, generate_faces
+from lipstream.rendering.musetalk.compositing.nonfinite import NonFiniteFaces
 from lipstream.rendering.musetalk.preprocess.prepare import PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
@@ -36,11 +32,22 @@ class CpuCompositor:
 
     overlaps = False
 
-    def __init__(self, networks: MuseTalkNetworks, *, pixel_format: PixelFormat = "rgb24") -> None:
+    def __init__(
+        self,
+        networks: MuseTalkNetworks,
+        *,
+        pixel_format: PixelFormat = "rgb24",
+        nonfinite: NonFiniteFaces | None = None,
+    ) -> None:
         self._networks = networks
+        self.nonfinite = nonfinite or NonFiniteFaces()
         self._pixel_format = pixel_format
         self._backgrounds: WeakKeyDictionary[Avatar, Background] = WeakKeyDictionary()
         self._generating, self._loading = threading.Lock(), threading.Lock()
+
+    @property
+    def nonfinite_faces(self) -> int:
+        return self.nonfinite.count
 
     def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
         """Convert the pictures of an avatar; they stay as long as the avatar itself."""
@@ -58,25 +65,20 @@ class CpuCompositor:
         return _Deferred(self, requests)
 
     def pictures(self, requests: Sequence[FaceRequest]) -> list[Picture]:
-        pictures = []
-        for request, face in zip(requests, self.faces(requests), strict=True):
-            source = request.avatar.frames[request.frame].pixels
-            pixels, region = blend(source, face, request.plan, request.blend_weight)
-            background = self.load(request.avatar, request.faces)
-            pictures.append(background.with_pixels(request.frame, source, pixels, region))
-        return pictures
+        faces = self.faces(requests)
+        missing = [place for place, face in enumerate(faces) if face is None]
+        again = self.nonfinite.again([requests[place] for place in missing])
+        for place, face in zip(missing, again, strict=True):
+            faces[place] = face
+        return [
+            composited(request, face, self.load(request.avatar, request.faces))
+            for request, face in zip(requests, faces, strict=True)
+        ]
 
-    @torch.inference_mode()
-    def faces(self, requests: Sequence[FaceRequest]) -> list[Image]:
-        """The generated faces, (side, side, 3) uint8 RGB each; all in one batch."""
-        latents = np.stack([request.faces.latents[request.frame] for request in requests])
-        audio = np.stack([request.conditioning for request in requests])
+    def faces(self, requests: Sequence[FaceRequest]) -> list[Image | None]:
+        """The generated faces, see `generate_faces`."""
         with self._generating:
-            raw = self._networks.generate(self._tensor(latents), self._tensor(audio))
-            return list(to_pictures(raw).cpu().numpy())
-
-    def _tensor(self, array: Floats) -> Tensor:
-        return torch.from_numpy(array).to(self._networks.device, self._networks.dtype)
+            return generate_faces(self._networks, requests)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

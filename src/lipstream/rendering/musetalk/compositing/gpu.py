@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 
 from lipstream.avatar.avatar import Avatar
@@ -17,6 +18,8 @@ from lipstream.rendering.musetalk.compositing import blend_torch
 from lipstream.rendering.musetalk.compositing.background import Background
 from lipstream.rendering.musetalk.compositing.base import FaceRequest
 from lipstream.rendering.musetalk.compositing.blend_torch import DeviceFaces, Patch
+from lipstream.rendering.musetalk.compositing.generated import composited
+from lipstream.rendering.musetalk.compositing.nonfinite import NonFiniteFaces
 from lipstream.rendering.musetalk.compositing.pinned_buffers import PinnedBuffers
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import SIZES, GraphRunner, sizes_for
 from lipstream.rendering.musetalk.preprocess.prepare import SHRINK, PreparedFaces
@@ -43,7 +46,9 @@ class GpuCompositor:
         batch: int = SIZES[-1],
         record: bool = False,
         pixel_format: PixelFormat = "rgb24",
+        nonfinite: NonFiniteFaces | None = None,
     ) -> None:
+        self.nonfinite = nonfinite or NonFiniteFaces()
         self._networks = networks
         self._pixel_format = pixel_format
         self._device = networks.device
@@ -67,6 +72,10 @@ class GpuCompositor:
         self._out = torch.zeros(0, dtype=torch.uint8, device=self._device)
         self._lock = threading.Lock()
 
+    @property
+    def nonfinite_faces(self) -> int:
+        return self.nonfinite.count
+
     def load(self, avatar: Avatar, faces: PreparedFaces) -> Background:
         """Bring an avatar to the device; it stays as long as the avatar itself."""
         return self._device_faces(avatar, faces).background
@@ -79,7 +88,7 @@ class GpuCompositor:
             pinned = self._spare.pop() if self._spare else PinnedBuffers(self._stream)
             pinned.fill([request.conditioning for request in requests], patches)
             self._launch(pinned, patches)
-        return _Submitted(self, pinned, patches)
+        return _Submitted(self, pinned, requests, patches)
 
     def put_back(self, pinned: PinnedBuffers) -> None:
         """Take the buffers of a batch that has been read."""
@@ -111,6 +120,8 @@ class GpuCompositor:
             runner.audio[: len(some)].copy_(audio[start : start + most])
             generated = runner.run(len(some))
             blend_torch.composite(generated, some, table[start : start + most], self._out)
+            first = size - len(patches) + start  # see `PinnedBuffers.result`
+            self._out[first : first + len(some)].copy_(runner.finite[: len(some)])
         pinned.result.copy_(self._out[:size], non_blocking=True)
         pinned.mark()
 
@@ -139,14 +150,28 @@ class _Submitted:
 
     compositor: GpuCompositor
     pinned: PinnedBuffers
+    requests: Sequence[FaceRequest]
     patches: Sequence[Patch]
 
     def finish(self) -> list[Picture]:
         self.pinned.wait()
-        flat, pictures = self.pinned.result.numpy(), []
-        for patch in self.patches:
+        flat = self.pinned.result.numpy()
+        finite = flat[len(flat) - len(self.patches) :].astype(bool)
+        pictures: list[Picture | None] = []
+        for patch, sound in zip(self.patches, finite, strict=True):
             changed = flat[patch.start : patch.start + patch.size].reshape(patch.shape)
-            background = patch.faces.background
-            pictures.append(background.with_patch(patch.frame, changed, patch.plan.region))
+            place, region = patch.faces.background, patch.plan.region
+            pictures.append(place.with_patch(patch.frame, changed, region) if sound else None)
         self.compositor.put_back(self.pinned)
-        return pictures
+        again = iter(self._again([int(place) for place in np.flatnonzero(~finite)]))
+        return [next(again) if picture is None else picture for picture in pictures]
+
+    def _again(self, places: Sequence[int]) -> list[Picture]:
+        """The pictures at `places`, whose faces are not finite."""
+        requests = [self.requests[place] for place in places]
+        return [
+            composited(request, face, self.patches[place].faces.background)
+            for place, request, face in zip(
+                places, requests, self.compositor.nonfinite.again(requests), strict=True
+            )
+        ]

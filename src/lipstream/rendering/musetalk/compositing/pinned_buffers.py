@@ -28,14 +28,17 @@ class PinnedBuffers:
         self._memory: dict[str, Tensor] = {}
         self.audio = self._view("audio", (0,), torch.float32)  # (n, tokens, width)
         self.table = self._view("table", (0,), torch.int64)  # (n, COLUMNS)
-        self.result = self._view("result", (0,), torch.uint8)  # the pixels that change, joined
+        self.result = self._view("result", (0,), torch.uint8)
+        # `result` is the pixels that change, joined, and a byte per face: 1 where it is finite.
 
     def fill(self, audio: Sequence[Floats], patches: Sequence[Patch]) -> None:
         """Write the inputs of the device, and make room for its result."""
         count = len(patches)
         self.audio = self._view("audio", (count, *audio[0].shape), torch.float32)
         self.table = self._view("table", (count, COLUMNS), torch.int64)
-        self.result = self._view("result", (patches[-1].start + patches[-1].size,), torch.uint8)
+        self.result = self._view(
+            "result", (patches[-1].start + patches[-1].size + count,), torch.uint8
+        )
         np.stack(audio, out=self.audio.numpy())
         fill_table(patches, self.table.numpy())
 

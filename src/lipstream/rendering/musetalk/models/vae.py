@@ -201,6 +201,11 @@ def to_pictures(raw: Tensor) -> Tensor:
     return (unit * 255.0).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
+def finite_rows(raw: Tensor) -> Tensor:
+    """Decoded pictures, (b, 3, H, W) -> (b,) bool: all numbers of the picture are finite."""
+    return torch.isfinite(raw).all(dim=(1, 2, 3))
+
+
 def current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """A state dict that may be of the oldest files: other names, matrices as 1x1 convolutions."""
     named = {}

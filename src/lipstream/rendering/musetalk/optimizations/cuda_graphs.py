@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipstream.rendering.musetalk.models.vae import to_pictures
+from lipstream.rendering.musetalk.models.vae import finite_rows, to_pictures
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 
 # Filling up costs a third at most where batches are small, a quarter above eight.
@@ -33,8 +33,8 @@ class GraphRunner:
     """`MuseTalkNetworks.generate` and its bytes for up to `sizes[-1]` faces at a time.
 
     The caller writes the first rows of `latents` and `audio`, calls `run` and reads as many of
-    `pictures`, all on `stream` if there is one and one batch after the other. On a GPU a batch is
-    filled up to the next of `sizes`; elsewhere it runs as it is.
+    `pictures` and `finite`, all on `stream` if there is one and one batch after the other. On a GPU
+    a batch is filled up to the next of `sizes`; elsewhere it runs as it is.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class GraphRunner:
         self.latents = torch.zeros((most, *latents), dtype=networks.dtype, device=device)
         self.audio = torch.zeros((most, *audio), dtype=networks.dtype, device=device)
         self.pictures = torch.zeros((most, *pixels, 3), dtype=torch.uint8, device=device)
+        self.finite = torch.ones(most, dtype=torch.bool, device=device)  # rows of `pictures`
         self.sizes = sizes
         self._networks = networks
         self._stream = stream
@@ -101,6 +102,7 @@ class GraphRunner:
     def _generate(self, size: int) -> None:
         raw = self._networks.generate(self.latents[:size], self.audio[:size])
         self.pictures[:size].copy_(to_pictures(raw))
+        self.finite[:size].copy_(finite_rows(raw))
 
 
 def free_cublas_workspaces() -> bool:
