@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.metrics import Track
 from lipstream.media.audio_reader import open_audio
+from lipstream.score.curves import Track
 from training.phonemes import ARPABET, Segment, aperture, targets
 
 if TYPE_CHECKING:

@@ -41,6 +41,7 @@ LAYERS = {
     "live": 3,
     "clip_player": 3,
     "offline": 3,
+    "score": 3,
     "compat": 3,
     # shell
     "server": 4,

@@ -36,6 +36,7 @@ from benchmarks.cpu.tracked_render import LIVELY, STILL, TrackedRender, Tracking
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import AvatarConfig
 from lipstream.errors import MissingError
+from lipstream.score import curves
 from lipstream.speech.articulation.encoder import ArticulationEncoder
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def main() -> None:
         seen = {clip.name: renderer.render(avatar, driver.real(clip)) for clip in clips}
         spoken += [scores.score(name, clip, seen[clip.name]) for clip in clips]
         pictures[name] = _fidelity(avatar, seen.values())
-        scale = metrics.Scale.of(np.concatenate([one.openings for one in seen.values()]))
+        scale = curves.Scale.of(np.concatenate([one.openings for one in seen.values()]))
         rest = float(renderer.render(avatar, still(clips[0])).openings[0])
         rests[name] = (rest - scale.level) / scale.range
         shuts += _shut(renderer, name, avatar, driver, rest, scale)
@@ -130,7 +131,7 @@ def _shut(
     avatar: Avatar,
     driver: InputSource,
     rest: float,
-    scale: metrics.Scale,
+    scale: curves.Scale,
 ) -> list[Shut]:
     """Sounds that are no speech; none without a network."""
     if driver.network is None:
@@ -150,7 +151,7 @@ def _fidelity(avatar: Avatar, seen: Iterable[TrackedRender]) -> Fidelity:
     shut: list[Image] = []
     for one in seen:
         frames += one.kept.values()
-        closed = metrics.Scale.of(one.openings).closed(one.openings) & one.poses.any(axis=1)
+        closed = curves.Scale.of(one.openings).closed(one.openings) & one.poses.any(axis=1)
         shut += [image for index, image in one.kept.items() if closed[index]]
     return judge(frame.pixels, frame.landmarks, frames, shut or frames)
 

@@ -12,7 +12,8 @@ from benchmarks import metrics
 from benchmarks.clips import Clip
 from benchmarks.cpu.fidelity import Fidelity
 from benchmarks.cpu.tracked_render import TrackedRender
-from benchmarks.metrics import Count, Curve, Scale
+from lipstream.score import curves
+from lipstream.score.curves import Count, Curve, Scale
 from training.phonemes import aperture
 
 
@@ -77,15 +78,15 @@ class Check:
 def score(portrait: str, clip: Clip, seen: TrackedRender) -> Score:
     """Judge the rendering against the phonemes of `clip`."""
     openings, scale, target = seen.openings, Scale.of(seen.openings), clip.target()
-    expected = target.at(metrics.centres(len(openings)))
-    seconds, peak = metrics.offset(openings, target)
+    expected = target.at(curves.centres(len(openings)))
+    seconds, peak = curves.offset(openings, target)
     requested = aperture(seen.poses).astype(np.float64)
     resting = openings[metrics.pauses(len(openings), clip.segments)]
     return Score(
         portrait,
         clip.name,
         clip.human,
-        corr=metrics.correlation(openings, expected),
+        corr=curves.correlation(openings, expected),
         offset=1000 * seconds,
         peak=peak,
         closures=metrics.closures(openings, scale, clip.segments),
@@ -94,8 +95,8 @@ def score(portrait: str, clip: Clip, seen: TrackedRender) -> Score:
         range=scale.range,
         silence=float(scale.relative(resting).mean()) if len(resting) else math.nan,
         silence_std=float(resting.std()) if len(resting) else math.nan,
-        encoder=metrics.correlation(requested, expected),
-        driving=metrics.correlation(openings, requested),
+        encoder=curves.correlation(requested, expected),
+        driving=curves.correlation(openings, requested),
         jitter=metrics.jitter(seen.rigid),
         jerk=metrics.jerk(openings, scale),
         lost=seen.lost,

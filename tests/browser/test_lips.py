@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks import metrics
 from benchmarks.clips import Clip, load_clips
 from benchmarks.cpu.tracked_render import MouthTracker
-from benchmarks.metrics import Curve
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from lipstream.media.resampler import Resampler
+from lipstream.score import curves
+from lipstream.score.curves import Curve
 from tests.browser.chromium import Chromium
 from tests.browser.server_process import ServerProcess, start_server
 from tests.browser.viewer_page import AVATAR, TIMEOUT_MS, ViewerPage
@@ -89,8 +89,8 @@ def _judged(clip: Clip, recording: Recording) -> tuple[float, float]:
     start = _start_time(clip, recording)
     frames = int(clip.seconds * 25)
     middles = recording.times + 0.020 - start  # of the time each frame is seen, on the clip's clock
-    openings = np.interp(metrics.centres(frames), middles, recording.openings)
-    return metrics.offset(openings, clip.target())
+    openings = np.interp(curves.centres(frames), middles, recording.openings)
+    return curves.offset(openings, clip.target())
 
 
 async def _record(

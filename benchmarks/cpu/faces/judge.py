@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks import metrics
 from benchmarks.cpu.faces import openings
 from benchmarks.cpu.faces.closure import parted
 from benchmarks.cpu.faces.drawn import Drawn, Part
 from benchmarks.cpu.faces.light import Light, chroma, light_of, teeth, tint
 from benchmarks.cpu.faces.lines import LineFinder
 from benchmarks.cpu.faces.performance import POSES, Performance
-from benchmarks.cpu.faces.sharpness import sharpness_ratio
 from benchmarks.cpu.faces.strips import MOUTH, NOSE, Strips
 from benchmarks.cpu.fidelity import border_ratio, redrawn
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.rendering.puppet.pose import pose_of
+from lipstream.score import curves
+from lipstream.score.sharpness import sharpness_ratio
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -137,19 +137,19 @@ def judge(
 
 def _lips(
     finder: FaceFinder, speech: Part, performance: Performance
-) -> tuple[float, str, metrics.Scale]:
+) -> tuple[float, str, curves.Scale]:
     """Correlation with the phonemes, the instrument it was read by, and that one's scale."""
     read, geometry = openings.tracked(finder, speech), openings.by_geometry(speech)
-    follows = metrics.correlation(read, geometry) >= FOLLOWS
+    follows = curves.correlation(read, geometry) >= FOLLOWS
     curve = read if follows else geometry
     found = [
-        metrics.correlation(curve[sentence.frames], sentence.expected)
+        curves.correlation(curve[sentence.frames], sentence.expected)
         for sentence in performance.sentences
     ]
-    return float(np.mean(found)), "tracker" if follows else "geometry", metrics.Scale.of(curve)
+    return float(np.mean(found)), "tracker" if follows else "geometry", curves.Scale.of(curve)
 
 
-def _rest(finder: FaceFinder, part: Part, scale: metrics.Scale, by: str) -> float:
+def _rest(finder: FaceFinder, part: Part, scale: curves.Scale, by: str) -> float:
     """The opening at rest over the range of speech.
 
     Of a portrait its first pose, of a clip nearly all of its silence.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.cpu.faces.drawn import Part
-from benchmarks.cpu.tracked_render import LOOKS
-from benchmarks.metrics import Curve, opening
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import Face, FaceFinder
+from lipstream.score.curves import Curve
+from lipstream.score.mouth import LOOKS, opening
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image

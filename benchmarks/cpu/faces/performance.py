@@ -13,7 +13,7 @@ from benchmarks.clips import AUDIOBOOK_SENTENCES, Clip, load_clips
 from benchmarks.cpu.portraits import closed
 from benchmarks.cpu.speech_inputs import FPS, InputSource
 from benchmarks.cpu.tracked_render import avatar_of, chunks
-from benchmarks.metrics import Curve, centres
+from lipstream.score.curves import Curve, centres
 from lipstream.speech.articulation.encoder import ArticulationEncoder
 from lipstream.speech.articulation.network import PARAMETERS
 from lipstream.stream import LipSyncStream

@@ -16,9 +16,9 @@ from benchmarks.cpu.faces.drawn import Part
 from benchmarks.cpu.faces.light import OPAQUE, chroma, light_of, teeth
 from benchmarks.cpu.faces.lines import LineFinder
 from benchmarks.cpu.faces.performance import POSES, Performance, pose_rows
-from benchmarks.cpu.faces.sharpness import boxes, sharpness_ratio
 from benchmarks.cpu.faces.strips import MOUTH, NOSE, Strips
 from lipstream.avatar.face import landmarks as lm
+from lipstream.score.sharpness import boxes, sharpness_ratio
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
