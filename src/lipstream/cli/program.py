@@ -25,6 +25,7 @@ from lipstream.cli.models import models
 from lipstream.cli.options import option, path_option
 from lipstream.cli.prepare import prepare
 from lipstream.cli.render import render
+from lipstream.cli.score import score
 from lipstream.cli.serve import serve
 from lipstream.cli.settings import read_settings
 from lipstream.cli.usage import usage_sentence
@@ -89,7 +90,7 @@ def cli(context: click.Context, config: Path | None, debug: bool) -> None:
         context.exit(WRONG_CALL)
 
 
-for command in (render, prepare, serve, models, doctor, bench):
+for command in (render, prepare, score, serve, models, doctor, bench):
     cli.add_command(command)
 
 

@@ -1,0 +1,112 @@
+"""Files in, a score out: the video whose mouth is judged, its sound, and a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from lipstream.config import Progress
+from lipstream.errors import AudioError, FaceError, PictureError
+from lipstream.media.audio import AudioChunk
+from lipstream.media.audio_reader import AudioFile, open_audio
+from lipstream.media.demux import open_media
+from lipstream.media.video_reader import read_clip, read_facts, video_track
+from lipstream.score.judgement import Score, judge, liken
+from lipstream.score.mouth import MouthTrack, read_mouth
+from lipstream.score.sound import Spoken, listen
+from lipstream.timeline import FPS
+
+MIN_SECONDS, MAX_SECONDS = 2.0, 600.0  # of a video
+MAX_RATE = Fraction(30)  # pictures per second that are read; videos with more are read at `FPS`
+MAX_SIDE = 1280  # pixels
+MIN_SHARE = 0.5  # of the frames that must show a face
+AFTER = 1.0  # seconds of sound after the video's end that are listened to
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """A score and the curves that it is of."""
+
+    score: Score
+    mouth: MouthTrack
+    spoken: Spoken
+    start: float  # seconds from the first frame to the sound's first sample
+
+
+def score_video(
+    video: str | Path,
+    audio: str | Path | None = None,
+    reference: str | Path | None = None,
+    new_progress: Callable[[str], Progress] | None = None,
+) -> Scored:
+    """Judge the mouth in `video` by its own sound, or by that of `audio`.
+
+    Another sound begins with the first frame. `reference` shows the same face frame by frame
+    before its mouth was drawn anew, or as it truly spoke. `new_progress` makes a progress for a
+    label. Raises PictureError, FaceError and AudioError, the last one also without any speech.
+    """
+    video, facts = Path(video), read_facts(video)
+    if facts.seconds < MIN_SECONDS:
+        raise PictureError(
+            f"{video} lasts {float(facts.seconds):.1f} s; a score needs {MIN_SECONDS:g} s and more."
+        )
+    fps = facts.fps if facts.fps <= MAX_RATE else FPS
+    start = 0.0 if audio is not None else sound_start(video)
+    spoken = _listen(Path(audio or video), float(facts.seconds) + AFTER)
+    mouth = _read(video, fps, new_progress and new_progress("reading the mouth"))
+    score = judge(mouth, spoken, start)
+    if reference is not None:
+        other = _read(Path(reference), fps, new_progress and new_progress("reading the reference"))
+        score = replace(score, reference=liken(mouth, other))
+    return Scored(score, mouth, spoken, start)
+
+
+def sound_start(path: Path) -> float:
+    """Seconds from a video's first picture to the first sample of its own sound."""
+    first: list[float] = []
+    for kind in ("video", "audio"):
+        with open_media(path, AudioError if kind == "audio" else PictureError) as media:
+            streams = media.container.streams.audio
+            if kind == "audio" and not streams:
+                raise media.refusal("has no sound track; give the speech with --audio")
+            stream = streams[0] if kind == "audio" else video_track(media)
+            frame = next(media.decode(stream), None)
+            # Sound or pictures without any are refused by their readers; without times they
+            # begin together.
+            known = frame is not None and frame.pts is not None
+            first.append(float(frame.pts * frame.time_base) if frame and known else 0.0)
+    return first[1] - first[0]
+
+
+def _listen(path: Path, seconds: float) -> Spoken:
+    with open_audio(path) as sound:
+        spoken = listen(_beginning(sound, seconds), sound.sample_rate)
+    if not spoken.speaks:
+        raise AudioError(
+            f"no speech is heard in {path}, so nothing can be judged by it; "
+            "give the speech with --audio."
+        )
+    return spoken
+
+
+def _beginning(sound: AudioFile, seconds: float) -> Iterator[AudioChunk]:
+    left = seconds * sound.sample_rate
+    for chunk in sound:
+        yield chunk
+        left -= len(chunk)
+        if left <= 0:
+            return
+
+
+def _read(path: Path, fps: Fraction, progress: Progress | None) -> MouthTrack:
+    mouth = read_mouth(read_clip(path, fps, MAX_SIDE, MAX_SECONDS), fps, progress)
+    if not mouth.seen:
+        raise FaceError(f"no face is seen in {path}; a score needs one that looks at the camera.")
+    if mouth.seen < MIN_SHARE * len(mouth.openings):
+        raise FaceError(
+            f"{path} shows a face in {mouth.seen} of {len(mouth.openings)} frames only; "
+            "cut out the part in which it is seen."
+        )
+    return mouth

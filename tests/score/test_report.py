@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lipstream.errors import OptionError
+from lipstream.score.files import Scored
+from lipstream.score.judgement import Likeness, judge
+from lipstream.score.plot import write_plot
+from lipstream.score.report import as_json, as_table
+from lipstream.score.sound import Spoken
+from tests.score.conftest import saying
+
+
+@pytest.fixture(scope="module")
+def scored(sentence: Spoken) -> Scored:
+    mouth = saying(sentence)
+    return Scored(judge(mouth, sentence), mouth, sentence, 0.0)
+
+
+def test_json_has_every_figure_and_no_nan(scored: Scored) -> None:
+    score = replace(scored.score, silence_opening=np.nan)
+    figures = json.loads(as_json(score))
+    assert figures["verdict"] == "in sync" and figures["follows"] is True
+    assert figures["silence_opening"] is None
+    assert figures["closures"] == {"seen": score.closures.hits, "of": score.closures.total}
+    assert figures["reference"] is None
+
+
+def test_the_table_ends_with_the_verdict(scored: Scored) -> None:
+    score = replace(scored.score, silence_opening=np.nan, reference=Likeness(3.2, 0.9, 0.8))
+    lines = as_table(score).splitlines()
+    assert lines[-1] == "in sync"
+    (silence,) = [line for line in lines if line.startswith("open in silence")]
+    assert silence.split()[3] == "-"
+    assert any(line.startswith("reference: colour") and "3.2" in line for line in lines)
+
+
+def test_the_plot_shows_mouth_and_sound(scored: Scored, tmp_path: Path) -> None:
+    path = tmp_path / "plot.png"
+    write_plot(scored, path)
+    with Image.open(path) as image:
+        colours = {colour for _, colour in image.getcolors(1 << 16) or []}
+        assert image.size == (1280, 720)
+    assert {(255, 176, 64), (96, 200, 255), (112, 224, 128)} <= colours
+
+
+def test_a_still_mouth_can_be_drawn_too(scored: Scored, tmp_path: Path) -> None:
+    still = replace(scored.mouth, openings=np.full(60, 0.02), fps=Fraction(30))
+    score = judge(still, scored.spoken)
+    write_plot(Scored(score, still, scored.spoken, 0.0), tmp_path / "plot.png")
+
+
+def test_a_plot_is_a_png(scored: Scored, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"only \.png files"):
+        write_plot(scored, tmp_path / "plot.gif")
+    assert not list(tmp_path.iterdir())

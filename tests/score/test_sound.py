@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lipstream.media.audio import AudioChunk
+from lipstream.score.sound import MIN_DB, Spoken, gap_of, listen
+from tests.media_files import tone
+from training.phonemes import aperture
+
+
+def test_the_gap_is_the_one_that_the_network_was_taught() -> None:
+    poses = np.random.default_rng(0).uniform(0, 1, (200, 7)).astype(np.float32)
+    assert gap_of(poses) == pytest.approx(aperture(poses), abs=1e-6)
+
+
+def test_speech_opens_and_closes_the_lips(sentence: Spoken) -> None:
+    assert sentence.speaks
+    assert len(sentence.gap) == len(sentence.close) == len(sentence.loudness)
+    assert len(sentence.closures()) >= 5
+    assert sentence.loudness.max() > -30
+
+
+def test_a_tone_and_silence_say_nothing() -> None:
+    for samples in (tone(2.0, 16_000), np.zeros(32_000, np.float32)):
+        assert not listen([AudioChunk(samples, 16_000)], 16_000).speaks
+    assert listen([AudioChunk(np.zeros(16_000), 16_000)], 16_000).loudness.tolist() == [MIN_DB] * 50
+
+
+def test_pauses_are_long_and_closures_short() -> None:
+    gap = np.full(200, 0.5)
+    gap[20:24] = 0
+    gap[100:140] = 0
+    close = np.zeros(200)
+    close[20:24] = 1
+    spoken = Spoken(gap, close, np.zeros(200))
+    assert spoken.pauses() == [(2.0, 2.8)]
+    assert spoken.closures() == pytest.approx([0.44])
