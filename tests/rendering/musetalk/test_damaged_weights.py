@@ -29,10 +29,15 @@ RATE = 16_000
 @pytest.fixture(scope="module")
 def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny weights; one number of the autoencoder's decoder is none."""
-    models = write_models(tmp_path_factory.mktemp("damaged"), sizes=LIVE)
+    return write_damaged(tmp_path_factory.mktemp("damaged"), "decoder.conv_in.weight")
+
+
+def write_damaged(folder: Path, weight: str) -> Path:
+    """Tiny weights; the first number of one of the autoencoder's is none."""
+    models = write_models(folder, sizes=LIVE)
     path = models / "sd-vae-ft-mse" / "diffusion_pytorch_model.safetensors"
     state = load_file(path)
-    state["decoder.conv_in.weight"][0, 0, 0, 0] = torch.nan
+    state[weight][0, 0, 0, 0] = torch.nan
     save_file(state, path)
     return models
 
@@ -77,3 +82,13 @@ def test_a_session_shows_bare_frames(engine: Engine, caplog: pytest.LogCaptureFi
     for unit in session.units:
         assert np.array_equal(unit.frame, avatar.frames[0].pixels)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_latents_that_are_not_finite_are_not_saved_with_their_avatar(tmp_path: Path) -> None:
+    config = MuseTalkConfig(write_damaged(tmp_path, "encoder.conv_in.weight"), device="cpu")
+    engine = Engine(open_backend("musetalk", musetalk=config))
+    avatar = engine.prepare(open_avatar(PORTRAIT))
+    assert "face_latent" not in avatar
+    for timed in offline.render_stream(engine, avatar, [speech(0.04)]):
+        assert np.array_equal(timed.frame, avatar.frames[0].pixels)
+    assert engine.backend.nonfinite_faces == 1

@@ -75,7 +75,9 @@ class MuseTalkRenderer:
             faces = prepare.stored_faces(avatar, self._settings)
             if faces is None:
                 faces = self._prepare(avatar, progress)
-                avatar = prepare.attach(avatar, faces)
+                # Saved with the avatar, latents that are not finite would outlive their cause.
+                if np.isfinite(faces.latents).all():
+                    avatar = prepare.attach(avatar, faces)
             self._faces[avatar] = faces
         self._compositor.load(avatar, faces)
         return avatar
