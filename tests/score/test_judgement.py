@@ -101,6 +101,14 @@ def test_likeness_is_measured_against_the_reference(sentence: Spoken) -> None:
     assert likeness.correlation == pytest.approx(1)
 
 
+def test_a_reference_without_any_detail_can_be_compared_with(sentence: Spoken) -> None:
+    mouth = saying(sentence)
+    flat = replace(mouth, sharpness=np.zeros_like(mouth.sharpness))
+    assert np.isfinite(liken(mouth, flat).sharpness)
+    unseen = replace(mouth, sharpness=np.zeros(0), colours=np.zeros((0, 3), np.float32))
+    assert np.isnan(liken(mouth, unseen).sharpness) and np.isnan(liken(mouth, unseen).colour)
+
+
 @pytest.mark.parametrize(
     ("offset_ms", "words"),
     [

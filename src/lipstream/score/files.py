@@ -101,7 +101,8 @@ def _beginning(sound: AudioFile, seconds: float) -> Iterator[AudioChunk]:
 
 
 def _read(path: Path, fps: Fraction, progress: Progress | None) -> MouthTrack:
-    mouth = read_mouth(read_clip(path, fps, MAX_SIDE, MAX_SECONDS), fps, progress)
+    expected = round(read_facts(path).seconds * fps)
+    mouth = read_mouth(read_clip(path, fps, MAX_SIDE, MAX_SECONDS), fps, progress, expected)
     if not mouth.seen:
         raise FaceError(f"no face is seen in {path}; a score needs one that looks at the camera.")
     if mouth.seen < MIN_SHARE * len(mouth.openings):

@@ -31,6 +31,7 @@ CHANCE_CORRELATION = 0.95
 MIN_CONFIDENCE = 0.20  # by which it stands above what the same mouth reaches at wrong times
 FAR = 0.800  # seconds by which the sound is displaced, and more, for those wrong times
 CHANCE = 95  # percentile of the correlations at wrong times
+MIN_SHARPNESS = 1e-3  # of a mouth to compare with: one of a single colour has none
 DRIFT = 1.5  # seconds over which the usual opening of the mouth is taken
 
 
@@ -106,7 +107,7 @@ def liken(mouth: MouthTrack, reference: MouthTrack) -> Likeness:
     difference = mouth.colours[:colours] - reference.colours[:colours]
     return Likeness(
         colour=float(np.linalg.norm(difference.mean(axis=0))) if colours else math.nan,
-        sharpness=_median(mouth.sharpness) / _median(reference.sharpness),
+        sharpness=_median(mouth.sharpness) / max(_median(reference.sharpness), MIN_SHARPNESS),
         correlation=correlation(mouth.filled()[:count], reference.filled()[:count]),
     )
 

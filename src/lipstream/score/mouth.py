@@ -63,9 +63,15 @@ class _Sighting:
 
 
 def read_mouth(
-    pictures: Iterable[Image], fps: Fraction, progress: Progress | None = None
+    pictures: Iterable[Image],
+    fps: Fraction,
+    progress: Progress | None = None,
+    expected: int | None = None,
 ) -> MouthTrack:
-    """Read the mouth in all pictures, `fps` of which make a second; memory holds a few."""
+    """Read the mouth in all pictures, `fps` of which make a second; memory holds a few.
+
+    `progress` is called with the pictures read and those `expected`.
+    """
     finder = FaceFinder()
     openings: list[float] = []
     sharpness: list[float] = []
@@ -78,7 +84,7 @@ def read_mouth(
             tints.append(mouth_tint(image, points[0]))
             colours.append(lip_colour(image, points[0]))
         if progress is not None:
-            progress(index + 1, None)
+            progress(index + 1, expected)
     return MouthTrack(
         fps,
         np.array(openings, np.float64),
