@@ -47,7 +47,7 @@ from lipstream.rendering.base import PixelFormat
 from lipstream.rendering.musetalk.optimizations.cuda_graphs import cudnn_autotune
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks
 from lipstream.rendering.registry import Backend
-from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder, recent
+from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
 from lipstream.timeline import FPS
 
 PUBLISHED_BATCHES = (4, 8, 20)  # of the live script, of LiveTalking's kind, and offline
@@ -156,7 +156,7 @@ class Fixtures:
         if not self._fps:
             self._fps = self._fps_of(LiveLoop(self.live, max(self.batches)))
         ceiling = 1 if self.tiny else min(int(1.25 * self._fps / float(FPS)) + 1, MAX_SESSIONS)
-        encoder = AudioWindowEncoder(self.exact.speech, recent(FPS))
+        encoder = AudioWindowEncoder.live(self.exact.speech, FPS)
         batch = max(self.batches)
         backend = Backend("measured", encoder, self.live, FPS, batch, "a benchmark")
         setup = LoadSetup(

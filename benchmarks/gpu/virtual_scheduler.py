@@ -36,7 +36,8 @@ from lipstream.live.session.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
-from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder, recent
+from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
+from lipstream.speech.musetalk.backbone import PIECE
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ class _VirtualRun:
         self.clock = VirtualClock()
         made = PipelinedDevice if pipelined else VirtualDevice
         self.device = made(device, self.clock, seed=sessions)
-        encoder = AudioWindowEncoder(_ZeroSpeechNetwork(), recent())
+        encoder = AudioWindowEncoder.live(_ZeroSpeechNetwork())
         backend = Backend("virtual", encoder, self.device, FPS, device.batch, "a benchmark")
         self.scheduler = ObservedScheduler(Engine(backend), clock=self.clock)
         self.drawn = random.Random(sessions)
@@ -312,7 +313,8 @@ class _Sessions(_VirtualRun):
 class _ZeroSpeechNetwork:
     """A speech network that takes no time."""
 
-    layers, width = 1, 1
+    layers, width, piece = 1, 1, None
 
-    def features(self, samples: Sequence[Floats]) -> list[Floats]:
-        return [np.zeros((len(piece) // 320, 1, 1), np.float32) for piece in samples]
+    def features(self, samples: Sequence[Floats], last: int | None = None) -> list[Floats]:
+        steps = [min(len(piece) // 320, last or PIECE) for piece in samples]
+        return [np.zeros((count, 1, 1), np.float32) for count in steps]

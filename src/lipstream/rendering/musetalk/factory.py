@@ -29,7 +29,7 @@ from lipstream.rendering.musetalk.weights.loader import (
     load_parser,
     load_taesd,
 )
-from lipstream.speech.musetalk.audio_windows import WHOLE_PIECES, AudioWindowEncoder, recent
+from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
 from lipstream.weights.manifest import models_folder
 
@@ -93,8 +93,9 @@ def open_musetalk(
         locate=None if landmarks is None else DwPose.from_file(landmarks),
         compositor=compositor,
     )
-    plan = recent(fps) if runtime.live else WHOLE_PIECES
-    return AudioWindowEncoder(networks.speech, plan), renderer, batch
+    speech = networks.speech
+    encoder = AudioWindowEncoder.live(speech, fps) if runtime.live else AudioWindowEncoder(speech)
+    return encoder, renderer, batch
 
 
 def _load(

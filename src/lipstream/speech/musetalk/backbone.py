@@ -17,9 +17,13 @@ class SpeechNetwork(Protocol):
     layers: int  # vectors per step
     width: int  # numbers per vector: what the UNet's cross attention takes
 
-    def features(self, samples: Sequence[Floats]) -> list[Floats]:
+    @property
+    def piece(self) -> int | None:
+        """Samples of the pieces with which its positions begin anew; None: it has no positions."""
+
+    def features(self, samples: Sequence[Floats], last: int | None = None) -> list[Floats]:
         """Pieces of at most `PIECE`, 16 kHz float32 in -1..1 -> one (steps, layers, width) each.
 
-        A piece of n samples gives floor(n / 320) steps. Each is encoded alone, whatever is
-        computed with it.
+        A piece of n samples gives floor(n / 320) steps, or the `last` of them only. Each is encoded
+        alone, whatever is computed with it.
         """

@@ -45,6 +45,8 @@ class HubertSpeech(nn.Module):
             )
         self._margin = (reach - step) // 2, reach - step - (reach - step) // 2
 
+    piece = None  # its positions are relative
+
     @classmethod
     def load(cls, folder: Path) -> HubertSpeech:
         """Read `config.json` and the weights from `folder`; nothing is fetched."""
@@ -83,7 +85,7 @@ class HubertSpeech(nn.Module):
         samples = F.pad(samples, self._margin).to(next(self.model.parameters()).dtype)
         return self.model(samples).last_hidden_state[:, :, None]
 
-    def features(self, samples: Sequence[Floats]) -> list[Floats]:
+    def features(self, samples: Sequence[Floats], last: int | None = None) -> list[Floats]:
         """See `SpeechNetwork`. Only pieces of equal length are computed together.
 
         The network's first norm runs over time, so padding would change the result.
@@ -93,7 +95,7 @@ class HubertSpeech(nn.Module):
             places = [place for place, piece in enumerate(samples) if len(piece) == length]
             together = self._batch(np.stack([samples[place] for place in places]))
             found.update(zip(places, together, strict=True))
-        return [found[place] for place in range(len(samples))]
+        return [found[place][-last if last else 0 :] for place in range(len(samples))]
 
     @torch.inference_mode()
     def _batch(self, samples: Floats) -> Floats:

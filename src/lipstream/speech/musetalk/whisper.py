@@ -148,14 +148,15 @@ class WhisperSpeech:
     def __init__(self, encoder: WhisperEncoder) -> None:
         self.encoder = encoder.eval()
         self.layers, self.width = encoder.dimensions.layers + 1, encoder.dimensions.width
+        self.piece = encoder.dimensions.steps * FEATURE_STEP
 
-    def features(self, samples: Sequence[Floats]) -> list[Floats]:
+    def features(self, samples: Sequence[Floats], last: int | None = None) -> list[Floats]:
         """See `SpeechNetwork`; every piece is padded to 30 s and encoded alone."""
         batches = (samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH))
-        return [features for batch in batches for features in self._batch(batch)]
+        return [features for batch in batches for features in self._batch(batch, last)]
 
     @torch.inference_mode()
-    def _batch(self, samples: Sequence[Floats]) -> list[Floats]:
+    def _batch(self, samples: Sequence[Floats], last: int | None) -> list[Floats]:
         dimensions, weight = self.encoder.dimensions, self.encoder.encoder.conv1.weight
         length = dimensions.steps * FEATURE_STEP
         longest = max(len(piece) for piece in samples)
@@ -163,9 +164,11 @@ class WhisperSpeech:
         for row, piece in zip(padded, samples, strict=True):
             row[: len(piece)] = piece
         mel = log_mel(torch.from_numpy(padded).to(weight.device), dimensions.mel_bins, length)
-        states = self.encoder(mel.to(weight.dtype))[:, : longest // FEATURE_STEP]
-        rows: Floats = states.cpu().float().numpy()
-        return [row[: len(piece) // FEATURE_STEP] for row, piece in zip(rows, samples, strict=True)]
+        states = self.encoder(mel.to(weight.dtype))
+        steps = [len(piece) // FEATURE_STEP for piece in samples]
+        kept = [max(count - last, 0) if last else 0 for count in steps]  # the first that is
+        rows = [states[row, kept[row] : count] for row, count in enumerate(steps)]
+        return [np.asarray(row.cpu().float().numpy(), np.float32) for row in rows]
 
 
 def log_mel(samples: Tensor, bins: int = 80, length: int = PIECE) -> Tensor:
