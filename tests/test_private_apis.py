@@ -32,7 +32,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
-from lipstream.server.uvicorn_server import configured
+from lipstream.server.http.uvicorn_server import configured
 from tests.server.fake_runtime import FakeRuntime
 
 SOURCE = Path(__file__).parents[1] / "src" / "lipstream"
@@ -40,10 +40,10 @@ SOURCE = Path(__file__).parents[1] / "src" / "lipstream"
 USERS = {  # private name: the module that uses it
     "_connection": "server/rtc/ice_dtls.py",
     "_local_candidates": "server/rtc/ice_dtls.py",
-    "_check_list": "server/rtc/datagram_guard.py",
-    "_queue": "server/rtc/datagram_guard.py",
-    "_handle_rtcp_data": "server/rtc/srtp_guard.py",
-    "_handle_rtp_data": "server/rtc/srtp_guard.py",
+    "_check_list": "server/rtc/guards/datagram_guard.py",
+    "_queue": "server/rtc/guards/datagram_guard.py",
+    "_handle_rtcp_data": "server/rtc/guards/srtp_guard.py",
+    "_handle_rtp_data": "server/rtc/guards/srtp_guard.py",
     "_role_set": "server/rtc/ice_dtls.py",
     "_set_role": "server/rtc/ice_dtls.py",
     "_task": "server/rtc/ice_dtls.py",

@@ -10,9 +10,9 @@ from typing import Any
 
 from aioice import stun
 
-from lipstream.server.rtc.datagram_guard import MAX_EARLY, MAX_UNREAD
+from lipstream.server.rtc.guards.datagram_guard import MAX_EARLY, MAX_UNREAD
 from tests.fuzz.packets import unpacked
-from tests.server.rtc.test_datagram_guard import STRANGER, VIEWER, Setup
+from tests.server.rtc.guards.test_datagram_guard import STRANGER, VIEWER, Setup
 
 OTHER, SIGNED, SETTLE, ANSWERED = 1, 2, 4, 8  # flags of a datagram
 NAME = b"NAME"  # stands for that of the connection, which is random

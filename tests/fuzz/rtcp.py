@@ -8,10 +8,10 @@ from typing import cast
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 from aiortc.rtp import is_rtcp
 
-from lipstream.server.rtc.drop_log import DropLog
+from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream
 from lipstream.server.rtc.sdp_answer import agree
-from lipstream.server.rtc.srtp_guard import SrtpGuard
+from lipstream.server.rtc.guards.srtp_guard import SrtpGuard
 from tests.fuzz.packets import unpacked
 from tests.server.rtc.offers import offer
 

@@ -24,7 +24,7 @@ import asyncio, signal, subprocess, sys, threading
 from lipstream.server.app import create_app
 from lipstream.server.forced_exit import forced_exit
 from lipstream.server.settings import ServeSettings
-from lipstream.server.uvicorn_server import bind, serve
+from lipstream.server.http.uvicorn_server import bind, serve
 from tests.fakes import blank_avatar
 from tests.server.fake_runtime import FakeRuntime
 

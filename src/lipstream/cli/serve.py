@@ -176,10 +176,10 @@ def serve(
     from lipstream.server.app import create_app
     from lipstream.server.forced_exit import forced_exit
     from lipstream.server.logging import logging_to_stderr
-    from lipstream.server.open_files import raise_open_files
+    from lipstream.server.http.open_files import raise_open_files
     from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
-    from lipstream.server.uvicorn_server import address_of, bind
-    from lipstream.server.uvicorn_server import serve as serve_forever
+    from lipstream.server.http.uvicorn_server import address_of, bind
+    from lipstream.server.http.uvicorn_server import serve as serve_forever
 
     settings = ServeSettings(uploads=UploadLimits(body=upload_limit * MEBIBYTE), **options)
     _check_names(avatars)

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from lipstream.server.admission import LoopLag
-from lipstream.server.connection_table import ConnectionTable
+from lipstream.server.http.connection_table import ConnectionTable
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.schemas import BrowserStats

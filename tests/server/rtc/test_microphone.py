@@ -14,7 +14,7 @@ from av.audio.frame import AudioFrame
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.server.rtc.drop_log import DropLog
+from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.microphone import (
     MAX_BEHIND_S,
     MAX_PACE,

@@ -12,7 +12,7 @@ import pytest
 import websockets.exceptions as websockets_errors
 import websockets.sync.client as websockets
 
-from lipstream.server.open_files import OTHER_FILES, raise_open_files
+from lipstream.server.http.open_files import OTHER_FILES, raise_open_files
 from lipstream.server.settings import ServeSettings
 from tests.server.http_server import HttpServer, open_server
 
@@ -89,7 +89,7 @@ def test_a_body_without_a_token_holds_no_place() -> None:
 
 
 def test_a_refused_body_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipstream.server.http_protocol.HEADER_S", 0.3)
+    monkeypatch.setattr("lipstream.server.http.http_protocol.HEADER_S", 0.3)
     head = b"POST /v1/sessions HTTP/1.1\r\n" + BODY
     with open_server(CLOSED) as server, connections(server, 1, head) as (dripping,):
         assert dripping.recv(4096).startswith(b"HTTP/1.1 401")
@@ -99,7 +99,7 @@ def test_a_refused_body_is_not_read_for_ever(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipstream.server.http_protocol.STALL_S", 0.3)
+    monkeypatch.setattr("lipstream.server.http.http_protocol.STALL_S", 0.3)
     request = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
     with open_server(FEW) as server, connections(server, 1) as (lazy,):
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -109,7 +109,7 @@ def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyP
 
 
 def test_one_address_has_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipstream.server.http_protocol.MAX_PER_NETWORK", 4)
+    monkeypatch.setattr("lipstream.server.http.http_protocol.MAX_PER_NETWORK", 4)
     anywhere = ServeSettings(host="0.0.0.0", token=TOKEN, max_connections=20)
     with open_server(anywhere) as server, connections(server, 10) as opened:
         assert httpx.get(f"{server.url}/healthz").status_code == 200

@@ -15,7 +15,7 @@ import websockets
 from lipstream.server.admission import Cost
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
-from lipstream.server.uvicorn_server import configured
+from lipstream.server.http.uvicorn_server import configured
 from tests.server.fake_runtime import FakeRuntime
 from tests.server.http_server import HttpServer, open_server
 
@@ -86,7 +86,7 @@ def test_unread_events_cost_no_memory() -> None:
 
 @pytest.mark.slow
 def test_hundreds_of_slow_clients_are_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipstream.server.http_protocol.HEADER_S", 0.5)
+    monkeypatch.setattr("lipstream.server.http.http_protocol.HEADER_S", 0.5)
     with open_server(ROOMY) as server:
         before = memory()
         slow = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
@@ -106,7 +106,7 @@ def test_hundreds_of_slow_clients_are_disconnected(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("first", [b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"])
 def test_a_header_has_a_deadline_each_time(monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
     """A connection that was used before is no better than a new one."""
-    monkeypatch.setattr("lipstream.server.http_protocol.HEADER_S", 0.3)
+    monkeypatch.setattr("lipstream.server.http.http_protocol.HEADER_S", 0.3)
     with (
         open_server(ROOMY) as server,
         socket.create_connection(("127.0.0.1", server.port)) as slow,

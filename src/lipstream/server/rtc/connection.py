@@ -12,7 +12,7 @@ from typing import Any
 from aiortc import RTCCertificate, RTCIceCandidate, RTCIceServer
 
 from lipstream.live.clock import Clock, MonotonicClock
-from lipstream.server.rtc.drop_log import DropLog
+from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.encoders import open_video_encoder
 from lipstream.server.rtc.ice_dtls import IceDtlsTransport
 from lipstream.server.rtc.ice_servers import ice_links
@@ -60,7 +60,7 @@ class WebRTCTransport(Feedback):
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
         self._candidates = 0
-        self._heard_ms = 0
+        self._active_ms = 0
 
     async def accept(self, offer: str) -> str:
         """An SDP offer to the SDP answer, once. Raises SignallingError."""
@@ -91,7 +91,7 @@ class WebRTCTransport(Feedback):
             on_first=lambda: self._observer.first_frame(1000 * (time.monotonic() - began)),
         )
         candidates = published(await peer.gather(), self._settings.public_ip)
-        self._heard_ms = self._clock.now_ms()
+        self._active_ms = self._clock.now_ms()
         self._add(agreement.text.candidates)
         self._spawn(self._run(peer, self._sender, agreement))
         ssrcs = {"audio": audio.ssrcs, "video": video.ssrcs}
@@ -158,7 +158,7 @@ class WebRTCTransport(Feedback):
             self._fail("an error of the server")
 
     def _peer_active(self) -> None:
-        self._heard_ms = self._clock.now_ms()
+        self._active_ms = self._clock.now_ms()
 
     async def _time_out(self, seconds: int, what: str) -> None:
         """Close the connection once nothing has come from the peer for so long.
@@ -168,8 +168,8 @@ class WebRTCTransport(Feedback):
         """
         assert self._peer is not None
         judged_ms: int | None = None
-        while self._heard_ms != judged_ms:
-            judged_ms = self._heard_ms
+        while self._active_ms != judged_ms:
+            judged_ms = self._active_ms
             await self._clock.sleep_until(judged_ms + 1000 * seconds)
             await self._peer.read_waiting()
         self._fail(f"the peer {what} {seconds} s")

@@ -19,7 +19,7 @@ from lipstream.errors import LipstreamError
 from lipstream.live.session.utterance import Utterance
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
-from lipstream.server.rtc.drop_log import DropLog
+from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.interfaces import SpeechSink
 from lipstream.server.token_bucket import TokenBucket
 from lipstream.speech.mono_mixer import MonoMixer

@@ -15,7 +15,7 @@ from aioice.ice import CandidatePair, Connection, get_or_create_mdns_protocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.server.rtc.datagram_guard import (
+from lipstream.server.rtc.guards.datagram_guard import (
     MAX_ADDRESSES,
     MAX_EARLY,
     MAX_EARLY_BYTES,
@@ -27,7 +27,7 @@ from lipstream.server.rtc.datagram_guard import (
     demultiplex,
     guard_mdns,
 )
-from lipstream.server.rtc.drop_log import DropLog
+from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.token_bucket import TokenBucket
 
 VIEWER, STRANGER = ("198.51.100.7", 4000), ("203.0.113.5", 4000)

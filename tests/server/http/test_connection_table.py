@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lipstream.server.connection_table import ConnectionTable, network_of
+from lipstream.server.http.connection_table import ConnectionTable, network_of
 
 
 @dataclass(eq=False)

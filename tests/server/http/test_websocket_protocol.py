@@ -13,7 +13,7 @@ import pytest
 
 from lipstream.server.api.audio_socket import CLOSE_S
 from lipstream.server.settings import ServeSettings
-from lipstream.server.websocket_protocol import LINGER_S, MAX_BARE_FRAMES
+from lipstream.server.http.websocket_protocol import LINGER_S, MAX_BARE_FRAMES
 from tests.server.http_server import HttpServer, open_server
 
 MEBIBYTE = 1 << 20
@@ -70,8 +70,8 @@ def flood(client: socket.socket, block: bytes, total: int) -> int:
 def test_pings_are_not_read_while_nobody_reads_the_pongs(monkeypatch: pytest.MonkeyPatch) -> None:
     """And once the session has ended the socket, too, is gone, however full it is."""
     assert CLOSE_S + LINGER_S <= 5
-    monkeypatch.setattr("lipstream.server.websocket_protocol.MAX_BARE_FRAMES", UNLIMITED)
-    monkeypatch.setattr("lipstream.server.websocket_protocol.LINGER_S", 0.3)
+    monkeypatch.setattr("lipstream.server.http.websocket_protocol.MAX_BARE_FRAMES", UNLIMITED)
+    monkeypatch.setattr("lipstream.server.http.websocket_protocol.LINGER_S", 0.3)
     monkeypatch.setattr("lipstream.server.api.audio_socket.CLOSE_S", 0.1)
     with open_server(ROOMY) as server:
         made = opened(server)
@@ -110,7 +110,7 @@ def test_frames_that_carry_nothing_are_counted(first: int) -> None:
 
 def test_a_message_of_many_fragments_is_still_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """However it is cut, also across the slices in which it is parsed."""
-    monkeypatch.setattr("lipstream.server.websocket_protocol.SLICE_BYTES", 7)
+    monkeypatch.setattr("lipstream.server.http.websocket_protocol.SLICE_BYTES", 7)
     with open_server(ROOMY) as server, connected(server, opened(server)) as client:
         text = b'{"type": "interrupt"}'
         pieces = [frame(TEXT & 0x7F, text[:1])]

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from aiortc import RTCDtlsTransport
 from aiortc.rtp import is_rtcp
 
-from lipstream.server.rtc.drop_log import DropLog
+from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.token_bucket import TokenBucket
 
 RTCP_WORDS_PER_S, MAX_RTCP_WORDS = 1024.0, 2048  # of 32 bits; a NACK's entry is one, a PLI three

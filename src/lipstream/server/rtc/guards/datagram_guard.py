@@ -16,7 +16,7 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol, get_or_create_mdns_protocol
 from aioice.mdns import MDNS_PORT, MDnsProtocol
 
-from lipstream.server.rtc.drop_log import Cause, DropLog
+from lipstream.server.rtc.guards.drop_log import Cause, DropLog
 from lipstream.server.token_bucket import TokenBucket
 
 MAX_ADDRESSES = 50  # from which a peer may send checks

@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from lipstream.live.clock import ManualClock
-from lipstream.server.rtc.drop_log import MIN_LINE_BYTES, DropLog
+from lipstream.server.rtc.guards.drop_log import MIN_LINE_BYTES, DropLog
 
 
 def test_a_cause_has_one_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 
 from lipstream.errors import LipstreamError
-from lipstream.server.http_protocol import RESERVED
+from lipstream.server.http.http_protocol import RESERVED
 
 OTHER_FILES = 400  # than connections: libraries, viewers' sockets, uploads, child processes
-ENOUGH_FILES = 65_536  # more is not asked for
+MAX_OPEN_FILES = 65_536  # more is not asked for
 
 
 def raise_open_files(max_connections: int) -> None:
@@ -20,11 +20,11 @@ def raise_open_files(max_connections: int) -> None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = max_connections + RESERVED + OTHER_FILES
-    for wanted in (ENOUGH_FILES, hard, needed):  # a system may refuse what its hard limit allows
+    for wanted in (MAX_OPEN_FILES, hard, needed):  # a system may refuse what its hard limit allows
         if resource.RLIM_INFINITY not in (soft, wanted) and soft < wanted:
             with contextlib.suppress(ValueError, OSError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, ENOUGH_FILES), hard))
-                soft = min(wanted, ENOUGH_FILES)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, MAX_OPEN_FILES), hard))
+                soft = min(wanted, MAX_OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < needed:
         raise LipstreamError(
             f"only {soft} files may be open at once, and {max_connections} connections need "

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 
-from lipstream.server.rtc.drop_log import DropLog
-from lipstream.server.rtc.srtp_guard import (
+from lipstream.server.rtc.guards.drop_log import DropLog
+from lipstream.server.rtc.guards.srtp_guard import (
     MAX_RTCP_WORDS,
     MAX_RTP,
     MAX_SSRCS,
