@@ -31,8 +31,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from lipstream.server.app import create_app
-from lipstream.server.settings import ServeSettings
 from lipstream.server.http.uvicorn_server import configured
+from lipstream.server.settings import ServeSettings
 from tests.server.fake_runtime import FakeRuntime
 
 SOURCE = Path(__file__).parents[1] / "src" / "lipstream"

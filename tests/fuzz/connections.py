@@ -12,8 +12,8 @@ from uvicorn.server import ServerState
 
 from lipstream.live.clock import ManualClock
 from lipstream.server.app import create_app
-from lipstream.server.settings import ServeSettings
 from lipstream.server.http.uvicorn_server import configured
+from lipstream.server.settings import ServeSettings
 from tests.fakes import blank_avatar
 from tests.fuzz.targets import Check
 from tests.server.app_client import until

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lipstream.server.app import create_app
+from lipstream.server.http.uvicorn_server import Server, address_of, bind, configured
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.settings import ServeSettings
-from lipstream.server.http.uvicorn_server import Server, address_of, bind, configured
 from tests.fakes import blank_avatar
 from tests.server.fake_runtime import FakeRuntime
 

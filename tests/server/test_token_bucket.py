@@ -14,8 +14,10 @@ def test_a_full_bucket_gives_a_burst_and_then_its_rate() -> None:
     assert [bucket.take() for _ in range(5)] == [True] * 4 + [False]
     now = 1.0
     assert [bucket.take() for _ in range(3)] == [True] * 2 + [False]
+    assert bucket.wait_s() == 0.5
     now = 100.0
     assert not bucket.take(5) and bucket.take(4)
+    assert bucket.wait_s(4) == 2.0
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 9)), max_size=50))

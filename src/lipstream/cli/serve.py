@@ -175,11 +175,11 @@ def serve(
     _check_installed()
     from lipstream.server.app import create_app
     from lipstream.server.forced_exit import forced_exit
-    from lipstream.server.logging import logging_to_stderr
     from lipstream.server.http.open_files import raise_open_files
-    from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
     from lipstream.server.http.uvicorn_server import address_of, bind
     from lipstream.server.http.uvicorn_server import serve as serve_forever
+    from lipstream.server.logging import logging_to_stderr
+    from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
 
     settings = ServeSettings(uploads=UploadLimits(body=upload_limit * MEBIBYTE), **options)
     _check_names(avatars)

@@ -94,7 +94,16 @@ def create_app(
         redoc_url=None,
     )
     app.state.manager, app.state.store = manager, store
-    token = token_dependencies(settings)
+    _add_routes(app, manager, store, decoders)
+    error_responses.install(app, metrics.refused)
+    _add_middleware(app, settings, clock, metrics)
+    return app
+
+
+def _add_routes(
+    app: FastAPI, manager: SessionManager, store: AvatarStore, decoders: Decoders
+) -> None:
+    token = token_dependencies(manager.settings)
     app.include_router(public_routes(manager))
     app.include_router(avatar_routes(store, decoders), dependencies=token)
     app.include_router(session_routes(manager, store), dependencies=token)
@@ -102,9 +111,6 @@ def create_app(
     app.include_router(whep_routes(manager, store), dependencies=token)
     app.include_router(audio_routes(manager))
     app.include_router(page_routes())
-    error_responses.install(app, metrics.refused)
-    _add_middleware(app, settings, clock, metrics)
-    return app
 
 
 def _add_middleware(app: FastAPI, settings: ServeSettings, clock: Clock, metrics: Metrics) -> None:

@@ -17,8 +17,8 @@ from lipstream.live.session.session import Session
 from lipstream.media.audio import AudioChunk
 from lipstream.server.admission import Cost, usable_cores
 from lipstream.server.rtc.connection import WebRTCTransport
-from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.encoders import nvenc_works, open_video_encoder
+from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.ice_servers import IceServer, ice_links
 from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
 from lipstream.server.rtc.media_sender import MediaWorkers

@@ -26,3 +26,7 @@ class TokenBucket:
             return False
         self._level -= tokens
         return True
+
+    def wait_s(self, tokens: float = 1) -> float:
+        """The seconds from the last `take` until `tokens` are available."""
+        return max(tokens - self._level, 0) / self._rate

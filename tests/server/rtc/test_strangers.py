@@ -16,16 +16,16 @@ import pytest
 from lipstream.live.clock import ManualClock
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.guards.drop_log import DropLog
+from lipstream.server.rtc.guards.srtp_guard import MAX_SSRCS
 from lipstream.server.rtc.interfaces import SpeechSink
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.settings import TransportSettings
-from lipstream.server.rtc.guards.srtp_guard import MAX_SSRCS
 from tests.fakes import blank_avatar
 from tests.server.app_client import until
 from tests.server.fake_runtime import FakeSession
+from tests.server.rtc.guards.test_srtp_guard import nack, report, sound
 from tests.server.rtc.relay import CANDIDATE
 from tests.server.rtc.test_connection import Voice
-from tests.server.rtc.guards.test_srtp_guard import nack, report, sound
 from tests.server.sources import MarkedSource
 from tests.server.viewers import Viewer
 

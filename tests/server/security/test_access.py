@@ -314,7 +314,7 @@ def test_buckets_forget_old_clients() -> None:
     buckets = Buckets(1, 1, ManualClock())
     for number in range(10_000):
         assert buckets.take(str(number)) == 0
-    assert len(buckets._levels) <= 4096
+    assert len(buckets._buckets) <= 4096
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/v1/avatars", "/nothing", "/healthz"])

@@ -14,8 +14,8 @@ import websockets
 
 from lipstream.server.admission import Cost
 from lipstream.server.app import create_app
-from lipstream.server.settings import ServeSettings
 from lipstream.server.http.uvicorn_server import configured
+from lipstream.server.settings import ServeSettings
 from tests.server.fake_runtime import FakeRuntime
 from tests.server.http_server import HttpServer, open_server
 

@@ -10,11 +10,11 @@ import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lipstream.server.http.connection_table import ConnectionTable, network_of
 from lipstream.server.errors import ApiError
+from lipstream.server.http.connection_table import ConnectionTable, network_of
+from lipstream.server.http.websocket_protocol import UNREADABLE, WebSocketProtocol
 from lipstream.server.security.access import ADMITTED
 from lipstream.server.settings import ServeSettings
-from lipstream.server.http.websocket_protocol import UNREADABLE, WebSocketProtocol
 
 MAX_PER_NETWORK = 128  # connections from one address
 RESERVED = 12  # connections beside the others, for liveness and readiness only

@@ -16,8 +16,8 @@ from fastapi import FastAPI
 from lipstream.errors import LipstreamError, reason_of
 from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
 from lipstream.server.http.http_protocol import ConnectionLimits, HttpProtocol
-from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.http.websocket_protocol import WebSocketProtocol
+from lipstream.server.sessions.manager import SessionManager
 
 BACKLOG = 64  # connections that wait; so many are accepted before anything else is done
 MAX_HEADER_BYTES = 16 * 1024

@@ -12,8 +12,8 @@ from typing import Any
 from aiortc import RTCCertificate, RTCIceCandidate, RTCIceServer
 
 from lipstream.live.clock import Clock, MonotonicClock
-from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.encoders import open_video_encoder
+from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.ice_dtls import IceDtlsTransport
 from lipstream.server.rtc.ice_servers import ice_links
 from lipstream.server.rtc.interfaces import SignallingError, Source, SpeechSink, TransportObserver

@@ -161,7 +161,7 @@ class Microphone:
                 self._utterance.push(samples)
             except LipstreamError:
                 # The session is full or has just been closed: live sound cannot wait.
-                self._drops.add("unheard", samples.nbytes)
+                self._drops.add("full", samples.nbytes)
 
 
 def _level(step: Floats) -> float:

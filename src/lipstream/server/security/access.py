@@ -16,8 +16,8 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from lipstream.live.clock import Clock
-from lipstream.server.http.connection_table import network_of
 from lipstream.server.errors import ApiError
+from lipstream.server.http.connection_table import network_of
 from lipstream.server.security.rate_limit import Buckets
 from lipstream.server.settings import LOCAL_NAMES, ServeSettings
 

@@ -9,6 +9,7 @@ from starlette.types import Message, Receive
 
 from lipstream.live.clock import Clock
 from lipstream.server.errors import ApiError
+from lipstream.server.token_bucket import TokenBucket
 
 MAX_CLIENTS = 4096  # remembered; the one not seen for longest is forgotten first
 CHUNK_TIMEOUT_S = 20.0  # a body must go on within this
@@ -19,21 +20,20 @@ class Buckets:
     """A token bucket per client: `rate` per second, `burst` at once. A rate of 0 is no limit."""
 
     def __init__(self, rate: float, burst: float, clock: Clock) -> None:
-        self._rate, self._burst, self._clock = rate, burst, clock
-        self._levels: OrderedDict[str, tuple[float, int]] = OrderedDict()  # (tokens, at ms)
+        self._rate, self._burst = rate, burst
+        self._seconds = lambda: clock.now_ms() / 1000
+        self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def take(self, client: str) -> float:
         """Take a token: 0, or the seconds until one is available."""
         if self._rate <= 0:
             return 0.0
-        now = self._clock.now_ms()
-        level, since = self._levels.pop(client, (self._burst, now))
-        level = min(self._burst, level + (now - since) / 1000 * self._rate)
-        taken = level >= 1
-        self._levels[client] = (level - taken, now)
-        while len(self._levels) > MAX_CLIENTS:
-            self._levels.popitem(last=False)
-        return 0.0 if taken else (1 - level) / self._rate
+        bucket = self._buckets.pop(client, None)
+        bucket = bucket or TokenBucket(self._rate, self._burst, self._seconds)
+        self._buckets[client] = bucket
+        while len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        return 0.0 if bucket.take() else bucket.wait_s()
 
 
 class MeteredBody:

@@ -21,7 +21,7 @@ Cause = Literal[
     "stun",  # more checks than a viewer may send
     "rtcp",  # more reports than a viewer may send
     "rtp",  # more sound than a viewer may send
-    "unheard",  # sound for which the session has no room
+    "full",  # sound for which the session has no room
     "ssrc",  # more senders than a viewer may have
 ]
 

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket on TCP connections: places, deadlines, uvicorn around the application."""
