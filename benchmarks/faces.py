@@ -23,7 +23,7 @@ from benchmarks.cpu.faces.drawn import SRC, Drawn, draw
 from benchmarks.cpu.faces.judge import Figures, judge
 from benchmarks.cpu.faces.performance import Performance, perform
 from lipstream.avatar.face.finder import FaceFinder
-from lipstream.media.picture_file import picture_kind
+from lipstream.media.pictures.picture_file import picture_kind
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".mp4", ".mov", ".webm", ".mkv")
 

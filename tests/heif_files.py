@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from lipstream.media.heif.index import read_index
 from lipstream.media.image import Image
+from lipstream.media.pictures.heif.index import read_index
 
 
 def box(kind: bytes, *content: bytes) -> bytes:

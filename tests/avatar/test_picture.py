@@ -16,7 +16,7 @@ from PIL import Image as Pillow
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
-from lipstream.media.picture_file import picture_kind
+from lipstream.media.pictures.picture_file import picture_kind
 
 CONFIG = AvatarConfig()
 

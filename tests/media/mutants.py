@@ -11,7 +11,7 @@ from PIL import Image as Pillow
 
 from tests.heif_files import box, write_tiles
 from tests.icc_profiles import ADOBE_RGB, rgb_profile
-from tests.media.test_animation_reader import write_animation
+from tests.media.pictures.test_animation_reader import write_animation
 from tests.media.test_clip_colours import PICTURE, write_clip
 from tests.media.test_deinterlacer import write_interlaced
 from tests.media.test_demux import write_movie

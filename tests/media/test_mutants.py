@@ -12,7 +12,7 @@ from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from lipstream.errors import LipstreamError
 from lipstream.media.audio_reader import open_audio
-from lipstream.media.picture_file import picture_kind
+from lipstream.media.pictures.picture_file import picture_kind
 from lipstream.media.video_reader import read_clip
 from tests.media.mutants import mutants, write_originals
 

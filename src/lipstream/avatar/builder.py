@@ -24,7 +24,7 @@ from lipstream.config import AvatarConfig, Progress
 from lipstream.errors import PictureError
 from lipstream.media.image import Image
 from lipstream.media.input_path import opened
-from lipstream.media.picture_file import picture_kind
+from lipstream.media.pictures.picture_file import picture_kind
 from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.timeline import FPS
 

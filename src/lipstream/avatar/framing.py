@@ -74,7 +74,7 @@ def find_framing(
 def source_side(path: Path) -> int:
     """Pixels of the longer side of a picture or clip, by its header."""
     from lipstream.media.demux import open_media
-    from lipstream.media.picture_file import open_picture, picture_kind
+    from lipstream.media.pictures.picture_file import open_picture, picture_kind
     from lipstream.media.video_reader import video_track
 
     if picture_kind(path) is not None:

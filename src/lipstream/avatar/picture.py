@@ -10,8 +10,8 @@ from PIL import Image as Pillow
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
 from lipstream.media.image import Image
-from lipstream.media.jpeg_scans import check_scans
-from lipstream.media.picture_file import open_picture, to_rgb
+from lipstream.media.pictures.jpeg_scans import check_scans
+from lipstream.media.pictures.picture_file import open_picture, to_rgb
 
 JPEG = ("JPEG", "MPO")  # Pillow's names; the second is a JPEG with more behind it
 MIN_SIDE = 32  # pixels; no face fits into less

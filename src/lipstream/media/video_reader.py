@@ -16,13 +16,13 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from lipstream.errors import PictureError
-from lipstream.media.animation_reader import read_animation
 from lipstream.media.demux import MediaFile, open_media
 from lipstream.media.frames.converter import FrameConverter
 from lipstream.media.frames.deinterlacer import deinterlaced
 from lipstream.media.frames.rate import at_rate
 from lipstream.media.image import Image
-from lipstream.media.picture_file import check_size, picture_kind
+from lipstream.media.pictures.animation_reader import read_animation
+from lipstream.media.pictures.picture_file import check_size, picture_kind
 from lipstream.timeline import FPS, MAX_FPS, MIN_FPS, exact_rate
 
 T = TypeVar("T")

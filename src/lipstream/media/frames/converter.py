@@ -14,7 +14,7 @@ from lipstream.media.colour.decoded import is_transparent, to_bt709, transfer_an
 from lipstream.media.demux import MediaFile
 from lipstream.media.frames.orientation import mirror_matrix, upright
 from lipstream.media.image import Image
-from lipstream.media.picture_file import check_size
+from lipstream.media.pictures.picture_file import check_size
 
 MAX_SQUEEZE = Fraction(2, 100)  # change of width over height within a clip; more is seen
 

@@ -76,7 +76,7 @@ def _failure(job: DecodeJob, error: Exception) -> dict[str, Any]:
 
 def probe(job: DecodeJob) -> dict[str, Any]:
     """Read the header only: {"kind": "image" or "video"}. TooLargeError beyond the limits."""
-    from lipstream.media.picture_file import picture_kind
+    from lipstream.media.pictures.picture_file import picture_kind
 
     path, limits = Path(job.source), job.limits
     kind = picture_kind(path)
@@ -161,7 +161,7 @@ def _picture_size(path: Path) -> tuple[int, int]:
 
     from PIL import Image as Pillow
 
-    from lipstream.media.picture_file import formats
+    from lipstream.media.pictures.picture_file import formats
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

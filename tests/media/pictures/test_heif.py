@@ -13,11 +13,11 @@ from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
 from lipstream.errors import PictureError
 from lipstream.media.image import Image
-from lipstream.media.picture_file import open_picture, picture_kind
+from lipstream.media.pictures.picture_file import open_picture, picture_kind
 from lipstream.media.video_reader import read_clip
 from tests.heif_files import box, write_tiles
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parents[2] / "data"
 CONFIG = AvatarConfig()
 QUARTERS = np.zeros((64, 96, 3), np.uint8)
 QUARTERS[:32, :48], QUARTERS[:32, 48:] = (200, 60, 60), (60, 180, 60)

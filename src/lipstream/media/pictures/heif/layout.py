@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import IO
 
-from lipstream.media.heif.index import Index
+from lipstream.media.pictures.heif.index import Index
 
 CODED = (b"hvc1", b"hev1", b"av01", b"avc1")  # what a video decoder reads
 ALPHA = (b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1")

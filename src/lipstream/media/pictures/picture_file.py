@@ -18,8 +18,8 @@ from PIL import ImageOps, UnidentifiedImageError, features
 
 from lipstream.errors import PictureError
 from lipstream.media.colour.icc import to_srgb
-from lipstream.media.heif import plugin
 from lipstream.media.input_path import opened
+from lipstream.media.pictures.heif import plugin
 
 NAMES = "png, jpg, webp, heic, avif, tiff, gif or bmp"
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000")  # Pillow's names

@@ -28,10 +28,10 @@ from lipstream.media.colour.decoded import (
     transfer_and_primaries,
 )
 from lipstream.media.demux import SeekableFile
-from lipstream.media.heif.index import read_index
-from lipstream.media.heif.layout import Layout, alpha_layout, primary_layout
 from lipstream.media.i420 import LIMITED
 from lipstream.media.image import Image
+from lipstream.media.pictures.heif.index import read_index
+from lipstream.media.pictures.heif.layout import Layout, alpha_layout, primary_layout
 
 FORMAT = "HEIC"
 MAX_EXCESS = 16  # times the pixels a part should have; small ones are filled up to 64x64

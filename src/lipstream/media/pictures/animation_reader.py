@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from lipstream.errors import PictureError
 from lipstream.media.image import Image
 from lipstream.media.input_path import opened
-from lipstream.media.picture_file import check_size, formats, reading, to_rgb
+from lipstream.media.pictures.picture_file import check_size, formats, reading, to_rgb
 
 MIN_DURATION_MS = 11  # browsers show what asks for less as long as USUAL_DURATION_MS
 USUAL_DURATION_MS = 100

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 
 from lipstream.errors import PictureError
-from lipstream.media.jpeg_scans import MAX_SCANS, check_scans, scan_count
+from lipstream.media.pictures.jpeg_scans import MAX_SCANS, check_scans, scan_count
 
 
 def jpeg(**options: object) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from lipstream.errors import PictureError
-from lipstream.media.picture_file import picture_kind
+from lipstream.media.pictures.picture_file import picture_kind
 from lipstream.media.video_reader import read_clip
 from tests.media_files import grey_levels, numbers
 

@@ -1,0 +1,1 @@
+"""Pictures and animations, told by their content and read by Pillow."""
