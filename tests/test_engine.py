@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from lipstream.engine import Engine, open_engine
+from lipstream.engine import Engine, Shown, open_engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.speech.base import Plan
@@ -59,6 +59,22 @@ def test_a_long_segment_is_drawn_batch_by_batch() -> None:
     assert backend.renderer.batches == [4]
     assert len(list(frames)) == 9
     assert backend.renderer.batches == [4, 4, 2]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4])
+def test_two_pictures_of_a_frame_never_make_a_batch_too_large(batch: int) -> None:
+    backend = stripe_backend(Plan(0, 100, 0), batch=batch)
+    engine = Engine(backend)
+    other = blank_avatar()
+
+    def show(frame: int) -> tuple[Shown, Shown]:
+        return Shown(AVATAR, frame), Shown(other, frame)
+
+    frames = list(engine.flow([segments_of(engine, 6 * 640)], show))
+    assert [read_stripes(timed.frame)[0] for timed in frames] == list(range(6))
+    assert isinstance(backend.renderer, StripeRenderer)
+    assert sum(backend.renderer.batches) == 12
+    assert max(backend.renderer.batches) == batch
 
 
 def test_nothing_to_render_gives_nothing() -> None:

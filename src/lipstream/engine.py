@@ -135,7 +135,7 @@ class Engine:
                     shown = show(frame) if show else (Shown(segment.avatar, frame),)
                     waiting.append((frame, shown))
                     requests += [FrameRequest(one.avatar, one.index, rows[offset]) for one in shown]
-                    if len(requests) >= self.backend.batch:
+                    while len(requests) >= self.backend.batch:
                         yield requests[: self.backend.batch]
                         requests = requests[self.backend.batch :]
             if requests:
