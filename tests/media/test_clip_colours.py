@@ -110,7 +110,11 @@ def stored(transfer: int, primaries: int) -> NDArray[np.uint16]:
     light = np.where(signal <= 0.04045, signal / 12.92, ((signal + 0.055) / 1.055) ** 2.4)
     if not srgb:
         light = np.where(signal < 0.081, signal / 4.5, ((signal + 0.099) / 1.099) ** (1 / 0.45))
-    light = np.clip(light @ np.linalg.inv(np.array(hdr.TO_BT709[primaries])).T, 0, 1)
+    light = np.clip(
+        light @ np.linalg.inv(np.array(hdr.TO_BT709.get(primaries, hdr.TO_BT709[hdr.BT2020]))).T,
+        0,
+        1,
+    )
     if transfer == hdr.PQ:
         power = (light * 0.0203) ** (2610 / 16384)
         coded = ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
@@ -130,11 +134,13 @@ def stored(transfer: int, primaries: int) -> NDArray[np.uint16]:
     [
         (hdr.HLG, 9, hdr.BT2020),
         (hdr.PQ, 9, hdr.BT2020),
+        (hdr.PQ, 9, 2),  # not named
+        (hdr.PQ, 1, hdr.BT709),
         (14, 9, hdr.BT2020),  # BT.2020 of common brightness
         (1, 1, hdr.P3_D65),
         (hdr.SRGB, 1, hdr.P3_D65),
     ],
-    ids=["hlg", "pq", "bt2020", "p3", "p3-srgb"],
+    ids=["hlg", "pq", "pq-unnamed", "pq-bt709", "bt2020", "p3", "p3-srgb"],
 )
 def test_wide_colours_are_brought_to_bt709(
     tmp_path: Path, transfer: int, matrix: int, primaries: int

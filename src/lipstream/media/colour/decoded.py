@@ -66,10 +66,7 @@ def to_bt709(
 
 
 def transfer_and_primaries(frame: VideoFrame, context: VideoCodecContext) -> tuple[int, int]:
-    """Codes of H.273; a film in HDR that does not name its primaries has those of BT.2020."""
+    """The codes of H.273 of a frame's colours."""
     # Old versions of PyAV only know those of the whole film.
     transfer = getattr(frame, "color_trc", context.color_trc)
-    primaries = getattr(frame, "color_primaries", context.color_primaries)
-    if transfer in (hdr.PQ, hdr.HLG) and primaries == UNSPECIFIED:
-        primaries = hdr.BT2020
-    return transfer, primaries
+    return transfer, getattr(frame, "color_primaries", context.color_primaries)

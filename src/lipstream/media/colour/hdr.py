@@ -18,9 +18,10 @@ Doubles = NDArray[np.float64]
 
 # ITU-T H.273, transfer characteristics and primaries
 PQ, HLG, SRGB = 16, 18, 13
-BT2020, P3_DCI, P3_D65 = 9, 11, 12
+BT709, BT2020, P3_DCI, P3_D65 = 1, 9, 11, 12
 # To the primaries of BT.709, row by row; all with the white of D65 (BT.2087, SMPTE EG 432-1).
 TO_BT709 = {
+    BT709: ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
     BT2020: ((1.6605, -0.5876, -0.0728), (-0.1246, 1.1329, -0.0083), (-0.0182, -0.1006, 1.1187)),
     P3_D65: ((1.2249, -0.2249, 0.0), (-0.0420, 1.0420, 0.0), (-0.0197, -0.0786, 1.0983)),
 }
@@ -38,7 +39,10 @@ def is_wide(transfer: int, primaries: int) -> bool:
 
 
 def to_bt709(picture: NDArray[np.uint16], transfer: int, primaries: int) -> Image:
-    """(height, width, 3) RGB of 16 bits with these codes of H.273 -> the same of 8 bits."""
+    """(height, width, 3) RGB of 16 bits with these codes of H.273 -> the same of 8 bits.
+
+    HDR that does not name its primaries has those of BT.2020.
+    """
     to_light, to_signal, matrix = _tables(transfer, primaries)
     light = cv2.transform(np.take(to_light, picture), matrix)
     indices = np.clip(light, 0, STEPS - 1, out=light).astype(np.uint16)
@@ -62,11 +66,11 @@ def _tables(transfer: int, primaries: int) -> tuple[Floats, Image, Floats]:
     back = encode(signal * peak)
     if peak > 1:
         back = _rolled_off(back)
-    primary = TO_BT709[P3_D65 if primaries in (P3_DCI, P3_D65) else BT2020]
+    known = P3_D65 if primaries == P3_DCI else primaries
     return (
         np.asarray(light * ((STEPS - 1) / peak), np.float32),
         np.asarray(np.rint(np.clip(back, 0, 1) * 255), np.uint8),
-        np.array(primary, np.float32),
+        np.array(TO_BT709.get(known, TO_BT709[BT2020]), np.float32),
     )
 
 
