@@ -1,17 +1,19 @@
 """The index of a HEIF file: its items, what they are made of, and how they are to be shown.
 
 By ISO/IEC 14496-12 (8.11) and 23008-12 (6, 9). Files that break off or contradict themselves raise
-SyntaxError, struct.error or KeyError.
+SyntaxError, struct.error or LookupError.
 """
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from typing import IO
 
 from lipstream.media.boxes import find_box, split_boxes
 
 MAX_CONTENT = 16 << 20  # bytes of an item
+MAX_EXTENTS = 1 << 16  # of all items; they may be of no bytes, so the index alone bounds nothing
 
 
 @dataclass(slots=True)
@@ -34,14 +36,12 @@ class Index:
     def content(self, item: int, file: IO[bytes]) -> bytes:
         """The bytes of an item, of which `MAX_CONTENT` are read at most."""
         inside, extents = self.places[item]
-        parts = []
+        source = io.BytesIO(self.inner) if inside else file
+        content = bytearray()
         for offset, length in extents:
-            if inside:
-                parts.append(self.inner[offset : offset + length])
-            else:
-                file.seek(offset)
-                parts.append(file.read(min(length, MAX_CONTENT)))
-        return b"".join(parts)
+            source.seek(offset)
+            content += source.read(min(length, MAX_CONTENT - len(content)))
+        return bytes(content)
 
 
 def read_index(file: IO[bytes]) -> Index:
@@ -116,12 +116,17 @@ def _read_places(index: Index, data: bytes) -> None:
     version = fields.number(1)
     sizes = fields.number(2, skip=3)
     offset, length, base, extra = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15
+    total = 0
     for _ in range(fields.number(2 if version < 2 else 4)):
         item = fields.number(2 if version < 2 else 4)
         inside = version > 0 and fields.number(2) & 15 == 1
         start = fields.number(base, skip=2)
         extents = []
-        for _ in range(fields.number(2)):
+        count = fields.number(2)
+        total += count
+        if total > MAX_EXTENTS:
+            raise SyntaxError("the items are in too many pieces")
+        for _ in range(count):
             if version > 0:
                 fields.number(extra)
             extents.append((start + fields.number(offset), fields.number(length)))
