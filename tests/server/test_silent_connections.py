@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -99,9 +101,6 @@ def test_a_live_session_keeps_its_frames_and_probes_their_answers() -> None:
 
 
 def test_too_few_open_files_are_a_sentence_at_the_start() -> None:
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [*("sh", "-c", 'ulimit -n 256; exec "$@"', "sh"), sys.executable, "-m", "lipstream"]
         + ["serve", "--port", "0", "--backend", "puppet"],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from collections import namedtuple
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +59,7 @@ def test_before_it_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_while_a_file_is_decoded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the child says, and what becomes of it."""
-    import json
-    from dataclasses import asdict
-
+    """The child's message, and what becomes of it."""
     monkeypatch.setattr(sandbox, "_confine", lambda job: None)
     job = DecodeJob("speech", "a.wav", "out", UploadLimits(), 0)
 
