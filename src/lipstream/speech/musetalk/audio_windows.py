@@ -48,7 +48,7 @@ def aligned(fps: Fraction = FPS, piece: int = PIECE, step: int = 2) -> Plan:
 class AudioWindow:
     """A stretch of a stream's sound around some frames."""
 
-    samples: Floats  # (n,) 16 kHz
+    samples: Floats  # (n,) 16 kHz; other windows read them, too
     start: int  # position of the first sample in the stream, a multiple of a feature step
     end: int | None  # where the stream ends, once that is known: samples beyond are padding
     frames: range
@@ -70,7 +70,7 @@ class AudioWindowState:
         start = max(first // FEATURE_STEP * FEATURE_STEP, self._start)
         self._samples = np.concatenate([self._samples, samples])[start - self._start :]
         self._start = start
-        return AudioWindow(self._samples.copy(), start, end, frames, self._fps)
+        return AudioWindow(self._samples, start, end, frames, self._fps)
 
     def fork(self) -> AudioWindowState:
         """A copy that advances on its own from here."""
