@@ -37,12 +37,12 @@ def lip_colour(image: Image, points: Floats) -> Floats:
 
 
 def _chroma(image: Image, points: Floats, chosen: tuple[int, ...]) -> Floats:
-    """(2,) the median a*, b* of patches around points."""
+    """(2,) the median a*, b* of patches around points, at the edge for those beyond it."""
     reach = max(1, round(REACH * lm.eye_distance(points)))
+    last = (image.shape[1] - 1, image.shape[0] - 1)
     patches = []
-    for x, y in np.round(points[list(chosen), :2]).astype(int):
+    for x, y in np.clip(np.round(points[list(chosen), :2]), 0, last).astype(int):
         patch = image[max(y - reach, 0) : y + reach + 1, max(x - reach, 0) : x + reach + 1]
-        if patch.size:
-            patches.append(patch.reshape(-1, 3).mean(axis=0))
+        patches.append(patch.reshape(-1, 3).mean(axis=0))
     rgb = np.array([patches], np.float32) / np.float32(255)
     return np.asarray(np.median(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)[0, :, 1:], axis=0), np.float32)

@@ -19,7 +19,7 @@ from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.avatar.face.tracker import FaceTracker
 from lipstream.score.colour import lip_colour, mouth_tint
 from lipstream.score.curves import Curve
-from lipstream.score.sharpness import sharpness_ratio
+from lipstream.score.sharpness import is_comparable, sharpness_ratio
 
 if TYPE_CHECKING:
     from lipstream.config import Progress
@@ -39,9 +39,10 @@ class MouthTrack:
 
     fps: Fraction
     openings: Curve  # (frames,) gap between the inner lips, eye distances
-    sharpness: Curve  # of every `PICTURE_EVERY`th frame: the mouth's over that of eyes and nose
-    tint: Curve  # of the same frames: CIELAB a*b* distance of the skin at the mouth from the cheeks
-    colours: Floats  # (n, 3) of the same frames: mean RGB of the mouth, 0..255
+    # Of every `PICTURE_EVERY`th frame, if its mouth is inside the picture:
+    sharpness: Curve  # the mouth's over that of eyes and nose
+    tint: Curve  # CIELAB a*b* distance of the skin at the mouth from the cheeks
+    colours: Floats  # (n, 3) mean RGB of the mouth, 0..255
 
     @property
     def seen(self) -> int:
@@ -79,7 +80,7 @@ def read_mouth(
     colours: list[Floats] = []
     for index, (image, points) in enumerate(_looked_at(finder, pictures)):
         openings.append(np.nan if points is None else opening(points[0], points[1]))
-        if index % PICTURE_EVERY == 0 and points is not None:
+        if index % PICTURE_EVERY == 0 and points is not None and is_comparable(image, points[0]):
             sharpness.append(sharpness_ratio(image, points[0]))
             tints.append(mouth_tint(image, points[0]))
             colours.append(lip_colour(image, points[0]))
@@ -124,7 +125,7 @@ def _looked_at(
         around.append(sighting)
         if len(around) <= WINDOW:
             continue
-        middle = around[len(around) - 1 - WINDOW]
+        middle = around[-1 - WINDOW]
         if middle is not None:
             yield middle.image, _looks(finder, middle, around)
 

@@ -24,6 +24,7 @@ BLURS = (0.5, 1.0, 2.0)  # standard deviations, pixels
 BOX = (0.87, 0.50)  # width and height of the boxes, eye distances
 BELOW = 0.07  # eye distances of the mouth's box below the line of the lips: a jaw drops
 ABOVE_NOSE = 0.12  # eye distances of the nose's box above its base
+MIN_SIDE = 5  # pixels of a box inside the picture; less tells nothing
 MIN_DETAIL = 1e-3  # grey levels
 
 
@@ -44,6 +45,12 @@ def sharpness_ratio(frame: Image, points: Floats) -> float:
     return sharpness([mouth]) / max(sharpness(around), MIN_DETAIL)
 
 
+def is_comparable(frame: Image, points: Floats) -> bool:
+    """True where the mouth and some of its surroundings are inside the picture."""
+    mouth, *around = boxes(points, (frame.shape[0], frame.shape[1]))
+    return bool(around) and _is_inside(mouth)
+
+
 def boxes(points: Floats, shape: tuple[int, int]) -> list[Box]:
     """Boxes of one size: the mouth's, then those of its surroundings inside the picture."""
     eye = lm.eye_distance(points)
@@ -56,4 +63,9 @@ def boxes(points: Floats, shape: tuple[int, int]) -> list[Box]:
         (x0, y0), (x1, y1) = middle[:2] - half, middle[:2] + half
         box = Box(int(x0), int(y0), int(x1) + 1, int(y1) + 1).clip(shape[1], shape[0])
         found.append(box)
-    return [found[0], *(box for box in found[1:] if box.width > 4 and box.height > 4)]
+    return [found[0], *filter(_is_inside, found[1:])]
+
+
+def _is_inside(box: Box) -> bool:
+    """Of a box that was clipped to the picture: enough of it is left."""
+    return min(box.width, box.height) >= MIN_SIDE
