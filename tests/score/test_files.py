@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lipstream.engine import open_engine
 from lipstream.errors import AudioError, FaceError, PictureError
@@ -16,9 +17,10 @@ from lipstream.media.audio_reader import open_audio
 from lipstream.offline import render
 from lipstream.score.files import Scored, score_video, sound_start
 from lipstream.score.judgement import judge
+from lipstream.timeline import FEATURE_RATE
 from tests.avatar.scenes import write_clip
 from tests.media_files import grey_levels, tone, write_wav
-from tests.score.conftest import CLIPS, EXAMPLES, PORTRAIT, heard, shifted
+from tests.score.conftest import CLIPS, EXAMPLES, PORTRAIT, heard, mouth_of, shifted
 
 SECONDS = 3.6
 
@@ -100,21 +102,42 @@ def test_a_short_video_is_refused(speech: Path, tmp_path: Path) -> None:
         score_video(silent_clip(tmp_path / "grey.mp4", seconds=1), speech)
 
 
-@pytest.mark.parametrize("late_ms", [0, 200])
-def test_the_times_of_both_tracks_count(tmp_path: Path, late_ms: int) -> None:
-    path = tmp_path / "late.mkv"
+def write_talk(
+    path: Path, sound: NDArray[np.int16], picture_ms: int, sound_ms: int, seconds: int = 1
+) -> Path:
+    """Grey pictures and 16 kHz sound in one file, each from its own time on."""
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25)
         video.pix_fmt, video.height, video.width = "yuv420p", 48, 64
         audio = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
-        for index, picture in enumerate(grey_levels(10)):
+        for index, picture in enumerate(grey_levels(25 * seconds)):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = index, Fraction(1, 25)
+            frame.pts, frame.time_base = index + picture_ms // 40, Fraction(1, 25)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
-        sound = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), layout="mono")
-        sound.sample_rate, sound.pts = 16_000, 16 * late_ms
-        sound.time_base = Fraction(1, 16_000)
-        container.mux(audio.encode(sound))
+        samples = av.AudioFrame.from_ndarray(sound[None], layout="mono")
+        samples.sample_rate, samples.pts = 16_000, 16 * sound_ms
+        samples.time_base = Fraction(1, 16_000)
+        container.mux(audio.encode(samples))
         container.mux(audio.encode(None))
-    assert sound_start(path) == pytest.approx(late_ms / 1000, abs=0.002)
+    return path
+
+
+@pytest.mark.parametrize(("picture_ms", "sound_ms"), [(0, 0), (0, 200), (400, 0)])
+def test_the_times_of_both_tracks_count(tmp_path: Path, picture_ms: int, sound_ms: int) -> None:
+    path = write_talk(tmp_path / "late.mkv", np.zeros(8000, np.int16), picture_ms, sound_ms)
+    expected = (sound_ms - picture_ms) / 1000
+    assert sound_start(path) == pytest.approx(expected, abs=0.002)
+
+
+def test_sound_that_began_before_the_pictures_is_heard_to_their_end(
+    speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mouth = mouth_of(np.full(50, 0.02))
+    monkeypatch.setattr("lipstream.score.files.read_mouth", lambda *_: mouth)
+    with open_audio(speech) as sound:
+        samples = np.concatenate([chunk.mono() for chunk in sound])
+    long = np.tile((samples * 32767).astype(np.int16), 2)
+    scored = score_video(write_talk(tmp_path / "late.mov", long, 4000, 0, seconds=2))
+    assert scored.start == pytest.approx(-4, abs=0.002)
+    assert len(scored.spoken.gap) >= FEATURE_RATE * (4 + 2)

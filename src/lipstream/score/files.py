@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
+
 from lipstream.config import Progress
 from lipstream.errors import AudioError, FaceError, PictureError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import AudioFile, open_audio
-from lipstream.media.demux import open_media
+from lipstream.media.demux import MediaFile, open_media
 from lipstream.media.video_reader import read_clip, read_facts, video_track
 from lipstream.score.judgement import Score, judge, liken
 from lipstream.score.mouth import MouthTrack, read_mouth
@@ -54,7 +57,7 @@ def score_video(
         )
     fps = facts.fps if facts.fps <= MAX_RATE else FPS
     start = 0.0 if audio is not None else sound_start(video)
-    spoken = _listen(Path(audio or video), float(facts.seconds) + AFTER)
+    spoken = _listen(Path(audio or video), min(float(facts.seconds), MAX_SECONDS) - start + AFTER)
     mouth = _read(video, fps, new_progress and new_progress("reading the mouth"))
     score = judge(mouth, spoken, start)
     if reference is not None:
@@ -65,19 +68,20 @@ def score_video(
 
 def sound_start(path: Path) -> float:
     """Seconds from a video's first picture to the first sample of its own sound."""
-    first: list[float] = []
-    for kind in ("video", "audio"):
-        with open_media(path, AudioError if kind == "audio" else PictureError) as media:
-            streams = media.container.streams.audio
-            if kind == "audio" and not streams:
-                raise media.refusal("has no sound track; give the speech with --audio")
-            stream = streams[0] if kind == "audio" else video_track(media)
-            frame = next(media.decode(stream), None)
-            # Sound or pictures without any are refused by their readers; without times they
-            # begin together.
-            known = frame is not None and frame.pts is not None
-            first.append(float(frame.pts * frame.time_base) if frame and known else 0.0)
-    return first[1] - first[0]
+    with open_media(path, PictureError) as media:
+        pictures = _first_time(media, video_track(media))
+    with open_media(path, AudioError) as media:
+        if not media.container.streams.audio:
+            raise media.refusal("has no sound track; give the speech with --audio")
+        return _first_time(media, media.container.streams.audio[0]) - pictures
+
+
+def _first_time(media: MediaFile, stream: VideoStream | AudioStream) -> float:
+    """Seconds; 0 without a time, and for a track of nothing, which its reader refuses."""
+    frame = next(media.decode(stream), None)
+    if frame is None or frame.pts is None or frame.time_base is None:
+        return 0.0
+    return float(frame.pts * frame.time_base)
 
 
 def _listen(path: Path, seconds: float) -> Spoken:
