@@ -12,7 +12,7 @@ from PIL import Image
 from lipstream.errors import OptionError
 from lipstream.score.files import Scored
 from lipstream.score.judgement import Likeness, judge
-from lipstream.score.plot import write_plot
+from lipstream.score.plot import MOUTH, PANELS, draw_plot, write_plot
 from lipstream.score.report import as_json, as_table
 from lipstream.score.sound import Spoken
 from tests.score.conftest import saying
@@ -51,10 +51,12 @@ def test_the_plot_shows_mouth_and_sound(scored: Scored, tmp_path: Path) -> None:
     assert {(255, 176, 64), (96, 200, 255), (112, 224, 128)} <= colours
 
 
-def test_a_still_mouth_can_be_drawn_too(scored: Scored, tmp_path: Path) -> None:
+def test_a_still_mouth_is_drawn_as_a_level_line_at_the_closed_end(scored: Scored) -> None:
     still = replace(scored.mouth, openings=np.full(60, 0.02), fps=Fraction(30))
     score = judge(still, scored.spoken)
-    write_plot(Scored(score, still, scored.spoken, 0.0), tmp_path / "plot.png")
+    plot = draw_plot(Scored(score, still, scored.spoken, 0.0))
+    left, _, right, bottom = PANELS[0]
+    assert {plot.getpixel((x, bottom)) for x in range(left + 20, right - 4)} == {MOUTH}
 
 
 def test_a_plot_is_a_png(scored: Scored, tmp_path: Path) -> None:

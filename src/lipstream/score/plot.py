@@ -39,9 +39,9 @@ def draw_plot(scored: Scored) -> Image.Image:
     fps, openings = float(mouth.fps), mouth.filled()
     times = centres(len(openings), fps)
     seconds = min(float(times[-1]), MAX_SECONDS)
-    asked = spoken.track(spoken.gap, scored.start).at(times)
-    loudness = spoken.track(spoken.loudness, scored.start).at(times)
     gap = spoken.track(spoken.gap, scored.start)
+    asked = gap.at(times)
+    loudness = spoken.track(spoken.loudness, scored.start).at(times)
     lags, found = correlogram(levelled(openings, fps), gap, fps, MAX_LAG)
 
     image = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND)
