@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,12 +97,15 @@ def swaying(portrait: Image, count: int) -> list[Image]:
     return frames
 
 
-def write_clip(path: Path, frames: Sequence[Image], fps: int = 25) -> Path:
-    """A nearly lossless mp4."""
+def write_clip(
+    path: Path, frames: Sequence[Image], fps: int = 25, pixel_shape: Fraction = Fraction(1)
+) -> Path:
+    """A nearly lossless mp4, of pixels that are `pixel_shape` times as wide as high."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "8", "preset": "fast"})
         stream.pix_fmt = "yuv444p"
         stream.height, stream.width = frames[0].shape[:2]
+        stream.sample_aspect_ratio = pixel_shape
         for frame in frames:
             for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")):
                 container.mux(packet)

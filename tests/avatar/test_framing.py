@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as Pillow
@@ -83,6 +85,15 @@ def test_the_chosen_one_of_a_clip_is_followed(
     avatar = build_avatar(path, AvatarConfig(face=face))
     assert [frame.landmarks is None for frame in avatar.frames] == [True] * 2 + [False] * 20
     assert all(lips(avatar, index)[0] < 256 for index in range(2, 22))
+
+
+def test_a_place_is_meant_as_a_player_shows_the_clip(couple: Image, tmp_path: Path) -> None:
+    """Television stores wide pictures in narrow ones."""
+    narrow = np.asarray(cv2.resize(couple, (256, 256), interpolation=cv2.INTER_AREA), np.uint8)
+    path = write_clip(tmp_path / "couple.mp4", [narrow] * 3, pixel_shape=Fraction(2))
+    avatar = build_avatar(path, AvatarConfig(face=(128, 140)))
+    assert avatar.size == (512, 256)
+    assert lips(avatar)[0] < 256
 
 
 def test_a_clip_without_the_chosen_face_is_refused(couple: Image, tmp_path: Path) -> None:

@@ -72,8 +72,9 @@ def find_framing(
 
 
 def source_side(path: Path) -> int:
-    """Pixels of the longer side of a picture or clip, by its header."""
+    """Pixels of the longer side of a picture or clip, by its header, as a viewer shows it."""
     from lipstream.media.demux import open_media
+    from lipstream.media.frames.converter import pixel_shape
     from lipstream.media.pictures.picture_file import open_picture, picture_kind
     from lipstream.media.video_reader import video_track
 
@@ -82,7 +83,7 @@ def source_side(path: Path) -> int:
             return max(picture.size)
     with open_media(path, PictureError) as media:
         track = video_track(media)
-        return max(track.width, track.height)
+        return max(round(track.width * pixel_shape(track)), track.height)
 
 
 def no_such_face(path: Path, config: AvatarConfig, places: Sequence[tuple[int, int]]) -> FaceError:

@@ -43,10 +43,8 @@ class FrameConverter:
 
     def __call__(self, frame: VideoFrame) -> Image:
         check_size(self._media.path, frame.width, frame.height, self._max_pixels)
-        # Of a pixel; 4:1 and beyond is a wrong entry, not a film.
-        pixel = self._stream.sample_aspect_ratio or Fraction(1)
-        wide = pixel if Fraction(1, 4) <= pixel <= 4 else Fraction(1)
-        width, height = frame.width * wide, Fraction(frame.height)  # in square pixels
+        # In square pixels.
+        width, height = frame.width * pixel_shape(self._stream), Fraction(frame.height)
         self._shape = self._shape or width / height
         scale = min(Fraction(1), self._max_side / max(width, height))
         self._size = self._size or (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -70,6 +68,13 @@ class FrameConverter:
         if size == (frame.width, frame.height):
             return opaque
         return np.asarray(cv2.resize(opaque, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def pixel_shape(stream: VideoStream) -> Fraction:
+    """The width over the height of a pixel."""
+    shape = stream.sample_aspect_ratio or Fraction(1)
+    # 4:1 and beyond is a wrong entry, not a film.
+    return shape if Fraction(1, 4) <= shape <= 4 else Fraction(1)
 
 
 def _flattened(colours: Image, opacity: Image, background: tuple[int, int, int]) -> Image:
