@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
-from lipstream.avatar import clip_windows
+from lipstream.avatar import clip_windows, measured_clip
 from lipstream.avatar.avatar import AvatarFrame
 from lipstream.avatar.builder import build_avatar, is_clip
 from lipstream.avatar.clip_windows import ClipWindow, ClipWindows
@@ -88,7 +88,7 @@ def test_a_window_ends_with_a_shot_or_shares_frames(
     shots: list[int],
     expected: list[tuple[int, int, int, bool]],
 ) -> None:
-    monkeypatch.setattr(clip_windows, "smooth", lambda track, shots: track)  # it takes its time
+    monkeypatch.setattr(measured_clip, "smooth", lambda track, shots: track)  # it takes its time
     numbers = [number for number, length in enumerate(shots) for _ in range(length)]
     found, _ = windows_of(tmp_path / "a.mp4", heads(len(numbers)), numbers)
     assert spans(found) == expected
@@ -125,7 +125,7 @@ def test_a_part_without_a_face_is_part_of_the_clip(tmp_path: Path) -> None:
 def test_a_warning_tells_in_how_many_parts_it_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clip_windows, "smooth", lambda track, shots: track)
+    monkeypatch.setattr(measured_clip, "smooth", lambda track, shots: track)
     track = heads(100)
     far = [None if points is None else points / np.float32(4) for points in track[:60]]
     found, windows = windows_of(tmp_path / "a.mp4", [*far, *track[60:]], [0] * 60 + [1] * 40)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,10 +13,8 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.face.choice import choose
 from lipstream.avatar.face.cover import is_mouth_covered
 from lipstream.avatar.face.finder import FaceFinder
-from lipstream.avatar.face.smoothing import fill_gaps, smooth
-from lipstream.avatar.face.steadiness import without_unsteady_shots
-from lipstream.avatar.framing import find_framing, no_such_face, source_side
-from lipstream.avatar.measured_clip import MeasuredClip, flat
+from lipstream.avatar.framing import Framing, find_framing, no_such_face, source_side
+from lipstream.avatar.measured_clip import MeasuredClip, flat, steady_track, with_landmarks
 from lipstream.avatar.picture import read_picture
 from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
 from lipstream.avatar.storage import is_avatar, load_avatar
@@ -80,10 +78,10 @@ def is_clip(path: Path) -> bool:
 
 def _from_picture(path: Path, image: Image, config: AvatarConfig) -> Avatar:
     finder = FaceFinder()
-    framing = find_framing(image, source_side(path), config, finder)
+    side = source_side(path)
+    framing = find_framing(image, side, config, finder)
     if framing is None:  # without a face nothing tells how to turn it
-        framing = find_framing(image, source_side(path), replace(config, rotate=0), finder)
-        assert framing is not None
+        framing = Framing.of(image, side, config.face, 0)
     image = framing.apply(image)
     size, choice = framing.size, framing.choice
     search = finder.search(image, thorough=choice is not None)
@@ -120,8 +118,7 @@ def _from_clip(
         return _from_picture(path, clip.last, config)
     shots = [frame.shot for frame in frames]
     measured = [frame.landmarks for frame in frames]
-    kept = without_unsteady_shots(measured, shots, fps)
-    track = smooth(fill_gaps(kept, shots), shots)
+    track = steady_track(frames, fps)
     places = clip.places
     if clip.missed:
         raise no_such_face(path, config, places)
@@ -129,10 +126,7 @@ def _from_clip(
         clip.size, measured, track, shots, len(places), clip.portrait, config, places
     )
     check_usable(path, report, config, clip.cut_off, _is_covered_throughout(frames))
-    smoothed = tuple(
-        replace(frame, landmarks=None if points is None else flat(points))
-        for frame, points in zip(frames, track, strict=True)
-    )
+    smoothed = with_landmarks(frames, track)
     return Avatar(smoothed, True, digest(path, config, fps), report, fps=fps)
 
 

@@ -13,21 +13,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lipstream.avatar.avatar import Avatar, AvatarFrame, QualityReport
 from lipstream.avatar.builder import digest
-from lipstream.avatar.face.smoothing import MAX_GAP, fill_gaps, smooth
-from lipstream.avatar.face.steadiness import without_unsteady_shots
+from lipstream.avatar.face.smoothing import MAX_GAP, REACH, RIGID_SHAPE
 from lipstream.avatar.framing import no_such_face
 from lipstream.avatar.joined_report import joined_reports
-from lipstream.avatar.measured_clip import MeasuredClip, flat
+from lipstream.avatar.measured_clip import MeasuredClip, steady_track, with_landmarks
 from lipstream.avatar.quality import check_usable, measure_quality
 from lipstream.config import AvatarConfig
 
 MAX_FRAMES, MIN_FRAMES = 300, 75  # of a window, its shared frames not counted
 SHARED = 12  # frames, half a second: nobody sees a mouth change into its like so slowly
-MARGIN = 12 + MAX_GAP  # frames on either side that smoothing and filling look at
+MARGIN = (
+    int(REACH * RIGID_SHAPE[0]) + MAX_GAP
+)  # frames on either side that smoothing and filling look at
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,12 +87,9 @@ class ClipWindows:
     ) -> Avatar:
         """The first `count` of `frames`, smoothed with all of them and those `before`."""
         every = [*before, *frames]
-        shots = [frame.shot for frame in every]
-        here = slice(len(before), len(before) + count)
-        measured = [frame.landmarks for frame in every]
-        kept = without_unsteady_shots(measured, shots, self._clip.fps)
-        track = smooth(fill_gaps(kept, shots), shots)[here]
-        measured, shots = measured[here], shots[here]
+        track = steady_track(every, self._clip.fps)[len(before) : len(before) + count]
+        shown = frames[:count]
+        measured = [frame.landmarks for frame in shown]
         new = not self._introduced and any(points is not None for points in measured)
         self._introduced = self._introduced or new
         places = self._clip.places
@@ -99,7 +97,7 @@ class ClipWindows:
             self._clip.size,
             measured,
             track,
-            shots,
+            [frame.shot for frame in shown],
             len(places) if new else 1,
             self._clip.portrait if new else None,
             self._config,
@@ -107,12 +105,8 @@ class ClipWindows:
             part=True,
         )
         self._reports.append(report)
-        shown = tuple(
-            replace(frame, landmarks=None if points is None else flat(points))
-            for frame, points in zip(frames[:count], track, strict=True)
-        )
         name = hashlib.sha256(f"{self._digest} {first}".encode()).hexdigest()
-        return Avatar(shown, True, name, report, fps=self._clip.fps)
+        return Avatar(with_landmarks(shown, track), True, name, report, fps=self._clip.fps)
 
 
 def _cut(frames: Sequence[AvatarFrame]) -> tuple[int, int]:

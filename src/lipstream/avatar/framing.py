@@ -35,6 +35,22 @@ class Framing:
     shrunk: float  # pixels of the picture per pixel of the source
     size: tuple[int, int]  # (width, height) of the turned picture
 
+    @staticmethod
+    def of(
+        image: Image, source_side: int, choice: FaceChoice | None, quarter_turns: int
+    ) -> Framing:
+        """The framing of a source, by one of its pictures and its longer side, pixels.
+
+        A `choice` by place is in pixels of the source.
+        """
+        height, width = image.shape[:2]
+        shrunk = max(width, height) / source_side
+        if isinstance(choice, tuple):
+            place = (choice[0] * shrunk, choice[1] * shrunk)
+            choice = turned_point(place, (width, height), quarter_turns)
+        size = (height, width) if quarter_turns % 2 else (width, height)
+        return Framing(quarter_turns, choice, shrunk, size)
+
     def apply(self, image: Image) -> Image:
         """The picture as the avatar shows it."""
         return turned(image, self.quarter_turns) if self.quarter_turns else image
@@ -52,23 +68,14 @@ def find_framing(
 
     None where the face that is to stand upright is not found in it.
     """
-    height, width = image.shape[:2]
-    shrunk = max(width, height) / source_side
-    choice: FaceChoice | None = config.face
-    if isinstance(choice, tuple):
-        choice = (choice[0] * shrunk, choice[1] * shrunk)
-    if config.rotate == "auto":
-        faces = finder.search(image, thorough=choice is not None).faces
-        face = choose(faces, choice or 1)
-        if face is None:
-            return None
-        turns = turns_to_upright(face)
-    else:
-        turns = config.rotate // 90
-    if isinstance(choice, tuple):
-        choice = turned_point(choice, (width, height), turns)
-    size = (height, width) if turns % 2 else (width, height)
-    return Framing(turns, choice, shrunk, size)
+    if config.rotate != "auto":
+        return Framing.of(image, source_side, config.face, config.rotate // 90)
+    as_it_is = Framing.of(image, source_side, config.face, 0)
+    faces = finder.search(image, thorough=config.face is not None).faces
+    face = choose(faces, as_it_is.choice or 1)
+    if face is None:
+        return None
+    return Framing.of(image, source_side, config.face, turns_to_upright(face))
 
 
 def source_side(path: Path) -> int:

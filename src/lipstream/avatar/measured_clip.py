@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,8 @@ import numpy as np
 
 from lipstream.avatar.avatar import AvatarFrame, encode_picture
 from lipstream.avatar.face.finder import FaceFinder
+from lipstream.avatar.face.smoothing import fill_gaps, smooth
+from lipstream.avatar.face.steadiness import without_unsteady_shots
 from lipstream.avatar.face.tracker import FaceTracker
 from lipstream.avatar.framing import Framing, find_framing, source_side
 from lipstream.avatar.quality import shows_mouth
@@ -81,16 +83,30 @@ class MeasuredClip:
         config, side = self._config, source_side(self.path)
         pictures = self._pictures()
         first = next(pictures)
-        framing = find_framing(first, side, config, finder)
-        for _ in range(0 if framing else MAX_FACELESS):
-            for picture in itertools.islice(pictures, FACELESS_STEP - 1, FACELESS_STEP):
-                framing = find_framing(picture, side, config, finder)
+        last = FACELESS_STEP * MAX_FACELESS
+        others = itertools.islice(pictures, FACELESS_STEP - 1, last, FACELESS_STEP)
+        for picture in itertools.chain([first], others):
+            framing = find_framing(picture, side, config, finder)
             if framing is not None:
-                break
-        if framing is None:
-            framing = find_framing(first, side, replace(config, rotate=0), finder)
-        assert framing is not None
-        return framing
+                return framing
+        return Framing.of(first, side, config.face, 0)
+
+
+def steady_track(frames: Sequence[AvatarFrame], fps: Fraction) -> list[Floats | None]:
+    """The landmarks of a clip's frames, filled and smoothed; None in shots that shall rest."""
+    shots = [frame.shot for frame in frames]
+    kept = without_unsteady_shots([frame.landmarks for frame in frames], shots, fps)
+    return smooth(fill_gaps(kept, shots), shots)
+
+
+def with_landmarks(
+    frames: Sequence[AvatarFrame], track: Sequence[Floats | None]
+) -> tuple[AvatarFrame, ...]:
+    """The frames with the landmarks of `track`."""
+    return tuple(
+        replace(frame, landmarks=None if points is None else flat(points))
+        for frame, points in zip(frames, track, strict=True)
+    )
 
 
 def flat(landmarks: Floats) -> Floats:
