@@ -30,15 +30,17 @@ def choose_reference(frames: Sequence[AvatarFrame]) -> AvatarFrame:
         return candidates[0]
     steps = np.linspace(0, len(frames) - 1, min(MAX_COMPARED, len(frames))).round()
     base = landmarks_of(candidates[0])
-    usual = np.median([_lower_face(frames[int(at)], base) for at in steps], 0)
-    faces = [_lower_face(frame, base) for frame in candidates]
+    compared = [frames[int(at)] for at in steps]
+    usual = np.median([_lower_face(one.pixels, landmarks_of(one), base) for one in compared], 0)
     skin = _skin(base)
-    strange = np.array([float((np.abs(face - usual) * skin).sum()) for face in faces])
-    sharp = np.array([_sharpness(frame) for frame in candidates])
-    parted = np.array([_lip_contrast(frame) for frame in candidates])
+    figures = []
+    for frame in candidates:
+        image, points = frame.pixels, landmarks_of(frame)  # decoded once
+        strangeness = float((np.abs(_lower_face(image, points, base) - usual) * skin).sum())
+        figures.append((strangeness, _sharpness(image, points), _lip_contrast(image, points)))
     # In shares of the mean, since what they amount to depends on the clip.
     strange, sharp, parted = (
-        figures / max(float(figures.mean()), 1e-6) for figures in (strange, sharp, parted)
+        figure / max(float(figure.mean()), 1e-6) for figure in np.array(figures).T
     )
     total = strange + parted - 0.5 * sharp
     return candidates[int(total.argmin())]
@@ -68,29 +70,28 @@ def _lip_height(points: Floats) -> float:
     return float(upper + lower) / max(lm.mouth_width(points), 1.0)
 
 
-def _lip_contrast(frame: AvatarFrame) -> float:
+def _lip_contrast(image: Image, points: Floats) -> float:
     """The deviation of the brightness around the lip line over its mean.
 
     Teeth or a dark gap between the lips stand out; the mesh reads both as shut.
     """
-    image = frame.pixels
-    mouth = measure_mouth(image, landmarks_of(frame))
+    mouth = measure_mouth(image, points)
     columns = mouth.columns[COLUMNS // 4 : -COLUMNS // 4 : 4]
     seam = np.interp(columns, mouth.columns, mouth.seam)
     rows = seam[:, None] + np.linspace(-0.07, 0.07, 15) * mouth.width
-    points = np.stack([np.broadcast_to(columns[:, None], rows.shape), rows], -1)
+    spots = np.stack([np.broadcast_to(columns[:, None], rows.shape), rows], -1)
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
-    seen = sample(grey, mouth.axes.to_picture(points).astype(np.float32))
+    seen = sample(grey, mouth.axes.to_picture(spots).astype(np.float32))
     return float(seen.std()) / max(float(seen.mean()), 1.0)
 
 
-def _lower_face(frame: AvatarFrame, base: Floats) -> Floats:
-    """(SIDE, SIDE) grey, 0 to 1 on average, with the head placed as in `base`."""
+def _lower_face(image: Image, points: Floats, base: Floats) -> Floats:
+    """(SIDE, SIDE) grey, 1 on average, with the head placed as in `base`."""
     matrix = _to_square(base) @ np.vstack(
-        [similarity(landmarks_of(frame)[list(lm.RIGID)], base[list(lm.RIGID)]), (0, 0, 1)]
+        [similarity(points[list(lm.RIGID)], base[list(lm.RIGID)]), (0, 0, 1)]
     )
     small = cv2.warpAffine(
-        cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2GRAY),
+        cv2.cvtColor(image, cv2.COLOR_RGB2GRAY),
         matrix[:2],
         (SIDE, SIDE),
         flags=cv2.INTER_AREA,
@@ -119,11 +120,11 @@ def _skin(base: Floats) -> Floats:
     return mask.astype(np.float32)
 
 
-def _sharpness(frame: AvatarFrame) -> float:
+def _sharpness(image: Image, points: Floats) -> float:
     """The deviation of the Laplacian from the nose to the upper lip: teeth must not count."""
-    points = landmarks_of(frame)[[lm.NOSE_TIP, *lm.OUTER_UPPER_LIP]]
-    (left, top), (right, bottom) = points.min(0).astype(int), points.max(0).astype(int) + 1
-    part: Image = frame.pixels[max(top, 0) : max(bottom, 1), max(left, 0) : max(right, 1)]
+    spots = points[[lm.NOSE_TIP, *lm.OUTER_UPPER_LIP]]
+    (left, top), (right, bottom) = spots.min(0).astype(int), spots.max(0).astype(int) + 1
+    part: Image = image[max(top, 0) : max(bottom, 1), max(left, 0) : max(right, 1)]
     if part.size == 0:
         return 0.0
     return float(cv2.Laplacian(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), cv2.CV_32F).std())
