@@ -17,12 +17,13 @@ from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Floats, Image
 from lipstream.rendering.puppet.warp import Doubles
 
-SKIN_POINTS = (50, 280, 205, 425, 151, 101, 330)
+SKIN_POINTS = (*lm.CHEEKS, 151, 101, 330)
 LOWER_LIP_POINTS = lm.MIDDLE_LOWER_LIP[2:-2]
 LIP_POINTS = lm.MIDDLE_UPPER_LIP[2:-2] + LOWER_LIP_POINTS
 LUMA = np.array([0.299, 0.587, 0.114])
 PATCH = 0.02  # eye distances from a landmark to the side of the square that is averaged there
 EYE_SIZE = 200  # pixels of an eye's width at which its white is measured
+MIN_WHITE = 200  # pixels of it at that size; with fewer the eye is shut
 IRIS = 0.17  # eye widths to either side of an eye's middle that may be iris
 # The white's brightness is the middle of these quantiles, its tint the mean of what lies between:
 # darker are lashes and the shade of the lid, brighter are glints.
@@ -48,10 +49,8 @@ class MouthColours:
         """Measure the face with (468, 2) landmarks `points` in `image`."""
         skin = median_colour(image, points, SKIN_POINTS)
         lip = median_colour(image, points, LIP_POINTS)
-        light, red = (
-            float(skin @ LUMA),
-            float(median_colour(image, points, LOWER_LIP_POINTS) @ LUMA),
-        )
+        light = float(skin @ LUMA)
+        red = float(median_colour(image, points, LOWER_LIP_POINTS) @ LUMA)
         # Light that reaches the inside has met flesh more than once, so its colour is that of the
         # lips to a power: far inside it is darker and redder.
         tint = np.clip(lip / max(float(lip @ LUMA), 1), 0.45, 1.5)
@@ -124,7 +123,7 @@ def _white_of(image: Image, points: Floats, lids: tuple[Sequence[int], ...]) -> 
     rows, columns = np.nonzero(inside)
     away = np.abs((np.stack([columns, rows], -1) - placed.mean(0)) @ across) / (width * EYE_SIZE)
     pixels = near[rows, columns][away > IRIS].astype(np.float64)
-    if len(pixels) < EYE_SIZE:
+    if len(pixels) < MIN_WHITE:
         return None
     brightness = pixels @ LUMA
     low, white, high = np.quantile(brightness, WHITE_SHARES)

@@ -252,8 +252,17 @@ def _chin(face: _FaceGrid) -> Doubles:
     mouth = face.mouth
     # A round mouth is narrow, its chin is not.
     far = np.abs(face.u) * min(mouth.width / (NEUTRAL_WIDTH * mouth.eye_distance), 1)
+    return lower_face(mouth, far, face.v)
+
+
+def lower_face(mouth: MouthGeometry, far: Doubles, v: Doubles) -> Doubles:
+    """1 from cheek to cheek and down to the chin, to 0 beside the face and far down the neck.
+
+    The neck is drawn out over more than a mouth width, or it would fold where the jaw is lifted by
+    half of one. `far` are half mouth widths from the middle, `v` mouth widths below the seam.
+    """
     across = np.exp(-((far / 2.3) ** 4)) * smoothstep(2.9, 2.2, far)
-    return across * smoothstep(mouth.chin + 1.1, 1.05 * mouth.chin, face.v)
+    return across * smoothstep(mouth.chin + 1.1, 1.05 * mouth.chin, v)
 
 
 def _edges(face: _FaceGrid) -> Doubles:

@@ -14,13 +14,13 @@ import cv2
 import numpy as np
 
 from lipstream.avatar.face import landmarks as lm
+from lipstream.avatar.face.openness import MAX_CLOSED, openness
 from lipstream.media.image import Floats, Image
 from lipstream.rendering.puppet.mouth.lip_paths import cheapest_path, edge_strength, read_around
 from lipstream.rendering.puppet.mouth.teeth import STEPS, find_teeth
 from lipstream.rendering.puppet.warp import Doubles, Points
 
 COLUMNS = 200  # samples of the lip line from corner to corner
-MAX_CLOSED_GAP = 0.07  # mouth widths; the mesh reads up to 0.06 on closed lips
 UPPER_SHARE = 0.35  # of an open mouth's gap is closed by the upper lip, the rest by the lower
 MAX_SMILE_GAP, UPPER_JAW_SHARE = 0.18, 0.10  # mouth widths; of what the gap has beyond them
 INTO_LIP, INTO_MOUTH, EDGE_LEVELS = 0.10, 0.03, 27  # where an edge is sought, mouth widths
@@ -89,7 +89,7 @@ def measure_mouth(image: Image, points: Floats) -> MouthGeometry:
     columns = np.linspace(*ends, COLUMNS)
     upper, lower = (np.interp(columns, curve[:, 0], curve[:, 1]) for curve in curves)
     teeth = _step_off_teeth(image, points, axes, columns, (upper, lower), width)
-    parted = lm.mouth_gap(points) / width > MAX_CLOSED_GAP
+    parted = openness(points) > MAX_CLOSED
     if teeth is None and not parted:
         seam = _snap_to_dark_line(image, axes, columns, (upper + lower) / 2, width)
         upper_gap = lower_gap = np.zeros_like(seam)

@@ -106,7 +106,7 @@ def paint_interior(
 
 
 def _shows_teeth(image: Image, mouth: MouthGeometry, colours: MouthColours) -> bool:
-    """The picture shows enough of its upper teeth between its lips to use them."""
+    """Tell whether the picture shows enough of its upper teeth between its lips to use them."""
     middle = np.abs(mouth.columns) < 0.5 * min(mouth.half_widths)
     gap = (mouth.upper_gap + mouth.lower_gap)[middle]
     if gap.mean() < MIN_OWN_TEETH * mouth.width:

@@ -16,7 +16,6 @@ from lipstream.rendering.puppet.mouth.colours import LUMA
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smoothstep
 from lipstream.rendering.puppet.warp import Doubles, sample
 
-CHEEKS = (50, 280, 205, 425)
 # Beside the groove of the upper lip, mouth widths from its middle.
 BESIDE = (-0.30, -0.20, 0.20, 0.30)
 PATCH = (0.10, 0.06)  # half width and height of the skin looked at, mouth widths
@@ -103,7 +102,7 @@ def _hair(near: _Surroundings, points: Floats) -> float:
     lip = 0.45 * points[lm.NOSE_BASE, :2] + 0.55 * points[lm.OUTER_UPPER_LIP[5], :2]
     across = mouth.axes.rotation[0] * mouth.width
     hair = np.mean([near.detail(lip + step * across) for step in BESIDE])
-    skin = np.median([near.detail(points[index, :2]) for index in CHEEKS])
+    skin = np.median([near.detail(points[index, :2]) for index in lm.CHEEKS])
     amount = float(smoothstep(BARE, HAIRY, float(hair - skin)))
     change = float(np.abs(near.tint(0.05) - near.tint(0.20)).sum())
     return amount * float(smoothstep(OTHER_TINT, SAME_TINT, change))

@@ -14,7 +14,7 @@ from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box, Floats, Image
 
 # Skin on which grain is measured: cheeks, beside the nose, chin.
-GRAIN_POINTS = (50, 280, 205, 425, 199, 175)
+GRAIN_POINTS = (*lm.CHEEKS, 199, 175)
 GRAIN_REACH = 0.14  # mouth widths from such a point to the sides of its patch
 GRAIN_SIGMA = 1.5  # pixels; detail finer than this is grain
 MARGIN = 5  # pixels around a patch that its blur reads

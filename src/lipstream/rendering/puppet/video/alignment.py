@@ -21,7 +21,7 @@ from lipstream.rendering.puppet.mouth.geometry import UPPER_SHARE, FaceAxes, Mou
 from lipstream.rendering.puppet.warp import Doubles, Points
 from lipstream.timeline import FPS
 
-NOSE_BASE = (2, 98, 327)  # next to the mouth, and not moved by it
+NOSE_BOTTOM = (lm.NOSE_BASE, 98, 327)  # next to the mouth, and not moved by it
 CHIN_POINTS = (148, 152, 377)
 # Frames at 25 a second.
 FADE_FRAMES = 6  # from the clip's own lips to the reference's and back
@@ -98,13 +98,7 @@ def align(
     hanging = np.array([_jaw_drop(face, points) for points in back])
     drops = np.clip(smooth(hanging, JAW_FRAMES * pace), MIN_DROP, MAX_DROP)
     return [
-        MouthAlignment(
-            head,
-            motion[0],
-            motion[1],
-            float(weight * drop),
-            float(weight),
-        )
+        MouthAlignment(head, motion[0], motion[1], float(weight * drop), float(weight))
         for head, motion, drop, weight in zip(heads, mixed, drops, weights, strict=True)
     ]
 
@@ -141,7 +135,7 @@ def _place_head(face: ReferenceFace, points: Floats) -> Head:
     left, sizes, right = np.linalg.svd(affine, full_matrices=False)
     turn = sizes.mean() * (left @ right)
     # The nose's base decides the place: the mouth hangs below it.
-    near = list(NOSE_BASE)
+    near = list(NOSE_BOTTOM)
     offset = points[near].mean(0) - turn @ solid[near].mean(0)
     return Head(turn[:, :2], turn[:, 2], offset)
 

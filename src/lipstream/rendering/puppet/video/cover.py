@@ -9,7 +9,7 @@ import numpy as np
 
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box, Floats
-from lipstream.rendering.puppet.mouth.flow import MouthFlow
+from lipstream.rendering.puppet.mouth.flow import MouthFlow, lower_face
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry, smoothstep
 from lipstream.rendering.puppet.video.alignment import ReferenceFace
 from lipstream.rendering.puppet.warp import Doubles
@@ -61,13 +61,11 @@ def cover_lips(face: ReferenceFace, flow: MouthFlow, lips: Doubles) -> Cover:
 def chin_lift(mouth: MouthGeometry, flow: MouthFlow) -> Floats:
     """(rows, columns, 2) pixels of the reference by which a chin one mouth width lower moves.
 
-    0 at the lips, whole at the chin, and gone at the edges of the flow's box. The neck is drawn out
-    over more than a mouth width, or it would fold where the jaw is lifted by half of one.
+    0 at the lips, whole at the chin, and gone at the edges of the flow's box.
     """
     u, v = _mouth_coordinates(mouth, flow.to_picture(flow.grid))
-    down = smoothstep(0, 0.75 * mouth.chin, v) * smoothstep(mouth.chin + 1.1, 1.05 * mouth.chin, v)
-    across = np.exp(-((np.abs(u) / 2.3) ** 4)) * smoothstep(2.9, 2.2, np.abs(u))
-    field = (down * across * mouth.width)[..., None] * mouth.axes.rotation[1]
+    lifted = smoothstep(0, 0.75 * mouth.chin, v) * lower_face(mouth, np.abs(u), v)
+    field = (lifted * mouth.width)[..., None] * mouth.axes.rotation[1]
     return np.asarray(field, np.float32)
 
 

@@ -90,8 +90,10 @@ class Shot:
         return matrix
 
     def _spots(self, alignment: MouthAlignment, moved: Floats | float = 0.0) -> Doubles:
-        """The (rows, columns, 2) pixels of a frame at which the flow's grid, `moved` by reference
-        pixels, shows."""
+        """The (rows, columns, 2) pixels of a frame at which the flow's grid shows.
+
+        The grid is first `moved`, in pixels of the reference.
+        """
         flow = self.model.flow
         points = flow.to_picture(flow.grid) + _wander(flow.skin_follow, alignment) + moved
         return alignment.head.place(points, self.depth)
