@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from lipstream import clip_player
 from lipstream.avatar.avatar import Avatar, QualityReport
 from lipstream.avatar.clip_windows import ClipWindow
-from lipstream.clip_player import LongClip, WholeAvatar
+from lipstream.clip_player import LongClip, WholeAvatar, source_rate
 from lipstream.config import AvatarConfig, ClipMode
 from lipstream.engine import Engine, Shown
 from lipstream.media.audio import AudioChunk
 from lipstream.offline import render_stream
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
+from tests.media_files import grey_levels, write_video
 
 # 10 frames, of which the last 2 are the first of the next 8; then 5 after a cut.
 SPANS = ((0, 10, 2, False), (8, 16, 0, False), (16, 21, 0, True))
@@ -130,6 +132,20 @@ def test_two_windows_are_dissolved_in_the_movie(batch: int) -> None:
     expected = [*range(8), round(8 * 2 / 3), round(9 / 3 + 2 / 3), *range(2, 8), *range(5)]
     assert indexes == [*expected, *[4] * 4]
     assert [timed.timestamp_ms for timed in frames] == [40 * index for index in range(25)]
+
+
+def test_an_animation_is_not_decoded_for_its_rate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    first, *others = [Pillow.fromarray(picture) for picture in grey_levels(3)]
+    first.save(tmp_path / "a.gif", save_all=True, append_images=others, duration=500)
+    monkeypatch.setattr("lipstream.media.video_reader.read_animation", None)
+    assert source_rate(tmp_path / "a.gif") == 25
+
+
+def test_the_rate_of_a_film_is_its_own(tmp_path: Path) -> None:
+    times = [Fraction(index, 30) for index in range(6)]
+    assert source_rate(write_video(tmp_path / "a.mp4", grey_levels(6), times)) == 30
 
 
 def test_a_picture_has_no_order() -> None:

@@ -13,8 +13,10 @@ from lipstream.avatar.avatar import Avatar, ping_pong
 from lipstream.avatar.builder import is_clip, open_avatar
 from lipstream.avatar.clip_windows import ClipWindow, ClipWindows
 from lipstream.avatar.measured_clip import MeasuredClip
+from lipstream.avatar.storage import is_avatar
 from lipstream.config import AvatarConfig, ClipMode, Progress
 from lipstream.engine import Engine, Shown
+from lipstream.media.pictures.picture_file import picture_kind
 from lipstream.timeline import FPS
 
 
@@ -59,11 +61,11 @@ def open_player(
 
 
 def source_rate(avatar: str | Path) -> Fraction:
-    """The frames per second of a clip, 60 at most; 25 for a picture and an .avatar file."""
+    """The frames per second of a film, 60 at most; 25 for pictures, animations, .avatar files."""
     from lipstream.media.video_reader import read_facts
 
     path = Path(avatar)
-    return read_facts(path).fps if is_clip(path) else FPS
+    return FPS if is_avatar(path) or picture_kind(path) else read_facts(path).fps
 
 
 def _seconds(path: Path, config: AvatarConfig) -> Fraction:
