@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,6 +132,15 @@ def test_a_bad_pipe_is_refused(
     piped(monkeypatch, data)
     call = ("render", "--avatar", portrait, "--audio", "-", "-o", "out.mp4")
     assert re.search(reason, program.refused(*call))
+
+
+def test_a_wrong_place_is_told_before_a_pipe_is_read(
+    program: Program, portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped(monkeypatch, bytes(100))
+    call = ("render", "--avatar", portrait, "--audio", "-", "-o", "gone/out.mp4")
+    assert "does not exist; create it first" in program.refused(*call)
+    assert len(sys.stdin.buffer.read()) == 100
 
 
 def test_a_terminal_is_no_pipe(

@@ -67,7 +67,9 @@ def render(
     from lipstream import offline
     from lipstream.clip_player import source_rate
     from lipstream.engine import open_engine
+    from lipstream.media.output_path import checked_target
 
+    checked_target(out)  # before a pipe is read, which may take as long as somebody speaks
     rate = source_rate(avatar) if fps is None else fps
     with (
         local_file(audio) as sound,
