@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -20,15 +19,13 @@ from lipstream.engine import Engine, open_engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
+from lipstream.media.image import Floats
 from lipstream.media.video_reader import read_clip
 from lipstream.offline import render, render_stream
 from lipstream.speech.base import Plan
 from tests.avatar.scenes import swaying, write_clip
 from tests.fakes import blank_avatar, read_stripes, stripe_backend
 from tests.media_files import tone, write_wav
-
-if TYPE_CHECKING:
-    from lipstream.media.image import Floats
 
 DATA = Path(__file__).parent / "data"
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -49,7 +49,7 @@ class AvatarConfig:
     max_side: int = 1280  # pixels; larger sources are shrunk once, when the avatar is built
     background: tuple[int, int, int] = (255, 255, 255)  # RGB behind transparent pictures
     max_pixels: int = 50_000_000  # a larger picture is refused before it is decoded
-    max_seconds: int = 60  # a longer clip is refused
+    max_seconds: int = 60  # a longer clip is refused; `render` reads it while it shows it
     min_eye_distance: float = 24.0  # pixels between the outer eye corners; refused below
     good_eye_distance: float = 60.0  # a warning below
     # Of several faces: 1 is the largest, 2 the next; or (x, y), a place on the face in pixels of

@@ -119,9 +119,10 @@ class _Speech:
     @property
     def expected(self) -> int | None:
         """The frames there will be, as far as it is known."""
-        if self._over or self._sound.duration_hint is None:
-            spoken = self._frames if self._over else None
-        else:
+        spoken = None
+        if self._over:
+            spoken = self._frames
+        elif self._sound.duration_hint is not None:
             length = round(self._sound.duration_hint * self._sound.sample_rate)
             spoken = frame_count(length, self._sound.sample_rate, self._fps)
         if spoken is None or self._player.endless:

@@ -1,4 +1,4 @@
-"""The command line: `lipstream render`, `prepare`, `serve`, `models`, `doctor`, `bench`."""
+"""The command line: `render`, `prepare`, `score`, `serve`, `models`, `doctor` and `bench`."""
 
 from __future__ import annotations
 

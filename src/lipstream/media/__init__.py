@@ -1,1 +1,1 @@
-"""Sound and pictures: values, conversions, and files in and out (PyAV)."""
+"""Sound and pictures: values, conversions, and files in and out (PyAV, Pillow)."""
