@@ -95,10 +95,10 @@ def test_the_end_of_a_long_clip_is_known_with_its_last_window() -> None:
     assert ends == [None] * 16 + [21] * 5
 
 
-def test_no_more_than_two_windows_are_held() -> None:
+def test_no_more_than_two_windows_are_shown_at_once() -> None:
     player = long_clip("loop")
-    held = {id(part.avatar) for part in player.show(8)}
-    assert len(held) == 2
+    shown = {id(part.avatar) for part in player.show(8)}
+    assert len(shown) == 2
     for frame in range(9, 500):
         assert len(player.show(frame)) == (2 if frame % 21 in (8, 9) else 1)
 

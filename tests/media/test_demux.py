@@ -1,4 +1,4 @@
-"""A file's other tracks, and their order, are nobody's business."""
+"""The other tracks of a file, and their order, change neither its pictures nor its sound."""
 
 from __future__ import annotations
 
