@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lipstream.avatar.face import landmarks as lm
+from lipstream.config import MotionConfig
 from lipstream.rendering.puppet.pose import Pose, pose_of
 from lipstream.speech.articulation.network import PARAMETERS
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
 FPS = Fraction(25)
+STILL = MotionConfig(blink=False, sway=False)
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
 

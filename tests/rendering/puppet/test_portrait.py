@@ -15,12 +15,12 @@ from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.rendering.puppet.blink import eye_boxes
 from lipstream.rendering.puppet.portrait import ZOOM, Portrait, prepare_portrait
 from lipstream.rendering.puppet.warp import grow
-from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, lip_gap, pose
+from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, STILL, lip_gap, pose
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
-STILL, LIVELY = MotionConfig(blink=False, sway=False), MotionConfig()
+LIVELY = MotionConfig()
 BLINK = 40  # a frame of seed 0 with the eyes shut
 
 

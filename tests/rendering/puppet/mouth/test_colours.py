@@ -7,26 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lipstream.avatar.picture import read_picture
-from lipstream.config import AvatarConfig
 from lipstream.rendering.puppet.mouth.colours import LUMA, MouthColours, eye_white
-from tests.rendering.puppet.poses import EXAMPLES
 
 if TYPE_CHECKING:
-    from lipstream.avatar.face.finder import FaceFinder
     from lipstream.media.image import Floats, Image
 
 PARTS = ("tooth", "cavity", "gum", "tongue")
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    return read_picture(EXAMPLES / "portrait_closed.png", AvatarConfig())
-
-
-@pytest.fixture(scope="module")
-def points(image: Image, finder: FaceFinder) -> Floats:
-    return finder.find(image)[0].landmarks
 
 
 def grey(image: Image) -> Image:
@@ -79,7 +65,10 @@ def test_eyes_without_a_white_leave_the_skin_to_measure(image: Image, points: Fl
     assert 0.5 * skin < tooth < 1.25 * skin
 
 
-def test_a_face_at_the_border_has_colours_too(image: Image, points: Floats) -> None:
+@pytest.mark.parametrize("left", [-60, -2000])
+def test_a_face_over_the_border_has_colours_too(image: Image, points: Floats, left: int) -> None:
     outside = points.copy()
-    outside[:, 0] -= points[:, 0].min() + 60
-    assert eye_white(image, outside) is not None or MouthColours.of(image, outside).tooth.any()
+    outside[:, 0] += left - points[:, 0].min()
+    assert (eye_white(image, outside) is None) == (left == -2000)
+    colours = MouthColours.of(image, outside)
+    assert 0 < colours.cavity @ LUMA < colours.tongue @ LUMA < colours.tooth @ LUMA <= 245

@@ -6,31 +6,16 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-import pytest
 
 from lipstream.avatar.face import landmarks as lm
-from lipstream.avatar.picture import read_picture
-from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.rendering.puppet.mouth.geometry import measure_mouth, smooth_seam
 from lipstream.rendering.puppet.portrait import prepare_portrait
-from tests.rendering.puppet.poses import EXAMPLES, FPS, REST
+from tests.rendering.puppet.poses import FPS, REST, STILL
 
 if TYPE_CHECKING:
-    from lipstream.avatar.face.finder import FaceFinder
     from lipstream.media.image import Floats, Image
 
-STILL = MotionConfig(blink=False, sway=False)
 WHITE = (228, 216, 204)
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    return read_picture(EXAMPLES / "portrait_closed.png", AvatarConfig())
-
-
-@pytest.fixture(scope="module")
-def points(image: Image, finder: FaceFinder) -> Floats:
-    return finder.find(image)[0].landmarks[:, :2]
 
 
 def with_teeth(image: Image, points: Floats, first: int = 25, last: int = 175) -> Image:

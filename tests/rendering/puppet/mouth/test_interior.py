@@ -9,27 +9,21 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.picture import read_picture
-from lipstream.config import AvatarConfig, MotionConfig
+from lipstream.config import AvatarConfig
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
 from lipstream.rendering.puppet.pose import Pose
-from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, pose
+from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, STILL, pose
 
 if TYPE_CHECKING:
     from lipstream.avatar.face.finder import FaceFinder
     from lipstream.media.image import Image
 
-STILL = MotionConfig(blink=False, sway=False)
 SOFT = pose(jaw=0.08, wide=0.45, teeth=1, tongue=0.1)
 MEDIUM = pose(jaw=0.5, wide=0.55, teeth=0.35)
 
 
 def prepared(image: Image, finder: FaceFinder) -> Portrait:
     return prepare_portrait(image, finder.find(image)[0].landmarks[:, :2])
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    return read_picture(EXAMPLES / "portrait_closed.png", AvatarConfig())
 
 
 @pytest.fixture(scope="module")

@@ -9,26 +9,12 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.face import landmarks as lm
-from lipstream.avatar.picture import read_picture
-from lipstream.config import AvatarConfig
 from lipstream.rendering.puppet.mouth.geometry import measure_mouth
 from lipstream.rendering.puppet.mouth.layers import UPPER, build_mouth_model
 from lipstream.rendering.puppet.mouth.moustache import measure_moustache
-from tests.rendering.puppet.poses import EXAMPLES
 
 if TYPE_CHECKING:
-    from lipstream.avatar.face.finder import FaceFinder
     from lipstream.media.image import Floats, Image
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    return read_picture(EXAMPLES / "portrait_closed.png", AvatarConfig())
-
-
-@pytest.fixture(scope="module")
-def points(image: Image, finder: FaceFinder) -> Floats:
-    return finder.find(image)[0].landmarks[:, :2]
 
 
 @pytest.fixture(scope="module")

@@ -10,16 +10,12 @@ import pytest
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import FaceFinder
 from lipstream.avatar.face.openness import openness
-from lipstream.avatar.picture import read_picture
-from lipstream.config import AvatarConfig, MotionConfig
 from lipstream.rendering.puppet.portrait import prepare_portrait
-from tests.rendering.puppet.poses import EXAMPLES, FPS, REST, pose
+from tests.rendering.puppet.poses import FPS, REST, STILL, pose
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
     from lipstream.rendering.puppet.pose import Pose
-
-STILL = MotionConfig(blink=False, sway=False)
 
 
 def drawn(finder: FaceFinder, image: Image, spoken: Pose) -> tuple[Image, Floats]:
@@ -29,14 +25,9 @@ def drawn(finder: FaceFinder, image: Image, spoken: Pose) -> tuple[Image, Floats
     return picture, finder.find(picture)[0].landmarks[:, :2]
 
 
-@pytest.fixture(scope="module")
-def closed() -> Image:
-    return read_picture(EXAMPLES / "portrait_closed.png", AvatarConfig())
-
-
 @pytest.mark.parametrize("jaw", [0.3, 0.45])
-def test_an_opened_mouth_is_closed_again(closed: Image, finder: FaceFinder, jaw: float) -> None:
-    opened, wide = drawn(finder, closed, pose(jaw=jaw))
+def test_an_opened_mouth_is_closed_again(image: Image, finder: FaceFinder, jaw: float) -> None:
+    opened, wide = drawn(finder, image, pose(jaw=jaw))
     shut, points = drawn(finder, opened, REST)
     assert openness(wide) > 0.1 > 1.7 * openness(points)
     # Neither teeth nor the dark: along the lip line everything is about as bright as lips.
@@ -47,7 +38,7 @@ def test_an_opened_mouth_is_closed_again(closed: Image, finder: FaceFinder, jaw:
     assert (seen[:, 0] - seen[:, 2] > 15).mean() > 0.8
 
 
-def test_a_dropped_chin_rises_as_the_mouth_is_closed(closed: Image, finder: FaceFinder) -> None:
-    opened, wide = drawn(finder, closed, pose(jaw=0.95))
+def test_a_dropped_chin_rises_as_the_mouth_is_closed(image: Image, finder: FaceFinder) -> None:
+    opened, wide = drawn(finder, image, pose(jaw=0.95))
     _, points = drawn(finder, opened, REST)
     assert points[lm.CHIN, 1] < wide[lm.CHIN, 1] - 0.02 * lm.mouth_width(wide)

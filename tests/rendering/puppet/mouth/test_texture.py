@@ -8,24 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from lipstream.avatar.picture import read_picture
-from lipstream.config import AvatarConfig
 from lipstream.rendering.puppet.mouth.texture import MAX_GRAIN, Texture
-from tests.rendering.puppet.poses import EXAMPLES
 
 if TYPE_CHECKING:
-    from lipstream.avatar.face.finder import FaceFinder
     from lipstream.media.image import Floats, Image
-
-
-@pytest.fixture(scope="module")
-def image() -> Image:
-    return read_picture(EXAMPLES / "portrait_closed.png", AvatarConfig())
-
-
-@pytest.fixture(scope="module")
-def points(image: Image, finder: FaceFinder) -> Floats:
-    return finder.find(image)[0].landmarks
 
 
 @pytest.mark.parametrize("blur", [1.5, 2.5])

@@ -12,12 +12,11 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.builder import build_avatar
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import FaceFinder
-from lipstream.config import MotionConfig
 from lipstream.rendering.puppet.portrait import prepare_portrait
 from lipstream.rendering.puppet.pose import Pose
 from lipstream.rendering.puppet.video.clip import Clip, prepare_clip
 from tests.fakes import blank_avatar
-from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, lip_gap, pose
+from tests.rendering.puppet.poses import AH, EXAMPLES, FPS, REST, STILL, lip_gap, pose
 
 if TYPE_CHECKING:
     from lipstream.media.image import Image
@@ -45,10 +44,9 @@ def talking(finder: FaceFinder) -> Avatar:
     still = build_avatar(EXAMPLES / "portrait.png").frames[0]
     assert still.landmarks is not None
     portrait = prepare_portrait(still.pixels, still.landmarks)
-    config = MotionConfig(blink=False, sway=False)
     frames = []
     for sound in (REST, pose(jaw=0.5)):
-        picture = portrait.render(0, FPS, sound, config)
+        picture = portrait.render(0, FPS, sound, STILL)
         frames.append(AvatarFrame(picture, finder.find(picture)[0].landmarks[:, :2]))
     shut, opened = frames
     said = (shut,) * 4 + (opened,) * 4

@@ -9,10 +9,9 @@ import pytest
 from lipstream.avatar.avatar import AvatarFrame
 from lipstream.avatar.builder import build_avatar
 from lipstream.avatar.face.finder import FaceFinder
-from lipstream.config import MotionConfig
 from lipstream.rendering.puppet.portrait import prepare_portrait
 from lipstream.rendering.puppet.video.reference import choose_reference
-from tests.rendering.puppet.poses import EXAMPLES, FPS, pose
+from tests.rendering.puppet.poses import EXAMPLES, FPS, STILL, pose
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +20,9 @@ def words(finder: FaceFinder) -> list[AvatarFrame]:
     still = build_avatar(EXAMPLES / "portrait_closed.png").frames[0]
     assert still.landmarks is not None
     portrait = prepare_portrait(still.pixels, still.landmarks)
-    config = MotionConfig(blink=False, sway=False)
     frames = []
     for jaw in (0.9, 0.7, 0.5, 0.35, 0.0):
-        picture = portrait.render(0, FPS, pose(jaw=jaw), config)
+        picture = portrait.render(0, FPS, pose(jaw=jaw), STILL)
         frames.append(AvatarFrame(picture, finder.find(picture)[0].landmarks[:, :2]))
     return frames
 
