@@ -55,7 +55,7 @@ def _profile(image: Image, points: Floats) -> tuple[Profile, float, float]:
     strip = cv2.warpAffine(np.ascontiguousarray(image), matrix, size, flags=flags)
     brightness = np.median(strip.astype(np.float32) @ LUMA, axis=1)[:, None]
     smooth = cv2.GaussianBlur(brightness, (1, 13), SMOOTH)[:, 0]
-    edges = points[[lm.OUTER_UPPER_LIP[5], lm.OUTER_LOWER_LIP[5]], :2] - matrix[:, 2]
+    edges = points[[lm.UPPER_LIP_TOP, lm.LOWER_LIP_BOTTOM], :2] - matrix[:, 2]
     rows = (edges @ np.linalg.inv(matrix[:, :2]).T)[:, 1]
     bend = np.gradient(np.gradient(smooth)).astype(np.float64)
     return bend, float(rows[0]), float(rows[1])

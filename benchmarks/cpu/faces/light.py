@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of BT.601
-SKIN = (50, 280, 205, 425, 151, 101, 330)  # cheeks and forehead
+SKIN = (*lm.CHEEKS, 151, 101, 330)  # cheeks and forehead
 IRIS = 0.17  # eye widths to either side of the eye's middle that may be iris
 ENLARGED = 240  # pixels of an eye's width at which it is looked at
 BRIGHT = 90  # percentile
@@ -27,7 +27,6 @@ SHADOWED = 0.70  # of the skin's luminance: a darker eye white lies in shadow
 OPAQUE = 230  # of 255: a pixel that shows nothing but the mouth's inside
 MIN_INSIDE = 12  # such pixels; with fewer there is nothing to judge
 WHITEST = 95  # percentile of the inside: the teeth, where some are seen
-GREY = 8  # of 255: the chroma that a grey picture's skin may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,6 @@ class Light:
     def brightest_tooth(self) -> float:
         """The luminance that teeth may have in this picture."""
         return 1.25 * self.skin if self.eye_white is None else 1.1 * self.eye_white
-
-    @property
-    def grey(self) -> bool:
-        return self.skin_chroma <= GREY
 
 
 def light_of(image: Image, points: Floats) -> Light:

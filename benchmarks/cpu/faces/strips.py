@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 UNIT = 100  # pixels of a strip per eye distance
 HALF_WIDTH, ABOVE, BELOW = 35, 38, 75  # pixels of a strip beside, above and below the lips
+# The lips' outer edges, the points between which they meet, and the chin.
+LANDMARKS = (
+    *(lm.UPPER_LIP_TOP, lm.LOWER_LIP_BOTTOM),
+    *(lm.UPPER_LIP_CENTRE, lm.LOWER_LIP_CENTRE, lm.CHIN),
+)
 MOUTH, NOSE = (-14, 34), (-85, -40)  # rows from the lips' line
 
 Matrix = NDArray[np.float64]
@@ -36,7 +41,7 @@ class Strips:
     def of(part: Part) -> Strips:
         """The reference is the avatar's own most closed mouth."""
         points = part.natural_points[0]
-        rows = _back(upright(points), points[[0, 17, 13, 14, lm.CHIN]])[:, 1]
+        rows = _back(upright(points), points[list(LANDMARKS)])[:, 1]
         line = float(rows[2:4].mean())
         return Strips(part, (float(rows[0]), float(rows[1])), line, float(rows[4]))
 

@@ -47,7 +47,7 @@ def with_frame(part: Part, index: int, frame: Image) -> Part:
 def chin_row(part: Part) -> int:
     """Halfway between lower lip and chin."""
     points = part.points[0]
-    return int((points[17, 1] + points[lm.CHIN, 1]) / 2)
+    return int((points[lm.LOWER_LIP_BOTTOM, 1] + points[lm.CHIN, 1]) / 2)
 
 
 def test_the_inside_is_found_and_grows_with_the_pose(poses: Part) -> None:
@@ -78,7 +78,7 @@ def test_a_red_mouth_in_a_grey_picture_is_seen(poses: Part) -> None:
     grey = np.array(poses.frames[WIDEST])
     grey[:] = cv2.cvtColor(grey, cv2.COLOR_RGB2GRAY)[..., None]
     inside = poses.inside[WIDEST]
-    assert light_of(grey, poses.points[0]).grey
+    assert light_of(grey, poses.points[0]).skin_chroma == 0
     assert chroma(grey, inside) == 0
     grey[inside >= OPAQUE, 0] = np.clip(grey[inside >= OPAQUE, 0].astype(int) + 20, 0, 255)
     found = chroma(grey, inside)
@@ -134,7 +134,7 @@ def test_a_second_lip_line_in_the_chin_is_seen(poses: Part) -> None:
 
 def test_lips_that_are_painted_over_are_lost(poses: Part) -> None:
     frame, points = np.array(poses.frames[REST]), poses.points[0]
-    top, bottom = int(points[0, 1]) - 6, int(points[17, 1]) + 6
+    top, bottom = int(points[lm.UPPER_LIP_TOP, 1]) - 6, int(points[lm.LOWER_LIP_BOTTOM, 1]) + 6
     left, right = points[[lm.MOUTH_RIGHT, lm.MOUTH_LEFT], 0].astype(int)
     share = np.linspace(0, 1, bottom - top)[:, None, None]
     skin = frame[top - 1, left:right] * (1 - share) + frame[bottom, left:right] * share

@@ -99,7 +99,7 @@ def measure_moustache(image: Image, points: Floats, mouth: MouthGeometry) -> Dou
 def _hair(near: _Surroundings, points: Floats) -> float:
     """The amount of hair that hides the upper lip, 0 to 1."""
     mouth = near.mouth
-    lip = 0.45 * points[lm.NOSE_BASE, :2] + 0.55 * points[lm.OUTER_UPPER_LIP[5], :2]
+    lip = 0.45 * points[lm.NOSE_BASE, :2] + 0.55 * points[lm.UPPER_LIP_TOP, :2]
     across = mouth.axes.rotation[0] * mouth.width
     hair = np.mean([near.detail(lip + step * across) for step in BESIDE])
     skin = np.median([near.detail(points[index, :2]) for index in lm.CHEEKS])
