@@ -20,37 +20,23 @@ from torch import Tensor, nn
 from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
 from lipstream.speech.musetalk.whisper import WhisperDimensions, WhisperEncoder
+from tests import published_configs
 from tests.golden_cases.fill import fill_array
 
 WIDTH = 64  # of the audio; the published networks have 384
 
 UNET = {
-    "_class_name": "UNet2DConditionModel",
-    "act_fn": "silu",
-    "attention_head_dim": 8,
+    **published_configs.UNET,
     "block_out_channels": [32, 64, 64, 64],
     "cross_attention_dim": WIDTH,
-    "down_block_types": [*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"],
-    "flip_sin_to_cos": True,
-    "in_channels": 8,
     "layers_per_block": 1,
     "norm_num_groups": 8,
-    "out_channels": 4,
-    "sample_size": 64,
-    "up_block_types": ["UpBlock2D", *["CrossAttnUpBlock2D"] * 3],
 }
 VAE = {
-    "_class_name": "AutoencoderKL",
-    "act_fn": "silu",
+    **published_configs.VAE,
     "block_out_channels": [16, 32, 32, 32],
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "in_channels": 3,
-    "latent_channels": 4,
     "layers_per_block": 1,
     "norm_num_groups": 8,
-    "out_channels": 3,
-    "sample_size": 256,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
 }
 WHISPER = {
     "model_type": "whisper",

@@ -14,7 +14,7 @@ from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.models.vae import Vae, VaeDimensions
 from lipstream.rendering.musetalk.weights.loader import SkipInit
 from lipstream.weights.catalogue import MUSETALK, Content
-from tests.rendering.musetalk.models import published_configs
+from tests import published_configs
 
 # The tensors and numbers that a public converter of the files to another format states.
 UNET_TENSORS, UNET_NUMBERS = 686, 849_947_844
