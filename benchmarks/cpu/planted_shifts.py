@@ -1,4 +1,4 @@
-"""What `lipstream score` finds in true videos whose sound was displaced, swapped or lost its mouth.
+"""The findings of `lipstream score` in true videos with displaced or wrong sound, or a still mouth.
 
     python -m benchmarks.cpu.planted_shifts VIDEO ...
 

@@ -12,7 +12,7 @@ RATE = 16_000
 
 
 def heard(level: float, seconds: float = 2.0, opened: bool | None = False) -> str | None:
-    """What is said of noise at `level` dB on the second of two channels."""
+    """The warning about noise at `level` dB on the second of two channels."""
     noise = np.random.default_rng(0).normal(0, 10 ** (level / 20), (round(seconds * RATE), 2))
     noise[:, 0] = 0
     unheard = UnheardSpeech()

@@ -79,7 +79,10 @@ def run_bench(options: BenchOptions, echo: Echo) -> dict[str, Any]:
         share = held / limit_sessions
         nonfinite = backend.nonfinite_faces
         if nonfinite:
-            echo(f"{nonfinite} faces were not finite: check `lipstream models verify`")
+            echo(
+                f"{nonfinite} faces were not finite: check the weights with "
+                "`lipstream models verify`"
+            )
         echo(f"{held} sessions with less than 1 % of the frames late, {share:.0%} of the limit")
     finally:
         backend.close()

@@ -7,7 +7,13 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from lipstream.score.judgement import Score, needed_correlation
+from lipstream.score.judgement import (
+    MAX_EARLY_MS,
+    MAX_LATE_MS,
+    MIN_CONFIDENCE,
+    Score,
+    needed_correlation,
+)
 
 Row = tuple[str, float, str, str]  # name, value, format, what it should be
 
@@ -29,16 +35,12 @@ def as_table(score: Score) -> str:
 
 
 def _rows(score: Score) -> list[Row]:
-    closures = score.closures
+    closures, needed = score.closures, needed_correlation(score.seconds)
+    in_sync = f"{-MAX_EARLY_MS} to {MAX_LATE_MS}"
     rows: list[Row] = [
-        ("offset", score.offset_ms, "{:+.0f} ms", "-60 to 40; + is lips late"),
-        (
-            "correlation",
-            score.correlation,
-            "{:.2f}",
-            f"{needed_correlation(score.seconds):.2f} and more",
-        ),
-        ("confidence", score.confidence, "{:.2f}", "0.2 and more"),
+        ("offset", score.offset_ms, "{:+.0f} ms", f"{in_sync}; + is lips late"),
+        ("correlation", score.correlation, "{:.2f}", f"{needed:.2f} and more"),
+        ("confidence", score.confidence, "{:.2f}", f"{MIN_CONFIDENCE:g} and more"),
         ("energy correlation", score.energy_correlation, "{:.2f}", ""),
         ("energy offset", score.energy_offset_ms, "{:+.0f} ms", ""),
         ("closures seen", 100 * closures.share, f"{{:.0f}} % of {closures.total}", "80 % and more"),

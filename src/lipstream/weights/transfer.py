@@ -180,8 +180,9 @@ class _FilePull:
                 "know why it changed; --renew takes it and records it anew."
             )
         published = self._published(remote)
-        if published is not None and published.sha256 not in (None, sha256):
-            hashes = f"{sha256[:12]}..., not {str(published.sha256)[:12]}..."
+        expected = None if published is None else published.sha256
+        if expected is not None and sha256 != expected:
+            hashes = f"{sha256[:12]}..., not {expected[:12]}..."
             raise self._unpublished(remote, f"its SHA-256 is {hashes}")
 
     def _published(self, remote: RemoteFile) -> Content | None:

@@ -74,8 +74,8 @@ def test_a_damaged_weight_gives_bare_pictures_and_one_warning(
     compositor = make(poisoned, NonFiniteFaces(), pixels)
     for requests in (face_requests(2), face_requests(3, seed=1)):
         for request, picture in zip(requests, compositor.begin(requests).finish(), strict=True):
-            bare = compositor.load(request.avatar, request.faces).picture(request.frame)
-            assert np.array_equal(picture, bare)
+            background = compositor.load(request.avatar, request.faces)
+            assert np.array_equal(picture, background.picture(request.frame))
     assert compositor.nonfinite_faces == 5
     (record,) = caplog.records
     assert record.levelname == "WARNING" and "lipstream models verify" in record.message
@@ -85,8 +85,8 @@ def test_a_damaged_weight_gives_bare_pictures_and_one_warning(
 def test_only_the_face_itself_is_left_out(make: Callable[..., Compositor]) -> None:
     requests = face_requests(4)
     expected = make(shared_networks(), NonFiniteFaces()).begin(requests).finish()
-    silent = np.full_like(requests[2].conditioning, np.inf)
-    mixed = [*requests[:2], replace(requests[2], conditioning=silent), requests[3]]
+    infinite = np.full_like(requests[2].conditioning, np.inf)
+    mixed = [*requests[:2], replace(requests[2], conditioning=infinite), requests[3]]
     compositor = make(shared_networks(), NonFiniteFaces())
     found = compositor.begin(mixed).finish()
     assert compositor.nonfinite_faces == 1
