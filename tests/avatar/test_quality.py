@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 
 CONFIG = AvatarConfig()
 PATH = Path("anna.png")
+
+
+def is_short(face: Face, frames: int, fps: int) -> bool:
+    track = [face.landmarks[:, :2]] * frames
+    size, shots = (256, 256), [0] * frames
+    report = measure_quality(size, track, track, shots, 1, None, CONFIG, fps=Fraction(fps))
+    return any("its repetition will be noticed" in text for text in report.warnings)
 
 
 def judged(image: Image, finder: FaceFinder) -> QualityReport:
@@ -169,3 +177,8 @@ def test_a_turned_head_is_remarked(face: Face, portrait: Image) -> None:
     report = measure_quality((256, 256), [points], [points], [0], 1, portrait, CONFIG)
     assert 0.2 < report.yaw < 0.35
     assert any("turned to the side" in warning for warning in report.warnings)
+
+
+def test_a_clip_is_short_by_its_seconds_at_any_rate(face: Face) -> None:
+    assert is_short(face, 49, 25) and not is_short(face, 50, 25)
+    assert is_short(face, 90, 60) and not is_short(face, 30, 15)

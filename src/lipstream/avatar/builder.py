@@ -123,7 +123,7 @@ def _from_clip(
     if clip.missed:
         raise no_such_face(path, config, places)
     report = measure_quality(
-        clip.size, measured, track, shots, len(places), clip.portrait, config, places
+        clip.size, measured, track, shots, len(places), clip.portrait, config, places, fps=fps
     )
     check_usable(path, report, config, clip.cut_off, _is_covered_throughout(frames))
     smoothed = with_landmarks(frames, track)

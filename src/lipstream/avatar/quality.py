@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,7 @@ from lipstream.avatar.framing import listed
 from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
 from lipstream.media.image import Floats, Image
+from lipstream.timeline import FPS
 
 MAX_YAW = 0.35  # nose offset as a share of the eye distance; beyond, half of the mouth is hidden
 GOOD_YAW = 0.20  # visibly turned: the far half of the mouth moves less well
@@ -40,7 +42,7 @@ GOOD_BRIGHTNESS = 60  # mean grey level of the face, 0 to 255
 SHARP_FACE = 96  # pixels of eye distance at which sharpness is judged
 GOOD_SHARPNESS = 4.0  # standard deviation of the Laplacian of the face, in grey levels
 GOOD_JITTER = 0.010  # second difference over eye distance that is left after smoothing
-GOOD_FRAMES = 50  # frames, 2 seconds: the ping-pong of a shorter clip is noticed
+GOOD_SECONDS = 2  # the ping-pong of a shorter clip is noticed
 GOOD_FACES = 0.9  # share of a clip's frames
 
 
@@ -54,12 +56,13 @@ def measure_quality(
     config: AvatarConfig,
     places: Sequence[tuple[int, int]] = (),
     part: bool = False,
+    fps: Fraction = FPS,
 ) -> QualityReport:
     """The report over all frames of a picture (one frame) or a clip.
 
     `measured` are the detected points, `track` the same filled and smoothed; `portrait` is the
     picture of the first frame with a face, `places` where its `people` are in the source. A `part`
-    of a clip may be short, cut and without a face.
+    of a clip may be short, cut and without a face. `fps` are the frames per second of a clip.
     """
     faces = [points for points in track if points is not None]
     found = sum(points is not None for points in measured)
@@ -84,7 +87,7 @@ def measure_quality(
     )
     warnings = _shape_warnings(report, config, places) + _steadiness_warnings(report, resting)
     if not part:
-        warnings += _repetition_warnings(report) + loss_warnings(report)
+        warnings += _repetition_warnings(report, fps) + loss_warnings(report)
     if faces:
         warnings += _mouth_warnings(report, track, shots) + _edge_warnings(size, faces)
     if portrait is not None:
@@ -218,11 +221,11 @@ def loss_warnings(report: QualityReport) -> list[str]:
     ]
 
 
-def _repetition_warnings(report: QualityReport) -> list[str]:
+def _repetition_warnings(report: QualityReport, fps: Fraction) -> list[str]:
     if report.frames == 1:
         return []
     found = []
-    if report.frames < GOOD_FRAMES:
+    if report.frames < GOOD_SECONDS * fps:
         found.append(
             f"The clip has only {report.frames} frames: its repetition will be noticed, "
             "5 to 20 seconds are good."
