@@ -11,9 +11,17 @@ import av
 import cv2
 import numpy as np
 
-from lipstream.avatar.face.landmarks import LIPS, eye_distance
+from lipstream.avatar.face.landmarks import (
+    INNER_LOWER_LIP,
+    INNER_UPPER_LIP,
+    LIPS,
+    eye_distance,
+    mouth_gap,
+    mouth_width,
+)
 
 if TYPE_CHECKING:
+    from lipstream.avatar.face.finder import Face
     from lipstream.media.image import Floats, Image
 
 
@@ -77,6 +85,14 @@ def bearded(picture: Image, points: Floats, colour: tuple[int, int, int]) -> Ima
     for x, y in points[[1, 4, 5, 195, 2]][:, :2]:
         cv2.circle(left, (round(x), round(y)), round(eye_distance(points) * 0.2), (255,), -1)
     return np.asarray(np.where(left[..., None] > 0, picture, beard), np.uint8)
+
+
+def opened(face: Face, gap: float) -> Floats:
+    """The landmarks of `face` with a gap of about so many mouth widths between its lips."""
+    points = face.landmarks[:, :2].copy()
+    lower = sorted({*INNER_LOWER_LIP} - {*INNER_UPPER_LIP})
+    points[lower, 1] += gap * mouth_width(points) - mouth_gap(points)
+    return points
 
 
 def covered(portrait: Image) -> Image:

@@ -10,23 +10,19 @@ import numpy as np
 import pytest
 
 from lipstream.avatar.face.landmarks import (
-    INNER_LOWER_LIP,
-    INNER_UPPER_LIP,
     LIPS,
     NOSE_TIP,
     eye_distance,
-    mouth_gap,
-    mouth_width,
 )
 from lipstream.avatar.quality import check_usable, measure_quality, shows_mouth
 from lipstream.config import AvatarConfig
 from lipstream.errors import FaceError
-from tests.avatar.scenes import pasted
+from tests.avatar.scenes import opened, pasted
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import QualityReport
     from lipstream.avatar.face.finder import Face, FaceFinder
-    from lipstream.media.image import Floats, Image
+    from lipstream.media.image import Image
 
 CONFIG = AvatarConfig()
 PATH = Path("anna.png")
@@ -85,14 +81,6 @@ def test_each_weakness_is_remarked(
     assert callable(change)
     warnings = judged(change(portrait), finder).warnings
     assert any(remark in warning for warning in warnings), warnings
-
-
-def opened(face: Face, gap: float) -> Floats:
-    """The landmarks of `face` with a gap of about so many mouth widths."""
-    points = face.landmarks[:, :2].copy()
-    lower = sorted({*INNER_LOWER_LIP} - {*INNER_UPPER_LIP})
-    points[lower, 1] += gap * mouth_width(points) - mouth_gap(points)
-    return points
 
 
 @pytest.mark.parametrize(

@@ -6,25 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipstream.avatar.face.landmarks import (
-    INNER_LOWER_LIP,
-    INNER_UPPER_LIP,
-    mouth_gap,
-    mouth_width,
-)
 from lipstream.avatar.face.openness import openness, parted
+from tests.avatar.scenes import opened
 
 if TYPE_CHECKING:
     from lipstream.avatar.face.finder import Face
-    from lipstream.media.image import Floats
-
-
-def opened(face: Face, share: float) -> Floats:
-    """The landmarks of `face` with a gap of about `share` mouth widths."""
-    points = face.landmarks[:, :2].copy()
-    lower = sorted({*INNER_LOWER_LIP} - {*INNER_UPPER_LIP})
-    points[lower, 1] += share * mouth_width(points) - mouth_gap(points)
-    return points
 
 
 def test_openness_is_the_gap_in_mouth_widths(face: Face) -> None:
