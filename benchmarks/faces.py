@@ -12,7 +12,6 @@ faces in the same run: a measure that passes yesterday's faults measures nothing
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -67,7 +66,7 @@ def _faces(options: argparse.Namespace, performance: Performance, folder: Path) 
         derived.mkdir()
         for path in [path for path in found if picture_kind(path) == "still"]:
             found += variants.write(path, derived)
-            drawn = draw(path, performance, ("poses",), folder / f"{path.stem}_opened")
+            drawn = draw(path, performance, ("poses",), folder / f"{path.name}_opened")
             found += [] if drawn.refused else variants.write_opened(drawn, derived)
     return found
 
@@ -86,16 +85,16 @@ def _measure(
     for path in faces:
         still = picture_kind(path) == "still"
         parts = ("poses", "speech") if still else ("poses", "speech", "silence")
-        drawn = draw(path, performance, parts, folder / path.stem, src)
-        if drawn.refused is not None:
-            refused[path.name] = drawn.refused
-            continue
-        grey = _grey(path, performance, folder, src) if still else None
-        figures.append(judge(finder, drawn, performance, grey))
-        if out is not None:
-            suffix = "" if version == "now" else f"_{version}"
-            sheets.write(drawn, out / f"faces_{path.stem}{suffix}.jpg")
-        shutil.rmtree(drawn.folder)
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            drawn = draw(path, performance, parts, Path(place) / "face", src)
+            if drawn.refused is not None:
+                refused[path.name] = drawn.refused
+                continue
+            grey = _grey(path, performance, Path(place), src) if still else None
+            figures.append(judge(finder, drawn, performance, grey))
+            if out is not None:
+                suffix = "" if version == "now" else f"_{version}"
+                sheets.write(drawn, out / f"faces_{path.stem}{suffix}.jpg")
         print(f"   {version} {path.name}", file=sys.stderr, flush=True)
     return figures, refused
 
@@ -103,7 +102,7 @@ def _measure(
 def _grey(path: Path, performance: Performance, folder: Path, src: Path) -> Drawn | None:
     """The same face without colour, its poses alone; None where that is refused."""
     copy = variants.grey(path, folder)
-    drawn = draw(copy, performance, ("poses",), folder / f"{path.stem}_without_colour", src)
+    drawn = draw(copy, performance, ("poses",), folder / "without_colour", src)
     return None if drawn.refused is not None else drawn
 
 
