@@ -96,8 +96,9 @@ def render(
                 on_frame(frames, speech.expected)
         warnings = list(player.warnings())
         if nonfinite := engine.backend.nonfinite_faces - before:
+            faces = "face was" if nonfinite == 1 else "faces were"
             warnings.append(
-                f"{nonfinite} generated faces were not finite, and shown bare or generated again; "
+                f"{nonfinite} generated {faces} not finite, and shown bare or generated again; "
                 "check the weights with `lipstream models verify`, or choose another --precision."
             )
     if (warning := speech.unheard.warning(audio.name)) is not None:
