@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         OptionError,
         OutputError,
         PictureError,
+        SynthesisError,
     )
     from lipstream.live.frame_buffer import FrameBuffer
     from lipstream.live.scheduler.scheduler import Scheduler
@@ -63,7 +64,7 @@ _EXPORTS = {
     "config": "AvatarConfig MotionConfig Mp4Config MuseTalkConfig PcmFormat RuntimeOptions",
     "engine": "Engine open_engine",
     "errors": "ArchiveError AudioError BufferFullError CheckpointError FaceError InputError "
-    "LipstreamError MissingError OptionError OutputError PictureError",
+    "LipstreamError MissingError OptionError OutputError PictureError SynthesisError",
     "live.frame_buffer": "FrameBuffer",
     "live.scheduler.scheduler": "Scheduler",
     "live.session.session": "Session",
@@ -114,6 +115,7 @@ __all__ = [
     "SessionCounts",
     "SessionEvent",
     "SessionLimits",
+    "SynthesisError",
     "TimedFrame",
     "Unit",
     "Utterance",

@@ -9,6 +9,7 @@
     │   ├── ArchiveError     an .avatar file that is damaged or of another version
     │   └── CheckpointError  a network's weights that are damaged or not what they should be
     ├── BufferFullError  more speech than a session may hold; wait until some was played
+    ├── SynthesisError   text could not be spoken: the provider refused, failed or stalled
     ├── OutputError      the result cannot be written: folder, permission, disk full
     └── MissingError     a model file or an optional package is not installed
 
@@ -54,6 +55,10 @@ class CheckpointError(InputError):
 
 class BufferFullError(LipstreamError):
     """More speech was pushed than a session may hold; wait until some of it was played."""
+
+
+class SynthesisError(LipstreamError):
+    """Text could not be spoken: the provider of speech refused it, failed or stalled."""
 
 
 class OutputError(LipstreamError):
