@@ -1,0 +1,34 @@
+"""All stages of the small MuseTalk, a few steps of each: what comes out is a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lipstream.rendering.musetalk.weights.loader import load_checkpoint  # noqa: E402
+from tests.training.neural import corpora  # noqa: E402
+from training.neural import autoencoder, checkpoint, generator, speech_encoder  # noqa: E402
+
+MAX_FILE, MAX_ALL = 5e6, 5e6  # bytes: what a repository bears
+
+
+@pytest.mark.slow
+def test_the_recipe_makes_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stage in (autoencoder, generator):
+        monkeypatch.setattr(stage, "HELD_TAKES", 1)
+    speech = corpora.speech()
+    faces = corpora.faces(tmp_path, speech)
+    speech_encoder.train(speech, tmp_path, seed=1, steps=2)
+    autoencoder.train(faces, tmp_path, seed=1, steps=2)
+    generator.make_latents(faces, speech, tmp_path, seed=1)
+    generator.train(tmp_path, seed=1, steps=2)
+    checkpoint.export(tmp_path, tmp_path / "models")
+    sizes = [path.stat().st_size for path in (tmp_path / "models").rglob("*.*")]
+    assert max(sizes) < MAX_FILE and sum(sizes) < MAX_ALL
+    networks = load_checkpoint(tmp_path / "models")
+    assert networks.version == "v15"
+    stored = torch.load(tmp_path / "vae.pt")
+    assert networks.vae.dimensions.scaling == pytest.approx(stored["scaling"])
