@@ -50,7 +50,7 @@ class PcmBody:
         return np.frombuffer(data[:whole], "<i2").astype(np.int16, copy=False)
 
     def end(self) -> npt.NDArray[np.int16]:
-        """What a very short body held back. Half a sample at its end is no sound."""
+        """The samples that a very short body held back. Half a sample at its end is no sound."""
         if self._head is None:
             return np.zeros(0, np.int16)
         head, self._head = self._head, None
