@@ -15,7 +15,7 @@ from lipstream.cli import doctor
 from tests.cli.program import Program
 from tests.tiny_models import write_models
 
-NAMES = [*doctor.PACKAGES, "face models", "articulation network", "video encoder"]
+NAMES = [*doctor.PACKAGES, "face models", "articulation network", "video encoder", "voice"]
 OPTIONAL = [*doctor.EXTRAS, "NVIDIA GPU", "musetalk weights"]
 
 
@@ -25,6 +25,19 @@ def no_weights(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LIPSTREAM_MODELS", str(tmp_path / "no models"))
 
 
+@pytest.fixture(autouse=True)
+def quick_voice(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading the embedded voice takes a second, so most tests here do without."""
+    if "real_voice" not in request.fixturenames:
+        monkeypatch.setattr(doctor, "_say_word", lambda: "heart")
+
+
+@pytest.fixture
+def real_voice() -> None:
+    """Asked for by tests that load it."""
+
+
+@pytest.mark.usefixtures("real_voice")
 def test_all_is_well_here(program: Program) -> None:
     done = program.done("doctor")
     lines = done.out.splitlines()
@@ -65,6 +78,16 @@ def test_weights_are_looked_into(program: Program, tmp_path: Path) -> None:
     outcome = program.call("doctor", "--models", models)
     assert outcome.status == 1
     assert f"missing musetalk weights: {unet} is damaged or cut short: delete it" in outcome.out
+
+
+@pytest.mark.usefixtures("real_voice")
+def test_a_voice_that_is_not_installed_is_named(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lipstream.speech.synthesis.registry.find_spec", lambda name: None)
+    (line,) = [line for line in program.done("doctor").out.splitlines() if " voice: " in line]
+    assert line.startswith("--      voice: not installed (optional); ")
+    assert "pip install 'lipstream[tts]'" in line and "--tts" in line
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ class CheckResult:
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, models: Path | None) -> None:
     """Check the installation; exit 1 if something is missing that is not optional."""
-    results = [*check_puppet(), *check_musetalk(models_folder(models))]
+    results = [*check_puppet(), check_voice(), *check_musetalk(models_folder(models))]
     if as_json:
         click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
@@ -62,6 +62,11 @@ def check_puppet() -> Iterator[CheckResult]:
     yield _check("face models", _find_faces)
     yield _check("articulation network", _load_articulation)
     yield _check("video encoder", _find_encoders)
+
+
+def check_voice() -> CheckResult:
+    """Say a word with the embedded voice, which is optional."""
+    return _check("voice", _say_word, optional=True)
 
 
 def check_musetalk(models: Path) -> Iterator[CheckResult]:
@@ -159,6 +164,22 @@ def _load_articulation() -> str:
 
     look_ahead = open_backend("puppet").encoder.plan.future * 1000 // SAMPLE_RATE
     return f"loaded, {look_ahead} ms of look-ahead"
+
+
+def _say_word() -> str:
+    from lipstream.speech.synthesis.registry import EMBEDDED_MODULES, REMEDY, missing_modules
+
+    if missing := missing_modules(EMBEDDED_MODULES):
+        raise MissingError(
+            f"not installed (optional); for speech from text {REMEDY}, which brings "
+            f"{' and '.join(missing)}, or name a provider with --tts."
+        )
+    from lipstream.speech.synthesis.hibari_voice import VOICE, HibariVoice
+    from lipstream.speech.synthesis.sentences import TextPiece
+
+    if not len(HibariVoice().say(TextPiece("Hello.")).samples):
+        raise MissingError("it says nothing; install the extra `tts` again.")
+    return f"{VOICE}, of hibari-tts; English"
 
 
 def _find_encoders() -> str:

@@ -39,6 +39,9 @@ class Synthesizer(Protocol):
         """Raise OptionError, with a sentence, for what it can't say: text that is empty or longer
         than `MAX_TEXT`, or a voice that it does not have."""
 
+    def warning(self, text: str) -> str | None:
+        """A sentence about words of `text` that will not be heard; None where there are none."""
+
     def synthesize(
         self, text: str, voice: str | None = None
     ) -> AsyncGenerator[SynthesizedSpeech, None]:

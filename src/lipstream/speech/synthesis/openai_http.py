@@ -121,6 +121,10 @@ class OpenAISynthesizer:
         if voice is not None and not (voice.isprintable() and 0 < len(voice) <= MAX_NAME):
             raise OptionError(f"a voice is a name of 1 to {MAX_NAME} characters; choose another.")
 
+    def warning(self, text: str) -> str | None:
+        """None: only the provider knows which languages it speaks."""
+        return None
+
     async def synthesize(
         self, text: str, voice: str | None = None
     ) -> AsyncGenerator[SynthesizedSpeech, None]:

@@ -33,7 +33,7 @@ def open_synthesizer(
         return None
     if tts is None or tts == EMBEDDED:
         _check_installed(EMBEDDED_MODULES)
-        return None
+        return _open_embedded()
     if not tts.lower().startswith(("http://", "https://")):
         raise OptionError(f"there is no speech provider {tts!r}; use hibari, off or https://HOST.")
     _check_installed(URL_MODULES)
@@ -48,6 +48,12 @@ def missing_modules(modules: tuple[str, ...]) -> tuple[str, ...]:
 def _check_installed(modules: tuple[str, ...]) -> None:
     if missing := missing_modules(modules):
         raise MissingError(f"speech from text needs {' and '.join(missing)}; {REMEDY}.")
+
+
+def _open_embedded() -> Synthesizer:
+    from lipstream.speech.synthesis.embedded import EmbeddedSynthesizer
+
+    return EmbeddedSynthesizer()
 
 
 def _open_url(url: str, model: str | None, voice: str | None) -> Synthesizer:
