@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from lipstream.avatar.face.landmarks import eye_distance
 from lipstream.media.image import Floats, Image
@@ -22,6 +22,11 @@ MUZZLE = (  # around the mouth, and the chin
 )
 LIP_MIDDLES = (0, 37, 267, 11, 13, 14, 16, 17, 84, 314)
 PATCH = 0.03  # half the side of what is averaged around a point, in eye distances
+
+# Of linear sRGB; the sums of its rows are white.
+RGB_TO_XYZ = np.array(
+    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+)
 
 # CIELAB. Portraits, painted, drawn and damaged ones too, have at most 18 and 39 degrees unless
 # they are burnt out, and then 35 and 39; blue and green masks have 29 and 87 degrees or more.
@@ -60,5 +65,17 @@ def _colour(image: Image, points: Floats, at: Sequence[int]) -> Floats | None:
             patches.append(patch.reshape(-1, 3).mean(axis=0) / 255)
     if not patches:
         return None
-    lab = cv2.cvtColor(np.asarray([patches], np.float32), cv2.COLOR_RGB2LAB)
-    return np.asarray(np.median(lab[0], axis=0), np.float32)
+    return np.asarray(np.median(_lab(np.stack(patches)), axis=0), np.float32)
+
+
+def _lab(colours: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 3) sRGB in 0..1 -> CIELAB of white D65, by CIE 15 and IEC 61966-2-1.
+
+    OpenCV's conversion builds its tables first: 90 ms, for thirty colours.
+    """
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    x, y, z = (linear @ RGB_TO_XYZ.T / RGB_TO_XYZ.sum(axis=1)).T
+    x, y, z = (
+        np.where(v > 216 / 24389, np.cbrt(v), (24389 / 27 * v + 16) / 116) for v in (x, y, z)
+    )
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
