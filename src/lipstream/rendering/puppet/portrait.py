@@ -17,6 +17,7 @@ from lipstream.rendering.puppet.mouth.geometry import measure_mouth
 from lipstream.rendering.puppet.mouth.layers import MouthLayers, MouthModel, build_mouth_model
 from lipstream.rendering.puppet.pose import REST, Pose
 from lipstream.rendering.puppet.warp import (
+    Doubles,
     bounding_box,
     corners,
     double_resolution,
@@ -40,8 +41,8 @@ class Portrait:
     head: HeadFlow
     face_motion: Floats  # (motions, grid points * 2) how the head moves the flow's grid, grid steps
     rest: MouthLayers | None  # of the lips at rest; None where they are the picture's own
-    mouth_ends: Floats  # (2, 2) the corners of the mouth, canonical pixels
-    ends_motion: Floats  # (motions, 4) how the head moves them, pixels
+    placing: Doubles  # (2, 3) canonical pixels -> those of the rows in which both layers are drawn
+    placing_motion: Doubles  # (motions, 6) how the head moves it
 
     def render(self, index: int, fps: Fraction, pose: Pose, config: MotionConfig) -> Image:
         """Draw frame `index` of a stream, a fresh array."""
@@ -65,17 +66,14 @@ class Portrait:
         face = points[box.slices]
         # Both layers are drawn only near the line between them.
         top, bottom = model.cut
-        under = _read(source, face[top:bottom] + lower[top:bottom])
-        face[:bottom] += upper[:bottom]
-        face[bottom:] += lower[bottom:]
+        under = _read(source, face[top:bottom] + lower[: bottom - top])
+        face[:bottom] += upper
+        face[bottom:] += lower[bottom - top :]
         result = _read(source, points)
         mouth = result[box.slices]
-        # From canonical pixels to those of `under`: the mouth moves with the head.
-        moved = self.mouth_ends + (motion @ self.ends_motion).reshape(2, 2)
-        placed = similarity(self.mouth_ends, moved - (flow.box.left, flow.box.top))
-        to_result = placed.astype(np.float32)
-        to_result[1, 2] -= top
-        mouth[top:bottom] = model.join(mouth[top:bottom], under, layers, pose, to_result)
+        # The mouth moves with the head.
+        placing = (self.placing + (motion @ self.placing_motion).reshape(2, 3)).astype(np.float32)
+        mouth[top:bottom] = model.join(mouth[top:bottom], under, layers, pose, placing)
         if not pose.is_rest:
             mouth[:] = layers.shade(np.ascontiguousarray(mouth))
         return result
@@ -87,6 +85,9 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
     model = build_mouth_model(image, points, mouth)
     head, flow = HeadGeometry(points, (image.shape[1], image.shape[0])), model.flow
     ends = mouth.axes.to_picture(np.array([[mouth.columns[i], 0.0] for i in (0, -1)]))
+    corner = np.array([flow.box.left, flow.box.top + model.cut[0]])
+    # A similarity is linear in the points that it leads to.
+    turns = [similarity(ends, moved.reshape(2, 2)) for moved in head.fields(ends)]
     region = bounding_box(np.concatenate([corners(head.box), corners(flow.box)]), head.size)
     return Portrait(
         image,
@@ -96,8 +97,8 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
         build_head_flow(head, region),
         head.fields(flow.to_picture(flow.grid)) / np.float32(flow.scale),
         model.layers(REST, opening=1.0, zoom=ZOOM) if mouth.is_open else None,
-        ends.astype(np.float32),
-        head.fields(ends),
+        similarity(ends, ends - corner),
+        np.stack([turn.ravel() for turn in turns]),
     )
 
 

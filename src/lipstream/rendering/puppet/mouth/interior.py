@@ -20,7 +20,15 @@ from lipstream.rendering.puppet.mouth.flow import JAW_TRAVEL
 from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
 from lipstream.rendering.puppet.mouth.texture import Texture
 from lipstream.rendering.puppet.pose import Pose
-from lipstream.rendering.puppet.warp import Doubles, blend, compose, pixel_grid, transform, warp
+from lipstream.rendering.puppet.warp import (
+    Doubles,
+    Points,
+    blend,
+    compose,
+    pixel_grid,
+    transform,
+    warp,
+)
 
 SHADOW = 0.60  # of the gum's brightness
 TONGUE_TRAVEL = 0.78  # of the jaw's: the tongue rises towards its root
@@ -52,7 +60,8 @@ class MouthInterior:
         `to_result` (2, 3) takes canonical picture pixels to pixels of the result.
         """
         drop = pose.jaw * JAW_TRAVEL * self.unit
-        scene = self._place(self.cavity, to_result, 0, size, cv2.BORDER_REPLICATE)
+        placing = compose(to_result, self.to_canonical)
+        scene = _place(self.cavity, placing, 0, size, cv2.BORDER_REPLICATE)
         lift = pose.tongue * min(0.10, 0.5 * pose.jaw + 0.04) * self.unit
         # Pushing the lips forward draws them down over the teeth.
         hidden = ((0.18 if self.own_teeth else 0.13) * pose.rounding + self.covered) * self.unit
@@ -61,21 +70,20 @@ class MouthInterior:
             (self.lower_teeth, drop + 0.3 * hidden),
             (self.upper_teeth, -hidden),
         ):
-            layer = self._place(sprite, to_result, shift, size, cv2.BORDER_CONSTANT)
+            layer = _place(sprite, placing, shift, size, cv2.BORDER_CONSTANT)
             alpha = layer[..., 3].astype(np.float32) * np.float32(1 / 255)
             scene = blend(layer[..., :3], scene, alpha)
         return scene
 
-    def _place(
-        self, sprite: Sprite, to_result: Floats, shift: float, size: tuple[int, int], border: int
-    ) -> Sprite:
-        """Draw `sprite` at its place in the result, moved down by `shift` sprite pixels."""
-        matrix = self.to_canonical.copy()
-        matrix[:, 2] += matrix[:, 1] * shift
-        placed = cv2.warpAffine(
-            sprite, compose(to_result, matrix), size, flags=cv2.INTER_LINEAR, borderMode=border
-        )
-        return np.asarray(placed, np.uint8)
+
+def _place(
+    sprite: Sprite, placing: Points, shift: float, size: tuple[int, int], border: int
+) -> Sprite:
+    """Draw `sprite` where `placing` (2, 3) takes it, moved down by `shift` sprite pixels."""
+    matrix = placing.copy()
+    matrix[:, 2] += matrix[:, 1] * shift
+    placed = cv2.warpAffine(sprite, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(placed, np.uint8)
 
 
 def paint_interior(

@@ -132,20 +132,22 @@ class MouthLayers:
     ) -> MouthLayers:
         """Read the layers at (rows, columns, 2) grid coordinates and enlarge to `size` pixels.
 
-        Edges are computed between the pixel `rows` alone.
+        Only what is seen of them is computed: the shift of the upper layer above the last of the
+        pixel `rows`, that of the lower one from the first on, edges between the two.
         """
         upper = sample(_stack(self.shifts[0], self.edges[0]), grid)
         lower = sample(_stack(self.shifts[1], self.edges[1], self.light), grid)
-        # One more row on either side: enlarging needs neighbours.
-        first, last = max(rows[0] // step - 1, 0), rows[1] // step + 2
-        part = slice(rows[0] - first * step, rows[1] - first * step)
+        (top, bottom), (width, height) = rows, size
 
-        def fine(field: Floats, height: int = size[1]) -> Floats:
-            return enlarge(np.ascontiguousarray(field), step, (size[0], height))
+        def fine(field: Floats, top: int, bottom: int) -> Floats:
+            # One more row on either side: enlarging needs neighbours.
+            first, last = max(top // step - 1, 0), bottom // step + 2
+            part = np.ascontiguousarray(field[first:last])
+            return enlarge(part, step, (width, bottom - first * step))[top - first * step :]
 
-        edges = [fine(layer[first:last, :, 2], last * step)[part] for layer in (upper, lower)]
-        shifts = (fine(upper[..., :2]), fine(lower[..., :2]))
-        return MouthLayers(shifts, (edges[0], edges[1]), fine(lower[..., 3]))
+        shifts = (fine(upper[..., :2], 0, bottom), fine(lower[..., :2], top, height))
+        edges = (fine(upper[..., 2], top, bottom), fine(lower[..., 2], top, bottom))
+        return MouthLayers(shifts, edges, fine(lower[..., 3], 0, height))
 
     def shade(self, image: Image) -> Image:
         """Multiply the brightness of `image` by `light`, of its size."""
