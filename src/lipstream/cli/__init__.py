@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code. Never raises for what a user can cause."""
+    # Read when numpy and OpenCV load. Their matrices are small here: a second thread only spins.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from lipstream.cli.program import run  # takes long enough for a Ctrl-C
 
