@@ -25,8 +25,9 @@ from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import AudioFile, open_audio
 from lipstream.media.image import TimedFrame
-from lipstream.media.mp4_writer import Mp4Writer
+from lipstream.media.mp4_writer import Mp4Writer, StillPicture
 from lipstream.media.output_path import check_not_input, checked_target
+from lipstream.rendering.base import StillRenderer
 from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.speech.base import ArticulatingEncoder
 from lipstream.speech.unheard import UnheardSpeech
@@ -83,7 +84,8 @@ def render(
         opened.callback(player.close)
         opened.enter_context(one_thread_per_picture())
         tracks = (sound.sample_rate, sound.channels)
-        writer = Mp4Writer(target, player.avatar.size, engine.fps, tracks, mp4_config)
+        still = _still_picture(engine, player.avatar)
+        writer = Mp4Writer(target, player.avatar.size, engine.fps, tracks, mp4_config, still)
         movie = opened.enter_context(writer)
         speech = _Speech(sound, movie, player, engine.fps)
         frames, before = 0, engine.backend.nonfinite_faces
@@ -104,6 +106,14 @@ def render(
     if (warning := speech.unheard.warning(audio.name)) is not None:
         warnings.append(warning)
     return RenderResult(target, frames, speech.samples, sound.sample_rate, tuple(warnings))
+
+
+def _still_picture(engine: Engine, avatar: Avatar) -> StillPicture | None:
+    renderer = engine.backend.renderer
+    if avatar.moving or not isinstance(renderer, StillRenderer):
+        return None
+    moving = renderer.moving_part(avatar)
+    return None if moving is None else StillPicture(avatar.frames[0].pixels, moving)
 
 
 class _Speech:

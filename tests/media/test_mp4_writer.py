@@ -13,7 +13,8 @@ import pytest
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
-from lipstream.media.mp4_writer import Mp4Writer, aac_rate
+from lipstream.media.image import Box
+from lipstream.media.mp4_writer import Mp4Writer, StillPicture, aac_rate
 from lipstream.media.video_reader import read_clip
 from tests.media_files import grey_levels, numbers
 
@@ -150,3 +151,22 @@ def test_wrong_frames_and_sound_are_refused(tmp_path: Path) -> None:
         Mp4Writer(path, (64, 48), audio=(16_000, 6))
     with pytest.raises(OptionError, match="0x48"):
         Mp4Writer(path, (0, 48))
+
+
+@pytest.mark.parametrize("size", [(64, 48), (63, 47)])
+@pytest.mark.parametrize("moving", [Box(10, 8, 30, 21), Box(11, 7, 63, 47), Box(0, 0, 1, 1)])
+def test_a_still_background_is_written_as_a_moving_one(
+    tmp_path: Path, size: tuple[int, int], moving: Box
+) -> None:
+    rng = np.random.default_rng(1)
+    background = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+    written = []
+    for still in (None, StillPicture(background, moving)):
+        path = tmp_path / "movie.mp4"
+        with Mp4Writer(path, size, still=still) as movie:
+            for index in range(5):
+                frame = background.copy()
+                frame[moving.slices] = 50 * index
+                movie.write_frame(frame)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]

@@ -8,6 +8,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +25,8 @@ from av.video.stream import VideoStream
 from lipstream.config import Mp4Config
 from lipstream.errors import MissingError, OptionError, OutputError
 from lipstream.media.audio import AudioChunk
-from lipstream.media.i420 import BT709, LIMITED, pad_to_even, to_i420
-from lipstream.media.image import I420, Floats, Image
+from lipstream.media.i420 import BT709, LIMITED, pad_to_even, paste_i420, to_i420
+from lipstream.media.image import I420, Box, Floats, Image
 from lipstream.media.output_path import checked_target, part_of, writing
 from lipstream.timeline import FPS
 
@@ -39,6 +40,14 @@ AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_0
 SWITCHED_OFF = {"veryfast": "me=dia:subme=1:b-adapt=0"}
 ONE_THREAD_PIXELS = 640 * 640  # of the largest picture that one thread encodes
 MAX_QUEUED = 16  # frames and chunks between the caller and the encoder; a full queue makes it wait
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StillPicture:
+    """A picture that all frames of a movie show, but for one box."""
+
+    pixels: Image
+    moving: Box
 
 
 class Mp4Writer:
@@ -56,9 +65,11 @@ class Mp4Writer:
         fps: Fraction = FPS,
         audio: tuple[int, int] | None = None,
         config: Mp4Config | None = None,
+        still: StillPicture | None = None,
     ) -> None:
         """`size` is (width, height); `audio` is (sample rate, 1 or 2 channels), None for no sound.
 
+        With `still`, all frames are that picture outside of its box, and only this is looked at.
         Raises OptionError or OutputError at once when the file can never be written.
         """
         if min(size) < 1 or fps <= 0:
@@ -68,6 +79,7 @@ class Mp4Writer:
         self.path = Path(path)
         self.size, self.audio = size, audio
         self._fps, self._config = Fraction(fps), config or Mp4Config()
+        self._still = None if still is None else _StillPlanes(still)
         self._target = checked_target(self.path)
         self._part = part_of(self._target)
         self._queue: queue.Queue[I420 | AudioChunk | None] = queue.Queue(MAX_QUEUED)
@@ -97,7 +109,8 @@ class Mp4Writer:
                 f"not {frame.shape} {frame.dtype}."
             )
         # Not in the thread: the queue holds half the bytes, and the picture need not be copied.
-        self._put(to_i420(pad_to_even(frame), BT709))
+        still = self._still
+        self._put(_planes(frame) if still is None else still.with_motion(frame))
 
     def write_audio(self, chunk: AudioChunk) -> None:
         """Append sound of the rate and channels given to the constructor."""
@@ -163,6 +176,27 @@ class Mp4Writer:
             self._failure = self._failure or failure
         for _ in items:
             pass
+
+
+class _StillPlanes:
+    """A still picture, converted once."""
+
+    def __init__(self, still: StillPicture) -> None:
+        self._planes = _planes(still.pixels)
+        height, width = self._planes.shape[0] * 2 // 3, self._planes.shape[1]
+        box = still.moving
+        even = Box(
+            box.left // 2 * 2, box.top // 2 * 2, -(-box.right // 2) * 2, -(-box.bottom // 2) * 2
+        )
+        self._moving = even.clip(width, height)
+
+    def with_motion(self, frame: Image) -> I420:
+        """The planes of a frame that is the picture, but for its moving part."""
+        return paste_i420(self._planes, _planes(frame[self._moving.slices]), self._moving)
+
+
+def _planes(picture: Image) -> I420:
+    return to_i420(pad_to_even(picture), BT709)
 
 
 class _Encoder:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionLevel, Progress
-from lipstream.media.image import Floats, Picture
+from lipstream.media.image import Box, Floats, Picture
 
 PixelFormat: TypeAlias = Literal["rgb24", "i420"]  # of pictures: `Image` or `I420`
 
@@ -92,6 +92,14 @@ class ParallelRenderer(Renderer, Protocol):
         The future is done within seconds, whatever happens to the worker. Its callbacks are called
         on a thread of the renderer and must be quick.
         """
+
+
+@runtime_checkable
+class StillRenderer(Renderer, Protocol):
+    """A renderer that leaves most of a still picture as it is."""
+
+    def moving_part(self, avatar: Avatar) -> Box | None:
+        """The box outside of which all pictures of `avatar` are its own; None for a clip."""
 
 
 @runtime_checkable

@@ -45,6 +45,18 @@ def turned(avatar: Avatar, matrix: np.ndarray, size: tuple[int, int]) -> Avatar:
     return Avatar((moved,), False, "turned", avatar.report)
 
 
+def test_a_still_picture_stays_as_it_is_outside_of_its_moving_part(portrait: Avatar) -> None:
+    drawn = renderer()
+    part = drawn.moving_part(portrait)
+    assert part is not None
+    height, width = portrait.frames[0].pixels.shape[:2]
+    assert part.width * part.height < 0.8 * width * height
+    requests = [FrameRequest(portrait, index, AH) for index in range(0, 200, 25)]
+    for picture in drawn.render(requests):
+        picture[part.slices] = portrait.frames[0].pixels[part.slices]
+        assert np.array_equal(picture, portrait.frames[0].pixels)
+
+
 def test_threads_and_streams_share_one_renderer(portrait: Avatar) -> None:
     clip = build_avatar(EXAMPLES / "idle.mp4")
     requests = [FrameRequest((portrait, clip)[i % 2], i, AH) for i in range(12)]

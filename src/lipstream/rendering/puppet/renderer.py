@@ -12,7 +12,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionConfig, Progress
 from lipstream.errors import FaceError
 from lipstream.media.i420 import BT601, pad_to_even, to_i420
-from lipstream.media.image import Image, Picture
+from lipstream.media.image import Box, Image, Picture
 from lipstream.rendering.base import FrameRequest, PixelFormat
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
 from lipstream.rendering.puppet.pose import REST, pose_of
@@ -45,6 +45,10 @@ class PuppetRenderer:
         """Measure the mouth and compute the flow of `avatar`, if not done before."""
         self._puppet(avatar)
         return avatar
+
+    def moving_part(self, avatar: Avatar) -> Box | None:
+        puppet = self._puppet(avatar)
+        return puppet.region if isinstance(puppet, Portrait) else None
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
         """One picture per request, of the avatar's own size; as I420, odd sides are made even."""
