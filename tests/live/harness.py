@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,13 @@ class LiveHarness:
                     recorded.record(unit)
             self.settle()
             self.clock.advance(TICK_MS)
+
+    async def play(self, ms: int) -> None:
+        """Let `ms` pass as `run` does, for sessions whose tasks need the event loop."""
+        for _ in range(ms // TICK_MS):
+            for _ in range(10):
+                await asyncio.sleep(0)
+            self.run(TICK_MS)
 
     def due(self, recorded: RecordedSession) -> int:
         """The index of the unit that was due at the last tick."""

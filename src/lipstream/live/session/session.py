@@ -10,23 +10,25 @@ from numpy.typing import NDArray
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionLevel
-from lipstream.errors import OptionError
+from lipstream.errors import LipstreamError, OptionError
 from lipstream.live.clock import Clock
 from lipstream.live.scheduler.scheduler import Scheduler
+from lipstream.live.session.event_dispatch import EventDispatch
 from lipstream.live.session.frame_plan import FramePlan
 from lipstream.live.session.picture_track import PictureTrack
 from lipstream.live.session.speech_queue import SpeechQueue
+from lipstream.live.session.text_queue import SpokenText, TextQueue
 from lipstream.live.session.types import (
-    EventKind,
     EventListener,
     SessionCounts,
-    SessionEvent,
     SessionLimits,
     Unit,
+    UtteranceState,
 )
 from lipstream.live.session.utterance import Utterance
 from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.live.session.wakeup import call_on, until_done
+from lipstream.speech.synthesis.base import Synthesizer
 from lipstream.timeline import UNIT_MS, UNIT_SAMPLES
 
 FIRST_PICTURE_MS = 300  # the avatar's own picture is shown when none is drawn by then
@@ -67,13 +69,14 @@ class Session:
         self._queue = scheduler.open()
         self._plan = FramePlan(avatar, self._queue, self.limits, self._hole, motion)
         self._speech = SpeechQueue(avatar, scheduler, self.limits, self._clock, self._changed)
-        self._pictures = PictureTrack(avatar, self.counts, self._emit)
+        self._texts = TextQueue(self.limits.texts)
+        self._events = EventDispatch()
+        self._pictures = PictureTrack(avatar, self.counts, self._events.emit)
         self._refill_at = self.limits.ahead // 2  # units planned; at so few, more are
         self._fading: NDArray[np.int16] | None = None  # the sound after an interrupt
         self._origin: int | None = None  # when unit 0 was or would have been due
         self._opened_ms: int | None = None  # since when the first picture is awaited
         self._next = 0  # index of the next unit
-        self._listeners: list[EventListener] = []
         self._loop: asyncio.AbstractEventLoop | None = None  # of the pump
         self._pumps = 0  # how many were opened; only the last one works
 
@@ -92,6 +95,11 @@ class Session:
         """True from the first unit of an utterance to its end, also while it pauses."""
         return bool(self._speech.waiting) and self._speech.waiting[0].state == "speaking"
 
+    @property
+    def synthesizing(self) -> bool:
+        """True while a text of `say` is being synthesized, or waits for it."""
+        return self._texts.synthesizing
+
     def open_utterance(self, sample_rate: int) -> Utterance:
         """Open an utterance behind those that are open or still to be played.
 
@@ -102,7 +110,22 @@ class Session:
             raise OptionError("this session is closed; open a new one to speak.")
         buffer = self._speech.open(sample_rate)
         self.counts.utterances += 1
-        return Utterance(buffer, self._speech, self._cancel)
+        return Utterance(buffer, self._speech, self._cancel, self._fail)
+
+    def say(self, text: str, synthesizer: Synthesizer, voice: str | None = None) -> Utterance:
+        """Open an utterance for `text`, which is synthesized and pushed in the background.
+
+        It takes its place at once; the texts of a session are synthesized one after the other.
+        Nobody else pushes to it or ends it; when it is cancelled, so is the synthesis. An error of
+        the synthesizer gives "failed", behind what was synthesized. OptionError for what it can't
+        say, BufferFullError when `limits.texts` wait to be heard, otherwise as `open_utterance`.
+        """
+        asyncio.get_running_loop()  # RuntimeError before anything is opened
+        synthesizer.check(text, voice)
+        self._texts.check_room()
+        utterance = self.open_utterance(synthesizer.sample_rate)
+        self._texts.put(SpokenText(utterance, synthesizer, text, voice))
+        return utterance
 
     async def room_to_open(self) -> None:
         """Return when another utterance may be opened, or when the session is closed."""
@@ -124,13 +147,7 @@ class Session:
 
     def add_listener(self, listener: EventListener) -> Callable[[], None]:
         """Call `listener` with every event, on the event loop's thread; returns a remover."""
-        self._listeners.append(listener)
-
-        def remove() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return remove
+        return self._events.add(listener)
 
     def take(self, now_ms: int) -> Unit | None:
         """The next unit if it is due at `now_ms` of the clock, else None."""
@@ -153,8 +170,7 @@ class Session:
         if planned is not None and (utterance := planned.utterance) is not None:
             speaking, starts = True, utterance.state == "queued"
             samples = utterance.read()
-            if starts:
-                self._emit("started", utterance.id, 0)
+            self._events.unit_given(utterance, starts)
         elif self._fading is not None:
             samples, self._fading = self._fading, None
         picture, fresh = self._pictures.show(planned, index)
@@ -192,7 +208,11 @@ class Session:
             self.closed = True
             self._cancel(tuple(self._speech.waiting))
             self._queue.close()
-            self._listeners.clear()
+            self._events.close()
+
+    async def wait_closed(self) -> None:
+        """Return when the syntheses that were cancelled have let go, after `close`."""
+        await self._texts.wait()
 
     def __enter__(self) -> Session:
         return self
@@ -228,12 +248,26 @@ class Session:
         self._speech.hole()
 
     def _cancel(self, utterances: Sequence[UtteranceBuffer]) -> None:
-        """Remove `utterances`, which are not finished, and report each."""
+        self._remove(utterances, "cancelled")
+
+    def _fail(self, utterance: UtteranceBuffer, error: LipstreamError) -> None:
+        """End an utterance whose rest won't come; see `Utterance.fail`."""
+        if utterance.closed or utterance.finished:
+            return
+        utterance.error = error
+        if utterance.pushed:
+            self._speech.end(utterance)
+        else:
+            self._remove([utterance], "failed")
+
+    def _remove(self, utterances: Sequence[UtteranceBuffer], state: UtteranceState) -> None:
+        """Remove `utterances`, which are not finished, and report each as what it is now."""
         for utterance in utterances:
             self._silence(utterance)
-        self._speech.remove(utterances)
+            self._texts.drop(utterance.id)
+        self._speech.remove(utterances, state)
         for utterance in utterances:
-            self._emit("interrupted", utterance.id, utterance.played_ms)
+            self._events.finished(utterance)
         self._changed()
 
     def _silence(self, utterance: UtteranceBuffer) -> None:
@@ -254,11 +288,11 @@ class Session:
         for utterance in self._speech.pop_finished():
             if utterance.encoding_failed:
                 self._silence(utterance)
+                self._texts.drop(utterance.id)
                 utterance.drop()
             elif plan.speech is utterance:
                 plan.finish()
-            kind: EventKind = "failed" if utterance.encoding_failed else "ended"
-            self._emit(kind, utterance.id, utterance.played_ms)
+            self._events.finished(utterance)
         if self.closed:  # by a listener
             return
         self._speech.feed(self._queue, now_ms, self._wake if self._loop is not None else None)
@@ -279,7 +313,3 @@ class Session:
     def _woken(self) -> None:
         if not self.closed and self._origin is not None:
             self._prepare(self._clock.now_ms())
-
-    def _emit(self, kind: EventKind, utterance: int, played_ms: int) -> None:
-        for listener in tuple(self._listeners):
-            listener(SessionEvent(kind, utterance, played_ms))

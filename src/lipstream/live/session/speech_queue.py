@@ -18,7 +18,7 @@ from lipstream.errors import AudioError, BufferFullError, OptionError
 from lipstream.live.clock import Clock
 from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.live.scheduler.session_queue import SessionQueue
-from lipstream.live.session.types import SessionLimits
+from lipstream.live.session.types import SessionLimits, UtteranceState
 from lipstream.live.session.utterance_buffer import UtteranceBuffer
 from lipstream.media.audio import AudioChunk
 from lipstream.media.resampler import resampling_ms
@@ -78,7 +78,7 @@ class SpeechQueue:
             )
         encoder = self._scheduler.open_encoder(self._avatar, sample_rate)
         self._opened += 1
-        utterance = UtteranceBuffer(self._opened, sample_rate, encoder)
+        utterance = UtteranceBuffer(self._opened, sample_rate, encoder, self._limits.captions)
         self.waiting.append(utterance)
         return utterance
 
@@ -111,10 +111,10 @@ class SpeechQueue:
             utterance.end()
             self._on_change()
 
-    def remove(self, utterances: Sequence[UtteranceBuffer]) -> None:
-        """Drop utterances that were cancelled."""
+    def remove(self, utterances: Sequence[UtteranceBuffer], state: UtteranceState) -> None:
+        """Drop utterances that were cancelled, or of which nothing came; `state` says so."""
         for utterance in utterances:
-            utterance.state = "cancelled"
+            utterance.state = state
             utterance.drop()
             self.waiting.remove(utterance)
         self._wake_waiters()
@@ -138,7 +138,7 @@ class SpeechQueue:
             if not (first.encoding_failed or first.all_given_out):
                 break
             self.waiting.popleft()
-            first.state = "failed" if first.encoding_failed else "ended"
+            first.state = "failed" if first.encoding_failed or first.error else "ended"
             self._extra_lead = max(self._extra_lead - 1, 0)
             yield first
         self._wake_waiters()

@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from lipstream.errors import LipstreamError
+from lipstream.media.captions import Caption
 from lipstream.media.image import Picture
 
 
@@ -24,7 +26,9 @@ class Unit:
 
 
 UtteranceState: TypeAlias = Literal["queued", "speaking", "ended", "cancelled", "failed"]
-EventKind: TypeAlias = Literal["started", "ended", "interrupted", "failed", "render_failed"]
+EventKind: TypeAlias = Literal[
+    "started", "caption", "ended", "interrupted", "failed", "render_failed"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +36,18 @@ class SessionEvent:
     """A change of an utterance.
 
     Each has at most one "started" and exactly one of "ended", "interrupted" (it was cancelled) and
-    "failed" (it cannot be encoded). "render_failed" ends nothing: the sound goes on with the
-    pictures there are. It comes at most once for an utterance, and once for a time of idling.
+    "failed" (it cannot be encoded, or the rest of it did not come). "caption" comes between them,
+    with the unit that holds the first sample of the caption. "render_failed" ends nothing: the
+    sound goes on with the pictures there are. It comes at most once for an utterance, and once for
+    a time of idling.
     """
 
     kind: EventKind
     utterance: int  # its id; 0 where an idle picture could not be drawn
-    played_ms: int  # of the utterance, so far
+    played_ms: int  # of the utterance, so far; of a caption, before its unit
+    caption: Caption | None = None  # of "caption"
+    sample_rate: int = 0  # in which the times of `caption` count, Hz: that of the utterance
+    error: LipstreamError | None = None  # of "failed", where its owner said why
 
 
 EventListener: TypeAlias = Callable[[SessionEvent], None]
@@ -66,6 +75,8 @@ class SessionLimits:
     # those behind it together. More is refused.
     buffer_s: float = 60.0
     utterances: int = 32  # that are not finished; `open_utterance` refuses more
+    texts: int = 4  # of `say` that wait to be heard; it refuses more
+    captions: int = 2500  # of one utterance that wait: one-letter words of a text of 5000
     lead: int = 2  # frames that are encoded before an utterance starts, at least
     max_lead: int = 30  # to which holes and large chunks may raise `lead`
     ahead: int = 6  # units that are planned and drawn before they are due

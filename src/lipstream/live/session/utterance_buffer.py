@@ -9,9 +9,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lipstream.errors import LipstreamError
 from lipstream.live.scheduler.jobs import EncodeJob
 from lipstream.live.scheduler.session_queue import SessionQueue
 from lipstream.live.scheduler.utterance_encoder import UtteranceEncoder
+from lipstream.live.session.caption_track import CaptionTrack
 from lipstream.live.session.types import UtteranceState
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
@@ -31,14 +33,18 @@ class UtteranceBuffer:
     Bounded by `SpeechQueue`, which refuses more and has only a few frames encoded ahead.
     """
 
-    def __init__(self, id: int, sample_rate: int, encoder: UtteranceEncoder) -> None:
+    def __init__(
+        self, id: int, sample_rate: int, encoder: UtteranceEncoder, max_captions: int
+    ) -> None:
         self.id, self.sample_rate = id, sample_rate
+        self.captions = CaptionTrack(sample_rate, max_captions)
         self.state: UtteranceState = "queued"
         self.first_push_ms = 0  # when its first samples came
         self.pushed = 0  # samples at `sample_rate`
         self.closed = False  # nothing more will be pushed
         self.encoded = False  # all of it
         self.encoding_failed = False
+        self.error: LipstreamError | None = None  # why its owner could not push the rest
         self.render_failed = False  # a frame of it could not be drawn, which was reported
         self.holes = 0  # times that it had to wait in its middle
         self.longest_chunk_ms = 0  # rounded down
@@ -74,6 +80,11 @@ class UtteranceBuffer:
             return 0
         left = self.pushed * 1000 // self.sample_rate - self.played_ms
         return left if self._units else max(left, UNIT_MS)
+
+    @property
+    def units(self) -> int:
+        """The units that were given out."""
+        return self._units
 
     @property
     def all_given_out(self) -> bool:
@@ -186,6 +197,7 @@ class UtteranceBuffer:
             job.cancelled = True
         for queue in (self._encode_jobs, self._blocks, self._sound, self.conditionings):
             queue.clear()
+        self.captions.clear()
         self._last_fed = True
 
     @property
