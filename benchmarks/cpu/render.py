@@ -1,7 +1,7 @@
 """The speed and the memory of rendering talking faces.
 
     python -m benchmarks.cpu.render [--sizes NAME ...] [--runs N] [--hour] [--out FILE]
-    python -m benchmarks.cpu.render --against CHECKOUT [--sizes NAME ...] [--runs N]
+    python -m benchmarks.cpu.render --against CHECKOUT [--sizes NAME ...] [--runs N] [--out FILE]
 
 Prints milliseconds per frame by stage for several sizes of picture, then whole runs of
 `lipstream render`: times real time, import time, peak memory. Figures stand next to their targets;
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,6 +48,7 @@ def main() -> None:
 def _compare(options: argparse.Namespace, scenes: list[Scene]) -> None:
     """Whole runs of the command line of this checkout and of another one, by turns."""
     checkouts = [ROOT, options.against.resolve()]
+    compared = {}
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         speech = write_speech(folder / "speech.wav", COMPARED_SECONDS)
@@ -60,6 +62,21 @@ def _compare(options: argparse.Namespace, scenes: list[Scene]) -> None:
             ]
             print(f"{scene.name}\n{_file_table(names)}")
             print(f"{theirs.wall / ours.wall:.2f} times faster than the other checkout\n")
+            compared[scene.name] = {
+                "this": ours.record(),
+                "other": theirs.record(),
+                "times_faster": theirs.wall / ours.wall,
+            }
+    if options.out:
+        record = json.loads(options.out.read_text()) if options.out.exists() else {}
+        commits = {"this": _commit(ROOT), "other": _commit(checkouts[1])}
+        record["compared"] = {"made_by": describe(), "commits": commits, "files": compared}
+        options.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _commit(checkout: Path) -> str:
+    command = ["git", "-C", str(checkout), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _measure(options: argparse.Namespace, scenes: list[Scene]) -> None:
@@ -140,7 +157,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3, help="whole runs, of which the median")
     parser.add_argument("--hour", action="store_true", help="also an hour of speech; slow")
     parser.add_argument("--against", type=Path, help="another checkout, to compare runs with")
-    parser.add_argument("--out", type=Path, help="write all figures here as JSON")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="write all figures here as JSON; those of --against are added to what is there",
+    )
     return parser.parse_args()
 
 
