@@ -49,7 +49,7 @@ def open_server(token: str, log: Path) -> Iterator[Server]:
     """`lipstream serve` on a free port of this machine, with a portrait and the puppet."""
     command = [sys.executable, "-m", "lipstream", "serve", "--port", "0", "--backend", "puppet",
                "--max-sessions", str(MAX_SESSIONS), "--avatar", f"{AVATAR}={PORTRAIT}"]  # fmt: skip
-    environment = {"MALLOC_ARENA_MAX": "2", **os.environ, "LIPSTREAM_TOKEN": token}
+    environment = {**os.environ, "LIPSTREAM_TOKEN": token}
     with log.open("wb") as file:
         process = subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=file, text=True

@@ -179,12 +179,14 @@ def serve(
     from lipstream.server.http.uvicorn_server import address_of, bind
     from lipstream.server.http.uvicorn_server import serve as serve_forever
     from lipstream.server.logging import logging_to_stderr
+    from lipstream.server.process_memory import limit_arenas, set_startup_aside
     from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
 
     settings = ServeSettings(uploads=UploadLimits(body=upload_limit * MEBIBYTE), **options)
     _check_names(avatars)
     _check_data(settings)
     raise_open_files(settings.max_connections)
+    limit_arenas()
     with bind(settings.host, settings.port) as bound:
         config = AvatarConfig(max_side=settings.max_side, max_pixels=max_pixels)
         given = _open_avatars(avatars, config)
@@ -196,7 +198,12 @@ def serve(
             app = create_app(settings, engine, given)
             chosen = f"{engine.backend.name}: {engine.backend.reason}"
             started = f"lipstream is at {address_of(bound)} ({chosen})"
-            serve_forever(app, bound, settings.drain_timeout_s, lambda: click.echo(started))
+
+            def begin() -> None:
+                set_startup_aside()
+                click.echo(started)
+
+            serve_forever(app, bound, settings.drain_timeout_s, begin)
 
 
 def _check_installed() -> None:
