@@ -190,7 +190,7 @@ class AvatarStore:
             raise
         except Exception as error:
             entry.fail(error, self._root)
-            shutil.rmtree(self._root / entry.id, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._root / entry.id, ignore_errors=True)
         else:
             log.info("avatar ready", extra={"avatar": entry.id[:8]})
         finally:

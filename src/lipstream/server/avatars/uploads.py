@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -58,8 +59,9 @@ class Upload:
         return self.path.parent
 
     def discard(self) -> None:
-        """Remove the folder and all in it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Have the folder and all in it removed, by a thread: disks may be slow."""
+        remove = functools.partial(shutil.rmtree, self.folder, ignore_errors=True)
+        asyncio.get_running_loop().run_in_executor(None, remove)
 
 
 async def receive_file(
