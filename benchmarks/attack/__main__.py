@@ -1,10 +1,10 @@
 """Attack a server of one's own for minutes, with one live viewer, and see what it costs him.
 
-    python -m benchmarks.attack [--minutes 5] [--short] [--log FILE] [--json FILE]
+    python -m benchmarks.attack [--minutes 5] [--rounds 1] [--short] [--log FILE] [--json FILE]
 
 Starts `lipstream serve` with a token on a free port of loopback, and a viewer who speaks all the
-time. First everything is quiet, then the attacks come one after the other, once to warm up and once
-to be judged, and at last all together. Nothing leaves this machine. Prints a row for each; exits
+time. First everything is quiet, then the attacks come one after the other and all together, once to
+warm up and once to be judged. Nothing leaves this machine. Prints a row for each; exits
 with 1 when a promise of `promises.py` is broken.
 """
 
@@ -34,13 +34,18 @@ def main() -> int:
     parser.add_argument(
         "--minutes", type=float, default=5.0, help="of the attacks and the quiet, from 2 on"
     )
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="of all attacks at once, which show if memory grows"
+    )
     parser.add_argument("--short", action="store_true", help="a moment for each attack instead")
     parser.add_argument("--log", type=Path, help="keep the server's log there")
     parser.add_argument("--json", type=Path, help="write the figures there")
     call = parser.parse_args()
     if call.minutes < 2:
         parser.error("--minutes must be at least 2; --short takes less.")
-    timetable = Timetable.short() if call.short else Timetable.of(60 * call.minutes)
+    if call.rounds < 1:
+        parser.error("--rounds must be at least 1.")
+    timetable = Timetable.short() if call.short else Timetable.of(60 * call.minutes, call.rounds)
     stolen, load = stolen_s(), Path("/proc/loadavg")
     with tempfile.TemporaryDirectory() as folder:
         log = call.log or Path(folder) / "server.log"

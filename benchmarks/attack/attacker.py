@@ -78,7 +78,23 @@ class Attacker:
 
     async def _count(self, request: httpx.Request) -> None:
         self.sent += sum(len(key) + len(value) + 4 for key, value in request.headers.raw) + 60
-        self.sent += int(request.headers.get("content-length", 0))
+        if isinstance(request.stream, httpx.AsyncByteStream):
+            request.stream = _CountedBody(self, request.stream)
+
+
+class _CountedBody(httpx.AsyncByteStream):
+    """The body of a request, of which only what the server takes is counted."""
+
+    def __init__(self, attacker: Attacker, body: httpx.AsyncByteStream) -> None:
+        self._attacker, self._body = attacker, body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._body:
+            yield piece
+            self._attacker.sent += len(piece)  # asked for the next one: this one was written
+
+    async def aclose(self) -> None:
+        await self._body.aclose()
 
 
 class Writer:

@@ -51,9 +51,10 @@ class Timetable:
 
     settle: float  # before the quiet time, and between attacks
     quiet: float
-    warm_up: float  # of each attack; 0 for none
+    warm_up: float  # of each attack, and then as long as `mixed`; 0 for none
     attack: float
     mixed: float
+    rounds: int = 1  # of the mixed part
 
     @classmethod
     def short(cls) -> Timetable:
@@ -61,10 +62,11 @@ class Timetable:
         return cls(settle=0.3, quiet=5.0, warm_up=0.0, attack=0.7, mixed=4.0)
 
     @classmethod
-    def of(cls, seconds: float) -> Timetable:
-        """A fifth of the time is quiet, a tenth mixed, two tenths warm up."""
+    def of(cls, seconds: float, rounds: int = 1) -> Timetable:
+        """A fifth of the time is quiet, a tenth mixed, a quarter warms up. Further `rounds` of the
+        mixed part come on top."""
         each = seconds / len(ATTACKS)
-        return cls(0.05 * each, 0.2 * seconds, 0.2 * each, 0.45 * each, 0.1 * seconds)
+        return cls(0.05 * each, 0.2 * seconds, 0.15 * each, 0.4 * each, 0.1 * seconds, rounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +109,13 @@ async def run(timetable: Timetable, log: Path, report: Callable[[str], object]) 
             if timetable.warm_up:
                 for name, attack in ATTACKS.items():
                     await part.watch(f"warm up: {name}", attack, timetable.warm_up)
+                await part.watch(f"warm up: {MIXED}", _all_together, timetable.mixed)
                 warm_rss = server.rss()
             for name, attack in ATTACKS.items():
                 rows.append(await part.watch(name, attack, timetable.attack))
-            rows.append(await part.watch(MIXED, _all_together, timetable.mixed))
+            for number in range(1, timetable.rounds + 1):
+                name = f"{MIXED}, {number}" if timetable.rounds > 1 else MIXED
+                rows.append(await part.watch(name, _all_together, timetable.mixed))
             states, errors = set(seen.states[first:]), tuple(seen.errors)
     return Result(rows, warm_rss, states, errors, time.monotonic() - began)
 

@@ -20,6 +20,7 @@ from benchmarks.attack.server import PORTRAIT
 
 AT_ONCE = 16
 PER_S = 10  # offers
+DELETE_S = 1.0  # until a refused deletion is tried again
 FRAGMENT = {"content-type": "application/trickle-ice-sdpfrag"}
 PIECES = ("", "0", "-1", "99999999999", ":", " ", "/", "\t", "\u0661", "=", ";", "\u2028", "\0")
 FAILED = (httpx.TransportError, *CLOSED)
@@ -69,8 +70,7 @@ def bomb() -> bytes:
 async def many_uploads(attacker: Attacker, until: float) -> None:
     """Sixteen portraits at once, again and again."""
     picture = PORTRAIT.read_bytes()
-    while time.monotonic() < until:
-        await _upload(attacker, [("a.png", picture)] * AT_ONCE)
+    await _upload(attacker, [("a.png", picture)] * AT_ONCE, until)
 
 
 async def hostile_files(attacker: Attacker, until: float) -> None:
@@ -83,8 +83,7 @@ async def hostile_files(attacker: Attacker, until: float) -> None:
         ("clip.mp4", b"\0\0\0\x18ftypmp42" + os.urandom(20_000)),
         ("cut.png", PORTRAIT.read_bytes()[:50_000]),
     ]
-    while time.monotonic() < until:
-        await _upload(attacker, files)
+    await _upload(attacker, files, until)
 
 
 async def hostile_sound(attacker: Attacker, until: float) -> None:
@@ -136,14 +135,29 @@ def mutant(offer: str, chance: random.Random) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
-async def _upload(attacker: Attacker, files: Sequence[tuple[str, bytes]]) -> None:
-    """Upload all at once, and delete what came of it."""
+async def _upload(attacker: Attacker, files: Sequence[tuple[str, bytes]], until: float) -> None:
+    """Upload all at once, again and again, and delete what came of it.
+
+    An avatar that stays is memory that its owner asked for; the rate limit may put its end off.
+    """
+    kept: set[str] = set()
     async with attacker.http() as http:
 
         async def upload(name: str, data: bytes) -> None:
             with contextlib.suppress(*FAILED):
                 answer = await http.post("/v1/avatars", files={"file": (name, data)})
                 if answer.status_code == 202:
-                    await http.delete(f"/v1/avatars/{answer.json()['id']}")
+                    kept.add(answer.json()["id"])
 
-        await asyncio.gather(*(upload(name, data) for name, data in files))
+        async def delete(avatar: str) -> None:
+            with contextlib.suppress(*FAILED):
+                answer = await http.delete(f"/v1/avatars/{avatar}")
+                if answer.status_code in (204, 404):
+                    kept.discard(avatar)
+
+        while time.monotonic() < until:
+            await asyncio.gather(*(upload(name, data) for name, data in files))
+            await asyncio.gather(*map(delete, kept))
+        while kept:
+            await asyncio.sleep(DELETE_S)
+            await asyncio.gather(*map(delete, kept))
