@@ -240,14 +240,18 @@ class PuppetWorkerPool:
         for worker in [worker for worker in self._workers if worker.alive]:
             with self._lock:
                 head = worker.head
-                worker.silent_s = worker.silent_s + passed_s if head is not None else 0.0
+                if head is None:
+                    worker.silence.end()
+                else:
+                    worker.silence.go_on(passed_s)
             if isinstance(head, DrawJob):
                 limit = HANG_S * max(np.prod(head.shape) / 3e6, 1.0)
             else:
                 limit = LOAD_S
-            if worker.silent_s > limit:
+            if worker.silence.seconds > limit:
                 worker.process.kill()
-                self._replace(worker, f"a drawing process was silent for {worker.silent_s:.1f} s.")
+                silent_s = worker.silence.seconds
+                self._replace(worker, f"a drawing process was silent for {silent_s:.1f} s.")
 
     def _replace(self, dead: WorkerProcess, reason: str) -> None:
         """Draw its frames elsewhere, and start another in its place, in the background."""

@@ -13,6 +13,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing import Pipe
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -20,6 +21,7 @@ import numpy as np
 import lipstream.errors
 from lipstream.errors import LipstreamError
 from lipstream.media.image import Picture
+from lipstream.rendering.puppet.silence import Silence
 from lipstream.rendering.puppet.worker_protocol import (
     ANSWER,
     DONE,
@@ -66,7 +68,6 @@ class WorkerProcess:
         self._born = time.monotonic()
         self.loaded: set[int] = set()  # numbers of avatars
         self.alive = True
-        self.silent_s = 0.0  # since it last answered, or had nothing to do
         self._pending: deque[DrawJob | Future[int]] = deque()  # in the order of their answers
         self._slots = list(range(DRAW_SLOTS))  # free ones
         self._loading: int | None = None
@@ -88,6 +89,7 @@ class WorkerProcess:
                     stderr=self._stderr,
                     env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
                 )
+        self.silence = Silence(Path(f"/proc/{self.process.pid}/stat"))
 
     def fileno(self) -> int:
         """The descriptor to wait on for answers."""
@@ -148,7 +150,7 @@ class WorkerProcess:
         data = self._partial + data
         whole = len(data) - len(data) % ANSWER.size
         self._partial = data[whole:]
-        self.silent_s = 0.0
+        self.silence.end()
         return [self._answer(*answer) for answer in ANSWER.iter_unpack(data[:whole])]
 
     def _answer(
@@ -206,7 +208,7 @@ class WorkerProcess:
     def _send(self, kind: bytes, slot: int, avatar: int, content: bytes) -> None:
         """A request to a process that has died is lost; the reader notices its end."""
         if len(self._pending) == 1:
-            self.silent_s = 0.0
+            self.silence.end()
         try:
             self._connection.send_bytes(REQUEST.pack(kind, slot, avatar) + content)
         except OSError:
