@@ -60,6 +60,11 @@ class BufferFullError(LipstreamError):
 class SynthesisError(LipstreamError):
     """Text could not be spoken: the provider of speech refused it, failed or stalled."""
 
+    def __init__(self, message: str, cause: str = "failed") -> None:
+        """`cause` is a word for programs, such as "refused" or "stalled"."""
+        super().__init__(message)
+        self.cause = cause
+
 
 class OutputError(LipstreamError):
     """The result cannot be written."""

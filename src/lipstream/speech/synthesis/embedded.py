@@ -78,7 +78,7 @@ class EmbeddedSynthesizer:
     async def _speak(self, piece: TextPiece) -> AsyncGenerator[SynthesizedSpeech, None]:
         if self._waiting >= MAX_WAITING:
             raise SynthesisError(
-                f"{MAX_WAITING} sentences wait for the embedded voice; try again later."
+                f"{MAX_WAITING} sentences wait for the embedded voice; try again later.", "busy"
             )
         self._waiting += 1
         try:

@@ -171,11 +171,11 @@ class OpenAISynthesizer:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SynthesisError(
-                self._endpoint.redacted(_sentence(error, self._endpoint))
+                self._endpoint.redacted(_sentence(error, self._endpoint)), "unreachable"
             ) from None
         if pcm.empty:
             raise SynthesisError(
-                f"{self._endpoint.name} answered without any sound; check its log."
+                f"{self._endpoint.name} answered without any sound; check its log.", "bad_answer"
             )
 
     async def _refusal(self, response: httpx.Response, guard: StallGuard) -> SynthesisError:
@@ -189,7 +189,8 @@ class OpenAISynthesizer:
         remedy = REMEDIES.get(code, "check its log")
         if 300 <= code < 400:
             remedy = "redirects are not followed, name the address itself"
-        return SynthesisError(f"{self._endpoint.name} answered {code}{said}; {remedy}.")
+        sentence = f"{self._endpoint.name} answered {code}{said}; {remedy}."
+        return SynthesisError(sentence, "refused")
 
 
 async def _next(parts: AsyncIterator[bytes]) -> bytes:

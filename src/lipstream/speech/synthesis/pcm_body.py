@@ -68,11 +68,13 @@ class PcmBody:
         if found is not None:
             raise SynthesisError(
                 f"{self._provider} answered with {found} instead of raw samples; it has to know "
-                'response_format "pcm".'
+                'response_format "pcm".',
+                "bad_answer",
             )
         rate = re.search(r"rate=\"?(\d+)", self._type)
         if rate is not None and int(rate[1]) != SAMPLE_RATE:
             raise SynthesisError(
                 f"{self._provider} answered at {int(rate[1][:9])} Hz, where pcm is {SAMPLE_RATE}; "
-                "choose a model or a setting of it that does."
+                "choose a model or a setting of it that does.",
+                "bad_answer",
             )

@@ -42,7 +42,8 @@ async def pipelined(
                 if spoken > MAX_SPEECH_S * sample_rate:
                     raise SynthesisError(
                         f"the speech provider answered with more than {MAX_SPEECH_S // 60} "
-                        "minutes of sound, which the text cannot take; check the provider."
+                        "minutes of sound, which the text cannot take; check the provider.",
+                        "bad_answer",
                     )
                 captions = tuple(_shifted(caption, start) for caption in part.captions)
                 yield replace(part, captions=captions)

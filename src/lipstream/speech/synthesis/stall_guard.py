@@ -36,7 +36,8 @@ class StallGuard:
             if not task.done():
                 raise SynthesisError(
                     f"{self._provider} sent nothing for {limit // 1000} seconds; try again or "
-                    "check the provider."
+                    "check the provider.",
+                    "stalled",
                 )
         finally:
             timer.cancel()
@@ -56,6 +57,7 @@ class StallGuard:
         if self._bytes * 1000 * MIN_SPEED < self._waited_ms * self._bytes_per_second:
             raise SynthesisError(
                 f"{self._provider} sends speech at less than an eighth of the speed at which it "
-                "is spoken; check the provider."
+                "is spoken; check the provider.",
+                "stalled",
             )
         self._waited_ms = self._bytes = 0
