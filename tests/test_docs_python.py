@@ -65,10 +65,13 @@ def test_frames_as_speech_comes() -> None:
 
 
 def test_live_without_the_server(capsys: pytest.CaptureFixture[str]) -> None:
-    (program,) = programs("Live, without the server")
-    run(program)
+    sound, text = programs("Live, without the server")
+    run(sound)
     said = capsys.readouterr().out
     assert "kind='started'" in said and "kind='ended'" in said and "played_ms=500" in said
+    run(text)
+    said = capsys.readouterr().out
+    assert "0.00 s: Hello\n0.20 s: there\nended" in said
 
 
 def test_in_your_own_fastapi_application() -> None:

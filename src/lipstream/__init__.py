@@ -47,9 +47,12 @@ if TYPE_CHECKING:
     from lipstream.live.session.types import SessionCounts, SessionEvent, SessionLimits, Unit
     from lipstream.live.session.utterance import Utterance
     from lipstream.media.audio import AudioChunk
+    from lipstream.media.captions import Caption
     from lipstream.media.image import Box, TimedFrame
     from lipstream.offline import RenderResult, render, render_stream
     from lipstream.rendering.registry import Backend, open_backend
+    from lipstream.speech.synthesis.base import SynthesizedSpeech, Synthesizer
+    from lipstream.speech.synthesis.registry import open_synthesizer
     from lipstream.stream import LipSyncStream, Segment
 
 __version__ = "0.1.0"
@@ -71,9 +74,12 @@ _EXPORTS = {
     "live.session.types": "SessionCounts SessionEvent SessionLimits Unit",
     "live.session.utterance": "Utterance",
     "media.audio": "AudioChunk",
+    "media.captions": "Caption",
     "media.image": "Box TimedFrame",
     "offline": "RenderResult render render_stream",
     "rendering.registry": "Backend open_backend",
+    "speech.synthesis.base": "SynthesizedSpeech Synthesizer",
+    "speech.synthesis.registry": "open_synthesizer",
     "stream": "LipSyncStream Segment",
 }
 _MODULES = {name: f"lipstream.{home}" for home, names in _EXPORTS.items() for name in names.split()}
@@ -88,6 +94,7 @@ __all__ = [
     "BatchLipSyncProcessor",
     "Box",
     "BufferFullError",
+    "Caption",
     "CheckpointError",
     "Engine",
     "FaceError",
@@ -116,6 +123,8 @@ __all__ = [
     "SessionEvent",
     "SessionLimits",
     "SynthesisError",
+    "SynthesizedSpeech",
+    "Synthesizer",
     "TimedFrame",
     "Unit",
     "Utterance",
@@ -124,6 +133,7 @@ __all__ = [
     "open_avatar",
     "open_backend",
     "open_engine",
+    "open_synthesizer",
     "render",
     "render_stream",
     "save_avatar",
