@@ -84,6 +84,7 @@ class FakeSession:
     """Takes speech and holds it; a test plays it by hand."""
 
     look_ahead_ms = 60
+    synthesizing = False
     keeps = True  # what was pushed, for a test to look at
 
     def __init__(self, avatar: Avatar, motion: MotionLevel | None = None) -> None:
@@ -155,6 +156,9 @@ class FakeSession:
     async def units(self) -> AsyncIterator[Unit]:
         frame = self.avatar.frames[0].pixels
         yield Unit(0, frame, np.zeros(1920, np.int16), speaking=False, fresh=True)
+
+    async def wait_closed(self) -> None:
+        pass
 
     def close(self) -> None:
         self.closed = True

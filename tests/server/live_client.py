@@ -16,6 +16,7 @@ from lipstream.engine import Engine
 from lipstream.live.session.types import Unit
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
+from lipstream.speech.synthesis.base import Synthesizer
 from tests.media_files import tone
 from tests.server.app_client import BASE, Socket
 
@@ -59,10 +60,14 @@ class LiveClient:
 
 @asynccontextmanager
 async def open_live(
-    engine: Engine, avatars: dict[str, Avatar], settings: ServeSettings | None = None
+    engine: Engine,
+    avatars: dict[str, Avatar],
+    settings: ServeSettings | None = None,
+    synthesizer: Synthesizer | None = None,
 ) -> AsyncIterator[LiveClient]:
     """A client of an application that shows `avatars` with `engine`."""
-    app = create_app(settings or ServeSettings(rate=0, connect_timeout_s=600), engine, avatars)
+    settings = settings or ServeSettings(rate=0, connect_timeout_s=600)
+    app = create_app(settings, engine, avatars, synthesizer=synthesizer)
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, timeout=60) as http,

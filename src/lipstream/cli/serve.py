@@ -147,6 +147,14 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @option(
     "--codec", type=click.Choice(["h264", "vp8"]), help="Of the video; default h264 if viewers can."
 )
+@option(
+    "--tts",
+    metavar="URL|hibari|off",
+    help="The voice that says text: any server with OpenAI's /v1/audio/speech, whose key is read "
+    "from LIPSTREAM_TTS_KEY, or the embedded one; default that, if it is installed.",
+)
+@option("--tts-model", metavar="NAME", help="The model to ask the server of --tts for.")
+@option("--tts-voice", metavar="NAME", help="The voice to ask the server of --tts for by default.")
 @number(
     "--draw-processes", "puppet: workers, one a core; 0 draws in the server.", None, 0, 64, unit="N"
 )
@@ -164,6 +172,9 @@ def serve(
     avatars: Sequence[tuple[str, Path]],
     upload_limit: int,
     max_pixels: int,
+    tts: str | None,
+    tts_model: str | None,
+    tts_voice: str | None,
     draw_processes: int | None,
     log_format: str,
     backend: str,
@@ -181,6 +192,7 @@ def serve(
     from lipstream.server.logging import logging_to_stderr
     from lipstream.server.process_memory import limit_arenas, set_startup_aside
     from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
+    from lipstream.speech.synthesis.registry import open_synthesizer
 
     settings = ServeSettings(uploads=UploadLimits(body=upload_limit * MEBIBYTE), **options)
     _check_names(avatars)
@@ -195,7 +207,8 @@ def serve(
             _open_engine(backend, musetalk, motion, settings.cores, draw_processes) as engine,
             logging_to_stderr(log_format),
         ):
-            app = create_app(settings, engine, given)
+            synthesizer = open_synthesizer(tts, model=tts_model, voice=tts_voice)
+            app = create_app(settings, engine, given, synthesizer=synthesizer)
             chosen = f"{engine.backend.name}: {engine.backend.reason}"
             started = f"lipstream is at {address_of(bound)} ({chosen})"
 

@@ -20,10 +20,12 @@ from lipstream.server.api.audio_socket import audio_routes
 from lipstream.server.api.avatars import avatar_routes
 from lipstream.server.api.openapi import token_dependencies
 from lipstream.server.api.public import page_routes, public_paths, public_routes
+from lipstream.server.api.say import say_routes
 from lipstream.server.api.sessions import session_routes, speech_routes
 from lipstream.server.api.whep import whep_routes
 from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.store import AvatarStore
+from lipstream.server.measured_synthesizer import MeasuredSynthesizer
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
 from lipstream.server.security.access import AccessPolicy
@@ -31,14 +33,15 @@ from lipstream.server.security.middleware import SecurityMiddleware
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.settings import ServeSettings
 from lipstream.server.supervisor import Supervisor
+from lipstream.speech.synthesis.base import Synthesizer
 
 log = logging.getLogger("lipstream.server")
 
 DESCRIPTION = (
     "Speech in, a talking face out: open a session, connect a viewer by WHEP, and send speech by "
-    "WebSocket, as a file or through the viewer's microphone. Where the server has a token, every "
-    "call but the public ones needs `Authorization: Bearer TOKEN`; a WebSocket may send it as the "
-    "subprotocol `bearer.TOKEN`."
+    "WebSocket, as a file or through the viewer's microphone, or text to say. Where the server has "
+    "a token, every call but the public ones needs `Authorization: Bearer TOKEN`; a WebSocket may "
+    "send it as the subprotocol `bearer.TOKEN`."
 )
 
 
@@ -47,10 +50,12 @@ def create_app(
     engine: Engine | None = None,
     avatars: Mapping[str, Avatar] | None = None,
     *,
+    synthesizer: Synthesizer | None = None,
     runtime: MediaRuntime | None = None,
     clock: Clock | None = None,
 ) -> FastAPI:
-    """The server for `engine`, which shows `avatars` by their ids and whatever users upload.
+    """The server for `engine`, which shows `avatars` by their ids and whatever users upload, and
+    says text with `synthesizer`, which is closed at the application's shutdown.
 
     All that runs in the background lives from the application's startup to its shutdown.
     `app.state.manager` is the `SessionManager`. Tests give a `runtime` instead of an engine.
@@ -63,6 +68,8 @@ def create_app(
     capacity = Capacity(settings.max_sessions, settings.cores, runtime.parallelism)
     manager = SessionManager(settings, runtime, capacity, metrics, clock)
     supervisor = Supervisor(manager)
+    if synthesizer is not None:
+        synthesizer = MeasuredSynthesizer(synthesizer, metrics, clock)
     decoders = Decoders(settings.cores or usable_cores())
     store = AvatarStore(manager, decoders)
     metrics.watch_runtime(runtime, capacity.lag)
@@ -82,6 +89,8 @@ def create_app(
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await manager.close_all("stopped")
+            if synthesizer is not None:
+                await synthesizer.close()
             await store.close()
             await runtime.close()
 
@@ -94,22 +103,27 @@ def create_app(
         redoc_url=None,
     )
     app.state.manager, app.state.store = manager, store
-    _add_routes(app, manager, store, decoders)
+    _add_routes(app, manager, store, decoders, synthesizer)
     error_responses.install(app, metrics.refused)
     _add_middleware(app, settings, clock, metrics)
     return app
 
 
 def _add_routes(
-    app: FastAPI, manager: SessionManager, store: AvatarStore, decoders: Decoders
+    app: FastAPI,
+    manager: SessionManager,
+    store: AvatarStore,
+    decoders: Decoders,
+    synthesizer: Synthesizer | None,
 ) -> None:
     token = token_dependencies(manager.settings)
-    app.include_router(public_routes(manager))
+    app.include_router(public_routes(manager, synthesizer))
     app.include_router(avatar_routes(store, decoders), dependencies=token)
     app.include_router(session_routes(manager, store), dependencies=token)
     app.include_router(speech_routes(manager, decoders), dependencies=token)
+    app.include_router(say_routes(manager, synthesizer), dependencies=token)
     app.include_router(whep_routes(manager, store), dependencies=token)
-    app.include_router(audio_routes(manager))
+    app.include_router(audio_routes(manager, synthesizer))
     app.include_router(page_routes())
 
 

@@ -62,6 +62,13 @@ class Metrics:
         self.interrupt_ms = self._histogram(
             "interrupt_ms", "From an interrupt to silence and a closed mouth."
         )
+        self.synthesis_texts = self._counter("synthesis_texts", "Texts given to the synthesizer.")
+        self.synthesis_first_audio_ms = self._histogram(
+            "synthesis_first_audio_ms", "From a text's turn to its first synthesized sound."
+        )
+        self.synthesis_failures = self._counter(
+            "synthesis_failures", "Texts that could not be spoken.", ["cause"]
+        )
         self._by_pages = {  # fields of `BrowserStats`
             "av_offset_ms": self._histogram(
                 "browser_av_offset_ms", "Picture after sound, measured by pages.", OFFSETS_MS

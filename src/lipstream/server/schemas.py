@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lipstream.config import MotionLevel
+from lipstream.speech.synthesis.base import MAX_TEXT
+
+HOUR = 3_600_000  # ms
 
 
 class Message(BaseModel):
@@ -44,6 +47,11 @@ class Config(Message):
     reason: str = Field(description="Why this backend was chosen.")
     max_sessions: int = Field(description="Sessions that this machine can hold.", examples=[8])
     auth: bool = Field(description="Whether a token is needed.")
+    say: bool = Field(description="Whether it can say text.")
+    voices: list[str] = Field(
+        description="Its voices, as far as they are known; the default one first.",
+        examples=[["heart"]],
+    )
 
 
 class Report(Message):
@@ -113,6 +121,7 @@ class SessionInfo(Message):
     whep_url: str
     audio_url: str = Field(description="A WebSocket; change http to ws.")
     speech_url: str
+    say_url: str
     expires_at: str = Field(
         description="Unless connected by then, it is closed.", examples=["2026-01-01T12:00:15Z"]
     )
@@ -146,6 +155,29 @@ class Spoken(Message):
     )
 
 
+class SayRequest(Message):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, examples=["Hello there."])]
+    voice: Annotated[str | None, Field(min_length=1, max_length=100)] = Field(
+        None, description="One of the server's voices; by default its own."
+    )
+
+
+class Said(Message):
+    utterance: int = Field(description="Its id in this session; events carry it.", examples=[7])
+    warning: str | None = Field(None, description="What of the text will not be heard.")
+
+
+class CaptionMessage(Message):
+    """A caption that a client sends with its own sound."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    text: Annotated[str, Field(min_length=1, max_length=1000)]
+    at_ms: Annotated[int, Field(ge=0, le=HOUR)]
+    until_ms: Annotated[int | None, Field(ge=0, le=HOUR)] = None
+    opens_line: bool = True
+
+
 class Interrupted(Message):
     played_ms: int = Field(
         description="How much of the utterance that was speaking was played.", examples=[1320]
@@ -153,7 +185,6 @@ class Interrupted(Message):
 
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
-HOUR = 3_600_000  # ms
 Milliseconds = Annotated[float, Field(ge=0, le=HOUR, allow_inf_nan=False)]
 
 

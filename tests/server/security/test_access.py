@@ -45,6 +45,7 @@ CLOSED = {
     ("GET", "/v1/sessions/{session_id}"),
     ("DELETE", "/v1/sessions/{session_id}"),
     ("POST", "/v1/sessions/{session_id}/speech"),
+    ("POST", "/v1/sessions/{session_id}/say"),
     ("POST", "/v1/sessions/{session_id}/interrupt"),
     ("POST", "/v1/sessions/{session_id}/stats"),
     ("POST", "/v1/sessions/{session_id}/whep"),

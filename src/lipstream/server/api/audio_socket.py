@@ -14,14 +14,18 @@ from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic import ValidationError
 
 from lipstream.errors import LipstreamError
 from lipstream.live.session.types import SessionEvent
 from lipstream.live.session.utterance import Utterance
-from lipstream.server.errors import ApiError
+from lipstream.media.captions import Caption
+from lipstream.server.errors import ApiError, without_folders
+from lipstream.server.schemas import CaptionMessage, SayRequest
 from lipstream.server.security.access import bearer_protocol
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
+from lipstream.speech.synthesis.base import Synthesizer
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz
 DEFAULT_RATE = "24000"
@@ -35,7 +39,7 @@ RENDER_FAILED = "some pictures of this utterance could not be drawn; its sound g
 GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009  # RFC 6455, section 7.4.1
 
 
-def audio_routes(manager: SessionManager) -> APIRouter:
+def audio_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> APIRouter:
     """WS /v1/sessions/{id}/audio"""
     router = APIRouter()
 
@@ -48,7 +52,7 @@ def audio_routes(manager: SessionManager) -> APIRouter:
             await socket.send_denial_response(refusal.response())
             return
         await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
-        await AudioSocket(socket, session, rate).run()
+        await AudioSocket(socket, session, rate, synthesizer).run()
 
     return router
 
@@ -63,14 +67,20 @@ def _rate(text: str) -> int:
 class AudioSocket:
     """One WebSocket that speaks in a session; a newer one of the same session replaces it.
 
-    The first binary message opens an utterance, `end` ends it. When another client interrupts
-    it, what still comes of it is dropped up to its `end`. A socket that closes or is replaced in
-    the middle of its utterance ends it: what was sent is spoken.
+    The first binary message, or a caption, opens an utterance, `end` ends it. When another client
+    interrupts it, what still comes of it is dropped up to its `end`. A socket that closes or is
+    replaced in the middle of its utterance ends it: what was sent is spoken.
     """
 
-    def __init__(self, socket: WebSocket, session: ServerSession, rate: int) -> None:
+    def __init__(
+        self,
+        socket: WebSocket,
+        session: ServerSession,
+        rate: int,
+        synthesizer: Synthesizer | None = None,
+    ) -> None:
         self._socket, self._session, self._rate = socket, session, rate
-        self._live = session.live
+        self._live, self._synthesizer = session.live, synthesizer
         self._odd = b""  # half a sample that waits for its other half
         self._utterance: Utterance | None = None  # until its `end`, also when it was interrupted
         self._mistakes = 0
@@ -116,7 +126,7 @@ class AudioSocket:
             elif data is not None:
                 await self._push(data)
             else:
-                self._handle_control(text or "")
+                await self._handle_control(text or "")
 
     async def _push(self, data: bytes) -> None:
         """Push PCM, s16le mono, when there is room."""
@@ -125,21 +135,28 @@ class AudioSocket:
         self._odd = data[2 * whole :]
         if not whole:
             return
-        self._session.touch()
-        if self._utterance is None:
-            await self._live.room_to_open()
-            if self._over.done() or self._live.closed:
-                return
-            self._utterance = self._live.open_utterance(self._rate)
-            self._put({"type": "queued", "utterance": self._utterance.id})
-        await self._utterance.room(-(-whole * 1000 // self._rate))
+        utterance = await self._open_utterance()
+        if utterance is None:
+            return
+        await utterance.room(-(-whole * 1000 // self._rate))
         if not self._over.done() and self._utterance is not None:
             try:
                 self._utterance.push(np.frombuffer(data, "<i2", whole).astype(np.int16))
             except LipstreamError as error:
                 self._reject("bad_audio", str(error))
 
-    def _handle_control(self, text: str) -> None:
+    async def _open_utterance(self) -> Utterance | None:
+        """The utterance of this socket, opened where there is none; None at the end."""
+        self._session.touch()
+        if self._utterance is None:
+            await self._live.room_to_open()
+            if self._over.done() or self._live.closed:
+                return None
+            self._utterance = self._live.open_utterance(self._rate)
+            self._put({"type": "queued", "utterance": self._utterance.id})
+        return self._utterance
+
+    async def _handle_control(self, text: str) -> None:
         try:
             message = json.loads(text)
         except (ValueError, RecursionError):
@@ -155,8 +172,42 @@ class AudioSocket:
             self._end_utterance()
             if self._interrupts == before:  # there was nothing to interrupt
                 self._put({"type": "interrupted", "played_ms": played_ms})
+        elif kind in ("say", "caption"):
+            del message["type"]
+            try:
+                if kind == "say":
+                    self._say(SayRequest.model_validate(message))
+                else:
+                    await self._caption(CaptionMessage.model_validate(message))
+            except ValidationError as error:
+                self._reject("bad_message", _sentence(error))
         else:
-            self._reject("bad_message", '`type` must be "end" or "interrupt".')
+            self._reject("bad_message", '`type` must be "end", "interrupt", "say" or "caption".')
+
+    def _say(self, request: SayRequest) -> None:
+        try:
+            utterance = self._session.say(request.text, self._synthesizer, request.voice)
+        except ApiError as refusal:
+            if refusal.status_code == 422:
+                self._reject(refusal.code, str(refusal.detail))
+            else:
+                self._put({"type": "error", "code": refusal.code, "message": str(refusal.detail)})
+            return
+        self._put({"type": "queued", "utterance": utterance.id})
+
+    async def _caption(self, message: CaptionMessage) -> None:
+        """Caption the sound that this socket sends."""
+        utterance = await self._open_utterance()
+        if utterance is None:
+            return
+        start, end = (
+            None if ms is None else ms * self._rate // 1000
+            for ms in (message.at_ms, message.until_ms)
+        )
+        try:
+            utterance.caption(Caption(message.text, start or 0, end, message.opens_line))
+        except LipstreamError as error:
+            self._reject("bad_caption", str(error))
 
     def _end_utterance(self) -> None:
         """End the utterance of this socket, if one is open: the next sound opens another."""
@@ -191,6 +242,11 @@ class AudioSocket:
         message: dict[str, Any] = {"type": event.kind}
         if event.kind == "render_failed":
             message = {"type": "error", "code": event.kind, "message": RENDER_FAILED}
+        elif event.caption is not None:
+            self._put(_caption_message(event.utterance, event.caption, event.sample_rate))
+            return
+        elif event.error is not None:
+            message |= {"code": "synthesis_failed", "message": without_folders(str(event.error))}
         self._interrupts += event.kind == "interrupted"
         self._put(message | {"utterance": event.utterance, "played_ms": event.played_ms})
 
@@ -216,3 +272,21 @@ class AudioSocket:
         """Let `run` return: with a close code, or None when the client has closed."""
         if not self._over.done():
             self._over.set_result(ending)
+
+
+def _caption_message(utterance: int, caption: Caption, rate: int) -> dict[str, Any]:
+    return {
+        "type": "caption",
+        "utterance": utterance,
+        "text": caption.text,
+        "at_ms": caption.start * 1000 // rate,
+        "until_ms": None if caption.end is None else caption.end * 1000 // rate,
+        "opens_line": caption.opens_line,
+    }
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong with a message, without its content."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "the message"
+    return f"{place}: {first['msg']}."

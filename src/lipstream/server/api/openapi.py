@@ -22,6 +22,7 @@ WORDS = {
     422: "A field is missing or has an impossible value.",
     429: "Too many requests.",
     500: "A bug; the server's log has more.",
+    501: "This server was not set up for it.",
     503: "No room now.",
     507: "The server's disk is full.",
 }

@@ -13,6 +13,7 @@ from lipstream.server.api.openapi import content, error_responses, token_depende
 from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.schemas import Config, Health, Readiness
 from lipstream.server.sessions.manager import SessionManager
+from lipstream.speech.synthesis.base import Synthesizer
 
 PAGE = Path(__file__).parents[1] / "page"
 SWAGGER_PATHS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js")
@@ -31,7 +32,7 @@ def public_paths() -> list[str]:
     return [*PLAIN, *page_files()]
 
 
-def public_routes(manager: SessionManager) -> APIRouter:
+def public_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> APIRouter:
     """Health, configuration and metrics; the metrics need the token."""
     router = APIRouter(tags=["Server"])
 
@@ -62,6 +63,8 @@ def public_routes(manager: SessionManager) -> APIRouter:
             reason=without_folders(manager.runtime.reason),
             max_sessions=manager.capacity.sessions,
             auth=manager.settings.token is not None,
+            say=synthesizer is not None,
+            voices=[] if synthesizer is None else list(synthesizer.voices),
         )
 
     @router.get(

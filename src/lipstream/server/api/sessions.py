@@ -53,6 +53,7 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
             whep_url=f"{path}/whep",
             audio_url=f"{path}/audio",
             speech_url=f"{path}/speech",
+            say_url=f"{path}/say",
             expires_at=until.isoformat(timespec="seconds").replace("+00:00", "Z"),
             ice_servers=[
                 IceServerInfo.model_validate(asdict(server))

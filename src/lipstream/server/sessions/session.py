@@ -20,11 +20,18 @@ from lipstream.server.errors import ApiError
 from lipstream.server.metrics import Metrics
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.settings import ServeSettings
+from lipstream.server.token_bucket import TokenBucket
+from lipstream.speech.synthesis.base import Synthesizer
 
 State = Literal["waiting", "connecting", "connected", "lost"]
 FIGURE_MS = 1_000  # least time between two readings of the frame rate
 MAX_UPLOADS = 4  # files of one session that are received, decoded, or pushed
+TEXTS_PER_S, MAX_TEXTS = 2, 10  # that one session says in the long run, and at once
 RETRY_S = "5"
+NO_VOICE = (
+    "this server has no voice; install the extra `tts`, or start it with --tts and the address of "
+    "a provider of speech."
+)
 ENDED = "this session has ended; open a new one."
 
 log = logging.getLogger("lipstream.server")
@@ -59,6 +66,8 @@ class ServerSession:
         self.opened_ms = self._changed_ms = self._touched_ms = now
         self._interrupted_ms: int | None = None
         self._uploads = 0
+        # An interrupt makes room for the next text, and each may cost a request to a provider.
+        self._texts = TokenBucket(TEXTS_PER_S, MAX_TEXTS, lambda: clock.now_ms() / 1000)
         self._tasks: set[asyncio.Task[None]] = set()  # that push uploads
         self._fps, self._read_at = 0.0, (now, live.counts.units)
         self._remove_listener = live.add_listener(lambda event: self.touch())
@@ -86,8 +95,9 @@ class ServerSession:
 
     @property
     def busy(self) -> bool:
-        """True while speech is spoken, waits, or is uploaded."""
-        return self.live.speaking or self.live.buffered_ms > 0 or self._uploads > 0
+        """True while speech is spoken, waits, or is uploaded or synthesized."""
+        speaking = self.live.speaking or self.live.buffered_ms > 0
+        return speaking or self._uploads > 0 or self.live.synthesizing
 
     @property
     def deadline_ms(self) -> int:
@@ -127,6 +137,23 @@ class ServerSession:
         if self.live.speaking:
             self._interrupted_ms = self._clock.now_ms()
         return self.live.interrupt()
+
+    def say(self, text: str, synthesizer: Synthesizer | None, voice: str | None) -> Utterance:
+        """Say `text` behind all other speech. ApiError 501 without a synthesizer, 422 for what it
+        can't say, 429 when too many texts wait or come, 404 when the session has ended."""
+        self.touch()
+        if synthesizer is None:
+            raise ApiError(501, NO_VOICE, "no_voice")
+        if self.live.closed:
+            raise ApiError(404, ENDED)
+        if not self._texts.take():
+            raise _too_many("too many texts come")
+        try:
+            return self.live.say(text, synthesizer, voice)
+        except BufferFullError as error:
+            raise _too_many(str(error).partition(";")[0]) from error
+        except OptionError as error:
+            raise ApiError(422, str(error)) from error
 
     @contextlib.contextmanager
     def open_upload(self, sample_rate: int) -> Iterator[Utterance]:
@@ -173,7 +200,7 @@ class ServerSession:
         if self.disconnect_socket is not None:
             self.disconnect_socket()
         self.live.close()  # cancels all utterances, so that the tasks end
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self.live.wait_closed(), return_exceptions=True)
         async with self.lock:
             await self.drop_connection()
         self._remove_listener()
