@@ -16,7 +16,8 @@ import numpy as np
 
 from lipstream.media.audio_reader import open_audio
 from lipstream.score.curves import Track
-from training.phonemes import ARPABET, Segment, aperture, targets
+from lipstream.speech.articulation.lip_gap import lip_gap
+from training.phonemes import ARPABET, Segment, targets
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -53,7 +54,7 @@ class Clip:
 
     def target(self) -> Track:
         """The gap between the lips that the phonemes call for, 0..1."""
-        gap = aperture(self.poses(TARGET_RATE)).astype(np.float64)
+        gap = lip_gap(self.poses(TARGET_RATE)).astype(np.float64)
         return Track(gap, TARGET_RATE, 0.5 / TARGET_RATE)
 
 

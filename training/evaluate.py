@@ -23,10 +23,11 @@ import soxr
 from numpy.typing import NDArray
 
 from lipstream.speech.articulation.encoder import ArticulationEncoder
+from lipstream.speech.articulation.lip_gap import lip_gap
 from lipstream.speech.articulation.log_mel import LogMel
 from lipstream.speech.articulation.network import PARAMETERS
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE, frame_count
-from training.phonemes import ARPABET, POSES, Kind, Segment, aperture, targets
+from training.phonemes import ARPABET, POSES, Kind, Segment, targets
 
 Array = NDArray[np.float32]
 Mouth = Callable[[Array], Array]  # samples at 16 kHz -> (frames, 7)
@@ -124,7 +125,7 @@ def loudness(samples: Array) -> Array:
 def score(clip: Clip, mouth: Mouth) -> Score:
     """Measure one clip."""
     pose = mouth(clip.samples)
-    gap = aperture(pose)
+    gap = lip_gap(pose)
     fine = targets(clip.segments, len(clip.samples) / SAMPLE_RATE + 1, 100)
     centres = (np.arange(len(gap)) + 0.5) * _FRAME
 
@@ -132,7 +133,7 @@ def score(clip: Clip, mouth: Mouth) -> Score:
         times = (np.arange(len(track)) + 0.5) / 100
         return np.asarray(np.interp(centres - late, times, track), np.float32)
 
-    goal = aperture(fine)
+    goal = lip_gap(fine)
     by_lag = np.array([_correlation(gap, shifted(goal, ms / 1000)) for ms in _LAGS])
     peak = int(np.argmax(by_lag))
     return Score(

@@ -217,11 +217,3 @@ def targets(segments: Sequence[Segment], duration: float, rate: int = 100) -> ND
         claimed[first:last] += dominance * gesture.pose
         weight[first:last] += dominance
     return np.asarray(claimed / weight, np.float32)
-
-
-def aperture(mouth: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The gap between the lips that a pose makes, 0..1: (..., 7) -> (...)."""
-    jaw, rounded, tuck = mouth[..., 0], mouth[..., 1], mouth[..., 4]
-    gap = jaw * (1 - 0.35 * rounded) * (1 - 0.75 * np.clip(tuck, 0, 1))
-    shut = np.clip(mouth[..., 3] * 1.5 - 0.15, 0, 1)
-    return np.asarray(np.clip(gap, 0, 1.2) * (1 - shut), np.float32)

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lipstream.speech.articulation.lip_gap import lip_gap
 from lipstream.timeline import SAMPLE_RATE
 from training import augment, corpus, evaluate
 from training.evaluate import Array, Clip, Mouth
-from training.phonemes import Utterance, aperture
+from training.phonemes import Utterance
 
 _LANGUAGES = "en de ja ko cmn fr es it pt nl sv pl da ru cs fi tr hu vi hi".split()
 _FESTIVAL = ("kal_diphone", "lp_diphone", "czech_dita", "msu_ru_nsh_clunits", "hindi_NSK_diphone")
@@ -125,7 +126,7 @@ def tables(mouths: dict[str, Mouth], human: Iterable[Clip]) -> None:
         print("\nNo speech\n\n| sound | mean gap | highest | largest jump |")
         print("| --- | --- | --- | --- |")
         for sound, samples in no_speech().items():
-            gap = aperture(mouth(samples))
+            gap = lip_gap(mouth(samples))
             jump = np.abs(np.diff(gap)).max()
             print(f"| {sound} | {gap.mean():.4f} | {gap.max():.3f} | {jump:.3f} |")
 

@@ -19,6 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from lipstream.speech.articulation.lip_gap import (
+    ROUND_NARROWS,
+    SHUT_BEGIN,
+    SHUT_SLOPE,
+    TUCK_FILLS,
+)
 from lipstream.speech.articulation.network import CLOSE, JAW, ROUND, TUCK, ArticulationDimensions
 
 _STEPS = 180  # steps of an example: 3.6 s
@@ -133,9 +139,10 @@ def _emphasis(voice: str) -> float:
 
 
 def gap(mouth: Tensor) -> Tensor:
-    """`phonemes.aperture` in a form that can learn: (..., 7) -> (...)."""
-    opened = mouth[..., JAW] * (1 - 0.35 * mouth[..., ROUND]) * (1 - 0.75 * mouth[..., TUCK])
-    return opened * (1 - torch.clamp(mouth[..., CLOSE] * 1.5 - 0.15, 0, 1))
+    """`lip_gap` in a form that can learn: (..., 7) -> (...)."""
+    left = (1 - ROUND_NARROWS * mouth[..., ROUND]) * (1 - TUCK_FILLS * mouth[..., TUCK])
+    shut = torch.clamp(mouth[..., CLOSE] * SHUT_SLOPE + SHUT_BEGIN, 0, 1)
+    return mouth[..., JAW] * left * (1 - shut)
 
 
 def loss(answer: Tensor, target: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from benchmarks.cpu.fidelity import Fidelity
 from benchmarks.cpu.tracked_render import TrackedRender
 from lipstream.score import curves
 from lipstream.score.curves import Count, Curve, Scale
-from training.phonemes import aperture
+from lipstream.speech.articulation.lip_gap import lip_gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def score(portrait: str, clip: Clip, seen: TrackedRender) -> Score:
     openings, scale, target = seen.openings, Scale.of(seen.openings), clip.target()
     expected = target.at(curves.centres(len(openings)))
     seconds, peak = curves.offset(openings, target)
-    requested = aperture(seen.poses).astype(np.float64)
+    requested = lip_gap(seen.poses).astype(np.float64)
     resting = openings[metrics.pauses(len(openings), clip.segments)]
     return Score(
         portrait,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.clips import Clip, Sound
+from lipstream.speech.articulation.lip_gap import lip_gap
 from lipstream.speech.articulation.network import JAW, PARAMETERS
 from lipstream.speech.base import EncoderState, Plan, SpeechEncoder
 from lipstream.timeline import frame_count
-from training.phonemes import aperture
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats
@@ -108,7 +108,7 @@ def from_phonemes(clip: Clip) -> SpeechInput:
 def from_loudness(clip: Clip, poses: Floats) -> SpeechInput:
     """The jaw follows the loudness, as open and as lively as the real `poses` (frames, 7)."""
     level = loudness(clip)
-    gap = aperture(poses)
+    gap = lip_gap(poses)
     even = (level - level.mean()) / max(float(level.std()), 1e-6)
     rows = np.zeros((len(level), len(PARAMETERS)), np.float32)
     rows[:, JAW] = np.clip(gap.mean() + gap.std() * even, 0, 1)

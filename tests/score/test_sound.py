@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from lipstream.media.audio import AudioChunk
-from lipstream.score.sound import MIN_DB, Spoken, gap_of, listen
+from lipstream.score.sound import MIN_DB, Spoken, listen
 from tests.media_files import tone
-from training.phonemes import aperture
-
-
-def test_the_gap_is_the_one_that_the_network_was_taught() -> None:
-    poses = np.random.default_rng(0).uniform(0, 1, (200, 7)).astype(np.float32)
-    assert gap_of(poses) == pytest.approx(aperture(poses), abs=1e-6)
 
 
 def test_speech_opens_and_closes_the_lips(sentence: Spoken) -> None:

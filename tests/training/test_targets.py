@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.phonemes import ARPABET, POSES, Kind, Segment, aperture, gestures, letters, targets
+from lipstream.speech.articulation.lip_gap import lip_gap
+from training.phonemes import ARPABET, POSES, Kind, Segment, gestures, letters, targets
 
 MAMA = [
     Segment(0.0, 0.2, ""),
@@ -18,18 +19,18 @@ MAMA = [
 
 
 def test_lips_meet_for_m_and_part_for_a() -> None:
-    gap = aperture(targets(MAMA, 1.2))
+    gap = lip_gap(targets(MAMA, 1.2))
     assert gap[24:26].max() < 0.01 and gap[54:56].max() < 0.01
     assert gap[40] > 0.6
 
 
 def test_silence_is_a_shut_mouth() -> None:
-    gap = aperture(targets(MAMA, 1.2))
+    gap = lip_gap(targets(MAMA, 1.2))
     assert gap[:5].max() < 0.05 and gap[-10:].max() < 0.01
 
 
 def test_values_are_those_of_the_yardstick() -> None:
-    gap = aperture(targets(MAMA, 1.2))
+    gap = lip_gap(targets(MAMA, 1.2))
     expected = [0.0467, 0.0, 0.7530, 0.0, 0.5420, 0.0035]
     np.testing.assert_allclose(gap[[10, 25, 40, 55, 70, 105]], expected, atol=1e-3)
 

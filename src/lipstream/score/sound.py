@@ -14,7 +14,8 @@ from lipstream.media.image import Floats
 from lipstream.media.resampler import Resampler
 from lipstream.score.curves import Curve, Track
 from lipstream.speech.articulation.encoder import ArticulationEncoder
-from lipstream.speech.articulation.network import CLOSE, JAW, ROUND, TUCK
+from lipstream.speech.articulation.lip_gap import lip_gap
+from lipstream.speech.articulation.network import CLOSE
 from lipstream.speech.mono_mixer import MonoMixer
 from lipstream.speech.quiet_speech import QuietSpeechGain
 from lipstream.timeline import FEATURE_RATE, FEATURE_STEP
@@ -70,19 +71,8 @@ def listen(chunks: Iterable[AudioChunk], sample_rate: int) -> Spoken:
     poses = encoder.open(Fraction(FEATURE_RATE)).advance(padded, range(steps))
     power = np.square(samples[: steps * FEATURE_STEP].astype(np.float64)).reshape(steps, -1)
     loudness = 10 * np.log10(np.maximum(power.mean(axis=1), 10 ** (MIN_DB / 10)))
-    return Spoken(gap_of(poses), poses[:, CLOSE].astype(np.float64), loudness)
-
-
-def gap_of(poses: Floats) -> Curve:
-    """(n, 7) mouth parameters -> (n,) the gap between the lips that they make, 0..1.
-
-    Rounding narrows it, a lip under the teeth nearly fills it, and closing lips shut it.
-    """
-    jaw, rounded, tuck, close = (
-        poses[:, one].astype(np.float64) for one in (JAW, ROUND, TUCK, CLOSE)
-    )
-    gap = jaw * (1 - 0.35 * rounded) * (1 - 0.75 * np.clip(tuck, 0, 1))
-    return np.asarray(gap * (1 - np.clip(1.5 * close - 0.15, 0, 1)))
+    gap, close = lip_gap(poses), poses[:, CLOSE]
+    return Spoken(gap.astype(np.float64), close.astype(np.float64), loudness)
 
 
 def _prepared(chunks: Iterable[AudioChunk], sample_rate: int) -> Floats:

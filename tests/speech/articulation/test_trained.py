@@ -12,7 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lipstream.speech.articulation.encoder import ArticulationEncoder
-from training.phonemes import ARPABET, Segment, aperture, targets
+from lipstream.speech.articulation.lip_gap import lip_gap
+from training.phonemes import ARPABET, Segment, targets
 
 CLIPS = Path(__file__).parents[3] / "benchmarks" / "clips"
 NAMES = ("tts_en_espeak", "tts_en_flite_slt", "tts_ko_espeak", "tts_zh_espeak")
@@ -33,13 +34,13 @@ def encoded(name: str) -> tuple[NDArray[np.float32], list[Segment]]:
     samples = np.zeros(len(pcm) + encoder.plan.future, np.float32)
     samples[: len(pcm)] = pcm / 32768
     pose = encoder.open(Fraction(25)).advance(samples, range(len(pcm) // 640))
-    return aperture(pose), segments
+    return lip_gap(pose), segments
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_lip_gap_follows_the_phonemes_in_time(name: str) -> None:
     gap, segments = encoded(name)
-    goal = aperture(targets(segments, len(gap) / 25 + 1))
+    goal = lip_gap(targets(segments, len(gap) / 25 + 1))
     middles = (np.arange(len(gap)) + 0.5) * 0.04
 
     def likeness(late: float) -> float:

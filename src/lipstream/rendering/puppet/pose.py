@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lipstream.media.image import Floats
+from lipstream.speech.articulation.lip_gap import ROUND_NARROWS, SHUT_BEGIN, SHUT_SLOPE
 
 MIN_WEIGHT = 1e-3  # gestures below it are invisible and count as none
+TUCK_COVERS = 0.6  # of the opening, that a lower lip under the teeth takes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,12 +41,12 @@ class Pose:
 def pose_of(articulation: Floats) -> Pose:
     """Turn (7,) jaw, round, wide, close, tuck, teeth, tongue in 0..1 into a pose.
 
-    Closing, rounding and tucking take from the opening as they do in the targets that the
-    articulation network was trained on, so the gap drawn is the gap predicted.
+    Closing and rounding take from the opening what they take in `lip_gap`, so the gap drawn is the
+    gap predicted. A tucked lip takes less than there: the teeth that it lies under are to be seen.
     """
     jaw, rounding, wide, close, tuck, teeth, tongue = (float(value) for value in articulation)
-    shut = min(max(1.5 * close - 0.15, 0.0), 1.0)
-    opening = jaw * (1 - 0.35 * rounding) * (1 - 0.6 * tuck) * (1 - shut)
+    shut = min(max(SHUT_SLOPE * close + SHUT_BEGIN, 0.0), 1.0)
+    opening = jaw * (1 - ROUND_NARROWS * rounding) * (1 - TUCK_COVERS * tuck) * (1 - shut)
     spreading = wide * (1 - 0.5 * close) * (1 - 0.5 * rounding)
     baring = teeth * (1 - shut) * (1 - 0.5 * rounding)
     gestures = np.array([opening, rounding, spreading, close, tuck, baring], np.float32)
