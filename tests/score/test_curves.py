@@ -55,6 +55,34 @@ def test_correlation_ignores_level_and_gain() -> None:
     assert curves.correlation(-curve, curve) == pytest.approx(-1)
 
 
+def test_only_what_is_as_fast_as_syllables_is_left() -> None:
+    seconds = np.arange(400) / 100
+
+    def left(hertz: float) -> float:
+        wave = np.sin(2 * np.pi * hertz * seconds)
+        return float(curves.syllabic(wave, 100)[50:-50].std() / wave.std())
+
+    assert left(0.25) < 0.03
+    assert left(2) == pytest.approx(0.5, abs=0.05)
+    assert left(4) == pytest.approx(1, abs=0.05)
+    drift = curves.syllabic(np.linspace(0, 1, 200), 25)
+    assert np.abs(drift[20:-20]).max() < 1e-9
+    assert curves.syllabic(np.full(3, 0.5), 25) == pytest.approx([0, 0, 0])
+
+
+def test_lips_that_should_meet_are_looked_at_a_little_before_and_after() -> None:
+    closed = np.zeros(20, np.bool_)
+    closed[10] = True
+    times = curves.centres(20)  # frame 10 is at 0.42 s
+    assert curves.shut_at(closed, times, [(0.48, 0.5), (0.49, 0.5), (0.3, 0.37)]) == Count(2, 3)
+
+
+def test_the_edges_of_a_pause_are_no_rest() -> None:
+    resting = curves.at_rest(curves.centres(20), [(0.1, 0.5)])
+    assert np.flatnonzero(resting).tolist() == [5, 6, 7, 8, 9]
+    assert not curves.at_rest(curves.centres(20), []).any()
+
+
 def test_counts_add_up() -> None:
     assert Count(1, 2) + Count(2, 2) == Count(3, 4)
     assert Count(3, 4).share == 0.75

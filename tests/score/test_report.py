@@ -12,10 +12,16 @@ from PIL import Image
 from lipstream.errors import OptionError
 from lipstream.score.files import Scored
 from lipstream.score.judgement import Likeness, judge
-from lipstream.score.plot import MOUTH, PANELS, draw_plot, write_plot
+from lipstream.score.plot import LEFT, MOUTH, RIGHT, draw_plot, opening_panel, write_plot
 from lipstream.score.report import as_json, as_table
 from lipstream.score.sound import Spoken
 from tests.score.conftest import saying
+
+KEYS = set(
+    "verdict follows offset_ms correlation needed_correlation chance energy_correlation "
+    "energy_offset_ms closures range silence_opening silence_motion sharpness tint seconds frames "
+    "frames_with_face reference".split()
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +39,16 @@ def test_json_has_every_figure_and_no_nan(scored: Scored) -> None:
     assert figures["reference"] is None
 
 
+def test_the_keys_of_json_stay(scored: Scored) -> None:
+    """Programs read them; `docs/score.md` has them all."""
+    with_all = replace(scored.score, reference=Likeness(1, 1, 1))
+    figures = json.loads(as_json(with_all))
+    assert set(figures) == KEYS
+    assert set(figures["reference"]) == {"colour", "sharpness", "correlation"}
+    explained = (Path(__file__).parents[2] / "docs" / "score.md").read_text()
+    assert all(f"`{key}`" in explained for key in KEYS)
+
+
 def test_the_table_ends_with_the_verdict(scored: Scored) -> None:
     score = replace(scored.score, silence_opening=np.nan, reference=Likeness(3.2, 0.9, 0.8))
     lines = as_table(score).splitlines()
@@ -47,7 +63,7 @@ def test_the_plot_shows_mouth_and_sound(scored: Scored, tmp_path: Path) -> None:
     write_plot(scored, path)
     with Image.open(path) as image:
         colours = {colour for _, colour in image.getcolors(1 << 16) or []}
-        assert image.size == (1280, 720)
+        assert image.size == (1280, 800)
     assert {(255, 176, 64), (96, 200, 255), (112, 224, 128)} <= colours
 
 
@@ -55,8 +71,8 @@ def test_a_still_mouth_is_drawn_as_a_level_line_at_the_closed_end(scored: Scored
     still = replace(scored.mouth, openings=np.full(60, 0.02), fps=Fraction(30))
     score = judge(still, scored.spoken)
     plot = draw_plot(Scored(score, still, scored.spoken, 0.0))
-    left, _, right, bottom = PANELS[0]
-    assert {plot.getpixel((x, bottom)) for x in range(left + 20, right - 4)} == {MOUTH}
+    bottom = opening_panel(2).bottom
+    assert {plot.getpixel((x, bottom)) for x in range(LEFT + 20, RIGHT - 4)} == {MOUTH}
 
 
 def test_a_plot_is_a_png(scored: Scored, tmp_path: Path) -> None:

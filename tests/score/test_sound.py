@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from lipstream.media.audio import AudioChunk
 from lipstream.score.sound import MIN_DB, Spoken, listen
@@ -29,4 +28,4 @@ def test_pauses_are_long_and_closures_short() -> None:
     close[20:24] = 1
     spoken = Spoken(gap, close, np.zeros(200))
     assert spoken.pauses() == [(2.0, 2.8)]
-    assert spoken.closures() == pytest.approx([0.44])
+    assert spoken.closures() == [(0.4, 0.48)]

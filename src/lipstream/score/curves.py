@@ -7,6 +7,7 @@ here takes an opening as it is: `Scale` sets the closed level and the range of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,9 @@ AROUND = 0.060  # seconds on either side of a sound within which its closure may
 SETTLED = 0.100  # seconds from the edges of a pause until the lips must be at rest
 MAX_LAG = 0.300  # seconds to either side in the search for an offset
 LAG_STEP = 0.010  # seconds
+# Mouths and voices move together at the rate of syllables, 2 to 7 Hz (Chandrasekaran et al. 2009,
+# "The natural statistics of audiovisual speech").
+MIN_SYLLABLE_RATE = 2.0  # Hz
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,10 @@ class Track:
         times = self.first + np.arange(len(self.values)) / self.rate
         return np.asarray(np.interp(seconds, times, self.values))
 
+    def syllabic(self) -> Track:
+        """The track of what moves as fast as syllables."""
+        return Track(syllabic(self.values, self.rate), self.rate, self.first)
+
 
 @dataclass(frozen=True, slots=True)
 class Count:
@@ -80,6 +88,33 @@ def correlation(one: Curve, other: Curve) -> float:
     a, b = one - one.mean(), other - other.mean()
     scale = float(np.sqrt((a @ a) * (b @ b)))
     return float(a @ b) / scale if scale > 1e-12 else 0.0
+
+
+def syllabic(values: Curve, rate: float) -> Curve:
+    """The values, `rate` a second, without what is slower than syllables.
+
+    So a mouth that smiles, turns away or opens for a breath is not taken for one that says nothing.
+    A running mean is taken off, under a Hann window as long as the slowest syllable: at
+    `MIN_SYLLABLE_RATE` half is left, at twice that all.
+    """
+    reach = max(round(rate / MIN_SYLLABLE_RATE / 2), 1)
+    padded = np.pad(values, reach, mode="reflect" if len(values) > reach else "edge")
+    window = np.hanning(2 * reach + 3)[1:-1]
+    return np.asarray(values - np.convolve(padded, window / window.sum(), "valid"))
+
+
+def shut_at(closed: NDArray[np.bool_], times: Curve, spans: Sequence[tuple[float, float]]) -> Count:
+    """Of `spans` (seconds from and to which lips should meet), those with a closed frame near."""
+    near = [(times >= first - AROUND) & (times <= stop + AROUND) for first, stop in spans]
+    return Count(sum(bool(closed[frames].any()) for frames in near), len(near))
+
+
+def at_rest(times: Curve, pauses: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
+    """The frames within `pauses` (seconds from and to), their edges left out."""
+    resting = np.zeros(len(times), np.bool_)
+    for first, stop in pauses:
+        resting |= (times >= first + SETTLED) & (times <= stop - SETTLED)
+    return resting
 
 
 def correlogram(

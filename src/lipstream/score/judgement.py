@@ -7,16 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lipstream.score.chance import Chance
 from lipstream.score.curves import (
-    AROUND,
-    SETTLED,
     Count,
     Curve,
     Scale,
-    Track,
+    at_rest,
     centres,
     correlation,
     offset,
+    shut_at,
+    syllabic,
 )
 from lipstream.score.mouth import MouthTrack
 from lipstream.score.sound import Spoken
@@ -25,14 +26,8 @@ MAX_LAG = 0.400  # seconds to either side in which the offset is sought
 # Viewers accept sound that is 40 ms early to 60 ms late (EBU R 37): lips so late and so early.
 MAX_LATE_MS, MAX_EARLY_MS = 40, 60
 MIN_RANGE = 0.012  # eye distances: less is the tracker's noise on a mouth that stands still
-MIN_CORRELATION = 0.25  # at the best offset, however long the video is
-# One of fifty mouths that say something else reaches so much over the root of the seconds.
-CHANCE_CORRELATION = 0.95
-MIN_CONFIDENCE = 0.20  # by which it stands above what the same mouth reaches at wrong times
-FAR = 0.800  # seconds by which the sound is displaced, and more, for those wrong times
-CHANCE = 95  # percentile of the correlations at wrong times
+MAX_CHANCE = 0.01  # of a mouth that says something else, to pass for one that follows
 MIN_SHARPNESS = 1e-3  # of a mouth to compare with: one of a single colour has none
-DRIFT = 1.5  # seconds over which the usual opening of the mouth is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,8 @@ class Score:
     follows: bool  # the mouth follows this sound, at whatever offset
     offset_ms: float  # positive: the lips are late
     correlation: float  # of the opening with the gap that the sound asks for, at that offset
-    confidence: float  # the correlation less the one that chance reaches
+    needed_correlation: float  # that one of a hundred mouths reach which say something else
+    chance: float  # the probability that such a mouth reaches this correlation
     energy_correlation: float  # of the opening with the loudness, at its own best offset
     energy_offset_ms: float
     closures: Count  # of the sound's, those that are seen at that offset
@@ -71,23 +67,27 @@ def judge(mouth: MouthTrack, spoken: Spoken, start: float = 0.0) -> Score:
     """Score a mouth by the sound, whose first sample is heard `start` seconds after frame 0."""
     fps, openings = float(mouth.fps), mouth.filled()
     scale, times = Scale.of(openings), centres(len(openings), fps)
-    gap, loudness = spoken.track(spoken.gap, start), spoken.track(spoken.loudness, start)
-    lively = levelled(openings, fps)
+    gap = spoken.track(spoken.gap, start).syllabic()
+    loudness = spoken.track(spoken.loudness, start).syllabic()
+    lively = syllabic(openings, fps)
     seconds, peak = offset(lively, gap, fps, MAX_LAG)
     by_energy, energy_peak = offset(lively, loudness, fps, MAX_LAG)
-    confidence = peak - chance(lively, gap, fps)
-    needed = needed_correlation(len(openings) / fps)
-    follows = scale.range >= MIN_RANGE and peak >= needed and confidence >= MIN_CONFIDENCE
-    resting = openings[_pauses(times - start, spoken)]
+    unrelated = Chance.of(lively, gap.at(times), fps, 2 * MAX_LAG)
+    chance = unrelated.probability(peak)
+    follows = scale.range >= MIN_RANGE and chance <= MAX_CHANCE
+    resting = openings[at_rest(times - start, spoken.pauses())]
+    heard = times - start - seconds
+    closures = [one for one in spoken.closures() if heard[0] <= sum(one) / 2 <= heard[-1]]
     return Score(
         verdict=verdict(follows, 1000 * seconds),
         follows=follows,
         offset_ms=1000 * seconds,
         correlation=peak,
-        confidence=confidence,
+        needed_correlation=unrelated.correlation(MAX_CHANCE),
+        chance=chance,
         energy_correlation=energy_peak,
         energy_offset_ms=1000 * by_energy,
-        closures=_closures(scale.closed(openings), times - start - seconds, spoken),
+        closures=shut_at(scale.closed(openings), heard, closures),
         range=scale.range,
         silence_opening=float(scale.relative(resting).mean()) if len(resting) else math.nan,
         silence_motion=float(scale.relative(resting).std()) if len(resting) else math.nan,
@@ -120,51 +120,6 @@ def verdict(follows: bool, offset_ms: float) -> str:
         return "in sync"
     side = "late" if offset_ms > 0 else "early"
     return f"out of sync by {abs(offset_ms):.0f} ms: the lips are {side}"
-
-
-def needed_correlation(seconds: float) -> float:
-    """The least correlation at which a mouth of so many seconds counts as following.
-
-    0.48 for 4 s, 0.30 for 10 s: a short sentence is like many others.
-    """
-    return max(MIN_CORRELATION, CHANCE_CORRELATION / math.sqrt(seconds))
-
-
-def levelled(openings: Curve, fps: float) -> Curve:
-    """The openings without the slow drift of a face that turns, smiles or comes nearer."""
-    reach = round(DRIFT * fps)
-    padded = np.pad(openings, reach, mode="reflect" if len(openings) > reach else "edge")
-    window = np.hanning(2 * reach + 3)[1:-1]
-    return np.asarray(openings - np.convolve(padded, window / window.sum(), "valid"))
-
-
-def chance(openings: Curve, target: Track, fps: float) -> float:
-    """The correlation that the same mouth and the same sound reach at wrong times.
-
-    The sound is displaced in a circle by `FAR` seconds and more; nineteen of twenty such
-    displacements stay below the result.
-    """
-    expected = target.at(centres(len(openings), fps))
-    far = round(FAR * fps)
-    found = [
-        correlation(openings, np.roll(expected, shift)) for shift in range(far, len(expected) - far)
-    ]
-    return float(np.percentile(found, CHANCE)) if found else 0.0
-
-
-def _closures(closed: np.ndarray, times: Curve, spoken: Spoken) -> Count:
-    """Of the sound's closures those at which lips are seen to meet, `times` being the sound's."""
-    wanted = [moment for moment in spoken.closures() if times[0] <= moment <= times[-1]]
-    seen = [bool(closed[np.abs(times - moment) <= AROUND].any()) for moment in wanted]
-    return Count(sum(seen), len(seen))
-
-
-def _pauses(times: Curve, spoken: Spoken) -> np.ndarray:
-    """The frames within pauses of the sound, their edges left out."""
-    silent = np.zeros(len(times), np.bool_)
-    for first, stop in spoken.pauses():
-        silent |= (times >= first + SETTLED) & (times <= stop - SETTLED)
-    return silent
 
 
 def _median(values: Curve) -> float:

@@ -3,28 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from lipstream.media.output_path import replacing
-from lipstream.score.curves import Curve, Scale, centres, correlogram
+from lipstream.score.curves import Curve, Scale, centres, correlogram, syllabic
 from lipstream.score.files import Scored
-from lipstream.score.judgement import MAX_LAG, levelled
+from lipstream.score.judgement import MAX_LAG
 from lipstream.score.sound import MIN_DB
 
-WIDTH, HEIGHT, MARGIN = 1280, 720, 48  # pixels
+WIDTH, HEIGHT = 1280, 800  # pixels
+LEFT, RIGHT = 96, WIDTH - 40  # of all panels
 MAX_SECONDS = 20.0  # that are drawn; more would be a blur
+MIN_CORRELATION = -0.5  # at the bottom of the panel; the top is 1
 BACKGROUND, GRID, TEXT = (16, 20, 24), (48, 56, 64), (208, 216, 224)
 MOUTH, ASKED, SOUND = (255, 176, 64), (96, 200, 255), (112, 224, 128)
+LIMIT = (240, 112, 128)
 Colour = tuple[int, int, int]
-Box = tuple[int, int, int, int]  # left, top, right, bottom
-PANELS: tuple[Box, ...] = (
-    (MARGIN, 72, WIDTH - MARGIN, 320),
-    (MARGIN, 368, WIDTH - MARGIN, 464),
-    (MARGIN, 520, WIDTH - MARGIN, HEIGHT - MARGIN),
-)
+Tick = tuple[float, str]  # 0 to 1 along an axis, and what is written there
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A frame with two axes; curves in it are points of the unit square."""
+
+    top: int
+    bottom: int
+    across: Sequence[Tick]
+    up: Sequence[Tick]
+
+    def draw(self, draw: ImageDraw.ImageDraw) -> None:
+        """Draw the frame, and a line with its label for every tick."""
+        for place, label in self.across:
+            x = LEFT + place * (RIGHT - LEFT)
+            draw.line((x, self.top, x, self.bottom), fill=GRID)
+            _write(draw, (x, self.bottom + 6), label, anchor="mt")
+        for place, label in self.up:
+            y = self.bottom - place * (self.bottom - self.top)
+            draw.line((LEFT, y, RIGHT, y), fill=GRID)
+            _write(draw, (LEFT - 10, y), label, anchor="rm")
+        draw.rectangle((LEFT, self.top, RIGHT, self.bottom), outline=GRID)
+
+    def curve(self, draw: ImageDraw.ImageDraw, x: Curve, y: Curve, colour: Colour) -> None:
+        """Draw a line; what lies beyond the frame is left out, or held at its edge."""
+        inside = (x >= 0) & (x <= 1)
+        across = LEFT + x[inside] * (RIGHT - LEFT)
+        down = self.bottom - np.clip(y[inside], 0, 1) * (self.bottom - self.top)
+        points = list(zip(across.tolist(), down.tolist(), strict=True))
+        draw.line(points, fill=colour, width=2)
+
+    def title(self, draw: ImageDraw.ImageDraw, *words: tuple[str, Colour]) -> None:
+        """Write words of several colours above the frame."""
+        x = float(LEFT)
+        for text, colour in words:
+            _write(draw, (x, self.top - 24), text, colour=colour)
+            x += ImageFont.load_default(14).getlength(text) + 16
 
 
 def write_plot(scored: Scored, path: Path) -> None:
@@ -34,59 +70,90 @@ def write_plot(scored: Scored, path: Path) -> None:
 
 
 def draw_plot(scored: Scored) -> Image.Image:
-    """(1280 x 720) the opening over the gap that was asked for, the loudness, the correlations."""
-    mouth, spoken, score = scored.mouth, scored.spoken, scored.score
-    fps, openings = float(mouth.fps), mouth.filled()
-    times = centres(len(openings), fps)
-    seconds = min(float(times[-1]), MAX_SECONDS)
-    gap = spoken.track(spoken.gap, scored.start)
-    asked = gap.at(times)
-    loudness = spoken.track(spoken.loudness, scored.start).at(times)
-    lags, found = correlogram(levelled(openings, fps), gap, fps, MAX_LAG)
-
+    """(1280 x 800) the opening over the gap that was asked for, the loudness, the correlations."""
     image = Image.new("RGB", (WIDTH, HEIGHT), BACKGROUND)
     draw = ImageDraw.Draw(image)
-    _write(draw, (MARGIN, 16), score.verdict, 24)
-    _panel(draw, PANELS[0], f"opening of the lips, {seconds:.1f} s:")
-    _write(draw, (MARGIN + 190, 50), "as seen", 14, MOUTH)
-    _write(draw, (MARGIN + 260, 50), "as the sound asks for", 14, ASKED)
-    _curve(draw, PANELS[0], times / seconds, Scale.of(asked).relative(asked), ASKED)
-    _curve(draw, PANELS[0], times / seconds, Scale.of(openings).relative(openings), MOUTH)
-    _panel(draw, PANELS[1], "loudness")
-    _curve(draw, PANELS[1], times / seconds, 1 - loudness / MIN_DB, SOUND)
-    reach = f"{1000 * MAX_LAG:.0f}"
-    _panel(draw, PANELS[2], f"correlation by offset, -{reach} to {reach} ms; right: lips late")
-    _curve(draw, PANELS[2], (lags / MAX_LAG + 1) / 2, (found + 0.25) / 1.25, TEXT)
-    _mark(draw, PANELS[2], (score.offset_ms / 1000 / MAX_LAG + 1) / 2)
+    _write(draw, (LEFT, 20), scored.score.verdict, size=24)
+    _draw_curves(draw, scored)
+    _draw_correlations(draw, scored)
     return image
 
 
-def _panel(draw: ImageDraw.ImageDraw, box: Box, title: str) -> None:
-    draw.rectangle(box, outline=GRID)
-    left, top, right, bottom = box
-    for eighth in range(1, 8):
-        x = left + (right - left) * eighth // 8
-        draw.line((x, top, x, bottom), fill=GRID)
-    _write(draw, (left, top - 22), title, 14)
+def opening_panel(seconds: float) -> Panel:
+    """The panel of the lips' opening, from 0 to so many seconds."""
+    return Panel(96, 320, _seconds(seconds), [(0, "closed"), (1, "open")])
 
 
-def _curve(draw: ImageDraw.ImageDraw, box: Box, x: Curve, y: Curve, colour: Colour) -> None:
-    """A line through points of the unit square; what lies beyond it is left out or held."""
-    left, top, right, bottom = box
-    inside = (x >= 0) & (x <= 1)
-    across = left + x[inside] * (right - left)
-    down = bottom - np.clip(y[inside], 0, 1) * (bottom - top)
-    points: Sequence[tuple[float, float]] = list(zip(across.tolist(), down.tolist(), strict=True))
-    draw.line(points, fill=colour, width=2)
+def _draw_curves(draw: ImageDraw.ImageDraw, scored: Scored) -> None:
+    mouth, spoken = scored.mouth, scored.spoken
+    openings = mouth.filled()
+    times = centres(len(openings), float(mouth.fps))
+    seconds = min(float(times[-1]), MAX_SECONDS)
+    asked = spoken.track(spoken.gap, scored.start).at(times)
+    loudness = spoken.track(spoken.loudness, scored.start).at(times)
+
+    panel = opening_panel(seconds)
+    panel.draw(draw)
+    panel.title(
+        draw,
+        ("opening of the lips by time, s:", TEXT),
+        ("as seen", MOUTH),
+        ("as the sound asks for", ASKED),
+    )
+    panel.curve(draw, times / seconds, Scale.of(asked).relative(asked), ASKED)
+    panel.curve(draw, times / seconds, Scale.of(openings).relative(openings), MOUTH)
+
+    levels = [(1 - level / MIN_DB, f"{level:g}") for level in (MIN_DB, MIN_DB / 2, 0.0)]
+    panel = Panel(392, 488, _seconds(seconds), levels)
+    panel.draw(draw)
+    panel.title(draw, ("loudness by time, dB of full scale", SOUND))
+    panel.curve(draw, times / seconds, 1 - loudness / MIN_DB, SOUND)
 
 
-def _mark(draw: ImageDraw.ImageDraw, box: Box, place: float) -> None:
-    left, top, right, bottom = box
-    x = left + place * (right - left)
-    draw.line((x, top, x, bottom), fill=MOUTH, width=2)
+def _draw_correlations(draw: ImageDraw.ImageDraw, scored: Scored) -> None:
+    score, fps = scored.score, float(scored.mouth.fps)
+    gap = scored.spoken.track(scored.spoken.gap, scored.start).syllabic()
+    lags, found = correlogram(syllabic(scored.mouth.filled(), fps), gap, fps, MAX_LAG)
+    levels = [(_height(level), f"{level:g}") for level in (0.0, 0.5, 1.0)]
+    reach = round(1000 * MAX_LAG)
+    offsets = [
+        (_place(ms / 1000), f"{ms:+d}" if ms else "0") for ms in range(-reach, reach + 1, 100)
+    ]
+    panel = Panel(560, HEIGHT - 48, offsets, levels)
+    panel.draw(draw)
+    panel.title(
+        draw,
+        ("correlation by offset, ms (positive: lips late):", TEXT),
+        (f"the best, {score.correlation:.2f} at {score.offset_ms:+.0f}", MOUTH),
+        (f"reached by one of a hundred wrong mouths, {score.needed_correlation:.2f}", LIMIT),
+    )
+    edges = np.array([0.0, 1.0])
+    panel.curve(draw, edges, np.full(2, _height(score.needed_correlation)), LIMIT)
+    panel.curve(draw, np.full(2, _place(score.offset_ms / 1000)), edges, MOUTH)
+    across = np.array([_place(lag) for lag in lags])
+    panel.curve(draw, across, np.array([_height(one) for one in found]), TEXT)
+
+
+def _seconds(most: float) -> list[Tick]:
+    """A tick every second, or every second one of a long video."""
+    step = 1 if most <= MAX_SECONDS / 2 else 2
+    return [(second / most, str(second)) for second in range(0, int(most) + 1, step)]
+
+
+def _place(lag: float) -> float:
+    return (lag / MAX_LAG + 1) / 2
+
+
+def _height(correlation: float) -> float:
+    return (correlation - MIN_CORRELATION) / (1 - MIN_CORRELATION)
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, size: int, colour: Colour = TEXT
+    draw: ImageDraw.ImageDraw,
+    place: tuple[float, float],
+    text: str,
+    size: int = 14,
+    colour: Colour = TEXT,
+    anchor: str = "la",
 ) -> None:
-    draw.text(place, text, fill=colour, font=ImageFont.load_default(size))
+    draw.text(place, text, fill=colour, font=ImageFont.load_default(size), anchor=anchor)

@@ -8,11 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from lipstream.score.judgement import (
+    MAX_CHANCE,
     MAX_EARLY_MS,
     MAX_LATE_MS,
-    MIN_CONFIDENCE,
     Score,
-    needed_correlation,
 )
 
 Row = tuple[str, float, str, str]  # name, value, format, what it should be
@@ -35,12 +34,12 @@ def as_table(score: Score) -> str:
 
 
 def _rows(score: Score) -> list[Row]:
-    closures, needed = score.closures, needed_correlation(score.seconds)
+    closures, needed = score.closures, score.needed_correlation
     in_sync = f"{-MAX_EARLY_MS} to {MAX_LATE_MS}"
     rows: list[Row] = [
         ("offset", score.offset_ms, "{:+.0f} ms", f"{in_sync}; + is lips late"),
         ("correlation", score.correlation, "{:.2f}", f"{needed:.2f} and more"),
-        ("confidence", score.confidence, "{:.2f}", f"{MIN_CONFIDENCE:g} and more"),
+        ("reached by chance", score.chance, "{:.2g}", f"{MAX_CHANCE:g} and less"),
         ("energy correlation", score.energy_correlation, "{:.2f}", ""),
         ("energy offset", score.energy_offset_ms, "{:+.0f} ms", ""),
         ("closures seen", 100 * closures.share, f"{{:.0f}} % of {closures.total}", "80 % and more"),

@@ -43,13 +43,13 @@ class Spoken:
         """Tell whether there is speech at all."""
         return bool((self.gap > OPEN).sum() >= MIN_PAUSE * FEATURE_RATE)
 
-    def closures(self) -> list[float]:
-        """Seconds of the middles of the closures between sounds that open the lips."""
+    def closures(self) -> list[tuple[float, float]]:
+        """Seconds from and to which lips meet between sounds that open them."""
         found = []
         for first, stop in _stretches(self.close >= SHUT):
             near = self.gap[max(first - 10, 0) : stop + 10]
             if near.max() >= 2 * OPEN:
-                found.append((first + stop) / 2 / FEATURE_RATE)
+                found.append((first / FEATURE_RATE, stop / FEATURE_RATE))
         return found
 
     def pauses(self) -> list[tuple[float, float]]:
