@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.avatar.face import landmarks as lm
-from lipstream.score.curves import AROUND, SETTLED, Count, Curve, Scale, centres
+from lipstream.score.curves import Count, Curve, Scale, at_rest, centres, shut_at
 from training.phonemes import Kind, Segment, gestures
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ def closures(
     openings: Curve, scale: Scale, segments: Sequence[Segment], fps: float = 25.0
 ) -> Count:
     """Of the sounds made by meeting lips, those at which the lips are seen to meet."""
-    closed, times = scale.closed(openings), centres(len(openings), fps)
-    seen = [
-        bool(closed[(times >= g.start - AROUND) & (times <= g.end + AROUND)].any())
-        for g in gestures(segments)
-        if g.kind is Kind.BILABIAL and g.start < times[-1]
+    times = centres(len(openings), fps)
+    wanted = [
+        (one.start, one.end)
+        for one in gestures(segments)
+        if one.kind is Kind.BILABIAL and one.start < times[-1]
     ]
-    return Count(sum(seen), len(seen))
+    return shut_at(scale.closed(openings), times, wanted)
 
 
 def shut_vowels(
@@ -49,12 +49,10 @@ def shut_vowels(
 
 def pauses(frames: int, segments: Sequence[Segment], fps: float = 25.0) -> NDArray[np.bool_]:
     """Frames in the silence between sounds, its edges left out; outside all segments is silence."""
-    times, silent = centres(frames, fps), np.ones(frames, np.bool_)
-    for segment in segments:
-        if segment.phone:
-            near = (times > segment.start - SETTLED) & (times < segment.end + SETTLED)
-            silent &= ~near
-    return silent
+    spoken = sorted((one.start, one.end) for one in segments if one.phone)
+    starts, ends = [start for start, _ in spoken], [end for _, end in spoken]
+    silence = zip([-np.inf, *ends], [*starts, np.inf], strict=True)
+    return at_rest(centres(frames, fps), list(silence))
 
 
 def eye_opening(points: Floats) -> float:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from benchmarks.landmarks import JAW_LINE, NOSE_WINGS
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box
+from lipstream.score.sharpness import sharpness_ratio
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
@@ -32,7 +33,7 @@ class Fidelity:
 
     psnr: float  # dB, outside the zone that speech may move
     border: float  # gradient over the border of the redrawn region over the portrait's, worst frame
-    sharpness: float  # detail of the closed, moving mouth over the portrait's, mean
+    sharpness: float  # of the closed, moving mouth over the portrait's, mean
     redrawn: Box | None  # the pixels that changed in any frame
 
 
@@ -46,11 +47,11 @@ def judge(
     """
     still = outside_speech(source.shape[:2], points)
     box = redrawn(source, frames)
-    around = mouth_box(points, source.shape[:2])
+    own = sharpness_ratio(source, points)
     return Fidelity(
         psnr=psnr(source, frames, still),
         border=1.0 if box is None else max(border_ratio(source, frame, box) for frame in frames),
-        sharpness=float(np.mean([sharpness(source, frame, around) for frame in shut])),
+        sharpness=float(np.mean([sharpness_ratio(frame, points) for frame in shut])) / own,
         redrawn=box,
     )
 
@@ -96,24 +97,6 @@ def border_ratio(source: Image, frame: Image, box: Box) -> float:
     """Mean step across the border of `box` in the frame over that in the portrait."""
     steps = [_border_steps(image, box) for image in (frame, source)]
     return float((steps[0].mean() + 1e-6) / (steps[1].mean() + 1e-6)) if len(steps[0]) else 1.0
-
-
-def mouth_box(points: Floats, shape: tuple[int, int]) -> Box:
-    """The box of the lips with a tenth of room."""
-    lips = points[list(lm.LIPS), :2]
-    (x0, y0), (x1, y1) = lips.min(0), lips.max(0)
-    room = 0.1 * (x1 - x0)
-    box = Box(int(x0 - room), int(y0 - room), int(x1 + room) + 1, int(y1 + room) + 1)
-    return box.clip(shape[1], shape[0])
-
-
-def sharpness(source: Image, frame: Image, box: Box) -> float:
-    """Mean absolute Laplacian in `box` of the frame over that of the portrait."""
-    details = [
-        np.abs(cv2.Laplacian(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.CV_32F)[box.slices])
-        for image in (frame, source)
-    ]
-    return float(details[0].mean() / details[1].mean())
 
 
 def _border_steps(image: Image, box: Box) -> NDArray[np.float64]:

@@ -25,7 +25,7 @@ from lipstream.rendering.base import FrameRequest, Renderer
 from lipstream.rendering.puppet.renderer import PuppetRenderer
 from lipstream.rendering.registry import Backend
 from lipstream.score.curves import Curve
-from lipstream.score.mouth import LOOKS, opening, resized
+from lipstream.score.mouth import LOOKS, looks, opening
 from lipstream.stream import LipSyncStream
 from lipstream.timeline import FPS
 
@@ -93,9 +93,8 @@ class MouthTracker:
 
     def __init__(self, finder: FaceFinder, portrait: Image) -> None:
         self._finder = finder
-        found = finder.find(portrait)[0]
-        self._looks = [resized(found, size) for size in LOOKS]
-        self._seen = [found] * len(LOOKS)
+        self._place = finder.find(portrait)[0]
+        self._seen = [self._place] * len(LOOKS)
         self._last = np.zeros(0, np.uint8)
         self.openings: list[float] = []
         self.eyes: list[float] = []
@@ -110,11 +109,11 @@ class MouthTracker:
             self.rigid.append(self.rigid[-1])
             return
         self._last = image
-        found = [self._finder.track(image, look) for look in self._looks]
+        found = looks(self._finder, image, self._place)
         self.lost += any(face is None for face in found)
         self._seen = [new or old for new, old in zip(found, self._seen, strict=True)]
         points = [face.landmarks for face in self._seen]
-        self.openings.append(sum(opening(look) for look in points) / len(points))
+        self.openings.append(opening(*points))
         self.eyes.append(sum(eye_opening(look) for look in points) / len(points))
         mean = np.mean([look[:, :2] for look in points], axis=0)
         self.rigid.append(mean[list(lm.RIGID)] / np.float32(lm.eye_distance(mean)))

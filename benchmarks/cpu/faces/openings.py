@@ -14,7 +14,7 @@ from benchmarks.cpu.faces.drawn import Part
 from lipstream.avatar.face import landmarks as lm
 from lipstream.avatar.face.finder import Face, FaceFinder
 from lipstream.score.curves import Curve
-from lipstream.score.mouth import LOOKS, opening
+from lipstream.score.mouth import LOOKS, looks, opening
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
@@ -52,12 +52,5 @@ def by_geometry(part: Part) -> Curve:
 
 
 def _read(finder: FaceFinder, image: Image, points: Floats) -> float | None:
-    middle = points.mean(axis=0)
-    readings = []
-    for size in LOOKS:
-        look = Face((middle + (points - middle) * np.float32(size)).astype(np.float32), 1.0)
-        face = finder.track(image, look)
-        if face is None:
-            return None
-        readings.append(opening(face.landmarks))
-    return sum(readings) / len(readings)
+    found = [face for face in looks(finder, image, Face(points, 1.0)) if face is not None]
+    return opening(*(face.landmarks for face in found)) if len(found) == len(LOOKS) else None

@@ -57,7 +57,9 @@ class MouthTrack:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Sighting:
+class Sighting:
+    """A picture and the face that is followed, None where it is not seen."""
+
     image: Image
     face: Face | None
     shot: int
@@ -100,46 +102,50 @@ def opening(*looks: Floats) -> float:
     return sum(lm.mouth_gap(points) / lm.eye_distance(points) for points in looks) / len(looks)
 
 
-def resized(face: Face, size: float) -> Face:
-    """The face enlarged about its middle: where it is looked for grows with it."""
-    points = face.landmarks.copy()
-    middle = points[:, :2].mean(axis=0)
-    points[:, :2] = middle + (points[:, :2] - middle) * np.float32(size)
-    return Face(points, face.score)
+def looks(finder: FaceFinder, image: Image, place: Face) -> list[Face | None]:
+    """One face read in the crops of `LOOKS` around `place`; None where a crop shows none."""
+    return [finder.track(image, _resized(place, size)) for size in LOOKS]
+
+
+def sightings(
+    finder: FaceFinder, pictures: Iterable[Image]
+) -> Iterator[tuple[Sighting, list[Face]]]:
+    """Each picture, and the same face in up to `WINDOW` frames before and after it, of its shot."""
+    around: deque[Sighting | None] = deque(maxlen=2 * WINDOW + 1)
+    tracker = FaceTracker(finder, MIN_EYE_DISTANCE)
+
+    def followed() -> Iterator[Sighting | None]:
+        for image in pictures:
+            face = tracker.update(image)
+            yield Sighting(image, face, tracker.shot)
+        yield from [None] * WINDOW
+
+    for latest in followed():
+        around.append(latest)
+        if len(around) <= WINDOW:
+            continue
+        middle = around[-1 - WINDOW]
+        if middle is not None:
+            same_shot = [one for one in around if one is not None and one.shot == middle.shot]
+            yield middle, [one.face for one in same_shot if one.face is not None]
 
 
 def _looked_at(
     finder: FaceFinder, pictures: Iterable[Image]
 ) -> Iterator[tuple[Image, list[Floats] | None]]:
     """Each picture with the landmarks of its looks; None where there is no face."""
-    around: deque[_Sighting | None] = deque(maxlen=2 * WINDOW + 1)
-    tracker = FaceTracker(finder, MIN_EYE_DISTANCE)
-
-    def sightings() -> Iterator[_Sighting | None]:
-        for image in pictures:
-            face = tracker.update(image)
-            yield _Sighting(image, face, tracker.shot)
-        yield from [None] * WINDOW
-
-    for sighting in sightings():
-        around.append(sighting)
-        if len(around) <= WINDOW:
+    for sighting, near in sightings(finder, pictures):
+        if sighting.face is None:
+            yield sighting.image, None
             continue
-        middle = around[-1 - WINDOW]
-        if middle is not None:
-            yield middle.image, _looks(finder, middle, around)
+        place = np.asarray(np.mean([face.landmarks for face in near], axis=0), np.float32)
+        found = looks(finder, sighting.image, Face(place, sighting.face.score))
+        yield sighting.image, [(face or sighting.face).landmarks for face in found]
 
 
-def _looks(
-    finder: FaceFinder, middle: _Sighting, around: Iterable[_Sighting | None]
-) -> list[Floats] | None:
-    if middle.face is None:
-        return None
-    near = [
-        one.face.landmarks
-        for one in around
-        if one is not None and one.face is not None and one.shot == middle.shot
-    ]
-    place = Face(np.mean(near, axis=0, dtype=np.float32), middle.face.score)
-    found = [finder.track(middle.image, resized(place, size)) for size in LOOKS]
-    return [face.landmarks if face else middle.face.landmarks for face in found]
+def _resized(face: Face, size: float) -> Face:
+    """The face enlarged about its middle: where it is looked for grows with it."""
+    points = face.landmarks.copy()
+    middle = points[:, :2].mean(axis=0)
+    points[:, :2] = middle + (points[:, :2] - middle) * np.float32(size)
+    return Face(points, face.score)

@@ -49,10 +49,3 @@ def test_psnr_counts_only_where_it_is_asked(source: Image) -> None:
     outside[box.slices] = False
     assert fidelity.psnr(source, [frame], outside) == 99
     assert fidelity.psnr(source, [frame], ~outside) == pytest.approx(28.13, abs=0.1)
-
-
-def test_blur_costs_sharpness(source: Image) -> None:
-    box = Box(10, 10, 90, 70)
-    soft = np.asarray(cv2.GaussianBlur(source, (0, 0), 1.5), np.uint8)
-    assert fidelity.sharpness(source, source, box) == pytest.approx(1)
-    assert fidelity.sharpness(source, soft, box) < 0.7
