@@ -55,6 +55,7 @@ PLAIN = {"errors", "config", "timeline"}  # need nothing at all
 TORCH = {
     "speech.musetalk",
     "rendering.musetalk",
+    "score.syncnet.network",
     "bench.device_timing",
     "bench.published_loop",
 }  # are built on it

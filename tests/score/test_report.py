@@ -15,12 +15,13 @@ from lipstream.score.judgement import Likeness, judge
 from lipstream.score.plot import LEFT, MOUTH, RIGHT, draw_plot, opening_panel, write_plot
 from lipstream.score.report import as_json, as_table
 from lipstream.score.sound import Spoken
+from lipstream.score.syncnet.distances import Agreement
 from tests.score.conftest import saying
 
 KEYS = set(
     "verdict follows offset_ms correlation needed_correlation chance energy_correlation "
     "energy_offset_ms closures range silence_opening silence_motion sharpness tint seconds frames "
-    "frames_with_face reference".split()
+    "frames_with_face reference syncnet".split()
 )
 
 
@@ -36,17 +37,19 @@ def test_json_has_every_figure_and_no_nan(scored: Scored) -> None:
     assert figures["verdict"] == "in sync" and figures["follows"] is True
     assert figures["silence_opening"] is None
     assert figures["closures"] == {"seen": score.closures.hits, "of": score.closures.total}
-    assert figures["reference"] is None
+    assert figures["reference"] is None and figures["syncnet"] is None
 
 
 def test_the_keys_of_json_stay(scored: Scored) -> None:
     """Programs read them; `docs/score.md` has them all."""
-    with_all = replace(scored.score, reference=Likeness(1, 1, 1))
+    with_all = replace(scored.score, reference=Likeness(1, 1, 1), syncnet=Agreement(7.5, 6.9, 40.0))
     figures = json.loads(as_json(with_all))
     assert set(figures) == KEYS
     assert set(figures["reference"]) == {"colour", "sharpness", "correlation"}
+    assert figures["syncnet"] == {"lse_c": 7.5, "lse_d": 6.9, "offset_ms": 40.0}
     explained = (Path(__file__).parents[2] / "docs" / "score.md").read_text()
     assert all(f"`{key}`" in explained for key in KEYS)
+    assert "SyncNet: LSE-C" in as_table(with_all)
 
 
 def test_the_table_ends_with_the_verdict(scored: Scored) -> None:

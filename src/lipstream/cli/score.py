@@ -24,6 +24,12 @@ EPILOG = "Example: lipstream score talk.mp4 --plot talk.png"
     variable="SCORE_REFERENCE",
     help="The same face, frame by frame, before its mouth was drawn: colour and sharpness.",
 )
+@path_option(
+    "--syncnet",
+    variable="SCORE_SYNCNET",
+    metavar="FILE",
+    help="SyncNet's weights, syncnet_v2.model: adds LSE-C and LSE-D. Needs PyTorch.",
+)
 @option("--json", "as_json", is_flag=True, variable="SCORE_JSON", help="Print the figures as JSON.")
 @path_option(
     "--plot",
@@ -32,7 +38,12 @@ EPILOG = "Example: lipstream score talk.mp4 --plot talk.png"
     help="Draw the curves of mouth and sound.",
 )
 def score(
-    video: Path, audio: Path | None, reference: Path | None, as_json: bool, plot: Path | None
+    video: Path,
+    audio: Path | None,
+    reference: Path | None,
+    syncnet: Path | None,
+    as_json: bool,
+    plot: Path | None,
 ) -> None:
     """Judge the mouth in VIDEO, of any maker, by its sound."""
     from lipstream.media.output_path import check_not_input, checked_target
@@ -43,7 +54,7 @@ def score(
         sources = [path for path in (video, audio, reference) if path is not None]
         check_not_input(checked_target(plot, ".png"), *sources)
     with progress_bars() as new_bar:
-        scored = score_video(video, audio, reference, new_bar)
+        scored = score_video(video, audio, reference, syncnet, new_bar)
     if plot is not None:
         from lipstream.score.plot import write_plot
 

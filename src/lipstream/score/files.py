@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
+from lipstream.avatar.face.finder import FaceFinder
 from lipstream.config import Progress
 from lipstream.errors import AudioError, FaceError, PictureError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import AudioFile, open_audio
 from lipstream.media.demux import MediaFile, open_media
+from lipstream.media.image import Floats, Image
+from lipstream.media.resampler import Resampler
 from lipstream.media.video_reader import read_clip, read_facts, video_track
 from lipstream.score.judgement import Score, judge, liken
 from lipstream.score.mouth import MouthTrack, read_mouth
 from lipstream.score.sound import Spoken, listen
-from lipstream.timeline import FPS
+from lipstream.score.syncnet.distances import Agreement
+from lipstream.score.syncnet.evaluation import Network, agreement, open_network
+from lipstream.score.syncnet.face_crops import face_crops
+from lipstream.timeline import FPS, SAMPLE_RATE
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 600.0  # of a video
 MAX_RATE = Fraction(30)  # pictures per second that are read; videos with more are read at `FPS`
@@ -42,14 +49,17 @@ def score_video(
     video: str | Path,
     audio: str | Path | None = None,
     reference: str | Path | None = None,
+    syncnet: str | Path | None = None,
     new_progress: Callable[[str], Progress] | None = None,
 ) -> Scored:
     """Judge the mouth in `video` by its own sound, or by that of `audio`.
 
     Another sound begins with the first frame. `reference` shows the same face frame by frame
-    before its mouth was drawn anew, or as it truly spoke. `new_progress` makes a progress for a
-    label. Raises PictureError, FaceError and AudioError, the last one also without any speech.
+    before its mouth was drawn anew, or as it truly spoke. `syncnet` is a file of SyncNet's weights.
+    `new_progress` makes a progress for a label. Raises PictureError, FaceError and AudioError, the
+    last one also without any speech; for `syncnet` also CheckpointError and MissingError.
     """
+    network = None if syncnet is None else open_network(Path(syncnet))
     video, facts = Path(video), read_facts(video)
     if facts.seconds < MIN_SECONDS:
         raise PictureError(
@@ -63,6 +73,10 @@ def score_video(
     if reference is not None:
         other = _read(Path(reference), fps, new_progress and new_progress("reading the reference"))
         score = replace(score, reference=liken(mouth, other))
+    if network is not None:
+        new_bar = new_progress and new_progress("asking SyncNet")
+        found = _agreement(network, video, Path(audio or video), start, new_bar)
+        score = replace(score, syncnet=found)
     return Scored(score, mouth, spoken, start)
 
 
@@ -74,6 +88,35 @@ def sound_start(path: Path) -> float:
         if not media.container.streams.audio:
             raise media.refusal("has no sound track; give the speech with --audio")
         return _first_time(media, media.container.streams.audio[0]) - pictures
+
+
+def _agreement(
+    network: Network, video: Path, sound: Path, start: float, progress: Progress | None
+) -> Agreement:
+    expected = round(read_facts(video).seconds * FPS)
+    pictures = read_clip(video, FPS, MAX_SIDE, MAX_SECONDS)
+    faces = face_crops(FaceFinder(), _counted(pictures, progress, expected))
+    return agreement(network, faces, _samples(sound, start))
+
+
+def _samples(path: Path, start: float) -> Floats:
+    """(n,) mono at 16 kHz from the first picture on, for a sound that begins `start` s after it."""
+    with open_audio(path) as sound:
+        resampler = Resampler(sound.sample_rate)
+        chunks = _beginning(sound, MAX_SECONDS - start)
+        pieces = [resampler.push(chunk.mono()) for chunk in chunks]
+    samples = np.concatenate([*pieces, resampler.flush()])
+    lead = round(start * SAMPLE_RATE)
+    return np.pad(samples, (lead, 0)) if lead > 0 else samples[-lead:]
+
+
+def _counted(
+    pictures: Iterable[Image], progress: Progress | None, expected: int
+) -> Iterator[Image]:
+    for index, image in enumerate(pictures):
+        if progress is not None:
+            progress(index + 1, expected)
+        yield image
 
 
 def _first_time(media: MediaFile, stream: VideoStream | AudioStream) -> float:

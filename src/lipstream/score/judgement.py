@@ -21,6 +21,7 @@ from lipstream.score.curves import (
 )
 from lipstream.score.mouth import MouthTrack
 from lipstream.score.sound import Spoken
+from lipstream.score.syncnet.distances import Agreement
 
 MAX_LAG = 0.400  # seconds to either side in which the offset is sought
 # Viewers accept sound that is 40 ms early to 60 ms late (EBU R 37): lips so late and so early.
@@ -61,6 +62,7 @@ class Score:
     frames: int
     frames_with_face: int
     reference: Likeness | None
+    syncnet: Agreement | None
 
 
 def judge(mouth: MouthTrack, spoken: Spoken, start: float = 0.0) -> Score:
@@ -97,6 +99,7 @@ def judge(mouth: MouthTrack, spoken: Spoken, start: float = 0.0) -> Score:
         frames=len(openings),
         frames_with_face=mouth.seen,
         reference=None,
+        syncnet=None,
     )
 
 

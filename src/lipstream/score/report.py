@@ -56,6 +56,12 @@ def _rows(score: Score) -> list[Row]:
             ("reference: sharpness", other.sharpness, "{:.2f}", "0.7 to 1.1"),
             ("reference: correlation", other.correlation, "{:.2f}", ""),
         ]
+    if (lips := score.syncnet) is not None:
+        rows += [
+            ("SyncNet: LSE-C", lips.lse_c, "{:.2f}", "more is better"),
+            ("SyncNet: LSE-D", lips.lse_d, "{:.2f}", "less is better"),
+            ("SyncNet: offset", lips.offset_ms, "{:+.0f} ms", ""),
+        ]
     return rows
 
 
