@@ -19,6 +19,7 @@ from lipstream.rendering.musetalk.compositing.blend import FEATHER, crop_square,
 from lipstream.rendering.musetalk.models.unet import add_positions
 from lipstream.rendering.musetalk.models.vae import to_pictures
 from lipstream.rendering.musetalk.preprocess.masks import repaint_mask
+from lipstream.speech.musetalk.backbone import Excerpt
 from lipstream.speech.musetalk.windowing import tokens
 from lipstream.timeline import SAMPLE_RATE, frame_count
 from tests import golden_check
@@ -88,7 +89,7 @@ def clip_at_30_fps(path: Path, case: Case) -> dict[str, NDArray[np.generic]]:
     networks = e2e.networks(path, "v1")
     steps = upstream_steps(SHORT, 30)
     assert steps is not None and len(steps) == frames
-    (features,) = networks.speech.features([np.asarray(sound / 32768, np.float32)])
+    (features,) = networks.speech.features([Excerpt(np.asarray(sound / 32768, np.float32))])
     audio = torch.from_numpy(tokens(features, steps))
     latents = torch.from_numpy(np.asarray(case["latents_mode"], np.float32)[order])
     with torch.inference_mode():

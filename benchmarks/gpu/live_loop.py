@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from benchmarks.gpu.renderer_stub import RendererStub
 from lipstream.bench.speech_signal import speech
 from lipstream.rendering.base import FrameRequest, PendingPictures
+from lipstream.speech.musetalk.backbone import Excerpt
 from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
@@ -32,7 +33,8 @@ class LiveLoop:
         began = time.perf_counter()
         while made < frames:
             offset = SAMPLE_RATE * UNIT_MS * (made % 25) // 1000
-            excerpts = [signal[offset : offset + EXCERPT_S * SAMPLE_RATE] for signal in signals]
+            length = EXCERPT_S * SAMPLE_RATE
+            excerpts = [Excerpt(signal[offset : offset + length]) for signal in signals]
             requests: list[FrameRequest] = []
             for features in network.features(excerpts):
                 last = range(EXCERPT_S * int(FPS) - 2 * STEP, EXCERPT_S * int(FPS) - STEP)

@@ -37,7 +37,7 @@ from lipstream.media.audio import AudioChunk
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.registry import Backend
 from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
-from lipstream.speech.musetalk.backbone import PIECE
+from lipstream.speech.musetalk.backbone import PIECE, Excerpt
 from lipstream.timeline import FPS, SAMPLE_RATE, UNIT_MS
 
 if TYPE_CHECKING:
@@ -315,6 +315,6 @@ class _ZeroSpeechNetwork:
 
     layers, width, piece = 1, 1, None
 
-    def features(self, samples: Sequence[Floats], last: int | None = None) -> list[Floats]:
-        steps = [min(len(piece) // 320, last or PIECE) for piece in samples]
+    def features(self, excerpts: Sequence[Excerpt], last: int | None = None) -> list[Floats]:
+        steps = [min(len(one.samples) // 320, last or PIECE) for one in excerpts]
         return [np.zeros((count, 1, 1), np.float32) for count in steps]

@@ -14,6 +14,8 @@ VERSIONS = ("v1", "v15")
 PRECISIONS = ("float32", "float16", "bfloat16")
 PROFILES = ("exact", "turbo")
 FACE_SIZES = (256, 512)
+MAX_CONTEXT_S = 30  # of speech: all that the network takes at once
+MAX_LOOK_AHEAD_MS = 1000  # beyond it a face answers too late to be called live
 MOTION_LEVELS = ("still", "calm", "lively")
 PIXEL_FORMATS = ("rgb24", "i420")
 MAX_CRF = 51  # of H.264
@@ -114,12 +116,24 @@ class MuseTalkConfig:
     profile: str = "exact"  # turbo: a small decoder, faster and only close to the published one
     face_size: int = 256  # pixels of the face that the network paints: 256 or 512
     bbox_shift: int = 0  # v1 only: pixels by which the face's box moves down; opens the mouth more
+    # Live: seconds of past speech that are heard with each frame, from 1 to 30; 30 are all of the
+    # piece that a network takes at once, as offline. None: 5 on a CPU and for HuBERT, else 30.
+    context_s: int | None = None
+    look_ahead_ms: int = 0  # live: speech to wait for beyond what a frame needs; delays every frame
 
     def __post_init__(self) -> None:
         _one_of("MuseTalk", "version", self.version, (None, *VERSIONS))
         _one_of("MuseTalk", "precision", self.precision, (None, *PRECISIONS))
         _one_of("MuseTalk", "profile", self.profile, PROFILES)
         _one_of("MuseTalk", "face_size", self.face_size, FACE_SIZES)
+        _check(
+            self.context_s is None or 1 <= self.context_s <= MAX_CONTEXT_S,
+            f"context_s must be from 1 to {MAX_CONTEXT_S}, not {self.context_s}.",
+        )
+        _check(
+            0 <= self.look_ahead_ms <= MAX_LOOK_AHEAD_MS,
+            f"look_ahead_ms must be from 0 to {MAX_LOOK_AHEAD_MS}, not {self.look_ahead_ms}.",
+        )
         device = "cpu" if self.device is None else str(self.device)
         _check(
             re.fullmatch(r"cpu|cuda(:\d{1,3})?", device) is not None,

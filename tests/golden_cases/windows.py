@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lipstream.media.audio import AudioChunk
 from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
-from lipstream.speech.musetalk.backbone import PIECE, SpeechNetwork
+from lipstream.speech.musetalk.backbone import PIECE, Excerpt, SpeechNetwork
 from lipstream.speech.musetalk.windowing import tokens, window_steps
 from lipstream.stream import LipSyncStream
 from lipstream.timeline import FEATURE_RATE, SAMPLE_RATE, frame_count
@@ -152,7 +152,7 @@ def _prompts(path: Path, case: Case, network: SpeechNetwork) -> list[Outcome]:
         error = near(f"{name} our frames against upstream's", len(ours), recorded)
         return [*seen, Outcome(error.name, error.error, 0, why)]
     wave = np.asarray(sound / 32768, np.float32)
-    pieces = [wave[start : start + PIECE] for start in range(0, len(wave), PIECE)]
+    pieces = [Excerpt(wave[start : start + PIECE]) for start in range(0, len(wave), PIECE)]
     features = np.concatenate(network.features(pieces))
     for prompts, whose, intended in (
         (tokens(features, theirs), "upstream's rule", ""),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lipstream.media.image import Floats
 from lipstream.rendering.musetalk.models.unet import add_positions
-from lipstream.speech.musetalk.backbone import PIECE
+from lipstream.speech.musetalk.backbone import PIECE, Excerpt
 from lipstream.speech.musetalk.whisper import WhisperSpeech
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, tokens, window_steps
 from lipstream.timeline import FEATURE_STEP, FPS
@@ -120,14 +120,14 @@ def _heard(
     for piece in np.unique(faces.piece):
         rows = np.flatnonzero(faces.piece == piece)
         sound, before = _led(speech, int(piece), dice)
-        features = network.features([sound])[0]
+        features = network.features([Excerpt(sound)])[0]
         for row in rows:
             frame = int(faces.frame[row]) + before
             steps = window_steps(range(frame, frame + 1), Fraction(FPS))
             heard[row] = live[row] = tokens(features, steps)[0]
             if row % LIVE_EVERY == 0:
                 end = (2 * frame + STEPS_AFTER) * FEATURE_STEP
-                live[row] = tokens(network.features([sound[:end]])[0], steps)[0]
+                live[row] = tokens(network.features([Excerpt(sound[:end])])[0], steps)[0]
     return heard, live
 
 

@@ -27,6 +27,7 @@ from lipstream.rendering.musetalk.optimizations.cuda_graphs import cudnn_autotun
 from lipstream.rendering.musetalk.optimizations.mkldnn_pack import gains_from_bfloat16
 from lipstream.rendering.musetalk.preprocess.prepare import NAME, PreparedFaces
 from lipstream.rendering.musetalk.weights.loader import MuseTalkNetworks, load_checkpoint
+from lipstream.speech.musetalk.backbone import Excerpt
 from lipstream.speech.musetalk.windowing import windows
 from lipstream.timeline import FPS, SAMPLE_RATE, frame_start
 from lipstream.weights.manifest import models_folder
@@ -73,7 +74,7 @@ class PublishedLoop:
         length = frame_start(self.batch)
         begin = first * length // self.batch % (len(self._speech) - length)
         samples = self._speech[begin : begin + length + SAMPLE_RATE // 5]
-        (features,) = self.networks.speech.features([samples])
+        (features,) = self.networks.speech.features([Excerpt(samples)])
         return windows(features, 0, range(self.batch), FPS)
 
     @torch.inference_mode()

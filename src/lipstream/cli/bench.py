@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from lipstream.cli.options import backend_option, musetalk_options, option, path_option
+from lipstream.cli.musetalk_options import live_musetalk_options
+from lipstream.cli.options import backend_option, option, path_option
 
 EPILOG = "Example: lipstream bench --seconds 10 --out results"
 
@@ -46,7 +47,7 @@ EPILOG = "Example: lipstream bench --seconds 10 --out results"
     help="Write all figures there as JSON.",
 )
 @backend_option
-@musetalk_options
+@live_musetalk_options
 def bench(out: Path | None, **options: Any) -> None:
     """Measure this machine: frames per second, their limit, and live sessions."""
     from lipstream.bench.report import write_report

@@ -17,12 +17,8 @@ from lipstream.config import (
     CLIP_MODES,
     MOTION_LEVELS,
     PCM_ENCODINGS,
-    PRECISIONS,
-    PROFILES,
-    VERSIONS,
     AvatarConfig,
     MotionConfig,
-    MuseTalkConfig,
     PcmFormat,
     face_choice,
     rotation,
@@ -59,7 +55,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 BACKENDS = ("auto", "puppet", "musetalk")
 RATE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?(/[0-9]{1,9})?")
 MAX_MILLIONS = 178  # of pixels; Pillow opens no larger picture
-MUSETALK, MOTION = MuseTalkConfig(), MotionConfig()
+MOTION = MotionConfig()
 
 
 def option(
@@ -208,45 +204,6 @@ MOTION_OPTIONS = (
         help="Any number; another one blinks and sways at other moments.",
     ),
 )
-MUSETALK_OPTIONS = (  # named like the fields of MuseTalkConfig
-    path_option(
-        "--models",
-        metavar="DIR",
-        help="musetalk: folder of weights, as `lipstream models pull` lays it out.",
-    ),
-    option(
-        "--model-version",
-        "version",
-        type=click.Choice(VERSIONS),
-        help="musetalk: default v15 where its weights exist.",
-    ),
-    option("--device", help="musetalk: cuda, cuda:1 or cpu; default a GPU where there is one."),
-    option(
-        "--profile",
-        type=click.Choice(PROFILES),
-        default=MUSETALK.profile,
-        help="musetalk: turbo paints faster with a small decoder, and not quite the same.",
-    ),
-    option(
-        "--precision",
-        type=click.Choice(PRECISIONS),
-        help="musetalk: default float16 on a GPU, float32 elsewhere.",
-    ),
-    option(
-        "--face-size",
-        type=click.Choice(["256", "512"]),
-        default=str(MUSETALK.face_size),
-        help="musetalk: pixels of the face that the network paints.",
-    ),
-    option(
-        "--bbox-shift",
-        type=int,
-        default=MUSETALK.bbox_shift,
-        help="musetalk v1: pixels by which the face's box moves down; opens the mouth more.",
-    ),
-)
-
-
 PCM_OPTIONS = (
     option(
         "--audio-format",
@@ -261,7 +218,7 @@ PCM_OPTIONS = (
 
 def face_options(command: Command) -> Command:
     """--face and --rotate: which face of the source talks, and what is up."""
-    return _with_options(command, FACE_OPTIONS)
+    return with_options(command, FACE_OPTIONS)
 
 
 def motion_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -272,19 +229,7 @@ def motion_options(command: Callable[..., Any]) -> Callable[..., Any]:
         chosen = {field.name: values.pop(field.name) for field in fields(MotionConfig)}
         return command(*positional, motion=MotionConfig(**chosen), **values)
 
-    return _with_options(collected, MOTION_OPTIONS)
-
-
-def musetalk_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of the musetalk backend; the command gets one `musetalk: MuseTalkConfig`."""
-
-    @functools.wraps(command)
-    def collected(*positional: Any, **values: Any) -> Any:
-        chosen = {field.name: values.pop(field.name) for field in fields(MuseTalkConfig)}
-        musetalk = MuseTalkConfig(**chosen | {"face_size": int(chosen["face_size"])})
-        return command(*positional, musetalk=musetalk, **values)
-
-    return _with_options(collected, MUSETALK_OPTIONS)
+    return with_options(collected, MOTION_OPTIONS)
 
 
 def pcm_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -310,10 +255,10 @@ def pcm_options(command: Callable[..., Any]) -> Callable[..., Any]:
             )
         return command(*positional, pcm=pcm, **values)
 
-    return _with_options(collected, PCM_OPTIONS)
+    return with_options(collected, PCM_OPTIONS)
 
 
-def _with_options(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
+def with_options(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
     """Add the options, which `--help` lists in this order."""
     for decorate in reversed(options):
         command = decorate(command)

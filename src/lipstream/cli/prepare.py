@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from lipstream.cli.musetalk_options import musetalk_options
 from lipstream.cli.options import (
     LocalPath,
     backend_option,
     background_option,
     face_options,
     max_pixels_option,
-    musetalk_options,
     path_option,
 )
 from lipstream.cli.progress import progress_bars

@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 
+from lipstream.cli.musetalk_options import musetalk_options
 from lipstream.cli.options import (
     backend_option,
     background_option,
@@ -16,7 +17,6 @@ from lipstream.cli.options import (
     fps_option,
     max_pixels_option,
     motion_options,
-    musetalk_options,
     path_option,
     pcm_options,
 )

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lipstream.cli.musetalk_options import live_musetalk_options
 from lipstream.cli.options import (
     LocalPath,
     backend_option,
     max_pixels_option,
     motion_options,
-    musetalk_options,
     option,
     path_option,
 )
@@ -165,7 +165,7 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     help="The format of events on standard error, one a line.",
 )
 @backend_option
-@musetalk_options
+@live_musetalk_options
 @motion_options
 @max_pixels_option
 def serve(

@@ -191,11 +191,11 @@ def test_a_session_shows_the_frames_that_offline_rendering_shows() -> None:
 
 
 @pytest.mark.slow
-def test_musetalk_talks_live_too(models: Path) -> None:
+@pytest.mark.parametrize("look_ahead_ms", [0, 80])
+def test_musetalk_talks_live_too(models: Path, look_ahead_ms: int) -> None:
     """Its speech is encoded two frames at a time, its frames are drawn in batches."""
-    backend = open_backend(
-        "musetalk", musetalk=MuseTalkConfig(models, device="cpu"), runtime=RuntimeOptions(live=True)
-    )
+    config = MuseTalkConfig(models, device="cpu", look_ahead_ms=look_ahead_ms)
+    backend = open_backend("musetalk", musetalk=config, runtime=RuntimeOptions(live=True))
     avatar = backend.renderer.prepare(build_avatar(PORTRAIT))
     chunk = noise(24_000, 48_000)
     offline = [timed.frame for timed in render_stream(Engine(backend), avatar, [chunk])]
@@ -204,6 +204,7 @@ def test_musetalk_talks_live_too(models: Path) -> None:
     harness.run(120)
     recorded.speak(chunk)
     harness.run(1_000)
+    assert recorded.session.look_ahead_ms == 120 + look_ahead_ms
     assert np.array_equal(recorded.sound()[:24_000], resampled(chunk))
     assert all(unit.fresh for unit in recorded.units)
     assert np.array_equal(recorded.units[0].frame, avatar.frames[0].pixels)

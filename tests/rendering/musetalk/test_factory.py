@@ -29,6 +29,7 @@ from lipstream.rendering.musetalk.models.unet import UNet, UNetDimensions
 from lipstream.rendering.musetalk.optimizations.mkldnn_pack import UNITS, can_prepack
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
 from lipstream.rendering.registry import open_backend
+from lipstream.speech.base import Plan
 from tests.golden_cases.filling import fill_module
 from tests.rendering.musetalk.networks import write_tiny_decoder
 from tests.speech.musetalk.networks import HUBERT
@@ -169,3 +170,17 @@ def test_batches_fit_their_use(models: Path) -> None:
     assert batch(live=True) == 1  # a CPU gains nothing from more, and an urgent frame would wait
     assert batch(batch=3) == 3
     assert [largest_batch(faces) for faces in (0.2, 1, 5.9, 17, 300)] == [1, 1, 4, 16, 32]
+
+
+def test_live_speech_waits_for_the_look_ahead_that_was_chosen(models: Path) -> None:
+    def plan(**settings: Any) -> Plan:
+        config, runtime = (
+            MuseTalkConfig(models, device="cpu", **settings),
+            RuntimeOptions(live=True),
+        )
+        return open_backend("musetalk", musetalk=config, runtime=runtime).encoder.plan
+
+    assert plan() == Plan(past=5 * 16_000, step=2, future=1280)
+    assert plan(look_ahead_ms=80) == Plan(past=5 * 16_000, step=2, future=2 * 1280)
+    assert plan(context_s=2).past == 2 * 16_000
+    assert plan(context_s=30).past > 30 * 16_000  # all of a piece, and a window that begins in it

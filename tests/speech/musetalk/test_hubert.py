@@ -15,7 +15,7 @@ import torch
 from transformers import HubertConfig, HubertModel
 
 from lipstream.errors import CheckpointError, MissingError
-from lipstream.speech.musetalk.backbone import SpeechNetwork
+from lipstream.speech.musetalk.backbone import Excerpt, SpeechNetwork
 from lipstream.speech.musetalk.hubert import HubertSpeech
 from tests.golden_cases.filling import fill_module
 from tests.speech.musetalk.networks import HUBERT
@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 def test_a_local_folder_is_read(folder: Path) -> None:
     loaded, original = HubertSpeech.load(folder), HubertSpeech(model())
     assert loaded.normalise
-    features = [network.features([sound(5_000)])[0] for network in (loaded, original)]
+    features = [network.features([Excerpt(sound(5_000))])[0] for network in (loaded, original)]
     np.testing.assert_allclose(features[0], features[1], rtol=0, atol=1e-6)
 
 
@@ -86,7 +86,7 @@ def test_a_piece_gives_fifty_steps_a_second() -> None:
     network: SpeechNetwork = HubertSpeech(model())
     assert (network.layers, network.width) == (1, 24)
     lengths = [0, 319, 320, 321, 399, 400, 639, 640, 16_000, 16_319]
-    features = network.features([sound(n) for n in lengths])
+    features = network.features([Excerpt(sound(n)) for n in lengths])
     assert [f.shape for f in features] == [(n // 320, 1, 24) for n in lengths]
     assert all(f.dtype == np.float32 for f in features)
 
@@ -97,26 +97,30 @@ def test_the_sound_is_normalised_and_centred_in_its_steps() -> None:
     padded = torch.from_numpy(np.pad(centred, 40))[None]
     with torch.inference_mode():
         expected = model()(padded).last_hidden_state[0, :, None].numpy()
-    found = HubertSpeech(model()).features([samples])[0]
+    found = HubertSpeech(model()).features([Excerpt(samples)])[0]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_loudness_and_offset_do_not_matter() -> None:
     network, samples = HubertSpeech(model()), sound(3_200)
-    found = network.features([samples, 0.5 * samples + 0.2])
+    found = network.features([Excerpt(samples), Excerpt(0.5 * samples + 0.2)])
     np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-3)
 
 
 def test_a_piece_is_encoded_alone_in_any_batch() -> None:
     network = HubertSpeech(model())
     pieces = [sound(n, place) for place, n in enumerate((3_200, 960, 3_200, 0, 960, 5_000))]
-    for piece, together in zip(pieces, network.features(pieces), strict=True):
-        np.testing.assert_allclose(network.features([piece])[0], together, rtol=0, atol=1e-5)
+    for piece, together in zip(
+        pieces, network.features([Excerpt(one) for one in pieces]), strict=True
+    ):
+        np.testing.assert_allclose(
+            network.features([Excerpt(piece)])[0], together, rtol=0, atol=1e-5
+        )
     assert network.features([]) == []
 
 
 def test_half_precision_is_close() -> None:
-    full = HubertSpeech(model()).features([sound(6_400)])[0]
-    half = HubertSpeech(model().bfloat16()).features([sound(6_400)])[0]
+    full = HubertSpeech(model()).features([Excerpt(sound(6_400))])[0]
+    half = HubertSpeech(model().bfloat16()).features([Excerpt(sound(6_400))])[0]
     assert half.dtype == np.float32
     assert np.corrcoef(half.ravel(), full.ravel())[0, 1] > 0.98  # so narrow a network is noisy

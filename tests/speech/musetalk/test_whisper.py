@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="Whisper needs torch")
 import torch
 
 from lipstream.errors import CheckpointError
-from lipstream.speech.musetalk.backbone import PIECE, SpeechNetwork
+from lipstream.speech.musetalk.backbone import PIECE, Excerpt, SpeechNetwork
 from lipstream.speech.musetalk.whisper import (
     WhisperDimensions,
     WhisperEncoder,
@@ -145,7 +145,7 @@ def test_features_are_the_states_of_the_steps_that_were_spoken() -> None:
     network: SpeechNetwork = WhisperSpeech(encoder())
     assert (network.layers, network.width) == (3, 24)
     pieces = [sound(n, n) for n in (32_000, 640, 959, 319, 0, 5_000)]
-    features = network.features(pieces)
+    features = network.features([Excerpt(one) for one in pieces])
     assert [f.shape for f in features] == [(n, 3, 24) for n in (100, 2, 2, 0, 0, 15)]
     assert all(f.dtype == np.float32 for f in features)
     mel = log_mel(torch.from_numpy(pieces[5]), length=32_000)
@@ -157,8 +157,12 @@ def test_features_are_the_states_of_the_steps_that_were_spoken() -> None:
 def test_a_piece_is_encoded_alone_in_any_batch() -> None:
     network = WhisperSpeech(encoder())
     pieces = [sound(700 * n, n) for n in range(1, 20)]
-    for piece, together in zip(pieces, network.features(pieces), strict=True):
-        np.testing.assert_allclose(network.features([piece])[0], together, rtol=0, atol=2e-5)
+    for piece, together in zip(
+        pieces, network.features([Excerpt(one) for one in pieces]), strict=True
+    ):
+        np.testing.assert_allclose(
+            network.features([Excerpt(piece)])[0], together, rtol=0, atol=2e-5
+        )
     assert network.features([]) == []
 
 
@@ -175,7 +179,7 @@ def test_fewer_columns_take_the_first_positions() -> None:
 
 def test_half_precision_is_close() -> None:
     pieces = [sound(16_000)]
-    full = WhisperSpeech(encoder()).features(pieces)[0]
-    half = WhisperSpeech(encoder().bfloat16()).features(pieces)[0]
+    full = WhisperSpeech(encoder()).features([Excerpt(one) for one in pieces])[0]
+    half = WhisperSpeech(encoder().bfloat16()).features([Excerpt(one) for one in pieces])[0]
     assert half.dtype == np.float32
     assert np.abs(half - full).max() < 0.112 and np.abs(half - full).mean() < 0.012

@@ -30,7 +30,9 @@ from lipstream.rendering.musetalk.weights.loader import (
     load_taesd,
 )
 from lipstream.speech.musetalk.audio_windows import AudioWindowEncoder
+from lipstream.speech.musetalk.backbone import SpeechNetwork
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
+from lipstream.timeline import SAMPLE_RATE
 from lipstream.weights.manifest import models_folder
 
 PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -39,6 +41,7 @@ PRECISIONS = {"float32": torch.float32, "float16": torch.float16, "bfloat16": to
 # every batch is full: eight leave little to gain and hold a fourth of the pictures. A CPU gains
 # nothing from batches: live it renders frame by frame, so that an urgent one waits for one only.
 MAX_LIVE_BATCH, OFFLINE_BATCH = 32, 8
+CPU_CONTEXT_S = 5  # of past speech; `benchmarks/cpu/excerpts.py` has what more would give
 FACE_BYTES = 150e6  # of a GPU's memory for each face of 256 pixels in a batch, about
 
 
@@ -93,9 +96,25 @@ def open_musetalk(
         locate=None if landmarks is None else DwPose.from_file(landmarks),
         compositor=compositor,
     )
-    speech = networks.speech
-    encoder = AudioWindowEncoder.live(speech, fps) if runtime.live else AudioWindowEncoder(speech)
+    encoder = AudioWindowEncoder(networks.speech)
+    if runtime.live:
+        encoder = _live_encoder(networks.speech, fps, config, device)
     return encoder, renderer, batch
+
+
+def _live_encoder(
+    speech: SpeechNetwork, fps: Fraction, config: MuseTalkConfig, device: torch.device
+) -> AudioWindowEncoder:
+    """A GPU hears 30 s at once in no time; on a CPU they take longer than the speech itself."""
+    seconds = config.context_s
+    if seconds is None and device.type == "cpu":
+        seconds = CPU_CONTEXT_S
+    return AudioWindowEncoder.live(
+        speech,
+        fps,
+        context=None if seconds is None else seconds * SAMPLE_RATE,
+        look_ahead=config.look_ahead_ms * SAMPLE_RATE // 1000,
+    )
 
 
 def _load(

@@ -1,47 +1,54 @@
 """The encoder of networks that read windows of sound; its state is the samples still needed.
 
 `WHOLE_PIECES` encodes what the published offline code encodes: pieces of 30 s from the start of the
-clip, each alone. For live speech `aligned` encodes the same pieces as far as they have come: a
-network with positions meets each step at the same one, and only the sound to come is missing. For a
-network without, `recent` encodes a few seconds before each segment. Frames differ slightly from the
-offline ones, but never with the arrival of the sound.
+clip, each alone. Live speech is encoded as far as it has come, and what a network with positions
+hears keeps the positions that it has offline: the frames differ from the offline ones by what was
+not heard, never by the arrival of the sound. Of its past, a live encoder hears
 
-Example: frame 749 at 25 fps begins at 29.96 s, in feature step 1498, and takes steps 1494 to 1503.
-`WHOLE_PIECES` encodes 0 to 30 s for the first six of them and 30 to 60 s for the last four,
-`aligned()` 0 to 30 s and 30 to 30.08 s. `recent()` encodes once, from 5 s before step 1494
-(24.88 s) to the end of step 1503 (30.08 s).
+* all of the piece, with silence up to the piece's end, as the network was trained; or
+* a `context` of some seconds with 100 ms of silence behind it: nearly the same features at a tenth
+  of the work (`benchmarks/cpu/excerpts.py`).
+
+Example: frame 749 at 25 fps begins at 29.96 s, in feature step 1498, and takes steps 1494 to 1503,
+the last of which ends at 30.08 s. `WHOLE_PIECES` encodes 0 to 30 s for the first six of them and 30
+to 60 s for the last four; a live encoder 0 to 30 s and 30 to 30.08 s; one with 5 s of context 24.88
+to 30 s, at the positions from 1244 on, and 30 to 30.08 s. A network without positions encodes 24.88
+to 30.08 s at once.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 
 from lipstream.media.image import Floats
 from lipstream.speech.base import Plan
-from lipstream.speech.musetalk.backbone import PIECE, SpeechNetwork
+from lipstream.speech.musetalk.backbone import PIECE, Excerpt, SpeechNetwork
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, needed_steps, windows
 from lipstream.timeline import FEATURE_STEP, FPS, SAMPLE_RATE, frame_start
 
 _WINDOW_END = STEPS_AFTER * FEATURE_STEP  # a frame's window ends so far after the frame begins
+LIVE_STEP = 2  # frames in a live segment
+CONTEXT = 5 * SAMPLE_RATE  # samples of past that a network without positions hears, unless told
+# Steps behind an excerpt that does not fill its piece: with none the network takes the end of the
+# sound for a border of its own, and with more it hears a longer pause.
+SILENCE = 5
 
 # Offline: half a minute of frames at a time, and all of the next piece.
 WHOLE_PIECES = Plan(past=PIECE + _WINDOW_END, step=750, future=PIECE + _WINDOW_END)
 
 
-def recent(fps: Fraction = FPS, seconds: int = 5, step: int = 2) -> Plan:
-    """Live: `seconds` of past, `step` frames at a time, no more future than their windows need."""
-    future = max(_WINDOW_END - frame_start(1, fps), 0)
-    return Plan(past=seconds * SAMPLE_RATE, step=step, future=future)
+def live_plan(past: int, fps: Fraction = FPS, look_ahead: int = 0) -> Plan:
+    """Two frames at a time, with `past` before them and the future of their windows.
 
-
-def aligned(fps: Fraction = FPS, piece: int = PIECE, step: int = 2) -> Plan:
-    """Live: what has come of each piece of `piece` samples, `step` frames at a time."""
-    return replace(recent(fps, step=step), past=piece + _WINDOW_END)
+    `look_ahead` is waited for beyond that. Both are in samples.
+    """
+    future = max(_WINDOW_END - frame_start(1, fps), 0) + look_ahead
+    return Plan(past, LIVE_STEP, future)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,55 +88,88 @@ class AudioWindowEncoder:
     """Speech through a feature network: audio windows in, (frames, tokens, width) out."""
 
     def __init__(
-        self, network: SpeechNetwork, plan: Plan = WHOLE_PIECES, piece: int | None = PIECE
+        self,
+        network: SpeechNetwork,
+        plan: Plan = WHOLE_PIECES,
+        piece: int | None = PIECE,
+        *,
+        silence: int | None = None,
     ) -> None:
-        """`piece` None: each segment is encoded from `plan.past` before it on."""
+        """`piece` None: each segment is encoded from `plan.past` before it on.
+
+        `silence` None: a piece is encoded from its start, and silence fills it; else from
+        `plan.past` before a segment on, with so many steps of silence behind what has come.
+        """
         self.network = network
         self.plan = plan
         self._piece = piece
+        self._silence = silence
 
     @classmethod
-    def live(cls, network: SpeechNetwork, fps: Fraction = FPS) -> AudioWindowEncoder:
-        """The encoder of live speech: `aligned` for a network with positions, else `recent`."""
-        plan = recent(fps) if network.piece is None else aligned(fps, network.piece)
-        return cls(network, plan, network.piece)
+    def live(
+        cls,
+        network: SpeechNetwork,
+        fps: Fraction = FPS,
+        *,
+        context: int | None = None,
+        look_ahead: int = 0,
+    ) -> AudioWindowEncoder:
+        """The encoder of live speech.
+
+        `context` samples of past are heard, None for all of a network's piece; `look_ahead` are
+        samples that it waits for beyond the windows of a segment.
+        """
+        piece = network.piece
+        if piece is None:
+            return cls(network, live_plan(context or CONTEXT, fps, look_ahead), None)
+        if context is None or context >= piece:
+            return cls(network, live_plan(piece + _WINDOW_END, fps, look_ahead), piece)
+        return cls(network, live_plan(context, fps, look_ahead), piece, silence=SILENCE)
 
     def open(self, fps: Fraction) -> AudioWindowState:
         return AudioWindowState(self.plan, fps)
 
     def encode(self, contexts: Sequence[AudioWindow]) -> list[Floats]:
-        """One (frames, 10 * layers, width) float32 per window; all pieces in one batch."""
-        pieces = [list(self._pieces(window)) for window in contexts]
-        sounds = [sound for some in pieces for _, sound in some]
-        last = None  # steps; live most of a piece is only there to be heard with them
-        if self.plan != WHOLE_PIECES:
-            last = max((len(needed_steps(w.frames, w.fps)) for w in contexts), default=None)
-        features = iter(self.network.features(sounds, last))
+        """One (frames, 10 * layers, width) float32 per window; all excerpts in one batch."""
+        excerpts = [list(self._excerpts(window)) for window in contexts]
+        # Most of what is heard is only there to be heard with the steps that are needed.
+        last = [
+            self._reach(w) // FEATURE_STEP - needed_steps(w.frames, w.fps).start for w in contexts
+        ]
+        heard = [excerpt for some in excerpts for _, excerpt in some]
+        features = iter(self.network.features(heard, max(last, default=1)))
         result = []
-        for window, some in zip(contexts, pieces, strict=True):
+        for window, some in zip(contexts, excerpts, strict=True):
             parts = [np.zeros((0, self.network.layers, self.network.width), np.float32)]
             parts += [next(features) for _ in some]
             first = 0
             if some:  # step of the first that is kept
-                first, sound = some[0]
-                first += len(sound) // FEATURE_STEP - len(parts[1])
+                first, excerpt = some[0]
+                first += len(excerpt.samples) // FEATURE_STEP - len(parts[1])
             result.append(windows(np.concatenate(parts), first, window.frames, window.fps))
         return result
 
-    def _pieces(self, window: AudioWindow) -> Iterator[tuple[int, Floats]]:
-        """(first step, samples) of each piece that the network encodes for one window."""
-        stop = window.start + len(window.samples)
-        if window.end is not None:
-            stop = min(stop, window.end)
-        needed = needed_steps(window.frames, window.fps)
-        if self.plan != WHOLE_PIECES:
-            stop = min(stop, needed.stop * FEATURE_STEP)
-        bounds, piece = [(window.start, stop)], self._piece
-        if piece is not None:
-            steps = piece // FEATURE_STEP
-            numbers = range(max(needed.start, 0) // steps, -(-needed.stop // steps))
-            bounds = [(number * piece, min((number + 1) * piece, stop)) for number in numbers]
-        for first, last in bounds:
+    def _reach(self, window: AudioWindow) -> int:
+        """The end in the stream of the sound that `window` may be heard with."""
+        stop = frame_start(window.frames.stop, window.fps) + self.plan.future
+        return stop if window.end is None else min(stop, window.end)
+
+    def _excerpts(self, window: AudioWindow) -> Iterator[tuple[int, Excerpt]]:
+        """(first step, excerpt) of each that the network encodes for one window."""
+        stop = min(window.start + len(window.samples), self._reach(window))
+        for piece, end in self._pieces(window):
+            first = piece if self._silence is None else max(piece, window.start)
+            last = min(end, stop)
             if last - first >= FEATURE_STEP:
                 sound = window.samples[first - window.start : last - window.start]
-                yield first // FEATURE_STEP, sound
+                step = (first - piece) // FEATURE_STEP
+                yield first // FEATURE_STEP, Excerpt(sound, step, self._silence)
+
+    def _pieces(self, window: AudioWindow) -> Iterator[tuple[int, int]]:
+        """(first sample, end) of each piece that the frames of a window take steps of."""
+        if self._piece is None:
+            yield window.start, window.start + len(window.samples)
+            return
+        needed, steps = needed_steps(window.frames, window.fps), self._piece // FEATURE_STEP
+        for number in range(max(needed.start, 0) // steps, -(-needed.stop // steps)):
+            yield number * self._piece, (number + 1) * self._piece

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from lipstream.errors import CheckpointError, MissingError
 from lipstream.media.image import Floats
+from lipstream.speech.musetalk.backbone import Excerpt
 from lipstream.timeline import FEATURE_STEP
 
 if TYPE_CHECKING:
@@ -85,11 +86,12 @@ class HubertSpeech(nn.Module):
         samples = F.pad(samples, self._margin).to(next(self.model.parameters()).dtype)
         return self.model(samples).last_hidden_state[:, :, None]
 
-    def features(self, samples: Sequence[Floats], last: int | None = None) -> list[Floats]:
-        """See `SpeechNetwork`. Only pieces of equal length are computed together.
+    def features(self, excerpts: Sequence[Excerpt], last: int | None = None) -> list[Floats]:
+        """See `SpeechNetwork`. Only excerpts of equal length are computed together.
 
         The network's first norm runs over time, so padding would change the result.
         """
+        samples = [excerpt.samples for excerpt in excerpts]
         found: dict[int, Floats] = {}
         for length in {len(piece) for piece in samples}:
             places = [place for place, piece in enumerate(samples) if len(piece) == length]

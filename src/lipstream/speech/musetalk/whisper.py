@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from lipstream.errors import CheckpointError
 from lipstream.media.image import Floats
-from lipstream.speech.musetalk.backbone import PIECE
+from lipstream.speech.musetalk.backbone import PIECE, Excerpt
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 
 HOP = FEATURE_STEP // 2  # 160 samples from one mel column to the next; two columns make a step
@@ -30,7 +30,7 @@ _KEYS = {  # of a published config, for each of the sizes below
     "layers": "encoder_layers",
     "inner": "encoder_ffn_dim",
 }
-_BATCH = 16  # pieces computed at once; more gain nothing and cost memory
+_BATCH = 16  # excerpts computed at once; more gain nothing and cost memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,13 @@ class _EncoderStack(nn.Module):
         self.layers = nn.ModuleList([_EncoderLayer(dimensions) for _ in range(dimensions.layers)])
         self.layer_norm = nn.LayerNorm(width)
 
-    def forward(self, mel: Tensor) -> list[Tensor]:
+    def forward(self, mel: Tensor, first: Tensor | None = None) -> list[Tensor]:
         """(b, mel_bins, 2 * steps) -> the embedding and each layer's result, (b, steps, width)."""
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
-        x = x + self.embed_positions.weight[: x.shape[1]]
+        positions = torch.arange(x.shape[1], device=x.device)
+        if first is not None:
+            positions = first[:, None] + positions
+        x = x + self.embed_positions(positions)
         states = [x]
         for layer in self.layers:
             states.append(layer(states[-1]))
@@ -136,10 +139,13 @@ class WhisperEncoder(nn.Module):
         self.dimensions = dimensions
         self.encoder = _EncoderStack(dimensions)
 
-    def forward(self, mel: Tensor) -> Tensor:
-        """(b, mel_bins, 2 * steps) -> (b, steps, layers + 1, width), for its steps or fewer."""
+    def forward(self, mel: Tensor, first: Tensor | None = None) -> Tensor:
+        """(b, mel_bins, 2 * steps) -> (b, steps, layers + 1, width), for its steps or fewer.
+
+        `first` (b,) int64 are the positions of the first steps, 0 by default.
+        """
         assert mel.shape[2] <= 2 * self.dimensions.steps, mel.shape
-        return torch.stack(self.encoder(mel), dim=2)
+        return torch.stack(self.encoder(mel, first), dim=2)
 
 
 class WhisperSpeech:
@@ -150,24 +156,40 @@ class WhisperSpeech:
         self.layers, self.width = encoder.dimensions.layers + 1, encoder.dimensions.width
         self.piece = encoder.dimensions.steps * FEATURE_STEP
 
-    def features(self, samples: Sequence[Floats], last: int | None = None) -> list[Floats]:
-        """See `SpeechNetwork`; every piece is padded to 30 s and encoded alone."""
-        batches = (samples[start : start + _BATCH] for start in range(0, len(samples), _BATCH))
-        return [features for batch in batches for features in self._batch(batch, last)]
+    def features(self, excerpts: Sequence[Excerpt], last: int | None = None) -> list[Floats]:
+        """See `SpeechNetwork`. Excerpts that take equally many steps are computed together."""
+        steps = [self._steps(excerpt) for excerpt in excerpts]
+        found: dict[int, Floats] = {}
+        for length in set(steps):
+            places = [place for place, count in enumerate(steps) if count == length]
+            for start in range(0, len(places), _BATCH):
+                some = places[start : start + _BATCH]
+                together = self._batch([excerpts[place] for place in some], length, last)
+                found.update(zip(some, together, strict=True))
+        return [found[place] for place in range(len(excerpts))]
+
+    def _steps(self, excerpt: Excerpt) -> int:
+        """The steps that an excerpt takes with its silence; no more than its piece has."""
+        left = self.encoder.dimensions.steps - excerpt.step
+        if excerpt.silence is None:
+            return left
+        return min(-(-len(excerpt.samples) // FEATURE_STEP) + excerpt.silence, left)
 
     @torch.inference_mode()
-    def _batch(self, samples: Sequence[Floats], last: int | None) -> list[Floats]:
-        dimensions, weight = self.encoder.dimensions, self.encoder.encoder.conv1.weight
-        length = dimensions.steps * FEATURE_STEP
+    def _batch(self, excerpts: Sequence[Excerpt], steps: int, last: int | None) -> list[Floats]:
+        weight = self.encoder.encoder.conv1.weight
+        samples = [excerpt.samples for excerpt in excerpts]
         longest = max(len(piece) for piece in samples)
         padded = np.zeros((len(samples), longest), np.float32)  # `log_mel` adds the rest
         for row, piece in zip(padded, samples, strict=True):
             row[: len(piece)] = piece
-        mel = log_mel(torch.from_numpy(padded).to(weight.device), dimensions.mel_bins, length)
-        states = self.encoder(mel.to(weight.dtype))
-        steps = [len(piece) // FEATURE_STEP for piece in samples]
-        kept = [max(count - last, 0) if last else 0 for count in steps]  # the first that is
-        rows = [states[row, kept[row] : count] for row, count in enumerate(steps)]
+        sound = torch.from_numpy(padded).to(weight.device)
+        mel = log_mel(sound, self.encoder.dimensions.mel_bins, steps * FEATURE_STEP)
+        first = torch.tensor([excerpt.step for excerpt in excerpts], device=weight.device)
+        states = self.encoder(mel.to(weight.dtype), first)
+        spoken = [len(piece) // FEATURE_STEP for piece in samples]
+        kept = [max(count - last, 0) if last else 0 for count in spoken]  # the first that is
+        rows = [states[row, kept[row] : count] for row, count in enumerate(spoken)]
         return [np.asarray(row.cpu().float().numpy(), np.float32) for row in rows]
 
 
