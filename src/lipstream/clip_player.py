@@ -13,7 +13,7 @@ from lipstream.avatar.avatar import Avatar, ping_pong
 from lipstream.avatar.builder import is_clip, open_avatar
 from lipstream.avatar.clip_windows import ClipWindow, ClipWindows
 from lipstream.avatar.measured_clip import MeasuredClip
-from lipstream.avatar.storage import is_avatar
+from lipstream.avatar.storage import is_avatar, load_avatar
 from lipstream.config import AvatarConfig, ClipMode, Progress
 from lipstream.engine import Engine, Shown
 from lipstream.media.pictures.picture_file import picture_kind
@@ -61,11 +61,13 @@ def open_player(
 
 
 def source_rate(avatar: str | Path) -> Fraction:
-    """The frames per second of a film, 60 at most; 25 for pictures, animations, .avatar files."""
+    """The frames per second of a film, 60 at most, or of a prepared one; 25 for anything else."""
     from lipstream.media.video_reader import read_facts
 
     path = Path(avatar)
-    return FPS if is_avatar(path) or picture_kind(path) else read_facts(path).fps
+    if is_avatar(path):
+        return load_avatar(path).fps
+    return FPS if picture_kind(path) else read_facts(path).fps
 
 
 def _seconds(path: Path, config: AvatarConfig) -> Fraction:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lipstream.avatar.storage import load_avatar
+from lipstream.clip_player import source_rate
 from tests.avatar.scenes import faceless, write_clip
 from tests.cli.program import Program, contents
 
@@ -28,6 +29,13 @@ def test_a_clip_is_prepared_and_reported(program: Program, clip: Path) -> None:
     assert re.search(r"^picture +256x256, 8 frame", done.out)
     assert re.search(r"^face +seen in 8 frames, 0 filled, 0 lost$", done.out, re.M)
     assert load_avatar("anna.avatar").moving
+
+
+def test_a_clip_is_prepared_at_the_rate_at_which_it_will_be_shown(
+    program: Program, clip: Path
+) -> None:
+    program.done("prepare", clip, "-o", "anna.avatar", "--fps", "30")
+    assert load_avatar("anna.avatar").fps == source_rate("anna.avatar") == 30
 
 
 def test_an_older_avatar_is_replaced(program: Program, portrait: Path, clip: Path) -> None:

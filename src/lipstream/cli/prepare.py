@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ from lipstream.cli.options import (
     backend_option,
     background_option,
     face_options,
+    fps_option,
     max_pixels_option,
     path_option,
 )
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 )
 @backend_option
 @musetalk_options
+@fps_option
 @background_option
 @face_options
 @max_pixels_option
@@ -44,6 +47,7 @@ def prepare(
     out: Path,
     backend: str,
     musetalk: MuseTalkConfig,
+    fps: Fraction | None,
     background: tuple[int, int, int],
     face: int | tuple[float, float] | None,
     rotate: int | Literal["auto"],
@@ -52,18 +56,20 @@ def prepare(
     """Prepare the picture, clip or .avatar file SOURCE and print a quality report."""
     from lipstream.avatar.builder import open_avatar
     from lipstream.avatar.storage import SUFFIX, is_avatar, save_avatar
+    from lipstream.clip_player import source_rate
     from lipstream.media.output_path import check_not_input, checked_target
     from lipstream.rendering.registry import open_backend
 
     target = checked_target(out, SUFFIX)
     if not is_avatar(source):  # which may be prepared for another backend in its place
         check_not_input(target, source)
-    chosen = open_backend(backend, musetalk=musetalk)
+    rate = source_rate(source) if fps is None else fps
+    chosen = open_backend(backend, fps=rate, musetalk=musetalk)
     with progress_bars() as new_bar:
         config = AvatarConfig(
             background=background, face=face, rotate=rotate, max_pixels=max_pixels
         )
-        avatar = open_avatar(source, config, new_bar("measuring"))
+        avatar = open_avatar(source, config, new_bar("measuring"), rate)
         avatar = chosen.renderer.prepare(avatar, new_bar(f"preparing ({chosen.name})"))
         save_avatar(avatar, out)
     for line in _lines(avatar.report):

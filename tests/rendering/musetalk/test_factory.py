@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,7 @@ from lipstream.rendering.musetalk.optimizations.mkldnn_pack import UNITS, can_pr
 from lipstream.rendering.musetalk.renderer import MuseTalkRenderer
 from lipstream.rendering.registry import open_backend
 from lipstream.speech.base import Plan
+from tests.fakes import blank_avatar
 from tests.golden_cases.filling import fill_module
 from tests.rendering.musetalk.networks import write_tiny_decoder
 from tests.speech.musetalk.networks import HUBERT
@@ -145,6 +146,21 @@ def test_other_frame_rates_have_their_frames(models: Path) -> None:
     engine = Engine(backend)
     timed = list(render_stream(engine, portrait(), [AudioChunk(sound(0.3), RATE)]))
     assert [frame.timestamp_ms for frame in timed] == [0, 33, 66, 100, 133, 166, 200, 233]
+
+
+@pytest.mark.parametrize("fps", [Fraction(30), Fraction(30_000, 1001)])
+def test_a_clip_of_another_rate_shows_each_picture_once(models: Path, fps: Fraction) -> None:
+    """30 a second in, 30 a second out: nothing goes by way of 25."""
+    musetalk = MuseTalkConfig(models, device="cpu")
+    clip = replace(blank_avatar(frames=9), fps=fps)
+    shown = {}
+    for rate in (fps, Fraction(25)):
+        engine = Engine(open_backend("musetalk", fps=rate, musetalk=musetalk))
+        avatar = engine.prepare(clip)
+        timed = render_stream(engine, avatar, [AudioChunk(sound(0.27), RATE)])
+        shown[rate] = [int(one.frame[0, 0, 0]) for one in timed]
+    assert shown[fps] == list(range(len(shown[fps]))) and len(shown[fps]) == 8
+    assert shown[Fraction(25)] == [int(frame * fps / 25) for frame in range(6)]
 
 
 @pytest.mark.parametrize("units", [False, True])
