@@ -17,6 +17,7 @@ import numpy as np
 from lipstream.media.audio_reader import open_audio
 from lipstream.score.curves import Track
 from lipstream.speech.articulation.lip_gap import lip_gap
+from lipstream.timeline import SAMPLE_RATE
 from training.phonemes import ARPABET, Segment, targets
 
 if TYPE_CHECKING:
@@ -94,6 +95,16 @@ def load_clip(wav: Path, timing: Path, human: bool) -> Clip:
     with open_audio(wav) as sound:
         samples = np.concatenate([chunk.mono() for chunk in sound])
         return Clip(timing.stem, human, samples, sound.sample_rate, segments)
+
+
+def joined_speech(seconds: int) -> Floats:
+    """(seconds * 16000,) the synthesised clips one after the other, over again until it lasts."""
+    clips = []
+    for name in SYNTHESISED:
+        with open_audio(HERE / "clips" / f"{name}.wav") as sound:
+            assert sound.sample_rate == SAMPLE_RATE
+            clips += [chunk.mono() for chunk in sound]
+    return np.resize(np.concatenate(clips), seconds * SAMPLE_RATE)
 
 
 def shut_sounds() -> list[Sound]:
