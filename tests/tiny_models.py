@@ -59,6 +59,16 @@ class Sizes:
 
 
 TINY = Sizes(UNET, VAE, WHISPER)
+PUBLISHED = Sizes(  # 3.8 GB of weights
+    published_configs.UNET,
+    published_configs.VAE,
+    {
+        **WHISPER,
+        "d_model": 384,
+        "encoder_attention_heads": 6,
+        "encoder_ffn_dim": 1536,
+    },
+)
 # So small that a processor keeps up with live speech: sound reaches the face in the middle of the
 # UNet alone. Whisper takes 6 s, which is for live only.
 LIVE = Sizes(
@@ -111,7 +121,7 @@ def vae_state(sizes: Sizes = TINY) -> dict[str, Tensor]:
 def whisper_state(sizes: Sizes = TINY) -> dict[str, Tensor]:
     """As published: every name begins with `model.`, and there is a decoder."""
     encoder = _filled(WhisperEncoder(WhisperDimensions.from_config(sizes.whisper)))
-    decoder = {"model.decoder.layer_norm.weight": torch.ones(WIDTH)}
+    decoder = {"model.decoder.layer_norm.weight": torch.ones(sizes.whisper["d_model"])}
     return {f"model.{name}": tensor for name, tensor in encoder.items()} | decoder
 
 
