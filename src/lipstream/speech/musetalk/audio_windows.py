@@ -6,8 +6,8 @@ hears keeps the positions that it has offline: the frames differ from the offlin
 not heard, never by the arrival of the sound. Of its past, a live encoder hears
 
 * all of the piece, with silence up to the piece's end, as the network was trained; or
-* a `context` of some seconds with 100 ms of silence behind it: nearly the same features at a tenth
-  of the work (`benchmarks/cpu/excerpts.py`).
+* a `context` of some seconds with 100 ms of silence behind it: features as near to the offline ones
+  for an eighth of the work (5 s, `benchmarks/cpu/excerpts.py`).
 
 Example: frame 749 at 25 fps begins at 29.96 s, in feature step 1498, and takes steps 1494 to 1503,
 the last of which ends at 30.08 s. `WHOLE_PIECES` encodes 0 to 30 s for the first six of them and 30
