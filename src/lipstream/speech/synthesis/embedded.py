@@ -72,8 +72,8 @@ class EmbeddedSynthesizer:
                 yield part
 
     async def close(self) -> None:
-        """Drop what waits. The sentence that is being computed ends by itself."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Drop what waits; return when the sentence that is being computed is."""
+        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
 
     async def _speak(self, piece: TextPiece) -> AsyncGenerator[SynthesizedSpeech, None]:
         if self._waiting >= MAX_WAITING:

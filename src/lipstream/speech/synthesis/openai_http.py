@@ -96,7 +96,8 @@ class OpenAISynthesizer:
         clock: Clock | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._endpoint, self._clock = endpoint, clock or MonotonicClock()
+        self.endpoint = endpoint
+        self._clock = clock or MonotonicClock()
         headers = {"Accept": "audio/pcm, */*", "Accept-Encoding": "identity"}
         if endpoint.key is not None:
             headers["Authorization"] = f"Bearer {endpoint.key}"
@@ -109,11 +110,11 @@ class OpenAISynthesizer:
         )
 
     def __repr__(self) -> str:
-        return f"OpenAISynthesizer({self._endpoint!r})"
+        return f"OpenAISynthesizer({self.endpoint!r})"
 
     @property
     def voices(self) -> tuple[str, ...]:
-        return (self._endpoint.voice,)
+        return (self.endpoint.voice,)
 
     def check(self, text: str, voice: str | None) -> None:
         """OptionError for text that cannot be said. Which voices there are only it knows."""
@@ -130,7 +131,7 @@ class OpenAISynthesizer:
     ) -> AsyncGenerator[SynthesizedSpeech, None]:
         """Say `text`; see `Synthesizer`."""
         self.check(text, voice)
-        chosen = voice or self._endpoint.voice
+        chosen = voice or self.endpoint.voice
 
         def speak(piece: TextPiece) -> AsyncGenerator[SynthesizedSpeech, None]:
             return self._speak(piece, chosen)
@@ -144,21 +145,21 @@ class OpenAISynthesizer:
 
     async def _speak(self, piece: TextPiece, voice: str) -> AsyncGenerator[SynthesizedSpeech, None]:
         body = {
-            "model": self._endpoint.model,
+            "model": self.endpoint.model,
             "input": piece.text,
             "voice": voice,
             "response_format": "pcm",
             "stream_format": "audio",
         }
-        request = self._client.build_request("POST", self._endpoint.speech_url, json=body)
-        guard = StallGuard(self._clock, 2 * SAMPLE_RATE, self._endpoint.name)
+        request = self._client.build_request("POST", self.endpoint.speech_url, json=body)
+        guard = StallGuard(self._clock, 2 * SAMPLE_RATE, self.endpoint.name)
         captions: tuple[Caption, ...] = (Caption(piece.text, 0, opens_line=piece.opens_line),)
         try:
             response = await guard.wait(self._client.send(request, stream=True))
             try:
                 if response.status_code != httpx.codes.OK:
                     raise await self._refusal(response, guard)
-                pcm = PcmBody(response.headers.get("content-type", ""), self._endpoint.name)
+                pcm = PcmBody(response.headers.get("content-type", ""), self.endpoint.name)
                 parts = response.aiter_bytes()
                 while data := await guard.wait(_next(parts)):
                     guard.received(len(data))
@@ -171,11 +172,11 @@ class OpenAISynthesizer:
                 await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SynthesisError(
-                self._endpoint.redacted(_sentence(error, self._endpoint)), "unreachable"
+                self.endpoint.redacted(_sentence(error, self.endpoint)), "unreachable"
             ) from None
         if pcm.empty:
             raise SynthesisError(
-                f"{self._endpoint.name} answered without any sound; check its log.", "bad_answer"
+                f"{self.endpoint.name} answered without any sound; check its log.", "bad_answer"
             )
 
     async def _refusal(self, response: httpx.Response, guard: StallGuard) -> SynthesisError:
@@ -184,12 +185,12 @@ class OpenAISynthesizer:
         parts = response.aiter_bytes()
         while len(data) < MAX_ERROR and (part := await guard.wait(_next(parts))):
             data += part
-        words = self._endpoint.redacted(_words(data[:MAX_ERROR]))[:MAX_QUOTE].rstrip(". ")
+        words = self.endpoint.redacted(_words(data[:MAX_ERROR]))[:MAX_QUOTE].rstrip(". ")
         said = f" ({words})" if words else ""
         remedy = REMEDIES.get(code, "check its log")
         if 300 <= code < 400:
             remedy = "redirects are not followed, name the address itself"
-        sentence = f"{self._endpoint.name} answered {code}{said}; {remedy}."
+        sentence = f"{self.endpoint.name} answered {code}{said}; {remedy}."
         return SynthesisError(sentence, "refused")
 
 
