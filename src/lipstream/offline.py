@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -23,13 +24,16 @@ from lipstream.config import (
 from lipstream.engine import Engine, Show, open_engine
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
-from lipstream.media.audio_reader import AudioFile, open_audio
+from lipstream.media.audio_reader import open_audio
+from lipstream.media.caption_file import checked_caption_file, write_captions
+from lipstream.media.captions import Caption
 from lipstream.media.image import TimedFrame
 from lipstream.media.mp4_writer import Mp4Writer, StillPicture
 from lipstream.media.output_path import check_not_input, checked_target
 from lipstream.rendering.base import StillRenderer
 from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.speech.base import ArticulatingEncoder
+from lipstream.speech.synthesis.spoken_text import SpokenText, open_text
 from lipstream.speech.unheard import UnheardSpeech
 from lipstream.stream import Segment
 from lipstream.timeline import frame_count
@@ -44,13 +48,33 @@ class RenderResult:
     samples: int  # of the audio, per channel, at its own rate
     sample_rate: int
     warnings: tuple[str, ...]  # what could be better about avatar and audio, one sentence each
+    captions: tuple[Caption, ...] = ()  # of a text; in samples of the sound
+
+
+class Sound(Protocol):
+    """Sound as it comes, from a file or a text; iterated once."""
+
+    @property
+    def sample_rate(self) -> int: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def duration_hint(self) -> float | None: ...
+
+    def __iter__(self) -> Iterator[AudioChunk]: ...
 
 
 def render(
     avatar: Avatar | str | Path,
-    audio: str | Path,
-    out: str | Path,
+    audio: str | Path | None = None,
+    out: str | Path | None = None,
     *,
+    text: str | None = None,
+    voice: str | None = None,
+    tts: str | None = None,
+    captions: str | Path | None = None,
     engine: Engine | None = None,
     avatar_config: AvatarConfig | None = None,
     mp4_config: Mp4Config | None = None,
@@ -59,11 +83,16 @@ def render(
     on_avatar: Progress | None = None,
     on_frame: Progress | None = None,
 ) -> RenderResult:
-    """Write `out`, an mp4 in which the person of `avatar` speaks `audio`.
+    """Write `out`, an mp4 in which the person of `avatar` speaks `audio`, or says `text`.
 
     `avatar` is a picture, a clip, an .avatar file or an `Avatar`; `audio` any file with sound,
-    or raw samples that `pcm` describes. The video has exactly floor(seconds * fps) frames, at least
-    one, and the whole sound. `clip` is the order of a clip's frames; `once` shows all of them, so
+    or raw samples that `pcm` describes. Instead of it, `text` of up to 5000 characters is said by
+    `voice` of `tts`: "hibari" for the embedded English voice of the extra `tts`, which is the
+    default, or the URL of a server that has OpenAI's `/v1/audio/speech`. `captions` names a .vtt or
+    .srt file for its words, which the result has as well.
+
+    The video has exactly floor(seconds * fps) frames, at least one, and the whole sound. `clip` is
+    the order of a clip's frames; `once` shows all of them, so
     that a clip that is longer than the sound goes on to its end with a resting mouth, and one that
     is shorter holds its last picture.
 
@@ -75,10 +104,21 @@ def render(
     """
     if clip not in CLIP_MODES:
         raise OptionError(f"there is no clip mode {clip!r}; use {', '.join(CLIP_MODES)}.")
-    audio, target = Path(audio), checked_target(Path(out))
-    check_not_input(target, audio, *([] if isinstance(avatar, Avatar) else [Path(avatar)]))
+    target, caption_file = _checked_outputs(out, captions, text)
+    if not isinstance(avatar, Avatar):
+        check_not_input(target, Path(avatar))
     with contextlib.ExitStack() as opened:
-        sound = opened.enter_context(open_audio(audio, pcm))
+        sound: Sound
+        spoken: SpokenText | None = None
+        if text is not None and audio is None and pcm is None:
+            name = "the text"
+            sound = spoken = opened.enter_context(open_text(text, tts, voice))
+        elif audio is not None and text is None:
+            check_not_input(target, Path(audio))
+            name = Path(audio).name
+            sound = opened.enter_context(open_audio(audio, pcm))
+        else:
+            raise OptionError("give either audio or text to render, and pcm with audio only.")
         engine = engine or opened.enter_context(open_engine())
         player = open_player(avatar, clip, engine, avatar_config, on_avatar)
         opened.callback(player.close)
@@ -103,9 +143,28 @@ def render(
                 f"{nonfinite} generated {faces} not finite, and shown bare or generated again; "
                 "check the weights with `lipstream models verify`, or choose another --precision."
             )
-    if (warning := speech.unheard.warning(audio.name)) is not None:
+    if (warning := speech.unheard.warning(name)) is not None:
         warnings.append(warning)
-    return RenderResult(target, frames, speech.samples, sound.sample_rate, tuple(warnings))
+    said = () if spoken is None else spoken.captions
+    if spoken is not None and spoken.warning is not None:
+        warnings.append(spoken.warning)
+    if caption_file is not None:
+        write_captions(caption_file, said, sound.sample_rate, speech.samples)
+    return RenderResult(target, frames, speech.samples, sound.sample_rate, tuple(warnings), said)
+
+
+def _checked_outputs(
+    out: str | Path | None, captions: str | Path | None, text: str | None
+) -> tuple[Path, Path | None]:
+    """The places of the video and of its captions."""
+    if out is None:
+        raise OptionError("render needs out, the name of an mp4 to write.")
+    target = checked_target(Path(out))
+    if captions is None:
+        return target, None
+    if text is None:
+        raise OptionError("captions are those of a text; give text instead of audio.")
+    return target, checked_caption_file(Path(captions))
 
 
 def _still_picture(engine: Engine, avatar: Avatar) -> StillPicture | None:
@@ -119,9 +178,7 @@ def _still_picture(engine: Engine, avatar: Avatar) -> StillPicture | None:
 class _Speech:
     """The sound on its way to a stream, and into the movie; silence follows to a clip's end."""
 
-    def __init__(
-        self, sound: AudioFile, movie: Mp4Writer, player: ClipPlayer, fps: Fraction
-    ) -> None:
+    def __init__(self, sound: Sound, movie: Mp4Writer, player: ClipPlayer, fps: Fraction) -> None:
         self.samples = 0  # of the sound so far
         self.unheard = UnheardSpeech()
         self._sound, self._movie, self._player, self._fps = sound, movie, player, fps

@@ -25,7 +25,7 @@ NAMES = ("render", "--avatar", "a.png", "--audio", "a.wav", "-o", "out.mp4")
         (("render", "--fps", "25", "x"), ".*LIPSTREAM_AVATAR, or see `lipstream render --help`."),
         ((*NAMES, "more"), "got unexpected extra argument.*more.*; see `lipstream render --help`."),
         (("render",), "--avatar is missing; give it, set LIPSTREAM_AVATAR, or see `l.* --help`."),
-        (NAMES[:3], "--audio is missing; give it, set LIPSTREAM_AUDIO, or see `l.* --help`."),
+        (NAMES[:3], "--out is missing; give it, set LIPSTREAM_OUT, or see `l.* --help`."),
         (NAMES[:5], "--out is missing; give it, set LIPSTREAM_OUT, or see `lip.* render --help`."),
         (("prepare",), "SOURCE is missing; name it, or see `lipstream prepare --help`."),
         (("prepare", "x"), "--out is missing; give it, set LIPSTREAM_AVATAR_OUT, or see .*"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from lipstream.cli.options import (
 )
 from lipstream.cli.progress import progress_bars
 from lipstream.cli.standard_input import local_file
+from lipstream.cli.text_options import SpokenOptions, text_options
 from lipstream.config import AvatarConfig, ClipMode, MotionConfig, MuseTalkConfig, PcmFormat
 
 EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk.mp4"
@@ -33,9 +35,8 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
     required=True,
     help="A portrait (png, jpg, heic, ...), a clip of a person, or an .avatar file.",
 )
-@path_option(
-    "--audio", required=True, help="Speech: any audio file, or a video with sound; - for a pipe."
-)
+@path_option("--audio", help="Speech: any audio file, or a video with sound; - for a pipe.")
+@text_options
 @pcm_options
 @path_option(
     "--out", "-o", required=True, help="The mp4 to write; it appears only when it is complete."
@@ -50,7 +51,8 @@ EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk
 @motion_options
 def render(
     avatar: Path,
-    audio: Path,
+    audio: Path | None,
+    spoken: SpokenOptions,
     pcm: PcmFormat | None,
     out: Path,
     backend: str,
@@ -63,7 +65,7 @@ def render(
     max_pixels: int,
     motion: MotionConfig,
 ) -> None:
-    """Write a video in which AVATAR speaks AUDIO."""
+    """Write a video in which AVATAR speaks AUDIO, or says TEXT."""
     from lipstream import offline
     from lipstream.clip_player import source_rate
     from lipstream.engine import open_engine
@@ -72,7 +74,7 @@ def render(
     checked_target(out)  # before a pipe is read, which may take as long as somebody speaks
     rate = source_rate(avatar) if fps is None else fps
     with (
-        local_file(audio) as sound,
+        contextlib.nullcontext() if audio is None else local_file(audio) as sound,
         open_engine(backend, fps=rate, motion=motion, musetalk=musetalk) as engine,
         progress_bars() as new_bar,
     ):
@@ -81,6 +83,10 @@ def render(
             avatar,
             sound,
             out,
+            text=spoken.text,
+            voice=spoken.voice,
+            tts=spoken.tts,
+            captions=spoken.captions,
             engine=engine,
             pcm=pcm,
             clip=clip,
