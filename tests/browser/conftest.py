@@ -8,15 +8,17 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.browser.chromium import Chromium, find_chromium, open_chromium
 from tests.browser.server_process import ServerProcess, start_server
 from tests.browser.site import Site
 from tests.browser.viewer_page import ViewerPage
 
-AVATAR = "face=examples/portrait_closed.png"
+PORTRAIT = Path(__file__).resolve().parents[2] / "examples/portrait_closed.png"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -54,9 +56,20 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def server(chromium: Chromium, site: Site) -> Iterator[ServerProcess]:
-    """A server with the marker backend and room for one session."""
-    with start_server("--origin", site.origin, AVATAR) as started:
+def wide(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A picture twice as wide as high, whose face is at its left, as an avatar."""
+    path = tmp_path_factory.mktemp("avatars") / "wide.png"
+    with Image.open(PORTRAIT) as portrait:
+        picture = Image.new("RGB", (2 * portrait.width, portrait.height), (90, 110, 120))
+        picture.paste(portrait)
+    picture.save(path)
+    return f"wide={path}"
+
+
+@pytest.fixture(scope="session")
+def server(chromium: Chromium, site: Site, wide: str) -> Iterator[ServerProcess]:
+    """A server with the marker backend, two avatars and room for one session."""
+    with start_server("--origin", site.origin, f"face={PORTRAIT}", wide) as started:
         yield started
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-class Site(HTTPServer):
-    """Serves HTML pages by path. Its name as `localhost` is a third origin."""
+class Site(ThreadingHTTPServer):
+    """Serves HTML pages by path; its name as `localhost` is a third origin.
+
+    A thread for each connection: browsers open some that they never use.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -39,10 +39,10 @@ def examples(server: ServerProcess, site: Site) -> None:
         site.pages[f"/{path.name}"] = text.encode()
 
 
-async def press(page: Page, done: str) -> None:
-    """Press the page's button until it is `done`: a busy server refuses sessions for a while."""
+async def press(page: Page, done: str, button: str = "button") -> None:
+    """Press a button until it is `done`: a busy server refuses sessions for a while."""
     for _ in range(MAX_ATTEMPTS):
-        await page.click("button")
+        await page.click(button)
         with suppress(PlaywrightTimeout):
             await page.wait_for_function(done, timeout=1000 * RETRY_S)
             return
@@ -54,7 +54,7 @@ async def test_the_element_talks_on_another_site(
 ) -> None:
     page = blank.page
     await page.goto(f"{site.origin}/embed.html")
-    await press(page, f"() => {ELEMENT}.state === 'live' && {ELEMENT}.firstFrame")
+    await press(page, f"() => {ELEMENT}.state === 'live' && {ELEMENT}.firstFrame", ".toggle")
     await page.evaluate(LOG_SPEECH)
     await page.set_input_files("input", EXAMPLES / "speech.wav")
     await page.wait_for_function(HAS_EVENT, arg="started", timeout=TIMEOUT_MS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import Chromium
-from tests.browser.conftest import AVATAR
+from tests.browser.conftest import PORTRAIT
 from tests.browser.figures import Bound
 from tests.browser.live_run import BEEPS, LiveFigures, measure_live
 from tests.browser.server_process import ServerProcess, start_server
@@ -56,7 +56,7 @@ def runs(
         from tests.tiny_models import LIVE, write_models
 
         models = write_models(tmp_path / "models", sizes=LIVE)
-        with start_server("--musetalk", str(models), AVATAR) as musetalk:
+        with start_server("--musetalk", str(models), f"face={PORTRAIT}") as musetalk:
             measure(musetalk)
     _save(backend, measured[backend])
     return measured[backend]

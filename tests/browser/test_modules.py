@@ -48,7 +48,7 @@ def call(chromium: Chromium, page: Page, module: str, expression: str, *given: A
 
 def test_candidates_are_written_under_their_line(chromium: Chromium, page: Page) -> None:
     candidates = [{"sdpMid": "1", "candidate": HOST}]
-    text = call(chromium, page, "whep.js", "module.fragment(...given)", OFFER, candidates)
+    text = call(chromium, page, "element/whep.js", "module.fragment(...given)", OFFER, candidates)
     assert text == (
         "a=ice-ufrag:abcd\r\na=ice-pwd:secret-secret-secret-secret\r\n"
         f"m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:1\r\na={HOST}\r\n"
@@ -56,7 +56,7 @@ def test_candidates_are_written_under_their_line(chromium: Chromium, page: Page)
 
 
 def test_the_end_of_candidates_is_said(chromium: Chromium, page: Page) -> None:
-    text = call(chromium, page, "whep.js", "module.fragment(...given)", OFFER, [None])
+    text = call(chromium, page, "element/whep.js", "module.fragment(...given)", OFFER, [None])
     assert text.endswith("a=mid:0\r\na=end-of-candidates\r\n")
 
 
@@ -72,14 +72,14 @@ def test_the_end_of_candidates_is_said(chromium: Chromium, page: Page) -> None:
 def test_samples_become_bytes(
     chromium: Chromium, page: Page, sound: str, samples: list[int]
 ) -> None:
-    bytes_ = call(chromium, page, "speech.js", f"[...module.pcmBytes({sound})]")
+    bytes_ = call(chromium, page, "element/speech.js", f"[...module.pcmBytes({sound})]")
     pairs = zip(bytes_[::2], bytes_[1::2], strict=True)
     assert [int.from_bytes(pair, "little", signed=True) for pair in pairs] == samples
 
 
 def test_what_is_no_sound_is_refused(chromium: Chromium, page: Page) -> None:
     expression = "(() => { try { module.pcmBytes('text') } catch (e) { return e.message } })()"
-    assert "takes a Blob" in call(chromium, page, "speech.js", expression)
+    assert "takes a Blob" in call(chromium, page, "element/speech.js", expression)
 
 
 # Sends speech to a fake socket, which keeps the lengths of messages and the types of controls.
@@ -116,7 +116,7 @@ def test_speech_is_not_sent_on_after_an_interrupt(
     chromium: Chromium, page: Page, meanwhile: str
 ) -> None:
     """Neither the rest of a stream nor what waits behind it; what comes later is sent."""
-    sent = call(chromium, page, "speech.js", SPEECH.replace("MEANWHILE", meanwhile))
+    sent = call(chromium, page, "element/speech.js", SPEECH.replace("MEANWHILE", meanwhile))
     assert [one for one in sent if one != "end"] == [10, 4]
 
 
@@ -128,7 +128,7 @@ def test_a_late_report_of_an_interrupt_stops_no_newer_speech(
       socket.speak(new Int16Array(50));
       ['queued', 'interrupted'].forEach(event);
     """
-    sent = call(chromium, page, "speech.js", SPEECH.replace("MEANWHILE", meanwhile))
+    sent = call(chromium, page, "element/speech.js", SPEECH.replace("MEANWHILE", meanwhile))
     assert [one for one in sent if one != "end"] == [10, 100, 4]
 
 
@@ -140,13 +140,13 @@ def test_a_late_report_of_an_interrupt_stops_no_newer_speech(
 def test_an_utterance_that_fails_is_ended_and_keeps_none_from_being_sent(
     chromium: Chromium, page: Page, meanwhile: str
 ) -> None:
-    sent = call(chromium, page, "speech.js", SPEECH.replace("MEANWHILE", meanwhile))
+    sent = call(chromium, page, "element/speech.js", SPEECH.replace("MEANWHILE", meanwhile))
     assert sent == [10, "end", 6, "end", 4, "end"]
 
 
 def test_an_unreachable_server_is_told_in_a_sentence(chromium: Chromium, page: Page) -> None:
     expression = "new module.Api('/').call('GET', 'data:,nothing').catch((e) => e.message)"
-    assert "cannot be reached" in call(chromium, page, "api.js", expression)
+    assert "cannot be reached" in call(chromium, page, "element/api.js", expression)
 
 
 # A viewer's buffers: pictures wait for the larger of the network's delay and their target, and so
@@ -179,7 +179,7 @@ VIEWER = """(() => {
 def test_pictures_and_sound_wait_for_each_other(
     chromium: Chromium, page: Page, must: list[int]
 ) -> None:
-    late, pictures, sound = call(chromium, page, "sync.js", VIEWER, *must)
+    late, pictures, sound = call(chromium, page, "element/sync.js", VIEWER, *must)
     assert abs(late) <= 6
     assert sound == 0 or pictures == 0
 
@@ -188,7 +188,7 @@ def test_sound_does_not_wait_for_what_the_browser_will_put_right(
     chromium: Chromium, page: Page
 ) -> None:
     """It would think that all is well, and leave both as late as they are."""
-    assert call(chromium, page, "sync.js", VIEWER, 20, 90, 300)[2] == 0
+    assert call(chromium, page, "element/sync.js", VIEWER, 20, 90, 300)[2] == 0
 
 
 @pytest.mark.parametrize(("floor", "sound"), [(None, "{ jitterBufferTarget: null }"), (40, "{}")])
@@ -202,7 +202,7 @@ def test_sound_that_cannot_wait_does_not_keep_pictures_from_it(
       sync.follow(-20, 90, given[0]);
       return pictures.jitterBufferTarget;
     }})()"""
-    assert call(chromium, page, "sync.js", script, floor) > 90
+    assert call(chromium, page, "element/sync.js", script, floor) > 90
 
 
 def test_browsers_that_tell_or_take_nothing_are_left_alone(chromium: Chromium, page: Page) -> None:
@@ -213,7 +213,7 @@ def test_browsers_that_tell_or_take_nothing_are_left_alone(chromium: Chromium, p
       return receivers;
     })()"""
     readings = [[None, None, None], [20, None, None], [20, 50, None], [5000, 50, 40]]
-    assert call(chromium, page, "sync.js", script, *readings) == [{}, {}]
+    assert call(chromium, page, "element/sync.js", script, *readings) == [{}, {}]
 
 
 def test_figures_have_the_names_under_which_the_server_counts_them(
@@ -232,7 +232,7 @@ def test_figures_have_the_names_under_which_the_server_counts_them(
       meter.read(report(1));
       return meter.read(report(2));
     })()"""
-    figures = call(chromium, page, "figures.js", script)
+    figures = call(chromium, page, "element/figures.js", script)
     counted = BrowserStats.model_validate(figures)
     assert counted.model_dump(exclude={"concealed_ms"}) == {
         "fps": 25.0,

@@ -75,6 +75,14 @@ class Report(Message):
     warnings: list[str] = Field(description="What could be better, one sentence each.")
 
 
+Face = Annotated[
+    tuple[float, float] | None,
+    Field(
+        description="The middle of the face, as shares of width and height.", examples=[[0.5, 0.42]]
+    ),
+]
+
+
 class AvatarInfo(Message):
     """An avatar and the state of its preparation."""
 
@@ -91,6 +99,7 @@ class AvatarInfo(Message):
     report: Report | None
     width: int | None = Field(examples=[512])
     height: int | None = Field(examples=[512])
+    face: Face
     picture_url: str | None = Field(examples=["/v1/avatars/face/picture"])
 
 
@@ -118,6 +127,7 @@ class SessionInfo(Message):
     """A session that waits for its connection. Addresses are paths on this server."""
 
     id: str = Field(examples=["8b3f0c4d7a1e4f5092d6c1a7b8e9f001"])
+    avatar: str = Field(examples=["face"])
     whep_url: str
     audio_url: str = Field(description="A WebSocket; change http to ws.")
     speech_url: str
@@ -131,6 +141,7 @@ class SessionInfo(Message):
     )
     width: int
     height: int
+    face: Face
 
 
 class SessionState(Message):

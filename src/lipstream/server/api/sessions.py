@@ -50,6 +50,7 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
         until = datetime.now(timezone.utc) + timedelta(seconds=manager.settings.connect_timeout_s)
         return SessionInfo(
             id=session.id,
+            avatar=body.avatar,
             whep_url=f"{path}/whep",
             audio_url=f"{path}/audio",
             speech_url=f"{path}/speech",
@@ -62,6 +63,7 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
             look_ahead_ms=session.live.look_ahead_ms,
             width=session.size[0],
             height=session.size[1],
+            face=session.face,
         )
 
     @router.get(

@@ -54,6 +54,7 @@ class AvatarEntry:
             report=None if avatar is None else Report.model_validate(asdict(avatar.report)),
             width=width,
             height=height,
+            face=None if avatar is None else face_center(avatar),
             picture_url=None if avatar is None else f"/v1/avatars/{self.id}/picture",
         )
 
@@ -83,6 +84,16 @@ class PartialProgress:
     def __call__(self, done: int, total: int | None) -> None:
         share = done / total if total else done / (done + 100)
         self._entry.progress = self._start + (self._end - self._start) * min(share, 1.0)
+
+
+def face_center(avatar: Avatar) -> tuple[float, float] | None:
+    """The middle of the face in the first picture that has one, as shares of width and height."""
+    width, height = avatar.size
+    for frame in avatar.frames:
+        if frame.landmarks is not None:
+            x, y = (frame.landmarks.min(0) + frame.landmarks.max(0)) / 2
+            return round(float(x) / width, 3), round(float(y) / height, 3)
+    return None
 
 
 def poster(avatar: Avatar) -> bytes:

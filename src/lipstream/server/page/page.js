@@ -1,7 +1,7 @@
 // The page: connects the list of avatars, the player, the buttons and the notices.
 
 import './lipstream-avatar.js';
-import { Api } from './api.js';
+import { Api } from './element/api.js';
 import { AvatarList } from './avatars.js';
 import { catchDrops } from './drops.js';
 import { Notices } from './notices.js';
@@ -84,7 +84,6 @@ async function speak(file) {
   await attempt(async () => {
     notices.inform(`Sending ${file.name}…`);
     await avatar.speak(file);
-    notices.clear();
   });
 }
 
@@ -116,7 +115,9 @@ function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, dropped }
   figure('dropped', dropped);
 }
 
-function showSpeech({ type, utterance, message }) {
+function showSpeech({ type, utterance, message, warning }) {
+  if (type === 'queued') notices.clear();
+  if (warning) notices.inform(warning);
   if (type === 'started') speaking = utterance;
   const finished = ['ended', 'interrupted', 'failed'].includes(type);
   if (finished && utterance === speaking) speaking = null;

@@ -15,7 +15,7 @@ from lipstream.live.session.session import Session
 from lipstream.live.session.types import Unit
 from lipstream.live.session.utterance import Utterance
 from lipstream.server.admission import Cost
-from lipstream.server.avatars.entry import AvatarEntry
+from lipstream.server.avatars.entry import AvatarEntry, face_center
 from lipstream.server.errors import ApiError
 from lipstream.server.metrics import Metrics
 from lipstream.server.rtc.connection import WebRTCTransport
@@ -51,7 +51,7 @@ class ServerSession:
     ) -> None:
         assert entry.avatar is not None and entry.cost is not None
         self.id = secrets.token_hex(16)
-        self.size = entry.avatar.size
+        self.size, self.face = entry.avatar.size, face_center(entry.avatar)
         self._entry = entry
         self.live = live
         self.whep_only = whep_only  # opened by a WHEP player, which knows no session to return to

@@ -29,6 +29,7 @@ export class SpeechSocket extends EventTarget {
     this.#ready = new Promise((resolve, reject) => {
       this.#socket.onopen = resolve;
       this.#socket.onclose = ({ code }) => {
+        for (const speech of this.#unopened.splice(0)) speech.name(null);
         reject(new Error('The connection for speech is closed. Try again.'));
         if (code === GOING_AWAY) this.dispatchEvent(new Event('over'));
       };
@@ -46,7 +47,8 @@ export class SpeechSocket extends EventTarget {
 
   /**
    * Sends one utterance, an array of samples or a stream of s16le bytes, after those before it.
-   * Resolves when it is sent, or when it is interrupted: then the rest is not sent.
+   * Resolves when it is sent, or when it is interrupted: then the rest is not sent. `opened` of the
+   * value is a promise of the utterance's id, null when the server took none.
    */
   speak(sound) {
     const interrupts = this.#interrupts;
@@ -65,7 +67,7 @@ export class SpeechSocket extends EventTarget {
   }
 
   #receive(event) {
-    if (event.type === 'queued') this.#unopened.shift().id = event.utterance;
+    if (event.type === 'queued') this.#unopened.shift()?.name(event.utterance);
     const own = this.#speech !== null && event.utterance === this.#speech.id;
     if (own && event.type === 'failed') this.#speech.failed = true;
     if (own && event.type === 'interrupted' && this.#goesOn(this.#speech)) this.stop();
@@ -75,6 +77,9 @@ export class SpeechSocket extends EventTarget {
   async #speak(sound, interrupts) {
     await this.#ready;
     const speech = { id: null, interrupts, sent: false, failed: false };
+    const opened = new Promise((resolve) => {
+      speech.name = (id) => resolve((speech.id = id));
+    });
     this.#speech = speech;
     try {
       if (sound instanceof ReadableStream) {
@@ -90,6 +95,8 @@ export class SpeechSocket extends EventTarget {
       if (this.open) this.#socket.send(JSON.stringify({ type: 'end' }));
       this.#speech = null;
     }
+    if (!speech.sent) speech.name(null);
+    return { opened };
   }
 
   #goesOn(speech) {

@@ -93,11 +93,13 @@ export class Api {
     });
   }
 
-  openSession(avatar) {
-    return this.#json('POST', 'v1/sessions', {
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ avatar }),
-    });
+  /** `motion`: of a picture, or undefined for its own. */
+  openSession(avatar, motion) {
+    return this.#json('POST', 'v1/sessions', json({ avatar, motion }));
+  }
+
+  session(id) {
+    return this.#json('GET', `v1/sessions/${id}`);
   }
 
   /** Closes a session, also while the page is being left. */
@@ -116,12 +118,19 @@ export class Api {
     return this.#json('POST', session.speech_url, { body: form });
   }
 
-  sendStats(id, figures) {
-    return this.call('POST', `v1/sessions/${id}/stats`, {
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify(figures),
-    });
+  /** Speaks a text; returns its utterance. */
+  say(id, text, voice) {
+    return this.#json('POST', `v1/sessions/${id}/say`, json({ text, voice }));
   }
+
+  sendStats(id, figures) {
+    return this.call('POST', `v1/sessions/${id}/stats`, json(figures));
+  }
+}
+
+/** The options of a call with a JSON body; fields that are undefined are left out. */
+function json(value) {
+  return { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(value) };
 }
 
 async function refusal(response) {

@@ -2,7 +2,9 @@
 
 import { ApiError } from './api.js';
 import { FigureMeter } from './figures.js';
+import { Playout } from './playout.js';
 import { SpeechSocket } from './speech.js';
+import { Utterances } from './utterances.js';
 import { WhepConnection } from './whep.js';
 
 const RATE = 24_000; // Hz of the speech socket until speech of another rate is sent
@@ -13,15 +15,24 @@ const RETRIES = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000]; // ms before each t
 const LOST = 'The connection was lost. Press start to try again.';
 const ENDED =
   'The session has ended: it was silent for too long, or its time was over. Press start to continue.';
+const GIVEN_ENDED = 'This session has ended. Reload the page to get another.';
+const STOPPED = 'Press start before there is speech.';
+
+const NOT_SPOKEN = Object.freeze({ utterance: null, played_ms: 0, interrupted: true });
 
 /**
- * Fires `state` (detail: idle, connecting, live, reconnecting), `speech` (the server's
- * events), `figures` once a second, and `failed` (detail: an ApiError) when it had to give up.
+ * Fires `state` (detail: idle, connecting, live, reconnecting), `speech` (the server's events about
+ * utterances), `caption` when its words are heard, `figures` once a second, and `failed` (detail:
+ * an ApiError) when it had to give up.
  */
 export class Player extends EventTarget {
   #run = null; // an AbortController from start to stop
   #api = null;
+  #given = null; // the session that the page's own server has opened, if it did
+  #motion; // asked for in sessions that are opened here
   #session = null;
+  #utterances = new Utterances();
+  #playout = new Playout();
   #connection = null;
   #socket = null;
   #meter = null;
@@ -40,12 +51,17 @@ export class Player extends EventTarget {
     return this.#connection;
   }
 
-  /** Opens a session with an avatar; resolves when media flows. ApiError when that fails. */
-  async start(api, avatar) {
+  /**
+   * Opens a session with an avatar, or connects to the one that is given: an answer to
+   * POST /v1/sessions. Resolves when media flows. ApiError when that fails.
+   */
+  async start(api, avatar, { session = null, motion } = {}) {
     this.#end();
     const run = new AbortController();
     this.#run = run;
     this.#api = api;
+    this.#given = session;
+    this.#motion = motion;
     this.#become('connecting');
     const opening = this.#open(avatar, run.signal, this.#ending);
     this.#ending = opening.catch(() => {}); // reported below
@@ -63,12 +79,27 @@ export class Player extends EventTarget {
     this.#become('idle');
   }
 
-  /** Speaks a sound file (Blob), or PCM at `rate`; resolves when it is sent or interrupted. */
+  /**
+   * Speaks a sound file (Blob), or PCM at `rate`. Resolves when it was spoken, or interrupted, with
+   * {utterance, played_ms, interrupted}; ApiError when it was refused or failed.
+   */
   async speak(sound, rate = RATE) {
-    if (!this.#session) throw new ApiError(0, 'stopped', 'Press start before there is speech.');
+    if (!this.#session) throw new ApiError(0, 'stopped', STOPPED);
     if (sound instanceof Blob) return this.#speakFile(sound);
     if (!this.#socket?.usable || this.#socket.rate !== rate) this.#openSocket(rate);
-    return this.#socket.speak(sound);
+    const utterances = this.#utterances;
+    const { opened } = await this.#socket.speak(sound);
+    const utterance = await opened;
+    return utterance === null ? NOT_SPOKEN : utterances.finished(utterance);
+  }
+
+  /** Says a text; resolves as `speak` does. */
+  async say(text, voice) {
+    if (!this.#session) throw new ApiError(0, 'stopped', STOPPED);
+    const utterances = this.#utterances;
+    const { utterance } = await this.#api.say(this.#session.id, text, voice);
+    this.#report({ type: 'queued', utterance });
+    return utterances.finished(utterance);
   }
 
   async interrupt() {
@@ -85,11 +116,14 @@ export class Player extends EventTarget {
   }
 
   async #speakFile(file) {
+    const utterances = this.#utterances;
     try {
-      return await this.#api.speakFile(this.#session, file);
+      const { utterance, warning } = await this.#api.speakFile(this.#session, file);
+      this.#report({ type: 'queued', utterance, warning });
+      return await utterances.finished(utterance);
     } catch (error) {
       if (error.code !== 'interrupted') throw error;
-      return null;
+      return NOT_SPOKEN;
     }
   }
 
@@ -98,6 +132,9 @@ export class Player extends EventTarget {
     this.#run = null;
     this.#disconnect();
     this.#socket?.close();
+    this.#utterances.close();
+    this.#utterances = new Utterances();
+    this.#playout.clear();
     if (this.#session) this.#ending = Promise.all([this.#ending, this.#leave(this.#session)]);
     this.#socket = this.#session = null;
   }
@@ -111,7 +148,7 @@ export class Player extends EventTarget {
     await before;
     signal.throwIfAborted();
     // Not aborted on the way: a session that was opened must be closed again.
-    const session = await this.#api.openSession(avatar);
+    const session = this.#given ?? (await this.#api.openSession(avatar, this.#motion));
     if (signal.aborted) {
       await this.#leave(session);
       signal.throwIfAborted();
@@ -146,12 +183,26 @@ export class Player extends EventTarget {
     const socket = new SpeechSocket(this.#api, this.#session.audio_url, rate);
     this.#socket = socket;
     socket.addEventListener('message', ({ detail }) => {
-      if (socket === this.#socket) this.dispatchEvent(new CustomEvent('speech', { detail }));
+      if (socket === this.#socket) this.#receive(detail);
     });
     socket.addEventListener('over', () => {
       const current = socket === this.#socket && this.state === 'live';
       if (current) this.#giveUp(new ApiError(0, 'ended', ENDED));
     });
+  }
+
+  #receive(event) {
+    if (event.type === 'caption') {
+      this.#playout.then(() => this.dispatchEvent(new CustomEvent('caption', { detail: event })));
+      return;
+    }
+    if (event.type === 'interrupted') this.#playout.clear();
+    this.#utterances.receive(event);
+    this.#report(event);
+  }
+
+  #report(event) {
+    this.dispatchEvent(new CustomEvent('speech', { detail: event }));
   }
 
   /** Retries, first with the old session: speech that waits in it is kept. */
@@ -189,10 +240,19 @@ export class Player extends EventTarget {
       if (error.status !== 404) throw error;
       // The session is unknown: the server was restarted, or the connection was lost for too long.
       this.#disconnect();
+      if (this.#given) {
+        this.#giveUp(new ApiError(404, 'ended', GIVEN_ENDED));
+        return;
+      }
+      this.#utterances.close();
       await this.#open(this.#session.avatar, signal);
       return;
     }
-    if (!this.#socket.usable) this.#openSocket(this.#socket.rate);
+    if (this.#socket.usable) return;
+    this.#openSocket(this.#socket.rate);
+    const { speaking, buffered_ms: buffered } = await this.#api.session(this.#session.id);
+    // The events of these came while there was no socket.
+    if (!speaking && !buffered) this.#utterances.close(false);
   }
 
   #measure(connection, signal) {
@@ -203,6 +263,7 @@ export class Player extends EventTarget {
       const figures = this.#meter.read(await connection.stats());
       if (signal.aborted || connection !== this.#connection) return;
       const { av_offset_ms, jitter_video_ms, jitter_audio_floor_ms } = figures;
+      this.#playout.follow(figures);
       connection.lipSync.follow(av_offset_ms, jitter_video_ms, jitter_audio_floor_ms);
       this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
       // Sound is always sent, silence too: without packets the server is unreachable.

@@ -13,7 +13,7 @@ export class Microphone extends EventTarget {
   track = null;
 
   /** Requests permission and returns the track; ApiError when there is none. */
-  async open() {
+  async open(deviceId) {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new ApiError(
         0,
@@ -24,7 +24,12 @@ export class Microphone extends EventTarget {
     let stream;
     try {
       stream = await navigator.mediaDevices.getUserMedia({
-        audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+        audio: {
+          deviceId: deviceId ? { exact: deviceId } : undefined,
+          echoCancellation: true,
+          noiseSuppression: true,
+          autoGainControl: true,
+        },
       });
     } catch (error) {
       throw new ApiError(0, 'microphone', sentence(error));

@@ -1,0 +1,165 @@
+"""<lipstream-avatar> by itself: its buttons, its shape, and the promises of its methods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.chromium import Chromium
+from tests.browser.server_process import ServerProcess
+from tests.browser.site import Site
+from tests.browser.test_modules import call
+from tests.browser.viewer_page import TIMEOUT_MS, ViewerPage
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+pytestmark = pytest.mark.alone
+
+ELEMENT = "document.querySelector('lipstream-avatar')"
+MESSAGE = f"{ELEMENT}.shadowRoot.querySelector('.message')"
+# A server that was short of time refuses sessions for a while: press again.
+START = f"""async () => {{
+  for (let attempt = 0; attempt < 8; attempt++) {{
+    try {{ return await {ELEMENT}.start(); }}
+    catch (error) {{ if (error.status !== 503) throw error; }}
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+  }}
+}}"""
+
+
+async def embed(blank: ViewerPage, server: ServerProcess, site: Site, attributes: str) -> Page:
+    """Open a page of another site with one element."""
+    site.pages["/element.html"] = (
+        '<!doctype html><link rel="icon" href="data:,">'
+        f'<script type="module" src="{server.address}/lipstream-avatar.js"></script>'
+        f'<lipstream-avatar server="{server.address}" {attributes}></lipstream-avatar>'
+    ).encode()
+    await blank.page.goto(f"{site.origin}/element.html")
+    await blank.page.wait_for_function(f"() => {ELEMENT}.state === 'idle'", timeout=TIMEOUT_MS)
+    return blank.page
+
+
+async def test_its_own_buttons_start_and_stop(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    page = await embed(blank, server, site, f'avatar="face" token="{server.token}" controls')
+    assert await page.get_by_role("button", name="Mute").is_hidden()
+    await page.get_by_role("button", name="Start").click()
+    await page.wait_for_function(
+        f"() => {ELEMENT}.state === 'live' || {MESSAGE}.textContent", timeout=TIMEOUT_MS
+    )
+    if await page.evaluate(f"{ELEMENT}.state") != "live":
+        await page.evaluate(START)
+    await page.get_by_role("button", name="Mute").click()
+    assert await page.evaluate(f"{ELEMENT}.muted")
+    await page.get_by_role("button", name="Stop").click()
+    await page.wait_for_function(f"() => {ELEMENT}.state === 'idle'", timeout=TIMEOUT_MS)
+    assert blank.errors == []
+
+
+async def test_it_shows_why_it_cannot_start(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    page = await embed(blank, server, site, f'avatar="nobody" token="{server.token}" controls')
+    await page.get_by_role("button", name="Start").click()
+    await page.wait_for_function(
+        f"() => {MESSAGE}.textContent.includes('does not exist')", timeout=TIMEOUT_MS
+    )
+    assert await page.evaluate(f"{MESSAGE}.getAttribute('role')") == "alert"
+
+
+async def test_a_page_with_buttons_of_its_own_shows_errors_itself(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    page = await embed(blank, server, site, f'avatar="nobody" token="{server.token}"')
+    refused = await page.evaluate(f"() => {ELEMENT}.start().catch((error) => error.status)")
+    assert refused == 404
+    assert await page.evaluate(f"{MESSAGE}.hidden")
+
+
+async def test_a_promise_lasts_until_the_speech_is_spoken(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    page = await embed(blank, server, site, f'avatar="face" token="{server.token}" muted')
+    await page.evaluate(START)
+    spoken = await page.evaluate(f"() => {ELEMENT}.speak(new Int16Array(12000).fill(900), 24000)")
+    assert spoken == {"utterance": spoken["utterance"], "played_ms": 500, "interrupted": False}
+    cut = await page.evaluate(
+        f"""async () => {{
+          const speaking = {ELEMENT}.speak(new Int16Array(240000).fill(900), 24000);
+          const started = ({{ detail }}) => detail.type === 'started' && {ELEMENT}.interrupt();
+          {ELEMENT}.addEventListener('speech', started);
+          return await speaking;
+        }}"""
+    )
+    assert cut["interrupted"] and cut["played_ms"] < 10_000
+    assert cut["utterance"] > spoken["utterance"]
+
+
+async def test_a_wide_picture_keeps_its_shape_and_its_face(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    given = f'avatar="wide" token="{server.token}" style="width: 400px'
+    shape = f"() => {ELEMENT}.offsetHeight === 200"
+    page = await embed(blank, server, site, f'{given}"')
+    await page.wait_for_function(shape, timeout=TIMEOUT_MS)
+    page = await embed(blank, server, site, f'{given}; height: 400px" fit="cover"')
+    await page.wait_for_function(
+        f"""() => getComputedStyle({ELEMENT}.shadowRoot.querySelector('img'))
+               .objectPosition.startsWith('2')""",  # the face is at a quarter of the width
+        timeout=TIMEOUT_MS,
+    )
+
+
+# Gives events to the promises of utterances and returns what these became.
+UTTERANCES = """(async () => {
+  const utterances = new module.Utterances();
+  const event = (type, utterance, rest) => utterances.receive({ type, utterance, ...rest });
+  event('ended', 1, { played_ms: 40 });
+  const results = [utterances.finished(1), utterances.finished(2), utterances.finished(3)];
+  results.push(utterances.finished(4));
+  event('started', 2, { played_ms: 0 });
+  event('interrupted', 2, { played_ms: 7 });
+  event('failed', 3, { message: 'The voice is gone.' });
+  utterances.close();
+  return (await Promise.allSettled(results)).map((r) => r.value ?? r.reason.message);
+})()"""
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Chromium, server: ServerProcess) -> Any:
+    made = chromium.run(chromium.browser.new_page())
+    chromium.run(made.goto(server.address))
+    yield made
+    chromium.run(made.close())
+
+
+def test_each_utterance_settles_its_own_promise(chromium: Chromium, page: Page) -> None:
+    results = call(chromium, page, "element/utterances.js", UTTERANCES)
+    assert results == [
+        {"utterance": 1, "played_ms": 40, "interrupted": False},
+        {"utterance": 2, "played_ms": 7, "interrupted": True},
+        "The voice is gone.",
+        {"utterance": 4, "played_ms": None, "interrupted": True},
+    ]
+
+
+LINES = """(() => {
+  const box = document.createElement('p');
+  const line = new module.CaptionLine(box);
+  const shown = [];
+  for (const [text, opens_line] of [['Hello', true], ['there.', false], ['Good', true]]) {
+    line.add({ text, opens_line });
+    shown.push(box.textContent);
+  }
+  line.follow({ type: 'interrupted' });
+  shown.push(box.textContent);
+  return shown;
+})()"""
+
+
+def test_captions_are_words_of_one_line(chromium: Chromium, page: Page) -> None:
+    shown = call(chromium, page, "element/captions.js", LINES)
+    assert shown == ["Hello", "Hello there.", "Good", ""]
