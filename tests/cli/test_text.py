@@ -17,7 +17,7 @@ def test_a_text_is_said_with_captions(program: Program, portrait: Path) -> None:
     done = program.done(*call, "--text-file", "text.txt")
     assert ": 28 frames, 1.15 s" in done.out
     assert Path("out.vtt").read_text("utf-8") == (
-        "WEBVTT\n\n00:00:00.100 --> 00:00:01.100\nHello there.\n"
+        "WEBVTT\n\n00:00:00.050 --> 00:00:01.050\nHello there.\n"
     )
 
 

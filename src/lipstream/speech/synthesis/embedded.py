@@ -15,7 +15,7 @@ from lipstream.speech.synthesis.hibari_voice import SAMPLE_RATE, VOICE, HibariVo
 from lipstream.speech.synthesis.pipeline import pipelined
 from lipstream.speech.synthesis.sentences import TextPiece, pieces_of
 
-MAX_WAITING = 64  # sentences of all sessions, at some 50 ms each
+MAX_WAITING = 64  # sentences of all sessions, at one after the other
 MAX_PART = SAMPLE_RATE  # samples that are given out at once
 SAYABLE = re.compile(r"[0-9A-Za-zÀ-ɏ]")  # digits and Latin letters
 FOREIGN = re.compile(r"[^\W\d_A-Za-zÀ-ɏ]+")  # letters of other alphabets

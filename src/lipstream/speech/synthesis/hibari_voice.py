@@ -21,12 +21,15 @@ SAMPLE_RATE = 24_000  # Hz
 VOICE = "heart"
 SAMPLES_PER_UNIT = 600  # 25 ms, the unit in which the network counts a phoneme's length
 DURATIONS = "/Clip_output_0"  # of its graph, (1, phonemes) float32
+# The sound of a phoneme comes before its length says: by 45 to 60 ms where its mouth is measured
+# (benchmarks/cpu/embedded_voice.py); Kokoro's own time stamps take three units off.
+EARLY_UNITS = 2
 SEED = 0  # of the breath in its sound: the same text is the same samples
 LEAD_UNITS = 4  # 0.1 s: the network's own 0.3 s before each sentence delay the first word
 FULL_SCALE = 32767
 
 # (n,) samples, and at which of them each phoneme begins; last, where the last one ends.
-_Timed: TypeAlias = tuple[npt.NDArray[np.int16], npt.NDArray[np.int64]]
+TimedPhonemes: TypeAlias = tuple[npt.NDArray[np.int16], npt.NDArray[np.int64]]
 
 
 class HibariVoice:
@@ -46,11 +49,11 @@ class HibariVoice:
         trips the library.
         """
         try:
-            phonemes: list[str] = self._hibari.phonemize(piece.text)
+            phonemes = self.phonemes_of(piece.text)
             words = spoken_words(piece.text, " ".join(phonemes), self._hibari.g2p)
             if not words:
                 return SynthesizedSpeech(np.zeros(0, np.int16))
-            samples, starts = self._joined([self._synthesize(part) for part in phonemes])
+            samples, starts = self._joined([self.synthesize(part) for part in phonemes])
         except Exception as error:  # of a young library, for any text that users send
             raise SynthesisError(
                 f"the embedded voice cannot say a part of the text ({type(error).__name__}); "
@@ -67,7 +70,12 @@ class HibariVoice:
         )
         return SynthesizedSpeech(samples, captions)
 
-    def _synthesize(self, phonemes: str) -> _Timed:
+    def phonemes_of(self, text: str) -> list[str]:
+        """A line for each sentence, in the alphabet of misaki: IPA, with letters for diphthongs."""
+        lines: list[str] = self._hibari.phonemize(text)
+        return lines
+
+    def synthesize(self, phonemes: str) -> TimedPhonemes:
         """Say one line of phonemes; of the long pause before it LEAD_UNITS are kept."""
         from hibari import dsp
 
@@ -81,10 +89,10 @@ class HibariVoice:
         taken[1:][[one in self._hibari.vocab for one in phonemes]] = units[1:-1]
         cut = int(units[0] - taken[0]) * SAMPLES_PER_UNIT
         samples = (np.clip(wave[cut:], -1, 1) * FULL_SCALE).astype(np.int16)
-        return samples, taken.cumsum() * SAMPLES_PER_UNIT
+        return samples, np.maximum(taken.cumsum() - EARLY_UNITS, 0) * SAMPLES_PER_UNIT
 
     @staticmethod
-    def _joined(parts: list[_Timed]) -> _Timed:
+    def _joined(parts: list[TimedPhonemes]) -> TimedPhonemes:
         """The lines one after another, as if their phonemes had been joined by blanks."""
         offsets = np.cumsum([0, *(len(samples) for samples, _ in parts)])
         starts = [times + offset for (_, times), offset in zip(parts, offsets, strict=False)]
