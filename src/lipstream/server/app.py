@@ -8,7 +8,6 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 from lipstream import __version__
 from lipstream.avatar.avatar import Avatar
@@ -19,7 +18,7 @@ from lipstream.server.admission import Capacity, usable_cores
 from lipstream.server.api.audio_socket import audio_routes
 from lipstream.server.api.avatars import avatar_routes
 from lipstream.server.api.openapi import token_dependencies
-from lipstream.server.api.public import page_routes, public_paths, public_routes
+from lipstream.server.api.public import page_files, page_routes, public_paths, public_routes
 from lipstream.server.api.say import say_routes
 from lipstream.server.api.sessions import session_routes, speech_routes
 from lipstream.server.api.whep import whep_routes
@@ -29,6 +28,7 @@ from lipstream.server.measured_synthesizer import MeasuredSynthesizer
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
 from lipstream.server.security.access import AccessPolicy
+from lipstream.server.security.cross_origin import CrossOrigin
 from lipstream.server.security.middleware import SecurityMiddleware
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.settings import ServeSettings
@@ -41,7 +41,8 @@ DESCRIPTION = (
     "Speech in, a talking face out: open a session, connect a viewer by WHEP, and send speech by "
     "WebSocket, as a file or through the viewer's microphone, or text to say. Where the server has "
     "a token, every call but the public ones needs `Authorization: Bearer TOKEN`; a WebSocket may "
-    "send it as the subprotocol `bearer.TOKEN`."
+    "send it as the subprotocol `bearer.TOKEN`. The `token` of a session opens that session's own "
+    "calls, from a page of any origin: it is what a backend may hand to a browser."
 )
 
 
@@ -105,7 +106,7 @@ def create_app(
     app.state.manager, app.state.store = manager, store
     _add_routes(app, manager, store, decoders, synthesizer)
     error_responses.install(app, metrics.refused)
-    _add_middleware(app, settings, clock, metrics)
+    _add_middleware(app, manager)
     return app
 
 
@@ -127,22 +128,17 @@ def _add_routes(
     app.include_router(page_routes())
 
 
-def _add_middleware(app: FastAPI, settings: ServeSettings, clock: Clock, metrics: Metrics) -> None:
-    """Check every request; the outermost lets pages of listed origins read refusals too."""
-    access = AccessPolicy(settings, clock, public_paths())
+def _add_middleware(app: FastAPI, manager: SessionManager) -> None:
+    """Check every request; the outermost lets pages of other origins read refusals too."""
+    settings, on_refused = manager.settings, manager.metrics.refused
+    access = AccessPolicy(settings, manager.clock, public_paths(), manager.tokens)
     app.add_middleware(
         SecurityMiddleware,
         access=access,
         uploads={"/v1/avatars": settings.uploads.body, "/speech": settings.uploads.body},
-        on_refused=metrics.refused,
+        on_refused=on_refused,
     )
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=sorted(access.origins),
-        allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "If-Match"],
-        expose_headers=["Location", "Link", "ETag", "Retry-After"],
-    )
+    app.add_middleware(CrossOrigin, origins=access.origins, files=page_files())
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -128,6 +128,12 @@ class SessionInfo(Message):
 
     id: str = Field(examples=["8b3f0c4d7a1e4f5092d6c1a7b8e9f001"])
     avatar: str = Field(examples=["face"])
+    token: str = Field(
+        description="Opens this session's own calls and the picture of its avatar, until it ends, "
+        "from a page of any origin. It is told this once.",
+        examples=["pNq0m3cDvU5o4mZ0kq9bq0r3m0o2yO9rPZ1c1m3T6hE"],
+        repr=False,
+    )
     whep_url: str
     audio_url: str = Field(description="A WebSocket; change http to ws.")
     speech_url: str

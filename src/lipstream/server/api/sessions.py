@@ -51,6 +51,7 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
         return SessionInfo(
             id=session.id,
             avatar=body.avatar,
+            token=manager.tokens.issue(session.id, body.avatar),
             whep_url=f"{path}/whep",
             audio_url=f"{path}/audio",
             speech_url=f"{path}/speech",

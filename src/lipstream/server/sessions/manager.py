@@ -16,6 +16,7 @@ from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
 from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.security.session_tokens import SessionTokens
 from lipstream.server.sessions.session import ENDED, ServerSession
 from lipstream.server.settings import ServeSettings
 
@@ -41,6 +42,7 @@ class SessionManager:
     ) -> None:
         self.settings, self.runtime, self.capacity = settings, runtime, capacity
         self.metrics, self.clock = metrics, clock
+        self.tokens = SessionTokens()
         self._sessions: dict[str, ServerSession] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -134,6 +136,7 @@ class SessionManager:
 
     async def close(self, session: ServerSession, reason: str) -> None:
         """End a session and wait until nothing of it is left."""
+        self.tokens.revoke(session.id)
         task = self._closing.get(session.id)
         if task is None and session.id in self._sessions:
             ending = self._close(session, reason)
