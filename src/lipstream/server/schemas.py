@@ -123,6 +123,9 @@ class SessionRequest(Message):
     )
 
 
+ViewerState = Literal["waiting", "connecting", "connected", "lost"]
+
+
 class SessionInfo(Message):
     """A session that waits for its connection. Addresses are paths on this server."""
 
@@ -153,7 +156,7 @@ class SessionInfo(Message):
 class SessionState(Message):
     """The state of a session."""
 
-    state: Literal["waiting", "connecting", "connected", "lost"]
+    state: ViewerState
     speaking: bool
     buffered_ms: int = Field(description="Speech of all utterances that waits to be played.")
     fps: float = Field(description="Frames sent per second, lately.")
@@ -162,6 +165,21 @@ class SessionState(Message):
     dropped: int
     skipped: int
     underruns: int
+
+
+class SessionSummary(Message):
+    """A session as an operator sees it. Its whole id, which opens it, is not told."""
+
+    id: str = Field(description="As in the log; `DELETE` takes it.", examples=["8b3f0c4d"])
+    avatar: str = Field(description="As in the log: an upload's id is cut.", examples=["face"])
+    state: ViewerState
+    age_s: int = Field(description="Seconds since it was opened.", examples=[74])
+    speaking: bool
+    fps: float = Field(description="Frames sent per second, lately.", examples=[25.0])
+
+
+class SessionList(Message):
+    sessions: list[SessionSummary]
 
 
 class Spoken(Message):

@@ -94,6 +94,59 @@ def test_closing_twice_is_no_error() -> None:
     run_client(test)
 
 
+def test_an_operator_lists_sessions_and_ends_one_by_its_short_id(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test(client: AppClient) -> None:
+        first, second = await client.open(), await client.open()
+        await client.connect(first)
+        client.runtime.sessions[0].emit(session_event("started"))
+        client.runtime.sessions[0].counts.units = 1_500
+        await client.pass_time(14)
+        listed = (await client.http.get("/v1/sessions")).json()["sessions"]
+        assert listed == [
+            {
+                "id": first["id"][:8],
+                "avatar": "face",
+                "state": "connected",
+                "age_s": 14,
+                "speaking": True,
+                "fps": 107.14,
+            },
+            {
+                "id": second["id"][:8],
+                "avatar": "face",
+                "state": "waiting",
+                "age_s": 14,
+                "speaking": False,
+                "fps": 0.0,
+            },
+        ]
+        assert [getattr(record, "session", None) for record in caplog.records] == [
+            first["id"][:8],
+            second["id"][:8],
+        ]
+        for short in (first["id"][:7], first["id"][1:9], "nothing"):
+            assert (await client.http.delete(f"/v1/sessions/{short}")).status_code == 204
+        assert len(client.manager) == 2
+        assert (await client.http.delete(f"/v1/sessions/{first['id'][:8]}")).status_code == 204
+        assert [session.id for session in client.manager.open_sessions] == [second["id"]]
+        assert (await client.http.get(f"/v1/sessions/{second['id'][:8]}")).status_code == 404
+
+    with caplog.at_level("INFO", logger="lipstream.server"):
+        run_client(test)
+
+
+def test_no_two_open_sessions_have_the_same_short_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(["a" * 32, "a" * 8 + "b" * 24, "c" * 32])
+
+    async def test(client: AppClient) -> None:
+        monkeypatch.setattr("secrets.token_hex", lambda size: next(drawn))
+        assert [(await client.open())["id"] for _ in range(2)] == ["a" * 32, "c" * 32]
+
+    run_client(test)
+
+
 def test_closing_at_the_same_time_is_no_error() -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()

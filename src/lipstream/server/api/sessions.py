@@ -21,8 +21,10 @@ from lipstream.server.schemas import (
     IceServerInfo,
     Interrupted,
     SessionInfo,
+    SessionList,
     SessionRequest,
     SessionState,
+    SessionSummary,
     Spoken,
 )
 from lipstream.server.sessions.manager import SessionManager
@@ -35,8 +37,29 @@ INTERRUPTED = "an interrupt came before this file could be spoken; send it again
 
 
 def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
-    """Open a session, read its state, close it."""
+    """List sessions, open one, read its state, close it."""
     router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
+
+    @router.get(
+        "",
+        summary="All sessions",
+        description="For operators: a session's own token does not open it.",
+        responses=error_responses(),
+    )
+    async def listed() -> SessionList:
+        return SessionList(
+            sessions=[
+                SessionSummary(
+                    id=session.short_id,
+                    avatar=session.avatar_id,
+                    state=session.state,
+                    age_s=session.age_s,
+                    speaking=session.live.speaking,
+                    fps=round(session.fps(), 2),
+                )
+                for session in manager.open_sessions
+            ]
+        )
 
     @router.post(
         "",
@@ -84,7 +107,8 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
     @router.delete(
         "/{session_id}",
         summary="Close a session",
-        description="Also when there is none: closing twice is no error.",
+        description="Also when there is none: closing twice is no error. Takes the short id of "
+        "`GET /v1/sessions` and of the log too, with the server's token.",
         status_code=204,
         responses=error_responses(),
     )

@@ -17,6 +17,7 @@ from lipstream.server.schemas import AvatarInfo, Report
 
 POSTER_SIDE = 480  # pixels
 POSTER_QUALITY = 88
+SHORT_ID = 8  # characters of an upload's id, in logs
 BUG = "it could not be prepared because of a bug in lipstream; see the server's log."
 
 log = logging.getLogger("lipstream.server")
@@ -39,6 +40,11 @@ class AvatarEntry:
     poster: bytes = b""  # JPEG
     size: int = 0  # bytes on the disk
     task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def short_id(self) -> str:
+        """Its id in logs: that of an upload is cut, as knowing all of it is the right to use it."""
+        return self.id if self.permanent else self.id[:SHORT_ID]
 
     def info(self) -> AvatarInfo:
         """The entry as a message of the API."""
@@ -71,7 +77,7 @@ class AvatarEntry:
         elif isinstance(error, OSError):
             words = (error.strerror or "an error of the file system").lower()
             self.reason = f"its files could not be read or kept: {words}."
-        extra = {"avatar": self.id[:8], "reason": self.reason}
+        extra = {"avatar": self.short_id, "reason": self.reason}
         log.warning("avatar failed", extra=extra, exc_info=error if self.reason == BUG else None)
 
 

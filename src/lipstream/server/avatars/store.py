@@ -121,7 +121,7 @@ class AvatarStore:
             entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], False, motion)
             self._entries[entry.id] = entry
             work = self._prepare(entry, upload)
-            entry.task = asyncio.create_task(work, name=f"avatar {entry.id[:8]}")
+            entry.task = asyncio.create_task(work, name=f"avatar {entry.short_id}")
             discard = cleanup.pop_all().close
             entry.task.add_done_callback(lambda _: discard())
             return entry
@@ -192,7 +192,7 @@ class AvatarStore:
             entry.fail(error, self._root)
             await asyncio.to_thread(shutil.rmtree, self._root / entry.id, ignore_errors=True)
         else:
-            log.info("avatar ready", extra={"avatar": entry.id[:8]})
+            log.info("avatar ready", extra={"avatar": entry.short_id})
         finally:
             entry.task = None
             self._manager.metrics.avatars.labels(outcome).inc()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
@@ -17,13 +18,14 @@ from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.security.session_tokens import SessionTokens
-from lipstream.server.sessions.session import ENDED, ServerSession
+from lipstream.server.sessions.session import ENDED, ServerSession, short_id
 from lipstream.server.settings import ServeSettings
 
 CHECK_MS = 500  # between two checks of deadlines and counts
 MAX_LATE_MS = 1_000  # of a check; a later one means that this process stood still
 ANSWER_S = 10.0  # an offer that is not answered by then is refused
 CLOSE_S = 10.0  # a connection that does not close by then is left behind, and logged
+ID_BYTES = 16
 RETRY_S = "10"
 
 log = logging.getLogger("lipstream.server")
@@ -82,11 +84,19 @@ class SessionManager:
         if not self.capacity.admits(costs, entry.cost):
             raise _full("all places are taken; try again in a while.", "full")
         live = self.runtime.open_session(entry.avatar, motion or entry.motion)
-        session = ServerSession(entry, live, self.settings, self.metrics, self.clock, whep_only)
+        session = ServerSession(
+            self._new_id(), entry, live, self.settings, self.metrics, self.clock, whep_only
+        )
         self._sessions[session.id] = session
         self.metrics.opened.inc()
-        log.info("session opened", extra={"session": session.short_id, "avatar": entry.id})
+        fields = {"session": session.short_id, "avatar": session.avatar_id}
+        log.info("session opened", extra=fields)
         return session
+
+    @property
+    def open_sessions(self) -> list[ServerSession]:
+        """Those that are not about to end, in the order in which they were opened."""
+        return [session for session in self._sessions.values() if not session.closed]
 
     def find(self, session_id: str) -> ServerSession:
         """The session of this id; ApiError 404."""
@@ -146,10 +156,10 @@ class SessionManager:
             await asyncio.shield(task)  # the session ends also when the caller is cancelled
 
     async def close_id(self, session_id: str, reason: str) -> None:
-        """End the session of this id, if there is one."""
-        session = self._sessions.get(session_id)
-        if session is not None:
-            await self.close(session, reason)
+        """End the session of this id, whole or short, if there is one."""
+        for session in list(self._sessions.values()):
+            if session_id in (session.id, session.short_id):
+                await self.close(session, reason)
 
     def fail_all(self) -> None:
         """Begin to close all sessions, which cannot be served any more."""
@@ -197,6 +207,13 @@ class SessionManager:
             for name in TOTALS
         }
 
+    def _new_id(self) -> str:
+        """A random id; no open session has one that begins alike, so that a log names one only."""
+        taken = {session.short_id for session in self._sessions.values()}
+        while short_id(session_id := secrets.token_hex(ID_BYTES)) in taken:
+            pass
+        return session_id
+
     async def _close(self, session: ServerSession, reason: str) -> None:
         try:
             await asyncio.wait_for(session.close(), CLOSE_S)
@@ -208,8 +225,7 @@ class SessionManager:
             self._sessions.pop(session.id, None)
             self._closing.pop(session.id, None)
             self.metrics.closed.labels(reason).inc()
-            seconds = (self.clock.now_ms() - session.opened_ms) // 1000
-            fields = {"session": session.short_id, "reason": reason, "seconds": seconds}
+            fields = {"session": session.short_id, "reason": reason, "seconds": session.age_s}
             log.info("session closed", extra=fields | counts)
 
     def _first_picture(self, session: ServerSession, connection: WebRTCTransport) -> None:

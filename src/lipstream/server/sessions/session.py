@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Literal
 
@@ -25,6 +24,7 @@ from lipstream.speech.synthesis.base import Synthesizer
 
 State = Literal["waiting", "connecting", "connected", "lost"]
 FIGURE_MS = 1_000  # least time between two readings of the frame rate
+SHORT_ID = 8  # characters
 MAX_UPLOADS = 4  # files of one session that are received, decoded, or pushed
 TEXTS_PER_S, MAX_TEXTS = 2, 10  # that one session says in the long run, and at once
 RETRY_S = "5"
@@ -42,6 +42,7 @@ class ServerSession:
 
     def __init__(
         self,
+        session_id: str,
         entry: AvatarEntry,
         live: Session,
         settings: ServeSettings,
@@ -50,7 +51,7 @@ class ServerSession:
         whep_only: bool,
     ) -> None:
         assert entry.avatar is not None and entry.cost is not None
-        self.id = secrets.token_hex(16)
+        self.id = session_id
         self.size, self.face = entry.avatar.size, face_center(entry.avatar)
         self._entry = entry
         self.live = live
@@ -91,7 +92,17 @@ class ServerSession:
     @property
     def short_id(self) -> str:
         """Enough to find it in a log and too little to use it."""
-        return self.id[:8]
+        return short_id(self.id)
+
+    @property
+    def avatar_id(self) -> str:
+        """The id of its avatar, as short as in a log."""
+        return self._entry.short_id
+
+    @property
+    def age_s(self) -> int:
+        """Seconds since it was opened."""
+        return (self._clock.now_ms() - self.opened_ms) // 1000
 
     @property
     def busy(self) -> bool:
@@ -216,6 +227,11 @@ class ServerSession:
         if not task.cancelled() and (error := task.exception()) is not None:
             fields = {"session": self.short_id}
             log.error("a file could not be spoken: %s", error, exc_info=error, extra=fields)
+
+
+def short_id(session_id: str) -> str:
+    """The part of an id that logs show."""
+    return session_id[:SHORT_ID]
 
 
 def _too_many(reason: str) -> ApiError:
