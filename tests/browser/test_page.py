@@ -62,16 +62,24 @@ async def test_a_wrong_token_is_refused_and_can_be_typed_again(
     assert stored == [0, "", 1]
 
 
-async def test_an_uploaded_picture_is_prepared_and_judged(viewer: ViewerPage) -> None:
+async def test_an_uploaded_picture_is_prepared_and_judged(
+    chromium: Chromium, viewer: ViewerPage, server: ServerProcess
+) -> None:
     await viewer.page.set_input_files("#avatar-file", EXAMPLES / "portrait.png")
     await viewer.page.wait_for_selector(".card.waiting progress", timeout=TIMEOUT_MS)
     await viewer.page.wait_for_selector(".card:has(input:checked) >> text=portrait", timeout=60_000)
     report = await viewer.page.inner_text("#report")
     assert "512 × 512" in report and "mouth is open" in report
     assert await viewer.page.evaluate(f"{AVATAR}.getAttribute('avatar')") != "face"
+    await viewer.page.reload()
+    await viewer.page.wait_for_selector(".card >> text=portrait", timeout=TIMEOUT_MS)
+    stranger = await ViewerPage.blank(chromium.browser)
+    await stranger.open(server.address, server.token)
+    assert await stranger.page.locator(".card .name", has_text="portrait").count() == 0
     await viewer.page.click(".remove")
     await viewer.page.click(".remove.confirm")
     await viewer.page.wait_for_selector(".card:has(input:checked) >> text=face")
+    await viewer.page.wait_for_selector(".card >> text=portrait", state="detached")
     assert viewer.errors == []
 
 

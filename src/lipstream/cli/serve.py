@@ -114,6 +114,11 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @path_option(
     "--data", metavar="DIR", help="The folder that keeps uploads; default a temporary one."
 )
+@option(
+    "--share-uploads",
+    is_flag=True,
+    help="Show uploads to everybody; default only to the browser that sent them.",
+)
 @number("--upload-limit", "The largest file that may be uploaded.", 64, 1, 4096, unit="MIB")
 @number("--max-avatars", "The largest number of uploaded avatars.", 32, 0)
 @number("--max-side", "Larger pictures are shrunk.", 768, 64, 4096, unit="PIXELS")

@@ -50,6 +50,7 @@ class ServeSettings:
     max_avatars: int = 32  # uploaded ones
     avatar_space: int = 1024 * MEBIBYTE  # bytes of uploaded avatars together
     data: Path | None = None  # where uploaded avatars are kept; None: deleted when the server ends
+    share_uploads: bool = False  # list them for everybody, not only for those who know their ids
     uploads: UploadLimits = UploadLimits()
     connect_timeout_s: int = 15  # from POST /v1/sessions to the first picture
     grace_s: int = 30  # a lost connection may come back

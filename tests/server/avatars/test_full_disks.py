@@ -33,7 +33,7 @@ async def refused(client: AppClient) -> None:
     answer = await client.http.post("/v1/avatars", files=FACE)
     assert answer.status_code == 507
     assert answer.json() == {"error": {"code": "disk_full", "message": DISK_FULL}}
-    assert len((await client.http.get("/v1/avatars")).json()["avatars"]) == 1
+    assert len((await client.http.get("/v1/avatars?all=1")).json()["avatars"]) == 1
 
 
 def test_while_a_form_is_received(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_a_kept_avatar_that_is_damaged_does_not_say_where_it_is(tmp_path: Path) 
     (data / "a1" / "label.json").write_text('{"name": "Old"}')
 
     async def test(client: AppClient) -> None:
-        kept = (await client.http.get("/v1/avatars")).json()["avatars"][1]
+        kept = (await client.http.get("/v1/avatars?all=1")).json()["avatars"][1]
         assert kept["status"] == "failed" and "prepared.avatar" in kept["reason"]
         assert "mine" not in kept["reason"] and tmp_path.name not in kept["reason"]
 

@@ -40,12 +40,51 @@ def test_a_portrait_is_uploaded_and_talks() -> None:
         picture = await client.http.get(shown["picture_url"])
         assert picture.headers["Content-Type"] == "image/jpeg"
         assert Pillow.open(io.BytesIO(picture.content)).size == (256, 256)
-        listed = (await client.http.get("/v1/avatars")).json()["avatars"]
-        assert [avatar["id"] for avatar in listed] == ["face", shown["id"]]
+        assert await listed(client) == ["face"]
+        assert await listed(client, "?all=1") == ["face", shown["id"]]
         await client.open(shown["id"])
         assert client.runtime.sessions[0].avatar.size == (256, 256)
 
     run_client(test)
+
+
+async def listed(client: AppClient, query: str = "") -> list[str]:
+    """The ids of all avatars that the server tells."""
+    avatars = (await client.http.get(f"/v1/avatars{query}")).json()["avatars"]
+    return [avatar["id"] for avatar in avatars]
+
+
+def test_an_upload_is_for_those_who_know_its_id(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids: list[str] = []
+
+    async def upload(client: AppClient) -> None:
+        sent = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
+        ids.append(sent["id"])
+        assert len(sent["id"]) == 32  # 128 random bits
+        await client.open(sent["id"])
+        sessions = (await client.http.get("/v1/sessions")).json()["sessions"]
+        assert sessions[0]["avatar"] == sent["id"][:8]
+        events = [record for record in caplog.records if record.name.startswith("lipstream")]
+        assert "session opened" in [record.message for record in events]
+        for record in events:
+            assert sent["id"] not in str(vars(record).values())
+
+    async def private(client: AppClient) -> None:
+        assert await listed(client) == ["face"]
+        assert await listed(client, "?all=true") == ["face", *ids]
+        assert (await client.http.get(f"/v1/avatars/{ids[0]}")).status_code == 200
+        assert (await client.http.get("/v1/avatars?all=perhaps")).status_code == 422
+
+    async def shared(client: AppClient) -> None:
+        assert await listed(client) == ["face", *ids]
+        assert (await client.http.delete(f"/v1/avatars/{ids[0]}")).status_code == 204
+
+    with caplog.at_level("DEBUG", logger="lipstream"):
+        run_client(upload, ServeSettings(rate=0, data=tmp_path))
+    run_client(private, ServeSettings(rate=0, data=tmp_path))
+    run_client(shared, ServeSettings(rate=0, data=tmp_path, share_uploads=True))
 
 
 def test_a_clip_is_prepared_with_progress(tmp_path: Path) -> None:
@@ -225,8 +264,8 @@ def test_a_damaged_upload_is_shown_with_its_reason(tmp_path: Path) -> None:
     (tmp_path / "b2" / "label.json").write_text("not json")
 
     async def test(client: AppClient) -> None:
-        listed = (await client.http.get("/v1/avatars")).json()["avatars"]
-        assert [(avatar["id"], avatar["status"]) for avatar in listed] == [
+        kept = (await client.http.get("/v1/avatars?all=1")).json()["avatars"]
+        assert [(avatar["id"], avatar["status"]) for avatar in kept] == [
             ("face", "ready"),
             ("a1", "failed"),
         ]
@@ -270,7 +309,7 @@ def test_a_kept_avatar_whose_preparation_fails_keeps_nothing_from_starting(tmp_p
             return avatar
 
     async def again(client: AppClient) -> None:
-        kept = (await client.http.get("/v1/avatars")).json()["avatars"][1]
+        kept = (await client.http.get("/v1/avatars?all=1")).json()["avatars"][1]
         assert kept["status"] == "failed" and "server's log" in kept["reason"]
         assert (await client.http.get("/readyz")).status_code == 200
         await client.open()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
 
 from lipstream.server.api.openapi import content, error_responses, file_form
 from lipstream.server.avatars.decoders import Decoders
@@ -17,15 +19,26 @@ def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
     """Everything at /v1/avatars."""
     router = APIRouter(prefix="/v1/avatars", tags=["Avatars"])
 
-    @router.get("", summary="All avatars", responses=error_responses())
-    async def listed() -> AvatarList:
-        return AvatarList(avatars=[entry.info() for entry in store.list()])
+    @router.get(
+        "",
+        summary="List avatars",
+        description="Those given on the command line; uploads too where the server shares them "
+        "(`--share-uploads`). Else an upload is for whoever knows its id.",
+        responses=error_responses(),
+    )
+    async def listed(
+        unlisted: Annotated[
+            bool, Query(alias="all", description="For operators: also uploads not shared.")
+        ] = False,
+    ) -> AvatarList:
+        return AvatarList(avatars=[entry.info() for entry in store.list(unlisted)])
 
     @router.post(
         "",
         summary="Upload a picture or a clip",
         description="It is prepared in the background: ask for it until its status is `ready` or "
-        "`failed`.",
+        "`failed`. Keep its `id`: unless the server shares uploads it is told to nobody else, and "
+        "whoever knows it may use and delete the avatar.",
         status_code=202,
         responses=error_responses(400, 408, 409, 413, 415, 422, 500, 503, 507),
         openapi_extra=file_form(

@@ -1,7 +1,8 @@
 """The avatars: those given on the command line, and those users upload.
 
 Uploads are prepared in the background, one at a time. Sessions that show an avatar go on when it is
-deleted; new ones cannot have it.
+deleted; new ones cannot have it. An upload is listed only where uploads are shared: else it is for
+those who know its id, which is random and told to its uploader alone.
 """
 
 from __future__ import annotations
@@ -87,15 +88,17 @@ class AvatarStore:
                     except Exception as error:  # the cost known so far still stands
                         log.warning("avatar could not be measured again", exc_info=error)
 
-    def list(self) -> list[AvatarEntry]:
-        """All avatars: those of the command line first, then in the order of upload."""
-        return list(self._entries.values())
+    def list(self, unlisted: bool = False) -> list[AvatarEntry]:
+        """The avatars of the command line, then those that users share, in the order of upload;
+        with those that nobody shares where `unlisted`."""
+        shown = unlisted or self._settings.share_uploads
+        return [entry for entry in self._entries.values() if shown or entry.permanent]
 
     def find(self, avatar_id: str) -> AvatarEntry:
         """The avatar of this id in any state; ApiError 404."""
         entry = self._entries.get(avatar_id)
         if entry is None:
-            raise ApiError(404, "this avatar does not exist; GET /v1/avatars lists those that do.")
+            raise ApiError(404, "this avatar does not exist; it may have been deleted.")
         return entry
 
     def ready(self, avatar_id: str) -> AvatarEntry:
@@ -148,7 +151,9 @@ class AvatarStore:
         own = [entry for entry in self._entries.values() if not entry.permanent]
         if len(own) >= self._settings.max_avatars:
             raise ApiError(
-                409, f"{len(own)} avatars are uploaded already; delete one first.", "avatar_limit"
+                409,
+                f"{len(own)} avatars are uploaded already, as many as may be; delete one of yours.",
+                "avatar_limit",
             )
         if sum(entry.size for entry in own) >= self._settings.avatar_space:
             raise ApiError(

@@ -4,6 +4,8 @@ import { showReport } from './report.js';
 
 const POLL_MS = 700; // between requests for the state of an avatar that is being prepared
 const ACCEPT = 'image/*,video/*,.heic,.heif,.avif';
+const OWN = `lipstream-avatars:${new URL('.', import.meta.url).pathname}`; // key in the storage
+const MAX_OWN = 64; // uploads of this browser that are remembered; the oldest is forgotten first
 const CONFIRM_MS = 4_000; // within which a second press removes an avatar
 
 /** Fires `choose` (detail: id or null) and `refused` (detail: an Error). */
@@ -24,13 +26,29 @@ export class AvatarList extends EventTarget {
 
   /** Shows all avatars; rejects with an ApiError when the server refuses. */
   async load() {
-    const avatars = await this.#api.avatars();
+    const listed = await this.#api.avatars();
+    const avatars = [...listed, ...(await this.#own(listed))];
     this.#cards.replaceChildren(this.#adder);
     this.#avatars.clear();
     for (const avatar of avatars) this.#put(avatar);
     const ready = avatars.find((avatar) => avatar.status === 'ready');
     this.choose(ready?.id ?? null);
     for (const { id, status } of avatars) if (status === 'preparing') this.#follow(id);
+  }
+
+  /** The uploads of this browser that the server does not list: it tells them by their id alone. */
+  async #own(listed) {
+    const found = [];
+    for (const id of own()) {
+      if (listed.some((avatar) => avatar.id === id)) continue;
+      try {
+        found.push(await this.#api.avatar(id));
+      } catch (error) {
+        if (error.status !== 404) throw error;
+        disown(id);
+      }
+    }
+    return found;
   }
 
   choose(id) {
@@ -50,6 +68,7 @@ export class AvatarList extends EventTarget {
     try {
       const avatar = await this.#api.uploadAvatar(file, name, (share) => progress(card, share));
       card.remove();
+      keepOwn([...own(), avatar.id]);
       this.#put({ name, progress: 0, ...avatar });
       await this.#follow(avatar.id);
       if (this.#avatars.get(avatar.id)?.status === 'ready') this.choose(avatar.id);
@@ -67,6 +86,7 @@ export class AvatarList extends EventTarget {
         this.#put(await this.#api.avatar(id));
       } catch (error) {
         this.#drop(id);
+        if (error.status === 404) disown(id);
         this.#refuse(error);
       }
     }
@@ -185,6 +205,7 @@ export class AvatarList extends EventTarget {
       }
     }
     this.#drop(id);
+    disown(id);
   }
 
   #drop(id) {
@@ -216,6 +237,30 @@ export class AvatarList extends EventTarget {
   #refuse(error) {
     this.dispatchEvent(new CustomEvent('refused', { detail: error }));
   }
+}
+
+/** The ids of what this browser has uploaded. Storage may be forbidden: then until it is left. */
+let remembered = [];
+
+function own() {
+  try {
+    return JSON.parse(localStorage.getItem(OWN) ?? '[]').map(String);
+  } catch {
+    return remembered;
+  }
+}
+
+function keepOwn(ids) {
+  remembered = ids.slice(-MAX_OWN);
+  try {
+    localStorage.setItem(OWN, JSON.stringify(remembered));
+  } catch {
+    // forbidden or full: `remembered` has them
+  }
+}
+
+function disown(id) {
+  keepOwn(own().filter((kept) => kept !== id));
 }
 
 function progress(card, share) {
