@@ -120,6 +120,7 @@ class Overload:
 
     def __init__(self) -> None:
         self.raised = False
+        self.share = 0.0  # of frames that came late in the last window
         self._window: tuple[int, int, int] | None = None  # (ms, units, late) at its start
         self._calm_since: int | None = None
 
@@ -133,6 +134,7 @@ class Overload:
         self._window = (now_ms, units, late)
         seen = units - units_before
         share = (late - late_before) / seen if seen >= MIN_WINDOW_UNITS else 0.0
+        self.share = share
         if share > OVERLOADED:
             self.raised, self._calm_since = True, None
         elif share > RELIEVED:

@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from lipstream.errors import LipstreamError, disk_is_full
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
@@ -72,6 +73,18 @@ def install(app: FastAPI, on_refused: Callable[[str], None]) -> None:
 
     for kind in (HTTPException, RequestValidationError, LipstreamError):
         app.add_exception_handler(kind, refuse)
+
+
+async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """The answer at an address without a route, also to a WebSocket, which Starlette would refuse
+    without a word."""
+    missing = ApiError(404, UNKNOWN[404])
+    if scope["type"] != "websocket":
+        raise missing
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await missing.response()(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": 1008})
 
 
 def _refusal(error: Exception) -> ApiError:

@@ -110,10 +110,10 @@ def test_an_interrupt_ends_a_synthesis_that_hangs() -> None:
         for text in ("one", "two"):
             assert (await say(live, session, text)).status_code == 202
         await until(lambda: voice.asked == [("one", None)])
-        assert live.app.state.manager.busy  # so that a server that is to stop waits for it
+        assert live.app.state.manager.find(session).busy  # a server that is to stop waits
         await live.http.post(f"/v1/sessions/{session}/interrupt")
         await until(lambda: voice.cancelled == ["one"])
-        assert not live.app.state.manager.busy
+        assert not live.app.state.manager.find(session).busy
         about = {"type": "interrupted", "played_ms": 0}
         assert await socket.next_event() == about | {"utterance": 1}
         assert await socket.next_event() == about | {"utterance": 2}

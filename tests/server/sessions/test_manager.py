@@ -267,10 +267,11 @@ def test_a_session_that_closed_itself_is_seen_out() -> None:
     run_client(test)
 
 
-def test_late_frames_stop_admission_until_all_is_calm() -> None:
+def test_late_frames_stop_admission_until_all_is_calm(caplog: pytest.LogCaptureFixture) -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
         await client.connect(made)
+        caplog.clear()
         counts = client.runtime.sessions[0].counts
 
         async def go_on(seconds: int, late: int) -> None:
@@ -285,7 +286,30 @@ def test_late_frames_stop_admission_until_all_is_calm() -> None:
         await go_on(8, 0)
         assert client.manager.capacity.overload.raised
         await go_on(12, 0)
+        told = [record for record in caplog.records if record.name == "lipstream.server"]
+        overloaded, normal = (record.__dict__ for record in told)
+        assert overloaded["message"].startswith("overloaded: ") and overloaded["sessions"] == 1
+        assert "lower --max-sessions" in overloaded["message"] and overloaded["late"] == "8.0 %"
+        assert normal["message"] == "load is back to normal"
         await client.open()
+
+    with caplog.at_level("INFO", logger="lipstream.server"):
+        run_client(test)
+
+
+def test_only_speech_that_somebody_watches_holds_up_the_end() -> None:
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        client.runtime.sessions[0].emit(session_event("started"))
+        assert client.manager.speaking == 0  # nobody has come yet
+        connection = await client.connect(made)
+        assert client.manager.speaking == 1
+        connection.vanish()
+        assert client.manager.speaking == 0
+        await client.http.post(made["whep_url"], content=OFFER, headers=SDP)
+        assert client.manager.speaking == 1  # on the way back
+        client.runtime.sessions[0].emit(session_event("ended"))
+        assert client.manager.speaking == 0
 
     run_client(test)
 

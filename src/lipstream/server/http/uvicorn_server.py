@@ -8,6 +8,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from types import FrameType
 
 import uvicorn
@@ -100,7 +101,8 @@ def configured(app: FastAPI) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """Goes on serving after a signal while speech is played, for at most `drain_timeout_s`."""
+    """Goes on serving after a signal while speech is played to viewers, for at most
+    `drain_timeout_s`."""
 
     def __init__(
         self,
@@ -113,6 +115,7 @@ class Server(uvicorn.Server):
         self._manager, self._on_ready = manager, on_ready
         self._drain_timeout_s = drain_timeout_s
         self._until: float | None = None  # monotonic seconds
+        self._announced = False  # that it drains
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -134,7 +137,19 @@ class Server(uvicorn.Server):
             await self.lifespan.shutdown()
 
     async def on_tick(self, counter: int) -> bool:
-        if self._until is not None and (not self._manager.busy or time.monotonic() >= self._until):
-            log.info("stopping", extra={"sessions": len(self._manager)})
-            self.should_exit = True
+        if self._until is not None:
+            self._drain(self._until)
         return await super().on_tick(counter)
+
+    def _drain(self, until: float) -> None:
+        """Log at once that the end has begun, and end when nobody is spoken to any more."""
+        left_s, speaking = until - time.monotonic(), self._manager.speaking
+        fields = {"sessions": len(self._manager)}
+        if not self._announced:
+            end = datetime.now(timezone.utc) + timedelta(seconds=max(left_s, 0))
+            clock_time = end.strftime("%Y-%m-%dT%H:%M:%SZ")
+            log.info("draining", extra={**fields, "speaking": speaking, "until": clock_time})
+            self._announced = True
+        if not speaking or left_s <= 0:
+            log.info("stopping", extra=fields)
+            self.should_exit = True

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
 
 from lipstream.config import MotionLevel
 from lipstream.live.clock import Clock
@@ -28,6 +28,12 @@ CLOSE_S = 10.0  # a connection that does not close by then is left behind, and l
 ID_BYTES = 16
 RETRY_S = "10"
 
+OVERLOADED = (
+    "overloaded: frames come late, so no session is admitted until it is calm; end other work on "
+    "this machine, lower --max-sessions, or choose smaller avatars"
+)
+OnEvent: TypeAlias = Callable[[str, Mapping[str, Any]], None]
+
 log = logging.getLogger("lipstream.server")
 
 
@@ -45,6 +51,8 @@ class SessionManager:
         self.settings, self.runtime, self.capacity = settings, runtime, capacity
         self.metrics, self.clock = metrics, clock
         self.tokens = SessionTokens()
+        # Told `session.opened` of each session, and later `session.closed` or `session.failed`.
+        self.on_event: OnEvent = lambda event, data: None
         self._sessions: dict[str, ServerSession] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -58,9 +66,9 @@ class SessionManager:
         return len(self._sessions)
 
     @property
-    def busy(self) -> bool:
-        """True while speech is spoken or waits in any session."""
-        return any(session.busy for session in self._sessions.values())
+    def speaking(self) -> int:
+        """Sessions in which speech is spoken or waits while somebody watches."""
+        return sum(session.busy and session.watched for session in self._sessions.values())
 
     @property
     def calm(self) -> bool:
@@ -91,6 +99,7 @@ class SessionManager:
         self.metrics.opened.inc()
         fields = {"session": session.short_id, "avatar": session.avatar_id}
         log.info("session opened", extra=fields)
+        self.on_event("session.opened", {"session": session.id, "avatar": session.avatar_id})
         return session
 
     @property
@@ -196,8 +205,11 @@ class SessionManager:
         totals, overload = self.totals(), self.capacity.overload
         before, behind = overload.raised, totals["late"] + totals["repeated"]
         overload.observe(self.clock.now_ms(), totals["units"], behind)
-        if overload.raised != before:
-            log.warning("overloaded" if overload.raised else "load is back to normal")
+        if overload.raised and not before:
+            late = f"{100 * overload.share:.1f} %"
+            log.warning(OVERLOADED, extra={"late": late, "sessions": len(self)})
+        elif before and not overload.raised:
+            log.info("load is back to normal", extra={"sessions": len(self)})
 
     def totals(self) -> dict[str, int]:
         """The counts of `TOTALS` over all sessions since the start."""
@@ -225,8 +237,11 @@ class SessionManager:
             self._sessions.pop(session.id, None)
             self._closing.pop(session.id, None)
             self.metrics.closed.labels(reason).inc()
-            fields = {"session": session.short_id, "reason": reason, "seconds": session.age_s}
-            log.info("session closed", extra=fields | counts)
+            end = {"reason": reason, "seconds": session.age_s}
+            log.info("session closed", extra={"session": session.short_id} | end | counts)
+            event = "session.failed" if reason == "failed" else "session.closed"
+            who = {"session": session.id, "avatar": session.avatar_id}
+            self.on_event(event, who | end)
 
     def _first_picture(self, session: ServerSession, connection: WebRTCTransport) -> None:
         if session.connection is connection:

@@ -111,6 +111,11 @@ class ServerSession:
         return speaking or self._uploads > 0 or self.live.synthesizing
 
     @property
+    def watched(self) -> bool:
+        """True while a viewer is there, or about to be."""
+        return self.state in ("connecting", "connected")
+
+    @property
     def deadline_ms(self) -> int:
         """The time at which it ends unless something happens."""
         settings = self._settings
