@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import pytest
 from tests.cli.program import Program, sentence_in
 from tests.cli.serving import PATIENCE_S, Serving, serving
 from tests.media_files import tone, write_wav
+from tests.server.viewers import Viewer
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,11 @@ from tests.media_files import tone, write_wav
         (["--avatar", "a=nobody.png"], "nobody.png does not exist; check the name.", 1),
         (["--origin", "*"], "--origin: '\\*' is no origin; write https://example.org.", 2),
         (["--turn-url", "turn:a"], "--turn-url needs --turn-secret.*", 2),
+        (["--turn-url", "foo", "--turn-secret", "abc"], "--turn-url: 'foo' is no TURN server.*", 2),
+        (["--stun-url", "foo"], "--stun-url: 'foo' is no STUN server; write stun:stun.exam.*", 2),
+        (["--public-ip", "foo"], "--public-ip: 'foo' is no IP address of a machine; write .*", 2),
+        (["--webhook", "https://example.org"], "--webhook and --webhook-secret need each.*", 2),
+        (["--webhook", "example", "--webhook-secret", "a"], "--webhook is no URL; write .*", 2),
         (["--port", "65536"], "--port: 65536 is not in the range .*", 2),
         (["--max-sessions", "0"], "--max-sessions: 0 is not in the range .*", 2),
         (["--codec", "av1"], "--codec: 'av1' is not one of .*", 2),
@@ -107,7 +114,8 @@ def test_a_server_from_its_first_line_to_its_last(portrait: Path) -> None:
     assert status == 0
     assert "right-token" not in said
     events = re.findall(r'event=("[^"]*"|\S+)', said)
-    assert events == ['"session opened"', "stopping", '"session closed"']
+    assert events == ['"session opened"', "draining", "stopping", '"session closed"']
+    assert re.search(r"event=draining sessions=1 speaking=0 until=\d{4}-\d\d-\d\dT[\d:]{8}Z", said)
 
 
 @pytest.mark.slow
@@ -138,7 +146,8 @@ def test_a_hung_drawing_process_does_not_keep_the_server(portrait: Path) -> None
 
 @pytest.mark.slow
 def test_speech_is_finished_unless_told_twice(portrait: Path, tmp_path: Path) -> None:
-    """A session with speech that waits keeps the server until the second signal."""
+    """A session with speech that waits for its viewer, who is on the way, keeps the server until
+    the second signal."""
     wav = write_wav(tmp_path / "a.wav", (tone(20, 8_000) * 9_000).astype("int16"), 8_000)
     with serving("--avatar", f"face={portrait}") as server:
         made = server.get("/v1/sessions", {"avatar": "face"})[1]
@@ -149,6 +158,10 @@ def test_speech_is_finished_unless_told_twice(portrait: Path, tmp_path: Path) ->
         with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             assert answer.status == 202
         until_ms(server, made["id"])
+        request = urllib.request.Request(server.url + made["whep_url"], asyncio.run(offer()))
+        request.add_header("Content-Type", "application/sdp")
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+            assert answer.status == 201
         server.process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + PATIENCE_S
         while server.get("/readyz")[0] != 503 and time.monotonic() < deadline:
@@ -156,7 +169,17 @@ def test_speech_is_finished_unless_told_twice(portrait: Path, tmp_path: Path) ->
         status, body_ = server.get("/v1/sessions", {"avatar": "face"})
         assert (status, body_["error"]["code"]) == (503, "stopping")
         assert server.process.poll() is None
-        assert server.end(signal.SIGTERM)[0] == 0
+        status, said = server.end(signal.SIGTERM)
+        assert status == 0 and "event=draining sessions=1 speaking=1 until=" in said
+
+
+async def offer() -> bytes:
+    """The SDP of a viewer who comes no further than that."""
+    viewer = Viewer()
+    try:
+        return (await viewer.offer()).encode()
+    finally:
+        await viewer.close()
 
 
 def until_ms(server: Serving, session_id: str) -> None:

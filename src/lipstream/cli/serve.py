@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 # Packages; their modules are called alike, with _ for -.
 REQUIRED = (
-    "aiortc fastapi fastapi-offline prometheus-client python-multipart uvicorn websockets"
+    "aiortc fastapi fastapi-offline httpx prometheus-client python-multipart uvicorn websockets"
 ).split()
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DEFAULT_PORT = 8080
 MAX_DEFAULT_WORKERS = 16  # worker processes, unless --draw-processes sets more
 EPILOG = "Example: lipstream serve --avatar anna=anna.png --avatar ben=ben.mp4"
 
@@ -98,7 +99,7 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     default="127.0.0.1",
     help="The address to listen on. One that other machines can reach needs --token.",
 )
-@number("--port", "0 takes any free one.", 8080, 0, 65535)
+@number("--port", "0 takes any free one.", DEFAULT_PORT, 0, 65535)
 @several(
     "--avatar",
     "avatars",
@@ -144,6 +145,8 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @several("--stun-url", "stun_urls", "A STUN server for viewers, such as stun:stun.example.org.")
 @several("--turn-url", "turn_urls", "A TURN server for viewers, who get credentials that expire.")
 @option("--turn-secret", help="The TURN server's static-auth-secret.")
+@option("--webhook", metavar="URL", help="Post events of sessions to this address, signed.")
+@option("--webhook-secret", help="The key of the signature: whsec_ and 24 to 64 bytes in base64.")
 @option(
     "--private-peers/--no-private-peers",
     default=True,

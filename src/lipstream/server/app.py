@@ -33,6 +33,7 @@ from lipstream.server.security.middleware import SecurityMiddleware
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.settings import ServeSettings
 from lipstream.server.supervisor import Supervisor
+from lipstream.server.webhooks.sender import WebhookSender
 from lipstream.speech.synthesis.base import Synthesizer
 
 log = logging.getLogger("lipstream.server")
@@ -68,12 +69,17 @@ def create_app(
     metrics = Metrics()
     capacity = Capacity(settings.max_sessions, settings.cores, runtime.parallelism)
     manager = SessionManager(settings, runtime, capacity, metrics, clock)
+    webhooks: WebhookSender | None = None
+    if settings.webhook is not None and settings.webhook_secret is not None:
+        webhooks = WebhookSender(settings.webhook, settings.webhook_secret, metrics.webhook)
+        manager.on_event = webhooks.put
     supervisor = Supervisor(manager)
     if synthesizer is not None:
         synthesizer = MeasuredSynthesizer(synthesizer, metrics, clock)
     decoders = Decoders(settings.cores or usable_cores())
     store = AvatarStore(manager, decoders)
     metrics.watch_runtime(runtime, capacity.lag)
+    metrics.describe(__version__, runtime.backend)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -84,12 +90,16 @@ def create_app(
             for watch in (manager.watch, supervisor.watch, capacity.lag.watch, store.remeasure):
                 tasks.append(asyncio.create_task(watch(), name=watch.__qualname__))
                 tasks[-1].add_done_callback(_log_failure)
+            if webhooks is not None:
+                webhooks.start()
             yield
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await manager.close_all("stopped")
+            if webhooks is not None:
+                await webhooks.close()
             if synthesizer is not None:
                 await synthesizer.close()
             await store.close()
@@ -105,6 +115,7 @@ def create_app(
     )
     app.state.manager, app.state.store = manager, store
     _add_routes(app, manager, store, decoders, synthesizer)
+    app.router.default = error_responses.nothing_here
     error_responses.install(app, metrics.refused)
     _add_middleware(app, manager)
     return app

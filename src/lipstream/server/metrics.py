@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -39,10 +47,12 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # process_*: memory, processor time, open files
         self.opened = self._counter("sessions_opened", "Sessions opened.")
         self.closed = self._counter("sessions_closed", "Sessions closed.", ["reason"])
         self.refusals = self._counter("refusals", "Requests refused.", ["code"])
         self.avatars = self._counter("avatars", "Uploaded avatars by outcome.", ["outcome"])
+        self.webhooks = self._counter("webhooks", "Events for the webhook by outcome.", ["outcome"])
         self.buffered_ms = self._histogram("buffered_ms", "Speech waiting in a session.", LONG_MS)
         self.encode_ms = self._histogram("encode_ms", "Time to encode a frame.", FAST_MS, ["kind"])
         self.key_frames = self._counter("key_frames", "Key frames sent.")
@@ -81,6 +91,15 @@ class Metrics:
                 "browser_jitter_buffer_ms", "Jitter buffers of sound, measured by pages."
             ),
         }
+
+    def describe(self, version: str, backend: str) -> None:
+        """Tell what runs here."""
+        info = Info("lipstream", "The server.", registry=self.registry)
+        info.info({"version": version, "backend": backend})
+
+    def webhook(self, outcome: str) -> None:
+        """Count an event that was delivered, has failed or was dropped."""
+        self.webhooks.labels(outcome).inc()
 
     def watch(self, totals: Totals) -> None:
         """Read the counts of `TOTALS` from `totals` at each scrape."""

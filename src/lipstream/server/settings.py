@@ -7,9 +7,16 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import urlsplit
 
 from lipstream.errors import OptionError
+from lipstream.server.addresses import (
+    check_origin,
+    check_public_ip,
+    check_stun_url,
+    check_turn_url,
+    check_webhook,
+)
+from lipstream.server.webhooks.signature import key_of
 
 MEBIBYTE = 1 << 20
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -64,6 +71,8 @@ class ServeSettings:
     stun_urls: tuple[str, ...] = ()
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = field(default=None, repr=False)
+    webhook: str | None = field(default=None, repr=False)  # its path may hold a secret
+    webhook_secret: str | None = field(default=None, repr=False)
     private_peers: bool = True  # viewers may be in private networks
     codec: str | None = None  # h264 or vp8; None takes the best both sides have
 
@@ -80,9 +89,24 @@ class ServeSettings:
             )
         for origin in self.origins:
             check_origin(origin)
+        for url in self.stun_urls:
+            check_stun_url(url)
+        for url in self.turn_urls:
+            check_turn_url(url)
+        if self.public_ip is not None:
+            check_public_ip(self.public_ip)
+        self._check_webhook()
         self.trusted_networks  # OptionError for what is no address  # noqa: B018
         if self.turn_urls and not self.turn_secret:
             raise OptionError("--turn-url needs --turn-secret, which the TURN server knows too.")
+
+    def _check_webhook(self) -> None:
+        if self.webhook is not None:
+            check_webhook(self.webhook)
+        if (self.webhook is None) != (self.webhook_secret is None):
+            raise OptionError("--webhook and --webhook-secret need each other; give both or none.")
+        if self.webhook_secret is not None:
+            key_of(self.webhook_secret)
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:
@@ -105,15 +129,3 @@ class ServeSettings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
-
-
-def check_origin(text: str) -> None:
-    """OptionError unless `text` is an origin: scheme, host, perhaps a port, and nothing more."""
-    try:
-        parts = urlsplit(text)
-        plain = f"{parts.scheme}://{parts.netloc}"
-        good = parts.scheme in ("http", "https") and parts.hostname and text.rstrip("/") == plain
-    except ValueError:  # a bracket without its other half
-        good = False
-    if not good:
-        raise OptionError(f"--origin: {text!r} is no origin; write https://example.org.")

@@ -90,7 +90,9 @@ def test_metrics_can_be_read_by_prometheus() -> None:
             for family in text_string_to_metric_families((await client.http.get("/metrics")).text)
         }
         assert families["lipstream_sessions"].samples[0].value == 1
-        assert all(name.startswith("lipstream_") for name in families)
+        assert all(name.startswith(("lipstream_", "process_")) for name in families)
+        (info,) = families["lipstream_info"].samples
+        assert info.labels == {"version": __version__, "backend": "fake"}
         (dropped,) = families["lipstream_dropped_packets"].samples
         assert dropped.labels == {"cause": "stranger"} and dropped.value == 3
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.server.security.route_table import CLOSED, PUBLIC, ROUTES, ask
 
 TOKEN = "right-token-0123"
 RIGHT = {"Authorization": f"Bearer {TOKEN}"}
+KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # of the specification's own example
 EVIL = {"Origin": "https://evil.example.org"}
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
@@ -82,6 +84,17 @@ def test_a_wrong_subprotocol_is_no_token(protocol: str) -> None:
         assert not await socket.open() and socket.status == 401
 
     run_client(test, ServeSettings(token=TOKEN, rate=0))
+
+
+def test_a_socket_where_nothing_is_gets_the_usual_json() -> None:
+    async def test(client: AppClient) -> None:
+        for path in ("/nothing", "/v1/sessions/0/audio", "/v1/config"):
+            socket = client.socket(path)
+            assert not await socket.open()
+            assert socket.status == 404
+            assert json.loads(socket.body)["error"]["code"] == "not_found"
+
+    run_client(test)
 
 
 def test_with_the_token_everything_answers() -> None:
@@ -290,6 +303,17 @@ def test_every_answer_carries_the_safe_headers(path: str) -> None:
         ({"origins": ("http://[::1",)}, "--origin: .* is no origin.*"),
         ({"trusted_proxies": ("proxy",)}, "--trusted-proxy: 'proxy' is no IP address or network.*"),
         ({"turn_urls": ("turn:a",)}, "--turn-url needs --turn-secret.*"),
+        ({"turn_urls": ("stun:a",), "turn_secret": "s"}, "--turn-url: 'stun:a' is no TURN .*"),
+        ({"turn_urls": ("turn:a?transport=x",), "turn_secret": "s"}, "--turn-url: .*"),
+        ({"stun_urls": ("stun://a",)}, "--stun-url: 'stun://a' is no STUN server; write stun:.*"),
+        ({"public_ip": "0.0.0.0"}, "--public-ip: '0.0.0.0' is no IP address of a machine; .*"),
+        ({"public_ip": "example.org"}, "--public-ip: 'example.org' is no IP address.*"),
+        ({"webhook": "https://example.org/"}, "--webhook and --webhook-secret need each other.*"),
+        ({"webhook_secret": KEY}, "--webhook and --webhook-secret need each other.*"),
+        ({"webhook": "ftp://a/s3cret", "webhook_secret": KEY}, "--webhook is no URL; write .*"),
+        ({"webhook": "https://a:0", "webhook_secret": KEY}, "--webhook is no URL; write .*"),
+        ({"webhook": "https://a", "webhook_secret": "short"}, "--webhook-secret must be whsec_.*"),
+        ({"webhook": "https://a", "webhook_secret": KEY[6:]}, "--webhook-secret must be whsec_.*"),
     ],
 )
 def test_unsafe_settings_are_refused(settings: Any, message: str) -> None:
@@ -302,6 +326,14 @@ def test_loopback_needs_no_token(host: str) -> None:
     assert ServeSettings(host=host).loopback
 
 
+def test_addresses_of_ice_servers_may_be_what_the_rfcs_allow() -> None:
+    turn = ("turn:a", "turns:turn.example.org:5349?transport=tcp", "turn:[2001:db8::1]:3478")
+    stun = ("stun:stun.example.org", "stuns:203.0.113.5:3478", "stun:[::1]")
+    ServeSettings(turn_urls=turn, turn_secret="s", stun_urls=stun, public_ip="2001:db8::1")
+
+
 def test_secrets_are_not_printed() -> None:
     settings = ServeSettings(token=TOKEN, turn_secret="turn-secret", turn_urls=("turn:a",))
     assert TOKEN not in repr(settings) and "turn-secret" not in repr(settings)
+    settings = ServeSettings(webhook="https://a/path-secret", webhook_secret=KEY)
+    assert "path-secret" not in repr(settings) and KEY not in repr(settings)

@@ -1,0 +1,65 @@
+"""Checks of addresses that come as options: a wrong one is named before the server starts."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from lipstream.errors import OptionError
+
+HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?"
+STUN = re.compile(f"stuns?:{HOST}")  # RFC 7064
+TURN = re.compile(rf"turns?:{HOST}(\?transport=(udp|tcp))?")  # RFC 7065
+
+
+def check_origin(text: str) -> None:
+    """OptionError unless `text` is an origin: scheme, host, perhaps a port, and nothing more."""
+    try:
+        parts = urlsplit(text)
+        plain = f"{parts.scheme}://{parts.netloc}"
+        good = parts.scheme in ("http", "https") and parts.hostname and text.rstrip("/") == plain
+    except ValueError:  # a bracket without its other half
+        good = False
+    if not good:
+        raise OptionError(f"--origin: {text!r} is no origin; write https://example.org.")
+
+
+def check_public_ip(text: str) -> None:
+    """OptionError unless `text` is the address of one machine."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        address = ipaddress.IPv4Address(0)
+    if address.is_unspecified or address.is_multicast:
+        raise OptionError(
+            f"--public-ip: {text!r} is no IP address of a machine; write one such as 203.0.113.5."
+        )
+
+
+def check_stun_url(text: str) -> None:
+    """OptionError unless `text` is the URL of a STUN server."""
+    if not STUN.fullmatch(text):
+        raise OptionError(
+            f"--stun-url: {text!r} is no STUN server; write stun:stun.example.org:3478."
+        )
+
+
+def check_turn_url(text: str) -> None:
+    """OptionError unless `text` is the URL of a TURN server."""
+    if not TURN.fullmatch(text):
+        raise OptionError(
+            f"--turn-url: {text!r} is no TURN server; write turn:turn.example.org:3478."
+        )
+
+
+def check_webhook(text: str) -> None:
+    """OptionError unless `text` is a URL to which events can be posted. It is not repeated: its
+    path may hold a secret."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a bracket without its other half, or a port beyond 65535
+        good = False
+    if not good or not text.isascii() or not text.isprintable() or " " in text:
+        raise OptionError("--webhook is no URL; write https://example.org/lipstream-events.")

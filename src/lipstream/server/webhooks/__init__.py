@@ -1,0 +1,1 @@
+"""Webhooks: events of sessions, posted to a URL and signed."""
