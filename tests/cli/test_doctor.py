@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.cli.program import Program
 from tests.tiny_models import write_models
 
 NAMES = [*doctor.PACKAGES, "face models", "articulation network", "video encoder", "voice"]
-OPTIONAL = [*doctor.EXTRAS, "NVIDIA GPU", "musetalk weights"]
+SERVER = ["server packages", "server port", "UDP"]
+OPTIONAL = [*SERVER, *doctor.EXTRAS, "NVIDIA GPU", "musetalk weights"]
 
 
 @pytest.fixture(autouse=True)
@@ -88,6 +90,34 @@ def test_a_voice_that_is_not_installed_is_named(
     (line,) = [line for line in program.done("doctor").out.splitlines() if " voice: " in line]
     assert line.startswith("--      voice: not installed (optional); ")
     assert "pip install 'lipstream[tts]'" in line and "--tts" in line
+
+
+class Silent(socket.socket):
+    """A socket whose datagrams a firewall drops."""
+
+    def sendto(self, *_: object) -> int:
+        return 0
+
+
+def test_what_the_server_needs_may_be_missing(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiortc", None)
+    monkeypatch.setattr(doctor, "UDP_WAIT_S", 0.01)
+    monkeypatch.setattr("socket.socket", Silent)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(doctor, "DEFAULT_PORT", port)
+        lines = program.done("doctor").out.splitlines()
+    assert (
+        "--      server packages: not installed (optional); aiortc is missing: for the server run "
+        "`pip install 'lipstream[server]'`." in lines
+    )
+    wrong = (
+        f"--      server port: {port} cannot be used: address already in use; choose another one"
+    )
+    assert any(line.startswith(wrong) for line in lines)
+    assert any(line.startswith("--      UDP: no datagram arrives on this") for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,7 +13,8 @@ from pathlib import Path
 import click
 
 from lipstream.cli.options import models_option, option
-from lipstream.errors import LipstreamError, MissingError
+from lipstream.cli.serve import DEFAULT_PORT, REQUIRED
+from lipstream.errors import LipstreamError, MissingError, reason_of
 from lipstream.timeline import SAMPLE_RATE
 from lipstream.weights.catalogue import MUSETALK
 from lipstream.weights.manifest import models_folder
@@ -21,6 +23,8 @@ from lipstream.weights.placement import check_places
 # Modules, as more than one distribution may bring the same: OpenCV comes in four.
 PACKAGES = {"numpy": "numpy", "OpenCV": "cv2", "av": "av", "soxr": "soxr", "pillow": "PIL"}
 INSTALLED_AS = {"OpenCV": "opencv-python-headless"}
+SERVER_MODULES = [name.replace("-", "_") for name in REQUIRED]
+UDP_WAIT_S = 1.0  # for a datagram to arrive on the same machine
 EXTRAS = ("torch", "safetensors", "huggingface_hub")  # of the musetalk backend
 
 
@@ -44,7 +48,12 @@ class CheckResult:
 @click.pass_context
 def doctor(context: click.Context, as_json: bool, models: Path | None) -> None:
     """Check the installation; exit 1 if something is missing that is not optional."""
-    results = [*check_puppet(), check_voice(), *check_musetalk(models_folder(models))]
+    results = [
+        *check_puppet(),
+        check_voice(),
+        *check_server(),
+        *check_musetalk(models_folder(models)),
+    ]
     if as_json:
         click.echo(json.dumps([asdict(result) for result in results], indent=2))
     else:
@@ -67,6 +76,13 @@ def check_puppet() -> Iterator[CheckResult]:
 def check_voice() -> CheckResult:
     """Say a word with the embedded voice, which is optional."""
     return _check("voice", _say_word, optional=True)
+
+
+def check_server() -> Iterator[CheckResult]:
+    """Look at what `lipstream serve` needs: packages, a port and UDP. All of it is optional."""
+    yield _check("server packages", _import_server, optional=True)
+    yield _check("server port", _find_port, optional=True)
+    yield _check("UDP", _send_datagram, optional=True)
 
 
 def check_musetalk(models: Path) -> Iterator[CheckResult]:
@@ -112,6 +128,46 @@ def _import(module: str, remedy: str, optional: bool = False) -> str:
             raise
         raise MissingError(f"not installed{' (optional)' * optional}; {remedy}.") from error
     return str(getattr(loaded, "__version__", "installed"))
+
+
+def _import_server() -> str:
+    remedy = "for the server run `pip install 'lipstream[server]'`"
+    for module in SERVER_MODULES:
+        _import(module, f"{module.replace('_', '-')} is missing: {remedy}", optional=True)
+    return "all are installed"
+
+
+def _find_port() -> str:
+    """Bind the port that `lipstream serve` takes unless it is told another."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as bound:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(("127.0.0.1", DEFAULT_PORT))
+    except OSError as error:
+        raise LipstreamError(
+            f"{DEFAULT_PORT} cannot be used: {reason_of(error)}; choose another one with "
+            "`lipstream serve --port`."
+        ) from error
+    return f"{DEFAULT_PORT} is free"
+
+
+def _send_datagram() -> str:
+    """Send one as media are sent, and receive it."""
+    try:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+        ):
+            receiver.bind(("127.0.0.1", 0))
+            receiver.settimeout(UDP_WAIT_S)
+            sender.sendto(b"lipstream", receiver.getsockname())
+            receiver.recv(16)
+    except OSError as error:
+        raise LipstreamError(
+            f"no datagram arrives on this machine ({reason_of(error)}), so no viewer will see "
+            "anything; allow UDP in its firewall."
+        ) from error
+    return "datagrams arrive on this machine; others need it open in the firewalls between"
 
 
 def _find_gpu() -> str:
