@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import socket
 from collections.abc import Iterator
@@ -125,15 +126,17 @@ def test_one_address_has_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_refused_websocket_is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "lipstream")
-    with open_server(CLOSED) as server:
-        for path in ("/v1/sessions/x/audio", "/nothing"):
-            with pytest.raises(websockets_errors.InvalidStatus) as refused:
-                websockets.connect(f"ws://127.0.0.1:{server.port}{path}")
-            assert refused.value.response.status_code == 401
+    for settings, status in ((CLOSED, 401), (FEW, 404)):
+        with open_server(settings) as server:
+            for path in ("/v1/sessions/x/audio", "/nothing"):
+                with pytest.raises(websockets_errors.InvalidStatus) as refused:
+                    websockets.connect(f"ws://127.0.0.1:{server.port}{path}")
+                assert refused.value.response.status_code == status
+                assert set(json.loads(refused.value.response.body)["error"]) == {"code", "message"}
     said = [record for record in caplog.records if record.levelname != "INFO"]
     assert said == []
     lines = [record for record in caplog.records if record.message == "WebSocket refused"]
-    assert [vars(record)["status"] for record in lines] == [401, 401]
+    assert [vars(record)["status"] for record in lines] == [401, 401, 404, 404]
 
 
 def test_text_that_is_no_utf8_closes_the_socket_and_is_no_error(
