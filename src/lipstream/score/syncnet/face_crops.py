@@ -1,8 +1,9 @@
 """Faces as SyncNet sees them: square, 224 pixels wide, the mouth in the lower half.
 
 The place is the evaluation's: around the box of a face, smoothed by a median over 13 frames, 0.4 of
-it more to the sides and below. Its detector is another one; the outline of our mesh has the place
-of that detector's box, from the hairline to the chin.
+it more to the sides and below. Its detector is S3FD; ours gives an outline of the face, and S3FD's
+box is made from that as it lies in four clips of people who talk: 1.00 to 1.16 times the size, and
+0.02 to 0.06 of it higher.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SIDE = 224  # pixels
 ROOM = 0.4  # of the box, beside and below
+LARGER, HIGHER = 1.08, 0.05  # S3FD's box than the outline; of the outline's longer side
 FILL = 110  # grey level beyond the picture's edge
 
 
@@ -53,6 +55,8 @@ def crop(image: Image, place: Floats) -> Image:
 
 
 def _box(face: Face) -> Floats:
-    """(3,) the middle of the mesh's outline, x and y, and half its longer side, pixels."""
+    """(3,) the middle of a detector's box, x and y, and half its longer side, pixels."""
     low, high = face.landmarks[:, :2].min(axis=0), face.landmarks[:, :2].max(axis=0)
-    return np.array([*(low + high) / 2, (high - low).max() / 2], np.float32)
+    side = (high - low).max()
+    x, y = (low + high) / 2
+    return np.array([x, y - HIGHER * side, LARGER * side / 2], np.float32)
