@@ -10,10 +10,10 @@ import pytest
 
 from lipstream.errors import MissingError, PictureError
 from lipstream.media.image import Floats, Image
+from lipstream.score.syncnet.distances import WINDOW
 from lipstream.score.syncnet.evaluation import SAMPLES_PER_FRAME, agreement, open_network
 
 FRAMES = 80
-WINDOW = 5
 
 
 class Levels:

@@ -11,6 +11,7 @@ from lipstream.score.curves import Curve
 
 MAX_SHIFT = 15  # frames of 1/25 s to either side
 FPS = 25
+WINDOW = 5  # frames that the network sees at once
 EPSILON = 1e-6  # that torch's pairwise_distance adds to every difference
 
 

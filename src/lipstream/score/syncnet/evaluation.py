@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from lipstream.errors import MissingError, PictureError
-from lipstream.score.syncnet.distances import FPS, MAX_SHIFT, Agreement, by_offset
-from lipstream.score.syncnet.mfcc import SAMPLE_RATE, mfcc
+from lipstream.score.syncnet.distances import FPS, MAX_SHIFT, WINDOW, Agreement, by_offset
+from lipstream.score.syncnet.mfcc import SAMPLE_RATE, STEPS_HEARD, STEPS_PER_FRAME, mfcc
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
-WINDOW = 5  # frames that the network sees at once
-STEPS_PER_FRAME, SOUND_WINDOW = 4, 20  # steps of 10 ms
 BATCH = 20  # windows
 SAMPLES_PER_FRAME = SAMPLE_RATE // FPS
 
@@ -55,7 +53,7 @@ def agreement(network: Network, faces: Iterable[Image], samples: Floats) -> Agre
         waiting += new
         lips.append(network.see(np.stack(waiting[:-1])))
         steps = STEPS_PER_FRAME * first
-        stop = steps + STEPS_PER_FRAME * (len(new) - 1) + SOUND_WINDOW
+        stop = steps + STEPS_PER_FRAME * (len(new) - 1) + STEPS_HEARD
         sound.append(network.hear(coefficients[steps:stop]))
         waiting = waiting[-WINDOW:]
         first, left = first + len(new), left - len(new)

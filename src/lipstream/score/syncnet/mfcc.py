@@ -21,6 +21,8 @@ COEFFICIENTS, BANDS = 13, 26
 FRAME, STEP, FOURIER = 400, 160, 512  # samples
 EMPHASIS = 0.97
 LIFTER = 22
+STEPS_PER_FRAME = 4  # of a video with 25 frames a second
+STEPS_HEARD = 20  # at once, beside five frames
 TINY = np.finfo(np.float64).eps  # in place of a 0 whose logarithm is taken
 
 

@@ -14,16 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from lipstream.errors import CheckpointError
+from lipstream.score.syncnet.distances import WINDOW
+from lipstream.score.syncnet.mfcc import STEPS_HEARD, STEPS_PER_FRAME
 
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
 FEATURES, WIDTH = 1024, 512
-WINDOW = 5  # frames that are seen at once
-SOUND_WINDOW = 20  # steps of the coefficients that are heard at once
-STEPS_PER_FRAME = 4
-SIDE = 224  # pixels of a face
 COUNTER = "num_batches_tracked"  # that old files lack, and nothing here needs
+FILE = "syncnet_v2.model of the public evaluation"
 
 
 class SyncNet(nn.Module):
@@ -70,7 +69,7 @@ class SyncNet(nn.Module):
     @torch.inference_mode()
     def hear(self, coefficients: Floats) -> Floats:
         """(4 (n - 1) + 20, 13) -> (n, 1024): of the sound beside frames 0 to 4, 1 to 5, ..."""
-        windows = torch.from_numpy(coefficients).float().unfold(0, SOUND_WINDOW, STEPS_PER_FRAME)
+        windows = torch.from_numpy(coefficients).float().unfold(0, STEPS_HEARD, STEPS_PER_FRAME)
         heard = self.netcnnaud(windows[:, None])
         return np.asarray(self.netfcaud(heard[:, :, 0, 0]).numpy(), np.float32)
 
@@ -91,7 +90,7 @@ def load_syncnet(path: Path) -> SyncNet:
     network = SyncNet()
     wanted = network.state_dict()
     if not isinstance(state, dict) or not all(isinstance(one, Tensor) for one in state.values()):
-        raise CheckpointError(f"{path} holds no table of tensors; --syncnet takes {_FILE}.")
+        raise CheckpointError(f"{path} holds no table of tensors; --syncnet takes {FILE}.")
     for name in sorted(wanted.keys() | state.keys(), key=str):
         if not str(name).endswith(COUNTER):
             _check(path, str(name), wanted.get(name), state.get(name))
@@ -99,17 +98,14 @@ def load_syncnet(path: Path) -> SyncNet:
     return network.eval().requires_grad_(False)
 
 
-_FILE = "syncnet_v2.model of the public evaluation"
-
-
 def _check(path: Path, name: str, wanted: Tensor | None, found: Tensor | None) -> None:
     if wanted is None or found is None:
         what = "has no" if found is None else "has an unknown"
-        raise CheckpointError(f"{path} {what} tensor {name}; --syncnet takes {_FILE}.")
+        raise CheckpointError(f"{path} {what} tensor {name}; --syncnet takes {FILE}.")
     if wanted.shape != found.shape:
         raise CheckpointError(
             f"{path}: {name} is {tuple(found.shape)} and not {tuple(wanted.shape)}; "
-            f"--syncnet takes {_FILE}."
+            f"--syncnet takes {FILE}."
         )
 
 
