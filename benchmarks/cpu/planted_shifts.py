@@ -106,7 +106,8 @@ def _findings(path: Path, own: Scored) -> Iterator[Finding]:
             expected = own.score.offset_ms + 1000 * frames / fps
             yield _scored(f"{frames:+d} frames", video, fps, expected)
         for name, other in (others | {"its own backwards": speech.backwards()}).items():
-            yield _scored(name, write_video(pictures, other, video), fps)
+            as_long = other.until(own.score.seconds)
+            yield _scored(name, write_video(pictures, as_long, video), fps)
         yield _scored("face stands still", write_video(still, speech, video), fps)
 
 

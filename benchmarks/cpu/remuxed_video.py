@@ -45,6 +45,10 @@ class Speech:
         silence = np.zeros(count, np.float32)
         return Speech(np.concatenate([silence, self.samples]), self.sample_rate)
 
+    def until(self, seconds: float) -> Speech:
+        """The beginning of it."""
+        return Speech(self.samples[: round(seconds * self.sample_rate)], self.sample_rate)
+
     def backwards(self) -> Speech:
         """The same from its end to its beginning."""
         return Speech(np.ascontiguousarray(self.samples[::-1]), self.sample_rate)
