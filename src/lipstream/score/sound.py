@@ -63,16 +63,28 @@ class Spoken:
 
 
 def listen(chunks: Iterable[AudioChunk], sample_rate: int) -> Spoken:
-    """The curves of a whole sound: heard as the puppet hears it."""
+    """The curves of a whole sound: heard as the puppet hears it.
+
+    The gap is the mean of two readings, the second half a step later: where the first sample of a
+    file lies is no property of its speech.
+    """
     samples = _prepared(chunks, sample_rate)
+    poses, later = _poses(samples), _poses(samples[FEATURE_STEP // 2 :])
+    steps = np.arange(len(poses))
+    between = np.interp(steps, np.arange(len(later)) + 0.5, lip_gap(later)) if len(later) else 0.0
+    gap = (lip_gap(poses) + between) / 2
+    power = np.square(samples[: len(poses) * FEATURE_STEP].astype(np.float64))
+    power = power.reshape(-1, FEATURE_STEP).mean(axis=1)
+    loudness = 10 * np.log10(np.maximum(power, 10 ** (MIN_DB / 10)))
+    return Spoken(gap.astype(np.float64), poses[:, CLOSE].astype(np.float64), loudness)
+
+
+def _poses(samples: Floats) -> Floats:
+    """(n,) at 16 kHz -> (steps, 7) what the network reads."""
     steps = len(samples) // FEATURE_STEP
     encoder = ArticulationEncoder.from_file()
     padded = np.concatenate([samples, np.zeros(encoder.plan.future, np.float32)])
-    poses = encoder.open(Fraction(FEATURE_RATE)).advance(padded, range(steps))
-    power = np.square(samples[: steps * FEATURE_STEP].astype(np.float64)).reshape(steps, -1)
-    loudness = 10 * np.log10(np.maximum(power.mean(axis=1), 10 ** (MIN_DB / 10)))
-    gap, close = lip_gap(poses), poses[:, CLOSE]
-    return Spoken(gap.astype(np.float64), close.astype(np.float64), loudness)
+    return encoder.open(Fraction(FEATURE_RATE)).advance(padded, range(steps))
 
 
 def _prepared(chunks: Iterable[AudioChunk], sample_rate: int) -> Floats:
