@@ -82,6 +82,14 @@ def test_overload_keeps_nobody_from_an_empty_server() -> None:
     assert capacity.admits([], QUICK)
 
 
+def test_overload_keeps_nobody_from_changing_to_what_costs_no_more() -> None:
+    capacity = Capacity(cores=8)
+    capacity.overload.raised = True
+    assert capacity.admits([QUICK], QUICK, QUICK)
+    dearer = Cost(2 * QUICK.drawing, 2 * QUICK.encoding, 2 * QUICK.sending)
+    assert not capacity.admits([QUICK], dearer, QUICK)
+
+
 def test_a_cap_only_lowers_it() -> None:
     for cap, sessions in ((3, 3), (100, 8)):
         capacity = Capacity(cap, 2, 2)

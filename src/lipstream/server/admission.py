@@ -96,12 +96,18 @@ class Capacity:
         use = max((self._use([cost]) for cost in self._costs.values()), default=1.0)
         return int(min(max(1, math.floor(1 / max(use, 1e-6) + 1e-9)), self._cap))
 
-    def admits(self, present: Iterable[Cost], newcomer: Cost) -> bool:
-        """True if `newcomer` fits beside those present. The first one always does."""
-        costs = [*present, newcomer]
+    def admits(self, present: Iterable[Cost], newcomer: Cost, replaced: Cost | None = None) -> bool:
+        """True if `newcomer` fits beside those present. The first one always does, and so does one
+        that needs no more than the session whose place it takes, which is not among them."""
+        others = list(present)
+        costs = [*others, newcomer]
         if len(costs) > self._cap:
             return False
-        return len(costs) == 1 or (not self.overload.raised and self._use(costs) <= 1 + 1e-9)
+        if len(costs) == 1:
+            return True
+        if replaced is not None and self._use(costs) <= self._use([*others, replaced]):
+            return True
+        return not self.overload.raised and self._use(costs) <= 1 + 1e-9
 
     def _use(self, costs: list[Cost]) -> float:
         """The use of whatever is fullest; 1 is all that is given away."""

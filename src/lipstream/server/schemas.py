@@ -121,6 +121,11 @@ class SessionRequest(Message):
         description="The idle motion of a picture: `still`, `calm` or `lively`; by default the "
         "avatar's own, or the server's. A clip brings its own.",
     )
+    replaces: Annotated[str | None, Field(min_length=1, max_length=128)] = Field(
+        None,
+        description="The id of a session that ends as this one takes its place, also while all "
+        "places are taken. When this one is refused, that one goes on.",
+    )
 
 
 ViewerState = Literal["waiting", "connecting", "connected", "lost"]

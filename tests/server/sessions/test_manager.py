@@ -58,6 +58,37 @@ def test_one_session_too_many_is_refused_for_a_while() -> None:
     run_client(test, FEW)
 
 
+def test_a_session_takes_the_place_of_another_on_a_full_and_overloaded_server() -> None:
+    async def test(client: AppClient) -> None:
+        first, second = await client.open(), await client.open()
+        client.manager.capacity.overload.raised = True
+        body = {"avatar": "face", "replaces": second["id"]}
+        at_once = [client.http.post("/v1/sessions", json=body) for _ in range(3)]
+        answers = await asyncio.gather(*at_once)  # one place is given away once
+        assert sorted(answer.status_code for answer in answers) == [201, 503, 503]
+        await settle()
+        taken = next(answer.json()["id"] for answer in answers if answer.is_success)
+        assert (await client.http.get(f"/v1/sessions/{second['id']}")).status_code == 404
+        for made in (first["id"], taken):
+            assert (await client.http.get(f"/v1/sessions/{made}")).status_code == 200
+        text = (await client.http.get("/metrics")).text
+        assert 'lipstream_sessions_closed_total{reason="replaced"} 1.0' in text
+
+    run_client(test, FEW)
+
+
+def test_a_session_goes_on_when_the_one_to_replace_it_is_refused() -> None:
+    async def test(client: AppClient) -> None:
+        first = await client.open()
+        body = {"avatar": "nobody", "replaces": first["id"]}
+        assert (await client.http.post("/v1/sessions", json=body)).status_code == 404
+        body = {"avatar": "face", "replaces": "another"}
+        assert (await client.http.post("/v1/sessions", json=body)).status_code == 201
+        assert (await client.http.get(f"/v1/sessions/{first['id']}")).status_code == 200
+
+    run_client(test, FEW)
+
+
 def test_sixteen_requests_at_once_open_as_many_sessions_as_fit() -> None:
     async def test(client: AppClient) -> None:
         asked = [client.http.post("/v1/sessions", json={"avatar": "face"}) for _ in range(16)]

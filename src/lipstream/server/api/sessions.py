@@ -68,7 +68,8 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
         responses=error_responses(400, 404, 408, 409, 413, 422, 503),
     )
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
-        session = manager.open(store.ready(body.avatar), motion=body.motion)
+        entry = store.ready(body.avatar)
+        session = manager.open(entry, motion=body.motion, replaces=body.replaces)
         path = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
         until = datetime.now(timezone.utc) + timedelta(seconds=manager.settings.connect_timeout_s)
         return SessionInfo(

@@ -81,21 +81,30 @@ class SessionManager:
         *,
         whep_only: bool = False,
         motion: MotionLevel | None = None,
+        replaces: str | None = None,
     ) -> ServerSession:
-        """Open a session, with the avatar's own `motion` by default; ApiError 503 without room."""
+        """Open a session, with the avatar's own `motion` by default; ApiError 503 without room.
+
+        It takes the place of the session `replaces`, which ends, also while the server is full or
+        overloaded; when it is refused that one goes on. An unknown one is not replaced.
+        """
         if self.draining:
             raise _full("the server is about to stop; use another one.", "stopping")
         if (fault := self.runtime.fault) is not None:
             raise _full(without_folders(fault), "fault")
         assert entry.avatar is not None and entry.cost is not None
-        costs = [session.cost for session in self._sessions.values()]
-        if not self.capacity.admits(costs, entry.cost):
+        replaced = None if replaces in self._closing else self._sessions.get(replaces or "")
+        others = [session.cost for session in self._sessions.values() if session is not replaced]
+        before = None if replaced is None else replaced.cost
+        if not self.capacity.admits(others, entry.cost, before):
             raise _full("all places are taken; try again in a while.", "full")
         live = self.runtime.open_session(entry.avatar, motion or entry.motion)
         session = ServerSession(
             self._new_id(), entry, live, self.settings, self.metrics, self.clock, whep_only
         )
         self._sessions[session.id] = session
+        if replaced is not None:
+            self._end(replaced, "replaced")
         self.metrics.opened.inc()
         fields = {"session": session.short_id, "avatar": session.avatar_id}
         log.info("session opened", extra=fields)
@@ -155,13 +164,7 @@ class SessionManager:
 
     async def close(self, session: ServerSession, reason: str) -> None:
         """End a session and wait until nothing of it is left."""
-        self.tokens.revoke(session.id)
-        task = self._closing.get(session.id)
-        if task is None and session.id in self._sessions:
-            ending = self._close(session, reason)
-            task = asyncio.create_task(ending, name=f"end of {session.short_id}")
-            self._closing[session.id] = task
-        if task is not None:
+        if (task := self._end(session, reason)) is not None:
             await asyncio.shield(task)  # the session ends also when the caller is cancelled
 
     async def close_id(self, session_id: str, reason: str) -> None:
@@ -218,6 +221,16 @@ class SessionManager:
             name: self._closed_counts[name] + sum(getattr(one, name) for one in counts)
             for name in TOTALS
         }
+
+    def _end(self, session: ServerSession, reason: str) -> asyncio.Task[None] | None:
+        """Begin to end a session; None when nothing of it is left."""
+        self.tokens.revoke(session.id)
+        task = self._closing.get(session.id)
+        if task is None and session.id in self._sessions:
+            ending = self._close(session, reason)
+            task = asyncio.create_task(ending, name=f"end of {session.short_id}")
+            self._closing[session.id] = task
+        return task
 
     def _new_id(self) -> str:
         """A random id; no open session has one that begins alike, so that a log names one only."""
