@@ -113,6 +113,7 @@ def test_a_server_from_its_first_line_to_its_last(portrait: Path) -> None:
         status, said = server.end(signal.SIGTERM)
     assert status == 0
     assert "right-token" not in said
+    assert said.startswith("preparing face\n")
     events = re.findall(r'event=("[^"]*"|\S+)', said)
     assert events == ['"session opened"', "draining", "stopping", '"session closed"']
     assert re.search(r"event=draining sessions=1 speaking=0 until=\d{4}-\d\d-\d\dT[\d:]{8}Z", said)

@@ -1,4 +1,4 @@
-"""Progress bars on a terminal, silence in a pipe."""
+"""Progress bars on a terminal, silence or lines in a pipe."""
 
 from __future__ import annotations
 
@@ -6,17 +6,32 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import click
+
 from lipstream.config import Progress
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str], Progress]]:
+def progress_bars(*, lines: bool = False) -> Iterator[Callable[[str], Progress]]:
     """Yield a function that makes one more bar with a label; each appears on its first call.
 
-    The bars go away at the end, so that a result or an error stands alone.
+    The bars go away at the end, so that a result or an error stands alone. Where there is no
+    terminal each label is a line if `lines`: for a command whose output is read while it runs.
     """
     if sys.stderr is None or not sys.stderr.isatty():  # None: closed by the caller
-        yield lambda label: lambda done, total: None
+
+        def new_line(label: str) -> Progress:
+            said = not lines
+
+            def show(done: int, total: int | None) -> None:
+                nonlocal said
+                if not said:
+                    click.echo(label, err=True)
+                said = True
+
+            return show
+
+        yield new_line
         return
     from rich import progress
     from rich.console import Console

@@ -209,7 +209,7 @@ def serve(
     limit_arenas()
     with bind(settings.host, settings.port) as bound:
         config = AvatarConfig(max_side=settings.max_side, max_pixels=max_pixels)
-        given = _open_avatars(avatars, config)
+        given = _open_avatars(avatars, config, lines=log_format == "text")
         with (
             forced_exit(),
             _open_engine(backend, musetalk, motion, settings.cores, draw_processes) as engine,
@@ -272,11 +272,13 @@ def _open_engine(
     )
 
 
-def _open_avatars(avatars: Sequence[tuple[str, Path]], config: AvatarConfig) -> dict[str, Avatar]:
+def _open_avatars(
+    avatars: Sequence[tuple[str, Path]], config: AvatarConfig, *, lines: bool
+) -> dict[str, Avatar]:
     """The avatars, prepared as far as every backend needs it; the server does the rest."""
     from lipstream.avatar.builder import open_avatar
 
-    with progress_bars() as new_bar:
+    with progress_bars(lines=lines) as new_bar:
         return {
             name: open_avatar(path, config, new_bar(f"preparing {name}")) for name, path in avatars
         }

@@ -56,9 +56,21 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def address_of(bound: socket.socket) -> str:
-    """The URL of the socket."""
+    """The URL of the socket; of one that listens on all addresses, that which others would use."""
     host, port = bound.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = outward_address() or socket.gethostname()
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def outward_address() -> str | None:
+    """This machine's IPv4 address on the way to others; None where there is no way."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # RFC 5737; connecting a datagram socket sends nothing
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
 
 
 def serve(
