@@ -97,6 +97,8 @@ export class LipstreamAvatar extends HTMLElement {
   /** The session that runs; set it to the answer that one's own server got. */
   get session(): Session | null;
   set session(session: Session | null);
+  /** The server's token, as the attribute, but not to be seen in the page's markup. */
+  token: string;
   readonly stream: MediaStream | null;
   readonly video: HTMLVideoElement;
   /** Of the microphone, 0..1. */
@@ -107,7 +109,10 @@ export class LipstreamAvatar extends HTMLElement {
   /** 0..1 */
   volume: number;
 
-  /** Connects; call it from a click, or the browser keeps the sound off. */
+  /**
+   * Connects; call it from a click, or the browser keeps the sound off. While it is live it changes
+   * to another `avatar`; where that is refused, the one that is shown goes on.
+   */
   start(): Promise<void>;
   stop(): void;
   /** Says a text; resolves when it was spoken or interrupted. */

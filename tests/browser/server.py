@@ -1,4 +1,4 @@
-"""The real server with a fake backend: prints its port, then serves.
+"""The real server with a fake backend and a voice that spells: prints its port, then serves.
 
     python -m tests.browser.server [--token TOKEN] [--origin ORIGIN]
                                    [--puppet | --musetalk MODELS] NAME=PATH ...
@@ -28,6 +28,7 @@ from lipstream.rendering.registry import Backend, open_backend
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
 from tests.browser.marker import marked_musetalk, marker_backend
+from tests.fake_synthesizer import SpellingSynthesizer
 from tests.leaks import descriptors
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def main() -> None:
         name: open_avatar(Path(path), AvatarConfig())
         for name, _, path in (given.partition("=") for given in options.avatars)
     }
-    app = with_probe(create_app(settings, engine, avatars))
+    voice = SpellingSynthesizer()
+    app = with_probe(create_app(settings, engine, avatars, synthesizer=voice))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(listening.getsockname()[1], flush=True)
         server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", log_level="warning"))

@@ -89,7 +89,7 @@ async def test_a_picture_without_a_face_is_explained(viewer: ViewerPage) -> None
     reason = await viewer.page.wait_for_selector(".card.failed .reason", timeout=60_000)
     assert reason is not None
     assert "no face was found" in (await reason.inner_text()).lower()
-    await viewer.page.click(".card.failed button")
+    await viewer.page.get_by_role("button", name="Remove grey").click()
     await viewer.page.wait_for_selector(".card.failed", state="detached")
 
 
@@ -98,10 +98,20 @@ async def test_a_file_of_another_kind_is_refused(viewer: ViewerPage, tmp_path: P
     liar.write_text("this is no picture")
     await drop(viewer, b"hello", "notes.txt", "text/plain")
     await viewer.notice("neither a picture")
-    await drop(viewer, SPEECH.read_bytes(), SPEECH.name, "audio/wav")
-    await viewer.notice("Press start first")
+    assert (await viewer.page.inner_text("#notice")).startswith("notes.txt is")
     await viewer.page.set_input_files("#avatar-file", liar)
     await viewer.page.wait_for_selector(".notices.refused", timeout=TIMEOUT_MS)
+    await drop(viewer, (EXAMPLES / "portrait_closed.png").read_bytes(), "good.PNG", "")
+    await viewer.page.wait_for_selector(".card.waiting", timeout=TIMEOUT_MS)
+    assert await viewer.page.inner_text("#notice") == ""  # a refusal goes when another begins
+    await viewer.page.wait_for_selector(".card:has(input:checked) >> text=good", timeout=60_000)
+    await viewer.page.focus(".remove")
+    await viewer.page.keyboard.press("Enter")
+    assert "Press again" in await viewer.page.inner_text("#status")
+    assert "Press again" in str(await viewer.page.get_attribute(".remove", "aria-label"))
+    await viewer.page.keyboard.press("Enter")
+    await viewer.page.wait_for_selector(".card >> text=good", state="detached")
+    assert await viewer.page.evaluate("document.activeElement !== document.body")
 
 
 async def test_a_full_server_says_when_to_come_back(
@@ -122,10 +132,16 @@ async def test_a_full_server_says_when_to_come_back(
     await second.close()
 
 
-async def test_a_dropped_sound_is_spoken_and_escape_interrupts(viewer: ViewerPage) -> None:
-    await viewer.start()
-    await viewer.watch()
+async def test_a_sound_dropped_before_the_start_is_spoken_and_escape_interrupts(
+    viewer: ViewerPage,
+) -> None:
+    # Where the server has no place for a while, the drop is refused: start by hand and drop again.
     await drop(viewer, SPEECH.read_bytes(), SPEECH.name, "audio/wav")
+    await viewer.live_or_refused()
+    if await viewer.page.evaluate(f"{AVATAR}.state") != "live":
+        await viewer.start()
+        await drop(viewer, SPEECH.read_bytes(), SPEECH.name, "audio/wav")
+    await viewer.watch()
     await viewer.page.wait_for_function(
         "() => document.getElementById('pill').textContent === 'Speaking'", timeout=TIMEOUT_MS
     )
@@ -149,15 +165,63 @@ async def test_a_blocked_microphone_is_explained(viewer: ViewerPage) -> None:
 
 
 async def test_all_can_be_done_with_the_keyboard(viewer: ViewerPage) -> None:
+    page = viewer.page
     reached = []
-    for _ in range(12):
-        await viewer.page.keyboard.press("Tab")
-        reached.append(await viewer.page.evaluate(FOCUSED))
-    assert "toggle" in reached and "face" in reached, reached
+    for _ in range(16):
+        await page.keyboard.press("Tab")
+        reached.append(await page.evaluate(FOCUSED))
+    wanted = {"mute", "volume", "captions", "text", "toggle", "microphone", "sample", "face"}
+    assert wanted <= set(reached), reached
     await viewer.start("Enter")
-    for name in ("microphone", "sound", "interrupt"):
-        await viewer.page.keyboard.press("Tab")
-        assert await viewer.page.evaluate("document.activeElement.id") == name
+    for name in ("microphone", "sound", "sample", "interrupt"):
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.id") == name
+    await page.focus("input[value=face]")
+    await page.keyboard.press("ArrowRight")  # while live it only moves on
+    assert await page.evaluate("document.activeElement.value") == "wide"
+    assert await page.is_checked("input[value=face]")
+
+
+async def test_another_avatar_takes_the_place_of_the_one_that_is_live(viewer: ViewerPage) -> None:
+    """The server has one place, so it must be given from one to the other."""
+    page = viewer.page
+    await viewer.start()
+    first = await viewer.session_id()
+    await page.click(".card:has(input[value=wide])")
+    await page.wait_for_function(
+        f"(first) => {AVATAR}.state === 'live' && {AVATAR}.session.id !== first",
+        arg=first,
+        timeout=TIMEOUT_MS,
+    )
+    assert await page.evaluate("location.search") == "?avatar=wide"
+    second = await viewer.session_id()
+    # Refused, the one that is live goes on, and the page says and shows so.
+    refusal = {"status": 503, "json": {"error": {"code": "full", "message": "no place."}}}
+    await page.route("**/v1/sessions", lambda route: route.fulfill(**refusal))
+    await page.click(".card:has(input[value=face])")
+    await viewer.notice("No place.")
+    assert await page.is_checked("input[value=wide]")
+    assert await viewer.session_id() == second
+    assert await page.evaluate(f"{AVATAR}.state") == "live"
+    assert await page.evaluate("location.search") == "?avatar=wide"
+
+
+async def test_a_wide_picture_is_shown_whole_and_its_card_around_the_face(
+    viewer: ViewerPage,
+) -> None:
+    page = viewer.page
+    await page.goto(f"{page.url.partition('?')[0]}?avatar=wide")  # a link chooses
+    await page.wait_for_selector("input[value=wide]:checked", timeout=TIMEOUT_MS)
+    box = await (await page.query_selector_all(".viewport"))[0].bounding_box()
+    assert box is not None and abs(box["width"] / box["height"] - 2) < 0.02
+    place = "getComputedStyle(document.querySelector('.card:has([value=wide]) img')).objectPosition"
+    assert float((await page.evaluate(place)).partition("%")[0]) < 20
+
+
+async def test_a_link_to_an_avatar_that_is_gone_is_explained(viewer: ViewerPage) -> None:
+    await viewer.page.goto(f"{viewer.page.url.partition('?')[0]}?avatar=nobody")
+    await viewer.notice("not here any more")
+    assert await viewer.page.is_checked("input[value=face]")
 
 
 async def test_leaving_the_page_ends_the_session_at_once(

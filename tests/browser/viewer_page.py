@@ -65,17 +65,19 @@ class ViewerPage:
 
         A server that has been short of time refuses sessions for a while: try again.
         """
-        settled = (
-            "() => document.body.dataset.state === 'live' || document.querySelector('.refused')"
-        )
         for _ in range(MAX_ATTEMPTS):
             await (self.page.press("#toggle", key) if key else self.page.click("#toggle"))
-            await self.page.wait_for_function(settled, timeout=TIMEOUT_MS)
+            await self.live_or_refused()
             if "places are taken" not in await self.page.inner_text("#notice"):
                 break
             await asyncio.sleep(RETRY_S)
         assert await self.page.inner_text("#notice") == ""
         await self.page.wait_for_function(f"() => {AVATAR}.firstFrame", timeout=TIMEOUT_MS)
+
+    async def live_or_refused(self) -> None:
+        """Wait until media flows or the page says why it does not."""
+        settled = "document.querySelector('[data-state=live], .notices.refused')"
+        await self.page.wait_for_function(f"() => {settled}", timeout=TIMEOUT_MS)
 
     async def state(self, state: str) -> None:
         """Wait until the element is in `state`."""

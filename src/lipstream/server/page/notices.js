@@ -14,14 +14,17 @@ export class Notices {
     return document.getElementById('dismiss');
   }
 
-  /** Shows the reason of an error. A full server's message counts down to the next attempt. */
-  refuse(error) {
-    this.#show('refused', error.message);
+  /**
+   * Shows the reason of an error; `file` is what it was about. A full server's message counts down
+   * to the next attempt.
+   */
+  refuse(error, file = null) {
+    this.#show('refused', sentence(error.message, file?.name));
     if (error.retryAfter) this.#count(error.retryAfter);
   }
 
-  inform(text) {
-    this.#show('info', text);
+  inform(text, file = null) {
+    this.#show('info', sentence(text, file?.name));
   }
 
   clear() {
@@ -34,7 +37,7 @@ export class Notices {
   #show(kind, text) {
     this.clear();
     this.#box.className = `notices ${kind}`;
-    this.#text.textContent = text[0].toUpperCase() + text.slice(1);
+    this.#text.textContent = text;
     this.#dismiss.hidden = false;
   }
 
@@ -53,4 +56,9 @@ export class Notices {
     show();
     this.#timer = setInterval(show, 250);
   }
+}
+
+/** A message with a capital letter, unless it begins with `name`, which is the user's own. */
+export function sentence(message, name) {
+  return name && message.startsWith(name) ? message : message[0].toUpperCase() + message.slice(1);
 }

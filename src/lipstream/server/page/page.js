@@ -1,162 +1,208 @@
-// The page: connects the list of avatars, the player, the buttons and the notices.
+// The page: connects the list of avatars, the picture, the text box, the buttons and the notices.
 
 import './lipstream-avatar.js';
-import { Api } from './element/api.js';
-import { AvatarList } from './avatars.js';
+import { AvatarList } from './avatars/list.js';
+import { Composer } from './composer.js';
 import { catchDrops } from './drops.js';
+import { Api } from './element/api.js';
+import { showFigures } from './live-figures.js';
+import { MicrophoneSwitch } from './microphone-switch.js';
 import { Notices } from './notices.js';
+import { Recorder } from './recorder.js';
+import { Stage } from './stage.js';
+import { TokenForm } from './token-form.js';
 
-const TOKEN = 'lipstream-token'; // key in this tab's storage
+const HOME = new URL('.', import.meta.url);
+const SAMPLE = 'Hello! I say whatever you type. Choose another picture, or bring one of your own.';
+const SAMPLE_FILE = 'sample.ogg'; // spoken where the server has no voice
+const SPOKEN = ['failed', 'synthesis_failed']; // codes of texts that were taken and then failed
 const at = (id) => document.getElementById(id);
 
 const avatar = at('avatar');
 const notices = new Notices();
-const api = new Api(new URL('.', import.meta.url), sessionStorage.getItem(TOKEN) ?? '');
+const stage = new Stage(avatar);
+const tokenForm = new TokenForm(() => open());
+const api = new Api(HOME, tokenForm.token);
 const avatars = new AvatarList(api);
+const recorder = new Recorder();
+const composer = new Composer((text, voice) => say(text, voice));
 
-let speaking = null; // the id of the utterance that plays
-
-const STATES = {
-  idle: '',
-  connecting: 'Connecting…',
-  live: 'Live',
-  reconnecting: 'Connection lost, trying again…',
-};
+let voiced = false; // the server can say text
+let starting = null; // a promise, while the avatar connects
 
 async function open() {
   try {
     const config = await api.config();
     at('server').textContent = config.backend;
     at('server').title = `lipstream ${config.version}: ${config.backend}, because ${config.reason}.`;
+    offerVoices(config);
+    api.token = avatar.token = tokenForm.token;
     if (config.auth && !api.token) {
       askToken();
       return;
     }
-    await avatars.load();
-    showTokenForm(false);
+    await avatars.load(new URLSearchParams(location.search).get('avatar'));
+    tokenForm.show(false);
   } catch (error) {
     refuse(error);
   }
 }
 
-function showTokenForm(shown) {
-  for (const id of ['talk', 'avatars']) at(id).hidden = shown;
-  at('token-form').hidden = !shown;
+function offerVoices(config) {
+  voiced = config.say;
+  at('hint-say').hidden = !voiced;
+  at('hint-voiceless').hidden = voiced;
+  if (voiced) composer.offer(config.voices);
 }
 
-function askToken(refused = '') {
+function askToken() {
   avatar.stop();
-  showTokenForm(true);
-  at('token-refused').textContent = refused;
-  at('token').focus();
+  tokenForm.ask();
+  api.token = '';
 }
 
-function refuse(error) {
+function refuse(error, file = null) {
   if (error.name === 'AbortError') return; // stopped by the user
-  if (error.status === 401) {
-    askToken(api.token ? 'This token was not accepted. Type it again.' : '');
-    sessionStorage.removeItem(TOKEN);
-    api.token = '';
-  } else {
-    notices.refuse(error);
-  }
+  if (error.status === 401) askToken();
+  else notices.refuse(error, file);
 }
 
 /** Does what a button asks for and shows the reason when it is refused. */
-async function attempt(action) {
+async function attempt(action, file = null) {
   try {
     await action();
   } catch (error) {
-    refuse(error);
+    refuse(error, file);
   }
 }
 
-function start() {
-  notices.clear();
-  return attempt(() => avatar.start());
+/** Resolves when the avatar is live; starts it if need be. */
+async function start() {
+  if (avatar.state === 'idle') {
+    notices.clear();
+    starting = avatar.start();
+  }
+  if (avatar.state === 'connecting') await starting;
 }
 
-async function speak(file) {
-  if (avatar.state !== 'live') {
-    notices.inform('Press start first, then drop the sound again.');
-    return;
-  }
-  await attempt(async () => {
+function say(text, voice) {
+  return attempt(async () => {
+    try {
+      await start();
+      await avatar.say(text, { voice });
+    } catch (error) {
+      if (!SPOKEN.includes(error.code)) composer.restore(text);
+      throw error;
+    }
+  });
+}
+
+function speak(file) {
+  return attempt(async () => {
+    await start();
     notices.inform(`Sending ${file.name}…`);
     await avatar.speak(file);
+  }, file);
+}
+
+function playSample() {
+  if (voiced) return say(SAMPLE);
+  return attempt(async () => {
+    await start();
+    await avatar.speak(await (await api.call('GET', SAMPLE_FILE)).blob());
   });
+}
+
+function record() {
+  if (recorder.running) recorder.stop();
+  else recorder.start(avatar.stream, `${avatars.find(avatars.chosen).name} (AI-generated)`);
+}
+
+function showRecording(seconds) {
+  const running = seconds !== null;
+  const two = (number) => String(number).padStart(2, '0');
+  at('record').setAttribute('aria-pressed', running);
+  at('recorded').textContent = running ? `${two(Math.floor(seconds / 60))}:${two(seconds % 60)}` : '';
 }
 
 function showState() {
   const { state } = avatar;
-  speaking = null;
-  const live = state === 'live';
-  document.body.dataset.state = state;
-  at('pill').textContent = at('status').textContent = STATES[state];
-  at('toggle').textContent = state === 'idle' ? 'Start' : 'Stop';
-  at('toggle').disabled = state === 'idle' && !avatars.chosen;
-  for (const id of ['microphone', 'sound', 'interrupt']) at(id).disabled = !live;
+  const [idle, live, ready] = [state === 'idle', state === 'live', avatars.chosen !== null];
+  stage.showState();
+  avatars.live = live;
+  composer.enabled = ready;
+  at('toggle').textContent = idle ? 'Start' : 'Stop';
+  at('toggle').disabled = idle && !ready;
+  for (const id of ['microphone', 'sound', 'sample']) at(id).disabled = !ready;
+  at('interrupt').disabled = !live;
+  at('record').disabled = !live || !Recorder.type;
+  at('hint').hidden = !idle || !ready;
   at('session').hidden = !live;
   at('session-id').textContent = avatar.session?.id ?? '';
-  if (!live) for (const id of ['fps', 'offset', 'latency', 'dropped']) figure(id, null);
+  if (!live) showFigures(null);
+  if (!live) recorder.stop();
 }
 
-function figure(id, value, unit = '') {
-  const known = value !== null && Number.isFinite(value);
-  const sign = Math.round(value) < 0 ? '−' : '';
-  at(`figure-${id}`).textContent = known ? `${sign}${Math.abs(Math.round(value))}${unit}` : '–';
-}
-
-function showFigures({ fps, av_offset_ms: offset, latency_ms: latency, dropped }) {
-  figure('fps', fps);
-  figure('offset', offset, ' ms');
-  if (offset > 0) at('figure-offset').prepend('+');
-  figure('latency', latency, ' ms');
-  figure('dropped', dropped);
-}
-
-function showSpeech({ type, utterance, message, warning }) {
+function showSpeech(event) {
+  const { type, message, warning } = event;
+  stage.follow(event);
   if (type === 'queued') notices.clear();
   if (warning) notices.inform(warning);
-  if (type === 'started') speaking = utterance;
-  const finished = ['ended', 'interrupted', 'failed'].includes(type);
-  if (finished && utterance === speaking) speaking = null;
-  if (type === 'started' || finished) {
-    at('pill').textContent = speaking === null ? STATES[avatar.state] : 'Speaking';
-  }
-  if (type === 'failed') notices.refuse(new Error('This speech could not be spoken.'));
+  if (type === 'failed') notices.refuse(new Error(message ?? 'This speech could not be spoken.'));
   if (type === 'error') notices.refuse(new Error(message));
 }
 
-function showMicrophone(on) {
-  at('microphone').setAttribute('aria-pressed', on);
-  const show = () => {
-    at('level').firstElementChild.style.transform = `scaleX(${avatar.level})`;
-    if (at('microphone').getAttribute('aria-pressed') === 'true') requestAnimationFrame(show);
-  };
-  if (on) requestAnimationFrame(show);
-}
-
-function choose(id) {
-  at('no-avatar').hidden = id !== null;
-  avatar.toggleAttribute('hidden', id === null);
-  if (api.token) avatar.setAttribute('token', api.token);
-  if (id === null) avatar.stop();
-  else avatar.setAttribute('avatar', id);
-  if (id !== null && avatar.state !== 'idle') start();
+/** Shows another avatar; while live the server changes the session, or keeps it as it is. */
+async function choose(chosen) {
+  const before = avatar.getAttribute('avatar');
+  stage.show(chosen);
+  if (chosen === null) {
+    avatar.stop();
+  } else {
+    avatar.setAttribute('avatar', chosen.id);
+    shareAddress(chosen.id);
+    if (avatar.state !== 'idle' && chosen.id !== before) await change(before);
+  }
   showState();
 }
 
+async function change(before) {
+  try {
+    notices.clear();
+    await avatar.start();
+  } catch (error) {
+    refuse(error);
+    if (avatar.state !== 'live' || error.name === 'AbortError') return;
+    avatar.setAttribute('avatar', before);
+    avatars.mark(before);
+    stage.show(avatars.find(before));
+    shareAddress(before);
+  }
+}
+
+/** The address of the page leads to this avatar. */
+function shareAddress(id) {
+  const address = new URL(location.href);
+  address.searchParams.set('avatar', id);
+  history.replaceState(null, '', address);
+}
+
 avatars.addEventListener('choose', ({ detail }) => choose(detail));
-avatars.addEventListener('refused', ({ detail }) => refuse(detail));
+avatars.addEventListener('adding', () => notices.clear());
+avatars.addEventListener('refused', ({ detail }) => refuse(detail.error, detail.file));
+avatars.addEventListener('announce', ({ detail }) => stage.announce(detail));
 avatar.addEventListener('state', showState);
 avatar.addEventListener('figures', ({ detail }) => showFigures(detail));
 avatar.addEventListener('speech', ({ detail }) => showSpeech(detail));
-avatar.addEventListener('microphone', ({ detail }) => showMicrophone(detail));
 avatar.addEventListener('failed', ({ detail }) => refuse(detail));
+recorder.addEventListener('change', ({ detail }) => showRecording(detail));
+recorder.addEventListener('full', () => notices.inform('The recording was long: it was saved.'));
+new MicrophoneSwitch(avatar, { attempt, start });
 
-at('toggle').onclick = () => (avatar.state === 'idle' ? start() : avatar.stop());
+at('toggle').onclick = () => (avatar.state === 'idle' ? attempt(start) : avatar.stop());
 at('interrupt').onclick = () => attempt(() => avatar.interrupt());
+at('sample').onclick = playSample;
+at('record').onclick = record;
 at('copy').onclick = async () => {
   getSelection().selectAllChildren(at('session-id'));
   // Pages that do not come over https have no clipboard; there it stays selected.
@@ -167,24 +213,14 @@ at('sound-file').onchange = ({ target }) => {
   if (target.files.length) speak(target.files[0]);
   target.value = '';
 };
-at('microphone').onclick = () => {
-  const on = at('microphone').getAttribute('aria-pressed') === 'true';
-  attempt(() => avatar.microphone(!on));
-};
-at('token-form').onsubmit = (event) => {
-  event.preventDefault();
-  api.token = at('token').value.trim();
-  sessionStorage.setItem(TOKEN, api.token);
-  at('token').value = '';
-  open();
-};
 addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && avatar.state === 'live') at('interrupt').click();
 });
 catchDrops(at('drop'), {
   face: (file) => avatars.add(file),
   sound: speak,
-  other: (file) => notices.inform(`${file.name} is neither a picture, a clip nor a sound.`),
+  other: (file) =>
+    notices.inform(`${file.name} is neither a picture, a clip nor a sound.`, file),
 });
 
 showState();

@@ -72,10 +72,11 @@ export class Api {
   }
 
   /** Uploads a picture or clip; `progress` is called with the share sent so far, 0..1. */
-  uploadAvatar(file, name, progress) {
+  uploadAvatar(file, { name, rotate }, progress) {
     const form = new FormData();
     form.append('file', file);
     form.append('name', name);
+    if (rotate) form.append('rotate', rotate);
     return new Promise((resolve, reject) => {
       // fetch does not report how much of a body has been sent.
       const request = new XMLHttpRequest();
@@ -93,9 +94,9 @@ export class Api {
     });
   }
 
-  /** `motion`: of a picture, or undefined for its own. */
-  openSession(avatar, motion) {
-    return this.#json('POST', 'v1/sessions', json({ avatar, motion }));
+  /** `motion` of a picture: undefined for its own. `replaces`: a session whose place it takes. */
+  openSession(avatar, { motion, replaces } = {}) {
+    return this.#json('POST', 'v1/sessions', json({ avatar, motion, replaces }));
   }
 
   session(id) {

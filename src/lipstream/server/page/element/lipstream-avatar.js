@@ -12,7 +12,10 @@
 // stream, sampleRate), which resolve with {utterance, played_ms, interrupted} when it was spoken;
 // interrupt(); microphone(on). And stop().
 //
-// Properties: state, session, stream, video, muted, volume, level (of the microphone, 0..1).
+// start() while it is live changes to another `avatar`; where that is refused, the old one goes on.
+//
+// Properties: state, session, token (kept out of the page's markup), stream, video, muted, volume,
+// level (of the microphone, 0..1).
 //
 // Events, all with a `detail`: `state` (idle, connecting, live, reconnecting); `speech` ({type,
 // utterance, played_ms}: queued, started, ended, interrupted, ...); `caption` ({text, utterance,
@@ -24,6 +27,7 @@ import { CaptionLine } from './captions.js';
 import { Controls } from './controls.js';
 import { Microphone } from './microphone.js';
 import { Player } from './player.js';
+import { Poster } from './poster.js';
 import { furnish } from './shadow.js';
 
 const NO_SERVER = 'Set the attribute `server` to the address of a lipstream server.';
@@ -49,10 +53,9 @@ export class LipstreamAvatar extends HTMLElement {
   #player = new Player();
   #microphone = new Microphone();
   #given = null; // a session set as a property
+  #token = ''; // set as a property
   #rules; // of this one element
   #poster;
-  #posterKey = null;
-  #face = null; // [x, y] of its middle, 0..1; a picture that is cut is cut around it
   #unmuteButton;
   #captionBox;
   #captions;
@@ -62,7 +65,6 @@ export class LipstreamAvatar extends HTMLElement {
     super();
     const root = this.attachShadow({ mode: 'open' });
     this.#rules = furnish(root);
-    this.#poster = root.querySelector('img');
     this.video = root.querySelector('video');
     this.#unmuteButton = root.querySelector('.unmute');
     this.#captionBox = root.querySelector('.captions');
@@ -74,9 +76,8 @@ export class LipstreamAvatar extends HTMLElement {
     this.video.addEventListener('volumechange', () => {
       if (!this.muted) this.#unmuteButton.hidden = true;
     });
-    this.#poster.addEventListener('load', () => {
-      const { naturalWidth: width, naturalHeight: height } = this.#poster;
-      if (!this.#player.session) this.#setShape(width, height, this.#face);
+    this.#poster = new Poster(root.querySelector('img'), (width, height, face) => {
+      if (!this.#player.session) this.#setShape(width, height, face);
     });
     this.#player.addEventListener('state', ({ detail }) => this.#stateChanged(detail));
     this.#player.addEventListener('speech', ({ detail }) => this.#captions.follow(detail));
@@ -112,10 +113,20 @@ export class LipstreamAvatar extends HTMLElement {
   }
 
   get api() {
-    const token = this.#offered?.token ?? this.getAttribute('token') ?? '';
+    const token = this.#offered?.token ?? this.token;
     const server = this.getAttribute('server') || LipstreamAvatar.home;
     if (!server) throw new ApiError(0, 'no_server', NO_SERVER);
     return new Api(server, token);
+  }
+
+  /** The server's token: what was set here, else the attribute. */
+  get token() {
+    return this.#token || (this.getAttribute('token') ?? '');
+  }
+
+  set token(token) {
+    this.#token = token;
+    if (this.isConnected) this.#showPoster();
   }
 
   get state() {
@@ -271,21 +282,10 @@ export class LipstreamAvatar extends HTMLElement {
 
   async #showPoster() {
     try {
-      const avatar = this.#offered?.avatar ?? this.getAttribute('avatar');
-      const { api } = this;
-      const key = `${avatar} ${api.server} ${api.token}`;
-      if (!avatar || key === this.#posterKey) return;
-      this.#posterKey = key;
-      const picture = await api.picture(avatar).catch((error) => {
-        if (key === this.#posterKey) this.#poster.removeAttribute('src');
-        throw error;
-      });
-      if (this.getAttribute('fit') === 'cover') {
-        this.#face = this.#offered ? this.#offered.face : (await api.avatar(avatar)).face;
-      }
-      if (key !== this.#posterKey) return;
-      URL.revokeObjectURL(this.#poster.src);
-      this.#poster.src = URL.createObjectURL(picture);
+      const id = this.#offered?.avatar ?? this.getAttribute('avatar');
+      const cut = this.getAttribute('fit') === 'cover';
+      const face = this.#offered ? (this.#offered.face ?? null) : undefined;
+      if (id) await this.#poster.show(this.api, id, { cut, face });
     } catch (error) {
       this.#controls.report(error);
       console.debug('lipstream: the picture of the avatar could not be loaded:', error.message);

@@ -12,7 +12,7 @@ export class Microphone extends EventTarget {
   #samples = null;
   track = null;
 
-  /** Requests permission and returns the track; ApiError when there is none. */
+  /** Requests permission and returns the track, in place of an earlier one; ApiError without. */
   async open(deviceId) {
     if (!navigator.mediaDevices?.getUserMedia) {
       throw new ApiError(
@@ -34,6 +34,7 @@ export class Microphone extends EventTarget {
     } catch (error) {
       throw new ApiError(0, 'microphone', sentence(error));
     }
+    this.close(); // another device
     [this.track] = stream.getAudioTracks();
     this.track.onended = () => {
       this.close();

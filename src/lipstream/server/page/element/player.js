@@ -1,16 +1,13 @@
 // One session from start to stop: HTTP, WebRTC and the speech socket kept together and repaired.
 
 import { ApiError } from './api.js';
-import { FigureMeter } from './figures.js';
 import { Playout } from './playout.js';
+import { Readings } from './readings.js';
 import { SpeechSocket } from './speech.js';
 import { Utterances } from './utterances.js';
 import { WhepConnection } from './whep.js';
 
 const RATE = 24_000; // Hz of the speech socket until speech of another rate is sent
-const TICK_MS = 1_000; // between readings of the figures
-const POST_EVERY = 5; // readings
-const SILENT_TICKS = 3; // readings without one packet until the connection counts as lost
 const RETRIES = [0, 500, 1_000, 2_000, 4_000, 8_000, 8_000]; // ms before each try to reconnect
 const LOST = 'The connection was lost. Press start to try again.';
 const ENDED =
@@ -35,10 +32,10 @@ export class Player extends EventTarget {
   #playout = new Playout();
   #connection = null;
   #socket = null;
-  #meter = null;
-  #timer = null;
+  #readings = null;
   #track = null; // the microphone's
   #ending = null; // resolves when the sessions before this one have left the server
+  #replacing = null; // settles when the server has answered a call that replaces the session
   state = 'idle';
   stream = null; // the MediaStream to show; replaced at every connection
   firstFrame = null; // ms from start to the first picture, set by the element that shows it
@@ -54,8 +51,15 @@ export class Player extends EventTarget {
   /**
    * Opens a session with an avatar, or connects to the one that is given: an answer to
    * POST /v1/sessions. Resolves when media flows. ApiError when that fails.
+   *
+   * While a session is live the new one takes its place on the server; when it is refused, the old
+   * one goes on.
    */
   async start(api, avatar, { session = null, motion } = {}) {
+    while (this.#replacing) await this.#replacing.catch(() => {});
+    const replaces = this.state === 'live' && !session && !this.#given ? this.#session : null;
+    const opened = replaces && (await this.#replace(api, avatar, { motion, replaces: replaces.id }));
+    if (opened) this.#connection?.close(true);
     this.#end();
     const run = new AbortController();
     this.#run = run;
@@ -63,7 +67,7 @@ export class Player extends EventTarget {
     this.#given = session;
     this.#motion = motion;
     this.#become('connecting');
-    const opening = this.#open(avatar, run.signal, this.#ending);
+    const opening = this.#open(avatar, run.signal, { before: this.#ending, opened });
     this.#ending = opening.catch(() => {}); // reported below
     try {
       await opening;
@@ -127,6 +131,22 @@ export class Player extends EventTarget {
     }
   }
 
+  /** A session that takes the place of the one that runs; that one is shown until there is an answer. */
+  async #replace(api, avatar, options) {
+    const { signal } = this.#run;
+    this.#replacing = api.openSession(avatar, options);
+    try {
+      const session = await this.#replacing;
+      if (signal.aborted) {
+        await api.closeSession(session.id).catch(() => {});
+        signal.throwIfAborted();
+      }
+      return session;
+    } finally {
+      this.#replacing = null;
+    }
+  }
+
   #end() {
     this.#run?.abort();
     this.#run = null;
@@ -144,11 +164,15 @@ export class Player extends EventTarget {
     return this.#api.closeSession(session.id).catch(() => {});
   }
 
-  async #open(avatar, signal, before = null) {
-    await before;
-    signal.throwIfAborted();
-    // Not aborted on the way: a session that was opened must be closed again.
-    const session = this.#given ?? (await this.#api.openSession(avatar, this.#motion));
+  /** `opened`: a session of this player that the server has opened already. */
+  async #open(avatar, signal, { before = null, opened = null } = {}) {
+    let session = opened;
+    if (!session) {
+      await before;
+      signal.throwIfAborted();
+      // Not aborted on the way: a session that was opened must be closed again.
+      session = this.#given ?? (await this.#api.openSession(avatar, { motion: this.#motion }));
+    }
     if (signal.aborted) {
       await this.#leave(session);
       signal.throwIfAborted();
@@ -167,15 +191,17 @@ export class Player extends EventTarget {
     if (this.#track) await connection.send(this.#track);
     await connection.open(this.#session.whep_url, signal);
     signal.throwIfAborted();
-    this.#meter = new FigureMeter(this.#session.look_ahead_ms ?? 0);
-    this.#measure(connection, signal);
+    this.#readings = new Readings(connection, this.#session.look_ahead_ms ?? 0, {
+      take: (figures, due) => this.#take(figures, due),
+      lost: () => this.#reconnect(signal),
+    });
     this.#become('live');
   }
 
   #disconnect() {
-    clearInterval(this.#timer);
+    this.#readings?.stop();
     this.#connection?.close();
-    this.#connection = this.#timer = null;
+    this.#connection = this.#readings = null;
   }
 
   #openSocket(rate) {
@@ -186,7 +212,8 @@ export class Player extends EventTarget {
       if (socket === this.#socket) this.#receive(detail);
     });
     socket.addEventListener('over', () => {
-      const current = socket === this.#socket && this.state === 'live';
+      // The server ends a session as soon as another takes its place.
+      const current = socket === this.#socket && this.state === 'live' && !this.#replacing;
       if (current) this.#giveUp(new ApiError(0, 'ended', ENDED));
     });
   }
@@ -207,7 +234,7 @@ export class Player extends EventTarget {
 
   /** Retries, first with the old session: speech that waits in it is kept. */
   async #reconnect(signal) {
-    if (signal.aborted || this.state !== 'live') return;
+    if (signal.aborted || this.state !== 'live' || this.#replacing) return;
     this.#disconnect();
     this.#become('reconnecting');
     let reason = new ApiError(0, 'connection_lost', LOST);
@@ -255,28 +282,12 @@ export class Player extends EventTarget {
     if (!speaking && !buffered) this.#utterances.close(false);
   }
 
-  #measure(connection, signal) {
-    let ticks = 0;
-    let received = 0;
-    let silent = 0;
-    this.#timer = setInterval(async () => {
-      const figures = this.#meter.read(await connection.stats());
-      if (signal.aborted || connection !== this.#connection) return;
-      const { av_offset_ms, jitter_video_ms, jitter_audio_floor_ms } = figures;
-      this.#playout.follow(figures);
-      connection.lipSync.follow(av_offset_ms, jitter_video_ms, jitter_audio_floor_ms);
-      this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
-      // Sound is always sent, silence too: without packets the server is unreachable.
-      silent = figures.packets_received > received ? 0 : silent + 1;
-      received = figures.packets_received;
-      if (silent === SILENT_TICKS) this.#reconnect(signal);
-      else if (++ticks % POST_EVERY === 0) this.#post(figures);
-    }, TICK_MS);
-  }
-
-  #post(figures) {
+  /** Takes a reading of the connection; `due`: the server is to know it. */
+  #take(figures, due) {
+    this.#playout.follow(figures);
+    this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
     // Telemetry only: when it cannot be delivered the next reading follows anyway.
-    this.#api.sendStats(this.#session.id, figures).catch(() => {});
+    if (due) this.#api.sendStats(this.#session.id, figures).catch(() => {});
   }
 
   #become(state) {

@@ -65,13 +65,16 @@ export class WhepConnection extends EventTarget {
     return this.#pc.getStats();
   }
 
-  /** Ends the connection on both sides, also while the page is being left. */
-  close() {
+  /**
+   * Ends the connection on both sides, also while the page is being left; on this side only when
+   * the server has `ended` its session.
+   */
+  close(ended = false) {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#patching);
     this.#pc.close();
-    if (this.#resource) {
+    if (this.#resource && !ended) {
       this.#api.call('DELETE', this.#resource, { keepalive: true }).catch(() => {});
     }
   }

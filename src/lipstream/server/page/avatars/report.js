@@ -4,8 +4,15 @@ const FPS = 25;
 const MIN_EYE_DISTANCE = 60; // pixels between the outer eye corners from which the mouth is crisp
 const MAX_YAW = 0.2; // nose offset over eye distance from which a head looks turned
 
-/** Fills `place` with the report of `avatar`, or empties it. */
-export function showReport(place, avatar) {
+const MAX_LEAN = 45; // degrees; beyond, another side of the picture is meant to be up
+
+/** True where the head lies on its side or upside down. */
+export function isLeaning({ roll }) {
+  return Math.abs(roll) > MAX_LEAN;
+}
+
+/** Fills `place` with the report of `avatar`, or empties it; `turn` sets the face upright, if given. */
+export function showReport(place, avatar, turn = null) {
   place.replaceChildren();
   if (!avatar?.report) return;
   const { report } = avatar;
@@ -15,8 +22,16 @@ export function showReport(place, avatar) {
     warnings.length
       ? list(warnings)
       : element('p', `This ${kind(report)} suits well: nothing stands in the way of the mouth.`),
-    facts(report),
   );
+  if (turn) place.append(turner(turn));
+  place.append(facts(report));
+}
+
+function turner(turn) {
+  const button = element('button', 'Turn it upright');
+  button.type = 'button';
+  button.onclick = turn;
+  return button;
 }
 
 function facts(report) {
