@@ -6,6 +6,7 @@ export interface Session {
   token: string;
   whep_url: string;
   audio_url: string;
+  events_url: string;
   speech_url: string;
   expires_at: string;
   ice_servers: { urls: string[]; username?: string | null; credential?: string | null }[];

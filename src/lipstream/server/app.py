@@ -20,6 +20,7 @@ from lipstream.server.api.avatars import avatar_routes
 from lipstream.server.api.openapi import token_dependencies
 from lipstream.server.api.public import page_files, page_routes, public_paths, public_routes
 from lipstream.server.api.say import say_routes
+from lipstream.server.api.session_events import event_routes
 from lipstream.server.api.sessions import session_routes, speech_routes
 from lipstream.server.api.whep import whep_routes
 from lipstream.server.avatars.decoders import Decoders
@@ -136,6 +137,7 @@ def _add_routes(
     app.include_router(say_routes(manager, synthesizer), dependencies=token)
     app.include_router(whep_routes(manager, store), dependencies=token)
     app.include_router(audio_routes(manager, synthesizer))
+    app.include_router(event_routes(manager))
     app.include_router(page_routes())
 
 

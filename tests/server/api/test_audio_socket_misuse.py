@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from lipstream.errors import BufferFullError
-from lipstream.server.api.audio_socket import MAX_EVENTS, MAX_MESSAGE_BYTES
+from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
+from lipstream.server.api.session_events import MAX_EVENTS
 from tests.server.app_client import AppClient, run_client, settle, until
 from tests.server.fake_runtime import session_event
 from tests.server.sources import counting

@@ -11,7 +11,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from lipstream.server.api.audio_socket import CLOSE_S
+from lipstream.server.api.session_events import CLOSE_S
 from lipstream.server.http.websocket_protocol import LINGER_S, MAX_BARE_FRAMES
 from lipstream.server.settings import ServeSettings
 from tests.server.http_server import HttpServer, open_server

@@ -7,20 +7,17 @@ so TCP holds the client back; an interrupt that cannot wait behind the speech co
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-from typing import Any
 
 import numpy as np
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, WebSocket
 from pydantic import ValidationError
 
 from lipstream.errors import LipstreamError
-from lipstream.live.session.types import SessionEvent
 from lipstream.live.session.utterance import Utterance
 from lipstream.media.captions import Caption
-from lipstream.server.errors import ApiError, without_folders
+from lipstream.server.api.session_events import GOING_AWAY, POLICY, TOO_BIG, EventSender
+from lipstream.server.errors import ApiError
 from lipstream.server.schemas import CaptionMessage, SayRequest
 from lipstream.server.security.access import bearer_protocol
 from lipstream.server.sessions.manager import SessionManager
@@ -30,13 +27,8 @@ from lipstream.speech.synthesis.base import Synthesizer
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz
 DEFAULT_RATE = "24000"
 MAX_MESSAGE_BYTES = 64 * 1024
-BUFFERED_EVERY_S = 0.25  # least time between two `buffered` events
-MAX_EVENTS = 64  # that wait for a client that does not read
 MAX_MISTAKES = 20  # unusable messages before the socket is closed
-CLOSE_S = 2.0
-RENDER_FAILED = "some pictures of this utterance could not be drawn; its sound goes on."
-
-GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009  # RFC 6455, section 7.4.1
+TOO_LARGE = f"send at most {MAX_MESSAGE_BYTES} bytes in a message"
 
 
 def audio_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> APIRouter:
@@ -84,45 +76,33 @@ class AudioSocket:
         self._odd = b""  # half a sample that waits for its other half
         self._utterance: Utterance | None = None  # until its `end`, also when it was interrupted
         self._mistakes = 0
-        self._buffered_ms = 0  # as sent last
-        self._interrupts = 0  # `interrupted` events so far
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_EVENTS)
-        self._over: asyncio.Future[tuple[int, str] | None] = asyncio.Future()
+        self._events = EventSender(socket, session.live)
 
     async def run(self) -> None:
         """Take speech and send events until either side closes the socket."""
         if self._session.disconnect_socket is not None:
             self._session.disconnect_socket()
-        disconnect = self._session.disconnect_socket = self._disconnect
-        remove_listener = self._live.add_listener(self._on_event)
-        tasks = [asyncio.create_task(self._receive()), asyncio.create_task(self._send_events())]
-        try:
-            waited: list[asyncio.Future[Any]] = [*tasks, self._over]
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._end_utterance()
-            self._finish(None)
-            remove_listener()
-            if self._session.disconnect_socket == disconnect:
-                self._session.disconnect_socket = None
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in tasks:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                raise error  # a fault of ours
-        if (ending := self._over.result()) is not None:
-            with contextlib.suppress(WebSocketDisconnect, RuntimeError, asyncio.TimeoutError):
-                await asyncio.wait_for(self._socket.close(*ending), CLOSE_S)
+        self._session.disconnect_socket = self._disconnect
+        await self._events.run(self._receive())
 
     async def _receive(self) -> None:
-        while not self._over.done():
+        try:
+            await self._receive_messages()
+        finally:  # before the closing handshake, which may take its time
+            self._end_utterance()
+            if self._session.disconnect_socket == self._disconnect:
+                self._session.disconnect_socket = None
+
+    async def _receive_messages(self) -> None:
+        while not self._events.over:
             message = await self._socket.receive()
             data, text = message.get("bytes"), message.get("text")
             if message["type"] == "websocket.disconnect":
-                self._finish(None)
+                self._events.finish(None)
             elif len(data or text or "") > MAX_MESSAGE_BYTES:
-                self._finish((TOO_BIG, f"send at most {MAX_MESSAGE_BYTES} bytes in a message"))
+                self._events.finish(
+                    (TOO_BIG, f"send at most {MAX_MESSAGE_BYTES} bytes in a message")
+                )
             elif data is not None:
                 await self._push(data)
             else:
@@ -139,7 +119,7 @@ class AudioSocket:
         if utterance is None:
             return
         await utterance.room(-(-whole * 1000 // self._rate))
-        if not self._over.done() and self._utterance is not None:
+        if not self._events.over and self._utterance is not None:
             try:
                 self._utterance.push(np.frombuffer(data, "<i2", whole).astype(np.int16))
             except LipstreamError as error:
@@ -150,10 +130,10 @@ class AudioSocket:
         self._session.touch()
         if self._utterance is None:
             await self._live.room_to_open()
-            if self._over.done() or self._live.closed:
+            if self._events.over or self._live.closed:
                 return None
             self._utterance = self._live.open_utterance(self._rate)
-            self._put({"type": "queued", "utterance": self._utterance.id})
+            self._events.put({"type": "queued", "utterance": self._utterance.id})
         return self._utterance
 
     async def _handle_control(self, text: str) -> None:
@@ -167,11 +147,11 @@ class AudioSocket:
             self._session.touch()
             self._end_utterance()
         elif kind == "interrupt":
-            before = self._interrupts
+            before = self._events.interrupts
             played_ms = self._session.interrupt()
             self._end_utterance()
-            if self._interrupts == before:  # there was nothing to interrupt
-                self._put({"type": "interrupted", "played_ms": played_ms})
+            if self._events.interrupts == before:  # there was nothing to interrupt
+                self._events.put({"type": "interrupted", "played_ms": played_ms})
         elif kind in ("say", "caption"):
             del message["type"]
             try:
@@ -191,9 +171,11 @@ class AudioSocket:
             if refusal.status_code == 422:
                 self._reject(refusal.code, str(refusal.detail))
             else:
-                self._put({"type": "error", "code": refusal.code, "message": str(refusal.detail)})
+                self._events.put(
+                    {"type": "error", "code": refusal.code, "message": str(refusal.detail)}
+                )
             return
-        self._put({"type": "queued", "utterance": utterance.id})
+        self._events.put({"type": "queued", "utterance": utterance.id})
 
     async def _caption(self, message: CaptionMessage) -> None:
         """Caption the sound that this socket sends."""
@@ -215,74 +197,17 @@ class AudioSocket:
             self._utterance.end()
         self._utterance, self._odd = None, b""
 
-    async def _send_events(self) -> None:
-        """Send events, and now and then how much speech waits, when that has changed."""
-        loop = asyncio.get_running_loop()
-        sent_at = loop.time()
-        while not self._over.done():  # `wait_for` may swallow a cancellation
-            with contextlib.suppress(asyncio.TimeoutError):
-                event = await asyncio.wait_for(self._events.get(), BUFFERED_EVERY_S)
-                if not await self._send(event):
-                    return
-            buffered_ms = self._live.buffered_ms
-            if buffered_ms != self._buffered_ms and loop.time() - sent_at >= BUFFERED_EVERY_S:
-                self._buffered_ms, sent_at = buffered_ms, loop.time()
-                if not await self._send({"type": "buffered", "ms": buffered_ms}):
-                    return
-
-    async def _send(self, event: dict[str, Any]) -> bool:
-        try:
-            await self._socket.send_text(json.dumps(event))
-        except (WebSocketDisconnect, RuntimeError):  # closed, before `_receive` notices it
-            self._finish(None)
-            return False
-        return True
-
-    def _on_event(self, event: SessionEvent) -> None:
-        message: dict[str, Any] = {"type": event.kind}
-        if event.kind == "render_failed":
-            message = {"type": "error", "code": event.kind, "message": RENDER_FAILED}
-        elif event.caption is not None:
-            self._put(_caption_message(event.utterance, event.caption, event.sample_rate))
-            return
-        elif event.error is not None:
-            message |= {"code": "synthesis_failed", "message": without_folders(str(event.error))}
-        self._interrupts += event.kind == "interrupted"
-        self._put(message | {"utterance": event.utterance, "played_ms": event.played_ms})
-
     def _reject(self, code: str, message: str) -> None:
-        self._put({"type": "error", "code": code, "message": message})
+        self._events.put({"type": "error", "code": code, "message": message})
         self._mistakes += 1
         if self._mistakes > MAX_MISTAKES:
-            self._finish((POLICY, "too many messages that make no sense"))
-
-    def _put(self, event: dict[str, Any]) -> None:
-        try:
-            self._events.put_nowait(event)
-        except asyncio.QueueFull:
-            self._finish((POLICY, "events are not read"))
+            self._events.finish((POLICY, "too many messages that make no sense"))
 
     def _disconnect(self) -> None:
         """Let go of the session at once: it ends, or a newer socket takes over."""
         self._end_utterance()
         code = GOING_AWAY if self._live.closed or self._session.closed else POLICY
-        self._finish((code, "the session has ended" if code == GOING_AWAY else "replaced"))
-
-    def _finish(self, ending: tuple[int, str] | None) -> None:
-        """Let `run` return: with a close code, or None when the client has closed."""
-        if not self._over.done():
-            self._over.set_result(ending)
-
-
-def _caption_message(utterance: int, caption: Caption, rate: int) -> dict[str, Any]:
-    return {
-        "type": "caption",
-        "utterance": utterance,
-        "text": caption.text,
-        "at_ms": caption.start * 1000 // rate,
-        "until_ms": None if caption.end is None else caption.end * 1000 // rate,
-        "opens_line": caption.opens_line,
-    }
+        self._events.finish((code, "the session has ended" if code == GOING_AWAY else "replaced"))
 
 
 def _sentence(error: ValidationError) -> str:

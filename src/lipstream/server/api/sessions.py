@@ -78,6 +78,7 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
             token=manager.tokens.issue(session.id, body.avatar),
             whep_url=f"{path}/whep",
             audio_url=f"{path}/audio",
+            events_url=f"{path}/events",
             speech_url=f"{path}/speech",
             say_url=f"{path}/say",
             expires_at=until.isoformat(timespec="seconds").replace("+00:00", "Z"),

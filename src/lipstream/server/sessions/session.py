@@ -27,6 +27,7 @@ FIGURE_MS = 1_000  # least time between two readings of the frame rate
 SHORT_ID = 8  # characters
 MAX_UPLOADS = 4  # files of one session that are received, decoded, or pushed
 TEXTS_PER_S, MAX_TEXTS = 2, 10  # that one session says in the long run, and at once
+MAX_LISTENERS = 4  # sockets of one session that are sent events alone
 RETRY_S = "5"
 NO_VOICE = (
     "this server has no voice; install the extra `tts`, or start it with --tts and the address of "
@@ -62,6 +63,7 @@ class ServerSession:
         self.lock = asyncio.Lock()  # of the connection
         self.closed = False
         self.disconnect_socket: Callable[[], None] | None = None  # of the WebSocket for speech
+        self._listeners: list[Callable[[], None]] = []  # end those that are sent events alone
         self._settings, self._metrics, self._clock = settings, metrics, clock
         now = clock.now_ms()
         self.opened_ms = self._changed_ms = self._touched_ms = now
@@ -193,6 +195,20 @@ class ServerSession:
         finally:
             self._uploads -= 1
 
+    def check_listeners(self) -> None:
+        """ApiError 429 when as many are sent events as may be."""
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise ApiError(429, f"{MAX_LISTENERS} sockets listen to this session already.")
+
+    @contextlib.contextmanager
+    def listening(self, leave: Callable[[], None]) -> Iterator[None]:
+        """Call `leave` when the session ends."""
+        self._listeners.append(leave)
+        try:
+            yield
+        finally:
+            self._listeners.remove(leave)
+
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in the background, at most until the session ends; an error is logged. What
         it waits for must return when its utterance is cancelled."""
@@ -215,6 +231,8 @@ class ServerSession:
         self.closed = True
         if self.disconnect_socket is not None:
             self.disconnect_socket()
+        for leave in tuple(self._listeners):
+            leave()
         self.live.close()  # cancels all utterances, so that the tasks end
         await asyncio.gather(*self._tasks, self.live.wait_closed(), return_exceptions=True)
         async with self.lock:

@@ -178,7 +178,8 @@ export class Player extends EventTarget {
       signal.throwIfAborted();
     }
     this.#session = { ...session, avatar };
-    this.#openSocket(RATE);
+    // Who opened the session may be speaking in it: a socket for speech would take its place.
+    this.#openSocket(this.#given ? null : RATE);
     await this.#connect(signal);
   }
 
@@ -204,9 +205,11 @@ export class Player extends EventTarget {
     this.#connection = this.#readings = null;
   }
 
+  /** `rate`: of speech that is to be sent; null for events alone. */
   #openSocket(rate) {
     this.#socket?.close();
-    const socket = new SpeechSocket(this.#api, this.#session.audio_url, rate);
+    const url = rate === null ? this.#session.events_url : this.#session.audio_url;
+    const socket = new SpeechSocket(this.#api, url, rate);
     this.#socket = socket;
     socket.addEventListener('message', ({ detail }) => {
       if (socket === this.#socket) this.#receive(detail);

@@ -20,7 +20,7 @@ export class SpeechSocket extends EventTarget {
     super();
     const target = new URL(api.url(url));
     target.protocol = target.protocol.replace('http', 'ws');
-    target.searchParams.set('sample_rate', rate);
+    if (rate !== null) target.searchParams.set('sample_rate', rate);
     this.rate = rate;
     // Browsers cannot set headers on a WebSocket.
     this.#socket = new WebSocket(target, api.token ? [`bearer.${api.token}`] : []);

@@ -1,0 +1,159 @@
+"""WebSocket out: the events of a session, for whoever listens.
+
+`WS /v1/sessions/{id}/events` sends them alone. Several may listen, as those who show the avatar are
+often not those who speak: one socket speaks, `WS .../audio`, and it is sent the events as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Coroutine
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from lipstream.live.session.session import Session
+from lipstream.live.session.types import SessionEvent
+from lipstream.media.captions import Caption
+from lipstream.server.errors import ApiError, without_folders
+from lipstream.server.security.access import bearer_protocol
+from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.session import ServerSession
+
+BUFFERED_EVERY_S = 0.25  # least time between two `buffered` events
+MAX_EVENTS = 64  # that wait for a client that does not read
+CLOSE_S = 2.0
+RENDER_FAILED = "some pictures of this utterance could not be drawn; its sound goes on."
+
+GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009  # RFC 6455, section 7.4.1
+
+
+def event_routes(manager: SessionManager) -> APIRouter:
+    """WS /v1/sessions/{id}/events"""
+    router = APIRouter()
+
+    @router.websocket("/v1/sessions/{session_id}/events")
+    async def events(socket: WebSocket, session_id: str) -> None:
+        try:
+            session = manager.find(session_id)
+            session.check_listeners()
+        except ApiError as refusal:
+            await socket.send_denial_response(refusal.response())
+            return
+        await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
+        await _listen(socket, session)
+
+    return router
+
+
+async def _listen(socket: WebSocket, session: ServerSession) -> None:
+    """Send events until either side closes the socket."""
+    sender = EventSender(socket, session.live)
+
+    async def receive() -> None:
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            sender.finish((POLICY, "this socket takes no messages; speak by .../audio"))
+        sender.finish(None)
+
+    with session.listening(sender.leave):
+        await sender.run(receive())
+
+
+class EventSender:
+    """The events of one session on their way to one WebSocket, at most `MAX_EVENTS` of them."""
+
+    def __init__(self, socket: WebSocket, live: Session) -> None:
+        self._socket, self._live = socket, live
+        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_EVENTS)
+        self._buffered_ms = 0  # as sent last
+        self._over: asyncio.Future[tuple[int, str] | None] = asyncio.Future()
+        self.interrupts = 0  # `interrupted` events so far
+
+    @property
+    def over(self) -> bool:
+        """True once either side has ended it."""
+        return self._over.done()
+
+    async def run(self, receiving: Coroutine[Any, Any, None]) -> None:
+        """Send events, beside the coroutine `receiving`, until `finish`; then close the socket."""
+        remove_listener = self._live.add_listener(self._on_event)
+        tasks = [asyncio.create_task(receiving), asyncio.create_task(self._send_events())]
+        try:
+            waited: list[asyncio.Future[Any]] = [*tasks, self._over]
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self.finish(None)
+            remove_listener()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error  # a fault of ours
+        if (ending := self._over.result()) is not None:
+            with contextlib.suppress(WebSocketDisconnect, RuntimeError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._socket.close(*ending), CLOSE_S)
+
+    def put(self, event: dict[str, Any]) -> None:
+        """Send `event` behind the others; a client that does not read them is closed."""
+        try:
+            self._events.put_nowait(event)
+        except asyncio.QueueFull:
+            self.finish((POLICY, "events are not read"))
+
+    def leave(self) -> None:
+        """The session ends."""
+        self.finish((GOING_AWAY, "the session has ended"))
+
+    def finish(self, ending: tuple[int, str] | None) -> None:
+        """Let `run` return: with a close code, or None when the client has closed."""
+        if not self._over.done():
+            self._over.set_result(ending)
+
+    async def _send_events(self) -> None:
+        """Send events, and now and then how much speech waits, when that has changed."""
+        loop = asyncio.get_running_loop()
+        sent_at = loop.time()
+        while not self.over:  # `wait_for` may swallow a cancellation
+            with contextlib.suppress(asyncio.TimeoutError):
+                event = await asyncio.wait_for(self._events.get(), BUFFERED_EVERY_S)
+                if not await self._send(event):
+                    return
+            buffered_ms = self._live.buffered_ms
+            if buffered_ms != self._buffered_ms and loop.time() - sent_at >= BUFFERED_EVERY_S:
+                self._buffered_ms, sent_at = buffered_ms, loop.time()
+                if not await self._send({"type": "buffered", "ms": buffered_ms}):
+                    return
+
+    async def _send(self, event: dict[str, Any]) -> bool:
+        try:
+            await self._socket.send_text(json.dumps(event))
+        except (WebSocketDisconnect, RuntimeError):  # closed, before the receiver notices it
+            self.finish(None)
+            return False
+        return True
+
+    def _on_event(self, event: SessionEvent) -> None:
+        message: dict[str, Any] = {"type": event.kind}
+        if event.kind == "render_failed":
+            message = {"type": "error", "code": event.kind, "message": RENDER_FAILED}
+        elif event.caption is not None:
+            self.put(_caption_message(event.utterance, event.caption, event.sample_rate))
+            return
+        elif event.error is not None:
+            message |= {"code": "synthesis_failed", "message": without_folders(str(event.error))}
+        self.interrupts += event.kind == "interrupted"
+        self.put(message | {"utterance": event.utterance, "played_ms": event.played_ms})
+
+
+def _caption_message(utterance: int, caption: Caption, rate: int) -> dict[str, Any]:
+    return {
+        "type": "caption",
+        "utterance": utterance,
+        "text": caption.text,
+        "at_ms": caption.start * 1000 // rate,
+        "until_ms": None if caption.end is None else caption.end * 1000 // rate,
+        "opens_line": caption.opens_line,
+    }
