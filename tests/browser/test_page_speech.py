@@ -102,6 +102,19 @@ async def test_sound_and_captions_are_remembered(viewer: ViewerPage) -> None:
     assert await page.evaluate(f"[{AVATAR}.muted, {AVATAR}.volume]") == [False, 0.4]
 
 
+async def test_full_screen_shows_the_picture_and_its_tools(viewer: ViewerPage) -> None:
+    page = viewer.page
+    await page.click("#full")
+    await page.wait_for_selector("#full[aria-pressed=true]", timeout=TIMEOUT_MS)
+    boxes = [await page.locator(part).bounding_box() for part in ("#avatar", "#full")]
+    width, height = await page.evaluate("[innerWidth, innerHeight]")
+    assert boxes[0] is not None and boxes[1] is not None
+    assert boxes[0]["width"] == width and boxes[0]["height"] < height
+    assert boxes[1]["y"] + boxes[1]["height"] <= height
+    await page.click("#full")
+    await page.wait_for_selector("#full[aria-pressed=false]", timeout=TIMEOUT_MS)
+
+
 async def test_what_is_seen_can_be_recorded(viewer: ViewerPage) -> None:
     page = viewer.page
     assert await page.is_disabled("#record")

@@ -130,7 +130,6 @@ def _add_routes(
     synthesizer: Synthesizer | None,
 ) -> None:
     token = token_dependencies(manager.settings)
-    app.include_router(public_routes(manager, synthesizer))
     app.include_router(avatar_routes(store, decoders), dependencies=token)
     app.include_router(session_routes(manager, store), dependencies=token)
     app.include_router(speech_routes(manager, decoders), dependencies=token)
@@ -138,6 +137,7 @@ def _add_routes(
     app.include_router(whep_routes(manager, store), dependencies=token)
     app.include_router(audio_routes(manager, synthesizer))
     app.include_router(event_routes(manager))
+    app.include_router(public_routes(manager, synthesizer))  # last in the documentation
     app.include_router(page_routes())
 
 

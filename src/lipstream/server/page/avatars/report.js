@@ -16,7 +16,7 @@ export function showReport(place, avatar, turn = null) {
   place.replaceChildren();
   if (!avatar?.report) return;
   const { report } = avatar;
-  const warnings = report.warnings ?? [];
+  const warnings = warningsOf(report);
   place.append(
     element('h3', warnings.length ? 'Good to know' : 'Ready to talk'),
     warnings.length
@@ -25,6 +25,12 @@ export function showReport(place, avatar, turn = null) {
   );
   if (turn) place.append(turner(turn));
   place.append(facts(report));
+}
+
+function warningsOf(report) {
+  // The option of the command line is a button here, or another picture.
+  const sentences = (report.warnings ?? []).filter((sentence) => !sentence.includes('--rotate'));
+  return isLeaning(report) ? ['The face does not stand upright.', ...sentences] : sentences;
 }
 
 function turner(turn) {

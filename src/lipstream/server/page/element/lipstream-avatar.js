@@ -276,7 +276,8 @@ export class LipstreamAvatar extends HTMLElement {
   #setShape(width, height, face) {
     const place = face ? `${100 * face[0]}% ${100 * face[1]}%` : '50% 50%';
     this.#rules.replaceSync(
-      `:host { aspect-ratio: ${width} / ${height}; } img, video { object-position: ${place}; }`,
+      `:host { aspect-ratio: ${width} / ${height}; }
+       :host([fit="cover"]) :is(img, video) { object-position: ${place}; }`,
     );
   }
 
