@@ -169,7 +169,8 @@ async function choose(chosen) {
 async function change(before) {
   try {
     notices.clear();
-    await avatar.start();
+    starting = avatar.start();
+    await starting;
   } catch (error) {
     refuse(error);
     if (avatar.state !== 'live' || error.name === 'AbortError') return;
