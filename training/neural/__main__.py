@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from training.neural import autoencoder, faces, generator, portraits, speech_corpus, speech_encoder
+from training.neural import autoencoder, faces, generator, latents, portraits, speech_encoder
 from training.neural.checkpoint import export
+from training.neural.speech_corpus import SpeechCorpus
 
-STAGES = ("speech", "faces", "encoder", "vae", "latents", "unet", "export")
-# Amounts with which the checkpoint in `examples/tiny` was made: items of the corpora, else steps.
-AMOUNTS = {"speech": 1100, "faces": 360, "encoder": 5000, "vae": 6000, "unet": 12_000}
+STAGES = ("speech", "faces", "encoder", "heard", "vae", "decoder", "latents", "unet", "export")
+# Items of the corpora, else steps.
+AMOUNTS = {
+    **{"speech": 1100, "faces": 480},
+    **{"encoder": 4000, "vae": 3000, "decoder": 1200, "unet": 8400},
+}
 FRAMES = 16  # of each take
 
 
@@ -19,6 +23,7 @@ def main() -> None:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("folder", type=Path, help="where corpora and states are kept")
     parser.add_argument("--portraits", type=Path, action="append", help="folder of pictures")
+    parser.add_argument("--known", type=Path, help="of unet: the unet.pt to go on from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--amount", type=int, help="utterances, takes or steps of this stage")
     parser.add_argument("--out", type=Path, help="of export: the folder of weights")
@@ -34,18 +39,22 @@ def main() -> None:
     if options.stage == "export":
         export(folder, options.out or folder / "models")
         return
-    speech = speech_corpus.SpeechCorpus.load(folder / "speech.npz")
+    if options.stage == "unet":
+        generator.train(folder, options.seed, amount, options.known)
+        return
+    speech = SpeechCorpus.load(folder / "speech.npz")
     if options.stage == "encoder":
         speech_encoder.train(speech, folder, options.seed, amount)
     elif options.stage == "faces":
         pictures = portraits.read_portraits(options.portraits or [Path("examples")])
         faces.make_faces(pictures, speech, options.seed, amount, FRAMES).save(folder)
-    elif options.stage == "vae":
-        autoencoder.train(faces.FaceCorpus.load(folder), folder, options.seed, amount)
-    elif options.stage == "latents":
-        generator.make_latents(faces.FaceCorpus.load(folder), speech, folder, options.seed)
+    elif options.stage == "heard":
+        latents.make_heard(faces.FaceCorpus.load(folder), speech, folder, options.seed)
+    elif options.stage in ("vae", "decoder"):
+        known = autoencoder.read_vae(folder) if options.stage == "decoder" else None
+        autoencoder.train(faces.FaceCorpus.load(folder), folder, options.seed, amount, known)
     else:
-        generator.train(folder, options.seed, amount)
+        latents.make_latents(faces.FaceCorpus.load(folder), folder)
 
 
 if __name__ == "__main__":

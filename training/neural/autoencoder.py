@@ -1,46 +1,75 @@
 """Stage 2: the autoencoder, on whole faces.
 
-Its norms look at the whole picture, so it learns on whole pictures, in any light: pieces of them
-have other means, and colours learnt there are not those of a face.
+Light and shade are nearly all of a face, and a network that begins at random learns them alone, in
+sepia. So this one begins as a thumbnail, red, green and blue of every eight by eight pixels, and
+learns what that lacks. It learns on whole pictures, as its norms look at all of a picture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipstream.media.image import Image
-from lipstream.rendering.musetalk.models.vae import Vae, to_pictures
+from lipstream.rendering.musetalk.models.layers import ResnetBlock
+from lipstream.rendering.musetalk.models.vae import SpatialAttention, Vae, to_pictures
 from training.neural.configs import new_vae
 from training.neural.faces import SIDE, FaceCorpus
 from training.neural.schedule import Trainer
 
-RATE = 2.5e-3
+RATE = 1.5e-3
 SAVED_EVERY = 250  # steps
 HELD_TAKES = 12  # the last of the corpus are never trained on
 MOUTH = (slice(136, 250), slice(56, 200))  # rows and columns of a face that hold most mouths
 _IN_MOUTH = 3.0  # weight of an error there
-_EDGES, _COLOURS, _SPREAD = 0.5, 2.0, 1e-6  # weights of the loss's other parts
+_EDGES, _COLOURS, _SPREAD = 0.75, 2.0, 1e-6  # weights of the loss's other parts
 _COARSE = 16  # pixels over which colours are compared
+_SHARP_EDGES = 2.0  # instead, for a decoder that learns on
+# Channels that begin as colours, as the same with the other sign, and as a constant of each sign.
+_COLOUR, _NEGATIVE, _PLUS, _MINUS = (0, 1, 2), (6, 7, 8), (3, 9), (4, 10)
+_PASSED = (*_COLOUR, *_NEGATIVE, *_PLUS, *_MINUS)
+_CONSTANT = 3.0
+_SMOOTH = {
+    (row, column): (2 - abs(row - 1)) * (2 - abs(column - 1)) / 16
+    for row in range(3)
+    for column in range(3)
+}
+# Layers that pass the thumbnail on learn slowly: constants amplify each of their steps, and it
+# would be lost before anything else is learnt.
+_FACTORS = {"samplers": 0.05, "conv_shortcut": 0.05, "conv_in": 0.2, "conv_out": 0.2, "quant": 0.2}
+_OTHERS = 0.2  # of the usual size: channels that begin at random
+_QUIET = -6.0  # logarithm of the variance of new latents
 _MASKED_EVERY = 5  # steps between pictures whose lower half is black
 
 
-def train(faces: FaceCorpus, folder: Path, seed: int, steps: int) -> None:
-    """Write FOLDER/vae.pt: the averaged state and the scaling of its latents."""
+def train(faces: FaceCorpus, folder: Path, seed: int, steps: int, known: Vae | None = None) -> None:
+    """Write FOLDER/vae.pt: the averaged state and the scaling of its latents.
+
+    Of a `known` autoencoder the decoder alone learns on, and edges count more: its latents stay.
+    """
     torch.manual_seed(seed)
     dice = np.random.default_rng(seed)
-    network = new_vae()
+    network, edges = known or new_vae(), _EDGES if known is None else _SHARP_EDGES
+    if known is None:
+        begin(network)
+    network.requires_grad_(True)
+    for part in () if known is None else (known.encoder, known.quant_conv):
+        part.requires_grad_(False)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    trainer = Trainer(network, steps, RATE, log=folder / "vae.jsonl")
+    log = folder / ("vae.jsonl" if known is None else "decoder.jsonl")
+    rate = RATE if known is None else RATE / 2
+    trainer = Trainer(network, steps, rate, factors=_FACTORS, log=log)
     last = int(np.flatnonzero(faces.take < len(faces.references) - HELD_TAKES)[-1])
     while trainer.done < steps:
         picture = _relit(tensor(faces.faces[[dice.integers(last + 1)]]), dice)
-        if trainer.done % _MASKED_EVERY == _MASKED_EVERY - 1:
+        if known is None and trainer.done % _MASKED_EVERY == _MASKED_EVERY - 1:
             picture[:, :, SIDE // 2 :] = -1
         picture = picture.contiguous(memory_format=torch.channels_last)
         mean, spread = network.posterior(picture)
@@ -50,7 +79,7 @@ def train(faces: FaceCorpus, folder: Path, seed: int, steps: int) -> None:
         loss = (
             apart.mean()
             + (_IN_MOUTH - 1) * apart[:, :, MOUTH[0], MOUTH[1]].mean() / _IN_MOUTH
-            + _EDGES * _edges(made, picture)
+            + edges * _edges(made, picture)
             + _COLOURS * F.avg_pool2d(made - picture, _COARSE).abs().mean()
             + _SPREAD * kl
         )
@@ -59,9 +88,69 @@ def train(faces: FaceCorpus, folder: Path, seed: int, steps: int) -> None:
             _save(trainer, faces, folder)
 
 
+@torch.no_grad()
+def begin(network: Vae) -> None:
+    """Make the network a thumbnail that is enlarged again.
+
+    Every block adds nothing to what passes by. Half of the channels of a norm's group are constants
+    of both signs, so that the group's mean is 0 and its variance is theirs: the norm only scales.
+    Its activation is undone by the channels of the other sign: silu(x) - silu(-x) = x.
+    """
+    whole: Any = network
+    for block in (whole.encoder.down_blocks, whole.decoder.up_blocks):
+        for level in block:
+            for at in level.downsamplers:
+                _pass(at.conv, {(row, column): 0.25 for row in (0, 1) for column in (0, 1)})
+            for at in level.upsamplers:
+                _pass(at.conv, _SMOOTH)
+    for part in network.modules():
+        if isinstance(part, ResnetBlock):
+            _silence(part.conv2)
+            if part.conv_shortcut is not None:
+                _pass(part.conv_shortcut, {(0, 0): 1.0})
+        elif isinstance(part, SpatialAttention):
+            _silence(part.to_out[0])
+    for enter in (whole.encoder.conv_in, whole.decoder.conv_in):
+        enter.weight.mul_(_OTHERS)
+        enter.weight[list(_PASSED)] = 0
+        for colour in range(3):
+            enter.weight[_COLOUR[colour], colour, 1, 1] = 1
+            enter.weight[_NEGATIVE[colour], colour, 1, 1] = -1
+        enter.bias[list(_PASSED)] = 0
+        enter.bias[list(_PLUS)], enter.bias[list(_MINUS)] = _CONSTANT, -_CONSTANT
+    for leave, group in ((whole.encoder.conv_out, 24), (whole.decoder.conv_out, 6)):
+        constants = 4 if group == 24 else 2
+        spread = _CONSTANT * (constants / group) ** 0.5
+        leave.weight[:3] = 0
+        leave.bias[:] = 0
+        for colour in range(3):
+            leave.weight[colour, _COLOUR[colour], 1, 1] = spread
+            leave.weight[colour, _NEGATIVE[colour], 1, 1] = -spread
+    whole.encoder.conv_out.bias[4:] = _QUIET
+    for mix in (whole.quant_conv, whole.post_quant_conv):
+        mix.weight[:, :, 0, 0] = torch.eye(len(mix.weight))
+        mix.bias[:] = 0
+
+
+def _silence(layer: Any) -> None:
+    layer.weight[:] = 0
+    layer.bias[:] = 0
+
+
+def _pass(layer: nn.Conv2d, taps: Mapping[tuple[int, int], float]) -> None:
+    """Have the chosen channels come out as they are, weighed by `taps` (row, column) alone."""
+    rows = list(_PASSED)
+    layer.weight.mul_(_OTHERS)
+    layer.weight[rows] = 0
+    if layer.bias is not None:
+        layer.bias[rows] = 0
+    for (row, column), weight in taps.items():
+        layer.weight[rows, rows, row, column] = weight
+
+
 def tensor(pictures: Image) -> Tensor:
     """(b, h, w, 3) uint8 -> (b, 3, h, w) in -1..1, as the product gives them to the network."""
-    given = torch.from_numpy(np.asarray(pictures)).permute(0, 3, 1, 2).float()
+    given = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float()
     return given / 127.5 - 1
 
 

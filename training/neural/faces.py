@@ -19,7 +19,7 @@ from lipstream.rendering.musetalk.preprocess.prepare import FaceSettings, config
 from lipstream.rendering.puppet.renderer import PuppetRenderer
 from lipstream.speech.articulation.network import JAW
 from lipstream.timeline import FPS
-from training.neural.portraits import variant
+from training.neural.portraits import Portrait, variant
 from training.neural.speech_corpus import SpeechCorpus
 
 SIDE = 256
@@ -53,14 +53,15 @@ class FaceCorpus:
 
 
 def make_faces(
-    portraits: Mapping[str, Image], speech: SpeechCorpus, seed: int, takes: int, frames: int
+    portraits: Mapping[str, Portrait], speech: SpeechCorpus, seed: int, takes: int, frames: int
 ) -> FaceCorpus:
     """`takes` variants of the portraits in turn, `frames` of each from anywhere in the speech."""
     dice, renderer = np.random.default_rng(seed), PuppetRenderer(FPS, _STILL)
     references, faces, said = list[Image](), list[Image](), list[tuple[int, int, int]]()
     names = list(portraits)
     while len(references) < takes:
-        avatar = variant(portraits[names[len(references) % len(names)]], dice)
+        one, other = names[len(references) % len(names)], str(dice.choice(names))
+        avatar = variant(portraits[one], portraits[other], dice)
         box = None if avatar is None else _box(avatar, dice)
         if avatar is None or box is None:
             continue  # bent too far; the next one differs

@@ -1,87 +1,44 @@
 """Stage 3: the UNet, from latents and speech features to the latents of a face that says it.
 
-The loss weighs the mouth most: the rest is there to be copied, and would teach the network to do
-nothing else. What attends to the speech learns at twice the rate, for the same reason.
+The network begins as a copy of the reference, so what is left to learn is the change that speech
+makes; the loss weighs the mouth most. What attends to the speech learns at twice the rate: it
+begins with nothing to say.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lipstream.media.image import Floats
-from lipstream.rendering.musetalk.models.unet import add_positions
-from lipstream.speech.musetalk.backbone import PIECE, Excerpt
-from lipstream.speech.musetalk.whisper import WhisperSpeech
-from lipstream.speech.musetalk.windowing import STEPS_AFTER, tokens, window_steps
-from lipstream.timeline import FEATURE_STEP, FPS
-from training.neural.autoencoder import HELD_TAKES, masked, read_vae, tensor
-from training.neural.configs import new_unet, new_whisper
-from training.neural.faces import FaceCorpus
+from lipstream.rendering.musetalk.models.unet import UNet, add_positions
+from training.neural.autoencoder import HELD_TAKES
+from training.neural.configs import new_unet
+from training.neural.latents import LatentCorpus
 from training.neural.schedule import Trainer
-from training.neural.speech_corpus import SpeechCorpus
 
 RATE = 1.5e-3
 SAVED_EVERY = 500  # steps
 TAKES, FRAMES = 2, 4  # of a batch: frames of one take differ by what is said alone
-LIVE_EVERY = 2  # frames between two that are heard as live speech is, without what follows
 # Weights of an error in a face's latents, 32 x 32: above, in the lower half, around the mouth.
 _ABOVE, _BELOW, _MOUTH = 0.05, 0.3, 3.0
-_LISTENING = ("attn2", "proj_in", "proj_out")
-_LEAD = 20 * 16_000  # samples of other speech before a piece, at most
+_FACTORS = {"attn2": 2.0, "proj_in": 2.0, "proj_out": 2.0, "conv_in.": 0.05, "conv_out.": 0.05}
+_CONSTANT = 3.0  # of channels beside the copy; see `autoencoder.begin`
+_OTHERS = 0.2  # of the usual size: what is added to the copy at first
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LatentCorpus:
-    """What the UNet is given and what it should make; latents are scaled."""
-
-    references: Tensor  # (takes, 8, 32, 32): masked, whole
-    faces: Tensor  # (frames, 4, 32, 32)
-    take: Tensor  # (frames,)
-    heard: Tensor  # (frames, 50, width)
-    live: Tensor  # (frames, 50, width): the same where it was not heard again
-
-    @classmethod
-    def load(cls, folder: Path) -> LatentCorpus:
-        with np.load(folder / "latents.npz") as file:
-            names = ("references", "faces", "take", "heard", "live")
-            return cls(*(torch.from_numpy(file[name]) for name in names))
-
-
-@torch.inference_mode()
-def make_latents(faces: FaceCorpus, speech: SpeechCorpus, folder: Path, seed: int) -> None:
-    """Write FOLDER/latents.npz with the networks of the first two stages."""
-    vae = read_vae(folder)
-
-    def encoded(pictures: Tensor) -> Floats:
-        latents = vae.encode(pictures.contiguous(memory_format=torch.channels_last))
-        return np.asarray(latents.numpy() * np.float32(vae.dimensions.scaling), np.float32)
-
-    whole = [tensor(faces.references[[at]]) for at in range(len(faces.references))]
-    references = [np.concatenate([encoded(masked(one)), encoded(one)], axis=1) for one in whole]
-    made = [encoded(tensor(faces.faces[[at]])) for at in range(len(faces.faces))]
-    heard, live = _heard(faces, speech, folder, seed)
-    np.savez(
-        folder / "latents.npz",
-        references=np.concatenate(references),
-        faces=np.concatenate(made),
-        take=faces.take,
-        heard=heard.astype(np.float16),
-        live=live.astype(np.float16),
-    )
-
-
-def train(folder: Path, seed: int, steps: int) -> None:
-    """Write FOLDER/unet.pt: the averaged state."""
+def train(folder: Path, seed: int, steps: int, known: Path | None = None) -> None:
+    """Write FOLDER/unet.pt: the averaged state. With `known`, another such file, it goes on."""
     torch.manual_seed(seed)
     dice, corpus = np.random.default_rng(seed), LatentCorpus.load(folder)
     network = new_unet()
-    trainer = Trainer(network, steps, RATE, faster=_LISTENING, log=folder / "unet.jsonl")
+    begin(network)
+    if known is not None:
+        network.load_state_dict(torch.load(known))
+    trainer = Trainer(network, steps, RATE, factors=_FACTORS, log=folder / "unet.jsonl")
     weight = mouth_weight()
     span = [torch.nonzero(corpus.take == take)[:, 0] for take in range(len(corpus.references))]
     while trainer.done < steps:
@@ -92,6 +49,38 @@ def train(folder: Path, seed: int, steps: int) -> None:
         if trainer.done % SAVED_EVERY == 0 or trainer.done == steps:
             torch.save(trainer.averaged(), folder / "unet.pt")
             _judge(trainer, corpus, torch.cat(span[-HELD_TAKES:]))
+
+
+@torch.no_grad()
+def begin(network: UNet) -> None:
+    """Make the network a copy of the whole latents it is given.
+
+    They pass from the first layer to the last block by the outermost short cut. Each latent has a
+    group of the last norm for itself, its other sign, and two constants: see `autoencoder.begin`.
+    """
+    whole: Any = network
+    dimensions = network.dimensions
+    width, latents = dimensions.widths[0], dimensions.out_channels
+    size = width // dimensions.block.groups
+    first = torch.arange(latents) * size
+    enter, leave, last = whole.conv_in, whole.conv_out, whole.up_blocks[-1].resnets[-1]
+    passed = torch.cat([first + at for at in range(4)])
+    for layer in (enter, last.conv_shortcut, leave, last.conv2):
+        layer.weight.mul_(_OTHERS)
+        layer.bias.mul_(_OTHERS)
+    for layer in (enter, last.conv_shortcut):
+        layer.weight[passed] = 0
+        layer.bias[passed] = 0
+    for at in range(latents):
+        enter.weight[first[at], latents + at, 1, 1] = 1
+        enter.weight[first[at] + 1, latents + at, 1, 1] = -1
+        # The norm divides by this: two constants and two latents of about unit variance.
+        spread = ((2 * _CONSTANT**2 + 2) / size) ** 0.5
+        leave.weight[at] = 0
+        leave.weight[at, first[at], 1, 1] = spread
+        leave.weight[at, first[at] + 1, 1, 1] = -spread
+    enter.bias[first + 2], enter.bias[first + 3] = _CONSTANT, -_CONSTANT
+    last.conv_shortcut.weight[passed, width + passed] = 1  # after the block's own channels
 
 
 def mouth_weight() -> Tensor:
@@ -106,38 +95,6 @@ def _given(corpus: LatentCorpus, rows: Tensor, live: bool) -> tuple[Tensor, Tens
     """What the product gives the UNet for some frames: latents, and speech with positions."""
     heard = (corpus.live if live else corpus.heard)[rows].float()
     return corpus.references[corpus.take[rows]], add_positions(heard)
-
-
-def _heard(
-    faces: FaceCorpus, speech: SpeechCorpus, folder: Path, seed: int
-) -> tuple[Floats, Floats]:
-    """(frames, 50, width) twice: from the whole piece, and from what live speech has of it."""
-    encoder, dice = new_whisper(), np.random.default_rng(seed)
-    encoder.load_state_dict(torch.load(folder / "encoder.pt"))
-    network = WhisperSpeech(encoder)
-    heard = np.zeros((len(faces.take), 50, network.width), np.float32)
-    live = np.zeros_like(heard)
-    for piece in np.unique(faces.piece):
-        rows = np.flatnonzero(faces.piece == piece)
-        sound, before = _led(speech, int(piece), dice)
-        features = network.features([Excerpt(sound)])[0]
-        for row in rows:
-            frame = int(faces.frame[row]) + before
-            steps = window_steps(range(frame, frame + 1), Fraction(FPS))
-            heard[row] = live[row] = tokens(features, steps)[0]
-            if row % LIVE_EVERY == 0:
-                end = (2 * frame + STEPS_AFTER) * FEATURE_STEP
-                live[row] = tokens(network.features([Excerpt(sound[:end])])[0], steps)[0]
-    return heard, live
-
-
-def _led(speech: SpeechCorpus, piece: int, dice: np.random.Generator) -> tuple[Floats, int]:
-    """A piece after other speech, 30 s at most, and the frames before it."""
-    sound, frame = speech.piece(piece)[:PIECE], 2 * FEATURE_STEP
-    room = min(int(dice.integers(_LEAD)), PIECE - len(sound)) // frame * frame
-    other = speech.piece(int(dice.integers(len(speech))))
-    lead = np.resize(other, room).astype(np.float32)
-    return np.concatenate([lead, sound]), room // frame
 
 
 @torch.inference_mode()

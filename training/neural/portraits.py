@@ -1,4 +1,4 @@
-"""Many people made of a few portraits: bent, stretched, and in another light.
+"""Many people made of a few portraits: mixed by twos, bent, stretched, and in another light.
 
 Each variant is a portrait of its own, which the product prepares and the puppet makes talk. So the
 networks learn to keep what a portrait shows rather than the few faces of the folder.
@@ -26,6 +26,7 @@ from lipstream.media.image import Floats, Image
 
 SIDE = 384  # of a variant, pixels; its face is a little less than half as high
 ABOVE, BELOW = 1.25, 0.95  # face heights from the face's middle to the variant's edges
+_SHARES = (0.4, 1.0)  # of the first of two portraits that are mixed
 _KNOTS = 5  # of the random bend, along each side
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -53,33 +54,75 @@ class Light:
         return np.asarray(np.clip(lit * 255 + 0.5, 0, 255), np.uint8)
 
 
-def read_portraits(folders: Iterable[Path]) -> dict[str, Image]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Portrait:
+    """A square picture of `SIDE` pixels and the mesh of the face in it."""
+
+    picture: Image
+    points: Floats  # (468, 2) pixels
+
+
+def read_portraits(folders: Iterable[Path]) -> dict[str, Portrait]:
     """Every picture of the folders that shows a face, cut around it, by its file's name.
 
     FileNotFoundError when there is none.
     """
-    finder, found = FaceFinder(), dict[str, Image]()
+    finder, found = FaceFinder(), dict[str, Portrait]()
     for path in sorted(file for folder in folders for file in folder.iterdir()):
         if path.suffix.lower() in _SUFFIXES:
             picture = read_picture(path, AvatarConfig())
             if faces := finder.find(picture):
-                found[path.stem] = _around(picture, faces[0].landmarks)
+                square = _around(picture, faces[0].landmarks)
+                if again := finder.find(square):
+                    found[path.stem] = Portrait(square, again[0].landmarks[:, :2])
     if not found:
         raise FileNotFoundError("no picture of these folders shows a face; name others.")
     return found
 
 
-def variant(portrait: Image, dice: np.random.Generator) -> Avatar | None:
-    """A bent, relit copy of a portrait as an avatar; None where its face is no longer found."""
+def variant(portrait: Portrait, other: Portrait, dice: np.random.Generator) -> Avatar | None:
+    """Somebody between two portraits, bent and relit; None where no face is found in the result."""
     bent = cv2.remap(
-        portrait,
-        *_bend(portrait.shape[0], dice),
+        mixed(portrait, other, float(dice.uniform(*_SHARES))),
+        *_bend(SIDE, dice),
         interpolation=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REFLECT_101,
     )
     if dice.random() < 0.5:
         bent = bent[:, ::-1]
     return avatar_of(Light.random(dice).on(np.asarray(bent, np.uint8)))
+
+
+def mixed(one: Portrait, other: Portrait, share: float) -> Image:
+    """A face between two, `share` of which is the first: its form, then its colours.
+
+    Both pictures are bent, triangle by triangle of their meshes, to the mean of their points.
+    """
+    from scipy.spatial import Delaunay  # for making corpora alone
+
+    edge = SIDE - 1.0
+    corners = np.array([(x, y) for x in (0, edge / 2, edge) for y in (0, edge / 2, edge)])
+    corners = np.delete(corners, 4, axis=0)  # the middle
+    sources = [np.concatenate([part.points, corners]) for part in (one, other)]
+    mesh = Delaunay(share * sources[0] + (1 - share) * sources[1])
+    pixels = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), axis=-1).reshape(-1, 2)
+    found = mesh.find_simplex(pixels)
+    into = mesh.transform[found]
+    two = np.einsum("nij,nj->ni", into[:, :2], pixels - into[:, 2])
+    weights = np.concatenate([two, 1 - two.sum(axis=1, keepdims=True)], axis=1)
+    mix = np.zeros((SIDE, SIDE, 3), np.float32)
+    for part, points, amount in ((one, sources[0], share), (other, sources[1], 1 - share)):
+        read = np.einsum("ni,nij->nj", weights, points[mesh.simplices[found]])
+        across, down = read.astype(np.float32).reshape(SIDE, SIDE, 2).transpose(2, 0, 1)
+        seen = cv2.remap(
+            part.picture,
+            np.ascontiguousarray(across),
+            np.ascontiguousarray(down),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        mix += seen * np.float32(amount)
+    return np.asarray(np.clip(mix + 0.5, 0, 255), np.uint8)
 
 
 def avatar_of(picture: Image) -> Avatar | None:

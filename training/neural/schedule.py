@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -28,24 +29,23 @@ class Trainer:
         steps: int,
         rate: float,
         *,
-        faster: Iterable[str] = (),
+        factors: Mapping[str, float] = MappingProxyType({}),
         heads: nn.Module | None = None,
         average: float = 0.998,
         log: Path | None = None,
     ) -> None:
-        """Parameters with a word of `faster` in their name learn at twice the rate.
+        """Parameters with a word of `factors` in their name learn at so many times the rate.
 
         `heads` learn along and are not averaged.
         """
         self.network, self.steps, self._rate = network, steps, rate
-        quick, usual = list[Tensor](), list[Tensor]()
+        parts: dict[float, list[Tensor]] = {1.0: [] if heads is None else list(heads.parameters())}
         for name, tensor in network.named_parameters():
             if tensor.requires_grad:
-                (quick if any(word in name for word in faster) else usual).append(tensor)
-        if heads is not None:
-            usual += heads.parameters()
-        self._parameters = quick + usual
-        groups = [{"params": usual, "factor": 1.0}, {"params": quick, "factor": 2.0}]
+                found = (factor for word, factor in factors.items() if word in name)
+                parts.setdefault(next(found, 1.0), []).append(tensor)
+        self._parameters = [tensor for some in parts.values() for tensor in some]
+        groups = [{"params": some, "factor": factor} for factor, some in parts.items()]
         self._optimizer = torch.optim.AdamW(groups, rate, betas=(0.9, 0.99), weight_decay=0.01)
         self._average = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         self._decay, self._log = average, log

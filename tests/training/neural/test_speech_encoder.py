@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 
-from tests.training.neural import corpora  # noqa: E402
-from training.neural import speech_encoder  # noqa: E402
-from training.neural.configs import new_whisper  # noqa: E402
+import torch
+
+from tests.training.neural import corpora
+from training.neural import speech_encoder
+from training.neural.configs import new_whisper
 
 
 @pytest.mark.parametrize("layer", range(4))
