@@ -24,5 +24,10 @@ async def test_the_documentation_shows_every_call_without_the_internet(
     document = await (await page.request.get(f"{server.address}/openapi.json")).json()
     calls = sum(len(operations) for operations in document["paths"].values())
     assert await page.locator(".opblock").count() == calls
+    described = await (await page.request.get(f"{server.address}/asyncapi.json")).json()
+    messages = described["components"]["messages"]
+    assert await page.locator("#websocket h4").count() == len(messages)
+    row = page.locator("#websocket tr", has_text="opens_line").first
+    assert "boolean" in await row.inner_text()
     assert all(address.startswith((server.address, "data:")) for address in addresses)
     assert problems == []

@@ -209,16 +209,6 @@ class Said(Message):
     warning: str | None = Field(None, description="What of the text will not be heard.")
 
 
-class CaptionMessage(Message):
-    """A caption that a client sends with its own sound."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    text: Annotated[str, Field(min_length=1, max_length=1000)]
-    at_ms: Annotated[int, Field(ge=0, le=HOUR)]
-    until_ms: Annotated[int | None, Field(ge=0, le=HOUR)] = None
-    opens_line: bool = True
-
-
 class Interrupted(Message):
     played_ms: int = Field(
         description="How much of the utterance that was speaking was played.", examples=[1320]

@@ -18,6 +18,8 @@ from tests.server.fake_runtime import FakeRuntime
 PUBLIC = {
     ("GET", "/openapi.json"),
     ("HEAD", "/openapi.json"),
+    ("GET", "/asyncapi.json"),
+    ("HEAD", "/asyncapi.json"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),
     ("GET", "/v1/config"),

@@ -18,16 +18,28 @@ from lipstream.live.session.utterance import Utterance
 from lipstream.media.captions import Caption
 from lipstream.server.api.session_events import GOING_AWAY, POLICY, TOO_BIG, EventSender
 from lipstream.server.errors import ApiError
-from lipstream.server.schemas import CaptionMessage, SayRequest
 from lipstream.server.security.access import bearer_protocol
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
+from lipstream.server.socket_messages import (
+    CLIENT_MESSAGES,
+    CLIENT_MESSAGES_BY_TYPE,
+    CaptionMessage,
+    ClientMessage,
+    EndMessage,
+    ErrorEvent,
+    InterruptedEvent,
+    InterruptMessage,
+    QueuedEvent,
+    SayMessage,
+)
 from lipstream.speech.synthesis.base import Synthesizer
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz
 DEFAULT_RATE = "24000"
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_MISTAKES = 20  # unusable messages before the socket is closed
+KINDS = tuple(CLIENT_MESSAGES_BY_TYPE)
 TOO_LARGE = f"send at most {MAX_MESSAGE_BYTES} bytes in a message"
 
 
@@ -133,7 +145,7 @@ class AudioSocket:
             if self._events.over or self._live.closed:
                 return None
             self._utterance = self._live.open_utterance(self._rate)
-            self._events.put({"type": "queued", "utterance": self._utterance.id})
+            self._events.put(QueuedEvent(utterance=self._utterance.id))
         return self._utterance
 
     async def _handle_control(self, text: str) -> None:
@@ -142,40 +154,39 @@ class AudioSocket:
         except (ValueError, RecursionError):
             self._reject("bad_message", 'a text message must be JSON, such as {"type":"end"}.')
             return
-        kind = message.get("type") if isinstance(message, dict) else None
-        if kind == "end":
+        if not isinstance(message, dict) or message.get("type") not in KINDS:
+            self._reject("bad_message", f"`type` must be {' or '.join(map(json.dumps, KINDS))}.")
+            return
+        try:
+            await self._obey(CLIENT_MESSAGES.validate_python(message))
+        except ValidationError as error:
+            self._reject("bad_message", _sentence(error))
+
+    async def _obey(self, message: ClientMessage) -> None:
+        if isinstance(message, EndMessage):
             self._session.touch()
             self._end_utterance()
-        elif kind == "interrupt":
+        elif isinstance(message, InterruptMessage):
             before = self._events.interrupts
             played_ms = self._session.interrupt()
             self._end_utterance()
             if self._events.interrupts == before:  # there was nothing to interrupt
-                self._events.put({"type": "interrupted", "played_ms": played_ms})
-        elif kind in ("say", "caption"):
-            del message["type"]
-            try:
-                if kind == "say":
-                    self._say(SayRequest.model_validate(message))
-                else:
-                    await self._caption(CaptionMessage.model_validate(message))
-            except ValidationError as error:
-                self._reject("bad_message", _sentence(error))
+                self._events.put(InterruptedEvent(played_ms=played_ms))
+        elif isinstance(message, SayMessage):
+            self._say(message)
         else:
-            self._reject("bad_message", '`type` must be "end", "interrupt", "say" or "caption".')
+            await self._caption(message)
 
-    def _say(self, request: SayRequest) -> None:
+    def _say(self, request: SayMessage) -> None:
         try:
             utterance = self._session.say(request.text, self._synthesizer, request.voice)
         except ApiError as refusal:
             if refusal.status_code == 422:
                 self._reject(refusal.code, str(refusal.detail))
             else:
-                self._events.put(
-                    {"type": "error", "code": refusal.code, "message": str(refusal.detail)}
-                )
+                self._events.put(ErrorEvent(code=refusal.code, message=str(refusal.detail)))
             return
-        self._events.put({"type": "queued", "utterance": utterance.id})
+        self._events.put(QueuedEvent(utterance=utterance.id))
 
     async def _caption(self, message: CaptionMessage) -> None:
         """Caption the sound that this socket sends."""
@@ -198,7 +209,7 @@ class AudioSocket:
         self._utterance, self._odd = None, b""
 
     def _reject(self, code: str, message: str) -> None:
-        self._events.put({"type": "error", "code": code, "message": message})
+        self._events.put(ErrorEvent(code=code, message=message))
         self._mistakes += 1
         if self._mistakes > MAX_MISTAKES:
             self._events.finish((POLICY, "too many messages that make no sense"))
@@ -213,5 +224,5 @@ class AudioSocket:
 def _sentence(error: ValidationError) -> str:
     """The first thing that is wrong with a message, without its content."""
     first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the message"
+    place = ".".join(str(part) for part in first["loc"][1:]) or "the message"  # [0] is its type
     return f"{place}: {first['msg']}."

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from lipstream import __version__
+from lipstream.server.api.asyncapi import asyncapi_document
 from lipstream.server.api.openapi import content, error_responses, token_dependencies
 from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.schemas import Config, Health, Readiness
@@ -17,7 +19,8 @@ from lipstream.speech.synthesis.base import Synthesizer
 
 PAGE = Path(__file__).parents[1] / "page"
 SWAGGER_PATHS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js")
-PLAIN = ("/", "/docs", *SWAGGER_PATHS, "/openapi.json", "/healthz", "/readyz", "/v1/config")
+DESCRIPTIONS = ("/openapi.json", "/asyncapi.json")
+PLAIN = ("/", "/docs", *SWAGGER_PATHS, *DESCRIPTIONS, "/healthz", "/readyz", "/v1/config")
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -93,6 +96,10 @@ def page_routes() -> APIRouter:
             return response
 
         return serve
+
+    @router.api_route("/asyncapi.json", methods=["GET", "HEAD"])
+    async def asyncapi() -> JSONResponse:
+        return JSONResponse(asyncapi_document())
 
     pages = {"/": "index.html", "/docs": "docs.html"}
     served = {path: (files, name) for path, name in (page_files() | pages).items()}

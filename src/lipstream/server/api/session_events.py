@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from collections.abc import Coroutine
 from typing import Any
 
@@ -16,16 +15,15 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipstream.live.session.session import Session
 from lipstream.live.session.types import SessionEvent
-from lipstream.media.captions import Caption
-from lipstream.server.errors import ApiError, without_folders
+from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
+from lipstream.server.socket_messages import BufferedEvent, ServerEvent, as_json, message_of
 
 BUFFERED_EVERY_S = 0.25  # least time between two `buffered` events
 MAX_EVENTS = 64  # that wait for a client that does not read
 CLOSE_S = 2.0
-RENDER_FAILED = "some pictures of this utterance could not be drawn; its sound goes on."
 
 GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009  # RFC 6455, section 7.4.1
 
@@ -66,7 +64,7 @@ class EventSender:
 
     def __init__(self, socket: WebSocket, live: Session) -> None:
         self._socket, self._live = socket, live
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_EVENTS)
+        self._events: asyncio.Queue[ServerEvent] = asyncio.Queue(MAX_EVENTS)
         self._buffered_ms = 0  # as sent last
         self._over: asyncio.Future[tuple[int, str] | None] = asyncio.Future()
         self.interrupts = 0  # `interrupted` events so far
@@ -96,7 +94,7 @@ class EventSender:
             with contextlib.suppress(WebSocketDisconnect, RuntimeError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._socket.close(*ending), CLOSE_S)
 
-    def put(self, event: dict[str, Any]) -> None:
+    def put(self, event: ServerEvent) -> None:
         """Send `event` behind the others; a client that does not read them is closed."""
         try:
             self._events.put_nowait(event)
@@ -124,36 +122,17 @@ class EventSender:
             buffered_ms = self._live.buffered_ms
             if buffered_ms != self._buffered_ms and loop.time() - sent_at >= BUFFERED_EVERY_S:
                 self._buffered_ms, sent_at = buffered_ms, loop.time()
-                if not await self._send({"type": "buffered", "ms": buffered_ms}):
+                if not await self._send(BufferedEvent(ms=buffered_ms)):
                     return
 
-    async def _send(self, event: dict[str, Any]) -> bool:
+    async def _send(self, event: ServerEvent) -> bool:
         try:
-            await self._socket.send_text(json.dumps(event))
+            await self._socket.send_text(as_json(event))
         except (WebSocketDisconnect, RuntimeError):  # closed, before the receiver notices it
             self.finish(None)
             return False
         return True
 
     def _on_event(self, event: SessionEvent) -> None:
-        message: dict[str, Any] = {"type": event.kind}
-        if event.kind == "render_failed":
-            message = {"type": "error", "code": event.kind, "message": RENDER_FAILED}
-        elif event.caption is not None:
-            self.put(_caption_message(event.utterance, event.caption, event.sample_rate))
-            return
-        elif event.error is not None:
-            message |= {"code": "synthesis_failed", "message": without_folders(str(event.error))}
         self.interrupts += event.kind == "interrupted"
-        self.put(message | {"utterance": event.utterance, "played_ms": event.played_ms})
-
-
-def _caption_message(utterance: int, caption: Caption, rate: int) -> dict[str, Any]:
-    return {
-        "type": "caption",
-        "utterance": utterance,
-        "text": caption.text,
-        "at_ms": caption.start * 1000 // rate,
-        "until_ms": None if caption.end is None else caption.end * 1000 // rate,
-        "opens_line": caption.opens_line,
-    }
+        self.put(message_of(event))
