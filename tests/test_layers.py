@@ -20,6 +20,7 @@ SOURCE = Path(lipstream.__file__).parent
 LAYERS = {
     # values
     "errors": 0,
+    "installation": 0,
     "config": 0,
     "timeline": 0,
     "media.audio": 0,

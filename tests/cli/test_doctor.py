@@ -13,6 +13,7 @@ import pytest
 
 from lipstream.avatar.face import opencv_net
 from lipstream.cli import doctor
+from lipstream.installation import install_command, pip_install
 from tests.cli.program import Program
 from tests.tiny_models import write_models
 
@@ -62,7 +63,7 @@ def test_what_is_optional_may_be_missing(
     lines = program.done("doctor").out.splitlines()
     assert (
         "--      torch: not installed (optional); for musetalk run "
-        "`pip install 'lipstream[musetalk]'`." in lines
+        f"`{install_command('musetalk')}`." in lines
     )
     path = tmp_path / "no models" / "musetalkV15" / "unet.pth"
     assert lines[-1] == (
@@ -89,7 +90,7 @@ def test_a_voice_that_is_not_installed_is_named(
     monkeypatch.setattr("lipstream.speech.synthesis.registry.find_spec", lambda name: None)
     (line,) = [line for line in program.done("doctor").out.splitlines() if " voice: " in line]
     assert line.startswith("--      voice: not installed (optional); ")
-    assert "pip install 'lipstream[tts]'" in line and "--tts" in line
+    assert f"`{install_command('tts')}`" in line and "--tts" in line
 
 
 class Silent(socket.socket):
@@ -111,7 +112,7 @@ def test_what_the_server_needs_may_be_missing(
         lines = program.done("doctor").out.splitlines()
     assert (
         "--      server packages: not installed (optional); aiortc is missing: for the server run "
-        "`pip install 'lipstream[server]'`." in lines
+        f"`{install_command('server')}`." in lines
     )
     wrong = (
         f"--      server port: {port} cannot be used: address already in use; choose another one"
@@ -140,7 +141,7 @@ def test_a_missing_face_model_is_found(
     monkeypatch.setattr(opencv_net, "FOLDER", tmp_path)
     outcome = program.call("doctor", *flags)
     assert (outcome.status, outcome.err) == (1, "")
-    assert "face model" in outcome.out and "is missing; reinstall lipstream" in outcome.out
+    assert "face model" in outcome.out and "is missing; run `" in outcome.out
     if not flags:
         (line,) = [line for line in outcome.out.splitlines() if line.startswith("missing")]
         assert line.startswith("missing face models: ")
@@ -168,8 +169,11 @@ def test_a_missing_encoder_is_found(program: Program, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("soxr", "soxr: not installed; run `pip install soxr`."),
-        ("cv2", "OpenCV: not installed; run `pip install opencv-python-headless`."),
+        ("soxr", f"soxr: not installed; run `{pip_install('soxr')}`."),
+        (
+            "cv2",
+            f"OpenCV: not installed; run `{pip_install('opencv-python-headless')}`.",
+        ),
     ],
 )
 def test_a_missing_package_is_found(
@@ -223,4 +227,4 @@ def test_a_missing_face_model_stops_a_render_in_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(opencv_net, "FOLDER", tmp_path)
-    assert "is missing; reinstall lipstream" in program.refused_render(portrait, speech)
+    assert "is missing; run `" in program.refused_render(portrait, speech)

@@ -15,6 +15,7 @@ from typing import cast
 import pytest
 import torch
 
+from lipstream.installation import install_command
 from lipstream.weights.catalogue import BUNDLES, MUSETALK, Bundle, Content, Source
 from tests.cli.program import Program, contents, sentence_in, spawn
 from tests.rendering.musetalk.networks import TINY_DECODER, write_tiny_decoder
@@ -299,11 +300,11 @@ def test_without_the_extra_packages_there_are_sentences(program: Program, models
     assert (listed.returncode, listed.stderr) == (0, "")
     verified = call("models", "verify")
     assert (verified.returncode, verified.stderr) == (0, "")
-    assert "install 'lipstream[musetalk]' to check that they load" in verified.stdout
+    assert f"to check that they load run `{install_command('musetalk')}`" in verified.stdout
     pulled = call("models", "pull", "musetalk")
     assert (pulled.returncode, pulled.stdout) == (1, "")
     assert sentence_in(pulled.stderr) == (
-        "pulling weights needs the package huggingface_hub: run pip install 'lipstream[musetalk]'."
+        f"pulling weights needs the package huggingface_hub; run `{install_command('musetalk')}`."
     )
     examined = call("doctor")
     assert (examined.returncode, examined.stderr) == (0, "")

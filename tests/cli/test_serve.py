@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
+from lipstream.installation import install_command
 from tests.cli.program import Program, sentence_in
 from tests.cli.serving import PATIENCE_S, Serving, serving
 from tests.media_files import tone, write_wav
@@ -62,7 +63,7 @@ def test_a_used_port_is_named(program: Program) -> None:
 def test_a_missing_package_is_named(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lipstream.cli.serve.find_spec", lambda name: None)
     said = program.refused("serve")
-    assert said == "the server needs aiortc; run `pip install 'lipstream[server]'`."
+    assert said == f"the server needs aiortc; run `{install_command('server')}`."
 
 
 def test_a_folder_that_cannot_be_made_is_named(program: Program) -> None:

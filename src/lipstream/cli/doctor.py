@@ -15,6 +15,7 @@ import click
 from lipstream.cli.options import models_option, option
 from lipstream.cli.serve import DEFAULT_PORT, REQUIRED
 from lipstream.errors import LipstreamError, MissingError, reason_of
+from lipstream.installation import install_command, pip_install
 from lipstream.timeline import SAMPLE_RATE
 from lipstream.weights.catalogue import MUSETALK
 from lipstream.weights.manifest import models_folder
@@ -66,7 +67,7 @@ def doctor(context: click.Context, as_json: bool, models: Path | None) -> None:
 def check_puppet() -> Iterator[CheckResult]:
     """Use everything the puppet backend needs."""
     for name, module in PACKAGES.items():
-        remedy = f"run `pip install {INSTALLED_AS.get(name, name)}`"
+        remedy = f"run `{pip_install(INSTALLED_AS.get(name, name))}`"
         yield _check(name, partial(_import, module, remedy))
     yield _check("face models", _find_faces)
     yield _check("articulation network", _load_articulation)
@@ -89,7 +90,7 @@ def check_musetalk(models: Path) -> Iterator[CheckResult]:
     """Use what the musetalk backend needs. None of it must exist, but all that exists must work."""
     from lipstream.rendering.musetalk.weights.layout import find_landmarks, unread_landmarks
 
-    remedy = "for musetalk run `pip install 'lipstream[musetalk]'`"
+    remedy = f"for musetalk run `{install_command('musetalk')}`"
     attempts = {name: partial(_import, name, remedy, optional=True) for name in EXTRAS}
     packages = [_check(name, attempt, optional=True) for name, attempt in attempts.items()]
     yield from packages
@@ -131,7 +132,7 @@ def _import(module: str, remedy: str, optional: bool = False) -> str:
 
 
 def _import_server() -> str:
-    remedy = "for the server run `pip install 'lipstream[server]'`"
+    remedy = f"for the server run `{install_command('server')}`"
     for module in SERVER_MODULES:
         _import(module, f"{module.replace('_', '-')} is missing: {remedy}", optional=True)
     return "all are installed"
@@ -223,11 +224,11 @@ def _load_articulation() -> str:
 
 
 def _say_word() -> str:
-    from lipstream.speech.synthesis.registry import EMBEDDED_MODULES, REMEDY, missing_modules
+    from lipstream.speech.synthesis.registry import EMBEDDED_MODULES, install_voice, missing_modules
 
     if missing := missing_modules(EMBEDDED_MODULES):
         raise MissingError(
-            f"not installed (optional); for speech from text {REMEDY}, which brings "
+            f"not installed (optional); for speech from text {install_voice()}, which brings "
             f"{' and '.join(missing)}, or name a provider with --tts."
         )
     from lipstream.speech.synthesis.hibari_voice import VOICE, HibariVoice
@@ -243,7 +244,6 @@ def _find_encoders() -> str:
 
     for codec in ("libx264", "aac"):
         if codec not in av.codecs_available:
-            raise MissingError(
-                f"this build of PyAV has no {codec}; install the wheel with `pip install av`."
-            )
+            remedy = pip_install("--force-reinstall", "--only-binary", "av", "av")
+            raise MissingError(f"this build of PyAV has no {codec}; install its wheel: `{remedy}`.")
     return "libx264 and aac are available"

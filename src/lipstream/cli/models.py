@@ -13,6 +13,7 @@ from lipstream.cli.options import models_option, option
 from lipstream.cli.progress import progress_bars
 from lipstream.config import Progress
 from lipstream.errors import LipstreamError, MissingError, OptionError
+from lipstream.installation import install_command
 from lipstream.weights.catalogue import BUNDLES, Bundle, Source, find_bundle
 from lipstream.weights.manifest import FileState, list_files, models_folder, verify
 from lipstream.weights.placement import check_places, describe_placed
@@ -160,8 +161,8 @@ def _load(bundle: Bundle, folder: Path) -> str:
         if (error.name or "").split(".")[0] == "lipstream":
             raise
         return (
-            f"{bundle.name}: the files are complete; install 'lipstream[musetalk]' to check that "
-            "they load"
+            f"{bundle.name}: the files are complete; to check that they load run "
+            f"`{install_command('musetalk')}`"
         )
     check_models(folder)
     return f"{bundle.name}: the networks take the weights"

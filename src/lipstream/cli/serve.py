@@ -22,6 +22,7 @@ from lipstream.cli.options import (
 from lipstream.cli.progress import progress_bars
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import LipstreamError, MissingError, OptionError, reason_of
+from lipstream.installation import install_command
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
@@ -111,7 +112,12 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @option("--token", help="The token that clients must send as `Authorization: Bearer TOKEN`.")
 @number("--max-sessions", "At most so many sessions, even where this machine can hold more.")
 @number("--cores", "This process's share of the machine; default all it may use.", unit="N")
-@several("--origin", "origins", "An origin whose pages may use the server, such as a proxy's own.")
+@several(
+    "--origin",
+    "origins",
+    "An origin whose pages may use the server, such as a proxy's own; null for pages opened as "
+    "files, and so for sandboxed pages of any site.",
+)
 @path_option(
     "--data", metavar="DIR", help="The folder that keeps uploads; default a temporary one."
 )
@@ -230,9 +236,7 @@ def serve(
 def _check_installed() -> None:
     for package in REQUIRED:
         if find_spec(package.replace("-", "_")) is None:
-            raise MissingError(
-                f"the server needs {package}; run `pip install 'lipstream[server]'`."
-            )
+            raise MissingError(f"the server needs {package}; run `{install_command('server')}`.")
 
 
 def _check_names(avatars: Sequence[tuple[str, Path]]) -> None:

@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 
 from lipstream.config import Mp4Config
 from lipstream.errors import MissingError, OptionError, OutputError
+from lipstream.installation import pip_install
 from lipstream.media.audio import AudioChunk
 from lipstream.media.i420 import BT709, LIMITED, pad_to_even, paste_i420, to_i420
 from lipstream.media.image import I420, Box, Floats, Image
@@ -229,8 +230,8 @@ class _Encoder:
             stream = self._container.add_stream("libx264", rate=fps, options=options)
         except ValueError as error:  # PyAV's UnknownCodecError: built without the encoder
             raise MissingError(
-                "this PyAV has no H.264 encoder (libx264); install its wheel: "
-                "pip install --force-reinstall --only-binary av av."
+                "this PyAV has no H.264 encoder (libx264); install its wheel with "
+                f"`{pip_install('--force-reinstall', '--only-binary', 'av', 'av')}`."
             ) from error
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = (side + side % 2 for side in size)

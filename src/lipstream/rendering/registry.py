@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 from lipstream.config import MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import MissingError, OptionError
+from lipstream.installation import install_command
 from lipstream.rendering.base import NeuralRenderer, ParallelRenderer, PixelFormat, Renderer
 from lipstream.speech.base import SpeechEncoder
 from lipstream.timeline import FPS, MAX_FPS, MIN_FPS, exact_rate
@@ -105,7 +106,7 @@ def _open_musetalk(
 ) -> Backend:
     if find_spec("torch") is None:
         raise MissingError(
-            "the musetalk backend needs PyTorch; run `pip install 'lipstream[musetalk]'`."
+            f"the musetalk backend needs PyTorch; run `{install_command('musetalk')}`."
         )
     from lipstream.rendering.musetalk.factory import open_musetalk
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, cast
 
 from lipstream.config import Progress
 from lipstream.errors import LipstreamError, MissingError
+from lipstream.installation import install_command
 from lipstream.media.output_path import writing
 from lipstream.weights.catalogue import Source
 from lipstream.weights.manifest import BLOCK
@@ -137,8 +138,8 @@ def require() -> Any:
         import huggingface_hub
     except ImportError as error:
         raise MissingError(
-            "pulling weights needs the package huggingface_hub: "
-            "run pip install 'lipstream[musetalk]'."
+            "pulling weights needs the package huggingface_hub; run "
+            f"`{install_command('musetalk')}`."
         ) from error
     return huggingface_hub
 

@@ -134,5 +134,5 @@ def test_missing_models_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_damaged_models_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "face_detection_short_range.tflite").write_bytes(b"not a model at all")
     monkeypatch.setattr(opencv_net, "FOLDER", tmp_path)
-    with pytest.raises(MissingError, match="damaged; reinstall"):
+    with pytest.raises(MissingError, match=r"damaged; run .*--force-reinstall"):
         FaceFinder()

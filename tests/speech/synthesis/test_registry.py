@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from lipstream.errors import MissingError, OptionError
+from lipstream.installation import install_command
 from lipstream.speech.synthesis import registry
 from lipstream.speech.synthesis.openai_http import OpenAISynthesizer
 from lipstream.speech.synthesis.registry import open_synthesizer
@@ -26,7 +29,7 @@ def test_without_the_extra_there_is_none_unless_it_is_asked_for(
     monkeypatch.setattr(registry, "find_spec", lambda name: None)
     assert open_synthesizer(None) is None
     for tts in ("hibari", "https://here"):
-        with pytest.raises(MissingError, match=r"pip install 'lipstream\[tts\]'"):
+        with pytest.raises(MissingError, match=re.escape(install_command("tts"))):
             open_synthesizer(tts)
 
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from lipstream.errors import MissingError
+from lipstream.installation import reinstall_command
 from lipstream.media.image import Floats, Image
 
 FOLDER = Path(__file__).with_name("models")
-REMEDY = "reinstall lipstream, for example with 'pip install --force-reinstall --no-deps lipstream'"
 
 
 class TfliteNetwork:
@@ -21,7 +21,7 @@ class TfliteNetwork:
     def __init__(self, name: str, outputs: tuple[str, ...]) -> None:
         path = FOLDER / name
         if not path.is_file():
-            raise MissingError(f"the face model {path} is missing; {REMEDY}.")
+            raise MissingError(f"the face model {path} is missing; run `{reinstall_command()}`.")
         # A net keeps its buffers between calls, so two threads must not run it at once.
         self._lock = threading.Lock()
         self._outputs = outputs
@@ -31,7 +31,9 @@ class TfliteNetwork:
         try:
             self._net = cv2.dnn.readNetFromTFLite(str(path), *engine)
         except cv2.error as error:
-            raise MissingError(f"the face model {path} is damaged; {REMEDY}.") from error
+            raise MissingError(
+                f"the face model {path} is damaged; run `{reinstall_command()}`."
+            ) from error
 
     def run(self, picture: Image, scale: float, offset: float) -> list[Floats]:
         """Feed `picture * scale + offset`; one fresh array per output, in the order named."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from lipstream.errors import MissingError, PictureError
+from lipstream.installation import install_command
 from lipstream.score.syncnet.distances import FPS, MAX_SHIFT, WINDOW, Agreement, by_offset
 from lipstream.score.syncnet.mfcc import SAMPLE_RATE, STEPS_HEARD, STEPS_PER_FRAME, mfcc
 
@@ -34,7 +35,7 @@ def open_network(path: Path) -> Network:
         from lipstream.score.syncnet.network import load_syncnet
     except ImportError as error:
         raise MissingError(
-            "--syncnet needs PyTorch; run `pip install 'lipstream[musetalk]'`."
+            f"--syncnet needs PyTorch; run `{install_command('musetalk')}`."
         ) from error
     return load_syncnet(path)
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.errors import MissingError
+from lipstream.installation import reinstall_command
 from lipstream.media.image import Floats
 from lipstream.speech.articulation.log_mel import FEATURES
 
@@ -96,9 +97,11 @@ def load(path: Path | None = None) -> ArticulationNetwork:
         with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
-        raise MissingError(f"{source} is missing; reinstall lipstream.") from None
+        raise MissingError(f"{source} is missing; run `{reinstall_command()}`.") from None
     except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise MissingError(f"{source} is damaged ({error}); reinstall lipstream.") from error
+        raise MissingError(
+            f"{source} is damaged ({error}); run `{reinstall_command()}`."
+        ) from error
     return assemble(arrays, str(source))
 
 

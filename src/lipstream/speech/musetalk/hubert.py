@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lipstream.errors import CheckpointError, MissingError
+from lipstream.installation import install_command
 from lipstream.media.image import Floats
 from lipstream.speech.musetalk.backbone import Excerpt
 from lipstream.timeline import FEATURE_STEP
@@ -55,8 +56,7 @@ class HubertSpeech(nn.Module):
             from transformers import HubertModel
         except ImportError as error:
             raise MissingError(
-                "HuBERT needs the package transformers; install it with "
-                "pip install 'lipstream[hubert]'."
+                f"HuBERT needs the package transformers; run `{install_command('hubert')}`."
             ) from error
         if not (folder / "config.json").is_file():
             raise MissingError(f"{folder} has no config.json; put the files of HuBERT there.")

@@ -6,11 +6,11 @@ import os
 from importlib.util import find_spec
 
 from lipstream.errors import MissingError, OptionError
+from lipstream.installation import install_command
 from lipstream.speech.synthesis.base import Synthesizer
 
 EMBEDDED, OFF = "hibari", "off"
 KEY, OPENAI_KEY = "LIPSTREAM_TTS_KEY", "OPENAI_API_KEY"  # variables
-REMEDY = "install the extra `tts`, as with `pip install 'lipstream[tts]'`"
 URL_MODULES = ("httpx", "sentencex")
 EMBEDDED_MODULES = ("hibari", "onnxruntime", "sentencex")
 
@@ -45,9 +45,14 @@ def missing_modules(modules: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in modules if find_spec(name) is None)
 
 
+def install_voice() -> str:
+    """The part of a sentence that says how to install the embedded voice."""
+    return f"install the extra `tts` with `{install_command('tts')}`"
+
+
 def _check_installed(modules: tuple[str, ...]) -> None:
     if missing := missing_modules(modules):
-        raise MissingError(f"speech from text needs {' and '.join(missing)}; {REMEDY}.")
+        raise MissingError(f"speech from text needs {' and '.join(missing)}; {install_voice()}.")
 
 
 def _open_embedded() -> Synthesizer:

@@ -13,7 +13,7 @@ from lipstream.errors import MissingError, SynthesisError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.captions import Caption
 from lipstream.speech.synthesis.base import SynthesizedSpeech, Synthesizer
-from lipstream.speech.synthesis.registry import REMEDY, open_synthesizer
+from lipstream.speech.synthesis.registry import install_voice, open_synthesizer
 
 CLOSING_S = 30.0  # for connections, or a voice that is loading; then the process' end ends them
 
@@ -28,7 +28,9 @@ def open_text(text: str, tts: str | None = None, voice: str | None = None) -> It
     """
     synthesizer = open_synthesizer(tts)
     if synthesizer is None:
-        raise MissingError(f"there is no voice to speak text; {REMEDY}, or name a provider of it.")
+        raise MissingError(
+            f"there is no voice to speak text; {install_voice()}, or name a provider of it."
+        )
     with _EventLoop() as loop:
         try:
             synthesizer.check(text, voice)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.errors import CheckpointError, MissingError
+from lipstream.installation import install_command
 from lipstream.media.image import Floats, Image
 from lipstream.rendering.musetalk.weights.layout import PULL_LANDMARKS
 
@@ -55,8 +56,8 @@ class DwPose:
             onnxruntime = importlib.import_module("onnxruntime")
         except ImportError as error:
             raise MissingError(
-                "landmarks of DWPose need onnxruntime: install it with "
-                "\"pip install 'lipstream[dwpose]'\", or use the built-in landmarks."
+                f"landmarks of DWPose need onnxruntime; run `{install_command('dwpose')}`, or use "
+                "the built-in landmarks."
             ) from error
         if not path.is_file():
             raise MissingError(

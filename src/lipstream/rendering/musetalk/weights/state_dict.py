@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lipstream.errors import CheckpointError, MissingError
+from lipstream.installation import install_command
 from lipstream.rendering.musetalk.weights.layout import PULL, unreadable
 
 POINTER = b"version https://git-lfs"  # what git leaves instead of a large file
@@ -49,7 +50,7 @@ def _read_safetensors(path: Path) -> object:
         from safetensors.torch import load_file
     except ImportError as error:
         raise MissingError(
-            f"{path} needs the package safetensors: run pip install 'lipstream[musetalk]'."
+            f"{path} needs the package safetensors; run `{install_command('musetalk')}`."
         ) from error
     try:
         return load_file(path)
