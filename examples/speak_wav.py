@@ -1,10 +1,10 @@
 """Let an avatar say a sound file, and save what WebRTC delivers as an mp4.
 
-    lipstream serve --avatar face=examples/portrait_closed.png
+    scripts/demo
     python examples/speak_wav.py examples/speech.wav talk.mp4
 
 Sound goes to the server by WebSocket, as fast as it takes it; picture and sound come back by WHEP,
-at the pace of speech. Needs `pip install 'lipstream[server]'`.
+at the pace of speech. Needs lipstream with its extra `server`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -29,6 +31,7 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, VideoFrame
 from websockets.asyncio.client import connect
 
+from lipstream.errors import LipstreamError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
 from lipstream.media.mp4_writer import Mp4Writer
@@ -49,14 +52,17 @@ class Server:
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     async def call(self, method: str, path: str, body: bytes = b"", kind: str = "") -> bytes:
-        """The body of its answer; raises urllib.error.HTTPError when it refuses."""
+        """The body of its answer; raises urllib.error.URLError when there is none or it refuses."""
         headers = self.headers | ({"Content-Type": kind} if kind else {})
         url = urljoin(self.address, path)
         request = urllib.request.Request(url, body or None, headers, method=method)
         return await asyncio.to_thread(fetch, request)
 
-    async def open_session(self, avatar: str) -> Any:
-        """Open a session that waits for a viewer."""
+    async def open_session(self, avatar: str | None) -> Any:
+        """Open a session that waits for a viewer, by default of the first avatar there is."""
+        if avatar is None:
+            avatars = json.loads(await self.call("GET", "v1/avatars"))["avatars"]
+            avatar = next((one["id"] for one in avatars if one["status"] == "ready"), "")
         body = json.dumps({"avatar": avatar}).encode()
         return json.loads(await self.call("POST", "v1/sessions", body, "application/json"))
 
@@ -74,6 +80,14 @@ def fetch(request: urllib.request.Request) -> bytes:
     with urllib.request.urlopen(request, timeout=20) as response:
         body: bytes = response.read()
     return body
+
+
+def sentence(refusal: urllib.error.HTTPError) -> str:
+    """What the server says of it; other servers may say anything."""
+    try:
+        return str(json.load(refusal)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        return str(refusal)
 
 
 class Recorder:
@@ -191,6 +205,12 @@ if __name__ == "__main__":
     parser.add_argument("speech", help="any file with sound")
     parser.add_argument("movie", help="the mp4 to write")
     parser.add_argument("--server", default="http://127.0.0.1:8080")
-    parser.add_argument("--avatar", default="face", help="the avatar's id")
+    parser.add_argument("--avatar", help="the avatar's id; by default the first that is offered")
     parser.add_argument("--token")
-    asyncio.run(main(parser.parse_args()))
+    options = parser.parse_args()
+    try:
+        asyncio.run(main(options))
+    except urllib.error.HTTPError as refusal:
+        sys.exit(f"{options.server}: {sentence(refusal)}")
+    except (OSError, LipstreamError) as error:  # no server, no such file, a file without sound
+        sys.exit(f"{options.server}, {options.speech}: {error}")

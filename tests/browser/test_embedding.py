@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
+import lipstream
 from tests.browser.server_process import ServerProcess
 from tests.browser.site import Site
 from tests.browser.viewer_page import MAX_ATTEMPTS, RETRY_S, TIMEOUT_MS, ViewerPage
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.alone
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-WRITTEN = "http://127.0.0.1:8080"  # the server's address in the examples
+PAGES = Path(lipstream.__file__).parent / "server" / "page" / "examples"
+OWN = "new URL('..', location).href"  # how the examples name the server that serves them
 PLAYS = "() => document.querySelector('video').videoWidth > 0"
 REFUSED = "() => document.querySelector('[role=status]').textContent.includes('Failed')"
 ELEMENT = "document.querySelector('lipstream-avatar')"
@@ -33,8 +35,10 @@ HAS_EVENT = "(type) => speechEvents.includes(type)"
 @pytest.fixture(scope="module", autouse=True)
 def examples(server: ServerProcess, site: Site) -> None:
     """Put the examples on the site, with the server's address."""
-    for path in EXAMPLES.glob("*.html"):
-        text = path.read_text("utf-8").replace(WRITTEN, server.address)
+    for path in PAGES.glob("*.html"):
+        text = path.read_text("utf-8")
+        assert OWN in text
+        text = text.replace(OWN, f"'{server.address}/'")
         text = text.replace("<lipstream-avatar", f'<lipstream-avatar token="{server.token}"')
         site.pages[f"/{path.name}"] = text.encode()
 
@@ -63,6 +67,22 @@ async def test_the_element_talks_on_another_site(
     await page.evaluate(f"() => {ELEMENT}.remove()")
     await server.wait_until_free()
     assert await server.sessions() == 0
+
+
+async def test_an_example_finds_the_server_that_serves_it(
+    blank: ViewerPage, server: ServerProcess
+) -> None:
+    """Under the policy of the server's pages; the token is the only thing that it is told."""
+    page = blank.page
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text))
+    await page.goto(f"{server.address}/examples/whep_player.html")
+    await page.fill("[name=token]", server.token)
+    await press(page, PLAYS)
+    await page.goto(f"{server.address}/examples/embed.html")
+    await page.wait_for_function("() => customElements.get('lipstream-avatar')")
+    assert [line for line in problems if "Content Security Policy" in line] == []
+    await server.wait_until_free()
 
 
 async def test_a_plain_whep_player_plays(

@@ -68,6 +68,25 @@ def test_a_spoken_file_is_saved_with_picture_and_sound_in_step(
     assert lit == pytest.approx(loud, abs=0.1)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--avatar", "nobody"], "this avatar does not exist"),
+        (["--token", "another"], "a valid token is needed"),
+        (["--server", "http://127.0.0.1:9"], "Connection refused"),
+    ],
+)
+def test_a_refusal_is_a_sentence(
+    service: ServerProcess, tmp_path: Path, wrong: list[str], said: str
+) -> None:
+    wav = write_wav(tmp_path / "tone.wav", speech(), RATE)
+    command = [sys.executable, str(EXAMPLES / "speak_wav.py"), str(wav), f"{tmp_path}/talk.mp4"]
+    command += ["--server", service.address, "--token", service.token, *wrong]
+    done = subprocess.run(command, capture_output=True, timeout=60, text=True)
+    assert done.returncode == 1 and said in done.stderr
+    assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "talk.mp4").exists()
+
+
 def test_a_file_waits_for_the_end_of_its_own_utterance(
     service: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,12 +32,14 @@ class HttpServer:
 
 @contextmanager
 def open_server(
-    settings: ServeSettings | None = None, runtime: FakeRuntime | None = None
+    settings: ServeSettings | None = None,
+    runtime: FakeRuntime | None = None,
+    avatar: str = "face",
 ) -> Iterator[HttpServer]:
-    """A fake runtime with one avatar called face, behind the HTTP that users meet."""
+    """A fake runtime with one avatar, behind the HTTP that users meet."""
     runtime = runtime or FakeRuntime()
     app = create_app(
-        settings or ServeSettings(rate=0), None, {"face": blank_avatar()}, runtime=runtime
+        settings or ServeSettings(rate=0), None, {avatar: blank_avatar()}, runtime=runtime
     )
     ready = threading.Event()
     with bind("127.0.0.1", 0) as bound:

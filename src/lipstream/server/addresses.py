@@ -14,7 +14,10 @@ TURN = re.compile(rf"turns?:{HOST}(\?transport=(udp|tcp))?")  # RFC 7065
 
 
 def check_origin(text: str) -> None:
-    """OptionError unless `text` is an origin: scheme, host, perhaps a port, and nothing more."""
+    """OptionError unless `text` is an origin: scheme, host, perhaps a port, and nothing more; or
+    `null`, which browsers say of pages that are opened as files."""
+    if text == "null":
+        return
     try:
         parts = urlsplit(text)
         plain = f"{parts.scheme}://{parts.netloc}"

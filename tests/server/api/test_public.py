@@ -47,6 +47,24 @@ def test_pages_need_nothing_from_elsewhere(path: str) -> None:
     run_client(test)
 
 
+@pytest.mark.parametrize("name", [name for name in page_files() if name.startswith("/examples/")])
+def test_examples_run_under_a_policy_for_their_own_scripts_only(name: str) -> None:
+    async def test(client: AppClient) -> None:
+        answer = await client.http.get(name)
+        links = Links()
+        links.feed(answer.text)
+        assert set(links.inline) <= {"script", "style"}, "no attribute can be allowed"
+        policy = dict(
+            part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; ")
+        )
+        assert policy["default-src"] == "'self'" and policy["object-src"] == "'none'"
+        for kind in ("script", "style"):
+            assert policy[f"{kind}-src"].count("'sha256-") == links.inline.count(kind)
+            assert "unsafe" not in policy[f"{kind}-src"]
+
+    run_client(test)
+
+
 def test_the_description_says_where_the_token_goes() -> None:
     async def test(client: AppClient) -> None:
         document = (await client.http.get("/openapi.json")).json()

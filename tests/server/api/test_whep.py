@@ -226,3 +226,22 @@ def test_a_session_that_ends_while_it_is_connected_leaves_no_connection(
         assert client.runtime.connections[0].closed and len(client.manager) == 0
 
     run_client(test)
+
+
+def test_a_player_that_names_no_avatar_gets_the_first() -> None:
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/whep", content=OFFER, headers=SDP)
+        assert answer.status_code == 201
+        opened = (await client.http.get("/v1/sessions")).json()["sessions"]
+        assert [session["avatar"] for session in opened] == ["face"]
+
+    run_client(test)
+
+
+def test_without_any_avatar_a_player_is_told() -> None:
+    async def test(client: AppClient) -> None:
+        answer = await client.http.post("/whep", content=OFFER, headers=SDP)
+        assert answer.status_code == 404
+        assert answer.json()["error"]["message"].startswith("no avatar is offered; upload one")
+
+    run_client(test, avatars={})

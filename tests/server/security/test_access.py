@@ -337,3 +337,15 @@ def test_secrets_are_not_printed() -> None:
     assert TOKEN not in repr(settings) and "turn-secret" not in repr(settings)
     settings = ServeSettings(webhook="https://a/path-secret", webhook_secret=KEY)
     assert "path-secret" not in repr(settings) and KEY not in repr(settings)
+
+
+def test_pages_opened_as_files_are_let_in_where_null_is_an_origin() -> None:
+    async def test(client: AppClient) -> None:
+        answer = await client.http.get("/v1/avatars", headers={"Origin": "null"})
+        assert answer.status_code == 200
+        assert answer.headers["Access-Control-Allow-Origin"] == "null"
+        elsewhere = await client.http.get("/v1/avatars", headers={"Origin": "https://example.org"})
+        assert elsewhere.status_code == 403
+        assert (await client.http.get("/v1/avatars", headers={"Host": ""})).status_code == 403
+
+    run_client(test, ServeSettings(origins=("null",), rate=0))

@@ -14,10 +14,12 @@ from lipstream.server.api.asyncapi import asyncapi_document
 from lipstream.server.api.openapi import content, error_responses, token_dependencies
 from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.schemas import Config, Health, Readiness
+from lipstream.server.security.content_policy import policy_for
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.speech.synthesis.base import Synthesizer
 
 PAGE = Path(__file__).parents[1] / "page"
+EXAMPLES = "examples/"  # pages that are one file each, with scripts and styles of their own
 SWAGGER_PATHS = ("/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js")
 DESCRIPTIONS = ("/openapi.json", "/asyncapi.json")
 PLAIN = ("/", "/docs", *SWAGGER_PATHS, *DESCRIPTIONS, "/healthz", "/readyz", "/v1/config")
@@ -90,9 +92,14 @@ def page_routes() -> APIRouter:
     swagger = StaticFiles(packages=[("fastapi_offline", "static")])
 
     def serving(source: StaticFiles, name: str) -> Callable[[Request], Awaitable[Response]]:
+        headers = {"Cache-Control": "no-cache"}  # ask whether it has changed
+        if name.startswith(EXAMPLES):
+            text = (PAGE / name).read_text(encoding="utf-8")
+            headers["Content-Security-Policy"] = policy_for(text)
+
         async def serve(request: Request) -> Response:
             response = await source.get_response(name, request.scope)
-            response.headers["Cache-Control"] = "no-cache"  # ask whether it has changed
+            response.headers.update(headers)
             return response
 
         return serve

@@ -114,9 +114,16 @@ def _add_player(router: APIRouter, manager: SessionManager, store: AvatarStore) 
     )
     async def play(
         request: Request,
-        avatar: Annotated[str, Query(min_length=1, max_length=128, description="Its id.")],
+        avatar: Annotated[
+            str | None,
+            Query(
+                min_length=1,
+                max_length=128,
+                description="Its id; by default the first that is offered.",
+            ),
+        ] = None,
     ) -> Response:
-        entry = store.ready(avatar)
+        entry = store.ready(avatar) if avatar is not None else store.first()
         offer = await _text_of(request, SDP)
         session = manager.open(entry, whep_only=True)
         try:

@@ -110,6 +110,13 @@ class AvatarStore:
             raise ApiError(409, f"this avatar cannot be used: {entry.reason}")
         return entry
 
+    def first(self) -> AvatarEntry:
+        """The first avatar that is offered to everybody and ready to talk; ApiError 404."""
+        for entry in self.list():
+            if entry.status == "ready":
+                return entry
+        raise ApiError(404, "no avatar is offered; upload one, or start the server with --avatar.")
+
     async def add(self, upload: Upload) -> AvatarEntry:
         """Accept an upload and begin to prepare it. ApiError 400, 413, and those of
         `check_room`."""

@@ -52,7 +52,8 @@ class AccessPolicy:
         self.origins = frozenset(origin.rstrip("/").lower() for origin in settings.origins)
         self._settings, self._sessions = settings, sessions
         self._public = frozenset(public)
-        self._names = LOCAL_NAMES | {urlsplit(origin).hostname or "" for origin in self.origins}
+        hosts = (urlsplit(origin).hostname for origin in self.origins)  # of "null" there is none
+        self._names = LOCAL_NAMES | {host for host in hosts if host}
         self._changes = Buckets(settings.rate, settings.rate * BURST_S, clock)
         self._guesses = Buckets(WRONG_TOKENS_PER_SECOND, MAX_WRONG_TOKENS, clock)
 

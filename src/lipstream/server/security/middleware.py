@@ -9,14 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import AccessPolicy
+from lipstream.server.security.content_policy import CONTENT_POLICY
 from lipstream.server.security.rate_limit import MeteredBody, too_large
 
 MAX_BODY_BYTES = 64 * 1024  # of JSON or SDP
-CONTENT_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob: mediastream:; "
-    "worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'self'"
-)
 SAFE_HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "X-Content-Type-Options": "nosniff",

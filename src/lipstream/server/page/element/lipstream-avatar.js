@@ -3,10 +3,10 @@
 //   <script type="module" src="https://SERVER/lipstream-avatar.js"></script>
 //   <lipstream-avatar avatar="portrait" controls></lipstream-avatar>
 //
-// Attributes: `avatar` (id); `server` (address, by default that of this file); `token` (the
-// server's); `session` (instead of both: the JSON that POST /v1/sessions answered to one's own
-// server); `controls` (buttons and messages), `autostart`, `captions`, `muted`, `volume` (0..1),
-// `fit` (contain or cover), `motion` (still, calm, lively).
+// Attributes: `avatar` (id, by default the first that is offered); `server` (address, by default
+// that of this file); `token` (the server's); `session` (instead of both: the JSON that POST
+// /v1/sessions answered to one's own server); `controls` (buttons and messages), `autostart`,
+// `captions`, `muted`, `volume` (0..1), `fit` (contain or cover), `motion` (still, calm, lively).
 //
 // Methods, all of which return promises: start(); say(text, {voice}) and speak(blob | samples |
 // stream, sampleRate), which resolve with {utterance, played_ms, interrupted} when it was spoken;
@@ -186,7 +186,7 @@ export class LipstreamAvatar extends HTMLElement {
       this.#player.firstFrame = now - began;
     });
     const given = { session: this.#offered, motion: this.getAttribute('motion') ?? undefined };
-    await this.#player.start(this.api, this.getAttribute('avatar') ?? '', given);
+    await this.#player.start(this.api, await this.#chosen(), given);
   }
 
   stop() {
@@ -281,9 +281,17 @@ export class LipstreamAvatar extends HTMLElement {
     );
   }
 
+  /** The id of the avatar; "" where none is named and the server tells of none. */
+  async #chosen() {
+    const named = () => this.#offered?.avatar ?? this.getAttribute('avatar');
+    if (named() !== null) return named();
+    const offered = await this.api.avatars().catch(() => []); // what follows meets the same error
+    return named() ?? offered.find(({ status }) => status === 'ready')?.id ?? '';
+  }
+
   async #showPoster() {
     try {
-      const id = this.#offered?.avatar ?? this.getAttribute('avatar');
+      const id = await this.#chosen();
       const cut = this.getAttribute('fit') === 'cover';
       const face = this.#offered ? (this.#offered.face ?? null) : undefined;
       if (id) await this.#poster.show(this.api, id, { cut, face });
