@@ -1,0 +1,1 @@
+"""The documentation as a site: pages of Markdown, a reference from the docstrings, llms.txt."""

@@ -1,0 +1,160 @@
+"""Every code block of the documentation is right: commands, settings, messages, pages."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import click
+import pytest
+
+from lipstream.cli.program import cli
+from lipstream.cli.settings import read_settings
+from lipstream.server.socket_messages import CLIENT_MESSAGES, CLIENT_MESSAGES_BY_TYPE
+from tests.docs.blocks import BLOCKS, ROOT, Block, runnable
+from tests.server.security.route_table import ROUTES
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CHECKED = {"sh", "python", "json", "toml", "http", "html", "js"}
+EXTRAS = set(
+    tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+)
+REQUIREMENT = re.compile(r"(?:\.|/path/to/lipstream)(?:\[([a-z,]+)\])?")
+CALL = re.compile(r"(GET|POST|PATCH|DELETE|WS) +(/\S+)")
+NODE = shutil.which("node")
+
+
+def ids(blocks: list[Block]) -> list[str]:
+    return [block.where for block in blocks]
+
+
+def test_every_block_is_checked_or_says_why_not() -> None:
+    silent = [
+        f"{block.where}: {block.language or 'no language'}"
+        for block in BLOCKS
+        if block.reason is None and block.language not in CHECKED
+    ]
+    assert not silent
+    assert {block.page for block in BLOCKS} >= {"README.md", "docs/live.md", "docs/recipes.md"}
+
+
+@pytest.mark.parametrize("block", runnable("sh"), ids=ids(runnable("sh")))
+def test_commands_exist_with_all_their_options(block: Block) -> None:
+    for line in block.text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line.replace("<this repository>", "REPOSITORY"), comments=True)
+        while words:
+            end = words.index("&&") if "&&" in words else len(words)
+            check_command(words[:end])
+            words = words[end + 1 :]
+
+
+def check_command(words: list[str]) -> None:
+    """Fails for a program that the documentation does not know, or an option that it has not."""
+    match words:
+        case ["lipstream", *arguments]:
+            check_lipstream(arguments)
+        case ["pip", "install", requirement]:
+            named = REQUIREMENT.fullmatch(requirement)
+            assert named, f"{requirement}: lipstream is on no index"
+            assert set((named[1] or "").split(",")) <= EXTRAS | {""}
+        case ["python", "-m", module, *_]:
+            assert (ROOT / module.replace(".", "/") / "__main__.py").is_file()
+        case ["python", "-c", program]:
+            compile(program, "python -c", "exec")
+        case [script] if script.startswith("scripts/"):
+            assert (ROOT / script).is_file()
+        case ["git", "clone", *_] | ["cd", _] | []:
+            pass
+        case _:
+            raise AssertionError(f"{words} is checked by nothing")
+
+
+def check_lipstream(arguments: list[str]) -> None:
+    with cli.make_context("lipstream", arguments, obj={"debug": False}) as context:
+        name, command, rest = cli.resolve_command(context, context._protected_args + context.args)
+        assert name is not None and command is not None
+        with command.make_context(name, rest, parent=context) as inner:
+            if isinstance(command, click.Group):  # lipstream models pull
+                given = inner._protected_args + inner.args
+                name, command, rest = command.resolve_command(inner, given)
+                assert name is not None and command is not None
+                command.make_context(name, rest, parent=inner)
+
+
+@pytest.mark.parametrize("block", runnable("toml"), ids=ids(runnable("toml")))
+def test_settings_are_taken(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / "lipstream.toml"
+    path.write_text(block.text, encoding="utf-8")
+    settings = read_settings(path, cli.commands)
+    assert settings
+    for name, table in settings.items():
+        command = cli.commands[name]
+        with command.make_context(name, [], default_map=table, resilient_parsing=True) as context:
+            for option in command.params:
+                option.consume_value(context, {})
+                option.type_cast_value(context, table.get(str(option.name)))
+
+
+@pytest.mark.parametrize("block", runnable("json"), ids=ids(runnable("json")))
+def test_messages_are_json_and_those_for_the_socket_are_taken(block: Block) -> None:
+    message = json.loads(block.text)
+    if message.get("type") in CLIENT_MESSAGES_BY_TYPE:
+        CLIENT_MESSAGES.validate_python(message)
+
+
+@pytest.mark.parametrize("block", runnable("http"), ids=ids(runnable("http")))
+def test_calls_have_a_route(block: Block) -> None:
+    known = {(method, re.sub(r"\{\w+\}", "{id}", path)) for method, path in ROUTES}
+    for line in block.text.splitlines():
+        call = CALL.match(line)
+        assert call, line
+        method = {"WS": "WEBSOCKET"}.get(call[1], call[1])
+        assert (method, call[2].partition("?")[0]) in known, line
+
+
+class Markup(HTMLParser):
+    """The scripts of a page, and the attributes of the element."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "script":
+            self.scripts.append("")
+        elif tag == "lipstream-avatar":
+            self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "script" and self.scripts:
+            self.scripts[-1] += data
+
+
+@pytest.mark.parametrize("block", runnable("html", "js"), ids=ids(runnable("html", "js")))
+def test_pages_are_markup_and_scripts_that_parse(block: Block, tmp_path: Path) -> None:
+    markup = Markup()
+    if block.language == "js":
+        markup.scripts.append(block.text)
+    else:
+        markup.feed(block.text)
+    element = ROOT / "src/lipstream/server/page/element/lipstream-avatar.js"
+    documented = element.read_text(encoding="utf-8").partition("\nimport ")[0]
+    assert {name for name in markup.attributes if f"`{name}`" not in documented} == set()
+    if NODE is None:
+        pytest.skip("there is no node to read scripts with")
+    for number, script in enumerate(markup.scripts):
+        path = tmp_path / f"{number}.mjs"
+        path.write_text(script, encoding="utf-8")
+        done = subprocess.run([NODE, "--check", path], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
