@@ -35,8 +35,9 @@ export const LipstreamAvatar = forwardRef(function LipstreamAvatar(
   const attributes = Object.fromEntries(
     Object.entries(properties).filter(([name]) => !(name in EVENTS)),
   );
-  // React 18 writes attributes as text: a switch is there or it is not.
-  for (const name of SWITCHES) attributes[name] = attributes[name] ? '' : undefined;
+  // React 18 writes attributes as text, where a switch is there or it is not; React 19 sets what the
+  // element has as properties.
+  for (const name of SWITCHES) attributes[name] = attributes[name] ? true : undefined;
   return createElement('lipstream-avatar', {
     ...attributes,
     session: session ? JSON.stringify(session) : undefined,

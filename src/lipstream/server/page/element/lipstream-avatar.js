@@ -135,12 +135,15 @@ export class LipstreamAvatar extends HTMLElement {
 
   /** The session that runs, else the one that was given. */
   get session() {
-    return this.#player.session ?? this.#given;
+    return this.#player.session ?? this.#offered;
   }
 
-  /** Gives the session that one's own server has opened: the object of its answer, or null. */
+  /** Gives the session that one's own server has opened: its answer, or null. */
   set session(session) {
-    this.#given = session;
+    // React 19 and others set properties to what they would write as attributes.
+    const isText = typeof session === 'string';
+    this.#given = isText ? null : session;
+    if (isText) this.setAttribute('session', session);
     if (this.isConnected) this.#showPoster();
   }
 
