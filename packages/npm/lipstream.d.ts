@@ -61,6 +61,7 @@ export interface Figures {
   jitter_video_ms: number | null;
   jitter_audio_ms: number | null;
   jitter_audio_floor_ms: number | null;
+  playout_ms: number | null;
   rtt_ms: number | null;
   frames_decoded: number | null;
   dropped: number | null;

@@ -228,7 +228,12 @@ def test_figures_have_the_names_under_which_the_server_counts_them(
       }];
       const trip = { type: 'candidate-pair', nominated: true, currentRoundTripTime: 0.03 };
       const meter = new module.FigureMeter(80);
-      const report = (n) => new Map([entry('video', n), entry('audio', n), ['trip', trip]]);
+      const player = (n) => ({
+        type: 'media-playout', totalPlayoutDelay: 0.5 * n, totalSamplesCount: 50 * n,
+      });
+      const report = (n) => new Map([
+        entry('video', n), entry('audio', n), ['trip', trip], ['player', player(n)],
+      ]);
       meter.read(report(1));
       return meter.read(report(2));
     })()"""
@@ -246,3 +251,4 @@ def test_figures_have_the_names_under_which_the_server_counts_them(
         "packets_lost": 4,
     }
     assert figures["jitter_audio_floor_ms"] == 20.0
+    assert figures["playout_ms"] == 10.0

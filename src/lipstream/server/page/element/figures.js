@@ -17,7 +17,7 @@ export class FigureMeter {
     const now = gather(report);
     const before = this.#last ?? now;
     this.#last = now;
-    const { video, audio, pair } = now;
+    const { video, audio, playout, pair } = now;
     const seconds = ((video?.timestamp ?? 0) - (before.video?.timestamp ?? 0)) / 1000;
     const trip = milliseconds(pair?.currentRoundTripTime);
     const waited = mean('jitterBufferDelay', video, before.video);
@@ -30,6 +30,8 @@ export class FigureMeter {
       jitter_audio_ms: mean('jitterBufferDelay', audio, before.audio),
       // The wait of sound without the demands of pictures and of this page.
       jitter_audio_floor_ms: mean('jitterBufferMinimumDelay', audio, before.audio),
+      // From there to the loudspeaker.
+      playout_ms: mean('totalPlayoutDelay', playout, before.playout, 'totalSamplesCount'),
       rtt_ms: trip,
       frames_decoded: video?.framesDecoded ?? null,
       dropped: video?.framesDropped ?? null,
@@ -44,14 +46,15 @@ function gather(report) {
   const found = {};
   for (const entry of report.values()) {
     if (entry.type === 'inbound-rtp') found[entry.kind] = entry;
+    if (entry.type === 'media-playout') found.playout = entry;
     if (entry.type === 'candidate-pair' && entry.nominated) found.pair = entry;
   }
   return found;
 }
 
-/** The mean per sample or frame of a jitter buffer's sum `name` since the last reading, ms. */
-function mean(name, now, before) {
-  const count = (now?.jitterBufferEmittedCount ?? 0) - (before?.jitterBufferEmittedCount ?? 0);
+/** The mean per sample or frame of the sum `name` since the last reading, ms. */
+function mean(name, now, before, counted = 'jitterBufferEmittedCount') {
+  const count = (now?.[counted] ?? 0) - (before?.[counted] ?? 0);
   const sum = now?.[name] - before?.[name];
   return count > 0 && Number.isFinite(sum) ? (1000 * sum) / count : null;
 }

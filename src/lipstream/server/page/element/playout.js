@@ -9,8 +9,9 @@ export class Playout {
   #timers = new Set();
 
   /** Takes a reading of the FigureMeter: what sound waits on its way, ms. */
-  follow({ rtt_ms: trip, jitter_audio_ms: waited }) {
-    if (trip !== null && waited !== null) this.#delay = Math.min(trip / 2 + waited, MAX_MS);
+  follow({ rtt_ms: trip, jitter_audio_ms: waited, playout_ms: played }) {
+    if (trip === null || waited === null) return;
+    this.#delay = Math.min(trip / 2 + waited + (played ?? 0), MAX_MS); // null: not every browser says
   }
 
   then(action) {
