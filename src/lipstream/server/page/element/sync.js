@@ -12,7 +12,9 @@ const MAX_PLAUSIBLE = 1_000; // ms; the statistics are meaningless before the fi
 const GAIN = 0.4; // of the difference that is corrected at each reading; more makes it swing
 const MAX_LEAD = 80; // ms by which the target may exceed the measured wait
 const INITIAL = 50; // ms until the statistics are known: the wait on a calm line
-const MAX_TARGET = 400; // ms
+// ms. Sound that came in bursts after a stall waits for most of a second, until it has been shortened
+// pause by pause (Firefox is slow at it): pictures that waited less were seen so much too early.
+const MAX_TARGET = MAX_PLAUSIBLE;
 // ms. Beyond it the browser itself makes pictures earlier, unless sound has been delayed to match.
 const MAX_LIFT = 35;
 
