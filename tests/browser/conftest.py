@@ -67,9 +67,20 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(chromium: Chromium, site: Site, wide: str) -> Iterator[ServerProcess]:
-    """A server with the marker backend, two avatars and room for one session."""
-    with start_server("--origin", site.origin, f"face={PORTRAIT}", wide) as started:
+def tall(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A picture twice as high as wide, whose face is in its lower half, as an avatar."""
+    path = tmp_path_factory.mktemp("avatars") / "tall.png"
+    with Image.open(PORTRAIT) as portrait:
+        picture = Image.new("RGB", (portrait.width, 2 * portrait.height), (90, 110, 120))
+        picture.paste(portrait, (0, portrait.height))
+    picture.save(path)
+    return f"tall={path}"
+
+
+@pytest.fixture(scope="session")
+def server(chromium: Chromium, site: Site, wide: str, tall: str) -> Iterator[ServerProcess]:
+    """A server with the marker backend, three avatars and room for one session."""
+    with start_server("--origin", site.origin, f"face={PORTRAIT}", wide, tall) as started:
         yield started
 
 

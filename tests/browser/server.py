@@ -1,6 +1,6 @@
 """The real server with a fake backend and a voice that spells: prints its port, then serves.
 
-    python -m tests.browser.server [--token TOKEN] [--origin ORIGIN]
+    python -m tests.browser.server [--token TOKEN] [--origin ORIGIN] [--turn URL SECRET] [--beeps]
                                    [--puppet | --musetalk MODELS] NAME=PATH ...
 
 `/probe/` is not part of the product: scripts that measure, and the resources of the process.
@@ -27,6 +27,7 @@ from lipstream.engine import Engine
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
+from tests.beeping_synthesizer import BeepingSynthesizer
 from tests.browser.marker import marked_musetalk, marker_backend
 from tests.fake_synthesizer import SpellingSynthesizer
 from tests.leaks import descriptors
@@ -72,15 +73,22 @@ def with_probe(app: ASGIApp) -> ASGIApp:
 
 def main() -> None:
     options = _options()
+    turn_url, turn_secret = options.turn or (None, None)
     settings = ServeSettings(
-        token=options.token, origins=tuple(options.origin), max_sessions=1, rate=0, codec="vp8"
+        token=options.token,
+        origins=tuple(options.origin),
+        max_sessions=1,
+        rate=0,
+        codec="vp8",
+        turn_urls=(turn_url,) if turn_url else (),
+        turn_secret=turn_secret,
     )
     engine = Engine(_backend(options))
     avatars = {
         name: open_avatar(Path(path), AvatarConfig())
         for name, _, path in (given.partition("=") for given in options.avatars)
     }
-    voice = SpellingSynthesizer()
+    voice = BeepingSynthesizer() if options.beeps else SpellingSynthesizer()
     app = with_probe(create_app(settings, engine, avatars, synthesizer=voice))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(listening.getsockname()[1], flush=True)
@@ -98,6 +106,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--token")
     parser.add_argument("--origin", action="append", default=[])
+    parser.add_argument("--turn", nargs=2, metavar=("URL", "SECRET"))
+    parser.add_argument("--beeps", action="store_true", help="say each word as a beep")
     parser.add_argument("--puppet", action="store_true")
     parser.add_argument("--musetalk", help="folder of weights; run on the processor")
     parser.add_argument("avatars", nargs="+")

@@ -17,6 +17,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "browser-test"
 SETTLE_S = 10.0  # in which a server releases what sessions leave
+MAX_ATTEMPTS, RETRY_S = 8, 4  # to open a session on a busy server
 METRIC = "lipstream_sessions "
 
 
@@ -62,6 +63,21 @@ class ServerProcess:
                 break
             await asyncio.sleep(0.25)
         return held
+
+    async def open_session(self, avatar: str) -> dict[str, Any]:
+        """What an application's own server gets and gives to its page.
+
+        AssertionError when every try is refused: a busy server refuses sessions for a while.
+        """
+        headers = {"Authorization": f"Bearer {self.token}"}
+        async with httpx.AsyncClient(base_url=self.address, headers=headers) as client:
+            for _ in range(MAX_ATTEMPTS):
+                response = await client.post("/v1/sessions", json={"avatar": avatar})
+                if response.status_code != 503:
+                    break
+                await asyncio.sleep(RETRY_S)
+        assert response.status_code == 201, response.text
+        return dict(response.json())
 
     async def end(self, session_id: str) -> None:
         """End a session from outside of its page."""

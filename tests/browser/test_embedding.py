@@ -10,9 +10,9 @@ import pytest
 from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 import lipstream
-from tests.browser.server_process import ServerProcess
+from tests.browser.server_process import MAX_ATTEMPTS, RETRY_S, ServerProcess
 from tests.browser.site import Site
-from tests.browser.viewer_page import MAX_ATTEMPTS, RETRY_S, TIMEOUT_MS, ViewerPage
+from tests.browser.viewer_page import TIMEOUT_MS, ViewerPage
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.browser.server_process import MAX_ATTEMPTS, RETRY_S
+
 if TYPE_CHECKING:
     from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page
 
 TIMEOUT_MS = 30_000  # for anything that has to happen, on any machine
-MAX_ATTEMPTS, RETRY_S = 8, 4  # to start a session on a busy server
 # Keeps the page's connections where a test can break them.
 KEEP_CONNECTIONS = """
   window.peers = [];
