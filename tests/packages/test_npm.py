@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.clients
+from tests.packages.npm import ELEMENT, ROOT, copy_package, install, npm, pack
 
-ROOT = Path(__file__).resolve().parents[2]
-ELEMENT = Path("src/lipstream/server/page/element")
+pytestmark = pytest.mark.clients
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the package's folder beside the files that it takes."""
-    if shutil.which("npm") is None:
-        pytest.skip("npm is not installed; scripts/install brings it where it may")
-    copy = tmp_path_factory.mktemp("repository")
-    for name in ("packages/npm", str(ELEMENT)):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("node_modules"))
-    shutil.copy(ROOT / "LICENSE", copy)
-    return copy / "packages/npm"
-
-
-def npm(package: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["npm", *arguments], cwd=package, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    """A copy of the package's folder."""
+    return copy_package(tmp_path_factory.mktemp("repository"))
 
 
 def test_it_holds_the_servers_own_modules(package: Path) -> None:
-    name = npm(package, "pack", "--silent").strip()
-    with tarfile.open(package / name) as archive:
+    with tarfile.open(pack(package)) as archive:
         files = {member.name.removeprefix("package/") for member in archive if member.isfile()}
         for path in (ROOT / ELEMENT).iterdir():
             packed = archive.extractfile(f"package/element/{path.name}")
@@ -55,7 +37,7 @@ def test_it_holds_the_servers_own_modules(package: Path) -> None:
 
 
 def test_its_types_fit_an_application(package: Path) -> None:
-    npm(package, "install", "--silent", "--no-audit", "--no-fund")
+    install(package)
     npm(package, "run", "types")
     wrong = package / "tests/wrong.ts"
     wrong.write_text("document.createElement('lipstream-avatar').say(7);\nimport 'lipstream';\n")
