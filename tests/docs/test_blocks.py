@@ -79,16 +79,12 @@ def check_command(words: list[str]) -> None:
             raise AssertionError(f"{words} is checked by nothing")
 
 
-def check_lipstream(arguments: list[str]) -> None:
-    with cli.make_context("lipstream", arguments, obj={"debug": False}) as context:
-        name, command, rest = cli.resolve_command(context, context._protected_args + context.args)
-        assert name is not None and command is not None
-        with command.make_context(name, rest, parent=context) as inner:
-            if isinstance(command, click.Group):  # lipstream models pull
-                given = inner._protected_args + inner.args
-                name, command, rest = command.resolve_command(inner, given)
-                assert name is not None and command is not None
-                command.make_context(name, rest, parent=inner)
+def check_lipstream(arguments: list[str], command: click.Command = cli) -> None:
+    """Parse the options of a command, and those of the commands in it."""
+    with command.make_context("lipstream", list(arguments), obj={"debug": False}):
+        if isinstance(command, click.Group):
+            at = next(n for n, word in enumerate(arguments) if word in command.commands)
+            check_lipstream(arguments[at + 1 :], command.commands[arguments[at]])
 
 
 @pytest.mark.parametrize("block", runnable("toml"), ids=ids(runnable("toml")))
