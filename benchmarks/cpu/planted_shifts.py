@@ -116,7 +116,9 @@ def _scored(name: str, video: Path, fps: float, expected_ms: float | None = None
     command = [sys.executable, "-m", "lipstream", "score", str(video), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     score = json.loads(done.stdout)
-    error = None if expected_ms is None else (score["offset_ms"] - expected_ms) * fps / 1000
+    error = (
+        None if expected_ms is None else round((score["offset_ms"] - expected_ms) * fps / 1000, 4)
+    )
     figures = {key: score[key] for key in Finding.__dataclass_fields__ if key in score}
     return Finding(name, **figures, error_frames=error)
 
