@@ -117,7 +117,7 @@ def test_without_onnxruntime_one_sentence_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingError, match=r"need onnxruntime: .*lipstream\[dwpose\]"):
+    with pytest.raises(MissingError, match=r"need onnxruntime; run .*\[dwpose\]"):
         DwPose.from_file(tmp_path / "dw.onnx")
 
 
