@@ -17,6 +17,10 @@ const INITIAL = 50; // ms until the statistics are known: the wait on a calm lin
 const MAX_TARGET = MAX_PLAUSIBLE;
 // ms. Beyond it the browser itself makes pictures earlier, unless sound has been delayed to match.
 const MAX_LIFT = 35;
+// Firefox does not, for as long as it remembers how unevenly pictures came while it was stalled itself:
+// after so many readings of pictures that are later, sound waits for more.
+const PATIENCE = 8;
+const MAX_LATE_LIFT = 200; // ms
 
 /** Sets the jitter buffer target of one connection's pictures, or else of its sound. */
 export class LipSync {
@@ -24,6 +28,7 @@ export class LipSync {
   #sound;
   #wait = INITIAL; // ms, the target of pictures
   #lift = 0; // ms by which the target of sound exceeds its own wait
+  #late = 0; // readings in a row in which pictures were later than MAX_LIFT, whatever was asked for
 
   /** Both are RTCRtpReceivers. */
   constructor(pictures, sound) {
@@ -59,7 +64,10 @@ export class LipSync {
   }
 
   #liftSound(step, late) {
-    this.#lift = late > MAX_LIFT ? 0 : Math.min(this.#lift + step, MAX_LIFT);
+    this.#late = late > MAX_LIFT ? this.#late + 1 : 0;
+    const alone = this.#late > PATIENCE || this.#lift > MAX_LIFT;
+    if (late > MAX_LIFT && !alone) this.#lift = 0;
+    else this.#lift = Math.min(this.#lift + step, alone ? MAX_LATE_LIFT : MAX_LIFT);
   }
 }
 
