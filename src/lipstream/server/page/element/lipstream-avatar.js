@@ -189,7 +189,7 @@ export class LipstreamAvatar extends HTMLElement {
       this.#player.firstFrame = now - began;
     });
     const given = { session: this.#offered, motion: this.getAttribute('motion') ?? undefined };
-    await this.#player.start(this.api, await this.#chosen(), given);
+    await this.#player.start(this.api, this.#named ?? (await this.#first()), given);
   }
 
   stop() {
@@ -284,17 +284,20 @@ export class LipstreamAvatar extends HTMLElement {
     );
   }
 
-  /** The id of the avatar; "" where none is named and the server tells of none. */
-  async #chosen() {
-    const named = () => this.#offered?.avatar ?? this.getAttribute('avatar');
-    if (named() !== null) return named();
+  /** The id of the avatar of the session or the attribute; null where none is named. */
+  get #named() {
+    return this.#offered?.avatar ?? this.getAttribute('avatar');
+  }
+
+  /** The first avatar that the server offers; "" where it tells of none. */
+  async #first() {
     const offered = await this.api.avatars().catch(() => []); // what follows meets the same error
-    return named() ?? offered.find(({ status }) => status === 'ready')?.id ?? '';
+    return this.#named ?? offered.find(({ status }) => status === 'ready')?.id ?? '';
   }
 
   async #showPoster() {
     try {
-      const id = await this.#chosen();
+      const id = this.#named ?? (await this.#first());
       const cut = this.getAttribute('fit') === 'cover';
       const face = this.#offered ? (this.#offered.face ?? null) : undefined;
       if (id) await this.#poster.show(this.api, id, { cut, face });
