@@ -55,6 +55,8 @@ def table() -> str:
         aim = f">= {speed['targets']['times_real_time']:g}" if file["name"] == "512x512" else ""
         rows.append((name, f"{file['times_real_time']:.1f} x real time, {memory} | {aim}"))
     rows += _live(_read("sessions.json"))
+    said = _read("said.json")["started"]["median_ms"]
+    rows.append(("typed text to its first sound, median", f"{said} ms | <= 400 ms"))
     if (RESULTS / "soak.json").exists():
         rows += _steady(_read("soak.json"))
     rows += _networks(_read("networks.json"), _read("schedule.json"))
@@ -70,7 +72,7 @@ def table() -> str:
 def _machines() -> str:
     """The scripts behind the table, by the processor they ran on."""
     by_processor: dict[str, list[str]] = {}
-    for name in ("quality", "faces", "render", "sessions", "soak", "networks"):
+    for name in ("quality", "faces", "render", "sessions", "said", "soak", "networks"):
         if not (RESULTS / f"{name}.json").exists():
             continue
         result = _read(f"{name}.json")

@@ -8,6 +8,7 @@ export interface Session {
   audio_url: string;
   events_url: string;
   speech_url: string;
+  say_url: string;
   expires_at: string;
   ice_servers: { urls: string[]; username?: string | null; credential?: string | null }[];
   look_ahead_ms: number;

@@ -55,7 +55,7 @@ def spoken_words() -> bytes:
 async def served(app: ASGIApp, port: int = 0) -> AsyncIterator[str]:
     """The address of a server of `app`, in the test's own event loop; port 0 takes a free one."""
     with socket.create_server(("127.0.0.1", port)) as listening:
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve([listening]))
         await until(lambda: server.started)

@@ -30,7 +30,7 @@ from lipstream.score.sound import listen
 from lipstream.speech.base import EncoderState, SpeechEncoder
 from lipstream.timeline import FPS
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.full
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SENTENCE = Path(__file__).parents[2] / "data" / "sentence.flac"
