@@ -203,6 +203,10 @@ class Socket:
         """From now on what the server sends is not taken."""
         self._read.clear()
 
+    def read_on(self) -> None:
+        """Take what the server sends again, and what it could not send meanwhile."""
+        self._read.set()
+
     async def leave(self) -> None:
         """Close it as a client that is done, or that dies: it is the same to the server."""
         assert self._task is not None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+
+import pytest
 
 from lipstream.server.api.session_events import GOING_AWAY, POLICY
 from lipstream.server.sessions.session import MAX_LISTENERS
-from tests.server.app_client import AppClient, Socket, run_client
+from tests.server.app_client import AppClient, Socket, run_client, settle
 from tests.server.fake_runtime import session_event
 from tests.server.sources import counting
 
@@ -67,5 +70,21 @@ def test_a_listener_that_speaks_is_closed() -> None:
         await listener.send({"type": "interrupt"})
         closed = await listener.receive()
         assert (closed["type"], closed["code"]) == ("close", POLICY)
+
+    run_client(test)
+
+
+@pytest.mark.parametrize("address", ["events_url", "audio_url"])
+def test_a_session_that_ends_while_a_socket_is_accepted_closes_it(address: str) -> None:
+    async def test(client: AppClient) -> None:
+        made = await client.open()
+        socket = client.socket(made[address])
+        socket.stop_reading()
+        opening = asyncio.create_task(socket.open())
+        await settle()
+        await client.manager.close_id(made["id"], "closed")
+        socket.read_on()
+        assert await opening
+        assert await socket.receive() == {"type": "close", "code": GOING_AWAY}
 
     run_client(test)

@@ -18,7 +18,6 @@ from lipstream.live.session.types import SessionEvent
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
 from lipstream.server.sessions.manager import SessionManager
-from lipstream.server.sessions.session import ServerSession
 from lipstream.server.socket_messages import BufferedEvent, ServerEvent, as_json, message_of
 
 BUFFERED_EVERY_S = 0.25  # least time between two `buffered` events
@@ -34,29 +33,24 @@ def event_routes(manager: SessionManager) -> APIRouter:
 
     @router.websocket("/v1/sessions/{session_id}/events")
     async def events(socket: WebSocket, session_id: str) -> None:
-        try:
-            session = manager.find(session_id)
-            session.check_listeners()
-        except ApiError as refusal:
-            await socket.send_denial_response(refusal.response())
-            return
-        await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
-        await _listen(socket, session)
+        with contextlib.ExitStack() as listening:
+            try:
+                session = manager.find(session_id)
+                sender = EventSender(socket, session.live)
+                listening.enter_context(session.listening(sender.leave))
+            except ApiError as refusal:
+                await socket.send_denial_response(refusal.response())
+                return
+            await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
+            await sender.run(_refuse_messages(socket, sender))
 
     return router
 
 
-async def _listen(socket: WebSocket, session: ServerSession) -> None:
-    """Send events until either side closes the socket."""
-    sender = EventSender(socket, session.live)
-
-    async def receive() -> None:
-        while (await socket.receive())["type"] != "websocket.disconnect":
-            sender.finish((POLICY, "this socket takes no messages; speak by .../audio"))
-        sender.finish(None)
-
-    with session.listening(sender.leave):
-        await sender.run(receive())
+async def _refuse_messages(socket: WebSocket, sender: EventSender) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        sender.finish((POLICY, "this socket takes no messages; speak by .../audio"))
+    sender.finish(None)
 
 
 class EventSender:
@@ -76,6 +70,8 @@ class EventSender:
 
     async def run(self, receiving: Coroutine[Any, Any, None]) -> None:
         """Send events, beside the coroutine `receiving`, until `finish`; then close the socket."""
+        if self._live.closed:  # while the socket was accepted
+            self.leave()
         remove_listener = self._live.add_listener(self._on_event)
         tasks = [asyncio.create_task(receiving), asyncio.create_task(self._send_events())]
         try:

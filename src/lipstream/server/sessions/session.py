@@ -195,14 +195,11 @@ class ServerSession:
         finally:
             self._uploads -= 1
 
-    def check_listeners(self) -> None:
-        """ApiError 429 when as many are sent events as may be."""
-        if len(self._listeners) >= MAX_LISTENERS:
-            raise ApiError(429, f"{MAX_LISTENERS} sockets listen to this session already.")
-
     @contextlib.contextmanager
     def listening(self, leave: Callable[[], None]) -> Iterator[None]:
-        """Call `leave` when the session ends."""
+        """Call `leave` when the session ends. ApiError 429 when as many listen as may."""
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise ApiError(429, f"{MAX_LISTENERS} sockets listen to this session; close one first.")
         self._listeners.append(leave)
         try:
             yield
