@@ -160,6 +160,38 @@ LINES = """(() => {
 })()"""
 
 
+# The last word is heard after the event that ends its utterance; timers are moved by hand.
+LAST_WORD = """(() => {
+  const { setTimeout: set, clearTimeout: clear } = window;
+  const timers = new Map();
+  window.setTimeout = (action) => { timers.set(timers.size + 1, action); return timers.size; };
+  window.clearTimeout = (timer) => timers.delete(timer);
+  const box = document.createElement('p');
+  const line = new module.CaptionLine(box);
+  const shown = [];
+  line.follow({ type: 'ended', utterance: 1 });
+  line.add({ text: 'Bye.', utterance: 1, opens_line: true });
+  shown.push(box.textContent);
+  for (const [timer, action] of [...timers]) {
+    timers.delete(timer);
+    action();
+  }
+  shown.push(box.textContent);
+  line.follow({ type: 'ended', utterance: 1 });
+  line.follow({ type: 'ended', utterance: 2 });
+  line.add({ text: 'Back.', utterance: 3, opens_line: true });
+  for (const action of [...timers.values()]) action();
+  shown.push(box.textContent);
+  [window.setTimeout, window.clearTimeout] = [set, clear];
+  return shown;
+})()"""
+
+
+def test_the_last_word_goes_and_the_next_line_stays(chromium: Chromium, page: Page) -> None:
+    shown = call(chromium, page, "element/captions.js", LAST_WORD)
+    assert shown == ["Bye.", "", "Back."]
+
+
 def test_captions_are_words_of_one_line(chromium: Chromium, page: Page) -> None:
     shown = call(chromium, page, "element/captions.js", LINES)
     assert shown == ["Hello", "Hello there.", "Good", ""]
