@@ -55,6 +55,7 @@ class SpokenText:
         self._loop = loop
         self._parts = synthesizer.synthesize(text, voice)
         self._captions: list[Caption] = []
+        self._task: asyncio.Task[Any] | None = None  # that waits for the next part
 
     @property
     def captions(self) -> tuple[Caption, ...]:
@@ -73,11 +74,18 @@ class SpokenText:
             raise SynthesisError("the text holds no word that the voice can say; write another.")
 
     async def _next(self) -> SynthesizedSpeech | None:
+        self._task = asyncio.current_task()
         return await anext(self._parts, None)
 
     def close(self) -> None:
-        """Cancel what is being synthesized."""
-        self._loop.run(self._parts.aclose(), CLOSING_S)
+        """Cancel what is being synthesized, also when the wait for it was interrupted."""
+        self._loop.run(self._close(), CLOSING_S)
+
+    async def _close(self) -> None:
+        if self._task is not None and not self._task.done():
+            self._task.cancel()  # a generator that runs can't be closed
+            await asyncio.wait((self._task,))
+        await self._parts.aclose()
 
 
 class _EventLoop:
@@ -92,13 +100,8 @@ class _EventLoop:
         return self
 
     def run(self, work: Coroutine[Any, Any, T], seconds: float | None = None) -> T:
-        """The result of `work`, which is cancelled when the wait for it is interrupted."""
-        waiting = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return waiting.result(seconds)
-        except BaseException:
-            waiting.cancel()
-            raise
+        """The result of `work`. FutureTimeout when it takes longer."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
 
     def __exit__(self, *exception: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
