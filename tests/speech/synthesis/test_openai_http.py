@@ -285,6 +285,10 @@ def _leaky(request: httpx.Request) -> httpx.Response:
     [
         ("ftp://here", None),
         ("http://", None),
+        ("http://[::1", None),
+        ("http://here:99999", None),
+        ("http://here:port", None),
+        (f"ftp://user:{KEY}@here", None),
         (f"https://user:{KEY}@here", None),
         (f"https://here?key={KEY}", None),
         ("https://here", f"{KEY}\nX-Evil: 1"),

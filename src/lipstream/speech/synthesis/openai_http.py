@@ -27,6 +27,7 @@ MAX_ERROR = 64_000  # bytes of a refusal that are read
 MAX_QUOTE = 200  # characters of it that are shown
 MAX_NAME = 100  # characters of a voice
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+NO_URL = "the URL of the speech provider is none; write https://HOST or http://HOST:PORT."
 REMEDIES = {
     401: "check the key in LIPSTREAM_TTS_KEY",
     403: "check the key in LIPSTREAM_TTS_KEY",
@@ -45,14 +46,18 @@ class SpeechEndpoint:
     key: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise OptionError(f"{self.url!r} is no URL of a speech provider; write https://HOST.")
+        try:
+            parts = urlsplit(self.url)
+            valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # of brackets or a port
+            raise OptionError(NO_URL) from None
         if parts.username is not None or parts.query or parts.fragment:
             raise OptionError(
                 "the URL of the speech provider holds more than an address; put its key into "
                 "LIPSTREAM_TTS_KEY and leave the rest out."
             )
+        if not valid:
+            raise OptionError(NO_URL)
         if self.key is not None and not re.fullmatch(r"[\x21-\x7e]+", self.key):
             raise OptionError(
                 "the key of the speech provider holds blanks or other characters that no header "
