@@ -27,7 +27,7 @@ class TextPiece:
 def pieces_of(text: str) -> list[TextPiece]:
     """Cut `text` into pieces; their texts together are `text`, but for white space.
 
-    "Hi. Dr. No paid $3.50. He left." -> "Hi.", "Dr. No paid $3.50. He left."
+    "Hi. Dr. Lee paid $3.50. He left." -> "Hi.", "Dr. Lee paid $3.50. He left."
     """
     pieces: list[TextPiece] = []
     for sentence in _sentences(text):
@@ -52,7 +52,7 @@ def _cut(sentence: str, limit: int) -> list[str]:
     if len(sentence) <= limit:
         return [sentence]
     cuts = [match.span() for match in CLAUSE.finditer(sentence, MIN_CLAUSE)]
-    before = [cut for cut in cuts if cut[0] <= limit] or [cut for cut in cuts[:1]]
+    before = [cut for cut in cuts if cut[0] <= limit] or cuts[:1]
     if not before or before[-1][0] > MAX_PIECE:
         if len(sentence) <= MAX_PIECE:
             return [sentence]
