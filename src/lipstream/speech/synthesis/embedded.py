@@ -15,7 +15,7 @@ from lipstream.speech.synthesis.hibari_voice import SAMPLE_RATE, VOICE, HibariVo
 from lipstream.speech.synthesis.pipeline import pipelined
 from lipstream.speech.synthesis.sentences import TextPiece, pieces_of
 
-MAX_WAITING = 64  # sentences of all sessions, at one after the other
+MAX_WAITING = 64  # sentences of all sessions
 MAX_PART = SAMPLE_RATE  # samples that are given out at once
 SAYABLE = re.compile(r"[0-9A-Za-zÀ-ɏ]")  # digits and Latin letters
 FOREIGN = re.compile(r"[^\W\d_A-Za-zÀ-ɏ]+")  # letters of other alphabets
@@ -80,11 +80,13 @@ class EmbeddedSynthesizer:
             raise SynthesisError(
                 f"{MAX_WAITING} sentences wait for the embedded voice; try again later.", "busy"
             )
+        try:
+            said = self._thread.submit(self._say, piece)
+        except RuntimeError as error:  # the executor's word for closed
+            raise SynthesisError("the embedded voice is closed; open another one.") from error
         self._waiting += 1
         try:
-            speech = await asyncio.wrap_future(self._thread.submit(self._say, piece))
-        except RuntimeError as error:  # the executor's word for closed
-            raise SynthesisError("the embedded voice is closed; start again.") from error
+            speech = await asyncio.wrap_future(said)
         finally:
             self._waiting -= 1
         for start in range(0, len(speech.samples), MAX_PART):

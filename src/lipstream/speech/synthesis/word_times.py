@@ -13,7 +13,7 @@ MARKS = frozenset("ˈˌː;:,.!?—…\"“”()'")
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word as it is written, and the first and last but one of the phonemes that say it."""
+    """A word as it is written, and the phonemes that say it: `phonemes[first:end]`."""
 
     text: str
     first: int
@@ -42,7 +42,6 @@ def spoken_words(
             spoken[-1] = SpokenWord(spoken[-1].text, spoken[-1].first, end)
             continue
         # Marks and words without sounds of their own belong to the word before, or to the first.
-        until = owners[n + 1] if n + 1 < len(groups) else len(words)
         until = next((one for one in owners[n:] if one != owners[n]), len(words))
         spoken.append(SpokenWord(" ".join(words[begun:until]), first, end))
         begun = until
