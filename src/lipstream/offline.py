@@ -74,6 +74,7 @@ def render(
     text: str | None = None,
     voice: str | None = None,
     tts: str | None = None,
+    tts_model: str | None = None,
     captions: str | Path | None = None,
     engine: Engine | None = None,
     avatar_config: AvatarConfig | None = None,
@@ -88,8 +89,8 @@ def render(
     `avatar` is a picture, a clip, an .avatar file or an `Avatar`; `audio` any file with sound,
     or raw samples that `pcm` describes. Instead of it, `text` of up to 5000 characters is said by
     `voice` of `tts`: "hibari" for the embedded English voice of the extra `tts`, which is the
-    default, or the URL of a server that has OpenAI's `/v1/audio/speech`. `captions` names a .vtt or
-    .srt file for its words, which the result has as well.
+    default, or the URL of a server that has OpenAI's `/v1/audio/speech`, which is asked for
+    `tts_model`. `captions` names a .vtt or .srt file for its words, which the result has as well.
 
     The video has exactly floor(seconds * fps) frames, at least one, and the whole sound. `clip` is
     the order of a clip's frames; `once` shows all of them, so
@@ -112,7 +113,7 @@ def render(
         spoken: SpokenText | None = None
         if text is not None and audio is None and pcm is None:
             name = "the text"
-            sound = spoken = opened.enter_context(open_text(text, tts, voice))
+            sound = spoken = opened.enter_context(open_text(text, tts, tts_model, voice))
         elif audio is not None and text is None:
             check_not_input(target, Path(audio))
             name = Path(audio).name

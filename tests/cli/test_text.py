@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lipstream.speech.synthesis import spoken_text
 from tests.cli.program import Program
 
 pytest.importorskip("hibari")
@@ -19,6 +20,18 @@ def test_a_text_is_said_with_captions(program: Program, portrait: Path) -> None:
     assert Path("out.vtt").read_text("utf-8") == (
         "WEBVTT\n\n00:00:00.050 --> 00:00:01.050\nHello there.\n"
     )
+
+
+def test_a_provider_is_asked_for_a_model(
+    program: Program, portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str | None, str | None]] = []
+    monkeypatch.setattr(
+        spoken_text, "open_synthesizer", lambda tts, model: asked.append((tts, model))
+    )
+    options = ("--text", "Hello.", "--tts", "https://here", "--tts-model", "kokoro")
+    program.call("render", "--avatar", portrait, "-o", "out.mp4", *options)
+    assert asked == [("https://here", "kokoro")]
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def render(
             text=spoken.text,
             voice=spoken.voice,
             tts=spoken.tts,
+            tts_model=spoken.tts_model,
             captions=spoken.captions,
             engine=engine,
             pcm=pcm,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipstream.cli.options import option, path_option
+from lipstream.cli.options import option, path_option, with_options
 from lipstream.cli.standard_input import NAME, STANDARD_INPUT
 from lipstream.errors import InputError, OptionError, reason_of
 
@@ -21,10 +21,11 @@ TEXT_OPTIONS = (
     option("--voice", metavar="NAME", help="Of the provider; the embedded voice has only heart."),
     option(
         "--tts",
-        metavar="URL|hibari|off",
+        metavar="URL|hibari",
         help="What speaks text: the embedded English voice, which is the default, or any server "
-        "that has OpenAI's /v1/audio/speech (key: LIPSTREAM_TTS_KEY, model: LIPSTREAM_TTS_MODEL).",
+        "that has OpenAI's /v1/audio/speech (key: LIPSTREAM_TTS_KEY).",
     ),
+    option("--tts-model", metavar="NAME", help="The model to ask the server of --tts for."),
     path_option(
         "--captions",
         metavar="FILE",
@@ -40,6 +41,7 @@ class SpokenOptions:
     text: str | None
     voice: str | None
     tts: str | None
+    tts_model: str | None
     captions: Path | None
 
 
@@ -57,6 +59,7 @@ def text_options(command: Callable[..., Any]) -> Callable[..., Any]:
         text_file: Path | None,
         voice: str | None,
         tts: str | None,
+        tts_model: str | None,
         captions: Path | None,
         **values: Any,
     ) -> Any:
@@ -72,12 +75,10 @@ def text_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise OptionError("--captions are those of a text; give --text, or leave them out.")
         if text_file is not None:
             text = read_text(text_file)
-        spoken = SpokenOptions(text, voice, tts, captions)
+        spoken = SpokenOptions(text, voice, tts, tts_model, captions)
         return command(*positional, audio=audio, spoken=spoken, **values)
 
-    for decorate in reversed(TEXT_OPTIONS):
-        collected = decorate(collected)
-    return collected
+    return with_options(collected, TEXT_OPTIONS)
 
 
 def read_text(path: Path) -> str:

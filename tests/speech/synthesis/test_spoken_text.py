@@ -48,7 +48,7 @@ class EndlessSynthesizer:
 
 def test_an_interrupt_cancels_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
     synthesizer = EndlessSynthesizer()
-    monkeypatch.setattr(spoken_text, "open_synthesizer", lambda tts: synthesizer)
+    monkeypatch.setattr(spoken_text, "open_synthesizer", lambda tts, model: synthesizer)
     waiting = threading.get_ident()
 
     def interrupt() -> None:

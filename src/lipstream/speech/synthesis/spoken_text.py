@@ -21,12 +21,14 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def open_text(text: str, tts: str | None = None, voice: str | None = None) -> Iterator[SpokenText]:
-    """The sound of `text`, said by what `open_synthesizer(tts)` opens.
+def open_text(
+    text: str, tts: str | None = None, model: str | None = None, voice: str | None = None
+) -> Iterator[SpokenText]:
+    """The sound of `text`, said by `voice` of what `open_synthesizer(tts, model=model)` opens.
 
     Raises OptionError for a text or voice that cannot be said, MissingError when there is no voice.
     """
-    synthesizer = open_synthesizer(tts)
+    synthesizer = open_synthesizer(tts, model=model)
     if synthesizer is None:
         raise MissingError(
             f"there is no voice to speak text; {install_voice()}, or name a provider of it."
