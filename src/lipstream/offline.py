@@ -93,9 +93,8 @@ def render(
     `tts_model`. `captions` names a .vtt or .srt file for its words, which the result has as well.
 
     The video has exactly floor(seconds * fps) frames, at least one, and the whole sound. `clip` is
-    the order of a clip's frames; `once` shows all of them, so
-    that a clip that is longer than the sound goes on to its end with a resting mouth, and one that
-    is shorter holds its last picture.
+    the order of a clip's frames; `once` shows all of them, so that a clip that is longer than the
+    sound goes on to its end with a resting mouth, and one that is shorter holds its last picture.
 
     Memory does not grow with length: a clip of more than `avatar_config.max_seconds` is read while
     it is shown. `out` appears only when it is complete. Without an `engine` the best one of this
@@ -108,15 +107,14 @@ def render(
     target, caption_file = _checked_outputs(out, captions, text)
     if not isinstance(avatar, Avatar):
         check_not_input(target, Path(avatar))
+    if audio is not None:
+        check_not_input(target, Path(audio))
     with contextlib.ExitStack() as opened:
         sound: Sound
         spoken: SpokenText | None = None
         if text is not None and audio is None and pcm is None:
-            name = "the text"
             sound = spoken = opened.enter_context(open_text(text, tts, tts_model, voice))
         elif audio is not None and text is None:
-            check_not_input(target, Path(audio))
-            name = Path(audio).name
             sound = opened.enter_context(open_audio(audio, pcm))
         else:
             raise OptionError("give either audio or text to render, and pcm with audio only.")
@@ -137,21 +135,17 @@ def render(
             frames += 1
             if on_frame is not None:
                 on_frame(frames, speech.expected)
-        warnings = list(player.warnings())
-        if nonfinite := engine.backend.nonfinite_faces - before:
-            faces = "face was" if nonfinite == 1 else "faces were"
-            warnings.append(
-                f"{nonfinite} generated {faces} not finite, and shown bare or generated again; "
-                "check the weights with `lipstream models verify`, or choose another --precision."
-            )
-    if (warning := speech.unheard.warning(name)) is not None:
-        warnings.append(warning)
-    said = () if spoken is None else spoken.captions
-    if spoken is not None and spoken.warning is not None:
+        nonfinite = engine.backend.nonfinite_faces - before
+        warnings = [*player.warnings(), _nonfinite_warning(nonfinite)]
+    warnings.append(speech.unheard.warning("the text" if audio is None else Path(audio).name))
+    said: tuple[Caption, ...] = ()
+    if spoken is not None:
         warnings.append(spoken.warning)
+        said = spoken.captions
     if caption_file is not None:
         write_captions(caption_file, said, sound.sample_rate, speech.samples)
-    return RenderResult(target, frames, speech.samples, sound.sample_rate, tuple(warnings), said)
+    given = tuple(warning for warning in warnings if warning is not None)
+    return RenderResult(target, frames, speech.samples, sound.sample_rate, given, said)
 
 
 def _checked_outputs(
@@ -166,6 +160,16 @@ def _checked_outputs(
     if text is None:
         raise OptionError("captions are those of a text; give text instead of audio.")
     return target, checked_caption_file(Path(captions))
+
+
+def _nonfinite_warning(faces: int) -> str | None:
+    if faces == 0:
+        return None
+    were = "face was" if faces == 1 else "faces were"
+    return (
+        f"{faces} generated {were} not finite, and shown bare or generated again; check the "
+        "weights with `lipstream models verify`, or choose another --precision."
+    )
 
 
 def _still_picture(engine: Engine, avatar: Avatar) -> StillPicture | None:
