@@ -44,6 +44,7 @@ def test_a_provider_is_asked_for_a_model(
         (["--text", "hi", "--voice", "emma"], 2, "there is no voice 'emma'"),
         (["--text", "hi", "--tts", "piper"], 2, "there is no speech provider 'piper'"),
         (["--text", "hi", "--tts", "http://127.0.0.1:9"], 1, "cannot be reached"),
+        (["--text-file", "talk.srt", "--captions", "talk.srt"], 2, "talk.srt is also an input"),
         (["--text-file", "none.txt"], 1, "none.txt cannot be read: no such file"),
         (["--text-file", "latin.txt"], 1, "latin.txt is no text in UTF-8"),
     ],
@@ -52,6 +53,7 @@ def test_what_cannot_be_said_is_one_sentence(
     program: Program, portrait: Path, options: list[str], status: int, message: str
 ) -> None:
     Path("latin.txt").write_bytes(b"caf\xe9")
+    Path("talk.srt").write_text("Hello.")
     outcome = program.call("render", "--avatar", portrait, "-o", "out.mp4", *options)
     assert (outcome.status, outcome.out) == (status, "")
     assert message in outcome.err and len(outcome.err.splitlines()) == 1

@@ -12,6 +12,7 @@ from typing import Any
 from lipstream.cli.options import option, path_option, with_options
 from lipstream.cli.standard_input import NAME, STANDARD_INPUT
 from lipstream.errors import InputError, OptionError, reason_of
+from lipstream.media.output_path import check_not_input
 
 MAX_BYTES = 1 << 20  # of a file of text: far more than is ever said
 
@@ -74,6 +75,8 @@ def text_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if audio is not None and captions is not None:
             raise OptionError("--captions are those of a text; give --text, or leave them out.")
         if text_file is not None:
+            if captions is not None:
+                check_not_input(captions, text_file)
             text = read_text(text_file)
         spoken = SpokenOptions(text, voice, tts, tts_model, captions)
         return command(*positional, audio=audio, spoken=spoken, **values)
