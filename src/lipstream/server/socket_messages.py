@@ -189,9 +189,9 @@ def message_of(event: SessionEvent) -> ServerEvent:
         return OF_UTTERANCES[event.kind](utterance=utterance, played_ms=played_ms)
     caption, rate = event.caption, event.sample_rate
     return CaptionEvent(
-        utterance=event.utterance,
+        utterance=utterance,
         text=caption.text,
-        at_ms=caption.start * 1000 // rate,
-        until_ms=None if caption.end is None else caption.end * 1000 // rate,
+        at_ms=round(caption.start * 1000 / rate),  # as a client gave it, at any rate
+        until_ms=None if caption.end is None else round(caption.end * 1000 / rate),
         opens_line=caption.opens_line,
     )
