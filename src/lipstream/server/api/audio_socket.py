@@ -112,9 +112,7 @@ class AudioSocket:
             if message["type"] == "websocket.disconnect":
                 self._events.finish(None)
             elif len(data or text or "") > MAX_MESSAGE_BYTES:
-                self._events.finish(
-                    (TOO_BIG, f"send at most {MAX_MESSAGE_BYTES} bytes in a message")
-                )
+                self._events.finish((TOO_BIG, TOO_LARGE))
             elif data is not None:
                 await self._push(data)
             else:
@@ -193,12 +191,11 @@ class AudioSocket:
         utterance = await self._open_utterance()
         if utterance is None:
             return
-        start, end = (
-            None if ms is None else ms * self._rate // 1000
-            for ms in (message.at_ms, message.until_ms)
-        )
+        until_ms = message.until_ms
+        start = message.at_ms * self._rate // 1000
+        end = None if until_ms is None else until_ms * self._rate // 1000
         try:
-            utterance.caption(Caption(message.text, start or 0, end, message.opens_line))
+            utterance.caption(Caption(message.text, start, end, message.opens_line))
         except LipstreamError as error:
             self._reject("bad_caption", str(error))
 
