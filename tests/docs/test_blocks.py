@@ -16,7 +16,7 @@ import pytest
 
 from lipstream.cli.program import cli
 from lipstream.cli.settings import read_settings
-from lipstream.server.socket_messages import CLIENT_MESSAGES
+from lipstream.server.api.socket_messages import CLIENT_MESSAGES
 from tests.docs.blocks import BLOCKS, ROOT, Block, runnable
 from tests.server.security.route_table import ROUTES
 

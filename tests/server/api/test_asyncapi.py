@@ -14,7 +14,7 @@ from lipstream.live.session.types import SessionEvent
 from lipstream.media.captions import Caption
 from lipstream.server.api.asyncapi import asyncapi_document
 from lipstream.server.api.audio_socket import RATES
-from lipstream.server.socket_messages import CLIENT_MESSAGES
+from lipstream.server.api.socket_messages import CLIENT_MESSAGES
 from tests.server.app_client import AppClient, run_client
 from tests.server.fake_runtime import session_event
 from tests.server.security.route_table import ROUTES

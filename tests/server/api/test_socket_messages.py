@@ -7,7 +7,7 @@ import pytest
 from lipstream.live.session.types import SessionEvent
 from lipstream.media.captions import Caption
 from lipstream.server.api.audio_socket import RATES
-from lipstream.server.socket_messages import CaptionEvent, message_of
+from lipstream.server.api.socket_messages import CaptionEvent, message_of
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from lipstream import __version__
 from lipstream.server.api.audio_socket import DEFAULT_RATE, MAX_MESSAGE_BYTES, RATES
-from lipstream.server.socket_messages import CLIENT_MESSAGES_BY_TYPE, SERVER_EVENTS_BY_TYPE
+from lipstream.server.api.socket_messages import CLIENT_MESSAGES_BY_TYPE, SERVER_EVENTS_BY_TYPE
 
 DESCRIPTION = """\
 Speech goes in as PCM, events come back. Open a session with `POST /v1/sessions`; its `audio_url` is

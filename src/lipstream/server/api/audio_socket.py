@@ -17,11 +17,7 @@ from lipstream.errors import LipstreamError
 from lipstream.live.session.utterance import Utterance
 from lipstream.media.captions import Caption
 from lipstream.server.api.session_events import GOING_AWAY, POLICY, TOO_BIG, EventSender
-from lipstream.server.errors import ApiError
-from lipstream.server.security.access import bearer_protocol
-from lipstream.server.sessions.manager import SessionManager
-from lipstream.server.sessions.session import ServerSession
-from lipstream.server.socket_messages import (
+from lipstream.server.api.socket_messages import (
     CLIENT_MESSAGES,
     CLIENT_MESSAGES_BY_TYPE,
     CaptionMessage,
@@ -33,6 +29,10 @@ from lipstream.server.socket_messages import (
     QueuedEvent,
     SayMessage,
 )
+from lipstream.server.errors import ApiError
+from lipstream.server.security.access import bearer_protocol
+from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.session import ServerSession
 from lipstream.speech.synthesis.base import Synthesizer
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz

@@ -15,10 +15,10 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from lipstream.live.session.session import Session
 from lipstream.live.session.types import SessionEvent
+from lipstream.server.api.socket_messages import BufferedEvent, ServerEvent, as_json, message_of
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
 from lipstream.server.sessions.manager import SessionManager
-from lipstream.server.socket_messages import BufferedEvent, ServerEvent, as_json, message_of
 
 BUFFERED_EVERY_S = 0.25  # least time between two `buffered` events
 MAX_EVENTS = 64  # that wait for a client that does not read
