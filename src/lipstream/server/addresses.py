@@ -6,8 +6,11 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+import httpx
+
 from lipstream.errors import OptionError
 
+PORTS = range(1, 1 << 16)
 HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?"
 STUN = re.compile(f"stuns?:{HOST}")  # RFC 7064
 TURN = re.compile(rf"turns?:{HOST}(\?transport=(udp|tcp))?")  # RFC 7065
@@ -60,9 +63,11 @@ def check_webhook(text: str) -> None:
     """OptionError unless `text` is a URL to which events can be posted. It is not repeated: its
     path may hold a secret."""
     try:
-        parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:  # a bracket without its other half, or a port beyond 65535
+        url = httpx.URL(text)  # as it is read where events are sent
+        good = (
+            url.scheme in ("http", "https") and url.host and (url.port is None or url.port in PORTS)
+        )
+    except httpx.InvalidURL:
         good = False
     if not good or not text.isascii() or not text.isprintable() or " " in text:
         raise OptionError("--webhook is no URL; write https://example.org/lipstream-events.")

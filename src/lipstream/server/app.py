@@ -92,7 +92,7 @@ def create_app(
                 tasks.append(asyncio.create_task(watch(), name=watch.__qualname__))
                 tasks[-1].add_done_callback(_log_failure)
             if webhooks is not None:
-                webhooks.start()
+                webhooks.start().add_done_callback(_log_failure)
             yield
         finally:
             for task in tasks:
@@ -155,6 +155,6 @@ def _add_middleware(app: FastAPI, manager: SessionManager) -> None:
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
-    """Watches run until they are cancelled; one that raises is a bug."""
+    """Say that what runs until it is cancelled has raised, which is a bug."""
     if not task.cancelled() and (error := task.exception()) is not None:
         log.error("%s has failed", task.get_name(), exc_info=error)

@@ -312,6 +312,8 @@ def test_every_answer_carries_the_safe_headers(path: str) -> None:
         ({"webhook_secret": KEY}, "--webhook and --webhook-secret need each other.*"),
         ({"webhook": "ftp://a/s3cret", "webhook_secret": KEY}, "--webhook is no URL; write .*"),
         ({"webhook": "https://a:0", "webhook_secret": KEY}, "--webhook is no URL; write .*"),
+        ({"webhook": "https://a:65536", "webhook_secret": KEY}, "--webhook is no URL; write .*"),
+        ({"webhook": "http://999.1.1.1", "webhook_secret": KEY}, "--webhook is no URL; write .*"),
         ({"webhook": "https://a", "webhook_secret": "short"}, "--webhook-secret must be whsec_.*"),
         ({"webhook": "https://a", "webhook_secret": KEY[6:]}, "--webhook-secret must be whsec_.*"),
     ],

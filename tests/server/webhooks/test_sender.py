@@ -8,6 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,6 +156,19 @@ def test_the_oldest_event_gives_way_and_what_is_left_is_counted(
             assert outcomes == {"dropped": MAX_QUEUED + 10}
 
     monkeypatch.setattr(module, "FLUSH_S", 0.05)
+    run(test)
+
+
+def test_a_server_that_could_send_nothing_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        settings = ServeSettings(webhook="https://127.0.0.1:1/", webhook_secret=SECRET)
+        with pytest.raises(OSError):
+            async with open_client(settings):
+                pass
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "nothing.pem"))
     run(test)
 
 

@@ -22,7 +22,6 @@ ANSWER_S = 5.0  # for one try, from the connection to the status of the answer
 BACK_OFF_S = (1.0, 4.0)  # before the second and the third try
 FLUSH_S = 1.0  # at the end of the server, for what waits
 
-
 log = logging.getLogger("lipstream.server")
 
 
@@ -60,9 +59,13 @@ class WebhookSender:
         self._queued.set()
         self._idle.clear()
 
-    def start(self) -> None:
-        """Begin to deliver, on the running event loop."""
-        self._task = asyncio.create_task(self._run(), name="webhooks")
+    def start(self) -> asyncio.Task[None]:
+        """Begin to deliver, on the running event loop, by the task that is returned: until `close`.
+        OSError or ValueError when the environment names certificates or a proxy that are none."""
+        # A try as a whole has `ANSWER_S`.
+        client = httpx.AsyncClient(timeout=None, follow_redirects=False)
+        self._task = asyncio.create_task(self._run(client), name="webhooks")
+        return self._task
 
     async def close(self) -> None:
         """Wait until all was delivered, for `FLUSH_S` at most; what is left is dropped."""
@@ -75,8 +78,8 @@ class WebhookSender:
             self._queue.popleft()
             self._on_outcome("dropped")
 
-    async def _run(self) -> None:
-        async with httpx.AsyncClient(timeout=ANSWER_S, follow_redirects=False) as client:
+    async def _run(self, client: httpx.AsyncClient) -> None:
+        async with client:
             while True:
                 await self._queued.wait()
                 while self._queue:
@@ -105,7 +108,7 @@ class WebhookSender:
                 return answer.status_code
 
         try:
-            # httpx counts each step by itself, and a receiver may take any number of small ones.
+            # httpx would count each step by itself, and a receiver may take any number of them.
             answered = await asyncio.wait_for(status(), ANSWER_S)
         except asyncio.TimeoutError:
             return f"no answer within {ANSWER_S:.0f} s"
