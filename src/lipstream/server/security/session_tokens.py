@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import re
 import secrets
 from dataclasses import dataclass
@@ -63,11 +62,7 @@ class SessionTokens:
         The digest is looked up, not the token: how long that takes depends on bits that a guesser
         cannot choose.
         """
-        digest = _digest(token)
-        grant = self._grants.get(digest)
-        if grant is None or not hmac.compare_digest(self._digests[grant.session_id], digest):
-            return None
-        return grant
+        return self._grants.get(_digest(token))
 
 
 def _digest(token: str) -> bytes:
