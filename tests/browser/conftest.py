@@ -9,6 +9,7 @@ import inspect
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
@@ -17,6 +18,9 @@ from tests.browser.chromium import Chromium, find_chromium, open_chromium
 from tests.browser.server_process import ServerProcess, start_server
 from tests.browser.site import Site
 from tests.browser.viewer_page import ViewerPage
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 PORTRAIT = Path(__file__).resolve().parents[2] / "examples/portrait_closed.png"
 
@@ -82,6 +86,15 @@ def server(chromium: Chromium, site: Site, wide: str, tall: str) -> Iterator[Ser
     """A server with the marker backend, three avatars and room for one session."""
     with start_server("--origin", site.origin, f"face={PORTRAIT}", wide, tall) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def page(chromium: Chromium, server: ServerProcess) -> Iterator[Page]:
+    """A page from which single modules of the server can be imported."""
+    made = chromium.run(chromium.browser.new_page())
+    chromium.run(made.goto(server.address))
+    yield made
+    chromium.run(made.close())
 
 
 @pytest.fixture

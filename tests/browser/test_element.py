@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.chromium import Chromium
-from tests.browser.server_process import ServerProcess
+from tests.browser.server_process import MAX_ATTEMPTS, RETRY_S, ServerProcess
 from tests.browser.site import Site
 from tests.browser.test_modules import call
 from tests.browser.viewer_page import TIMEOUT_MS, ViewerPage
@@ -21,10 +21,10 @@ ELEMENT = "document.querySelector('lipstream-avatar')"
 MESSAGE = f"{ELEMENT}.shadowRoot.querySelector('.message')"
 # A server that was short of time refuses sessions for a while: press again.
 START = f"""async () => {{
-  for (let attempt = 0; attempt < 8; attempt++) {{
+  for (let attempt = 0; attempt < {MAX_ATTEMPTS}; attempt++) {{
     try {{ return await {ELEMENT}.start(); }}
     catch (error) {{ if (error.status !== 503) throw error; }}
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await new Promise((resolve) => setTimeout(resolve, {1000 * RETRY_S}));
   }}
 }}"""
 
@@ -113,6 +113,56 @@ async def test_a_wide_picture_keeps_its_shape_and_its_face(
     )
 
 
+async def test_a_microphone_that_is_allowed_after_the_stop_stays_off(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    page = await embed(blank, server, site, f'avatar="face" token="{server.token}" muted')
+    await page.evaluate(START)
+    outcome = await page.evaluate(
+        f"""async () => {{
+          let allow;
+          const stream = new MediaStreamAudioDestinationNode(new AudioContext()).stream;
+          navigator.mediaDevices.getUserMedia = () => new Promise((resolve) => {{
+            allow = () => resolve(stream);
+          }});
+          const opening = {ELEMENT}.microphone(true).catch((error) => error.name);
+          {ELEMENT}.stop();
+          allow();
+          return [await opening, stream.getAudioTracks()[0].readyState];
+        }}"""
+    )
+    assert outcome == ["AbortError", "ended"]
+
+
+async def test_a_session_that_was_given_can_be_taken_back(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    """As text too, which is what React 19 gives."""
+    page = await embed(blank, server, site, f'avatar="face" token="{server.token}"')
+    found = await page.evaluate(
+        f"""() => [{{ id: 'a' }}, '{{"id":"b"}}', null].map((given) => {{
+          {ELEMENT}.session = given;
+          return {ELEMENT}.session?.id ?? null;
+        }})"""
+    )
+    assert found == ["a", "b", None]
+
+
+async def test_a_picture_that_could_not_be_loaded_is_tried_again(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    await blank.page.route("**/picture", lambda route: route.abort(), times=1)
+    async with blank.page.expect_event("requestfailed", lambda r: r.url.endswith("/picture")):
+        page = await embed(blank, server, site, f'avatar="face" token="{server.token}"')
+    await page.wait_for_function(
+        f"""() => {{
+          {ELEMENT}.setAttribute('avatar', 'face');
+          return {ELEMENT}.shadowRoot.querySelector('img').naturalWidth;
+        }}""",
+        timeout=TIMEOUT_MS,
+    )
+
+
 # Gives events to the promises of utterances and returns what these became.
 UTTERANCES = """(async () => {
   const utterances = new module.Utterances();
@@ -126,14 +176,6 @@ UTTERANCES = """(async () => {
   utterances.close();
   return (await Promise.allSettled(results)).map((r) => r.value ?? r.reason.message);
 })()"""
-
-
-@pytest.fixture(scope="module")
-def page(chromium: Chromium, server: ServerProcess) -> Any:
-    made = chromium.run(chromium.browser.new_page())
-    chromium.run(made.goto(server.address))
-    yield made
-    chromium.run(made.close())
 
 
 def test_each_utterance_settles_its_own_promise(chromium: Chromium, page: Page) -> None:
@@ -185,6 +227,26 @@ LAST_WORD = """(() => {
   [window.setTimeout, window.clearTimeout] = [set, clear];
   return shown;
 })()"""
+
+
+# The first utterances of two sessions have the same id.
+NEXT_SESSION = """(() => {
+  const { setTimeout: set } = window;
+  const timers = [];
+  window.setTimeout = (action) => timers.push(action);
+  const box = document.createElement('p');
+  const line = new module.CaptionLine(box);
+  line.follow({ type: 'ended', utterance: 1 });
+  line.clear();
+  timers.splice(0);
+  line.add({ text: 'Again.', utterance: 1, opens_line: true });
+  window.setTimeout = set;
+  return timers.length;
+})()"""
+
+
+def test_a_line_of_the_next_session_stays(chromium: Chromium, page: Page) -> None:
+    assert call(chromium, page, "element/captions.js", NEXT_SESSION) == 0
 
 
 def test_the_last_word_goes_and_the_next_line_stays(chromium: Chromium, page: Page) -> None:

@@ -30,6 +30,7 @@ export class CaptionLine {
 
   clear() {
     clearTimeout(this.#timer);
+    this.#ended = null; // another session counts from the start again
     this.#box.textContent = '';
   }
 

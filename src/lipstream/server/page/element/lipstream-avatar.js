@@ -144,6 +144,7 @@ export class LipstreamAvatar extends HTMLElement {
     const isText = typeof session === 'string';
     this.#given = isText ? null : session;
     if (isText) this.setAttribute('session', session);
+    else this.removeAttribute('session');
     if (this.isConnected) this.#showPoster();
   }
 
@@ -214,7 +215,13 @@ export class LipstreamAvatar extends HTMLElement {
   /** Switches the microphone on or off; the avatar speaks its sound. `deviceId`: which one. */
   async microphone(on, { deviceId } = {}) {
     if (on) {
-      await this.#player.send(await this.#microphone.open(deviceId));
+      const idle = this.state === 'idle';
+      const track = await this.#microphone.open(deviceId);
+      if (this.state === 'idle' && !idle) {
+        this.#microphone.close();
+        throw new DOMException('stopped before the microphone was allowed', 'AbortError');
+      }
+      await this.#player.send(track);
     } else if (this.#microphone.track) {
       this.#microphone.close();
       await this.#player.send(null);
@@ -251,10 +258,8 @@ export class LipstreamAvatar extends HTMLElement {
       this.video.srcObject = null;
       this.#unmuteButton.hidden = true;
     }
-    if (state === 'idle') {
-      this.#captions.clear();
-      this.microphone(false);
-    }
+    if (state === 'idle' || state === 'connecting') this.#captions.clear();
+    if (state === 'idle') this.microphone(false);
     this.setAttribute('state', state);
     this.#emit('state', state);
   }

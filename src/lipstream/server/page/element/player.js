@@ -288,9 +288,9 @@ export class Player extends EventTarget {
   /** Takes a reading of the connection; `due`: the server is to know it. */
   #take(figures, due) {
     this.#playout.follow(figures);
-    this.dispatchEvent(new CustomEvent('figures', { detail: figures }));
     // Telemetry only: when it cannot be delivered the next reading follows anyway.
     if (due) this.#api.sendStats(this.#session.id, figures).catch(() => {});
+    this.dispatchEvent(new CustomEvent('figures', { detail: figures })); // may stop the session
   }
 
   #become(state) {

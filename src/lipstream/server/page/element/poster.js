@@ -29,7 +29,11 @@ export class Poster {
       URL.revokeObjectURL(this.#image.src);
       this.#image.src = URL.createObjectURL(picture);
     } catch (error) {
-      if (key === this.#key) this.#image.removeAttribute('src');
+      if (key === this.#key) {
+        this.#key = null; // the next call tries again
+        URL.revokeObjectURL(this.#image.src);
+        this.#image.removeAttribute('src');
+      }
       throw error;
     }
   }
