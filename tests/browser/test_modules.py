@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lipstream.server.schemas import BrowserStats
 from tests.browser.chromium import Chromium
-from tests.browser.server_process import ServerProcess
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -30,14 +28,6 @@ OFFER = "\r\n".join(
     ]
 )
 HOST = "candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host"
-
-
-@pytest.fixture(scope="module")
-def page(chromium: Chromium, server: ServerProcess) -> Iterator[Page]:
-    made = chromium.run(chromium.browser.new_page())
-    chromium.run(made.goto(server.address))
-    yield made
-    chromium.run(made.close())
 
 
 def call(chromium: Chromium, page: Page, module: str, expression: str, *given: Any) -> Any:

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.browser.chromium import Chromium
-from tests.browser.server_process import ServerProcess
 from tests.browser.test_modules import call
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
 pytestmark = pytest.mark.alone
-
-
-@pytest.fixture(scope="module")
-def page(chromium: Chromium, server: ServerProcess) -> Iterator[Page]:
-    made = chromium.run(chromium.browser.new_page())
-    chromium.run(made.goto(server.address))
-    yield made
-    chromium.run(made.close())
 
 
 def test_a_card_is_cut_around_the_face(chromium: Chromium, page: Page) -> None:
@@ -61,11 +51,22 @@ def test_what_may_not_be_stored_is_remembered_until_the_page_is_left(
     chromium: Chromium, page: Page
 ) -> None:
     script = """{
+      const { setItem } = Storage.prototype;
       Storage.prototype.setItem = () => { throw new DOMException('no', 'SecurityError'); };
       module.remember('volume', 0.3);
+      Storage.prototype.setItem = setItem;
       return [module.recall('volume', 1), module.recall('muted', false)];
     }"""
     assert call(chromium, page, "preferences.js", script) == [0.3, False]
+
+
+def test_what_another_tab_has_stored_counts(chromium: Chromium, page: Page) -> None:
+    script = """{
+      module.remember('device', 'here');
+      localStorage.setItem('lipstream-device', '"there"');
+      return module.recall('device');
+    }"""
+    assert call(chromium, page, "preferences.js", script) == "there"
 
 
 def test_of_many_uploads_the_oldest_is_forgotten(chromium: Chromium, page: Page) -> None:

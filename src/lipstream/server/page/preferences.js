@@ -1,7 +1,7 @@
 // Choices that this browser remembers. Storage may be forbidden: then they last until the page is left.
 
 const PREFIX = 'lipstream-';
-const kept = new Map();
+const kept = new Map(); // what could not be stored
 
 /** The value stored under `name`, or `fallback`. */
 export function recall(name, fallback) {
@@ -15,10 +15,10 @@ export function recall(name, fallback) {
 
 /** Remembers `value`, which JSON can hold, under `name`. */
 export function remember(name, value) {
-  kept.set(name, value);
   try {
     localStorage.setItem(PREFIX + name, JSON.stringify(value));
+    kept.delete(name); // other tabs may store another value
   } catch {
-    // forbidden or full: `kept` has it
+    kept.set(name, value); // forbidden or full
   }
 }
