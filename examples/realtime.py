@@ -168,11 +168,12 @@ class Conversation:
 
     async def _interrupt(self) -> None:
         """The viewer speaks. How much was heard of what was sent comes as an event of the face."""
+        unheard = [answer for answer in self._answers if not answer.sent]
         for answer in self._answers:
             answer.cut = True
-            if not answer.sent:
-                await self._truncate(answer, 0)
         self._answers = [answer for answer in self._answers if answer.sent]
+        for answer in unheard:  # while this waits, others may end
+            await self._truncate(answer, 0)
         await self._finish()
         await self._face.interrupt()
 

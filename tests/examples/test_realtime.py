@@ -9,6 +9,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import AsyncMock
 
 import numpy as np
 import pytest
@@ -147,6 +148,27 @@ def test_an_interrupt_tells_the_service_what_was_heard() -> None:
         assert not page.texts("trouble")
 
     play(scene)
+
+
+def test_an_answer_that_ends_during_an_interrupt_spares_no_other() -> None:
+    realtime = example("realtime")
+
+    async def scene() -> None:
+        talk = realtime.Conversation(AsyncMock(), AsyncMock(), None)
+        service = AsyncMock()
+
+        async def end_first(event: str) -> None:
+            await talk._follow({"type": "ended", "utterance": 1, "played_ms": 9})
+
+        service.send.side_effect = end_first
+        spoken, waiting, last = (realtime.Answer(service, item, 0) for item in "abc")
+        spoken.sent = True
+        talk._answers, talk._spoken = [spoken, waiting, last], {1: spoken}
+        await talk._interrupt()
+        told = [json.loads(sent.args[0])["item_id"] for sent in service.send.mock_calls]
+        assert told == ["b", "c"] and last.cut and talk._answers == []
+
+    run_scene(scene)
 
 
 def test_faults_of_the_service_are_one_sentence_each_and_the_talk_goes_on(
