@@ -155,26 +155,40 @@ async def first_to_end(*jobs: Coroutine[Any, Any, None]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_face(server: str, avatar: str) -> AsyncIterator[Face]:
-    """A session with an avatar, closed afterwards. Trouble where the server refuses one."""
+async def open_face(server: str, avatar: str | None) -> AsyncIterator[Face]:
+    """A session with an avatar, by default the first that is offered; closed afterwards.
+
+    Trouble where the server refuses one.
+    """
     token = os.environ.get("LIPSTREAM_TOKEN")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with httpx.AsyncClient(base_url=server, headers=headers, timeout=10) as http:
+        if avatar is None:
+            offered = (await _ask(http, "GET", "v1/avatars"))["avatars"]
+            avatar = next((one["id"] for one in offered if one["status"] == "ready"), None)
+        if avatar is None:
+            raise Trouble("The lipstream server has no avatar; start it with --avatar.")
+        session = await _ask(http, "POST", "v1/sessions", json={"avatar": avatar})
         try:
-            answer = await http.post("v1/sessions", json={"avatar": avatar})
-            body = answer.json()
-        except (httpx.HTTPError, ValueError):
-            raise Trouble(f"No lipstream server answers at {server}; start it.") from None
-        if answer.is_error:
-            raise Trouble(f"The lipstream server refuses: {body['error']['message']}")
-        try:
-            yield Face(http, body)
+            yield Face(http, session)
         finally:
             with contextlib.suppress(httpx.HTTPError):  # it ends by itself
-                await http.delete(f"v1/sessions/{body['id']}")
+                await http.delete(f"v1/sessions/{session['id']}")
 
 
-def talk_app(server: str, avatar: str, converse: Converse) -> Starlette:
+async def _ask(http: httpx.AsyncClient, method: str, path: str, **given: Any) -> Event:
+    try:
+        answer = await http.request(method, path, **given)
+        body: Event = answer.json()
+    except (httpx.HTTPError, ValueError):
+        server = str(http.base_url).rstrip("/")
+        raise Trouble(f"No lipstream server answers at {server}; start it.") from None
+    if answer.is_error:
+        raise Trouble(f"The lipstream server refuses: {body['error']['message']}")
+    return body
+
+
+def talk_app(server: str, avatar: str | None, converse: Converse) -> Starlette:
     """The page, and a conversation for each that is open."""
 
     async def page(request: object) -> FileResponse:
@@ -209,7 +223,7 @@ def talk_parser(description: str) -> argparse.ArgumentParser:
     """The options that these examples share."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--server", default="http://127.0.0.1:8080", help="of lipstream")
-    parser.add_argument("--avatar", default="face", help="the avatar's id")
+    parser.add_argument("--avatar", help="the avatar's id; by default the first that is offered")
     parser.add_argument("--port", type=int, default=8081, help="of the page")
     return parser
 

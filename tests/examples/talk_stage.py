@@ -94,12 +94,12 @@ class Page:
 async def open_page(
     converse: Callable[[Any, Any], Awaitable[None]], synthesizer: Synthesizer | None = None
 ) -> AsyncIterator[Page]:
-    """A page of the example whose conversations are `converse`, with a face called face."""
+    """A page of the example whose conversations are `converse`, with an avatar."""
     settings = ServeSettings(rate=0, connect_timeout_s=600)
     engine, avatars = Engine(stripe_backend()), {"face": blank_avatar()}
     app = create_app(settings, engine, avatars, synthesizer=synthesizer)
     async with served(app) as server:
-        page_app = example("talk_page").talk_app(server, "face", converse)
+        page_app = example("talk_page").talk_app(server, None, converse)
         async with served(page_app) as site, pressed(site) as (page, session):
             live = app.state.manager.find(session["id"])
 
