@@ -7,8 +7,11 @@ from typing import Any
 
 import click
 
-from lipstream.cli.musetalk_options import live_musetalk_options
-from lipstream.cli.options import backend_option, option, path_option
+from lipstream.cli.options.musetalk import live_musetalk_options
+from lipstream.cli.options.option import option, path_option
+from lipstream.cli.options.shared import (
+    backend_option,
+)
 
 EPILOG = "Example: lipstream bench --seconds 10 --out results"
 

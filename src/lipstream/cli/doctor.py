@@ -12,7 +12,10 @@ from pathlib import Path
 
 import click
 
-from lipstream.cli.options import models_option, option
+from lipstream.cli.options.option import option
+from lipstream.cli.options.shared import (
+    models_option,
+)
 from lipstream.cli.serve import DEFAULT_PORT, REQUIRED
 from lipstream.errors import LipstreamError, MissingError, reason_of
 from lipstream.installation import install_command, pip_install

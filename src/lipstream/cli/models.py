@@ -9,7 +9,10 @@ from pathlib import Path
 
 import click
 
-from lipstream.cli.options import models_option, option
+from lipstream.cli.options.option import option
+from lipstream.cli.options.shared import (
+    models_option,
+)
 from lipstream.cli.progress import progress_bars
 from lipstream.config import Progress
 from lipstream.errors import LipstreamError, MissingError, OptionError

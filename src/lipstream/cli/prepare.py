@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from lipstream.cli.musetalk_options import musetalk_options
-from lipstream.cli.options import (
-    LocalPath,
+from lipstream.cli.options.musetalk import musetalk_options
+from lipstream.cli.options.option import LocalPath, path_option
+from lipstream.cli.options.shared import (
     backend_option,
     background_option,
     face_options,
     fps_option,
     max_pixels_option,
-    path_option,
 )
 from lipstream.cli.progress import progress_bars
 from lipstream.config import AvatarConfig, MuseTalkConfig

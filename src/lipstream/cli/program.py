@@ -22,7 +22,7 @@ from lipstream import __version__
 from lipstream.cli.bench import bench
 from lipstream.cli.doctor import doctor
 from lipstream.cli.models import models
-from lipstream.cli.options import option, path_option
+from lipstream.cli.options.option import option, path_option
 from lipstream.cli.prepare import prepare
 from lipstream.cli.render import render
 from lipstream.cli.score import score

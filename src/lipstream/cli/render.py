@@ -9,8 +9,9 @@ from typing import Literal
 
 import click
 
-from lipstream.cli.musetalk_options import musetalk_options
-from lipstream.cli.options import (
+from lipstream.cli.options.musetalk import musetalk_options
+from lipstream.cli.options.option import path_option
+from lipstream.cli.options.shared import (
     backend_option,
     background_option,
     clip_option,
@@ -18,12 +19,11 @@ from lipstream.cli.options import (
     fps_option,
     max_pixels_option,
     motion_options,
-    path_option,
     pcm_options,
 )
+from lipstream.cli.options.text import SpokenOptions, text_options
 from lipstream.cli.progress import progress_bars
 from lipstream.cli.standard_input import local_file
-from lipstream.cli.text_options import SpokenOptions, text_options
 from lipstream.config import AvatarConfig, ClipMode, MotionConfig, MuseTalkConfig, PcmFormat
 
 EPILOG = "Example: lipstream render --avatar face.png --audio speech.wav -o talk.mp4"

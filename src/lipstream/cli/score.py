@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lipstream.cli.options import LocalPath, option, path_option
+from lipstream.cli.options.option import LocalPath, option, path_option
 from lipstream.cli.progress import progress_bars
 
 EPILOG = "Example: lipstream score talk.mp4 --plot talk.png"

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lipstream.cli.musetalk_options import live_musetalk_options
-from lipstream.cli.options import (
-    LocalPath,
+from lipstream.cli.options.musetalk import live_musetalk_options
+from lipstream.cli.options.option import LocalPath, option, path_option
+from lipstream.cli.options.shared import (
     backend_option,
     max_pixels_option,
     motion_options,
-    option,
-    path_option,
 )
 from lipstream.cli.progress import progress_bars
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lipstream.cli.options import option, path_option, with_options
+from lipstream.cli.options.option import option, path_option, with_options
 from lipstream.cli.standard_input import NAME, STANDARD_INPUT
 from lipstream.errors import InputError, OptionError, reason_of
 from lipstream.media.output_path import check_not_input

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lipstream.cli.options import option, path_option, with_options
+from lipstream.cli.options.option import option, path_option, with_options
 from lipstream.config import (
     MAX_CONTEXT_S,
     MAX_LOOK_AHEAD_MS,

@@ -1,0 +1,1 @@
+"""The options of the commands, in the groups that commands share."""
