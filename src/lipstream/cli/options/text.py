@@ -22,7 +22,7 @@ TEXT_OPTIONS = (
     option("--voice", metavar="NAME", help="Of the provider; the embedded voice has only heart."),
     option(
         "--tts",
-        metavar="URL|hibari",
+        metavar="URL|hibari|off",  # of a variable that `serve` has, too
         help="What speaks text: the embedded English voice, which is the default, or any server "
         "that has OpenAI's /v1/audio/speech (key: LIPSTREAM_TTS_KEY).",
     ),
