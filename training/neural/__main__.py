@@ -9,11 +9,14 @@ from training.neural import autoencoder, faces, generator, latents, portraits, s
 from training.neural.checkpoint import export
 from training.neural.speech_corpus import SpeechCorpus
 
-STAGES = ("speech", "faces", "encoder", "heard", "vae", "decoder", "latents", "unet", "export")
-# Items of the corpora, else steps.
-AMOUNTS = {
-    **{"speech": 1100, "faces": 480},
-    **{"encoder": 4000, "vae": 3000, "decoder": 1200, "unet": 8400},
+STAGES = ("speech", "encoder", "faces", "heard", "vae", "decoder", "latents", "unet", "export")
+AMOUNTS = {  # utterances, takes, or steps
+    "speech": 1100,
+    "faces": 480,
+    "encoder": 4000,
+    "vae": 3000,
+    "decoder": 1200,
+    "unet": 8400,
 }
 FRAMES = 16  # of each take
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from lipstream.media.image import Image
 from lipstream.rendering.musetalk.models.layers import ResnetBlock
 from lipstream.rendering.musetalk.models.vae import SpatialAttention, Vae, to_pictures
-from training.neural.configs import new_vae
+from training.neural.configs import VAE, new_vae
 from training.neural.faces import SIDE, FaceCorpus
 from training.neural.schedule import Trainer
 
@@ -118,8 +118,9 @@ def begin(network: Vae) -> None:
             enter.weight[_NEGATIVE[colour], colour, 1, 1] = -1
         enter.bias[list(_PASSED)] = 0
         enter.bias[list(_PLUS)], enter.bias[list(_MINUS)] = _CONSTANT, -_CONSTANT
-    for leave, group in ((whole.encoder.conv_out, 24), (whole.decoder.conv_out, 6)):
-        constants = 4 if group == 24 else 2
+    for leave in (whole.encoder.conv_out, whole.decoder.conv_out):
+        group = leave.in_channels // VAE["norm_num_groups"]
+        constants = sum(channel < group for channel in (*_PLUS, *_MINUS))
         spread = _CONSTANT * (constants / group) ** 0.5
         leave.weight[:3] = 0
         leave.bias[:] = 0

@@ -84,7 +84,7 @@ def begin(network: UNet) -> None:
 
 
 def mouth_weight() -> Tensor:
-    """(1, 1, 32, 32)"""
+    """(1, 1, 32, 32) the weights of an error by its place in a face."""
     weight = torch.full((1, 1, 32, 32), _ABOVE)
     weight[..., 16:, :] = _BELOW
     weight[..., 17:31, 7:25] = _MOUTH
@@ -92,7 +92,7 @@ def mouth_weight() -> Tensor:
 
 
 def _given(corpus: LatentCorpus, rows: Tensor, live: bool) -> tuple[Tensor, Tensor]:
-    """What the product gives the UNet for some frames: latents, and speech with positions."""
+    """The UNet's input for some frames, as the product has it: latents, speech with positions."""
     heard = (corpus.live if live else corpus.heard)[rows].float()
     return corpus.references[corpus.take[rows]], add_positions(heard)
 

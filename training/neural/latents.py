@@ -1,4 +1,4 @@
-"""What stage 3 learns from: faces as latents, and their sound as the product's windows of it."""
+"""The corpus of stage 3: faces as latents, and their sound as the product's windows of it."""
 
 from __future__ import annotations
 

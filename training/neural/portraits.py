@@ -158,7 +158,7 @@ def _around(picture: Image, landmarks: Floats) -> Image:
 
 
 def _bend(side: int, dice: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Where to read each pixel of a bent picture: (side, side) columns and rows."""
+    """The (side, side) columns and rows at which each pixel of a bent picture is read."""
     ahead = np.arange(side, dtype=np.float32) - side / 2
     across, down = np.meshgrid(ahead, ahead)
     angle, zoom = dice.normal(0, 0.06), np.exp(dice.normal(0, 0.10))

@@ -1,4 +1,4 @@
-"""What the three trainings share: rates over time, an average of the weights, a log."""
+"""The common part of the three trainings: rates over time, an average of the weights, a log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speech in pieces, and what the puppet's network, the teacher, reads from it."""
+"""Speech in pieces, and the poses that the puppet's network, the teacher, reads from it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class SpeechCorpus:
 
 
 def poses_of(teacher: ArticulationEncoder, sound: Floats, fps: Fraction) -> Floats:
-    """What the puppet's speech encoder reads from a whole sound: (frames, 7)."""
+    """The poses, (frames, 7), that the puppet's speech encoder reads from a whole sound."""
     count = int(len(sound) * fps / SAMPLE_RATE)
     heard = np.concatenate([sound, np.zeros(teacher.plan.future + FEATURE_STEP, np.float32)])
     return teacher.open(fps).advance(heard, range(count), len(sound))

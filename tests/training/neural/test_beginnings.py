@@ -1,4 +1,4 @@
-"""What the networks compute before they learn anything."""
+"""The networks before they learn anything: a thumbnail, a copy."""
 
 from __future__ import annotations
 
