@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -93,9 +93,7 @@ def sound_start(path: Path) -> float:
 def _agreement(
     network: Network, video: Path, sound: Path, start: float, progress: Progress | None
 ) -> Agreement:
-    expected = round(read_facts(video).seconds * FPS)
-    pictures = read_clip(video, FPS, MAX_SIDE, MAX_SECONDS)
-    faces = face_crops(FaceFinder(), _counted(pictures, progress, expected))
+    faces = face_crops(FaceFinder(), _pictures(video, FPS, progress))
     return agreement(network, faces, _samples(sound, start))
 
 
@@ -110,13 +108,13 @@ def _samples(path: Path, start: float) -> Floats:
     return np.pad(samples, (lead, 0)) if lead > 0 else samples[-lead:]
 
 
-def _counted(
-    pictures: Iterable[Image], progress: Progress | None, expected: int
-) -> Iterator[Image]:
-    for index, image in enumerate(pictures):
+def _pictures(path: Path, fps: Fraction, progress: Progress | None) -> Iterator[Image]:
+    """The pictures of a video; `progress` is called with those done and those expected."""
+    expected = round(min(float(read_facts(path).seconds), MAX_SECONDS) * fps)
+    for index, image in enumerate(read_clip(path, fps, MAX_SIDE, MAX_SECONDS)):
+        yield image
         if progress is not None:
             progress(index + 1, expected)
-        yield image
 
 
 def _first_time(media: MediaFile, stream: VideoStream | AudioStream) -> float:
@@ -148,8 +146,7 @@ def _beginning(sound: AudioFile, seconds: float) -> Iterator[AudioChunk]:
 
 
 def _read(path: Path, fps: Fraction, progress: Progress | None) -> MouthTrack:
-    expected = round(read_facts(path).seconds * fps)
-    mouth = read_mouth(read_clip(path, fps, MAX_SIDE, MAX_SECONDS), fps, progress, expected)
+    mouth = read_mouth(_pictures(path, fps, progress), fps)
     if not mouth.seen:
         raise FaceError(f"no face is seen in {path}; a score needs one that looks at the camera.")
     if mouth.seen < MIN_SHARE * len(mouth.openings):

@@ -22,7 +22,6 @@ from lipstream.score.curves import Curve
 from lipstream.score.sharpness import is_comparable, sharpness_ratio
 
 if TYPE_CHECKING:
-    from lipstream.config import Progress
     from lipstream.media.image import Floats, Image
 
 # The mesh reads a mouth differently in crops of different size. On ramps of known openings the mean
@@ -65,16 +64,8 @@ class Sighting:
     shot: int
 
 
-def read_mouth(
-    pictures: Iterable[Image],
-    fps: Fraction,
-    progress: Progress | None = None,
-    expected: int | None = None,
-) -> MouthTrack:
-    """Read the mouth in all pictures, `fps` of which make a second; memory holds a few.
-
-    `progress` is called with the pictures read and those `expected`.
-    """
+def read_mouth(pictures: Iterable[Image], fps: Fraction) -> MouthTrack:
+    """Read the mouth in all pictures, `fps` of which make a second; memory holds a few."""
     finder = FaceFinder()
     openings: list[float] = []
     sharpness: list[float] = []
@@ -86,8 +77,6 @@ def read_mouth(
             sharpness.append(sharpness_ratio(image, points[0]))
             tints.append(mouth_tint(image, points[0]))
             colours.append(lip_colour(image, points[0]))
-        if progress is not None:
-            progress(index + 1, expected)
     return MouthTrack(
         fps,
         np.array(openings, np.float64),

@@ -40,7 +40,7 @@ class Spoken:
 
     @property
     def speaks(self) -> bool:
-        """Tell whether there is speech at all."""
+        """True where there is speech at all."""
         return bool((self.gap > OPEN).sum() >= MIN_PAUSE * FEATURE_RATE)
 
     def closures(self) -> list[tuple[float, float]]:
@@ -63,7 +63,7 @@ class Spoken:
 
 
 def listen(chunks: Iterable[AudioChunk], sample_rate: int) -> Spoken:
-    """The curves of a whole sound: heard as the puppet hears it.
+    """Read the curves of a whole sound, heard as the puppet hears it.
 
     The gap is the mean of two readings, the second half a step later: where the first sample of a
     file lies is no property of its speech.
