@@ -35,8 +35,8 @@ class PlacedFile:
             return "put there by hand, no hash is known"
         if self.size != published.size:
             return (
-                f"put there by hand, not the published file ({self.size} bytes, not "
-                f"{published.size})"
+                "put there by hand, not the published file but one of your own, of examples/tiny, "
+                f"or cut short ({self.size} bytes, not {published.size})"
             )
         if published.sha256 is None:
             return "put there by hand, of the published size; its hash is not known"
