@@ -19,6 +19,7 @@ from tests.media_files import tone, write_sound, write_wav
 
 RATE = 16_000
 HEAD = 400  # bytes; most of what decides is there
+PICTURES = 6  # of a movie: a face is sought in each of them
 
 
 def write_originals(folder: Path) -> list[Path]:
@@ -48,17 +49,17 @@ def write_originals(folder: Path) -> list[Path]:
     write_tiles(folder / "a.heic", np.asarray(soft), 32, box(b"irot", b"\1"))
     for kind in ("GIF", "WEBP", "PNG", "AVIF"):
         write_animation(folder / f"film.{kind.lower()}", kind, [40, 120, 80, 40])
-    write_movie(folder / "timecode.mov", beside="timecode")
-    write_movie(folder / "chapters.mp4", "av", beside="chapters")
-    write_movie(folder / "font.mkv", beside="attachment")
-    write_movie(folder / "data.ts", beside="data")
+    write_movie(folder / "timecode.mov", beside="timecode", count=PICTURES)
+    write_movie(folder / "chapters.mp4", "av", beside="chapters", count=PICTURES)
+    write_movie(folder / "font.mkv", beside="attachment", count=PICTURES)
+    write_movie(folder / "data.ts", beside="data", count=PICTURES)
     layered = np.dstack([PICTURE, np.full(PICTURE.shape[:2], 99, np.uint8)])
     vpx = {"crf": "30", "b": "1M", "auto-alt-ref": "0"}
     write_clip(folder / "alpha.webm", layered, "libvpx-vp9", "yuva420p", 6, options=vpx)
     write_clip(folder / "alpha.mov", layered, "prores_ks", "yuva444p10le", 6)
     write_clip(folder / "deep.mp4", PICTURE, "libx264", "yuv420p10le", 9, transfer=18, primaries=9)
     write_clip(folder / "motion.avi", PICTURE, "mjpeg", "yuvj420p", 6, full=True)
-    write_interlaced(folder / "fields.mpg", "mpeg2video", "yuv420p", flags="+ildct+ilme")
+    write_interlaced(folder / "fields.mpg", "mpeg2video", "yuv420p", PICTURES, flags="+ildct+ilme")
     sound = tone(0.4, RATE)
     write_wav(folder / "a.wav", np.asarray(sound * 32_000, np.int16), RATE)
     for name, codec in (

@@ -24,13 +24,15 @@ def moved(moment: int) -> Image:
     return picture
 
 
-def write_interlaced(path: Path, codec: str, pixels: str, **options: str) -> Path:
+def write_interlaced(
+    path: Path, codec: str, pixels: str, count: int = COUNT, /, **options: str
+) -> Path:
     """The odd rows of each picture are a moment older than the even ones."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25, options=options)
         assert isinstance(stream, av.VideoStream)
         stream.height, stream.width, stream.pix_fmt = 96, 160, pixels
-        for index in range(COUNT):
+        for index in range(count):
             picture = moved(2 * index)
             picture[::2] = moved(2 * index + 1)[::2]
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels)

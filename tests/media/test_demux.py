@@ -18,7 +18,7 @@ COUNT = 30  # pictures, and as long a sound
 RATE = 48_000
 
 
-def write_movie(path: Path, order: str = "va", beside: str = "") -> Path:
+def write_movie(path: Path, order: str = "va", beside: str = "", count: int = COUNT) -> Path:
     """Pictures and sound in tracks of this `order`, and a track of the kind `beside`."""
     if beside and not hasattr(av.container.OutputContainer, "set_chapters"):
         pytest.skip("needs PyAV 18 to write other tracks")
@@ -27,7 +27,7 @@ def write_movie(path: Path, order: str = "va", beside: str = "") -> Path:
         for kind in order:
             rate = 25 if kind == "v" else RATE
             tracks[kind] = container.add_stream("libx264" if kind == "v" else "aac", rate=rate)
-        pictures = grey_levels(COUNT)
+        pictures = grey_levels(count)
         video, sound = tracks["v"], tracks["a"]
         video.height, video.width = pictures[0].shape[:2]
         video.pix_fmt, video.options = "yuv420p", {"crf": "5", "bf": "3"}
@@ -54,7 +54,7 @@ def write_movie(path: Path, order: str = "va", beside: str = "") -> Path:
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = index, Fraction(1, 25)
             container.mux(video.encode(frame))
-        wave = av.AudioFrame.from_ndarray(tone(COUNT / 25, RATE)[None], "fltp", "mono")
+        wave = av.AudioFrame.from_ndarray(tone(count / 25, RATE)[None], "fltp", "mono")
         wave.sample_rate, wave.pts = RATE, 0
         container.mux([*video.encode(None), *sound.encode(wave), *sound.encode(None)])
     return path
