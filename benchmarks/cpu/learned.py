@@ -4,9 +4,8 @@
         [--quick] [--sheet FILE] [--out FILE]
 
 Human voices that the weights never heard, and any portraits; our own tracker reads the finished
-frames.
-The puppet, its teacher, says the same beside it. Exits with 1 when a gate fails, or when a control,
-which is wrong on purpose, passes. `benchmarks/README.md` explains the figures.
+frames. The puppet, its teacher, says the same beside it. Exits with 1 when a gate fails, or when a
+control, which is wrong on purpose, passes. `benchmarks/README.md` explains the figures.
 """
 
 from __future__ import annotations
