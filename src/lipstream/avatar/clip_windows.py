@@ -26,9 +26,8 @@ from lipstream.config import AvatarConfig
 
 MAX_FRAMES, MIN_FRAMES = 300, 75  # of a window, its shared frames not counted
 SHARED = 12  # frames, half a second at 25: nobody sees a mouth change into its like so slowly
-MARGIN = (
-    int(REACH * RIGID_SHAPE[0]) + MAX_GAP
-)  # frames on either side that smoothing and filling look at
+# Frames on either side that smoothing and filling look at.
+MARGIN = int(REACH * RIGID_SHAPE[0]) + MAX_GAP
 
 
 @dataclass(frozen=True, slots=True, eq=False)

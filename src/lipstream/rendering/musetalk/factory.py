@@ -105,7 +105,10 @@ def open_musetalk(
 def _live_encoder(
     speech: SpeechNetwork, fps: Fraction, config: MuseTalkConfig, device: torch.device
 ) -> AudioWindowEncoder:
-    """A GPU hears 30 s at once in no time; on a CPU they take longer than the speech itself."""
+    """The encoder of live speech, with all of a piece on a GPU and a few seconds of it on a CPU.
+
+    A GPU hears 30 s at once in no time; on a CPU they take longer than the speech itself.
+    """
     seconds = config.context_s
     if seconds is None and device.type == "cpu":
         seconds = CPU_CONTEXT_S

@@ -29,6 +29,7 @@ class HubertSpeech(nn.Module):
     """HuBERT as a `SpeechNetwork`: one vector per step, the last layer's."""
 
     layers = 1
+    piece = None  # its positions are relative
 
     def __init__(self, model: HubertModel, normalise: bool = True) -> None:
         """`normalise`: the network expects sound of zero mean and unit variance."""
@@ -46,8 +47,6 @@ class HubertSpeech(nn.Module):
                 f"{FEATURE_STEP}: choose another checkpoint."
             )
         self._margin = (reach - step) // 2, reach - step - (reach - step) // 2
-
-    piece = None  # its positions are relative
 
     @classmethod
     def load(cls, folder: Path) -> HubertSpeech:

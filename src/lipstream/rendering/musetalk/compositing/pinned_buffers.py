@@ -28,8 +28,8 @@ class PinnedBuffers:
         self._memory: dict[str, Tensor] = {}
         self.audio = self._view("audio", (0,), torch.float32)  # (n, tokens, width)
         self.table = self._view("table", (0,), torch.int64)  # (n, COLUMNS)
+        # The pixels that change, joined, and a byte per face: 1 where it is finite.
         self.result = self._view("result", (0,), torch.uint8)
-        # `result` is the pixels that change, joined, and a byte per face: 1 where it is finite.
 
     def fill(self, audio: Sequence[Floats], patches: Sequence[Patch]) -> None:
         """Write the inputs of the device, and make room for its result."""
