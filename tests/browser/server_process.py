@@ -6,7 +6,8 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,22 +35,22 @@ class ServerProcess:
         (line,) = (line for line in text.splitlines() if line.startswith(METRIC))
         return round(float(line.removeprefix(METRIC)))
 
-    async def wait_until_free(self) -> None:
-        """Return when no session is open; AssertionError when one still is after `SETTLE_S`."""
-        for _ in range(round(SETTLE_S * 20)):
-            if await self.sessions() == 0:
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"a session is still open after {SETTLE_S:.0f} s")
+    async def wait_until_free(self, within_s: float = SETTLE_S) -> None:
+        """Return when no session is open; AssertionError when one still is after that time."""
+
+        async def is_free() -> bool:
+            return await self.sessions() == 0
+
+        await _poll(is_free, within_s, "a session is still open")
 
     async def wait_until_silent(self, session_id: str) -> None:
         """Return when no speech plays or waits in a session; AssertionError after `SETTLE_S`."""
-        for _ in range(round(SETTLE_S * 20)):
+
+        async def is_silent() -> bool:
             state = (await self._call("GET", f"v1/sessions/{session_id}")).json()
-            if not (state["speaking"] or state["buffered_ms"]):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"the session still speaks after {SETTLE_S:.0f} s")
+            return not (state["speaking"] or state["buffered_ms"])
+
+        await _poll(is_silent, SETTLE_S, "the session still speaks")
 
     async def settled(self, expected: dict[str, Any] | None = None) -> dict[str, Any]:
         """The resources of the process once no session is left and they are as `expected`.
@@ -89,6 +90,14 @@ class ServerProcess:
             response = await client.request(method, f"{self.address}/{path}", headers=headers)
         response.raise_for_status()
         return response
+
+
+async def _poll(done: Callable[[], Awaitable[bool]], seconds: float, fault: str) -> None:
+    """Ask until it is `done`: another process sets no event here."""
+    end = time.monotonic() + seconds
+    while not await done():
+        assert time.monotonic() < end, f"{fault} after {seconds:.0f} s"
+        await asyncio.sleep(0.05)
 
 
 def _kinds(resources: dict[str, Any]) -> dict[str, Any]:

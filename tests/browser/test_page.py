@@ -230,11 +230,8 @@ async def test_leaving_the_page_ends_the_session_at_once(
 ) -> None:
     await viewer.start()
     await viewer.page.goto("about:blank")
-    for _ in range(30):
-        if await server.sessions() == 0:
-            return
-        await asyncio.sleep(0.1)
-    pytest.fail("the session is still open after 3 seconds")
+    await server.wait_until_free(within_s=3)
+    assert await server.sessions() == 0
 
 
 async def test_nothing_comes_from_elsewhere(blank: ViewerPage, server: ServerProcess) -> None:

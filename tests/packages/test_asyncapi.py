@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from lipstream.server.api.asyncapi import asyncapi_document
+from tests.packages.npm import install
 
 pytestmark = pytest.mark.clients
 
@@ -19,11 +18,7 @@ SCHEMA = "node_modules/@asyncapi/specs/schemas/3.0.0-without-$id.json"
 
 def test_the_document_is_asyncapi(tmp_path: Path) -> None:
     rust = pytest.importorskip("jsonschema_rs")
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("there is no npm")
-    command = [npm, "install", "--silent", "--no-audit", "--no-fund", SPECIFICATION]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    install(tmp_path, SPECIFICATION)
     schema = json.loads((tmp_path / SCHEMA).read_text(encoding="utf-8"))
     faults = list(rust.validator_for(schema).iter_errors(asyncapi_document()))
     assert faults == []

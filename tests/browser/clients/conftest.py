@@ -17,6 +17,13 @@ from tests.browser.site import Site
 from tests.packages.npm import copy_package, install, pack
 
 
+def present(path: str | None, name: str) -> str:
+    """The path of a program; skips the test where there is none."""
+    if path is None:
+        pytest.skip(f"{name} is not installed; scripts/install_clients brings it where it may")
+    return path
+
+
 @pytest.fixture(scope="session")
 def server(chromium: Chromium, site: Site) -> Iterator[ServerProcess]:
     """A server that says each word as a beep."""
@@ -48,18 +55,14 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     """A TURN server."""
-    path = find_coturn()
-    if path is None:
-        pytest.skip("coturn is not installed; scripts/install_clients brings it where it may")
-    with open_coturn(path, tmp_path_factory.mktemp("coturn")) as opened:
+    with open_coturn(present(find_coturn(), "coturn"), tmp_path_factory.mktemp("coturn")) as opened:
         yield opened
 
 
 @pytest.fixture(scope="module")
 def firefox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirefoxPage]:
     """A tab of Firefox."""
-    path = find_firefox()
-    if path is None:
-        pytest.skip("Firefox is not installed; scripts/install_clients brings it where it may")
-    with open_firefox(path, tmp_path_factory.mktemp("firefox")) as page:
+    with open_firefox(
+        present(find_firefox(), "Firefox"), tmp_path_factory.mktemp("firefox")
+    ) as page:
         yield page

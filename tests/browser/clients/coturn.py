@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.polling import poll
 
 HOST = "127.0.0.1"
 SECRET = "secret-of-the-tests"
@@ -54,12 +55,12 @@ def open_coturn(path: str, folder: Path) -> Iterator[Relay]:
 
 
 def _wait_until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + START_S
-    while True:
+    def is_open() -> bool:
         assert process.poll() is None, log.read_text()
         try:
             socket.create_connection((HOST, port), 1).close()
-            return
         except OSError:
-            assert time.monotonic() < end, f"coturn did not start within {START_S:.0f} s"
-            time.sleep(0.05)
+            return False
+        return True
+
+    poll(is_open, START_S, log.read_text)

@@ -9,13 +9,14 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
+
+from tests.polling import poll
 
 NAMES = ("firefox-esr", "firefox")
 START_S = 60.0  # until Firefox listens
@@ -67,13 +68,7 @@ class FirefoxPage:
 
     def wait_for(self, function: str, *arguments: object, seconds: float = TIMEOUT_S) -> Any:
         """Return the first true result of a JavaScript function; AssertionError without one."""
-        end = time.monotonic() + seconds
-        while not (result := self.evaluate(function, *arguments)):
-            assert time.monotonic() < end, (
-                f"after {seconds:.0f} s this was still {result}: {function}"
-            )
-            time.sleep(0.05)
-        return result
+        return poll(lambda: self.evaluate(function, *arguments), seconds, lambda: function)
 
     def set_files(self, selector: str, *files: Path) -> None:
         """Choose files in a file input, as a user does."""
@@ -131,10 +126,12 @@ def open_firefox(path: str, profile: Path) -> Iterator[FirefoxPage]:
 def _address(process: subprocess.Popen[bytes], profile: Path) -> str:
     """The address at which Firefox listens, which it writes into its profile."""
     told = profile / "WebDriverBiDiServer.json"
-    end = time.monotonic() + START_S
-    while not (told.exists() and (text := told.read_text()).endswith("}")):
-        assert process.poll() is None, (profile / "log.txt").read_text()
-        assert time.monotonic() < end, f"Firefox did not listen within {START_S:.0f} s"
-        time.sleep(0.05)
-    place = json.loads(text)
+    log = profile / "log.txt"
+
+    def read() -> str | None:
+        assert process.poll() is None, log.read_text()
+        text = told.read_text() if told.exists() else ""
+        return text if text.endswith("}") else None
+
+    place = json.loads(poll(read, START_S, log.read_text) or "")
     return f"ws://{place['ws_host']}:{place['ws_port']}/session"

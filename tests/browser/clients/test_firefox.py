@@ -25,10 +25,8 @@ PAGE = "document.getElementById('avatar')"
 ELEMENT = "document.querySelector('lipstream-avatar')"
 TEXT = "One two three four."
 LONG = " ".join(["word"] * 60)
-SETTLED, READINGS = (
-    8,
-    20,
-)  # readings of the figures, one a second: before they count, and that count
+SETTLED = 8  # readings of the figures, one a second, before they count
+READINGS = 20  # that count
 MAX_OFFSET_MS = 60.0  # of lips against sound, in the median
 FOLLOW = """(avatar) => {
   Object.assign(window, { figures: [], events: [], words: [] });
