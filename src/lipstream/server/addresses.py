@@ -12,6 +12,7 @@ from lipstream.errors import OptionError
 
 PORTS = range(1, 1 << 16)
 HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?"
+ORIGIN = re.compile(f"https?://{HOST}/*")
 STUN = re.compile(f"stuns?:{HOST}")  # RFC 7064
 TURN = re.compile(rf"turns?:{HOST}(\?transport=(udp|tcp))?")  # RFC 7065
 
@@ -22,10 +23,8 @@ def check_origin(text: str) -> None:
     if text == "null":
         return
     try:
-        parts = urlsplit(text)
-        plain = f"{parts.scheme}://{parts.netloc}"
-        good = parts.scheme in ("http", "https") and parts.hostname and text.rstrip("/") == plain
-    except ValueError:  # a bracket without its other half
+        good = ORIGIN.fullmatch(text) and urlsplit(text).port != 0
+    except ValueError:  # brackets around what is no address, or a port beyond 65535
         good = False
     if not good:
         raise OptionError(f"--origin: {text!r} is no origin; write https://example.org.")
