@@ -28,6 +28,7 @@ from lipstream.server.schemas import (
     Spoken,
 )
 from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.session import ServerSession
 from lipstream.server.sessions.speak_file import speak_file
 
 COUNTS = ("late", "repeated", "dropped", "skipped", "underruns")  # in the state of a session
@@ -70,27 +71,7 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
         entry = store.ready(body.avatar)
         session = manager.open(entry, motion=body.motion, replaces=body.replaces)
-        path = f"{request.scope.get('root_path', '')}/v1/sessions/{session.id}"
-        until = datetime.now(timezone.utc) + timedelta(seconds=manager.settings.connect_timeout_s)
-        return SessionInfo(
-            id=session.id,
-            avatar=body.avatar,
-            token=manager.tokens.issue(session.id, body.avatar),
-            whep_url=f"{path}/whep",
-            audio_url=f"{path}/audio",
-            events_url=f"{path}/events",
-            speech_url=f"{path}/speech",
-            say_url=f"{path}/say",
-            expires_at=until.isoformat(timespec="seconds").replace("+00:00", "Z"),
-            ice_servers=[
-                IceServerInfo.model_validate(asdict(server))
-                for server in manager.runtime.ice_servers(session.id)
-            ],
-            look_ahead_ms=session.live.look_ahead_ms,
-            width=session.size[0],
-            height=session.size[1],
-            face=session.face,
-        )
+        return _session_info(manager, session, entry.id, request.scope.get("root_path", ""))
 
     @router.get(
         "/{session_id}", summary="Read the state of a session", responses=error_responses(404)
@@ -179,6 +160,33 @@ def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
         return Response(status_code=204)
 
     return router
+
+
+def _session_info(
+    manager: SessionManager, session: ServerSession, avatar_id: str, root_path: str
+) -> SessionInfo:
+    """The answer to opening `session`, with a new token of it."""
+    path = f"{root_path}/v1/sessions/{session.id}"
+    until = datetime.now(timezone.utc) + timedelta(seconds=manager.settings.connect_timeout_s)
+    return SessionInfo(
+        id=session.id,
+        avatar=avatar_id,
+        token=manager.tokens.issue(session.id, avatar_id),
+        whep_url=f"{path}/whep",
+        audio_url=f"{path}/audio",
+        events_url=f"{path}/events",
+        speech_url=f"{path}/speech",
+        say_url=f"{path}/say",
+        expires_at=until.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        ice_servers=[
+            IceServerInfo.model_validate(asdict(server))
+            for server in manager.runtime.ice_servers(session.id)
+        ],
+        look_ahead_ms=session.live.look_ahead_ms,
+        width=session.size[0],
+        height=session.size[1],
+        face=session.face,
+    )
 
 
 def _pcm_format(fields: dict[str, str]) -> PcmFormat | None:
