@@ -1,4 +1,4 @@
-"""The description of the WebSocket: AsyncAPI 3.0, made from the messages that the code uses.
+"""The description of the WebSockets: AsyncAPI 3.0, made from the messages that the code uses.
 
 https://www.asyncapi.com/docs/reference/specification/v3.0.0
 """
@@ -16,9 +16,10 @@ from lipstream.server.api.audio_socket import DEFAULT_RATE, MAX_MESSAGE_BYTES, R
 from lipstream.server.api.socket_messages import CLIENT_MESSAGES_BY_TYPE, SERVER_EVENTS_BY_TYPE
 
 DESCRIPTION = """\
-Speech goes in as PCM, events come back. Open a session with `POST /v1/sessions`; its `audio_url` is
-the address. Where the server has a token, send it or the session's own as `Authorization: Bearer \
-TOKEN`; browsers, which cannot set headers of a WebSocket, as the subprotocol `bearer.TOKEN`.
+Speech goes in as PCM or as text to say, events come back. Open a session with `POST /v1/sessions`;
+its `audio_url` is the address, and its `events_url` that of the events alone. Where the server has
+a token, send it or the session's own as `Authorization: Bearer TOKEN`; browsers, which cannot set
+headers of a WebSocket, as the subprotocol `bearer.TOKEN`.
 
 Close codes: 1001 the session has ended; 1007 text that is no UTF-8; 1008 replaced by a newer \
 socket, or misused; 1009 a message too large; 1012 the server is being stopped.
