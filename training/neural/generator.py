@@ -35,8 +35,9 @@ def train(folder: Path, seed: int, steps: int, known: Path | None = None) -> Non
     torch.manual_seed(seed)
     dice, corpus = np.random.default_rng(seed), LatentCorpus.load(folder)
     network = new_unet()
-    begin(network)
-    if known is not None:
+    if known is None:
+        begin(network)
+    else:
         network.load_state_dict(torch.load(known))
     trainer = Trainer(network, steps, RATE, factors=_FACTORS, log=folder / "unet.jsonl")
     weight = mouth_weight()
