@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -13,6 +14,9 @@ import pytest
 from tests.browser.chromium import Chromium
 from tests.browser.server_process import TOKEN, ServerProcess
 from tests.browser.viewer_page import AVATAR, TIMEOUT_MS, ViewerPage
+
+if TYPE_CHECKING:
+    from playwright.async_api import Route
 
 pytestmark = pytest.mark.alone
 
@@ -205,6 +209,31 @@ async def test_another_avatar_takes_the_place_of_the_one_that_is_live(viewer: Vi
     assert await viewer.session_id() == second
     assert await page.evaluate(f"{AVATAR}.state") == "live"
     assert await page.evaluate("location.search") == "?avatar=wide"
+
+
+async def test_a_choice_that_is_refused_does_not_undo_a_later_one(viewer: ViewerPage) -> None:
+    page = viewer.page
+    await viewer.start()
+    refusal = {"status": 503, "json": {"error": {"code": "full", "message": "no place."}}}
+    asked, chosen = asyncio.Event(), asyncio.Event()
+
+    async def refuse_late(route: Route) -> None:
+        asked.set()
+        await chosen.wait()
+        await route.fulfill(**refusal)
+
+    await page.route("**/v1/sessions", refuse_late, times=1)
+    await page.click(".card:has(input[value=wide])")
+    await asked.wait()
+    await page.click(".card:has(input[value=tall])")
+    chosen.set()
+    await page.wait_for_function(
+        f"() => {AVATAR}.state === 'live' && {AVATAR}.session.avatar === 'tall'",
+        timeout=TIMEOUT_MS,
+    )
+    assert await page.is_checked("input[value=tall]")
+    assert await page.evaluate("location.search") == "?avatar=tall"
+    assert await page.get_attribute("#avatar", "avatar") == "tall"
 
 
 async def test_a_wide_picture_is_shown_whole_and_its_card_around_the_face(

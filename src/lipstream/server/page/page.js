@@ -161,19 +161,21 @@ async function choose(chosen) {
   } else {
     avatar.setAttribute('avatar', chosen.id);
     shareAddress(chosen.id);
-    if (avatar.state !== 'idle' && chosen.id !== before) await change(before);
+    if (avatar.state !== 'idle' && chosen.id !== before) await change();
   }
   showState();
 }
 
-async function change(before) {
+async function change() {
+  notices.clear();
+  const changing = avatar.start();
+  starting = changing;
   try {
-    notices.clear();
-    starting = avatar.start();
-    await starting;
+    await changing;
   } catch (error) {
     refuse(error);
-    if (avatar.state !== 'live' || error.name === 'AbortError') return;
+    if (avatar.state !== 'live' || starting !== changing) return; // stopped, or chosen again
+    const { avatar: before } = avatar.session;
     avatar.setAttribute('avatar', before);
     avatars.mark(before);
     stage.show(avatars.find(before));
