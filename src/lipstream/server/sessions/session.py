@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, Literal
+from typing import Any
 
 from lipstream.errors import BufferFullError, OptionError
 from lipstream.live.clock import Clock
@@ -18,11 +18,11 @@ from lipstream.server.avatars.entry import AvatarEntry, face_center
 from lipstream.server.errors import ApiError
 from lipstream.server.metrics import Metrics
 from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.schemas import ViewerState
 from lipstream.server.settings import ServeSettings
 from lipstream.server.token_bucket import TokenBucket
 from lipstream.speech.synthesis.base import Synthesizer
 
-State = Literal["waiting", "connecting", "connected", "lost"]
 FIGURE_MS = 1_000  # least time between two readings of the frame rate
 SHORT_ID = 8  # characters
 MAX_UPLOADS = 4  # files of one session that are received, decoded, or pushed
@@ -59,7 +59,7 @@ class ServerSession:
         self.whep_only = whep_only  # opened by a WHEP player, which knows no session to return to
         self.connection: WebRTCTransport | None = None
         self.connection_id = 0  # of the newest one; requests that name an older one come too late
-        self.state: State = "waiting"
+        self.state: ViewerState = "waiting"
         self.lock = asyncio.Lock()  # of the connection
         self.closed = False
         self.disconnect_socket: Callable[[], None] | None = None  # of the WebSocket for speech
@@ -144,7 +144,7 @@ class ServerSession:
         """Postpone its end for being idle."""
         self._touched_ms = self._clock.now_ms()
 
-    def enter(self, state: State) -> None:
+    def enter(self, state: ViewerState) -> None:
         """Change the state of the connection; its deadlines count from now."""
         self.state, self._changed_ms = state, self._clock.now_ms()
         self.touch()
