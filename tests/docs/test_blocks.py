@@ -79,12 +79,16 @@ def check_command(words: list[str]) -> None:
             raise AssertionError(f"{words} is checked by nothing")
 
 
-def check_lipstream(arguments: list[str], command: click.Command = cli) -> None:
+def check_lipstream(
+    arguments: list[str], command: click.Command = cli, parent: click.Context | None = None
+) -> None:
     """Parse the options of a command, and those of the commands in it."""
-    with command.make_context("lipstream", list(arguments), obj={"debug": False}):
+    with command.make_context(
+        "lipstream", list(arguments), parent, obj={"debug": False}
+    ) as context:
         if isinstance(command, click.Group):
             at = next(n for n, word in enumerate(arguments) if word in command.commands)
-            check_lipstream(arguments[at + 1 :], command.commands[arguments[at]])
+            check_lipstream(arguments[at + 1 :], command.commands[arguments[at]], context)
 
 
 @pytest.mark.parametrize("block", runnable("toml"), ids=ids(runnable("toml")))
@@ -93,9 +97,13 @@ def test_settings_are_taken(block: Block, tmp_path: Path) -> None:
     path.write_text(block.text, encoding="utf-8")
     settings = read_settings(path, cli.commands)
     assert settings
+    # A command keeps the names of its help from the first context that it is given.
+    program = click.Context(cli, **cli.context_settings)
     for name, table in settings.items():
         command = cli.commands[name]
-        with command.make_context(name, [], default_map=table, resilient_parsing=True) as context:
+        with command.make_context(
+            name, [], program, default_map=table, resilient_parsing=True
+        ) as context:
             for option in command.params:
                 option.consume_value(context, {})
                 option.type_cast_value(context, table.get(str(option.name)))
