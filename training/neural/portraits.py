@@ -98,6 +98,8 @@ def mixed(one: Portrait, other: Portrait, share: float) -> Image:
 
     Both pictures are bent, triangle by triangle of their meshes, to the mean of their points.
     """
+    if one is other:
+        return one.picture
     from scipy.spatial import Delaunay  # for making corpora alone
 
     edge = SIDE - 1.0

@@ -31,7 +31,7 @@ def speech() -> SpeechCorpus:
 
 
 def faces(folder: Path, corpus: SpeechCorpus, takes: int = 3, frames: int = 2) -> FaceCorpus:
-    """Takes of the example portrait, as training reads them."""
+    """Takes of the example portrait, as training reads them; one alone is not mixed."""
     portraits = {"portrait": read_portraits([EXAMPLES])["portrait"]}
     make_faces(portraits, corpus, 1, takes, frames).save(folder)
     return FaceCorpus.load(folder)
