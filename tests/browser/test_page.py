@@ -214,13 +214,13 @@ async def test_another_avatar_takes_the_place_of_the_one_that_is_live(viewer: Vi
 async def test_a_choice_that_is_refused_does_not_undo_a_later_one(viewer: ViewerPage) -> None:
     page = viewer.page
     await viewer.start()
-    refusal = {"status": 503, "json": {"error": {"code": "full", "message": "no place."}}}
+    refusal = {"error": {"code": "full", "message": "no place."}}
     asked, chosen = asyncio.Event(), asyncio.Event()
 
     async def refuse_late(route: Route) -> None:
         asked.set()
         await chosen.wait()
-        await route.fulfill(**refusal)
+        await route.fulfill(status=503, json=refusal)
 
     await page.route("**/v1/sessions", refuse_late, times=1)
     await page.click(".card:has(input[value=wide])")
