@@ -102,8 +102,9 @@ def blank(chromium: Chromium, server: ServerProcess) -> Iterator[ViewerPage]:
     """An empty page; closed afterwards, with the session that it opened."""
     page = chromium.run(ViewerPage.blank(chromium.browser))
     yield page
-    chromium.run(page.close())
+    chromium.run(page.leave())
     chromium.run(server.wait_until_free())
+    chromium.run(page.close())
 
 
 @pytest.fixture

@@ -139,5 +139,9 @@ class ViewerPage:
         if message.type == "error":
             self.errors.append(message.text)
 
+    async def leave(self) -> None:
+        """Go away as a user does: the page ends its session, which closing it may cut short."""
+        await self.page.goto("about:blank")
+
     async def close(self) -> None:
         await self._context.close()
