@@ -143,3 +143,26 @@ def test_a_few_units_say_nothing() -> None:
     overload.observe(0, 0, 0)
     overload.observe(6_000, 10, 10)
     assert not overload.raised
+
+
+def test_as_many_are_free_as_are_admitted() -> None:
+    dear, cheap = Cost(20.0, 5.0, 1.0), QUICK
+    capacity = measured(dear, cores=16, parallelism=16)
+    capacity.learn("other", cheap)
+    present = [cheap] * 5
+    free = capacity.free(present)
+    assert 0 < free < capacity.sessions
+    for _ in range(free):
+        assert capacity.admits(present, dear)
+        present.append(dear)
+    assert capacity.free(present) == 0
+    assert not capacity.admits(present, dear)
+
+
+def test_no_more_are_free_than_the_cap_leaves() -> None:
+    capacity = Capacity(3, 64, 64)
+    assert capacity.free([]) == 1  # before any is measured
+    capacity.learn("face", QUICK)
+    assert [capacity.free([QUICK] * n) for n in range(5)] == [3, 2, 1, 0, 0]
+    capacity.overload.raised = True
+    assert capacity.free([QUICK]) == 0

@@ -110,6 +110,21 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @option("--token", help="The token that clients must send as `Authorization: Bearer TOKEN`.")
 @number("--max-sessions", "At most so many sessions, even where this machine can hold more.")
 @number("--cores", "This process's share of the machine; default all it may use.", unit="N")
+@option(
+    "--worker-id",
+    metavar="ID",
+    help="The ids of sessions end in it, so that a front knows whose they are.",
+)
+@option(
+    "--front-host",
+    metavar="HOST",
+    help="The --host of the front before this worker, if that is not on loopback too.",
+)
+@path_option(
+    "--costs",
+    metavar="DIR",
+    help="Keep measured costs there, for processes of the same machine and options.",
+)
 @several(
     "--origin",
     "origins",
@@ -129,6 +144,12 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @number("--max-side", "Larger pictures are shrunk.", 768, 64, 4096, unit="PIXELS")
 @seconds("--idle-timeout", "A session without speech is closed after this time.", 600)
 @seconds("--max-duration", "Every session is closed after this time.", 4 * 3600)
+@option(
+    "--drain",
+    type=click.Choice(["speech", "sessions"]),
+    default="speech",
+    help="What Ctrl-C or SIGTERM waits for: speech that is played, or sessions until they end.",
+)
 @seconds("--drain-timeout", "Time to speak on after Ctrl-C or SIGTERM; a second ends it.", 300, 0)
 @option(
     "--rate-limit",
@@ -146,6 +167,9 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     metavar="IP",
 )
 @option("--public-ip", metavar="IP", help="This machine's address outside its NAT.")
+@option(
+    "--udp-ports", metavar="A-B", help="The range of the ports of viewers' sockets; default any."
+)
 @several("--stun-url", "stun_urls", "A STUN server for viewers, such as stun:stun.example.org.")
 @several("--turn-url", "turn_urls", "A TURN server for viewers, who get credentials that expire.")
 @option("--turn-secret", help="The TURN server's static-auth-secret.")

@@ -14,6 +14,7 @@ PORTS = range(1, 1 << 16)
 HOST = r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)(:[0-9]{1,5})?"
 ORIGIN = re.compile(f"https?://{HOST}/*")
 STUN = re.compile(f"stuns?:{HOST}")  # RFC 7064
+PORT_RANGE = re.compile("([0-9]{1,5})-([0-9]{1,5})")
 TURN = re.compile(rf"turns?:{HOST}(\?transport=(udp|tcp))?")  # RFC 7065
 
 
@@ -56,6 +57,15 @@ def check_turn_url(text: str) -> None:
         raise OptionError(
             f"--turn-url: {text!r} is no TURN server; write turn:turn.example.org:3478."
         )
+
+
+def port_range(text: str) -> range:
+    """The ports from A to B of "A-B"; OptionError for what is no range of ports."""
+    found = PORT_RANGE.fullmatch(text)
+    first, last = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not (first in PORTS and last in PORTS and first <= last):
+        raise OptionError(f"--udp-ports: {text!r} is no range of ports; write 40000-40999.")
+    return range(first, last + 1)
 
 
 def check_webhook(text: str) -> None:

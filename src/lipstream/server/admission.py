@@ -96,6 +96,22 @@ class Capacity:
         use = max((self._use([cost]) for cost in self._costs.values()), default=1.0)
         return int(min(max(1, math.floor(1 / max(use, 1e-6) + 1e-9)), self._cap))
 
+    def free(self, present: Iterable[Cost]) -> int:
+        """Sessions of the dearest avatar that fit beside those present; of others more may."""
+        costs = list(present)
+        if not costs:
+            return self.sessions
+        if self.overload.raised:
+            return 0
+        taken = self._uses(costs)
+        rooms = [
+            (1 - share) / max(more, 1e-6)
+            for cost in self._costs.values()
+            for share, more in zip(taken, self._uses([cost]), strict=True)
+        ]
+        room = math.floor(min(rooms, default=0.0) + 1e-9)
+        return int(max(0, min(room, self._cap - len(costs))))
+
     def admits(self, present: Iterable[Cost], newcomer: Cost, replaced: Cost | None = None) -> bool:
         """True if `newcomer` fits beside those present. The first one always does, and so does one
         that needs no more than the session whose place it takes, which is not among them."""
@@ -111,10 +127,14 @@ class Capacity:
 
     def _use(self, costs: list[Cost]) -> float:
         """The use of whatever is fullest; 1 is all that is given away."""
+        return max(self._uses(costs))
+
+    def _uses(self, costs: list[Cost]) -> tuple[float, float, float]:
+        """The use of what draws, of the event loop, and of the processor."""
         drawing = sum(cost.drawing for cost in costs) * FPS / 1000
         encoding = sum(cost.encoding for cost in costs) * FPS / 1000
         sending = sum(cost.sending for cost in costs) * self.lag.factor * FPS / 1000
-        return max(
+        return (
             drawing / (DRAWING * self._parallelism),
             sending / LOOP,
             (drawing + encoding + sending) / (PROCESSOR * self._cores),

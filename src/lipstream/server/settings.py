@@ -6,7 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from lipstream.errors import OptionError
 from lipstream.server.addresses import (
@@ -15,12 +15,14 @@ from lipstream.server.addresses import (
     check_stun_url,
     check_turn_url,
     check_webhook,
+    port_range,
 )
 from lipstream.server.webhooks.signature import key_of
 
 MEBIBYTE = 1 << 20
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 TOKEN = re.compile(r"[A-Za-z0-9._~+-]{8,256}")  # fits a header and a WebSocket subprotocol
+WORKER_ID = re.compile(r"[a-z0-9]{1,16}")
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -63,11 +65,16 @@ class ServeSettings:
     grace_s: int = 30  # a lost connection may come back
     idle_timeout_s: int = 600  # without speech
     max_duration_s: int = 4 * 3600
+    drain: Literal["speech", "sessions"] = "speech"  # what is waited for after SIGTERM
     drain_timeout_s: int = 300
     rate: float = 20  # changing requests per second and client; 0 for no limit
     max_connections: int = 500  # TCP connections at once; each is an open file
     trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-For and -Proto are believed
+    worker_id: str | None = None  # the ids of its sessions end in it, for a front to tell whose
+    front_host: str | None = None  # the address on which the front before this worker listens
+    costs: Path | None = None  # where measured costs are kept for processes of the same options
     public_ip: str | None = None
+    udp_ports: str | None = None  # "40000-40999": of viewers' sockets; None: the system chooses
     stun_urls: tuple[str, ...] = ()
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = field(default=None, repr=False)
@@ -83,9 +90,14 @@ class ServeSettings:
                 "`python -c 'import secrets; print(secrets.token_urlsafe(24))'`."
             )
         if not self.loopback and self.token is None:
+            open_host = self.host if not _is_loopback(self.host) else self.front_host
             raise OptionError(
-                f"{self.host} can be reached from other machines, so a token is needed; give "
+                f"{open_host} can be reached from other machines, so a token is needed; give "
                 "--token or set LIPSTREAM_TOKEN, or use --host 127.0.0.1."
+            )
+        if self.worker_id is not None and not WORKER_ID.fullmatch(self.worker_id):
+            raise OptionError(
+                f"--worker-id: {self.worker_id!r} is no id; write 1 to 16 small letters or digits."
             )
         for origin in self.origins:
             check_origin(origin)
@@ -97,6 +109,7 @@ class ServeSettings:
             check_public_ip(self.public_ip)
         self._check_webhook()
         self.trusted_networks  # OptionError for what is no address  # noqa: B018
+        self.udp_range  # or for what is no range  # noqa: B018
         if self.turn_urls and not self.turn_secret:
             raise OptionError("--turn-url needs --turn-secret, which the TURN server knows too.")
 
@@ -123,9 +136,18 @@ class ServeSettings:
         return tuple(networks)
 
     @property
+    def udp_range(self) -> range | None:
+        """`udp_ports` as numbers; OptionError for what is no range."""
+        return None if self.udp_ports is None else port_range(self.udp_ports)
+
+    @property
     def loopback(self) -> bool:
-        """True when only this machine can reach the server."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        """True when only this machine can reach the server, or the front before it."""
+        return all(map(_is_loopback, (self.host, self.front_host or self.host)))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -13,7 +13,7 @@ from lipstream import __version__
 from lipstream.server.api.asyncapi import asyncapi_document
 from lipstream.server.api.openapi import content, error_responses, token_dependencies
 from lipstream.server.errors import ApiError, without_folders
-from lipstream.server.schemas import Config, Health, Readiness
+from lipstream.server.schemas import Config, Health, Load, Readiness
 from lipstream.server.security.content_policy import policy_for
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.speech.synthesis.base import Synthesizer
@@ -38,7 +38,7 @@ def public_paths() -> list[str]:
 
 
 def public_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> APIRouter:
-    """Health, configuration and metrics; the metrics need the token."""
+    """Health, configuration, metrics and load; the last two need the token."""
     router = APIRouter(tags=["Server"])
 
     @router.get("/healthz", summary="Liveness", responses=error_responses(public=True))
@@ -81,6 +81,15 @@ def public_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> A
     )
     async def prometheus() -> Response:
         return Response(manager.metrics.text(), media_type=PROMETHEUS)
+
+    @router.get(
+        "/v1/load",
+        summary="Load, for whoever places sessions",
+        responses=error_responses(),
+        dependencies=token_dependencies(manager.settings),
+    )
+    async def load() -> Load:
+        return manager.load
 
     return router
 

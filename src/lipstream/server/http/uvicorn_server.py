@@ -113,8 +113,8 @@ def configured(app: FastAPI) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """Goes on serving after a signal while speech is played to viewers, for at most
-    `drain_timeout_s`."""
+    """Goes on serving after a signal while speech is played to viewers, or while there are
+    sessions, for at most `drain_timeout_s`."""
 
     def __init__(
         self,
@@ -154,14 +154,16 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def _drain(self, until: float) -> None:
-        """Log at once that the end has begun, and end when nobody is spoken to any more."""
+        """Log at once that the end has begun, and end when nobody is there to wait for."""
         left_s, speaking = until - time.monotonic(), self._manager.speaking
-        fields = {"sessions": len(self._manager)}
+        sessions = len(self._manager)
+        fields = {"sessions": sessions}
         if not self._announced:
             end = datetime.now(timezone.utc) + timedelta(seconds=max(left_s, 0))
             clock_time = end.strftime("%Y-%m-%dT%H:%M:%SZ")
             log.info("draining", extra={**fields, "speaking": speaking, "until": clock_time})
             self._announced = True
-        if not speaking or left_s <= 0:
+        awaited = speaking if self._manager.settings.drain == "speech" else sessions
+        if not awaited or left_s <= 0:
             log.info("stopping", extra=fields)
             self.should_exit = True

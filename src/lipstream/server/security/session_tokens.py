@@ -35,7 +35,9 @@ def takes_session_token(path: str) -> bool:
 class SessionTokens:
     """The tokens of live sessions, one each. Kept as SHA-256: nobody can read one from here."""
 
-    def __init__(self) -> None:
+    def __init__(self, worker_id: str | None = None) -> None:
+        """Tokens end in `.` and `worker_id`, so that a front knows whose they are."""
+        self._suffix = "" if worker_id is None else f".{worker_id}"
         self._grants: dict[bytes, Grant] = {}  # by the digest of the token
         self._digests: dict[str, bytes] = {}  # by the id of the session
 
@@ -45,7 +47,7 @@ class SessionTokens:
     def issue(self, session_id: str, avatar_id: str) -> str:
         """A new token of the session; an earlier one opens nothing any more."""
         self.revoke(session_id)
-        token = secrets.token_urlsafe(TOKEN_BYTES)
+        token = secrets.token_urlsafe(TOKEN_BYTES) + self._suffix
         digest = self._digests[session_id] = _digest(token)
         self._grants[digest] = Grant(session_id, avatar_id)
         return token

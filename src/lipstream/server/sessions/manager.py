@@ -17,6 +17,7 @@ from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
 from lipstream.server.rtc.connection import WebRTCTransport
+from lipstream.server.schemas import Load
 from lipstream.server.security.session_tokens import SessionTokens
 from lipstream.server.sessions.session import ENDED, ServerSession, short_id
 from lipstream.server.settings import ServeSettings
@@ -50,7 +51,7 @@ class SessionManager:
     ) -> None:
         self.settings, self.runtime, self.capacity = settings, runtime, capacity
         self.metrics, self.clock = metrics, clock
-        self.tokens = SessionTokens()
+        self.tokens = SessionTokens(settings.worker_id)
         # Told `session.opened` of each session, and later `session.closed` or `session.failed`.
         self.on_event: OnEvent = lambda event, data: None
         self._sessions: dict[str, ServerSession] = {}
@@ -69,6 +70,23 @@ class SessionManager:
     def speaking(self) -> int:
         """Sessions in which speech is spoken or waits while somebody watches."""
         return sum(session.busy and session.watched for session in self._sessions.values())
+
+    @property
+    def load(self) -> Load:
+        """The figures by which a front decides which server gets the next session."""
+        overload = self.capacity.overload
+        shut = self.draining or self.runtime.fault is not None
+        present = [session.cost for session in self._sessions.values()]
+        return Load(
+            worker=self.settings.worker_id,
+            sessions=len(self),
+            sessions_max=self.capacity.sessions,
+            free=0 if shut else self.capacity.free(present),
+            speaking=self.speaking,
+            draining=self.draining,
+            overloaded=overload.raised,
+            late_share=round(overload.share, 4),
+        )
 
     @property
     def calm(self) -> bool:
@@ -233,9 +251,11 @@ class SessionManager:
         return task
 
     def _new_id(self) -> str:
-        """A random id; no open session has one that begins alike, so that a log names one only."""
+        """A random id, and the worker's; no open session has one that begins alike, so that a log
+        names one only."""
+        worker = "" if self.settings.worker_id is None else f"-{self.settings.worker_id}"
         taken = {session.short_id for session in self._sessions.values()}
-        while short_id(session_id := secrets.token_hex(ID_BYTES)) in taken:
+        while short_id(session_id := secrets.token_hex(ID_BYTES) + worker) in taken:
             pass
         return session_id
 
