@@ -32,6 +32,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from lipstream.server.app import create_app
 from lipstream.server.http.uvicorn_server import configured
+from lipstream.server.rtc.udp_ports import RangedAsyncio
 from lipstream.server.settings import ServeSettings
 from tests.server.fake_runtime import FakeRuntime
 
@@ -116,6 +117,10 @@ def test_aiortc_and_aioice() -> None:
         ), (
             "aioice's get_component_candidates opens its sockets by another name; "
             "datagram_guard.py replaces StunProtocol in it."
+        )
+        used = set(dir(RangedAsyncio)) - set(dir(object))
+        assert set(gather.__code__.co_names) & set(dir(asyncio)) <= used, (
+            "aioice's get_component_candidates uses more of asyncio; udp_ports.py stands for it."
         )
         await ice.stop()
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from lipstream.errors import LipstreamError, disk_is_full
-from lipstream.server.rtc.interfaces import RestartError, SignallingError
+from lipstream.server.rtc.interfaces import NoPortError, RestartError, SignallingError
 
 CODES = {
     400: "bad_request",
@@ -101,6 +101,8 @@ def _refusal(error: Exception) -> ApiError:
         return ApiError(422, f"{place}: {first['msg']}; see /docs.")
     if isinstance(error, RestartError):
         return ApiError(422, str(error), "no_restart")
+    if isinstance(error, NoPortError):
+        return ApiError(503, str(error), "no_port", {"Retry-After": "10"})
     if disk_is_full(error):
         return ApiError(507, DISK_FULL)
     code = "bad_sdp" if isinstance(error, SignallingError) else None

@@ -24,6 +24,7 @@ from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserve
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.playing_cost import playing_ms
 from lipstream.server.rtc.settings import TransportSettings
+from lipstream.server.rtc.udp_ports import UdpPorts
 from lipstream.server.settings import ServeSettings
 from lipstream.timeline import SAMPLE_RATE
 
@@ -43,6 +44,7 @@ class MediaRuntime:
         self._scheduler = Scheduler(engine)
         self._workers = MediaWorkers(min(settings.cores or usable_cores(), MAX_VIDEO_THREADS))
         self._drops = DropLog()
+        self._ports = None if settings.udp_range is None else UdpPorts(settings.udp_range)
         self._transport = TransportSettings(
             ice_servers=(*settings.stun_urls, *settings.turn_urls),
             turn_secret=settings.turn_secret,
@@ -114,6 +116,7 @@ class MediaRuntime:
             self._transport,
             self._workers,
             drops=self._drops,
+            ports=self._ports,
             observer=observer,
             microphone=speech,
             on_closed=on_closed,

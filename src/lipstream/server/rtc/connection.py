@@ -23,6 +23,7 @@ from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream
 from lipstream.server.rtc.sdp_answer import Agreement, Local, agree, answer, published
 from lipstream.server.rtc.sdp_parse import read_fragment, usable
 from lipstream.server.rtc.settings import TransportSettings
+from lipstream.server.rtc.udp_ports import UdpPorts
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +41,22 @@ class WebRTCTransport(Feedback):
         workers: MediaWorkers,
         *,
         drops: DropLog | None = None,
+        ports: UdpPorts | None = None,
         observer: TransportObserver | None = None,
         microphone: SpeechSink | None = None,
         on_closed: Callable[[str], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """`drops` counts what is not read of the peer's packets and of strangers'. `microphone`
-        receives the speech of the peer; None refuses its microphone. `on_closed` is called once,
-        after all is closed, with the reason, unless `close` ended the connection."""
+        """`drops` counts what is not read of the peer's packets and of strangers'. `ports` are of
+        its sockets; None lets the system choose. `microphone` receives the speech of the peer; None
+        refuses its microphone. `on_closed` is called once, after all is closed, with the
+        reason, unless `close` ended the connection."""
         self._source, self._settings, self._workers = source, settings, workers
         self._observer = observer or TransportObserver()
         self._microphone, self._on_closed = microphone, on_closed
         self._clock = clock or MonotonicClock()
         self._drops = drops or DropLog(self._clock)
+        self._ports = ports
         self._peer: IceDtlsTransport | None = None
         self._agreement: Agreement | None = None
         self._sender: MediaSender | None = None
@@ -63,7 +67,7 @@ class WebRTCTransport(Feedback):
         self._active_ms = 0
 
     async def accept(self, offer: str) -> str:
-        """An SDP offer to the SDP answer, once. Raises SignallingError."""
+        """An SDP offer to the SDP answer, once. Raises SignallingError, and NoPortError."""
         if self._agreement is not None:
             raise SignallingError("this connection has had its offer; open another one.")
         began = time.monotonic()
@@ -73,7 +77,7 @@ class WebRTCTransport(Feedback):
         self._count(agreement.text.candidates)
         self._agreement = agreement
         peer = self._peer = IceDtlsTransport(
-            certificate, self._servers(), self._drops, self._fail, self._peer_active
+            certificate, self._servers(), self._drops, self._fail, self._peer_active, self._ports
         )
         clock, cname = MediaClock(), secrets.token_hex(8)
         plans = (agreement.audio, agreement.video)

@@ -29,6 +29,7 @@ from lipstream.server.rtc.guards.datagram_guard import DatagramGuard, guard_mdns
 from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.guards.srtp_guard import SrtpGuard
 from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan
+from lipstream.server.rtc.udp_ports import RangedAsyncio, UdpPorts
 
 LOOPBACK = ["127.0.0.1"]
 GATHER_S = 2  # for relays and reflectors that do not answer
@@ -46,9 +47,10 @@ class IceDtlsTransport:
         drops: DropLog,
         on_lost: Callable[[str], None],
         on_active: Callable[[], None],
+        ports: UdpPorts | None = None,
     ) -> None:
         """`on_lost` is called, perhaps more than once, when the connection breaks, `on_active` for
-        each packet of the peer that could be decrypted."""
+        each packet of the peer that could be decrypted. Without `ports` the system chooses."""
         self._gatherer = RTCIceGatherer(list(servers))  # an empty list, too, is not the default
         self._ice = RTCIceTransport(self._gatherer)
         self.dtls = RTCDtlsTransport(self._ice, [certificate])
@@ -56,19 +58,23 @@ class IceDtlsTransport:
         srtp = SrtpGuard(self.dtls, drops, on_active)
         self._guard = DatagramGuard(self._gatherer._connection, drops, srtp.admits)
         self._on_lost = on_lost
+        self._ranged = None if ports is None else RangedAsyncio(ports)
         self._receiver: RTCRtpReceiver | None = None
         self._closed = False
         self._ice.on("statechange", self._changed)
         self.dtls.on("statechange", self._changed)
 
     async def gather(self) -> Sequence[RTCIceCandidate]:
-        """Our own addresses; those of this machine alone when it has no network."""
+        """Our own addresses; those of this machine alone when it has no network. Raises
+        NoPortError."""
         connection = self._gatherer._connection
-        every = self._guard.gathering()
+        every = self._guard.gathering(self._ranged)
         connection.get_component_candidates = partial(every, timeout=GATHER_S)  # type: ignore[method-assign]
         await self._gatherer.gather()
         if not connection.local_candidates:
+            self._check_ports()
             connection._local_candidates += await every(1, LOOPBACK, GATHER_S)
+            self._check_ports()
         return self._gatherer.getLocalCandidates()
 
     @property
@@ -135,6 +141,10 @@ class IceDtlsTransport:
         await self._ice.stop()
         if pump is not None:
             await asyncio.gather(pump, return_exceptions=True)
+
+    def _check_ports(self) -> None:
+        if self._ranged is not None:
+            self._ranged.check()
 
     def _changed(self) -> None:
         if self.dtls.state in ("closed", "failed"):

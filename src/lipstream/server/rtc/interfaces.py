@@ -18,6 +18,10 @@ class RestartError(SignallingError):
     """The peer asks for an ICE restart, which is not supported: it must connect anew."""
 
 
+class NoPortError(LipstreamError):
+    """No UDP port of the range is free for one more viewer."""
+
+
 class Source(Protocol):
     """The media that a transport plays. `Session` is one."""
 

@@ -17,6 +17,7 @@ from aioice.ice import CandidatePair, Connection, StunProtocol, get_or_create_md
 from aioice.mdns import MDNS_PORT, MDnsProtocol
 
 from lipstream.server.rtc.guards.drop_log import Cause, DropLog
+from lipstream.server.rtc.udp_ports import RangedAsyncio
 from lipstream.server.token_bucket import TokenBucket
 
 MAX_ADDRESSES = 50  # from which a peer may send checks
@@ -62,11 +63,13 @@ class DatagramGuard:
         self._early_bytes = 0
         self._settled = False
 
-    def gathering(self) -> Any:
-        """Return aioice's `get_component_candidates`, made to open guarded sockets: it cannot be
-        told which class they shall have."""
+    def gathering(self, ranged: RangedAsyncio | None = None) -> Any:
+        """Return aioice's `get_component_candidates`, made to open guarded sockets, and with ports
+        of a range where one is given: it cannot be told which class they shall have."""
         gather = Connection.get_component_candidates
         names = {**gather.__globals__, "StunProtocol": self._open_socket}
+        if ranged is not None:
+            names["asyncio"] = ranged
         copy = FunctionType(gather.__code__, names, gather.__name__, gather.__defaults__)
         return MethodType(copy, self._connection)
 
