@@ -23,6 +23,8 @@ from lipstream.avatar.quiet_stretch import quiet_stretch
 from lipstream.avatar.storage import load_avatar
 from lipstream.config import MOTION_LEVELS, MotionLevel, face_choice, rotation
 from lipstream.errors import OptionError
+from lipstream.server.admission import Cost
+from lipstream.server.avatars.cost_cache import cost_cache
 from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
 from lipstream.server.avatars.sandbox import DecodeJob
@@ -51,6 +53,7 @@ class AvatarStore:
         self._entries: dict[str, AvatarEntry] = {}
         self._turn = asyncio.Lock()
         self._folder: Path | None = None
+        self._costs = cost_cache(manager.settings, manager.runtime)
 
     async def open(self, given: Mapping[str, Avatar]) -> None:
         """Prepare the avatars given, and those kept from an earlier run."""
@@ -219,7 +222,13 @@ class AvatarStore:
         entry.status = "ready"
 
     async def _measure(self, entry: AvatarEntry, avatar: Avatar) -> None:
-        """Measure what a frame costs. Of two measurements the lower counts."""
+        """Measure what a frame costs, unless another process has. Of two measurements the lower
+        counts."""
+        if entry.cost is None and self._costs is not None:
+            entry.cost = await asyncio.to_thread(self._costs.find, avatar)
+            if entry.cost is not None:
+                self._learn(entry, entry.cost)
+                return
         calm = self._manager.calm
         similar = (
             other.cost
@@ -230,8 +239,13 @@ class AvatarStore:
         cost = await asyncio.to_thread(self._runtime.measure, avatar, like)
         entry.cost = cost if entry.cost is None else entry.cost.cheapest(cost)
         entry.inflated = not (calm and self._manager.calm)
-        if self._entries.get(entry.id) is entry:
-            self._capacity.learn(entry.id, entry.cost)
+        if self._costs is not None and not entry.inflated:
+            await asyncio.to_thread(self._costs.keep, avatar, entry.cost)
+        self._learn(entry, entry.cost)
+
+    def _learn(self, entry: AvatarEntry, cost: Cost) -> None:
+        if self._entries.get(entry.id) is entry:  # it may have been deleted meanwhile
+            self._capacity.learn(entry.id, cost)
 
     async def _resume(self, folder: Path) -> None:
         """Prepare an avatar of an earlier run; one that fails is listed with its reason."""
