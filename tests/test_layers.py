@@ -47,8 +47,10 @@ LAYERS = {
     # shell
     "server": 4,
     "bench": 4,
-    "cli": 4,
-    "": 4,  # the public names, and `python -m lipstream`
+    # many servers
+    "cluster": 5,
+    "cli": 5,
+    "": 5,  # the public names, and `python -m lipstream`
 }
 HEAVY = {"torch", "cv2", "av", "PIL", "onnxruntime", "aiortc", "fastapi", "scipy"}
 VALUES = {"numpy", "soxr"}  # what the lowest layer may need besides the standard library

@@ -21,6 +21,7 @@ import click
 from lipstream import __version__
 from lipstream.cli.bench import bench
 from lipstream.cli.doctor import doctor
+from lipstream.cli.front import front
 from lipstream.cli.models import models
 from lipstream.cli.options.option import option, path_option
 from lipstream.cli.prepare import prepare
@@ -90,7 +91,7 @@ def cli(context: click.Context, config: Path | None, debug: bool) -> None:
         context.exit(WRONG_CALL)
 
 
-for command in (render, prepare, score, serve, models, doctor, bench):
+for command in (render, prepare, score, serve, front, models, doctor, bench):
     cli.add_command(command)
 
 
@@ -98,8 +99,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Do the work of `lipstream.cli.main`; a KeyboardInterrupt may come through at the ends."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # `--debug` belongs to the whole program, so it is welcome after the command's name too.
-    state = {"debug": "--debug" in arguments}
+    state: dict[str, Any] = {"debug": "--debug" in arguments}
     arguments = [argument for argument in arguments if argument != "--debug"]
+    state["arguments"] = arguments  # which `serve --workers` hands on
     try:
         with _signals_as_interrupts():
             status = cli.main(arguments, "lipstream", standalone_mode=False, obj=state)

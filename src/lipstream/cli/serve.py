@@ -18,6 +18,7 @@ from lipstream.cli.options.shared import (
     motion_options,
 )
 from lipstream.cli.progress import progress_bars
+from lipstream.cli.workers import count_of_workers, serve_workers
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
 from lipstream.errors import LipstreamError, MissingError, OptionError, reason_of
 from lipstream.installation import install_command
@@ -99,6 +100,15 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     help="The address to listen on. One that other machines can reach needs --token.",
 )
 @number("--port", "0 takes any free one.", DEFAULT_PORT, 0, 65535)
+@option(
+    "--workers",
+    default="0",
+    metavar="N|auto",
+    callback=count_of_workers,
+    help="Serve with so many processes behind one front; auto: one for every 4 cores, or for every "
+    "GPU. 0: this process serves alone.",
+)
+@option("--supervised", is_flag=True, help="End when standard input does.")
 @several(
     "--avatar",
     "avatars",
@@ -205,6 +215,8 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
 @motion_options
 @max_pixels_option
 def serve(
+    workers: int | None,
+    supervised: bool,
     avatars: Sequence[tuple[str, Path]],
     upload_limit: int,
     max_pixels: int,
@@ -219,9 +231,9 @@ def serve(
     **options: Any,
 ) -> None:
     """Serve a page with talking avatars, and the API behind it."""
-    _check_installed()
+    check_installed()
     from lipstream.server.app import create_app
-    from lipstream.server.forced_exit import forced_exit
+    from lipstream.server.forced_exit import end_with_input, forced_exit
     from lipstream.server.http.open_files import raise_open_files
     from lipstream.server.http.uvicorn_server import address_of, bind
     from lipstream.server.http.uvicorn_server import serve as serve_forever
@@ -233,6 +245,9 @@ def serve(
     settings = ServeSettings(uploads=UploadLimits(body=upload_limit * MEBIBYTE), **options)
     _check_names(avatars)
     _check_data(settings)
+    if workers != 0:
+        serve_workers(click.get_current_context(), settings, workers, backend, musetalk, log_format)
+        return
     raise_open_files(settings.max_connections)
     limit_arenas()
     with bind(settings.host, settings.port) as bound:
@@ -251,11 +266,14 @@ def serve(
             def begin() -> None:
                 set_startup_aside()
                 click.echo(started)
+                if supervised:
+                    end_with_input()
 
             serve_forever(app, bound, settings.drain_timeout_s, begin)
 
 
-def _check_installed() -> None:
+def check_installed() -> None:
+    """MissingError when a package of the server is not installed."""
     for package in REQUIRED:
         if find_spec(package.replace("-", "_")) is None:
             raise MissingError(f"the server needs {package}; run `{install_command('server')}`.")

@@ -44,6 +44,18 @@ def forced_exit(after_s: float = END_S) -> Iterator[None]:
         writer.close()  # so that the thread ends, unless it counts the seconds already
 
 
+def end_with_input() -> None:
+    """Begin to end, as after SIGTERM, when standard input does: whoever started this is gone."""
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="end-with-input", daemon=True).start()
+
+
 def _watch(reader: socket.socket, after_s: float) -> None:
     """Read the numbers of signals until there were two, or until the other end is closed."""
     with reader:

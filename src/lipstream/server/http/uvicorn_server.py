@@ -13,12 +13,14 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from lipstream.errors import LipstreamError, reason_of
 from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
 from lipstream.server.http.http_protocol import ConnectionLimits, HttpProtocol
 from lipstream.server.http.websocket_protocol import WebSocketProtocol
 from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.settings import ServeSettings
 
 BACKLOG = 64  # connections that wait; so many are accepted before anything else is done
 MAX_HEADER_BYTES = 16 * 1024
@@ -90,7 +92,12 @@ def configured(app: FastAPI) -> uvicorn.Config:
     manager: SessionManager = app.state.manager
     limits = ConnectionLimits(manager.settings)
     manager.metrics.watch_connections(limits.ordinary)
-    proxies = [str(network) for network in manager.settings.trusted_networks]
+    return hardened(app, manager.settings, limits)
+
+
+def hardened(app: ASGIApp, settings: ServeSettings, limits: ConnectionLimits) -> uvicorn.Config:
+    """uvicorn's settings with our protocols, which bound what any client can make them hold."""
+    proxies = [str(network) for network in settings.trusted_networks]
     return uvicorn.Config(
         app,
         loop="asyncio",

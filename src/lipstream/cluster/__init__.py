@@ -1,0 +1,1 @@
+"""Several servers that are one to their users: a front, and whoever supervises the workers."""

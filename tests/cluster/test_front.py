@@ -1,0 +1,317 @@
+"""Several workers are one server to whoever asks the front."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import httpx
+import pytest
+
+from lipstream.cluster.front.watch import HUNG
+from lipstream.server.admission import Cost
+from lipstream.server.settings import ServeSettings
+from tests.cluster.fake_workers import TOKEN, FakeCluster, run_cluster
+from tests.fakes import blank_avatar
+from tests.server.app_client import SDP, settle
+from tests.server.avatars.portraits import FACE
+from tests.server.fake_runtime import OFFER, FakeRuntime
+
+CLOSED = ServeSettings(token=TOKEN, rate=0, cores=8, connect_timeout_s=600)
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def worker_of(session: dict[str, str]) -> str:
+    return session["id"].partition("-")[2]
+
+
+def test_sessions_are_spread_until_all_places_are_taken() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        opened = Counter([worker_of(await cluster.open()) for _ in range(9)])
+        assert opened == {"w1": 3, "w2": 3, "w3": 3}
+        answer = await cluster.http.post("/v1/sessions", json={"avatar": "face"})
+        assert answer.status_code == 503 and answer.json()["error"]["code"] == "full"
+        assert int(answer.headers["Retry-After"]) > 0
+        assert (await cluster.http.get("/v1/config")).json()["max_sessions"] == 9
+
+    run_cluster(test)
+
+
+def test_everything_of_a_session_reaches_its_worker() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        for _ in range(3):
+            made = await cluster.open()
+            manager = cluster.workers[worker_of(made)].manager
+            answer = await cluster.http.post(made["whep_url"], content=OFFER, headers=SDP)
+            assert answer.status_code == 201 and answer.text.startswith("v=0")
+            assert len(answer.headers.get_list("link")) == 2
+            patch = {"content-type": "application/trickle-ice-sdpfrag"}
+            there = answer.headers["location"]
+            content = "a=candidate:1"
+            sent = await cluster.http.patch(there, content=content, headers=patch)
+            assert sent.status_code == 204
+            assert (await cluster.http.get(f"/v1/sessions/{made['id']}")).status_code == 200
+            assert (await cluster.http.delete(there)).status_code == 200
+            assert (await cluster.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
+            assert len(manager) == 0
+
+    run_cluster(test)
+
+
+def test_a_player_opens_and_connects_in_one_call() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        answers = [await cluster.http.post("/whep", content=OFFER, headers=SDP) for _ in range(3)]
+        assert {answer.headers["location"].split("/")[3][33:] for answer in answers} == {
+            "w1",
+            "w2",
+            "w3",
+        }
+        for answer in answers:
+            assert (await cluster.http.delete(answer.headers["location"])).status_code == 200
+
+    run_cluster(test)
+
+
+def test_a_worker_that_turns_out_full_is_passed_over() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        outside = cluster.workers["w1"]
+        await outside.open()  # the front has not looked since
+        opened = [worker_of(await cluster.open()) for _ in range(3)]
+        assert opened == ["w2"] * 3
+
+    run_cluster(test, 2, runtimes=[FakeRuntime(cost=Cost(400.0, 2.0, 0.1)), FakeRuntime()])
+
+
+def test_operators_see_and_end_all_sessions() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        made = [await cluster.open() for _ in range(3)]
+        listed = (await cluster.http.get("/v1/sessions", headers=BEARER)).json()["sessions"]
+        assert {one["id"] for one in listed} == {one["id"][:8] for one in made}
+        for one in listed:
+            gone = await cluster.http.delete(f"/v1/sessions/{one['id']}", headers=BEARER)
+            assert gone.status_code == 204
+        assert not (await cluster.http.get("/v1/sessions", headers=BEARER)).json()["sessions"]
+        cluster.http.headers.clear()
+        refused = await cluster.http.get("/v1/sessions", headers={"Host": "127.0.0.1"})
+        assert refused.status_code == 401
+
+    async def with_token(cluster: FakeCluster) -> None:
+        cluster.http.headers.update(BEARER)
+        await cluster.look()
+        await test(cluster)
+
+    run_cluster(with_token, settings=CLOSED)
+
+
+def test_a_session_s_token_opens_the_picture_through_the_front() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        made = [
+            (
+                await cluster.http.post("/v1/sessions", json={"avatar": "face"}, headers=BEARER)
+            ).json()
+            for _ in range(3)
+        ]
+        for one in made:
+            own = {"Authorization": f"Bearer {one['token']}", "Origin": "https://example.org"}
+            for path in ("/v1/avatars/face/picture", f"/v1/sessions/{one['id']}"):
+                answer = await cluster.http.get(path, headers=own)
+                assert answer.status_code == 200, path
+                assert answer.headers["Access-Control-Allow-Origin"] == "*"
+
+    run_cluster(test, settings=CLOSED)
+
+
+def test_an_upload_is_used_wherever_it_is() -> None:
+    """Also where workers share no avatars."""
+
+    async def test(cluster: FakeCluster) -> None:
+        cluster.http.headers["Host"] = "127.0.0.1:8080"
+        answer = await cluster.http.post("/v1/avatars", files=FACE)
+        assert answer.status_code == 202, answer.text
+        avatar = answer.json()["id"]
+        (owner,) = (
+            worker
+            for worker, client in cluster.workers.items()
+            if avatar in [one.id for one in client.app.state.store.list(unlisted=True)]
+        )
+        entry = cluster.workers[owner].app.state.store.find(avatar)
+        entry.task.cancel()
+        entry.avatar, entry.cost, entry.status = blank_avatar(), Cost(1, 1, 0.1), "ready"
+        found = await cluster.http.get(f"/v1/avatars/{avatar}")
+        assert found.json()["id"] == avatar
+        listed = (await cluster.http.get("/v1/avatars?all=1")).json()["avatars"]
+        assert [one["id"] for one in listed] == ["face", avatar]
+        assert worker_of(await cluster.open(avatar)) == owner
+        assert (await cluster.http.delete(f"/v1/avatars/{avatar}")).status_code == 204
+        assert (await cluster.http.get(f"/v1/avatars/{avatar}")).status_code == 404
+
+    run_cluster(test)
+
+
+def test_a_session_takes_the_place_of_another_on_its_worker() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        made = [await cluster.open() for _ in range(9)]
+        for old in (made[0], made[4]):
+            request = {"avatar": "face", "replaces": old["id"]}
+            answer = await cluster.http.post("/v1/sessions", json=request)
+            assert answer.status_code == 201 and worker_of(answer.json()) == worker_of(old)
+            await settle()
+            assert (await cluster.http.get(f"/v1/sessions/{old['id']}")).status_code == 404
+
+    run_cluster(test)
+
+
+def test_only_the_sessions_of_a_dead_worker_are_gone() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        made = [await cluster.open() for _ in range(3)]
+        cluster.kill("w2")
+        for noticed in (False, True):
+            for one in made:
+                answer = await cluster.http.get(f"/v1/sessions/{one['id']}")
+                gone = worker_of(one) == "w2"
+                assert answer.status_code == (404 if gone else 200)
+                assert not gone or answer.json()["error"]["code"] == "worker_gone"
+            assert (await cluster.http.get("/")).status_code == 200
+            assert "w2" not in [worker_of(await cluster.open()) for _ in range(2)]
+            if not noticed:  # by whoever supervises it
+                del cluster.pool.urls["w2"]
+                await cluster.look()
+
+    run_cluster(test)
+
+
+def test_pages_elsewhere_can_read_that_their_session_is_gone() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        gone = f"/v1/sessions/{'0' * 32}-w9"
+        page = {"Origin": "https://example.org"}
+        asked = {**page, "Access-Control-Request-Method": "DELETE"}
+        assert (await cluster.http.options(gone, headers=asked)).status_code == 200
+        answer = await cluster.http.get(gone, headers=page)
+        assert answer.json()["error"]["code"] == "worker_gone"
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "default-src" in answer.headers["Content-Security-Policy"]
+
+    run_cluster(test, 1)
+
+
+def test_a_worker_that_does_not_answer_is_told_of_and_replaced() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        made = [await cluster.open() for _ in range(3)]
+        cluster.hang("w1")
+        (one,) = (one for one in made if worker_of(one) == "w1")
+        answer = await cluster.http.get(f"/v1/sessions/{one['id']}")
+        assert answer.status_code == 503
+        assert answer.json()["error"]["code"] == "worker_unreachable"
+        for missing in range(HUNG):
+            assert cluster.pool.killed == []
+            assert (await cluster.http.get("/readyz")).status_code == 200
+            await cluster.look()
+            assert missing < 1 or "w1" not in [
+                target["labels"]["worker"]
+                for target in (await cluster.http.get("/v1/cluster")).json()
+            ]
+        assert cluster.pool.killed == ["w1"]
+
+    run_cluster(test)
+
+
+def test_an_empty_cluster_says_when_to_come_back() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        cluster.pool.urls.clear()
+        await cluster.look()
+        for method, path in (("GET", "/"), ("GET", "/v1/avatars"), ("GET", "/readyz")):
+            answer = await cluster.http.request(method, path)
+            assert answer.status_code == 503, path
+            assert answer.json()["error"]["code"] == "no_workers"
+            assert int(answer.headers["Retry-After"]) > 0
+        answer = await cluster.http.post("/v1/sessions", json={"avatar": "face"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "no_workers")
+        assert (await cluster.http.get("/healthz")).status_code == 200
+
+    run_cluster(test, 1)
+
+
+def test_a_front_that_has_not_looked_yet_says_of_nobody_that_it_is_gone() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        path = f"/v1/sessions/{'0' * 32}-w9"
+        assert (await cluster.http.get(path)).json()["error"]["code"] == "worker_gone"
+        cluster.front.watch.looked = False
+        assert (await cluster.http.get(path)).json()["error"]["code"] == "no_workers"
+
+    run_cluster(test, 1)
+
+
+def test_a_front_that_ends_places_nothing() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        made = await cluster.open()
+        cluster.front.draining = True
+        answer = await cluster.http.post("/v1/sessions", json={"avatar": "face"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "stopping")
+        assert (await cluster.http.get("/readyz")).status_code == 503
+        assert (await cluster.http.get(f"/v1/sessions/{made['id']}")).status_code == 200
+
+    run_cluster(test, 1)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v1/cluster", "/v1/load"])
+def test_what_the_front_itself_tells_needs_the_token(path: str) -> None:
+    async def test(cluster: FakeCluster) -> None:
+        assert (await cluster.http.get(path)).status_code == 401
+        answer = await cluster.http.get(path, headers=BEARER)
+        assert answer.status_code == 200
+        assert "no-store" in answer.headers["Cache-Control"]
+
+    run_cluster(test, 1, settings=CLOSED)
+
+
+def test_prometheus_finds_the_workers() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        assert (await cluster.http.get("/v1/cluster")).json() == [
+            {"targets": ["127.0.0.1:9001"], "labels": {"worker": "w1"}},
+            {"targets": ["127.0.0.1:9002"], "labels": {"worker": "w2"}},
+        ]
+        await cluster.open()
+        await cluster.look()
+        told = (await cluster.http.get("/v1/load")).json()
+        assert (told["sessions"], told["sessions_max"], told["free"]) == (1, 6, 5)
+        metrics = (await cluster.http.get("/metrics")).text
+        assert "lipstream_front_workers 2.0" in metrics
+        assert 'lipstream_front_answers_total{status="201"} 1.0' in metrics
+
+    run_cluster(test, 2)
+
+
+def test_a_worker_of_another_name_is_not_used() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        cluster.pool.urls = {"w1": cluster.pool.urls["w2"]}
+        await cluster.look()
+        assert (await cluster.http.get("/readyz")).status_code == 503
+
+    run_cluster(test, 2)
+
+
+def test_files_that_are_too_large_are_refused_here() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        for path in ("/v1/sessions", "/whep"):
+            answer = await cluster.http.post(path, content=b" " * 70_000)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+    run_cluster(test, 1)
+
+
+def test_limits_count_the_client_and_not_the_front() -> None:
+    seen: list[tuple[bytes, bytes]] = []
+
+    async def test(cluster: FakeCluster) -> None:
+        class Recording(httpx.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+                seen.extend(request.headers.raw)
+                return httpx.Response(204, stream=httpx.ByteStream(b""))
+
+        cluster.network.apps[9001] = Recording()  # type: ignore[assignment]
+        headers = {"X-Forwarded-For": "203.0.113.9", "Host": "a.example.org", "Connection": "x-a"}
+        await cluster.http.get("/", headers={**headers, "X-A": "1", "TE": "trailers"})
+        told = dict(seen)
+        assert told[b"x-forwarded-for"] == b"127.0.0.1" and told[b"host"] == b"a.example.org"
+        assert not {b"x-a", b"te", b"connection"} & told.keys()
+
+    run_cluster(test, 1)
