@@ -131,9 +131,9 @@ def test_an_upload_is_used_wherever_it_is() -> None:
         (owner,) = (
             worker
             for worker, client in cluster.workers.items()
-            if avatar in [one.id for one in client.app.state.store.list(unlisted=True)]
+            if avatar in [one.id for one in client.app.state.registry.list(unlisted=True)]
         )
-        entry = cluster.workers[owner].app.state.store.find(avatar)
+        entry = cluster.workers[owner].app.state.registry.find(avatar)
         entry.task.cancel()
         entry.avatar, entry.cost, entry.status = blank_avatar(), Cost(1, 1, 0.1), "ready"
         found = await cluster.http.get(f"/v1/avatars/{avatar}")

@@ -120,8 +120,8 @@ class ServerInProcess:
         self.audio_url = self._loop.run_until_complete(self._open(app.state))
 
     async def _open(self, state: Any) -> str:
-        await until(lambda: state.store.find("face").status == "ready")
-        session = state.manager.open(state.store.ready("face"))
+        await until(lambda: state.registry.find("face").status == "ready")
+        session = state.manager.open(state.registry.ready("face"))
         return f"/v1/sessions/{session.id}/audio"
 
     def close(self) -> None:

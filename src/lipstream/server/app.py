@@ -24,7 +24,7 @@ from lipstream.server.api.session_events import event_routes
 from lipstream.server.api.sessions import session_routes, speech_routes
 from lipstream.server.api.whep import whep_routes
 from lipstream.server.avatars.decoders import Decoders
-from lipstream.server.avatars.store import AvatarStore
+from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.measured_synthesizer import MeasuredSynthesizer
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
@@ -78,7 +78,7 @@ def create_app(
     if synthesizer is not None:
         synthesizer = MeasuredSynthesizer(synthesizer, metrics, clock)
     decoders = Decoders(settings.cores or usable_cores())
-    store = AvatarStore(manager, decoders)
+    registry = AvatarRegistry(manager, decoders)
     metrics.watch_runtime(runtime, capacity.lag)
     metrics.describe(__version__, runtime.backend)
 
@@ -87,8 +87,8 @@ def create_app(
         runtime.start()
         tasks: list[asyncio.Task[None]] = []
         try:
-            await store.open(avatars or {})
-            for watch in (manager.watch, supervisor.watch, capacity.lag.watch, store.remeasure):
+            await registry.open(avatars or {})
+            for watch in (manager.watch, supervisor.watch, capacity.lag.watch, registry.remeasure):
                 tasks.append(asyncio.create_task(watch(), name=watch.__qualname__))
                 tasks[-1].add_done_callback(_log_failure)
             if webhooks is not None:
@@ -103,7 +103,7 @@ def create_app(
                 await webhooks.close()
             if synthesizer is not None:
                 await synthesizer.close()
-            await store.close()
+            await registry.close()
             await runtime.close()
 
     app = FastAPI(
@@ -114,8 +114,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.manager, app.state.store = manager, store
-    _add_routes(app, manager, store, decoders, synthesizer)
+    app.state.manager, app.state.registry = manager, registry
+    _add_routes(app, manager, registry, decoders, synthesizer)
     app.router.default = error_responses.nothing_here
     error_responses.install(app, metrics.refused)
     _add_middleware(app, manager)
@@ -125,16 +125,16 @@ def create_app(
 def _add_routes(
     app: FastAPI,
     manager: SessionManager,
-    store: AvatarStore,
+    registry: AvatarRegistry,
     decoders: Decoders,
     synthesizer: Synthesizer | None,
 ) -> None:
     token = token_dependencies(manager.settings)
-    app.include_router(avatar_routes(store, decoders), dependencies=token)
-    app.include_router(session_routes(manager, store), dependencies=token)
+    app.include_router(avatar_routes(registry, decoders), dependencies=token)
+    app.include_router(session_routes(manager, registry), dependencies=token)
     app.include_router(speech_routes(manager, decoders), dependencies=token)
     app.include_router(say_routes(manager, synthesizer), dependencies=token)
-    app.include_router(whep_routes(manager, store), dependencies=token)
+    app.include_router(whep_routes(manager, registry), dependencies=token)
     app.include_router(audio_routes(manager, synthesizer))
     app.include_router(event_routes(manager))
     app.include_router(public_routes(manager, synthesizer))  # last in the documentation

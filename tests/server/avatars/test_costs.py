@@ -35,7 +35,7 @@ def test_a_cost_measured_under_load_is_measured_again_when_calm() -> None:
         await prepared(client, await client.http.post("/v1/avatars", files=FACE))
         assert await limit() == 1 < at_rest
         await client.http.delete(f"/v1/sessions/{made[0]['id']}")
-        entry = client.app.state.store.list(unlisted=True)[-1]
+        entry = client.app.state.registry.list(unlisted=True)[-1]
         await client.pass_time(6)
         await until(lambda: not entry.inflated)
         assert await limit() == at_rest

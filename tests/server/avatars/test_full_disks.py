@@ -98,7 +98,7 @@ def test_an_avatar_that_cannot_be_kept_says_why_and_not_where(
         raise error
 
     async def test(client: AppClient) -> None:
-        monkeypatch.setattr(client.app.state.store, "_store", fails)
+        monkeypatch.setattr(client.app.state.registry, "_store", fails)
         shown = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
         assert (shown["status"], shown["reason"]) == ("failed", reason)
 

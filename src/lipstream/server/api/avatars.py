@@ -8,14 +8,14 @@ from fastapi import APIRouter, Query, Request, Response
 
 from lipstream.server.api.openapi import content, error_responses, file_form
 from lipstream.server.avatars.decoders import Decoders
-from lipstream.server.avatars.store import AvatarStore
+from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.schemas import AvatarInfo, AvatarList
 
 JPEG = "image/jpeg"
 
 
-def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
+def avatar_routes(registry: AvatarRegistry, decoders: Decoders) -> APIRouter:
     """Everything at /v1/avatars."""
     router = APIRouter(prefix="/v1/avatars", tags=["Avatars"])
 
@@ -31,7 +31,7 @@ def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
             bool, Query(alias="all", description="For operators: also uploads not shared.")
         ] = False,
     ) -> AvatarList:
-        return AvatarList(avatars=[entry.info() for entry in store.list(unlisted)])
+        return AvatarList(avatars=[entry.info() for entry in registry.list(unlisted)])
 
     @router.post(
         "",
@@ -53,12 +53,12 @@ def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
     )
     async def upload(request: Request) -> AvatarInfo:
         with decoders.place():
-            await store.check_room()
-            return (await store.add(await receive_file(request, ("image", "video")))).info()
+            await registry.check_room()
+            return (await registry.add(await receive_file(request, ("image", "video")))).info()
 
     @router.get("/{avatar_id}", summary="One avatar", responses=error_responses(404))
     async def one(avatar_id: str) -> AvatarInfo:
-        return store.find(avatar_id).info()
+        return registry.find(avatar_id).info()
 
     @router.get(
         "/{avatar_id}/picture",
@@ -71,7 +71,7 @@ def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
     )
     async def picture(avatar_id: str) -> Response:
         headers = {"Cache-Control": "private, max-age=300"}
-        return Response(store.ready(avatar_id).poster, media_type=JPEG, headers=headers)
+        return Response(registry.ready(avatar_id).poster, media_type=JPEG, headers=headers)
 
     @router.delete(
         "/{avatar_id}",
@@ -81,7 +81,7 @@ def avatar_routes(store: AvatarStore, decoders: Decoders) -> APIRouter:
         responses=error_responses(404, 409),
     )
     async def delete(avatar_id: str) -> Response:
-        await store.remove(avatar_id)
+        await registry.remove(avatar_id)
         return Response(status_code=204)
 
     return router

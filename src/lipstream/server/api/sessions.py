@@ -12,8 +12,8 @@ from lipstream.config import PCM_ENCODINGS, PcmFormat
 from lipstream.errors import OptionError
 from lipstream.server.api.openapi import error_responses, file_form
 from lipstream.server.avatars.decoders import Decoders
+from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
-from lipstream.server.avatars.store import AvatarStore
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.errors import ApiError
 from lipstream.server.schemas import (
@@ -37,7 +37,7 @@ SAMPLES = "samples"  # the decoded file, beside the upload
 INTERRUPTED = "an interrupt came before this file could be spoken; send it again to speak it."
 
 
-def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
+def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRouter:
     """List sessions, open one, read its state, close it."""
     router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
 
@@ -69,7 +69,7 @@ def session_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
         responses=error_responses(400, 404, 408, 409, 413, 422, 503),
     )
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
-        entry = store.ready(body.avatar)
+        entry = registry.ready(body.avatar)
         session = manager.open(entry, motion=body.motion, replaces=body.replaces)
         return _session_info(manager, session, entry.id, request.scope.get("root_path", ""))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from lipstream.server.api.openapi import body, content, error_responses
-from lipstream.server.avatars.store import AvatarStore
+from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.errors import ApiError
 from lipstream.server.rtc.ice_servers import link_headers
 from lipstream.server.sessions.manager import SessionManager
@@ -32,11 +32,11 @@ Connection = Annotated[
 ]
 
 
-def whep_routes(manager: SessionManager, store: AvatarStore) -> APIRouter:
+def whep_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRouter:
     """/v1/sessions/{id}/whep and /whep?avatar=ID"""
     router = APIRouter(tags=["WHEP"])
     _add_viewer(router, manager)
-    _add_player(router, manager, store)
+    _add_player(router, manager, registry)
     for path in (VIEWER, PLAYER):
         router.add_api_route(path, _options, methods=["OPTIONS"], include_in_schema=False)
         router.add_api_route(path, _head, methods=["HEAD"], include_in_schema=False)
@@ -100,7 +100,7 @@ def _add_viewer(router: APIRouter, manager: SessionManager) -> None:
         return Response(status_code=204)
 
 
-def _add_player(router: APIRouter, manager: SessionManager, store: AvatarStore) -> None:
+def _add_player(router: APIRouter, manager: SessionManager, registry: AvatarRegistry) -> None:
     """One call for players that know nothing of sessions."""
 
     @router.post(
@@ -123,7 +123,7 @@ def _add_player(router: APIRouter, manager: SessionManager, store: AvatarStore) 
             ),
         ] = None,
     ) -> Response:
-        entry = store.ready(avatar) if avatar is not None else store.first()
+        entry = registry.ready(avatar) if avatar is not None else registry.first()
         offer = await _text_of(request, SDP)
         session = manager.open(entry, whep_only=True)
         try:

@@ -43,7 +43,7 @@ REMEASURE_MS = 5_000  # between two looks for a calm moment
 log = logging.getLogger("lipstream.server")
 
 
-class AvatarStore:
+class AvatarRegistry:
     """All avatars of one server. Used on the event loop; the work is done elsewhere."""
 
     def __init__(self, manager: SessionManager, decoders: Decoders) -> None:
@@ -153,7 +153,7 @@ class AvatarStore:
 
     @property
     def _root(self) -> Path:
-        assert self._folder is not None, "the store is not open"
+        assert self._folder is not None, "the registry is not open"
         return self._folder
 
     async def check_room(self) -> None:
