@@ -1,0 +1,1 @@
+"""Places where servers keep and share uploaded avatars."""

@@ -1,0 +1,52 @@
+"""A place that does not answer holds up nobody for longer than said."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from lipstream.server.avatars.stores.base import StoreError
+from lipstream.server.avatars.stores.blocking_calls import BlockingCalls
+
+
+def test_results_and_errors_come_through() -> None:
+    async def test() -> None:
+        calls = BlockingCalls(2)
+        assert await calls.run(10, "{}{}".format, "a", "b") == "ab"
+        with pytest.raises(ZeroDivisionError):
+            await calls.run(10, lambda: 1 // 0)
+        assert await asyncio.gather(*(calls.run(10, abs, -n) for n in range(9))) == [*range(9)]
+
+    asyncio.run(test())
+
+
+def test_calls_that_hang_are_given_up_and_do_not_pile_up() -> None:
+    hung = threading.Event()
+
+    async def test() -> None:
+        calls = BlockingCalls(2)
+        before = threading.active_count()
+        for _ in range(4):
+            with pytest.raises(StoreError, match=r"has not answered within 0\.01 s"):
+                await calls.run(0.01, hung.wait)
+        assert threading.active_count() == before + 2
+        hung.set()
+        assert await calls.run(10, abs, -1) == 1
+
+    asyncio.run(test())
+
+
+def test_a_call_that_nobody_waits_for_any_more_gives_its_place_back() -> None:
+    async def test() -> None:
+        calls, going = BlockingCalls(1), threading.Event()
+        waiting = asyncio.create_task(calls.run(10, going.wait))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        going.set()
+        assert await calls.run(10, abs, -1) == 1
+
+    asyncio.run(test())
