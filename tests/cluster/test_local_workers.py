@@ -64,6 +64,17 @@ def test_they_end_when_asked_and_none_comes_after_them() -> None:
     run(test, 2)
 
 
+def test_they_are_waited_for_while_they_drain_but_not_for_ever() -> None:
+    async def test(workers: LocalWorkers, started: list[str]) -> None:
+        assert await workers.start()
+        await workers.drain(0.0)
+        assert workers.alive == 1
+        await workers.drain(20)
+        assert workers.alive == 0
+
+    run(test, 1)
+
+
 def test_a_first_worker_that_cannot_start_is_told_of() -> None:
     async def test(workers: LocalWorkers, started: list[str]) -> None:
         assert not await workers.start()

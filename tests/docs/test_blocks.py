@@ -16,6 +16,7 @@ import pytest
 
 from lipstream.cli.program import cli
 from lipstream.cli.settings import read_settings
+from lipstream.cluster.ray.options import read_options
 from lipstream.server.api.socket_messages import CLIENT_MESSAGES
 from tests.docs.blocks import BLOCKS, ROOT, Block, runnable
 from tests.server.security.route_table import ROUTES
@@ -73,7 +74,9 @@ def check_command(words: list[str]) -> None:
             compile(program, "python -c", "exec")
         case [script] if script.startswith("scripts/"):
             assert (ROOT / script).is_file()
-        case ["git", "clone", *_] | ["cd", _] | []:
+        case ["serve", "run", "lipstream.cluster.ray:app", *pairs]:
+            read_options(dict(pair.split("=", 1) for pair in pairs), {})
+        case ["ray", "start", *_] | ["git", "clone", *_] | ["cd", _] | []:
             pass
         case _:
             raise AssertionError(f"{words} is checked by nothing")

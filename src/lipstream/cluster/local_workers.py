@@ -27,8 +27,12 @@ class LocalWorkers:
         count: int,
         command: Callable[[int, str], Sequence[str]],
         on_restart: Callable[[], None],
+        *,
+        prefix: str = "w",
     ) -> None:
-        """`command` is given a place, from 0, and the id of the worker that fills it."""
+        """`command` is given a place, from 0, and the id of the worker that fills it. All ids begin
+        with `prefix`."""
+        self._prefix = prefix
         self._count, self._command, self._on_restart = count, command, on_restart
         self._urls: dict[str, str] = {}
         self._processes: dict[str, WorkerProcess] = {}
@@ -64,6 +68,12 @@ class LocalWorkers:
         for process in self._processes.values():
             process.terminate()
 
+    async def drain(self, timeout_s: float) -> None:
+        """Ask all to end, and wait until they have, but no longer than that."""
+        self.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+
     async def close(self) -> None:
         """Kill what is left, and wait until nothing is."""
         self._stopping.set()
@@ -75,7 +85,7 @@ class LocalWorkers:
         """Keep a worker in this place until the end."""
         number, wait_s = 0, MIN_WAIT_S
         while not self._stopping.is_set():
-            worker = f"w{place + 1}" + (f"r{number}" if number else "")
+            worker = f"{self._prefix}{place + 1}" + (f"r{number}" if number else "")
             began = time.monotonic()
             ready = await self._run(place, worker)
             if self._stopping.is_set():
