@@ -25,7 +25,7 @@ def read_entries(path: Path) -> Entries:
         return {name: file.read(name) for name in file.namelist()}
 
 
-def write_entries(path: Path, entries: Entries, compression: int = zipfile.ZIP_STORED) -> None:
-    with zipfile.ZipFile(path, "w", compression) as file:
+def write_entries(path: Path, entries: Entries) -> None:
+    with zipfile.ZipFile(path, "w") as file:
         for name, content in entries.items():
             file.writestr(name, content)

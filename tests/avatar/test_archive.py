@@ -124,6 +124,13 @@ def describe(entries: Entries) -> dict[str, dict[str, Any]]:
     }
 
 
+def resized(entries: Entries) -> dict[str, dict[str, Any]]:
+    """What is said of the entries, with one size that is not so."""
+    said = describe(entries)
+    said["landmarks.npy"]["size"] += 1
+    return said
+
+
 def with_field(name: str, value: object) -> Callable[[Entries], Entries]:
     return forged(lambda manifest, entries: manifest.update({name: value}))
 
@@ -234,6 +241,10 @@ FORGED: dict[str, tuple[Callable[[Entries], Entries], str]] = {
         with_entry(LATENTS, array(header((1,), "[('a', '<f4')]"), b"abcd")),
         "face_latent.npy is not as",
     ),
+    "another size than was said": (
+        forged(lambda manifest, entries: manifest.update(entries=resized(entries))),
+        "landmarks.npy is not as",
+    ),
     "a point": (landmarks(lambda points: points * 0 + 99), "landmarks.npy is not as"),
     "a giant": (landmarks(lambda points: points * 50), "landmarks.npy is not as"),
     "a face elsewhere": (landmarks(lambda points: points + 3000), "landmarks.npy is not as"),
@@ -266,10 +277,22 @@ def test_a_file_of_honest_entries_by_another_program_is_read(saved: Path, moving
     assert load_avatar(saved).digest == moving.digest
 
 
-def test_what_is_compressed_is_refused_before_it_is_read(saved: Path) -> None:
-    """A few bytes could become many."""
-    write_entries(saved, read_entries(saved), zipfile.ZIP_DEFLATED)
+@pytest.mark.parametrize("padding", [0, 10_000_000], ids=["smaller", "no smaller"])
+def test_what_is_compressed_is_refused_before_it_is_read(saved: Path, padding: int) -> None:
+    """A few bytes could become many, also where the file is as large as its entries."""
+    entries = read_entries(saved)
+    with zipfile.ZipFile(saved, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in entries.items():
+            file.writestr(name, content)
+        file.start_dir += padding
+    assert sum(map(len, entries.values())) < 10_000_000
     with pytest.raises(ArchiveError, match="its directory is not as it was saved"):
+        load_avatar(saved)
+
+
+def test_a_manifest_has_a_bound(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lipstream.avatar.archive.MAX_MANIFEST", 500)
+    with pytest.raises(ArchiveError, match=r"manifest.json is not as it was saved"):
         load_avatar(saved)
 
 

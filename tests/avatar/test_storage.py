@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +29,22 @@ if TYPE_CHECKING:
 
 class Interruption(BaseException):
     """Like KeyboardInterrupt, which pytest keeps for itself."""
+
+
+@contextmanager
+def interrupted(seconds: int) -> Iterator[None]:
+    """Raise Interruption where something still waits after so long."""
+
+    def end(number: int, frame: object) -> None:
+        raise Interruption(f"it waited for {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def assert_same_arrays(one: Arrays, other: Arrays) -> None:
@@ -199,5 +218,5 @@ def test_what_is_no_file_is_refused(portrait_path: Path, tmp_path: Path) -> None
         (tmp_path / "nobody.avatar", "does not exist; check the name"),
         (tmp_path / "pipe.avatar", "is a pipe or a device; save"),
     ):
-        with pytest.raises(ArchiveError, match=reason):
+        with interrupted(20), pytest.raises(ArchiveError, match=reason):
             load_avatar(path)

@@ -21,6 +21,7 @@ resource = pytest.importorskip("resource")
 PORTRAIT = Path(__file__).parents[2] / "examples" / "portrait.png"
 COUNT = 1_100  # 600 more than have a place
 FILES = 1_024
+PROBE_S = 5.0  # for an answer; silent connections have 10 s before they are closed
 SECONDS = 6.0  # without the connections, and with them
 TOLERATED = 3  # of 150 frames: what chance takes on two cores
 LIMITED = ("sh", "-c", f'ulimit -n {FILES}; exec "$@"', "sh")
@@ -81,7 +82,7 @@ async def scenario(url: str) -> tuple[int, int]:
             end = asyncio.get_running_loop().time() + SECONDS
             while asyncio.get_running_loop().time() < end:
                 for path in ("/healthz", "/readyz"):
-                    async with httpx.AsyncClient(base_url=url, timeout=20) as probe:
+                    async with httpx.AsyncClient(base_url=url, timeout=PROBE_S) as probe:
                         assert (await probe.get(path)).status_code == 200
                 await asyncio.sleep(0.2)
             counts.append(await missed())

@@ -23,7 +23,7 @@ class Fake:
 
 
 def test_the_oldest_silent_one_makes_room() -> None:
-    table = ConnectionTable(2, 2)
+    table = ConnectionTable(2, 9)
     first, second, third = Fake(), Fake(), Fake()
     assert table.enter(first, "a") and table.enter(second, "a")
     table.touch(first)

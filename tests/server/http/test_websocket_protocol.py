@@ -98,9 +98,14 @@ def test_frames_that_carry_nothing_are_counted(first: int) -> None:
         while b"bad_message" not in heard:  # it still listens
             heard += client.recv(4096)
         try:
+            if first == FRAGMENT:
+                client.sendall(frame(TEXT & 0x7F))
             client.sendall(frame(first) * 20_000)
+            client.sendall(frame(FRAGMENT | 0x80 if first == FRAGMENT else TEXT, b"?"))
+            heard = b""
             while data := client.recv(65536):
                 heard += data
+                assert b"bad_message" not in heard  # it does not listen any more
         except ConnectionError:
             pass  # cut off in the middle of what was sent
         else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lipstream.server.app import create_app
@@ -116,6 +116,8 @@ async def answer(
     st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4),
     st.booleans(),
 )
+@example(("POST", "/v1/sessions"), {"origin": "http://[::1"}, True)
+@example(("POST", "/v1/sessions"), {"content-length": "\xb2"}, True)  # a digit, and no number
 @settings(max_examples=150, deadline=None)
 def test_no_value_of_a_header_is_a_fault(
     call: Call, request_line: tuple[str, str], headers: dict[str, str], right: bool
