@@ -1,0 +1,11 @@
+"""All promises by name."""
+
+from __future__ import annotations
+
+from tests.faults import connections, costs, files, sessions, viewers
+
+PROMISES = {
+    promise.name: promise
+    for module in (viewers, connections, files, costs, sessions)
+    for promise in module.PROMISES
+}
