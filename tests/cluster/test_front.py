@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,7 +13,7 @@ from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings
 from tests.cluster.fake_workers import TOKEN, FakeCluster, run_cluster
 from tests.fakes import blank_avatar
-from tests.server.app_client import SDP, settle
+from tests.server.app_client import SDP, settle, until
 from tests.server.avatars.portraits import FACE
 from tests.server.fake_runtime import OFFER, FakeRuntime
 
@@ -133,7 +134,7 @@ def test_an_upload_is_used_wherever_it_is() -> None:
             for worker, client in cluster.workers.items()
             if avatar in [one.id for one in client.app.state.registry.list(unlisted=True)]
         )
-        entry = cluster.workers[owner].app.state.registry.find(avatar)
+        entry = await cluster.workers[owner].app.state.registry.find(avatar)
         entry.task.cancel()
         entry.avatar, entry.cost, entry.status = blank_avatar(), Cost(1, 1, 0.1), "ready"
         found = await cluster.http.get(f"/v1/avatars/{avatar}")
@@ -145,6 +146,21 @@ def test_an_upload_is_used_wherever_it_is() -> None:
         assert (await cluster.http.get(f"/v1/avatars/{avatar}")).status_code == 404
 
     run_cluster(test)
+
+
+def test_a_session_opens_where_a_shared_avatar_is_ready(tmp_path: Path) -> None:
+    settings = ServeSettings(rate=0, cores=8, connect_timeout_s=600, data=tmp_path / "avatars")
+
+    async def test(cluster: FakeCluster) -> None:
+        cluster.http.headers["Host"] = "127.0.0.1:8080"
+        avatar = (await cluster.http.post("/v1/avatars", files=FACE)).json()["id"]
+        entries = [await one.app.state.registry.find(avatar) for one in cluster.workers.values()]
+        early = await cluster.http.post("/v1/sessions", json={"avatar": avatar})
+        assert early.json()["error"]["code"] == "preparing"
+        await until(lambda: any(entry.status == "ready" for entry in entries))
+        await cluster.open(avatar)
+
+    run_cluster(test, settings=settings)
 
 
 def test_a_session_takes_the_place_of_another_on_its_worker() -> None:

@@ -16,7 +16,6 @@ from lipstream.server.http.uvicorn_server import configured
 from lipstream.server.settings import ServeSettings
 from tests.fakes import blank_avatar
 from tests.fuzz.targets import Check
-from tests.server.app_client import until
 from tests.server.fake_runtime import FakeRuntime
 
 TURNS = 30  # of the event loop, for what was sent to be handled
@@ -120,8 +119,7 @@ class ServerInProcess:
         self.audio_url = self._loop.run_until_complete(self._open(app.state))
 
     async def _open(self, state: Any) -> str:
-        await until(lambda: state.registry.find("face").status == "ready")
-        session = state.manager.open(state.registry.ready("face"))
+        session = state.manager.open(await state.registry.ready("face"))
         return f"/v1/sessions/{session.id}/audio"
 
     def close(self) -> None:

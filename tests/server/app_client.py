@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from lipstream.avatar.avatar import Avatar
 from lipstream.live.clock import ManualClock
 from lipstream.server.app import create_app
+from lipstream.server.avatars.stores.base import AvatarStore
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
 from lipstream.server.settings import ServeSettings
@@ -82,12 +83,13 @@ async def open_client(
     avatars: Mapping[str, Avatar] | None = None,
     runtime: FakeRuntime | None = None,
     base: str = BASE,
+    store: AvatarStore | None = None,
 ) -> AsyncIterator[AppClient]:
     """By default one avatar called face, no token, and no limit to how often one may ask."""
     settings = settings or ServeSettings(rate=0)
     runtime, clock = runtime or FakeRuntime(), ManualClock()
     shown = {"face": blank_avatar()} if avatars is None else avatars
-    app = create_app(settings, avatars=shown, runtime=runtime, clock=clock)
+    app = create_app(settings, avatars=shown, store=store, runtime=runtime, clock=clock)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),

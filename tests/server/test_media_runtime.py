@@ -217,7 +217,7 @@ def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
             assert (await live.http.get("/v1/config")).json()["backend"] == "musetalk"
             files = {"file": ("face.png", PORTRAIT.read_bytes(), "image/png")}
             uploaded = (await live.http.post("/v1/avatars", files=files)).json()
-            entry = live.app.state.registry.find(uploaded["id"])
+            entry = await live.app.state.registry.find(uploaded["id"])
             await until(lambda: entry.status != "preparing")
             assert entry.status == "ready", entry.reason
             one, units = await live.open(uploaded["id"])

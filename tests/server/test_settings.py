@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,3 +78,11 @@ def test_secrets_are_not_printed() -> None:
     assert TOKEN not in repr(settings) and "turn-secret" not in repr(settings)
     settings = ServeSettings(webhook="https://a/path-secret", webhook_secret=KEY)
     assert "path-secret" not in repr(settings) and KEY not in repr(settings)
+
+
+def test_uploads_are_kept_in_one_place() -> None:
+    assert ServeSettings().store_folder is None
+    for store in ("/srv/avatars", "file:///srv/avatars"):
+        assert ServeSettings(store=store).store_folder == Path("/srv/avatars")
+    with pytest.raises(OptionError, match="--store keeps uploads, and so does --data"):
+        ServeSettings(store="/srv/avatars", data=Path("/srv/data"))

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lipstream.cli.options.musetalk import live_musetalk_options
-from lipstream.cli.options.option import LocalPath, option, path_option
+from lipstream.cli.options.option import LocalPath, number, option, path_option
 from lipstream.cli.options.shared import (
     backend_option,
     max_pixels_option,
     motion_options,
 )
+from lipstream.cli.options.uploads import upload_options
 from lipstream.cli.progress import progress_bars
 from lipstream.cli.workers import count_of_workers, serve_workers
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
@@ -58,27 +59,6 @@ class NamedPath(click.ParamType):  # type: ignore[type-arg]
                 ctx,
             )
         return name, LocalPath().convert(path, param, ctx)
-
-
-def number(
-    flag: str,
-    help: str,
-    default: int | None = None,
-    low: int = 1,
-    high: int | None = None,
-    *,
-    name: str = "",
-    unit: str | None = None,
-) -> Callable[[Any], Any]:
-    """An option that takes a whole number from `low` to `high`."""
-    return option(
-        flag,
-        *filter(None, [name]),
-        type=click.IntRange(low, high),
-        default=default,
-        metavar=unit,
-        help=help,
-    )
 
 
 def several(flag: str, name: str, help: str, **settings: Any) -> Callable[[Any], Any]:
@@ -141,17 +121,7 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     "An origin whose pages may use the server, such as a proxy's own; null for pages opened as "
     "files, and so for sandboxed pages of any site.",
 )
-@path_option(
-    "--data", metavar="DIR", help="The folder that keeps uploads; default a temporary one."
-)
-@option(
-    "--share-uploads",
-    is_flag=True,
-    help="Show uploads to everybody; default only to the browser that sent them.",
-)
-@number("--upload-limit", "The largest file that may be uploaded.", 64, 1, 4096, unit="MIB")
-@number("--max-avatars", "The largest number of uploaded avatars.", 32, 0)
-@number("--max-side", "Larger pictures are shrunk.", 768, 64, 4096, unit="PIXELS")
+@upload_options
 @seconds("--idle-timeout", "A session without speech is closed after this time.", 600)
 @seconds("--max-duration", "Every session is closed after this time.", 4 * 3600)
 @option(
@@ -219,6 +189,7 @@ def serve(
     supervised: bool,
     avatars: Sequence[tuple[str, Path]],
     upload_limit: int,
+    avatar_space: int,
     max_pixels: int,
     tts: str | None,
     tts_model: str | None,
@@ -242,7 +213,9 @@ def serve(
     from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
     from lipstream.speech.synthesis.registry import open_synthesizer
 
-    settings = ServeSettings(uploads=UploadLimits(body=upload_limit * MEBIBYTE), **options)
+    uploads = UploadLimits(body=upload_limit * MEBIBYTE)
+    space = avatar_space * MEBIBYTE
+    settings = ServeSettings(uploads=uploads, avatar_space=space, **options)
     _check_names(avatars)
     _check_data(settings)
     if workers != 0:

@@ -55,7 +55,7 @@ def serve_workers(
     given = [*state["arguments"], *(["--debug"] if state["debug"] else [])]
     with (
         bind(settings.host, settings.port) as bound,
-        tempfile.TemporaryDirectory(prefix="lipstream-costs-") as costs,
+        tempfile.TemporaryDirectory(prefix="lipstream-workers-") as shared,
         forced_exit(),
         logging_to_stderr(log_format),
     ):
@@ -64,7 +64,9 @@ def serve_workers(
             own = ["--workers", "0", "--supervised", "--worker-id", worker]
             own += ["--host", FRONT_ADDRESS, "--port", "0", "--front-host", settings.host]
             own += ["--trusted-proxy", FRONT_ADDRESS, "--cores", str(shares.cores)]
-            own += ["--costs", str(settings.costs or Path(costs))]
+            own += ["--costs", str(settings.costs or Path(shared, "costs"))]
+            if settings.store_folder is None:
+                own += ["--data", str(Path(shared, "avatars"))]
             if settings.max_sessions is not None:
                 most, more = divmod(settings.max_sessions, shares.workers)
                 own += ["--max-sessions", str(most + (place < more))]

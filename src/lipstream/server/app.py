@@ -25,6 +25,8 @@ from lipstream.server.api.sessions import session_routes, speech_routes
 from lipstream.server.api.whep import whep_routes
 from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.registry import AvatarRegistry
+from lipstream.server.avatars.stores.base import AvatarStore
+from lipstream.server.avatars.stores.opening import open_store
 from lipstream.server.measured_synthesizer import MeasuredSynthesizer
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
@@ -54,11 +56,13 @@ def create_app(
     avatars: Mapping[str, Avatar] | None = None,
     *,
     synthesizer: Synthesizer | None = None,
+    store: AvatarStore | None = None,
     runtime: MediaRuntime | None = None,
     clock: Clock | None = None,
 ) -> FastAPI:
     """The server for `engine`, which shows `avatars` by their ids and whatever users upload, and
-    says text with `synthesizer`, which is closed at the application's shutdown.
+    says text with `synthesizer`, which is closed at the application's shutdown, as is the `store`
+    that keeps uploads, by default that of the settings.
 
     All that runs in the background lives from the application's startup to its shutdown.
     `app.state.manager` is the `SessionManager`. Tests give a `runtime` instead of an engine.
@@ -78,7 +82,7 @@ def create_app(
     if synthesizer is not None:
         synthesizer = MeasuredSynthesizer(synthesizer, metrics, clock)
     decoders = Decoders(settings.cores or usable_cores())
-    registry = AvatarRegistry(manager, decoders)
+    registry = AvatarRegistry(manager, decoders, store or open_store(settings))
     metrics.watch_runtime(runtime, capacity.lag)
     metrics.describe(__version__, runtime.backend)
 
@@ -88,7 +92,8 @@ def create_app(
         tasks: list[asyncio.Task[None]] = []
         try:
             await registry.open(avatars or {})
-            for watch in (manager.watch, supervisor.watch, capacity.lag.watch, registry.remeasure):
+            watches = (manager.watch, supervisor.watch, capacity.lag.watch)
+            for watch in (*watches, registry.remeasure, registry.follow):
                 tasks.append(asyncio.create_task(watch(), name=watch.__qualname__))
                 tasks[-1].add_done_callback(_log_failure)
             if webhooks is not None:

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from lipstream.errors import LipstreamError, disk_is_full
+from lipstream.server.avatars.stores.base import StoreError
 from lipstream.server.rtc.interfaces import NoPortError, RestartError, SignallingError
 
 CODES = {
@@ -41,6 +42,7 @@ UNKNOWN = {  # instead of Starlette's words for a path or method that it does no
 }
 
 
+STORE_GONE = "uploaded avatars cannot be reached at present; try again in a while."
 DISK_FULL = "the server's disk is full; try again later, or free some space."
 FOLDERS = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:)?(?:[/\\][^/\\\s'"]+)+[/\\](?=[^/\\\s'"])""")
 
@@ -105,6 +107,8 @@ def _refusal(error: Exception) -> ApiError:
         return ApiError(503, str(error), "no_port", {"Retry-After": "10"})
     if disk_is_full(error):
         return ApiError(507, DISK_FULL)
+    if isinstance(error, StoreError):
+        return ApiError(503, STORE_GONE, "store_unavailable", {"Retry-After": "5"})
     code = "bad_sdp" if isinstance(error, SignallingError) else None
     return ApiError(400, without_folders(str(error)), code)
 

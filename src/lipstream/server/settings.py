@@ -59,6 +59,8 @@ class ServeSettings:
     max_avatars: int = 32  # uploaded ones
     avatar_space: int = 1024 * MEBIBYTE  # bytes of uploaded avatars together
     data: Path | None = None  # where uploaded avatars are kept; None: deleted when the server ends
+    store: str | None = None  # a folder or an address where servers share uploaded avatars
+    upload_ttl_days: int = 30  # then an upload that is not listed and not used goes; 0: never
     share_uploads: bool = False  # list them for everybody, not only for those who know their ids
     uploads: UploadLimits = UploadLimits()
     connect_timeout_s: int = 15  # from POST /v1/sessions to the first picture
@@ -108,6 +110,9 @@ class ServeSettings:
         if self.public_ip is not None:
             check_public_ip(self.public_ip)
         self._check_webhook()
+        if self.store is not None and self.data is not None:
+            raise OptionError("--store keeps uploads, and so does --data; give only one of them.")
+        self.store_folder  # OptionError for an address that is none  # noqa: B018
         self.trusted_networks  # OptionError for what is no address  # noqa: B018
         self.udp_range  # or for what is no range  # noqa: B018
         if self.turn_urls and not self.turn_secret:
@@ -120,6 +125,16 @@ class ServeSettings:
             raise OptionError("--webhook and --webhook-secret need each other; give both or none.")
         if self.webhook_secret is not None:
             key_of(self.webhook_secret)
+
+    @property
+    def store_folder(self) -> Path | None:
+        """The folder that keeps uploads for longer than this server runs; OptionError."""
+        if self.store is None:
+            return self.data
+        scheme, separator, rest = self.store.partition("://")
+        if separator and scheme != "file":
+            raise OptionError(f"--store {self.store}: give a folder, as /srv/avatars.")
+        return Path(rest if separator else self.store)
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:

@@ -15,7 +15,7 @@ async def prepared(client: AppClient, answer: Any) -> dict[str, Any]:
     """The avatar when it is ready or has failed."""
     assert answer.status_code == 202, answer.text
     here = f"/v1/avatars/{answer.json()['id']}"
-    found = client.app.state.registry.find(answer.json()["id"])
+    found = await client.app.state.registry.find(answer.json()["id"])
     await until(lambda: found.status != "preparing")
     shown: dict[str, Any] = (await client.http.get(here)).json()
     return shown

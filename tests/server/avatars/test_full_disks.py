@@ -16,6 +16,7 @@ from starlette.datastructures import UploadFile
 from lipstream.errors import ArchiveError, OutputError, disk_is_full
 from lipstream.server.avatars import sandbox, uploads
 from lipstream.server.avatars.sandbox import DecodeJob
+from lipstream.server.avatars.stores.base import StoreError
 from lipstream.server.errors import DISK_FULL, without_folders
 from lipstream.server.settings import ServeSettings, UploadLimits
 from tests.server.app_client import AppClient, run_client
@@ -27,6 +28,13 @@ Usage = namedtuple("Usage", "total used free")
 
 def full(*_: Any, **__: Any) -> Any:
     raise OSError(errno.ENOSPC, "No space left on device", "/srv/secret/place/file")
+
+
+def of_the_store(error: OSError) -> StoreError:
+    """The error as a store raises it."""
+    raised = StoreError(str(error))
+    raised.__cause__ = error
+    return raised
 
 
 async def refused(client: AppClient) -> None:
@@ -79,13 +87,13 @@ def test_while_a_file_is_decoded(
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (OSError(errno.ENOSPC, "No space left on device", "/srv/x"), DISK_FULL),
+        (of_the_store(OSError(errno.ENOSPC, "No space left on device", "/srv/x")), DISK_FULL),
         (
             shutil.Error([("/srv/a/b", "/srv/c/d", "[Errno 5] Input/output error: '/srv/c/d'")]),
             "its files could not be read or kept: an error of the file system.",
         ),
         (
-            PermissionError(errno.EACCES, "Permission denied", "/srv/a"),
+            of_the_store(PermissionError(errno.EACCES, "Permission denied", "/srv/a")),
             "its files could not be read or kept: permission denied.",
         ),
         (ArchiveError("/srv/avatars/x/a.avatar is damaged."), "a.avatar is damaged."),
@@ -94,11 +102,11 @@ def test_while_a_file_is_decoded(
 def test_an_avatar_that_cannot_be_kept_says_why_and_not_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
 ) -> None:
-    def fails(*_: Any) -> None:
+    async def fails(*_: Any) -> None:
         raise error
 
     async def test(client: AppClient) -> None:
-        monkeypatch.setattr(client.app.state.registry, "_store", fails)
+        monkeypatch.setattr(client.app.state.registry._store, "upload", fails)
         shown = await prepared(client, await client.http.post("/v1/avatars", files=FACE))
         assert (shown["status"], shown["reason"]) == ("failed", reason)
 

@@ -227,7 +227,8 @@ def test_uploads_are_kept_where_they_shall_be(tmp_path: Path) -> None:
 
     for test in (upload, again, gone):
         run_client(test, settings)
-    assert list((tmp_path / "avatars").iterdir()) == []
+    kept = [path for path in (tmp_path / "avatars").rglob("*") if path.is_file()]
+    assert {path.name.partition("-")[0] for path in kept} == {"store.json", "deleted"}
 
 
 def test_sessions_take_the_motion_of_their_avatar_unless_they_name_one(tmp_path: Path) -> None:

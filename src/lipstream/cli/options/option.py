@@ -51,6 +51,27 @@ def path_option(flag: str, *names: str, **settings: Any) -> Callable[[Command], 
     return option(flag, *names, type=LocalPath(), **settings)
 
 
+def number(
+    flag: str,
+    help: str,
+    default: int | None = None,
+    low: int = 1,
+    high: int | None = None,
+    *,
+    name: str = "",
+    unit: str | None = None,
+) -> Callable[[Any], Any]:
+    """An option that takes a whole number from `low` to `high`."""
+    return option(
+        flag,
+        *filter(None, [name]),
+        type=click.IntRange(low, high),
+        default=default,
+        metavar=unit,
+        help=help,
+    )
+
+
 def with_options(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:
     """Add the options, which `--help` lists in this order."""
     for decorate in reversed(options):

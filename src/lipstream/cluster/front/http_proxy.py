@@ -126,7 +126,7 @@ class HttpProxy:
 
     async def _ask_any(self, scope: Scope, receive: Receive, *, upload: bool) -> httpx.Response:
         """Ask the least used worker, and others where it cannot be reached, or does not know an
-        avatar that another may have. A body can be sent only once."""
+        avatar, or not now, that another may have. A body can be sent only once."""
         workers = self._watch.placement.any_order() or list(self._watch.urls)
         framing = {name for name, _ in scope["headers"]}
         whole = not framing & {b"content-length", b"transfer-encoding"}
@@ -149,7 +149,7 @@ class HttpProxy:
             if missing is not None:
                 await missing.aclose()
                 missing = None
-            if not (avatar and answer.status_code == 404):
+            if not (avatar and answer.status_code in (404, 503)):
                 return answer
             missing = answer
         if missing is None:
@@ -158,7 +158,7 @@ class HttpProxy:
 
     async def _open(self, scope: Scope, body: bytes) -> httpx.Response:
         """Open a session where there is most room; ask the next one where there turns out to be
-        none, or where the avatar is not known."""
+        none, or where the avatar is not known or not ready yet."""
         if self.draining:
             raise ApiError(
                 503,
@@ -186,7 +186,8 @@ class HttpProxy:
                 placement.end(worker, opened=status == 201, full=status == 503)
             if refusal is not None:
                 await refusal.aclose()
-            if status not in (404, 503):
+            later = status == 409 and "retry-after" in answer.headers  # the avatar is on its way
+            if not later and status not in (404, 503):
                 return answer
             refusal = answer
             self._metrics.retries.labels("full" if status == 503 else "unknown avatar").inc()

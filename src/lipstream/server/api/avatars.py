@@ -58,7 +58,7 @@ def avatar_routes(registry: AvatarRegistry, decoders: Decoders) -> APIRouter:
 
     @router.get("/{avatar_id}", summary="One avatar", responses=error_responses(404))
     async def one(avatar_id: str) -> AvatarInfo:
-        return registry.find(avatar_id).info()
+        return (await registry.find(avatar_id)).info()
 
     @router.get(
         "/{avatar_id}/picture",
@@ -71,7 +71,8 @@ def avatar_routes(registry: AvatarRegistry, decoders: Decoders) -> APIRouter:
     )
     async def picture(avatar_id: str) -> Response:
         headers = {"Cache-Control": "private, max-age=300"}
-        return Response(registry.ready(avatar_id).poster, media_type=JPEG, headers=headers)
+        poster = (await registry.ready(avatar_id)).poster
+        return Response(poster, media_type=JPEG, headers=headers)
 
     @router.delete(
         "/{avatar_id}",

@@ -69,7 +69,7 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
         responses=error_responses(400, 404, 408, 409, 413, 422, 503),
     )
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
-        entry = registry.ready(body.avatar)
+        entry = await registry.ready(body.avatar)
         session = manager.open(entry, motion=body.motion, replaces=body.replaces)
         return _session_info(manager, session, entry.id, request.scope.get("root_path", ""))
 

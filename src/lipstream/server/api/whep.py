@@ -123,7 +123,7 @@ def _add_player(router: APIRouter, manager: SessionManager, registry: AvatarRegi
             ),
         ] = None,
     ) -> Response:
-        entry = registry.ready(avatar) if avatar is not None else registry.first()
+        entry = await registry.ready(avatar) if avatar is not None else registry.first()
         offer = await _text_of(request, SDP)
         session = manager.open(entry, whep_only=True)
         try:

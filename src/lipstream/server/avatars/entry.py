@@ -12,6 +12,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionLevel
 from lipstream.errors import LipstreamError, disk_is_full
 from lipstream.server.admission import Cost
+from lipstream.server.avatars.stores.base import Label, StoredAvatar
 from lipstream.server.errors import DISK_FULL, ApiError, without_folders
 from lipstream.server.schemas import AvatarInfo, Report
 
@@ -37,8 +38,16 @@ class AvatarEntry:
     avatar: Avatar | None = None
     cost: Cost | None = None
     inflated: bool = False  # its cost was measured while sessions were drawn too
+    borrowed: bool = False  # its cost is that of an avatar of the same size
     poster: bytes = b""  # JPEG
     size: int = 0  # bytes on the disk
+    own: bool = False  # an upload that this server prepares
+    label: Label | None = None  # as this server put it, or has followed it
+    stored: StoredAvatar | None = None  # as the store lists it
+    kept: int | None = 0  # looks at the store that began before it was kept; None: it is not yet
+    silent_ms: int = 0  # for which the server that prepares it has not changed its label
+    asked: bool = False  # for by its id, since that was last noted in the store
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)  # its label
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @property
@@ -64,7 +73,7 @@ class AvatarEntry:
             picture_url=None if avatar is None else f"/v1/avatars/{self.id}/picture",
         )
 
-    def fail(self, error: Exception, folder: Path) -> None:
+    def fail(self, error: Exception, folder: Path | None) -> None:
         """Record why it cannot be used, without naming `folder`, where the server keeps avatars;
         unforeseen errors are logged with their traceback."""
         self.status, self.reason = "failed", BUG
@@ -73,7 +82,8 @@ class AvatarEntry:
         elif disk_is_full(error):
             self.reason = DISK_FULL
         elif isinstance(error, LipstreamError):
-            self.reason = without_folders(str(error), folder)
+            known = () if folder is None else (folder,)
+            self.reason = without_folders(str(error), *known)
         elif isinstance(error, OSError):
             words = (error.strerror or "an error of the file system").lower()
             self.reason = f"its files could not be read or kept: {words}."

@@ -1,44 +1,44 @@
 """The avatars: those given on the command line, and those users upload.
 
-Uploads are prepared in the background, one at a time. Sessions that show an avatar go on when it is
-deleted; new ones cannot have it. An upload is listed only where uploads are shared: else it is for
-those who know its id, which is random and told to its uploader alone.
+Uploads are kept in a store, which other servers may share. The server that got an upload prepares
+it, one at a time, and says in the store how far it is; the others follow, and take in what is
+ready. Sessions that show an avatar go on when it is deleted; new ones cannot have it. An upload is
+listed only where uploads are shared: else it is for those who know its id, which is random and told
+to its uploader alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
-import shutil
-import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal
 
 from lipstream.avatar.avatar import Avatar
-from lipstream.avatar.quiet_stretch import quiet_stretch
 from lipstream.avatar.storage import load_avatar
-from lipstream.config import MOTION_LEVELS, MotionLevel, face_choice, rotation
-from lipstream.errors import OptionError
-from lipstream.server.admission import Cost
-from lipstream.server.avatars.cost_cache import cost_cache
+from lipstream.server.avatars.backend_preparation import MEASURED, BackendPreparation
 from lipstream.server.avatars.decoders import Decoders
-from lipstream.server.avatars.entry import AvatarEntry, PartialProgress, poster
+from lipstream.server.avatars.entry import AvatarEntry, PartialProgress
+from lipstream.server.avatars.label_keeper import LabelKeeper, ready_label
 from lipstream.server.avatars.sandbox import DecodeJob
+from lipstream.server.avatars.store_watch import LOOK_MS, Look, StoreWatch
+from lipstream.server.avatars.stores.base import AvatarStore, DeletedError, Label, StoreError
+from lipstream.server.avatars.upload_fields import check_framing, motion_of, name_of
 from lipstream.server.avatars.uploads import Upload
 from lipstream.server.errors import DISK_FULL, ApiError
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.settings import MEBIBYTE
 
-AVATAR, LABEL = "prepared.avatar", "label.json"  # in the folder of each upload
-NAME_LENGTH = 64
+AVATAR = "prepared.avatar"  # in the folder of an upload
 MAX_QUEUED = 4  # uploads that wait for their turn
 MIN_FREE_BYTES = 64 * MEBIBYTE  # on the disk of the avatars, for a new one
-MEASURED = 0.6  # of the progress bar: measuring the face; the rest is the backend's
-REMEASURE_MS = 5_000  # between two looks for a calm moment
+LEASE_MS = 10_000  # for which a server that prepares an avatar may be silent
+ABANDONED = "the server that prepared it has stopped; upload it again."
+STOPPED = "the server was stopped while it prepared this avatar; upload it again."
 
 log = logging.getLogger("lipstream.server")
 
@@ -46,50 +46,55 @@ log = logging.getLogger("lipstream.server")
 class AvatarRegistry:
     """All avatars of one server. Used on the event loop; the work is done elsewhere."""
 
-    def __init__(self, manager: SessionManager, decoders: Decoders) -> None:
-        self._decoders = decoders
+    def __init__(self, manager: SessionManager, decoders: Decoders, store: AvatarStore) -> None:
+        self._decoders, self._store = decoders, store
         self._manager, self._settings, self._clock = manager, manager.settings, manager.clock
-        self._runtime, self._capacity = manager.runtime, manager.capacity
         self._entries: dict[str, AvatarEntry] = {}
-        self._turn = asyncio.Lock()
-        self._folder: Path | None = None
-        self._costs = cost_cache(manager.settings, manager.runtime)
+        self._backend = BackendPreparation(manager, self._entries)
+        self._watch = StoreWatch(store, self._clock, self._take_in)
+        self._labels = LabelKeeper(store, self._watch, self._clock, manager.settings)
+        self._turn = asyncio.Lock()  # of uploads
+        self._deleted: dict[str, int] = {}  # here, with the number of looks that had begun
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self, given: Mapping[str, Avatar]) -> None:
-        """Prepare the avatars given, and those kept from an earlier run."""
-        if self._settings.data is None:
-            self._folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="lipstream-"))
-        else:
-            self._folder = self._settings.data
-            await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
+        """Prepare the avatars given, and those of the store, if it can be reached."""
         for name, avatar in given.items():
             entry = self._entries[name] = AvatarEntry(name, name, permanent=True)
-            await self._show(entry, avatar)
-        for folder in await asyncio.to_thread(lambda: sorted(self._root.iterdir())):
-            if (folder / LABEL).is_file():
-                await self._resume(folder)
+            await self._backend.show(entry, avatar)
+            entry.status = "ready"
+        with contextlib.suppress(StoreError):  # it is logged, and looked for again
+            await self._watch.look()
+        await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
-        """Stop preparing, and delete everything that is not kept."""
-        tasks = [entry.task for entry in self._entries.values() if entry.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop preparing, and tell the others."""
+        own = [entry for entry in self._entries.values() if entry.own]
+        unfinished = [entry for entry in own if entry.status == "preparing"]
+        for entry in self._entries.values():  # what was dropped was cancelled: twice cuts it short
+            if entry.task is not None:
+                entry.task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(self._labels.fail(entry, STOPPED) for entry in unfinished))
         self._entries.clear()
-        if self._settings.data is None and self._folder is not None:
-            await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+        with contextlib.suppress(StoreError):  # nothing of it is ours alone
+            await self._store.close()
 
     async def remeasure(self) -> None:
         """Measure inflated costs again whenever it is calm, until cancelled."""
+        await self._backend.remeasure()
+
+    async def follow(self) -> None:
+        """Say in the store how far own uploads are, and see what is there, until cancelled."""
         while True:
-            await self._clock.sleep_until(self._clock.now_ms() + REMEASURE_MS)
-            for entry in list(self._entries.values()):
-                if entry.inflated and entry.avatar is not None and self._manager.calm:
-                    try:
-                        async with self._turn:
-                            await self._measure(entry, entry.avatar)
-                    except Exception as error:  # the cost known so far still stands
-                        log.warning("avatar could not be measured again", exc_info=error)
+            await self._clock.sleep_until(self._clock.now_ms() + LOOK_MS)
+            entries = [entry for entry in self._entries.values() if not entry.permanent]
+            await self._labels.renew(entries)
+            with contextlib.suppress(StoreError):  # it is logged, and looked for again
+                await self._watch.look()
+                for entry in await self._labels.maintain(entries):
+                    self._deleted[entry.id] = self._watch.looks
+                    self._drop(entry)
 
     def list(self, unlisted: bool = False) -> list[AvatarEntry]:
         """The avatars of the command line, then those that users share, in the order of upload;
@@ -97,18 +102,23 @@ class AvatarRegistry:
         shown = unlisted or self._settings.share_uploads
         return [entry for entry in self._entries.values() if shown or entry.permanent]
 
-    def find(self, avatar_id: str) -> AvatarEntry:
-        """The avatar of this id in any state; ApiError 404."""
+    async def find(self, avatar_id: str) -> AvatarEntry:
+        """The avatar of this id in any state, which counts as a use of it; ApiError 404, StoreError
+        when only the store could tell."""
+        if avatar_id not in self._entries:
+            await self._watch.seek()
         entry = self._entries.get(avatar_id)
         if entry is None:
             raise ApiError(404, "this avatar does not exist; it may have been deleted.")
+        entry.asked = True
         return entry
 
-    def ready(self, avatar_id: str) -> AvatarEntry:
+    async def ready(self, avatar_id: str) -> AvatarEntry:
         """The avatar of this id, ready to talk; ApiError 409 when it is not."""
-        entry = self.find(avatar_id)
+        entry = await self.find(avatar_id)
         if entry.status == "preparing":
-            raise ApiError(409, "this avatar is still being prepared; wait until it is ready.")
+            message = "this avatar is still being prepared; wait until it is ready."
+            raise ApiError(409, message, "preparing", {"Retry-After": "1"})
         if entry.status == "failed":
             raise ApiError(409, f"this avatar cannot be used: {entry.reason}")
         return entry
@@ -121,43 +131,37 @@ class AvatarRegistry:
         raise ApiError(404, "no avatar is offered; upload one, or start the server with --avatar.")
 
     async def add(self, upload: Upload) -> AvatarEntry:
-        """Accept an upload and begin to prepare it. ApiError 400, 413, and those of
+        """Accept an upload and begin to prepare it. ApiError 400, 413, StoreError, and those of
         `check_room`."""
         with contextlib.ExitStack() as cleanup:
             cleanup.callback(upload.discard)
-            motion = _motion(upload.fields.get("motion"))
-            _check_framing(upload.fields)
+            motion, name = motion_of(upload.fields), name_of(upload)
+            check_framing(upload.fields)
             await self._decoders.run(self._job("probe", upload), upload.folder)
             await self.check_room()  # others may have come meanwhile
-            name = " ".join(upload.fields.get("name", "").split()) or upload.path.stem
-            printable = "".join(letter for letter in name if letter.isprintable())
-            entry = AvatarEntry(secrets.token_hex(16), printable[:NAME_LENGTH], False, motion)
+            entry = AvatarEntry(secrets.token_hex(16), name, False, motion, own=True, kept=None)
+            entry.label = Label(name, motion, "preparing", created=int(time.time()))
             self._entries[entry.id] = entry
-            work = self._prepare(entry, upload)
-            entry.task = asyncio.create_task(work, name=f"avatar {entry.short_id}")
-            discard = cleanup.pop_all().close
-            entry.task.add_done_callback(lambda _: discard())
-            return entry
+            cleanup.callback(self._drop, entry)
+            await self._store.put(entry.id, entry.label, first=True)
+            entry.kept = self._watch.looks
+            cleanup.pop_all()
+        task = self._begin(entry, self._prepare(entry, upload))
+        task.add_done_callback(lambda _: upload.discard())
+        return entry
 
     async def remove(self, avatar_id: str) -> None:
-        """Delete it and its files. ApiError 404, and 409 when it was given."""
-        entry = self.find(avatar_id)
+        """Delete it and its files, everywhere. ApiError 404, 409 when it was given, StoreError."""
+        entry = await self.find(avatar_id)
         if entry.permanent:
             raise ApiError(409, "this avatar was given on the command line and stays.")
-        del self._entries[entry.id]
-        self._capacity.forget(entry.id)
-        if entry.task is not None:
-            entry.task.cancel()
-            await asyncio.gather(entry.task, return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, self._root / entry.id, ignore_errors=True)
-
-    @property
-    def _root(self) -> Path:
-        assert self._folder is not None, "the registry is not open"
-        return self._folder
+        await self._store.delete(entry.id)
+        self._deleted[entry.id] = self._watch.looks
+        self._drop(entry)
 
     async def check_room(self) -> None:
-        """ApiError 409, 503 or 507 when no more avatar can be taken in."""
+        """ApiError 409, 503 or 507 when no more avatar can be taken in; StoreError."""
+        await self._watch.look()
         own = [entry for entry in self._entries.values() if not entry.permanent]
         if len(own) >= self._settings.max_avatars:
             raise ApiError(
@@ -169,11 +173,11 @@ class AvatarRegistry:
             raise ApiError(
                 409, "the avatars take too much space; delete one first.", "avatar_limit"
             )
-        if sum(entry.status == "preparing" for entry in own) > MAX_QUEUED:
+        if sum(entry.own and entry.status == "preparing" for entry in own) > MAX_QUEUED:
             message = "too many avatars wait to be prepared; try later."
             raise ApiError(503, message, headers={"Retry-After": "20"})
-        usage = await asyncio.to_thread(shutil.disk_usage, self._root)
-        if usage.free < MIN_FREE_BYTES:
+        free = await self._store.free_bytes()
+        if free is not None and free < MIN_FREE_BYTES:
             raise ApiError(507, DISK_FULL)
 
     def _job(self, work: Literal["probe", "avatar"], upload: Upload) -> DecodeJob:
@@ -189,110 +193,100 @@ class AvatarRegistry:
         )
 
     async def _prepare(self, entry: AvatarEntry, upload: Upload) -> None:
-        """Turn an upload into an avatar that can talk, or record why it cannot."""
-        outcome = "failed"
+        """Turn an upload into an avatar that can talk and is kept, or record why it cannot."""
+        outcome, file = "failed", upload.folder / AVATAR
         try:
             async with self._turn:
                 entry.progress = 0.0
                 bar = PartialProgress(entry, 0, MEASURED)
                 await self._decoders.run(self._job("avatar", upload), upload.folder, bar, None)
-                await asyncio.to_thread(self._store, entry, upload)
-                avatar = await asyncio.to_thread(load_avatar, self._root / entry.id / AVATAR)
-                await self._show(entry, avatar)
+                await self._backend.show(entry, await asyncio.to_thread(load_avatar, file))
+            label = await asyncio.to_thread(ready_label, entry, file)
+            entry.size = label.size
+            await self._labels.publish(entry, label, file)
             outcome = "ready"
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
+        except DeletedError:
+            outcome = "cancelled"
+            self._drop(entry)
         except Exception as error:
-            entry.fail(error, self._root)
-            await asyncio.to_thread(shutil.rmtree, self._root / entry.id, ignore_errors=True)
+            entry.fail(error, self._settings.store_folder)
+            await self._labels.fail(entry, entry.reason)
         else:
             log.info("avatar ready", extra={"avatar": entry.short_id})
         finally:
-            entry.task = None
             self._manager.metrics.avatars.labels(outcome).inc()
 
-    async def _show(self, entry: AvatarEntry, avatar: Avatar) -> None:
-        """Prepare it for the backend, measure what a frame costs, and make it ready."""
-        bar = PartialProgress(entry, MEASURED, 1.0)
-        quiet = quiet_stretch(avatar)
-        entry.avatar = await asyncio.to_thread(self._runtime.prepare, quiet, bar)
-        entry.poster = await asyncio.to_thread(poster, entry.avatar)
-        await self._measure(entry, entry.avatar)
-        entry.status = "ready"
-
-    async def _measure(self, entry: AvatarEntry, avatar: Avatar) -> None:
-        """Measure what a frame costs, unless another process has. Of two measurements the lower
-        counts."""
-        if entry.cost is None and self._costs is not None:
-            entry.cost = await asyncio.to_thread(self._costs.find, avatar)
-            if entry.cost is not None:
-                self._learn(entry, entry.cost)
-                return
-        calm = self._manager.calm
-        similar = (
-            other.cost
-            for other in self._entries.values()
-            if other.avatar is not None and other.avatar.size == avatar.size and not other.inflated
-        )
-        like = next((cost for cost in similar if cost is not None), None)
-        cost = await asyncio.to_thread(self._runtime.measure, avatar, like)
-        entry.cost = cost if entry.cost is None else entry.cost.cheapest(cost)
-        entry.inflated = not (calm and self._manager.calm)
-        if self._costs is not None and not entry.inflated:
-            await asyncio.to_thread(self._costs.keep, avatar, entry.cost)
-        self._learn(entry, entry.cost)
-
-    def _learn(self, entry: AvatarEntry, cost: Cost) -> None:
-        if self._entries.get(entry.id) is entry:  # it may have been deleted meanwhile
-            self._capacity.learn(entry.id, cost)
-
-    async def _resume(self, folder: Path) -> None:
-        """Prepare an avatar of an earlier run; one that fails is listed with its reason."""
+    async def _adopt(self, entry: AvatarEntry, label: Label) -> None:
+        """Make ready what another server, or an earlier run, has prepared."""
         try:
-            label = json.loads(await asyncio.to_thread((folder / LABEL).read_text, "utf-8"))
-            name, motion = str(label["name"])[:NAME_LENGTH], _motion(label.get("motion"))
-            entry = AvatarEntry(folder.name, name, False, motion)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ApiError):
-            log.warning("folder is not an avatar", extra={"folder": folder.name})
-            return
-        if entry.id in self._entries:
-            return
-        self._entries[entry.id] = entry
-        try:
-            entry.size = await asyncio.to_thread(_bytes_in, folder)
-            await self._show(entry, await asyncio.to_thread(load_avatar, folder / AVATAR))
+            path = await self._store.fetch(entry.id, label)
+            avatar, entry.size = await asyncio.to_thread(_load, path)
+            await self._backend.show(entry, avatar, borrow=True)
+            entry.status = "ready"
+        except StoreError:
+            pass  # it is tried again after the next look; or it was deleted
         except Exception as error:  # one bad avatar must not keep the others from being served
-            entry.fail(error, self._root)
+            entry.fail(error, self._settings.store_folder)
 
-    def _store(self, entry: AvatarEntry, upload: Upload) -> None:
-        """Move it from the folder of the upload to its own."""
-        folder = self._root / entry.id
-        folder.mkdir()
-        shutil.move(upload.folder / AVATAR, folder / AVATAR)
-        (folder / LABEL).write_text(
-            json.dumps({"name": entry.name, "motion": entry.motion}), "utf-8"
-        )
-        entry.size = _bytes_in(folder)
+    def _take_in(self, look: Look) -> None:
+        """Follow what the store lists, but for what has changed here since the look began."""
+        found = look.found
+        for one in sorted(found, key=lambda one: (found[one].label.created, one)):
+            if self._deleted.get(one, 0) < look.number:
+                self._follow(one, look)
+        for entry in list(self._entries.values()):
+            known = entry.kept is not None and entry.kept < look.number
+            if known and not entry.permanent and entry.id not in found:
+                self._drop(entry)
+        self._deleted.clear()  # the next look begins after all these deletes
+
+    def _follow(self, avatar_id: str, look: Look) -> None:
+        stored = look.found[avatar_id]
+        label, entry = stored.label, self._entries.get(avatar_id)
+        if entry is None:
+            entry = self._entries[avatar_id] = AvatarEntry(avatar_id, label.name, False)
+        if entry.permanent or entry.kept is None or entry.kept >= look.number:
+            return
+        entry.stored = stored
+        if entry.own:
+            return
+        entry.silent_ms = entry.silent_ms + look.elapsed_ms if label == entry.label else 0
+        changed, entry.label = label != entry.label, label
+        entry.name, entry.motion = label.name, label.motion
+        if label.status == "preparing":
+            abandoned = entry.silent_ms >= LEASE_MS
+            entry.status, entry.progress = "failed" if abandoned else "preparing", label.progress
+            entry.reason = ABANDONED if abandoned else None
+        elif label.status == "failed":
+            entry.status, entry.reason = "failed", label.reason
+        elif entry.avatar is None and entry.task is None and (changed or entry.status != "failed"):
+            entry.status, entry.reason = "preparing", None
+            self._begin(entry, self._adopt(entry, label))
+
+    def _begin(self, entry: AvatarEntry, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"avatar {entry.short_id}")
+
+        def end(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            entry.task = None
+
+        task.add_done_callback(end)
+        self._tasks.add(task)
+        entry.task = task
+        return task
+
+    def _drop(self, entry: AvatarEntry) -> None:
+        """Forget it; sessions that show it have all they need."""
+        if self._entries.get(entry.id) is entry:
+            del self._entries[entry.id]
+            self._manager.capacity.forget(entry.id)
+        if entry.task is not None:
+            entry.task.cancel()
 
 
-def _motion(text: str | None) -> MotionLevel | None:
-    """The idle motion that an upload names; ApiError 422 for any other."""
-    levels: dict[str | None, MotionLevel | None] = {None: None, "": None}
-    levels |= {level: level for level in get_args(MotionLevel)}
-    if text not in levels:
-        raise ApiError(422, f"there is no motion {text!r}; use {', '.join(MOTION_LEVELS)}.")
-    return levels[text]
-
-
-def _check_framing(fields: Mapping[str, str]) -> None:
-    """ApiError 422 unless `face` and `rotate`, where they are given, can be understood."""
-    try:
-        face_choice(fields.get("face") or "1")
-        rotation(fields.get("rotate") or "none")
-    except OptionError as error:
-        raise ApiError(422, str(error)) from error
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _load(path: Path) -> tuple[Avatar, int]:
+    """The avatar of a file, and the file's size in bytes."""
+    return load_avatar(path), path.stat().st_size

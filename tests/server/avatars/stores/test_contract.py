@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 
 from lipstream.errors import ArchiveError
-from lipstream.server.avatars.stores.base import DeletedError, Label, StoreError, TakenError
+from lipstream.server.avatars.stores.base import (
+    AvatarStore,
+    DeletedError,
+    Label,
+    StoreError,
+    TakenError,
+)
 from lipstream.server.avatars.stores.labelled import DAY_S, LabelledStore
 from lipstream.server.avatars.stores.objects import Objects
 from tests.server.avatars.stores.places import FolderPlace, Place
@@ -37,6 +43,12 @@ def prepared(tmp_path: Path) -> Path:
     return path
 
 
+async def keep(store: AvatarStore, avatar_id: str, label: Label, file: Path) -> None:
+    """Put an avatar that is ready."""
+    await store.upload(avatar_id, file)
+    await store.put(avatar_id, label)
+
+
 def content(path: Path) -> bytes:
     return path.read_bytes()
 
@@ -50,7 +62,7 @@ def test_what_one_server_puts_all_others_find(place: Place, prepared: Path) -> N
         mine, yours = await place.two()
         assert await yours.list() == {}
         label = place.ready(LABEL, prepared)
-        await mine.put(ONE, label, prepared)
+        await keep(mine, ONE, label, prepared)
         (found,) = (await yours.list()).values()
         assert found.label == label
         assert content(await yours.fetch(ONE, label)) == FACE
@@ -77,13 +89,14 @@ def test_a_delete_reaches_all_and_wins_over_later_puts(place: Place, prepared: P
     async def test() -> None:
         mine, yours = await place.two()
         label = place.ready(LABEL, prepared)
-        await mine.put(ONE, label, prepared)
-        await mine.put(OTHER, label, prepared)
+        await keep(mine, ONE, label, prepared)
+        await keep(mine, OTHER, label, prepared)
         await yours.delete(ONE)
         assert set(await mine.list()) == {OTHER}
-        for file in (None, prepared):
-            with pytest.raises(DeletedError):
-                await mine.put(ONE, label, file)
+        with pytest.raises(DeletedError):
+            await mine.upload(ONE, prepared)
+        with pytest.raises(DeletedError):
+            await mine.put(ONE, label)
         assert set(await yours.list()) == {OTHER}
         await yours.delete(ONE)
         await yours.delete("c" * 32)
@@ -101,7 +114,7 @@ def test_a_delete_wins_at_any_moment_of_a_put(place: Place, prepared: Path, step
             mine, yours = await place.two()
             label = place.ready(LABEL, prepared)
             gate = Gate(mine, step, before)
-            putting = asyncio.create_task(mine.put(ONE, label, prepared))
+            putting = asyncio.create_task(keep(mine, ONE, label, prepared))
             await asyncio.to_thread(gate.reached.wait)
             await yours.delete(ONE)
             gate.opened.set()
@@ -160,7 +173,7 @@ def test_an_avatar_that_is_gone_cannot_be_fetched(place: Place, prepared: Path) 
     async def test() -> None:
         mine, yours = await place.two()
         label = place.ready(LABEL, prepared)
-        await mine.put(ONE, label, prepared)
+        await keep(mine, ONE, label, prepared)
         await mine.delete(ONE)
         with pytest.raises((DeletedError, FileNotFoundError)):
             content(await yours.fetch(ONE, label))
@@ -176,7 +189,7 @@ def test_damage_is_found(place: Place, prepared: Path) -> None:
     async def test() -> None:
         mine, yours = await place.two()
         label = place.ready(LABEL, prepared)
-        await mine.put(ONE, label, prepared)
+        await keep(mine, ONE, label, prepared)
         place.write(f"{ONE}/prepared.avatar", b"a faxe" * 1000)
         with pytest.raises(ArchiveError, match="came damaged from the store 3 times; upload it"):
             await yours.fetch(ONE, label)

@@ -32,15 +32,14 @@ class DeletedError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """The description of an avatar in a store. Only its owner changes it."""
+    """The description of an avatar in a store. Only the server that prepares it changes it."""
 
     name: str
     motion: MotionLevel | None = None
     status: Status = "ready"
     reason: str | None = None  # why it failed
     progress: float | None = None  # 0 to 1, while it is prepared
-    owner: str = ""  # the process that prepares it
-    beat: int = 0  # counts the owner's signs of life
+    beat: int = 0  # counts the signs of life of the server that prepares it
     created: int = 0  # seconds since 1970; 0 where an older version has not kept it
     sha256: str | None = None  # of the prepared file
     size: int = 0  # its bytes
@@ -71,7 +70,6 @@ class Label:
             and len(self.reason or "") <= MAX_REASON
             and isinstance(progress, (int, float))
             and 0 <= progress <= 1
-            and isinstance(self.owner, str)
             and all(isinstance(number, int) and number >= 0 for number in whole)
             and (self.sha256 is None or _is_sha256(self.sha256))
         )
@@ -104,15 +102,15 @@ class AvatarStore(Protocol):
         when what comes is not what the label says."""
         ...
 
-    async def put(
-        self, avatar_id: str, label: Label, file: Path | None = None, *, first: bool = False
-    ) -> None:
-        """Keep the label and, where one is given, the prepared file: either is there whole or not
-        at all, and the label comes last.
+    async def upload(self, avatar_id: str, file: Path) -> None:
+        """Keep the prepared file of an avatar, whole or not at all; its label comes afterwards.
+        DeletedError when the avatar was deleted."""
+        ...
 
-        With `first` the id must be new: TakenError when another server had it first. DeletedError
-        when the avatar was deleted meanwhile; nothing of it is left then.
-        """
+    async def put(self, avatar_id: str, label: Label, *, first: bool = False) -> None:
+        """Keep the label, for all to see. With `first` the id must be new: TakenError when another
+        server had it first. DeletedError when the avatar was deleted meanwhile; nothing of it is
+        left then."""
         ...
 
     async def delete(self, avatar_id: str) -> None:

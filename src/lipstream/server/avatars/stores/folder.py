@@ -22,8 +22,8 @@ class FolderObjects:
         self._root, self._temporary = root, temporary
 
     def open(self) -> None:
-        """Make the folder, unless it is there."""
-        self._root.mkdir(mode=0o700 if self._temporary else 0o777, parents=True, exist_ok=True)
+        """Make the folder, unless it is there; not those above it: they may not be mounted yet."""
+        self._root.mkdir(mode=0o700 if self._temporary else 0o777, exist_ok=True)
 
     def list(self, folder: str = "") -> Mapping[str, str]:
         """All keys, or those below `folder`, with size and time of each file."""

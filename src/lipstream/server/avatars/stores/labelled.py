@@ -1,7 +1,7 @@
 """A store of avatars over named bytes, the same for folders, buckets and memory.
 
     store.json               says that this is a store: an unmounted share is none
-    ID/label.json            the description; it comes last, and only its owner changes it
+    ID/label.json            the description; it comes last, and only one server changes it
     ID/prepared.avatar       the prepared file
     ID/used-20421            the last day of a use, counted since 1970
     ID/deleted-1764385000    a tombstone: what is put after it is removed, for a day
@@ -110,13 +110,13 @@ class LabelledStore:
 
         return await self._cache.fetch(label.sha256, download)
 
-    async def put(
-        self, avatar_id: str, label: Label, file: Path | None = None, *, first: bool = False
-    ) -> None:
-        """Keep the file, then the label; nothing of it is left when the avatar was deleted."""
-        if file is not None:
-            await self._refuse_deleted(avatar_id)
-            await self._transfer(self._objects.upload, f"{avatar_id}/{AVATAR}", file)
+    async def upload(self, avatar_id: str, file: Path) -> None:
+        """Keep a copy of the file, unless the avatar was deleted."""
+        await self._refuse_deleted(avatar_id)
+        await self._transfer(self._objects.upload, f"{avatar_id}/{AVATAR}", file)
+
+    async def put(self, avatar_id: str, label: Label, *, first: bool = False) -> None:
+        """Keep the label; nothing of it is left when the avatar was deleted."""
         try:
             key = f"{avatar_id}/{LABEL}"
             await self._call(self._objects.write, key, label.to_json(), first)
