@@ -59,9 +59,8 @@ class Upload:
         return self.path.parent
 
     def discard(self) -> None:
-        """Have the folder and all in it removed, by a thread: disks may be slow."""
-        remove = functools.partial(shutil.rmtree, self.folder, ignore_errors=True)
-        asyncio.get_running_loop().run_in_executor(None, remove)
+        """Have the folder and all in it removed."""
+        _remove_in_thread(self.folder)
 
 
 async def receive_file(
@@ -102,9 +101,15 @@ async def _store(file: UploadFile, types: tuple[FileType, ...] | None) -> Path:
     try:
         await asyncio.to_thread(_copy, file, path)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove_in_thread(folder)
         raise
     return path
+
+
+def _remove_in_thread(folder: Path) -> None:
+    """Have the folder and all in it removed, by a thread: disks may be slow."""
+    remove = functools.partial(shutil.rmtree, folder, ignore_errors=True)
+    asyncio.get_running_loop().run_in_executor(None, remove)
 
 
 def _check_type(
