@@ -18,6 +18,7 @@ DESCRIPTIONS = {
     "recipes.md": "programs for backends, webhooks, texts, React, Prometheus",
     "server.md": "every route, WebSocket message, option, limit and metric of `lipstream serve`",
     "scale.md": "many processes and machines at one address: `serve --workers`, `front`, nginx",
+    "simli.md": "applications made for Simli, and Pipecat's service for it, on this server",
     "python.md": "programs for files, streams of frames, live sessions, FastAPI, the original API",
     "reference.md": "signatures and docstrings of all public names",
     "inputs.md": "which pictures and clips are taken, and what becomes of them",

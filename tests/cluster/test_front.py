@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from lipstream.cluster.front.routing import worker_of_socket
 from lipstream.cluster.front.watch import HUNG
 from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings
@@ -331,3 +332,18 @@ def test_limits_count_the_client_and_not_the_front() -> None:
         assert not {b"x-a", b"te", b"connection"} & told.keys()
 
     run_cluster(test, 1)
+
+
+def test_a_dialect_s_token_opens_a_session_where_there_is_room_and_names_its_worker() -> None:
+    async def test(cluster: FakeCluster) -> None:
+        opened: Counter[str | None] = Counter()
+        for _ in range(6):
+            answer = await cluster.http.post("/compose/token", json={"faceId": "face"})
+            assert answer.status_code == 201, answer.text
+            query = f"session_token={answer.json()['session_token']}".encode()
+            opened[worker_of_socket("/compose/webrtc/p2p", query)] += 1
+        assert opened == {"w1": 3, "w2": 3}
+        full = await cluster.http.post("/compose/token", json={"faceId": "face"})
+        assert full.status_code == 503 and full.json()["detail"].startswith("all places are taken")
+
+    run_cluster(test, count=2)

@@ -13,6 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.cluster.front_server import FrontedServers, open_front
+from tests.server.app_client import until
+from tests.server.fake_runtime import ANSWER, OFFER
 
 MIB = 1 << 20
 
@@ -144,5 +146,27 @@ def read_files(fronted: FrontedServers) -> None:
         etag = {"If-None-Match": answer.headers["ETag"]}
         assert (await client.get("/lipstream-avatar.js", headers=etag)).status_code == 304
         assert (await client.get("/openapi.json")).json()["info"]["title"] == "lipstream"
+
+    run(scenario, fronted.url)
+
+
+def test_a_dialect_s_socket_reaches_the_worker_of_its_token(fronted: FrontedServers) -> None:
+    async def scenario(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/compose/token", json={"faceId": "face"})
+        token = answer.json()["session_token"]
+        runtime = fronted.workers[token.rpartition(".")[2]].runtime
+        url = fronted.url.replace("http", "ws") + "/compose/webrtc/p2p?session_token="
+        async with connect(url + token, compression=None) as socket:
+            await socket.send(json.dumps({"type": "offer", "sdp": OFFER}))
+            assert json.loads(await socket.recv())["sdp"] == ANSWER
+            assert await socket.recv() == "START"
+            await socket.send(b"PLAY_IMMEDIATE" + b"\x01\x00" * 64_000)
+            assert await socket.recv() == "ACK"
+            await until(lambda: runtime.sessions[-1].pushed == 64_000)
+            await socket.send("DONE")
+            assert await socket.recv() == "STOP"
+        for wrong in ("", "x", "x.w9"):
+            with pytest.raises(InvalidStatus):
+                await connect(url + wrong)
 
     run(scenario, fronted.url)

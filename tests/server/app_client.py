@@ -201,6 +201,15 @@ class Socket:
         event: dict[str, Any] = json.loads(message["text"])
         return event
 
+    async def receive_text(self) -> str:
+        """The next text as it came; empty at the end."""
+        message = await self._from_app.get()
+        if message["type"] == "websocket.close":
+            self.code = message["code"]
+            return ""
+        text: str = message["text"]
+        return text
+
     def stop_reading(self) -> None:
         """From now on what the server sends is not taken."""
         self._read.clear()

@@ -27,6 +27,8 @@ from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.stores.base import AvatarStore
 from lipstream.server.avatars.stores.opening import open_store
+from lipstream.server.dialects.simli.edge import SimliCredentials, SimliRefusals
+from lipstream.server.dialects.simli.routes import simli_routes
 from lipstream.server.measured_synthesizer import MeasuredSynthesizer
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
@@ -142,12 +144,14 @@ def _add_routes(
     app.include_router(whep_routes(manager, registry), dependencies=token)
     app.include_router(audio_routes(manager, synthesizer))
     app.include_router(event_routes(manager))
+    app.include_router(simli_routes(manager, registry))
     app.include_router(public_routes(manager, synthesizer))  # last in the documentation
     app.include_router(page_routes())
 
 
 def _add_middleware(app: FastAPI, manager: SessionManager) -> None:
-    """Check every request; the outermost lets pages of other origins read refusals too."""
+    """Check every request; around that, pages of other origins may read refusals too, and what a
+    dialect says in its own way is read as ours."""
     settings, on_refused = manager.settings, manager.metrics.refused
     access = AccessPolicy(settings, manager.clock, public_paths(), manager.tokens)
     app.add_middleware(
@@ -157,6 +161,8 @@ def _add_middleware(app: FastAPI, manager: SessionManager) -> None:
         on_refused=on_refused,
     )
     app.add_middleware(CrossOrigin, origins=access.origins, files=page_files())
+    app.add_middleware(SimliRefusals)
+    app.add_middleware(SimliCredentials, tokens=manager.tokens)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

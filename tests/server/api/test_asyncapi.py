@@ -15,6 +15,7 @@ from lipstream.media.captions import Caption
 from lipstream.server.api.asyncapi import asyncapi_document
 from lipstream.server.api.audio_socket import RATES
 from lipstream.server.api.socket_messages import CLIENT_MESSAGES
+from lipstream.server.dialects.simli.addresses import SESSION_SOCKET
 from tests.server.app_client import AppClient, run_client
 from tests.server.fake_runtime import session_event
 from tests.server.security.route_table import ROUTES
@@ -64,7 +65,7 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_address_and_rates_are_those_of_the_route() -> None:
     channels = DOCUMENT["channels"]
-    sockets = {path for method, path in ROUTES if method == "WEBSOCKET"}
+    sockets = {path for method, path in ROUTES if method == "WEBSOCKET"} - {SESSION_SOCKET}
     assert {channel["address"] for channel in channels.values()} == sockets
     query = channels["audio"]["bindings"]["ws"]["query"]["properties"]
     assert query["sample_rate"]["enum"] == [str(rate) for rate in RATES]

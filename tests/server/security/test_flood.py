@@ -207,4 +207,4 @@ def test_sixteen_ask_for_eight_places_at_once() -> None:
 def test_a_minute_of_speech_does_not_cost_the_connection() -> None:
     """Pings may wait behind speech that is not read; that is no reason to hang up."""
     config = configured(create_app(ROOMY, runtime=FakeRuntime()))
-    assert config.ws_ping_timeout is None and config.ws_max_size == 64 * 1024
+    assert config.ws_ping_timeout is None and config.ws_max_size == 128 * 1024

@@ -22,6 +22,7 @@ from lipstream.cluster.workers import WorkerPool
 from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.server import errors as error_responses
 from lipstream.server.api.public import PROMETHEUS, page_files
+from lipstream.server.dialects.simli.edge import SimliRefusals
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import AccessPolicy
 from lipstream.server.security.cross_origin import CrossOrigin
@@ -90,7 +91,7 @@ class Front:
             await refusal.response()(scope, receive, SafeSend(send))
 
         if scope["type"] == "http":
-            await self._cross_origin(answer)(scope, receive, send)
+            await SimliRefusals(self._cross_origin(answer))(scope, receive, send)
         elif "websocket.http.response" in scope.get("extensions", {}):
             await answer(scope, receive, send)
         else:

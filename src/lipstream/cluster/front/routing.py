@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lipstream.server.dialects.simli import addresses as simli
+
 SESSION_PATH = re.compile(r"/v1/sessions/([^/]+)(?:/.*)?", re.DOTALL)
 SESSION_ID = re.compile(r"[0-9a-f]{32}-([a-z0-9]{1,16})")
 PICTURE = re.compile(r"/v1/avatars/[^/]+/picture")
 TOKEN_END = re.compile(r"[A-Za-z0-9_-]{43}\.([a-z0-9]{1,16})")  # of `SessionTokens`
-OPENERS = ("/v1/sessions", "/whep")
+OPENERS = ("/v1/sessions", "/whep", simli.TOKEN)
 AVATARS = "/v1/avatars"
 
 
@@ -34,8 +36,16 @@ def worker_of_token(path: str, authorization: str) -> str | None:
     return None if found is None else found[1]
 
 
+def worker_of_socket(path: str, query: bytes) -> str | None:
+    """The worker of the session whose WebSocket this is, by its id or, in a dialect, its token."""
+    if path != simli.SOCKET:
+        return worker_of(session_in(path) or "")
+    found = TOKEN_END.fullmatch(simli.session_token(query))
+    return None if found is None else found[1]
+
+
 def opens_session(method: str, path: str) -> bool:
-    """True for the two requests that a front places."""
+    """True for the requests that a front places."""
     return method == "POST" and path in OPENERS
 
 

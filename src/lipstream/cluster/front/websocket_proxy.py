@@ -20,9 +20,10 @@ from websockets.typing import Origin, Subprotocol
 
 from lipstream.cluster.front.headers import forwarded, returned
 from lipstream.cluster.front.http_proxy import HttpProxy
-from lipstream.cluster.front.routing import session_in, worker_of
+from lipstream.cluster.front.routing import worker_of_socket
 from lipstream.cluster.front.upstream import CONNECT_S, no_workers, worker_unreachable
 from lipstream.cluster.front.watch import LoadWatch
+from lipstream.server.dialects.simli import addresses as simli
 from lipstream.server.security.access import ADMITTED
 
 MAX_EVENT_BYTES = 1 << 20  # of a worker's message
@@ -52,7 +53,7 @@ class WebSocketProxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the socket on. Raises ApiError where it was not opened."""
-        worker = worker_of(session_in(scope["path"]) or "")
+        worker = worker_of_socket(scope["path"], scope.get("query_string", b""))
         urls = self._watch.placement.any_order() or list(self._watch.urls)
         if worker is None and not urls:
             raise no_workers()
@@ -69,7 +70,7 @@ class WebSocketProxy:
         except asyncio.TimeoutError as error:  # which it is not before Python 3.11
             raise worker_unreachable() from error
         scope[ADMITTED] = True
-        pair = _Pair(upstream, receive, send)
+        pair = _Pair(upstream, receive, send, says_end=scope["path"] != simli.SOCKET)
         self._open[pair] = None
         try:
             await pair.run()
@@ -124,8 +125,12 @@ async def _deny(scope: Scope, refusal: InvalidStatus, send: Send) -> None:
 class _Pair:
     """The two ends of one socket."""
 
-    def __init__(self, upstream: ClientConnection, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, upstream: ClientConnection, receive: Receive, send: Send, *, says_end: bool
+    ) -> None:
+        """`says_end`: the client ends its utterances; else its worker says when it speaks."""
         self._upstream, self._receive, self._send = upstream, receive, send
+        self._says_end = says_end
         self._closed = False  # towards the client
         self.speaking = False
 
@@ -159,6 +164,8 @@ class _Pair:
         with contextlib.suppress(ConnectionClosed):
             async for message in self._upstream:
                 kind = "text" if isinstance(message, str) else "bytes"
+                if not self._says_end and message in (simli.SPEAK, simli.SILENT):
+                    self.speaking = message == simli.SPEAK
                 await self._send({"type": "websocket.send", kind: message})
         await self._close_as_worker()
 
@@ -182,6 +189,8 @@ class _Pair:
 
     def _note(self, data: bytes | None, text: str | None) -> None:
         """Keep whether the client is in the middle of an utterance."""
+        if not self._says_end:
+            return
         if data is not None:
             self.speaking = True
         elif text is not None and len(text) <= MAX_CONTROL:

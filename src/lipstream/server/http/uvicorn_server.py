@@ -16,7 +16,6 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from lipstream.errors import LipstreamError, reason_of
-from lipstream.server.api.audio_socket import MAX_MESSAGE_BYTES
 from lipstream.server.http.http_protocol import ConnectionLimits, HttpProtocol
 from lipstream.server.http.websocket_protocol import WebSocketProtocol
 from lipstream.server.sessions.manager import SessionManager
@@ -24,6 +23,7 @@ from lipstream.server.settings import ServeSettings
 
 BACKLOG = 64  # connections that wait; so many are accepted before anything else is done
 MAX_HEADER_BYTES = 16 * 1024
+MAX_MESSAGE_BYTES = 128 * 1024  # of any WebSocket; most routes take less
 HURRIED_CLOSE_S = 1  # the same after a second signal
 CLOSE_S = 3  # for requests that are still being answered at the end
 PING_S = 20.0  # between pings, which keep proxies from closing a quiet WebSocket

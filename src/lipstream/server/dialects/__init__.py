@@ -1,0 +1,1 @@
+"""Protocols of other services, at the edge: each leads to the sessions of this server."""

@@ -1,0 +1,107 @@
+"""The ASGI layers that put the dialect's credentials and refusals into the places of ours and its.
+
+They come before all others, so that every rule of access sees a request as any other: the key is
+the server's token, and the token of a session opens that session's own socket.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lipstream.server.dialects.simli.addresses import (
+    ICE,
+    KEY,
+    SESSION_SOCKET,
+    SOCKET,
+    TOKEN,
+    session_token,
+)
+from lipstream.server.security.access import route_path
+from lipstream.server.security.session_tokens import SessionTokens
+
+NO_SESSION = "-"  # the id of none
+WORDS = {401: "INVALID_API_KEY", 404: "INVALID_FACE_ID"}  # of which clients make exceptions
+
+
+class SimliCredentials:
+    """Reads the key and the session's token where clients of the dialect put them.
+
+    For example `x-simli-api-key: K` becomes `Authorization: Bearer K`, and the socket
+    `/compose/webrtc/p2p?session_token=T` that of the session which T opens, with `Bearer T`.
+    """
+
+    def __init__(self, app: ASGIApp, *, tokens: SessionTokens) -> None:
+        self._app, self._tokens = app, tokens
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = "" if scope["type"] == "lifespan" else route_path(scope)
+        if scope["type"] == "websocket" and path == SOCKET:
+            self._lead_to_session(scope)
+        elif scope["type"] == "http" and path in (TOKEN, ICE):
+            headers = Headers(scope=scope)
+            if "authorization" not in headers and KEY.decode() in headers:
+                _authorize(scope, headers[KEY.decode()])
+        await self._app(scope, receive, send)
+
+    def _lead_to_session(self, scope: Scope) -> None:
+        """Changes the scope itself: whoever serves it learns from it that it was admitted."""
+        token = session_token(scope.get("query_string", b""))
+        grant = self._tokens.find(token)
+        session_id = NO_SESSION if grant is None else grant.session_id
+        path = SESSION_SOCKET.format(session_id=session_id)
+        root = str(scope["path"]).removesuffix(SOCKET)
+        scope["path"], scope["raw_path"] = root + path, (root + path).encode()
+        _authorize(scope, token)
+
+
+class SimliRefusals:
+    """Adds to each refusal of the dialect's calls the `detail` that its clients read."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and route_path(scope) in (TOKEN, ICE):
+            send = _Detailed(send)
+        await self._app(scope, receive, send)
+
+
+class _Detailed:
+    """`send`, which holds a refusal until it is whole and adds `detail` to it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message | None = None  # of a refusal
+        self._body = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] >= 400:
+            self._start = message
+        elif self._start is None or message["type"] != "http.response.body":
+            await self._send(message)
+        else:
+            self._body += message.get("body", b"")
+            if not message.get("more_body", False):
+                body = with_detail(self._start["status"], self._body)
+                MutableHeaders(scope=self._start)["content-length"] = str(len(body))
+                await self._send(self._start)
+                await self._send({"type": "http.response.body", "body": body})
+
+
+def with_detail(status: int, body: bytes) -> bytes:
+    """The JSON of a refusal with `detail`: a word that clients know, or our sentence."""
+    try:
+        content: Any = json.loads(body)
+        sentence = content["error"]["message"]
+    except (ValueError, KeyError, TypeError):  # not from us
+        return body
+    return json.dumps({**content, "detail": WORDS.get(status, sentence)}).encode()
+
+
+def _authorize(scope: Scope, token: str) -> None:
+    kept = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+    scope["headers"] = [*kept, (b"authorization", b"Bearer " + token.encode("latin-1", "replace"))]
