@@ -65,7 +65,7 @@ def serve_workers(
             own += ["--host", FRONT_ADDRESS, "--port", "0", "--front-host", settings.host]
             own += ["--trusted-proxy", FRONT_ADDRESS, "--cores", str(shares.cores)]
             own += ["--costs", str(settings.costs or Path(shared, "costs"))]
-            if settings.store_folder is None:
+            if settings.data is None and settings.store_folder is None:
                 own += ["--data", str(Path(shared, "avatars"))]
             if settings.max_sessions is not None:
                 most, more = divmod(settings.max_sessions, shares.workers)

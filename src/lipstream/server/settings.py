@@ -58,7 +58,7 @@ class ServeSettings:
     max_side: int = 768  # pixels; larger uploads are shrunk once
     max_avatars: int = 32  # uploaded ones
     avatar_space: int = 1024 * MEBIBYTE  # bytes of uploaded avatars together
-    data: Path | None = None  # where uploaded avatars are kept; None: deleted when the server ends
+    data: Path | None = None  # where uploads are kept, or copies of a store's; None: not for long
     store: str | None = None  # a folder or an address where servers share uploaded avatars
     upload_ttl_days: int = 30  # then an upload that is not listed and not used goes; 0: never
     share_uploads: bool = False  # list them for everybody, not only for those who know their ids
@@ -110,9 +110,8 @@ class ServeSettings:
         if self.public_ip is not None:
             check_public_ip(self.public_ip)
         self._check_webhook()
-        if self.store is not None and self.data is not None:
+        if self.store is not None and self.store_folder is not None and self.data is not None:
             raise OptionError("--store keeps uploads, and so does --data; give only one of them.")
-        self.store_folder  # OptionError for an address that is none  # noqa: B018
         self.trusted_networks  # OptionError for what is no address  # noqa: B018
         self.udp_range  # or for what is no range  # noqa: B018
         if self.turn_urls and not self.turn_secret:
@@ -128,13 +127,13 @@ class ServeSettings:
 
     @property
     def store_folder(self) -> Path | None:
-        """The folder that keeps uploads for longer than this server runs; OptionError."""
+        """The folder that keeps uploads for longer than this server runs, if it is one."""
         if self.store is None:
             return self.data
         scheme, separator, rest = self.store.partition("://")
-        if separator and scheme != "file":
-            raise OptionError(f"--store {self.store}: give a folder, as /srv/avatars.")
-        return Path(rest if separator else self.store)
+        if not separator:
+            return Path(self.store)
+        return Path(rest) if scheme == "file" else None
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:

@@ -9,9 +9,15 @@ from lipstream.cli.options.option import number, option, path_option, with_optio
 
 UPLOAD_OPTIONS = (
     path_option(
-        "--data", metavar="DIR", help="The folder that keeps uploads; default a temporary one."
+        "--data",
+        metavar="DIR",
+        help="The folder that keeps uploads, or copies of --store's; default a temporary one.",
     ),
-    option("--store", metavar="DIR", help="A folder where several servers share uploads."),
+    option(
+        "--store",
+        metavar="DIR|URL",
+        help="Where servers share uploads: a folder, or a bucket such as s3://bucket/avatars.",
+    ),
     number(
         "--upload-ttl",
         "Uploads that nobody uses for so long are deleted; 0: never.",

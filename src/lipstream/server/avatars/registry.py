@@ -212,7 +212,7 @@ class AvatarRegistry:
             outcome = "cancelled"
             self._drop(entry)
         except Exception as error:
-            entry.fail(error, self._settings.store_folder)
+            entry.fail(error, self._settings.store_folder or self._settings.data)
             await self._labels.fail(entry, entry.reason)
         else:
             log.info("avatar ready", extra={"avatar": entry.short_id})
@@ -229,7 +229,7 @@ class AvatarRegistry:
         except StoreError:
             pass  # it is tried again after the next look; or it was deleted
         except Exception as error:  # one bad avatar must not keep the others from being served
-            entry.fail(error, self._settings.store_folder)
+            entry.fail(error, self._settings.store_folder or self._settings.data)
 
     def _take_in(self, look: Look) -> None:
         """Follow what the store lists, but for what has changed here since the look began."""

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
+from uuid import uuid4
 
 from lipstream.server.avatars.stores.base import Label
 from lipstream.server.avatars.stores.folder import FolderObjects
 from lipstream.server.avatars.stores.labelled import LabelledStore
+from lipstream.server.avatars.stores.local_cache import LocalCache
+from lipstream.server.avatars.stores.object_store import FsspecObjects
 from lipstream.server.avatars.stores.objects import Objects
 
 
@@ -72,3 +75,24 @@ class FolderPlace(Place):
 
     def clear(self) -> None:
         shutil.rmtree(self.root)
+
+
+class MemoryPlace(Place):
+    name, in_place = "memory", False
+    scheme = "memory"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.url = folder, f"{self.scheme}://bucket/{uuid4().hex}"
+
+    def objects(self) -> FsspecObjects:
+        return FsspecObjects(self.url)
+
+    def store(self, now: Callable[[], float]) -> LabelledStore:
+        cache = LocalCache(self.folder / uuid4().hex, 1 << 20)
+        return LabelledStore(self.objects(), cache, now)
+
+
+class S3Place(MemoryPlace):
+    """Needs the server of the fixture `s3`."""
+
+    name, scheme = "s3", "s3"

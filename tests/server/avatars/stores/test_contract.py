@@ -19,9 +19,9 @@ from lipstream.server.avatars.stores.base import (
 )
 from lipstream.server.avatars.stores.labelled import DAY_S, LabelledStore
 from lipstream.server.avatars.stores.objects import Objects
-from tests.server.avatars.stores.places import FolderPlace, Place
+from tests.server.avatars.stores.places import FolderPlace, MemoryPlace, Place
 
-PLACES = [FolderPlace]
+PLACES = [FolderPlace, MemoryPlace]  # and that of test_s3.py
 ONE, OTHER = "a" * 32, "b" * 32
 LABEL = Label("Anna", "calm")
 FACE = b"a face" * 1000
@@ -293,6 +293,18 @@ def test_an_older_version_kept_a_name_and_a_motion(tmp_path: Path) -> None:
         found = (await mine.list())[ONE]
         assert (found.label, found.unused_days) == (Label("Anna"), None)
         assert content(await mine.fetch(ONE, found.label)) == b"a face"
+
+    run(test)
+
+
+def test_a_folder_that_is_gone_is_a_store_that_cannot_be_reached(tmp_path: Path) -> None:
+    async def test() -> None:
+        place = FolderPlace(tmp_path)
+        mine, _ = await place.two()
+        place.clear()
+        for call in (mine.list(), mine.put(ONE, LABEL), mine.delete(ONE), mine.touch(ONE)):
+            with pytest.raises(StoreError, match="FileNotFoundError"):
+                await call
 
     run(test)
 

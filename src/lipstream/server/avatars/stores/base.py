@@ -55,11 +55,9 @@ class Label:
         if not isinstance(values, dict) or not isinstance(values.get("name"), str):
             raise ValueError("a label needs a name")
         known = {name: values[name] for name in cls.__slots__ if name in values}
-        label = cls(**{**known, "name": known["name"][:NAME_LENGTH]})
-        label._check()
-        return label
+        return cls(**{**known, "name": known["name"][:NAME_LENGTH]})
 
-    def _check(self) -> None:
+    def __post_init__(self) -> None:
         """ValueError unless each field has its own type and range: others write labels, too."""
         progress = 0 if self.progress is None else self.progress
         whole = (self.beat, self.created, self.size)

@@ -67,7 +67,7 @@ class LabelledStore:
             await self._cache.open()
         await self._call(self._objects.open)
         try:
-            await self._call(self._objects.write, MARKER, MARK, True)
+            await self._call(self._objects.write, MARKER, MARK, True, expected=FileExistsError)
         except FileExistsError:
             pass  # an earlier run or another server has marked it
 
@@ -104,7 +104,8 @@ class LabelledStore:
 
         async def download(target: Path) -> None:
             try:
-                await self._transfer(self._objects.download, key, target)
+                arguments = self._objects.download, key, target
+                await self._transfer(*arguments, expected=FileNotFoundError)
             except FileNotFoundError as error:
                 raise DeletedError("the avatar is not in the store any more") from error
 
@@ -119,7 +120,8 @@ class LabelledStore:
         """Keep the label; nothing of it is left when the avatar was deleted."""
         try:
             key = f"{avatar_id}/{LABEL}"
-            await self._call(self._objects.write, key, label.to_json(), first)
+            content = label.to_json()
+            await self._call(self._objects.write, key, content, first, expected=FileExistsError)
         except FileExistsError:
             raise TakenError(f"another server has put {avatar_id} first") from None
         await self._refuse_deleted(avatar_id)
@@ -159,7 +161,9 @@ class LabelledStore:
         if kept == version:
             return label
         try:
-            label = Label.from_json(await self._call(self._objects.read, f"{avatar_id}/{LABEL}"))
+            key = f"{avatar_id}/{LABEL}"
+            content = await self._call(self._objects.read, key, expected=FileNotFoundError)
+            label = Label.from_json(content)
         except FileNotFoundError:  # deleted meanwhile
             return None
         except (ValueError, TypeError, RecursionError):
@@ -195,18 +199,22 @@ class LabelledStore:
             for name in names:
                 await self._call(self._objects.remove, f"{avatar_id}/{name}")
 
-    async def _call(self, call: Callable[..., T], *arguments: Any) -> T:
-        return await _reaching(self._calls.run(CALL_S, call, *arguments))
+    async def _call(
+        self, call: Callable[..., T], *arguments: Any, expected: type[Exception] = StoreError
+    ) -> T:
+        return await _reaching(self._calls.run(CALL_S, call, *arguments), expected)
 
-    async def _transfer(self, call: Callable[..., T], *arguments: Any) -> T:
-        return await _reaching(self._transfers.run(TRANSFER_S, call, *arguments))
+    async def _transfer(
+        self, call: Callable[..., T], *arguments: Any, expected: type[Exception] = StoreError
+    ) -> T:
+        return await _reaching(self._transfers.run(TRANSFER_S, call, *arguments), expected)
 
 
-async def _reaching(answer: Coroutine[Any, Any, T]) -> T:
-    """The answer of the store; StoreError for everything but a file that exists or does not."""
+async def _reaching(answer: Coroutine[Any, Any, T], expected: type[Exception]) -> T:
+    """The answer of the store; StoreError for every error but what is `expected`."""
     try:
         return await answer
-    except (StoreError, FileExistsError, FileNotFoundError):
+    except (StoreError, expected):
         raise
     except Exception as error:  # of any library that fsspec loads
         words = str(error).strip().splitlines()
