@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import httpx
 import pytest
 
 from lipstream.cluster.front.routing import worker_of_socket
-from lipstream.cluster.front.watch import HUNG
+from lipstream.cluster.front.watch import HUNG, LOOK_MS
 from lipstream.server.admission import Cost
 from lipstream.server.settings import ServeSettings
 from tests.cluster.fake_workers import TOKEN, FakeCluster, run_cluster
@@ -81,6 +82,27 @@ def test_a_worker_that_turns_out_full_is_passed_over() -> None:
         assert opened == ["w2"] * 3
 
     run_cluster(test, 2, runtimes=[FakeRuntime(cost=Cost(400.0, 2.0, 0.1)), FakeRuntime()])
+
+
+def test_nobody_is_refused_for_a_load_that_is_outdated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The front looks at its workers once more before it says that they are full."""
+    monkeypatch.setattr("lipstream.cluster.placement.MAX_FULL_TRIED", 0)
+
+    async def test(cluster: FakeCluster) -> None:
+        made = [await cluster.open() for _ in range(3)]
+        looking = asyncio.create_task(cluster.front.watch.watch())
+        await settle()
+        (worker,) = cluster.workers.values()
+        await worker.http.delete(f"/v1/sessions/{made[0]['id']}")  # not through the front
+        opening = asyncio.create_task(cluster.open())
+        await settle()
+        assert not opening.done()
+        cluster.clock.advance(LOOK_MS)
+        assert worker_of(await opening) == "w1"
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+
+    run_cluster(test, 1)
 
 
 def test_operators_see_and_end_all_sessions() -> None:

@@ -28,8 +28,8 @@ from lipstream.cluster.front.upstream import (
     ClientGoneError,
     RequestBody,
     Upstream,
-    full,
     is_refused,
+    no_room,
     no_workers,
     whole_body,
     worker_gone,
@@ -44,6 +44,7 @@ from lipstream.server.security.rate_limit import MeteredBody, too_large
 REPEATABLE = ("GET", "HEAD", "OPTIONS")  # may be asked of a second worker whatever happened
 REFUSED = (401, 403, 429)  # the request did not pass the worker's rules of access
 OPEN_S = 20.0  # in which workers are asked for room
+FRESH_MS = 2_000  # to wait for new loads before a session is refused
 UPLOADS = (AVATARS, "/speech")  # paths with these ends take files
 
 log = logging.getLogger("lipstream.cluster")
@@ -166,6 +167,19 @@ class HttpProxy:
                 "stopping",
                 {"Retry-After": "10"},
             )
+        answer = await self._ask_for_room(scope, body)
+        full = answer is None or answer.status_code == 503
+        if full and self._watch.placement.loads() and await self._watch.next_look(FRESH_MS):
+            # Sessions end without our knowledge: nobody is refused for a load that is outdated.
+            if answer is not None:
+                await answer.aclose()
+            answer = await self._ask_for_room(scope, body)
+        if answer is not None:
+            return answer
+        raise no_room() if self._watch.placement.loads() else no_workers()
+
+    async def _ask_for_room(self, scope: Scope, body: bytes) -> httpx.Response | None:
+        """The answer of the first worker that has room, else the last refusal, if any."""
         placement, refusal = self._watch.placement, None
         replaced = _replaced(scope, body)
         until = time.monotonic() + OPEN_S
@@ -191,9 +205,7 @@ class HttpProxy:
                 return answer
             refusal = answer
             self._metrics.retries.labels("full" if status == 503 else "unknown avatar").inc()
-        if refusal is not None:
-            return refusal
-        raise full() if placement.loads() else no_workers()
+        return refusal
 
     async def _send(
         self, url: str, scope: Scope, body: bytes | RequestBody, *, upload: bool = False

@@ -137,7 +137,7 @@ def no_workers() -> ApiError:
     return ApiError(503, message, "no_workers", {"Retry-After": RETRY_S})
 
 
-def full() -> ApiError:
+def no_room() -> ApiError:
     """No worker has room for one more session."""
     message = "all places are taken; try again in a while."
     return ApiError(503, message, "full", {"Retry-After": "10"})

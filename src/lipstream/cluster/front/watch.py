@@ -35,6 +35,8 @@ class LoadWatch:
         self.looked = False  # once at least: before, nobody can be said to be gone
         self._pool, self._upstream, self._token, self._clock = pool, upstream, token, clock
         self._silent: dict[str, int] = {}  # missing answers in a row
+        self._due_ms: int | None = None  # when the next round begins, while somebody looks
+        self._rounds: set[asyncio.Future[None]] = set()  # of those who wait for its end
 
     @property
     def ready(self) -> bool:
@@ -44,7 +46,7 @@ class LoadWatch:
     async def watch(self) -> None:
         """Look until cancelled."""
         while True:
-            due = self._clock.now_ms() + max(LOOK_MS, WORKER_MS * len(self.urls))
+            due = self._due_ms = self._clock.now_ms() + max(LOOK_MS, WORKER_MS * len(self.urls))
             try:
                 await self.look()
             except Exception:
@@ -61,6 +63,22 @@ class LoadWatch:
         self.urls = urls
         await asyncio.gather(*(self._ask(worker, url) for worker, url in urls.items()))
         self.looked = True
+        for waiting in self._rounds:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def next_look(self, within_ms: int) -> bool:
+        """Return True with the loads of the next round; False at once where it begins later than
+        `within_ms`, or nobody looks."""
+        if self._due_ms is None or self._due_ms - self._clock.now_ms() > within_ms:
+            return False
+        waiting = asyncio.get_running_loop().create_future()
+        self._rounds.add(waiting)
+        try:
+            await waiting
+        finally:
+            self._rounds.discard(waiting)
+        return True
 
     def lost(self, worker: str) -> None:
         """A request could not be delivered there: place nothing until it answers again."""
