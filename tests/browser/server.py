@@ -3,6 +3,7 @@
     python -m tests.browser.server [--token TOKEN] [--origin ORIGIN] [--turn URL SECRET] [--beeps]
                                    [--puppet | --musetalk MODELS] NAME=PATH ...
 
+Where the tests go through a front, it is one, before workers that are this program again.
 `/probe/` is not part of the product: scripts that measure, and the resources of the process.
 """
 
@@ -11,8 +12,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import socket
+import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -22,15 +26,21 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lipstream.avatar.builder import open_avatar
+from lipstream.cluster.front.app import Front
+from lipstream.cluster.front.serving import serve_front
+from lipstream.cluster.local_workers import LocalWorkers
 from lipstream.config import AvatarConfig
 from lipstream.engine import Engine
 from lipstream.rendering.registry import Backend, open_backend
 from lipstream.server.app import create_app
+from lipstream.server.forced_exit import end_with_input
+from lipstream.server.http.uvicorn_server import bind
 from lipstream.server.settings import ServeSettings
 from tests.beeping_synthesizer import BeepingSynthesizer
 from tests.browser.marker import marked_musetalk, marker_backend
 from tests.fake_synthesizer import SpellingSynthesizer
 from tests.leaks import descriptors
+from tests.through_front import THROUGH_FRONT, WORKERS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -82,7 +92,31 @@ def main() -> None:
         codec="vp8",
         turn_urls=(turn_url,) if turn_url else (),
         turn_secret=turn_secret,
+        worker_id=options.worker_id,
+        costs=options.costs,
+        trusted_proxies=("127.0.0.1",) if options.worker_id else (),
     )
+    if THROUGH_FRONT and not options.worker_id:
+        _serve_workers(settings)
+    else:
+        _serve(settings, options)
+
+
+def _serve_workers(settings: ServeSettings) -> None:
+    """A front before several of this server, as `lipstream serve --workers` starts them."""
+
+    def command(place: int, worker: str) -> Sequence[str]:
+        own = ["--worker-id", worker, "--costs", costs]
+        return [sys.executable, "-m", "tests.browser.server", *own, *sys.argv[1:]]
+
+    local = LocalWorkers(WORKERS, command, lambda: None)
+    with bind("127.0.0.1", 0) as bound, TemporaryDirectory() as costs:
+        port = bound.getsockname()[1]
+        front = Front(settings, local)
+        serve_front(front, bound, 0, lambda: print(port, flush=True), local)
+
+
+def _serve(settings: ServeSettings, options: argparse.Namespace) -> None:
     engine = Engine(_backend(options))
     avatars = {
         name: open_avatar(Path(path), AvatarConfig())
@@ -90,10 +124,25 @@ def main() -> None:
     }
     voice = BeepingSynthesizer() if options.beeps else SpellingSynthesizer()
     app = with_probe(create_app(settings, engine, avatars, synthesizer=voice))
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        print(listening.getsockname()[1], flush=True)
-        server = uvicorn.Server(uvicorn.Config(app, loop="asyncio", log_level="warning"))
-        server.run(sockets=[listening])
+    with bind("127.0.0.1", 0) as bound:
+        port = bound.getsockname()[1]
+        line = f"lipstream is at http://127.0.0.1:{port} (a worker)" if settings.worker_id else port
+        config = uvicorn.Config(app, loop="asyncio", log_level="warning")
+        AnnouncedServer(config, str(line)).run(sockets=[bound])
+
+
+class AnnouncedServer(uvicorn.Server):
+    """Prints a line once it answers."""
+
+    def __init__(self, config: uvicorn.Config, line: str) -> None:
+        super().__init__(config)
+        self._line = line
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._line, flush=True)
+        if self._line.startswith("lipstream"):
+            end_with_input()
 
 
 def _backend(options: argparse.Namespace) -> Backend:
@@ -105,6 +154,8 @@ def _backend(options: argparse.Namespace) -> Backend:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--token")
+    parser.add_argument("--worker-id", help="for a worker behind a front")
+    parser.add_argument("--costs", type=Path)
     parser.add_argument("--origin", action="append", default=[])
     parser.add_argument("--turn", nargs=2, metavar=("URL", "SECRET"))
     parser.add_argument("--beeps", action="store_true", help="say each word as a beep")

@@ -15,11 +15,13 @@ from typing import Any
 
 import httpx
 
+from tests.through_front import THROUGH_FRONT, WORKERS
+
 ROOT = Path(__file__).resolve().parents[2]
 TOKEN = "browser-test"
+START_S = 60.0  # in which workers start, one after the other
 SETTLE_S = 10.0  # in which a server releases what sessions leave
 MAX_ATTEMPTS, RETRY_S = 8, 4  # to open a session on a busy server
-METRIC = "lipstream_sessions "
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,12 @@ class ServerProcess:
     token: str
 
     async def sessions(self) -> int:
-        """The number of open sessions, by the server's own metrics."""
-        text = (await self._call("GET", "metrics")).text
-        (line,) = (line for line in text.splitlines() if line.startswith(METRIC))
-        return round(float(line.removeprefix(METRIC)))
+        """The number of open sessions."""
+        return len((await self._call("GET", "v1/sessions")).json()["sessions"])
+
+    async def places(self) -> int:
+        """The number of sessions that may be open."""
+        return int((await self._call("GET", "v1/config")).json()["max_sessions"])
 
     async def wait_until_free(self, within_s: float = SETTLE_S) -> None:
         """Return when no session is open; AssertionError when one still is after that time."""
@@ -42,6 +46,14 @@ class ServerProcess:
             return await self.sessions() == 0
 
         await _poll(is_free, within_s, "a session is still open")
+
+    def wait_for_workers(self) -> None:
+        """Return when all workers of a front are there."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        end = time.monotonic() + START_S
+        while len(httpx.get(f"{self.address}/v1/cluster", headers=headers).json()) < WORKERS:
+            assert time.monotonic() < end, "a worker is not there"
+            time.sleep(0.1)
 
     async def wait_until_silent(self, session_id: str) -> None:
         """Return when no speech plays or waits in a session; AssertionError after `SETTLE_S`."""
@@ -115,7 +127,10 @@ def start_server(*arguments: str) -> Iterator[ServerProcess]:
         assert process.stdout is not None
         port = process.stdout.readline().strip()
         assert port, "the server did not start; its log is above"
-        yield ServerProcess(f"http://127.0.0.1:{port}", TOKEN)
+        server = ServerProcess(f"http://127.0.0.1:{port}", TOKEN)
+        if THROUGH_FRONT:
+            server.wait_for_workers()
+        yield server
     finally:
         process.terminate()
         process.wait(20)

@@ -124,12 +124,15 @@ async def test_a_full_server_says_when_to_come_back(
     second = await ViewerPage.blank(chromium.browser)
     await second.open(server.address, server.token)
     await viewer.start()
+    others = [await server.open_session("face") for _ in range(await server.places() - 1)]
     await second.page.click("#toggle")
     await second.notice("Try again in")
     assert (await second.page.inner_text("#countdown")).startswith("Try again in")
     await second.state("idle")
     await viewer.page.click("#toggle")
     await viewer.state("idle")
+    for other in others:
+        await server.end(other["id"])
     await server.wait_until_free()
     await second.start()
     assert await second.page.inner_text("#notice") == ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.program import COMMAND
+from tests.through_front import THROUGH_FRONT, WORKERS
 
 PATIENCE_S = 60.0
 
@@ -52,6 +53,8 @@ class Serving:
 def serving(*arguments: str | Path, under: Sequence[str] = ()) -> Iterator[Serving]:
     """`under` is a command that starts the one after it."""
     call = [*under, *COMMAND, "serve", "--port", "0", "--backend", "puppet", *map(str, arguments)]
+    if THROUGH_FRONT and "--workers" not in arguments:
+        call += ["--workers", str(WORKERS)]
     with subprocess.Popen(
         call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -12,7 +12,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.cluster.front_server import FrontedServers, open_front
+from tests.cluster.front_server import FrontedServers, open_fronted
 from tests.server.app_client import until
 from tests.server.fake_runtime import ANSWER, OFFER
 
@@ -21,7 +21,7 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def fronted() -> Iterator[FrontedServers]:
-    with open_front() as opened:
+    with open_fronted() as opened:
         yield opened
 
 
@@ -99,7 +99,7 @@ def test_a_second_socket_replaces_the_first(fronted: FrontedServers) -> None:
 
 def test_a_file_goes_through_as_it_comes() -> None:
     """With a length and without one; it is no sound, which the worker says."""
-    with open_front() as fronted:
+    with open_fronted() as fronted:
         send_files(fronted)
 
 
@@ -131,7 +131,7 @@ def send_files(fronted: FrontedServers) -> None:
 
 
 def test_answers_have_one_date_and_their_own_headers() -> None:
-    with open_front() as fronted:
+    with open_fronted() as fronted:
         read_files(fronted)
 
 

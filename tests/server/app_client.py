@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.live.clock import ManualClock
@@ -20,7 +20,9 @@ from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
 from lipstream.server.settings import ServeSettings
 from tests.fakes import blank_avatar
+from tests.server.app_socket import Socket
 from tests.server.fake_runtime import OFFER, FakeConnection, FakeRuntime
+from tests.server.fronts import open_front_before, own_settings
 
 BASE = "http://127.0.0.1:8080"
 SDP = {"content-type": "application/sdp"}
@@ -29,17 +31,27 @@ PATIENCE_S = 20.0
 
 @dataclass
 class AppClient:
-    """A running application, called over HTTP and WebSockets without a network."""
+    """A running application, called over HTTP and WebSockets without a network.
+
+    `http` leads through a front where the tests are run so; `worker` never does, for what a worker
+    tells of itself alone.
+    """
 
     app: FastAPI
     runtime: FakeRuntime
     clock: ManualClock
     http: httpx.AsyncClient
+    worker: httpx.AsyncClient
+    asked: ASGIApp  # the application, or the front before it
 
     @property
     def manager(self) -> SessionManager:
         found: SessionManager = self.app.state.manager
         return found
+
+    async def metrics(self) -> str:
+        """The figures of the application itself."""
+        return (await self.worker.get("/metrics", headers=self.http.headers)).text
 
     async def open(self, avatar: str = "face") -> dict[str, Any]:
         """A new session."""
@@ -67,7 +79,7 @@ class AppClient:
 
     def socket(self, path: str, **headers: str) -> Socket:
         """A WebSocket of this application, not yet open."""
-        return Socket(self.app, path, headers)
+        return Socket(self.asked, path, headers)
 
     async def open_socket(self, session: Mapping[str, Any], rate: int | None = None) -> Socket:
         """The open WebSocket of a session."""
@@ -86,18 +98,25 @@ async def open_client(
     store: AvatarStore | None = None,
 ) -> AsyncIterator[AppClient]:
     """By default one avatar called face, no token, and no limit to how often one may ask."""
-    settings = settings or ServeSettings(rate=0)
+    settings = own_settings(settings or ServeSettings(rate=0))
     runtime, clock = runtime or FakeRuntime(), ManualClock()
     shown = {"face": blank_avatar()} if avatars is None else avatars
     app = create_app(settings, avatars=shown, store=store, runtime=runtime, clock=clock)
-    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url=base, timeout=PATIENCE_S) as http,
+        open_front_before(app, settings, clock) as asked,
+        open_http(asked, base) as http,
+        open_http(app, base) as worker,
     ):
-        yield AppClient(app, runtime, clock, http)
+        yield AppClient(app, runtime, clock, http, worker, asked)
     assert runtime.closed and all(session.closed for session in runtime.sessions)
     assert all(connection.closed for connection in runtime.connections)
+
+
+def open_http(app: ASGIApp, base: str = BASE) -> httpx.AsyncClient:
+    """A client of an application of this process."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=base, timeout=PATIENCE_S)
 
 
 def run_client(
@@ -124,113 +143,3 @@ async def until(true: Callable[[], bool]) -> None:
     """Return when `true()`; for what threads and processes do. The test's own timeout ends it."""
     while not true():  # noqa: ASYNC110 (threads and processes set no event)
         await asyncio.sleep(0.01)
-
-
-@dataclass
-class Socket:
-    """The client's end of a WebSocket, message by message, without a network."""
-
-    app: FastAPI
-    path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    protocols: tuple[str, ...] = ()
-    status: int | None = None  # of an HTTP response instead of an open socket
-    body: bytes = b""
-    accepted: str | None = None  # the subprotocol
-    code: int | None = None  # with which the server closed
-
-    def __post_init__(self) -> None:
-        self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue(1)
-        self._from_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self._read = asyncio.Event()
-        self._read.set()
-        self._task: asyncio.Task[None] | None = None
-
-    async def open(self) -> bool:
-        """True when the server accepted it."""
-        path, _, query = self.path.partition("?")
-        headers = {"host": "127.0.0.1:8080", **self.headers}
-        scope = {
-            "type": "websocket",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
-            "scheme": "ws",
-            "path": path,
-            "raw_path": path.encode(),
-            "root_path": "",
-            "query_string": query.encode(),
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-            "subprotocols": list(self.protocols),
-            "client": ("127.0.0.1", 1),
-            "extensions": {"websocket.http.response": {}},
-            "state": {},
-        }
-        await self._to_app.put({"type": "websocket.connect"})
-        self._task = asyncio.create_task(self.app(scope, self._to_app.get, self._take))
-        message = await self._from_app.get()
-        if message["type"] == "websocket.accept":
-            self.accepted = message.get("subprotocol")
-            return True
-        self.status = message.get("status", 403)
-        while message.get("more_body", message["type"].endswith("start")):
-            message = await self._from_app.get()
-            self.body += message.get("body", b"")
-        await self._task
-        return False
-
-    async def send(self, message: bytes | str | dict[str, Any]) -> None:
-        """Returns when the server has taken the message before."""
-        if isinstance(message, bytes):
-            await self._to_app.put({"type": "websocket.receive", "bytes": message})
-        else:
-            text = message if isinstance(message, str) else json.dumps(message)
-            await self._to_app.put({"type": "websocket.receive", "text": text})
-
-    async def next_event(self) -> dict[str, Any]:
-        """The next event that is not `buffered`."""
-        while True:
-            event = await self.receive()
-            if event["type"] != "buffered":
-                return event
-
-    async def receive(self) -> dict[str, Any]:
-        """The next event; {"type": "close"} at the end."""
-        message = await self._from_app.get()
-        if message["type"] == "websocket.close":
-            self.code = message["code"]
-            return {"type": "close", "code": self.code}
-        event: dict[str, Any] = json.loads(message["text"])
-        return event
-
-    async def receive_text(self) -> str:
-        """The next text as it came; empty at the end."""
-        message = await self._from_app.get()
-        if message["type"] == "websocket.close":
-            self.code = message["code"]
-            return ""
-        text: str = message["text"]
-        return text
-
-    def stop_reading(self) -> None:
-        """From now on what the server sends is not taken."""
-        self._read.clear()
-
-    def read_on(self) -> None:
-        """Take what the server sends again, and what it could not send meanwhile."""
-        self._read.set()
-
-    async def leave(self) -> None:
-        """Close it as a client that is done, or that dies: it is the same to the server."""
-        assert self._task is not None
-        self._read.set()
-        if not self._task.done():
-            closing = asyncio.create_task(
-                self._to_app.put({"type": "websocket.disconnect", "code": 1005})
-            )
-            await self._task
-            closing.cancel()
-            await asyncio.gather(closing, return_exceptions=True)
-        await self._task
-
-    async def _take(self, message: MutableMapping[str, Any]) -> None:
-        await self._read.wait()
-        await self._from_app.put(dict(message))

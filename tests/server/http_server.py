@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lipstream.server.app import create_app
 from lipstream.server.http.uvicorn_server import Server, address_of, bind, configured
@@ -13,6 +13,8 @@ from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.settings import ServeSettings
 from tests.fakes import blank_avatar
 from tests.server.fake_runtime import FakeRuntime
+from tests.server.fronts import open_front, own_settings
+from tests.through_front import THROUGH_FRONT, WORKER
 
 START_S = 20.0
 
@@ -36,11 +38,23 @@ def open_server(
     runtime: FakeRuntime | None = None,
     avatar: str = "face",
 ) -> Iterator[HttpServer]:
-    """A fake runtime with one avatar, behind the HTTP that users meet."""
+    """A fake runtime with one avatar, behind the HTTP that users meet, or a front before it."""
+    asked = settings or ServeSettings(rate=0)
+    with open_worker(own_settings(asked), runtime, avatar) as server:
+        if not THROUGH_FRONT:
+            yield server
+            return
+        with open_front(asked, {asked.worker_id or WORKER: server.url}) as front:
+            yield replace(server, url=front.url)
+
+
+@contextmanager
+def open_worker(
+    settings: ServeSettings, runtime: FakeRuntime | None = None, avatar: str = "face"
+) -> Iterator[HttpServer]:
+    """The same, never behind a front."""
     runtime = runtime or FakeRuntime()
-    app = create_app(
-        settings or ServeSettings(rate=0), None, {avatar: blank_avatar()}, runtime=runtime
-    )
+    app = create_app(settings, None, {avatar: blank_avatar()}, runtime=runtime)
     ready = threading.Event()
     with bind("127.0.0.1", 0) as bound:
         url = address_of(bound)

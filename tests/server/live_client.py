@@ -13,15 +13,19 @@ import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.engine import Engine
+from lipstream.live.clock import MonotonicClock
 from lipstream.live.session.types import Unit
 from lipstream.server.app import create_app
 from lipstream.server.settings import ServeSettings
 from lipstream.speech.synthesis.base import Synthesizer
 from tests.media_files import tone
-from tests.server.app_client import BASE, Socket
+from tests.server.app_client import open_http
+from tests.server.app_socket import Socket
+from tests.server.fronts import open_front_before, own_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
 PATIENCE_S = 60.0
 RATE = 24_000
@@ -33,6 +37,8 @@ class LiveClient:
 
     app: FastAPI
     http: httpx.AsyncClient
+    worker: httpx.AsyncClient  # never through a front
+    asked: ASGIApp  # the application, or the front before it
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def open(self, avatar: str = "face") -> tuple[str, list[Unit]]:
@@ -50,7 +56,7 @@ class LiveClient:
         return session.id, units
 
     def socket(self, session_id: str, rate: int) -> Socket:
-        return Socket(self.app, f"/v1/sessions/{session_id}/audio?sample_rate={rate}")
+        return Socket(self.asked, f"/v1/sessions/{session_id}/audio?sample_rate={rate}")
 
     async def open_socket(self, session_id: str) -> Socket:
         socket = self.socket(session_id, RATE)
@@ -66,13 +72,15 @@ async def open_live(
     synthesizer: Synthesizer | None = None,
 ) -> AsyncIterator[LiveClient]:
     """A client of an application that shows `avatars` with `engine`."""
-    settings = settings or ServeSettings(rate=0, connect_timeout_s=600)
+    settings = own_settings(settings or ServeSettings(rate=0, connect_timeout_s=600))
     app = create_app(settings, engine, avatars, synthesizer=synthesizer)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE, timeout=60) as http,
+        open_front_before(app, settings, MonotonicClock()) as asked,
+        open_http(asked) as http,
+        open_http(app) as worker,
     ):
-        live = LiveClient(app, http)
+        live = LiveClient(app, http, worker, asked)
         try:
             yield live
         finally:

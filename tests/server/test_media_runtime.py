@@ -185,7 +185,7 @@ def test_the_puppet_is_seen_and_heard_by_a_player(tmp_path: Path) -> None:
             assert (await live.http.post(f"{session}/speech", files=files)).status_code == 202
             await until(lambda: any(np.abs(piece.samples).max() > 0.2 for piece in viewer.sounds))
             assert viewer.pictures[-1].size == (256, 256)
-            metrics = (await live.http.get("/metrics")).text
+            metrics = (await live.worker.get("/metrics")).text
             assert "lipstream_first_frame_ms_count 1.0" in metrics
             assert (await live.http.delete(location)).status_code == 200
             assert len(live.app.state.manager) == 0

@@ -19,18 +19,18 @@ FAULT = "no drawing process is running; they are started again."
 
 async def metric(client: AppClient, name: str) -> float:
     """The value of one metric without labels."""
-    lines = (await client.http.get("/metrics")).text.splitlines()
+    lines = (await client.metrics()).splitlines()
     return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))
 
 
 def test_a_fault_is_reported_and_new_sessions_are_refused() -> None:
     async def test(client: AppClient) -> None:
-        assert (await client.http.get("/readyz")).status_code == 200
+        assert (await client.worker.get("/readyz")).status_code == 200
         assert await metric(client, "lipstream_scheduler_up") == 1
         client.runtime.fault, client.runtime.restarts = FAULT, 2
         client.runtime.nonfinite_faces = 5
         for answer in (
-            await client.http.get("/readyz"),
+            await client.worker.get("/readyz"),
             await client.http.post("/v1/sessions", json={"avatar": "face"}),
         ):
             assert answer.status_code == 503
@@ -40,7 +40,7 @@ def test_a_fault_is_reported_and_new_sessions_are_refused() -> None:
         assert await metric(client, "lipstream_nonfinite_faces") == 5
         assert (await client.http.get("/healthz")).status_code == 200
         client.runtime.fault = None
-        assert (await client.http.get("/readyz")).status_code == 200
+        assert (await client.worker.get("/readyz")).status_code == 200
         await client.open()
 
     run_client(test)
@@ -67,7 +67,7 @@ def test_a_fault_that_lasts_ends_all_sessions_as_failed() -> None:
         client.runtime.fault = FAULT
         await client.pass_time(7)
         assert len(client.manager) == 0
-        metrics = (await client.http.get("/metrics")).text
+        metrics = await client.metrics()
         assert 'lipstream_sessions_closed_total{reason="failed"} 2.0' in metrics
 
     run_client(test, ServeSettings(rate=0, connect_timeout_s=600, cores=8))

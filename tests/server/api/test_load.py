@@ -14,7 +14,7 @@ BEARER = "Authorization"
 
 
 async def load(client: AppClient) -> dict[str, Any]:
-    answer = await client.http.get("/v1/load")
+    answer = await client.worker.get("/v1/load")
     assert answer.status_code == 200
     read: dict[str, Any] = answer.json()
     return read

@@ -104,8 +104,7 @@ def test_metrics_can_be_read_by_prometheus() -> None:
         await client.open()
         await client.http.get("/nothing")
         families = {
-            family.name: family
-            for family in text_string_to_metric_families((await client.http.get("/metrics")).text)
+            family.name: family for family in text_string_to_metric_families(await client.metrics())
         }
         assert families["lipstream_sessions"].samples[0].value == 1
         assert all(name.startswith(("lipstream_", "process_")) for name in families)
@@ -120,7 +119,7 @@ def test_metrics_can_be_read_by_prometheus() -> None:
 def test_two_applications_have_figures_of_their_own() -> None:
     async def test(client: AppClient) -> None:
         await client.open()
-        assert "lipstream_sessions_opened_total 1.0" in (await client.http.get("/metrics")).text
+        assert "lipstream_sessions_opened_total 1.0" in await client.metrics()
 
     for _ in range(2):
         run_client(test)

@@ -12,7 +12,8 @@ from lipstream.engine import Engine
 from lipstream.errors import SynthesisError
 from tests.fake_synthesizer import SpellingSynthesizer, heard, spelled
 from tests.fakes import blank_avatar, stripe_backend
-from tests.server.app_client import AppClient, Socket, run_client, until
+from tests.server.app_client import AppClient, run_client, until
+from tests.server.app_socket import Socket
 from tests.server.live_client import LiveClient, open_live, run_live
 
 Scene = Callable[[LiveClient], Awaitable[None]]
@@ -60,7 +61,7 @@ def test_a_text_is_spoken_and_captioned() -> None:
         ]
         assert heard(units) == "hello you" and voice.asked == [("hello you", "ben")]
         await socket.leave()
-        figures = (await live.http.get("/metrics")).text
+        figures = (await live.worker.get("/metrics")).text
         assert "lipstream_synthesis_first_audio_ms_count 1.0" in figures
         config = (await live.http.get("/v1/config")).json()
         assert config["say"] is True and config["voices"] == ["anna", "ben"]
@@ -91,7 +92,7 @@ def test_a_failure_is_told_once_and_the_session_goes_on(caplog: pytest.LogCaptur
             }
         ]
         assert events[-1]["utterance"] == 2 and heard(units) == "mynext"
-        figures = (await live.http.get("/metrics")).text
+        figures = (await live.worker.get("/metrics")).text
         assert 'lipstream_synthesis_failures_total{cause="refused"} 1.0' in figures
         assert "lipstream_synthesis_texts_total 2.0" in figures
         await socket.leave()

@@ -9,7 +9,8 @@ import pytest
 
 from lipstream.server.api.session_events import GOING_AWAY, POLICY
 from lipstream.server.sessions.session import MAX_LISTENERS
-from tests.server.app_client import AppClient, Socket, run_client, settle
+from tests.server.app_client import AppClient, run_client, settle
+from tests.server.app_socket import Socket
 from tests.server.fake_runtime import session_event
 from tests.server.sources import counting
 

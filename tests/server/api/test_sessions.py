@@ -176,7 +176,7 @@ def test_figures_of_pages_become_metrics() -> None:
         here = f"/v1/sessions/{made['id']}/stats"
         figures = {"fps": 25.0, "av_offset_ms": -12.5, "rtt_ms": None, "newer": [1]}
         assert (await client.http.post(here, json=figures)).status_code == 204
-        text = (await client.http.get("/metrics")).text
+        text = await client.metrics()
         assert 'lipstream_browser_av_offset_ms_bucket{le="-20.0"} 0.0' in text
         assert 'lipstream_browser_av_offset_ms_bucket{le="0.0"} 1.0' in text
         assert "lipstream_browser_round_trip_ms_count 0.0" in text

@@ -64,7 +64,7 @@ def test_probes_are_answered_however_many_connections_sit_there(first: bytes) ->
             speaking.send('{"type": "interrupt"}')
             assert "interrupted" in speaking.recv(PATIENCE_S)  # it was no place to take
         text = httpx.get(f"{server.url}/metrics").text
-        assert "lipstream_connections_refused" in text
+        assert "connections_refused" in text
 
 
 def test_probes_are_answered_where_every_place_is_in_use() -> None:

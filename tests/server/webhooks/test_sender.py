@@ -201,7 +201,7 @@ def test_each_session_is_told_once_opened_and_once_ended(gone: bool) -> None:
                         "reason": "closed",
                         "seconds": 0,
                     }
-                    text = (await client.http.get("/metrics")).text
+                    text = await client.metrics()
                     assert 'lipstream_webhooks_total{outcome="delivered"}' in text
 
             settings = ServeSettings(rate=0, webhook=receiver.url, webhook_secret=SECRET)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Response
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lipstream.cluster.front.http_proxy import HttpProxy
@@ -17,14 +18,14 @@ from lipstream.cluster.front.merged import MergedAnswers
 from lipstream.cluster.front.metrics import FrontMetrics
 from lipstream.cluster.front.upstream import Upstream, no_workers
 from lipstream.cluster.front.watch import LoadWatch
-from lipstream.cluster.front.websocket_proxy import WebSocketProxy
+from lipstream.cluster.front.websocket_proxy import Connect, WebSocketProxy, connect_worker
 from lipstream.cluster.workers import WorkerPool
 from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.server import errors as error_responses
 from lipstream.server.api.public import PROMETHEUS, page_files
 from lipstream.server.dialects.simli.edge import SimliRefusals
 from lipstream.server.errors import ApiError
-from lipstream.server.security.access import AccessPolicy
+from lipstream.server.security.access import ADMITTED, AccessPolicy
 from lipstream.server.security.cross_origin import CrossOrigin
 from lipstream.server.security.middleware import SafeSend, SecurityMiddleware
 from lipstream.server.security.session_tokens import SessionTokens
@@ -45,6 +46,7 @@ class Front:
         pool: WorkerPool,
         *,
         upstream: Upstream | None = None,
+        connect: Connect = connect_worker,
         clock: Clock | None = None,
     ) -> None:
         """`settings` are those of the front; its token is that of the workers too."""
@@ -54,10 +56,11 @@ class Front:
         self._upstream = upstream or Upstream()
         self.watch = LoadWatch(pool, self._upstream, settings.token, self.clock)
         self.http = HttpProxy(self.watch, self._upstream, self.metrics, settings.uploads.body)
-        self.sockets = WebSocketProxy(self.watch, self.http)
+        self.sockets = WebSocketProxy(self.watch, self.http, connect)
         self._merged = MergedAnswers(self.watch, self._upstream)
         loads = self.watch.placement.loads
         self.metrics.gauge("workers", "Workers that answer.", lambda: len(loads()))
+        self._access = AccessPolicy(settings, self.clock, PUBLIC, SessionTokens())
         self._own = self._own_routes()
 
     @property
@@ -73,6 +76,8 @@ class Front:
         if scope["type"] == "lifespan" or scope["path"] in (*PUBLIC, *CLOSED):
             await self._own(scope, receive, send)
             return
+        if self._access.knows(scope, Headers(scope=scope)):
+            scope[ADMITTED] = True  # before its body is here: it keeps its place meanwhile
         try:
             if scope["type"] == "websocket":
                 await self.sockets(scope, receive, send)
@@ -136,7 +141,7 @@ class Front:
 
         app.router.default = error_responses.nothing_here
         error_responses.install(app, self.metrics.refused)
-        access = AccessPolicy(self.settings, self.clock, PUBLIC, SessionTokens())
+        access = self._access
         app.add_middleware(
             SecurityMiddleware, access=access, uploads={}, on_refused=self.metrics.refused
         )

@@ -13,6 +13,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from lipstream.server.http.connection_table import ConnectionTable
+
 ANSWER_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 15_000)
 
 
@@ -55,6 +57,15 @@ class FrontMetrics:
     def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
         """Read one more number at each scrape."""
         Gauge(f"lipstream_front_{name}", what, registry=self.registry).set_function(value)
+
+    def watch_connections(self, table: ConnectionTable) -> None:
+        """Read the TCP connections of `table`."""
+        self.gauge("connections", "TCP connections that are open.", lambda: len(table))
+        self.gauge(
+            "connections_refused",
+            "TCP connections that were closed or refused for want of places.",
+            lambda: table.refused,
+        )
 
     def refused(self, code: str) -> None:
         """Count a request that the front itself refused."""

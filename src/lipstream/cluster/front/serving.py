@@ -18,6 +18,7 @@ from lipstream.server.http.http_protocol import ConnectionLimits
 from lipstream.server.http.uvicorn_server import HURRIED_CLOSE_S, hardened
 
 WORKERS_END_S = 15.0  # for workers to end after their own --drain-timeout
+AGAIN_S = 0.5  # between looks at workers that have only just started
 KILL_S = 3.0  # after a second signal
 
 log = logging.getLogger("lipstream.cluster")
@@ -55,7 +56,7 @@ class FrontServer(uvicorn.Server):
     def __init__(self, front: Front, drain_timeout_s: int, local: LocalWorkers | None) -> None:
         limits = ConnectionLimits(front.settings)
         table = limits.ordinary
-        front.metrics.gauge("connections", "TCP connections that are open.", lambda: len(table))
+        front.metrics.watch_connections(table)
         super().__init__(hardened(front, front.settings, limits))
         self._front, self._drain_timeout_s = front, drain_timeout_s
         self.local = local
@@ -76,6 +77,9 @@ class FrontServer(uvicorn.Server):
             return
         await self._listening.wait()
         await self._front.watch.look()
+        while self.local is not None and not self._front.watch.ready:  # too busy for an answer
+            await asyncio.sleep(AGAIN_S)
+            await self._front.watch.look()
         on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

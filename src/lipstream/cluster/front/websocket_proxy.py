@@ -1,7 +1,8 @@
 """One WebSocket, passed on to the worker that holds its session, both ways and with back pressure.
 
 Each side is read no faster than the other takes it: a message is received when the one before was
-written. Close codes go through; a worker that vanishes is 1011.
+written, and a client that takes none is left. Close codes go through; a worker that vanishes is
+1011.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
@@ -24,11 +26,13 @@ from lipstream.cluster.front.routing import worker_of_socket
 from lipstream.cluster.front.upstream import CONNECT_S, no_workers, worker_unreachable
 from lipstream.cluster.front.watch import LoadWatch
 from lipstream.server.dialects.simli import addresses as simli
+from lipstream.server.http.http_protocol import STALL_S
 from lipstream.server.security.access import ADMITTED
 
 MAX_EVENT_BYTES = 1 << 20  # of a worker's message
 MAX_CONTROL = 256  # characters of a message that may end an utterance
-VANISHED, NO_CODE, LOST = 1011, 1005, 1006  # RFC 6455, section 7.4.1
+CLOSE_S = 3.0  # for the closing of a client that may not read it
+POLICY, VANISHED, NO_CODE, LOST = 1008, 1011, 1005, 1006  # RFC 6455, section 7.4.1
 OF_HANDSHAKE = (
     b"host",
     b"origin",
@@ -39,47 +43,37 @@ OF_HANDSHAKE = (
 )
 
 
-class WebSocketProxy:
-    """Passes WebSockets on; `speaking` are those in the middle of an utterance."""
+class Abortable(Protocol):
+    """A transport."""
 
-    def __init__(self, watch: LoadWatch, http: HttpProxy) -> None:
-        self._watch, self._http = watch, http
-        self._open: dict[_Pair, None] = {}
+    def abort(self) -> None:
+        """Close it at once, without what is still to be sent."""
+
+
+class WorkerSocket(Protocol):
+    """An open WebSocket at a worker, as the websockets library has it."""
 
     @property
-    def speaking(self) -> int:
-        """Sockets whose client has begun to send an utterance and not ended it."""
-        return sum(pair.speaking for pair in self._open)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the socket on. Raises ApiError where it was not opened."""
-        worker = worker_of_socket(scope["path"], scope.get("query_string", b""))
-        urls = self._watch.placement.any_order() or list(self._watch.urls)
-        if worker is None and not urls:
-            raise no_workers()
-        worker = worker or urls[0]
-        url = urlsplit(self._http.url_of(worker))
-        await receive()  # websocket.connect
-        try:
-            upstream = await _connect(scope, str(url.hostname), url.port or 80)
-        except InvalidStatus as refusal:
-            await _deny(scope, refusal, send)
-            return
-        except (OSError, InvalidHandshake, EOFError) as error:  # TimeoutError is an OSError
-            raise await self._http.lost(worker, error) from error
-        except asyncio.TimeoutError as error:  # which it is not before Python 3.11
-            raise worker_unreachable() from error
-        scope[ADMITTED] = True
-        pair = _Pair(upstream, receive, send, says_end=scope["path"] != simli.SOCKET)
-        self._open[pair] = None
-        try:
-            await pair.run()
-        finally:
-            del self._open[pair]
+    def transport(self) -> Abortable: ...
+    @property
+    def subprotocol(self) -> str | None: ...
+    @property
+    def close_code(self) -> int | None: ...
+    @property
+    def close_reason(self) -> str | None: ...
+    async def send(self, message: bytes | str, /) -> None: ...
+    def __aiter__(self) -> AsyncIterator[bytes | str]: ...
+    async def close(self, code: int = 1000, reason: str = "") -> None: ...
 
 
-async def _connect(scope: Scope, host: str, port: int) -> ClientConnection:
-    """The socket at the worker, which sees the client's own Host and Origin."""
+Connect: TypeAlias = Callable[[Scope, str, int], Awaitable[WorkerSocket]]
+
+
+async def connect_worker(scope: Scope, host: str, port: int) -> WorkerSocket:
+    """Open the socket at a worker, which sees the client's own Host and Origin.
+
+    Raises InvalidStatus with its refusal, OSError and InvalidHandshake where it cannot be asked.
+    """
     given = Headers(scope=scope)
     query = scope.get("query_string", b"").decode("latin-1")
     target = scope["raw_path"].decode("latin-1") + (f"?{query}" if query else "")
@@ -107,6 +101,47 @@ async def _connect(scope: Scope, host: str, port: int) -> ClientConnection:
     )
 
 
+class WebSocketProxy:
+    """Passes WebSockets on; `speaking` are those in the middle of an utterance."""
+
+    def __init__(
+        self, watch: LoadWatch, http: HttpProxy, connect: Connect = connect_worker
+    ) -> None:
+        self._watch, self._http, self._connect = watch, http, connect
+        self._open: dict[_Pair, None] = {}
+
+    @property
+    def speaking(self) -> int:
+        """Sockets whose client has begun to send an utterance and not ended it."""
+        return sum(pair.speaking for pair in self._open)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the socket on. Raises ApiError where it was not opened."""
+        worker = worker_of_socket(scope["path"], scope.get("query_string", b""))
+        urls = self._watch.placement.any_order() or list(self._watch.urls)
+        if worker is None and not urls:
+            raise no_workers()
+        worker = worker or urls[0]
+        url = urlsplit(self._http.url_of(worker))
+        await receive()  # websocket.connect
+        try:
+            upstream = await self._connect(scope, str(url.hostname), url.port or 80)
+        except InvalidStatus as refusal:
+            await _deny(scope, refusal, send)
+            return
+        except (OSError, InvalidHandshake, EOFError) as error:  # TimeoutError is an OSError
+            raise await self._http.lost(worker, error) from error
+        except asyncio.TimeoutError as error:  # which it is not before Python 3.11
+            raise worker_unreachable() from error
+        scope[ADMITTED] = True
+        pair = _Pair(upstream, receive, send, says_end=scope["path"] != simli.SOCKET)
+        self._open[pair] = None
+        try:
+            await pair.run()
+        finally:
+            del self._open[pair]
+
+
 async def _deny(scope: Scope, refusal: InvalidStatus, send: Send) -> None:
     """The worker's refusal, as it said it."""
     answer = refusal.response
@@ -126,7 +161,7 @@ class _Pair:
     """The two ends of one socket."""
 
     def __init__(
-        self, upstream: ClientConnection, receive: Receive, send: Send, *, says_end: bool
+        self, upstream: WorkerSocket, receive: Receive, send: Send, *, says_end: bool
     ) -> None:
         """`says_end`: the client ends its utterances; else its worker says when it speaks."""
         self._upstream, self._receive, self._send = upstream, receive, send
@@ -140,6 +175,9 @@ class _Pair:
         tasks = [asyncio.create_task(self._to_worker()), asyncio.create_task(self._to_client())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:  # the front ends; the worker may be reading nothing
+            self._upstream.transport.abort()
+            raise
         finally:
             for task in tasks:
                 task.cancel()
@@ -161,12 +199,18 @@ class _Pair:
                 return
 
     async def _to_client(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
+        try:
             async for message in self._upstream:
                 kind = "text" if isinstance(message, str) else "bytes"
                 if not self._says_end and message in (simli.SPEAK, simli.SILENT):
                     self.speaking = message == simli.SPEAK
-                await self._send({"type": "websocket.send", kind: message})
+                sending = self._send({"type": "websocket.send", kind: message})
+                await asyncio.wait_for(sending, STALL_S)
+        except ConnectionClosed:
+            pass
+        except asyncio.TimeoutError:
+            await self._close(POLICY, "events are not read")
+            return
         await self._close_as_worker()
 
     async def _leave(self, code: int, reason: str) -> None:
@@ -185,7 +229,9 @@ class _Pair:
     async def _close(self, code: int, reason: str) -> None:
         if not self._closed:
             self._closed = True
-            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+            closing = self._send({"type": "websocket.close", "code": code, "reason": reason})
+            with contextlib.suppress(asyncio.TimeoutError):  # of a client that reads nothing
+                await asyncio.wait_for(closing, CLOSE_S)
 
     def _note(self, data: bytes | None, text: str | None) -> None:
         """Keep whether the client is in the middle of an utterance."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 
-from tests.server.app_client import AppClient, Socket, settle
+from tests.server.app_client import AppClient, settle
+from tests.server.app_socket import Socket
 from tests.server.fake_runtime import ANSWER, OFFER, FakeSession
 
 KEY = {"x-simli-api-key": "any"}
