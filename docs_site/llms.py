@@ -17,6 +17,7 @@ DESCRIPTIONS = {
     "live.md": "the page, the element and its attributes, text, captions, session tokens, sound",
     "recipes.md": "programs for backends, webhooks, texts, React, Prometheus",
     "server.md": "every route, WebSocket message, option, limit and metric of `lipstream serve`",
+    "containers.md": "the image, compose with TURN and Prometheus, systemd",
     "scale.md": "many processes and machines at one address: `serve --workers`, `front`, nginx",
     "simli.md": "applications made for Simli, and Pipecat's service for it, on this server",
     "python.md": "programs for files, streams of frames, live sessions, FastAPI, the original API",

@@ -32,6 +32,8 @@ EXTRAS = set(
 )
 REQUIREMENT = re.compile(r"(?:\.|/path/to/lipstream)(?:\[([a-z,]+)\])?")
 CALL = re.compile(r"(GET|POST|PATCH|DELETE|WS) +(/\S+)")
+IMAGE = re.compile(r"lipstream(?::\w+)?")
+VARIABLE = re.compile(r"\bLIPSTREAM_[A-Z_]+\b")
 NODE = shutil.which("node")
 
 
@@ -76,6 +78,15 @@ def check_command(words: list[str]) -> None:
             assert (ROOT / script).is_file()
         case ["serve", "run", "lipstream.cluster.ray:app", *pairs]:
             read_options(dict(pair.split("=", 1) for pair in pairs), {})
+        case ["docker", "build", *options]:
+            for option in options:
+                if option.startswith("EXTRAS="):
+                    assert set(option.removeprefix("EXTRAS=").split(",")) <= EXTRAS
+        case ["docker", "run", *options]:
+            (image,) = (at for at, word in enumerate(options) if IMAGE.fullmatch(word))
+            variables = {option.envvar for option in cli.commands["serve"].params}
+            assert set(VARIABLE.findall(" ".join(options[:image]))) <= variables
+            check_lipstream(options[image + 1 :] or ["serve"])
         case ["ray", "start", *_] | ["git", "clone", *_] | ["cd", _] | []:
             pass
         case _:
