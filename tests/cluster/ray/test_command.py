@@ -16,7 +16,7 @@ ARGUMENTS = {
 
 def command() -> list[str]:
     machines = ["10.0.0.1", "10.0.0.2", "10.0.0.1"]
-    return worker_command(read_options(ARGUMENTS, {}), "aw1", "10.0.0.2", machines)
+    return worker_command(read_options(ARGUMENTS, {}), "aw1", "10.0.0.2", machines, "/c")
 
 
 def test_the_worker_is_told_its_place_and_whom_to_believe() -> None:

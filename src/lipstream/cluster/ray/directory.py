@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from lipstream.live.clock import Clock, MonotonicClock
 
-RENEW_S = 1.0  # between two renewals
+RENEW_S = 0.5  # between two renewals
 LEASE_MS = 5_000
 SETTLE_MS = 2_500
 
@@ -32,9 +32,10 @@ class WorkerDirectory:
         self._hung -= hung
         return sorted(hung)
 
-    async def leave(self, replica: str) -> None:
-        """The replica has no workers any more."""
+    async def leave(self, replica: str) -> bool:
+        """The replica has no workers any more; return True when nobody has."""
         self._entries.pop(replica, None)
+        return not self._entries
 
     async def hung(self, worker: str) -> None:
         """Note that a worker does not answer, for its replica to replace it."""

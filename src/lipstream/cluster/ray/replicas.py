@@ -11,8 +11,9 @@ import contextlib
 import logging
 import os
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import httpx
 import ray
@@ -32,6 +33,7 @@ from lipstream.errors import LipstreamError
 from lipstream.server.logging import logging_to_stderr
 from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
 
+LOOK_S = 0.1  # between two looks at what the directory should know
 GIVE_UP_S = 90.0  # without a worker; then Serve may try another machine
 
 log = logging.getLogger("lipstream.cluster")
@@ -48,6 +50,8 @@ class WorkerReplica:
         self._upstream = Upstream()
         self._stack = contextlib.ExitStack()
         self._stack.enter_context(logging_to_stderr("text"))
+        folder = tempfile.TemporaryDirectory(prefix="lipstream-costs-")
+        self._costs = self._stack.enter_context(folder)  # for those that are started again
         if options.secret is not None:  # by the environment: command lines can be seen by others
             os.environ["LIPSTREAM_TOKEN"] = options.secret
         self._local = LocalWorkers(1, self._command, lambda: None, prefix=f"{self._name}w")
@@ -60,19 +64,26 @@ class WorkerReplica:
     def _command(self, place: int, worker: str) -> Sequence[str]:
         host = ray.util.get_node_ip_address()
         machines = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
-        own = worker_command(self._options, worker, host, machines)
+        own = worker_command(self._options, worker, host, machines, self._costs)
         return [sys.executable, "-m", "lipstream", *own]
 
     async def _renew(self) -> None:
         """Tell the directory where the worker is, until cancelled; also while it drains, when Serve
         asks for nothing any more."""
+        due = 0.0
+        told: Mapping[str, str] | None = None
         while True:
-            try:
-                for worker in await self._directory.renew(self._name, await self._local.workers()):
-                    await self._local.hung(worker)
-            except LipstreamError as error:
-                log.warning("directory lost", extra={"reason": str(error)})
-            await asyncio.sleep(RENEW_S)
+            urls = await self._local.workers()
+            if urls != told or time.monotonic() >= due:
+                due = time.monotonic() + RENEW_S
+                try:
+                    for worker in await self._directory.renew(self._name, urls):
+                        await self._local.hung(worker)
+                    told = urls
+                except LipstreamError as error:
+                    log.warning("directory lost", extra={"reason": str(error)})
+                    await asyncio.sleep(RENEW_S)
+            await asyncio.sleep(LOOK_S)
 
     async def check_health(self) -> None:
         """Raise RuntimeError, so that Serve replaces this replica, after a while without worker."""
