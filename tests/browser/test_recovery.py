@@ -9,6 +9,14 @@ from tests.browser.viewer_page import ViewerPage
 
 pytestmark = pytest.mark.alone
 
+# Without a TURN server no address of a relay is found, so the browser's offer names none at all.
+NO_ADDRESS = """
+const { RTCPeerConnection } = window;
+window.RTCPeerConnection = function (settings) {
+  return new RTCPeerConnection({ ...settings, iceTransportPolicy: 'relay' });
+};
+"""
+
 
 async def test_a_session_that_the_server_ends_is_explained(
     viewer: ViewerPage, server: ServerProcess
@@ -45,6 +53,17 @@ async def test_stop_and_start_at_once_finds_the_place_free(
     await viewer.state("live")
     assert await viewer.page.inner_text("#notice") == ""
     await viewer.page.click("#toggle")
+    await viewer.state("idle")
+    await server.settled()
+    assert await server.sessions() == 0
+
+
+async def test_a_browser_without_a_network_is_told_so(
+    viewer: ViewerPage, server: ServerProcess
+) -> None:
+    await viewer.page.evaluate(NO_ADDRESS)
+    await viewer.page.click("#toggle")
+    await viewer.notice("no network address")
     await viewer.state("idle")
     await server.settled()
     assert await server.sessions() == 0

@@ -6,6 +6,8 @@ import { LipSync } from './sync.js';
 const CONNECT_TIMEOUT = 12_000; // ms
 const DISCONNECTED_TIMEOUT = 2_500; // ms until a connection without answers counts as lost
 const NO_MEDIA = 'No media connection could be made. Check that the network lets UDP through.';
+const NO_ADDRESS =
+  'This browser has no network address to connect from. Connect to any network; it needs no internet.';
 const BATCH_MS = 20; // over which candidates are gathered into one PATCH
 
 /** Fires `lost` once when an established connection fails or closes. */
@@ -81,9 +83,15 @@ export class WhepConnection extends EventTarget {
 
   #connected(signal) {
     return new Promise((resolve, reject) => {
-      const failed = () =>
-        reject(new ApiError(0, 'no_media', NO_MEDIA));
+      const failed = (message = NO_MEDIA) => reject(new ApiError(0, 'no_media', message));
       const timer = setTimeout(failed, CONNECT_TIMEOUT);
+      // Addresses of the machine itself do not count, so a browser without a network has none.
+      this.#pc.onicegatheringstatechange = () => {
+        const { iceGatheringState, localDescription } = this.#pc;
+        if (iceGatheringState !== 'complete' || localDescription.sdp.includes('a=candidate')) return;
+        clearTimeout(timer);
+        failed(NO_ADDRESS);
+      };
       signal?.addEventListener('abort', () => {
         clearTimeout(timer);
         reject(new DOMException('stopped', 'AbortError'));
