@@ -34,9 +34,9 @@ CAPACITY_S, HUNG_S = 20.0, 10.0  # in which a worker that died, or hangs, is rep
 
 
 @contextmanager
-def processes() -> Iterator[tuple[LiveCluster, Serving]]:
+def processes(*arguments: str) -> Iterator[tuple[LiveCluster, Serving]]:
     """Two workers behind a front, both ready."""
-    call = ("--workers", "2", "--avatar", f"face={PORTRAIT}", "--rate-limit", "0")
+    call = ("--workers", "2", "--avatar", f"face={PORTRAIT}", "--rate-limit", "0", *arguments)
     with serving(*call) as server:
         root = psutil.Process(server.process.pid)
         live = LiveCluster(server.url, root)

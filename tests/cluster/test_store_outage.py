@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.cluster.test_chaos import cluster, run, spoken_to
+from tests.cluster.live_cluster import spoken_to
+from tests.cluster.test_chaos import processes
 from tests.server.avatars.portraits import FACE
 from tests.server.avatars.stores.s3_server import S3Server
 
@@ -51,7 +52,7 @@ async def opened(client: httpx.AsyncClient, avatar: str) -> None:
 def test_a_store_that_is_gone_for_a_minute_ends_no_session(s3: S3Server) -> None:
     async def scenario(client: httpx.AsyncClient) -> None:
         avatar = await uploaded(client)
-        async with spoken_to(str(client.base_url).rstrip("/"), client) as one:
+        async with spoken_to(client) as one:
             await one.speak()
             await one.until("ended")
             s3.pause()
@@ -73,8 +74,8 @@ def test_a_store_that_is_gone_for_a_minute_ends_no_session(s3: S3Server) -> None
             await one.speak()
             assert (await client.delete(f"/v1/avatars/{avatar}")).status_code == 204
 
-    with cluster("--store", "s3://bucket/cluster") as server:
-        run(scenario, server.url)
+    with processes("--store", "s3://bucket/cluster") as (live, _):
+        live.run(scenario)
 
 
 async def back(client: httpx.AsyncClient) -> None:
