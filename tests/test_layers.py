@@ -44,6 +44,7 @@ LAYERS = {
     "offline": 3,
     "score": 3,
     "compat": 3,
+    "push": 3,
     # shell
     "server": 4,
     "bench": 4,

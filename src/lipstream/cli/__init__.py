@@ -1,4 +1,4 @@
-"""The command line: `render`, `prepare`, `score`, `serve`, `models`, `doctor` and `bench`."""
+"""The command line: `render`, `prepare`, `score`, `serve`, `stream`, `models` and some more."""
 
 from __future__ import annotations
 

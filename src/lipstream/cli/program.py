@@ -29,6 +29,7 @@ from lipstream.cli.render import render
 from lipstream.cli.score import score
 from lipstream.cli.serve import serve
 from lipstream.cli.settings import read_settings
+from lipstream.cli.stream import stream
 from lipstream.cli.usage import usage_sentence
 from lipstream.errors import LipstreamError, OptionError
 
@@ -91,7 +92,7 @@ def cli(context: click.Context, config: Path | None, debug: bool) -> None:
         context.exit(WRONG_CALL)
 
 
-for command in (render, prepare, score, serve, front, models, doctor, bench):
+for command in (render, prepare, score, serve, stream, front, models, doctor, bench):
     cli.add_command(command)
 
 

@@ -1,0 +1,98 @@
+"""The process of a push: units in by standard input, H.264 and AAC out to the server.
+
+A process of its own, as connecting and sending hold Python's lock for as long as the server likes
+(measured with PyAV 16: 6 s for one that accepts and says nothing). It is killed when it is late.
+"""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from lipstream.media.image import Image
+from lipstream.push.wire import READY, PushTarget
+from lipstream.timeline import FPS, SOUND_RATE, UNIT_SAMPLES
+
+KEY_FRAMES = 50  # from one to the next, 2 s: a viewer who comes waits for one
+PICTURE_BITS, SOUND_BITS = 1_500_000, 96_000  # per second
+MAX_GAP = 250  # units that may be missing; after more the stream begins anew
+SILENCE: NDArray[np.int16] = np.zeros(UNIT_SAMPLES, np.int16)
+
+
+def main() -> int:
+    """Push what comes until its end; 1 when the server cannot be reached or is gone."""
+    source = sys.stdin.buffer
+    target = PushTarget.from_line(source.readline())
+    try:
+        with av.open(target.url, "w", format="flv", options=OPTIONS) as container:
+            stream = OutgoingStream(container, target)
+            container.start_encoding()
+            sys.stdout.buffer.write(READY)
+            sys.stdout.buffer.flush()
+            stream.send_all(source)
+    except (av.FFmpegError, OSError) as error:
+        print(getattr(error, "strerror", None) or error, file=sys.stderr)
+        return 1
+    return 0
+
+
+OPTIONS = {"flvflags": "no_duration_filesize"}
+
+
+class OutgoingStream:
+    """The two tracks of a push. Both begin at 0 with its first unit."""
+
+    def __init__(self, container: OutputContainer, target: PushTarget) -> None:
+        self._container, self._target = container, target
+        video: VideoStream = container.add_stream("libx264", rate=FPS)
+        video.options = {"preset": "veryfast", "tune": "zerolatency", "g": str(KEY_FRAMES)}
+        video.width, video.height = target.width & ~1, target.height & ~1
+        video.pix_fmt, video.bit_rate, video.time_base = "yuv420p", PICTURE_BITS, 1 / FPS
+        audio: AudioStream = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
+        audio.bit_rate = SOUND_BITS
+        self._video, self._audio = video, audio
+        self._first: int | None = None
+        self._next = 0
+
+    def send_all(self, source: BinaryIO) -> None:
+        """Send the units of `source` until it ends, or leaves too many out."""
+        size = self._target.record_bytes
+        while len(record := source.read(size)) == size:
+            index, picture, sound = self._target.unpack(record)
+            self._first = index if self._first is None else self._first
+            position = index - self._first
+            if not 0 <= position - self._next <= MAX_GAP:
+                break
+            for missing in range(self._next, position):  # an encoder of sound takes no holes
+                self._send_sound(missing, SILENCE)
+            self._send_picture(position, picture)
+            self._send_sound(position, sound)
+            self._next = position + 1
+        self._container.mux(self._video.encode(None))
+        self._container.mux(self._audio.encode(None))
+
+    def _send_picture(self, position: int, picture: Image) -> None:
+        even = np.ascontiguousarray(picture[: self._video.height, : self._video.width])
+        frame = VideoFrame.from_ndarray(even, format="rgb24")
+        frame.pts, frame.time_base = position, 1 / FPS
+        self._container.mux(self._video.encode(frame))
+
+    def _send_sound(self, position: int, sound: NDArray[np.int16]) -> None:
+        frame = AudioFrame.from_ndarray(sound[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = SOUND_RATE, position * UNIT_SAMPLES
+        frame.time_base = Fraction(1, SOUND_RATE)
+        self._container.mux(self._audio.encode(frame))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
