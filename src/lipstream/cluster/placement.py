@@ -1,8 +1,9 @@
 """Decides which worker gets the next session. No clock and no network: loads come in, an order out.
 
-The worker with the largest free share of its places comes first. What was placed counts at once, as
-a load is always a little old: of two workers with 4 places each, of which one is free on the first
-and two on the second, sessions go to the second, then to either, and not three to the second.
+The worker with the largest free share of its places comes first, of 16 taken by chance where more
+have room. What was placed counts at once, as a load is always a little old: of two workers with 4
+places each, of which one is free on the first and two on the second, sessions go to the second,
+then to either, and not three to the second.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-MAX_TRIED = 8  # workers that are asked for one session
+MAX_COMPARED = 16  # workers with room, taken by chance, of which the best come first
+MAX_TRIED = 16  # workers that are asked for one session
 MAX_FULL_TRIED = 2  # of those that have no room by their last word, which may be outdated
 
 
@@ -107,6 +109,9 @@ class Placement:
         those that should have no room at most `MAX_FULL_TRIED`. None that drains."""
         there = [(id, one) for id, one in self._workers.items() if not one.load.draining]
         room = [pair for pair in there if pair[1].free > 0]
+        if len(room) > MAX_COMPARED:
+            # Fronts with the same old loads must not all choose the same few workers.
+            room = self._random.sample(room, MAX_COMPARED)
         full = [pair for pair in there if pair[1].free <= 0]
         chosen = self._best(MAX_TRIED, room)
         return chosen + self._best(min(MAX_FULL_TRIED, MAX_TRIED - len(chosen)), full)
