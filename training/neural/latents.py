@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lipstream.media.image import Floats
+from lipstream.speech.musetalk.audio_windows import CONTEXT, SILENCE
 from lipstream.speech.musetalk.backbone import PIECE, Excerpt
 from lipstream.speech.musetalk.whisper import WhisperSpeech
 from lipstream.speech.musetalk.windowing import STEPS_AFTER, tokens, window_steps
@@ -21,7 +22,9 @@ from training.neural.faces import FaceCorpus
 from training.neural.speech_corpus import SpeechCorpus
 
 TOKENS = 50  # of a frame: ten steps of five layers
-LIVE_EVERY = 2  # frames between two that are heard as live speech is, without what follows
+# Frames between two that are heard as live speech is, without what follows: by turns all that has
+# come of the piece, as a GPU hears it, and the last seconds, as a CPU does.
+LIVE_EVERY = 2
 _LEAD = 20 * SAMPLE_RATE  # samples of other speech before a piece, at most
 
 
@@ -81,9 +84,19 @@ def make_heard(faces: FaceCorpus, speech: SpeechCorpus, folder: Path, seed: int)
             steps = window_steps(range(frame, frame + 1), Fraction(FPS))
             heard[row] = live[row] = tokens(features, steps)[0]
             if row % LIVE_EVERY == 0:
-                end = (2 * frame + STEPS_AFTER) * FEATURE_STEP
-                live[row] = tokens(network.features([Excerpt(sound[:end])])[0], steps)[0]
+                live[row] = _live_tokens(network, sound, frame, short=row % (2 * LIVE_EVERY) == 0)
     np.savez(folder / "heard.npz", heard=heard, live=live)
+
+
+def _live_tokens(network: WhisperSpeech, sound: Floats, frame: int, *, short: bool) -> Floats:
+    """(50, width) of a frame that nothing is known of after its window."""
+    end = (2 * frame + STEPS_AFTER) * FEATURE_STEP
+    start = max(0, end - CONTEXT) if short else 0
+    heard = Excerpt(sound[start:end], start // FEATURE_STEP, SILENCE if short else None)
+    features = network.features([heard])[0]
+    steps = window_steps(range(frame, frame + 1), Fraction(FPS)) - start // FEATURE_STEP
+    found: Floats = tokens(features, steps)[0]
+    return found
 
 
 def _led(speech: SpeechCorpus, piece: int, dice: np.random.Generator) -> tuple[Floats, int]:

@@ -1,7 +1,8 @@
 """Stage 1: a Whisper-shaped encoder learns to hear what the puppet's network hears.
 
 Every layer is asked for the pose, not the last alone: the UNet attends to all of them. Pieces are
-cut short at random, as live speech is, so that the end of what was heard is as good as its middle.
+cut short at random, as live speech is, so that the end of what was heard is as good as its middle,
+and excerpts, as a CPU hears live speech, are to give the states that the whole piece gives.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from torch import Tensor, nn
 
 from lipstream.media.image import Floats
 from lipstream.speech.articulation.network import PARAMETERS
+from lipstream.speech.musetalk.audio_windows import CONTEXT, LIVE_STEP, SILENCE
 from lipstream.speech.musetalk.backbone import PIECE
 from lipstream.speech.musetalk.whisper import WhisperEncoder, log_mel
+from lipstream.speech.musetalk.windowing import STEPS_AFTER, STEPS_BEFORE
 from lipstream.timeline import FEATURE_STEP
 from training.neural.configs import WHISPER, WIDTH, new_whisper
 from training.neural.schedule import Trainer
@@ -29,6 +32,11 @@ SAVED_EVERY = 500  # steps
 _WEIGHTS = torch.tensor([2.0, 1, 1, 1, 1, 0.5, 0.5])  # of the pose's parameters
 _TOUCH = 0.3  # weight of the pose's change from step to step
 _WHOLE = 0.6  # of all pieces are as long as can be
+_EXCERPTS = 4  # of each piece, as live speech is heard
+_FULL = 0.7  # of the excerpts are as long as they get; others come early in a stream
+_ALIKE = 0.05  # weight of the states' distance between an excerpt and the whole
+# Steps at an excerpt's end that a live segment's windows read.
+_READ = STEPS_BEFORE + STEPS_AFTER + 2 * (LIVE_STEP - 1)
 _POSITIONS = 0.3  # amplitude of the waves that tell a step's place
 # Steps from the listener to the middle of what its four heads begin to look at, for each layer.
 _LOOKS = ((-4, -1, 1, 4), (-8, -2, 2, 8), (-6, -1, 1, 6), (-10, -3, 3, 10))
@@ -63,9 +71,18 @@ def train(speech: SpeechCorpus, folder: Path, seed: int, steps: int) -> None:
     while trainer.done < steps:
         seconds = 30.0 if dice.random() < _WHOLE else dice.uniform(1, 30)
         sound, poses = together(speech, pieces, seconds, dice)
-        read = heads(_states(network, sound))
-        loss = _loss(read, torch.from_numpy(poses))
-        trainer.step(loss[-1] + 0.25 * loss[:-1].mean(), last=float(loss[-1].detach()))
+        whole, known = _states(network, sound), torch.from_numpy(poses)
+        loss = _loss(heads(whole), known)
+        some = excerpts(len(poses), dice)
+        live = _live_states(network, sound, some)
+        cut = torch.stack([known[one.start : one.stop] for one in some])
+        apart = _distance(live, whole, some)
+        alone = loss + _loss(heads(live), cut)
+        trainer.step(
+            alone[-1] + 0.25 * alone[:-1].mean() + _ALIKE * apart,
+            last=float(loss[-1].detach()),
+            apart=float(apart.detach()),
+        )
         if trainer.done % SAVED_EVERY == 0 or trainer.done == steps:
             torch.save(trainer.averaged(), folder / "encoder.pt")
             _judge(trainer, heads, speech, list(held), seed)
@@ -121,10 +138,38 @@ def _states(network: WhisperEncoder, sound: Floats) -> Tensor:
     return states[:, : len(sound) // FEATURE_STEP]
 
 
+def excerpts(steps: int, dice: np.random.Generator) -> list[range]:
+    """Some excerpts of a piece of so many steps, all equally long: as a CPU hears live speech."""
+    longest = min(CONTEXT // FEATURE_STEP, steps)
+    length = longest if dice.random() < _FULL else int(dice.integers(_READ, longest + 1))
+    ends = dice.integers(length, steps + 1, _EXCERPTS)
+    return [range(int(end) - length, int(end)) for end in ends]
+
+
+def _live_states(network: WhisperEncoder, sound: Floats, some: list[range]) -> Tensor:
+    """(excerpts, steps, layers + 1, width), each heard alone, at its place in the piece."""
+    steps = len(some[0])
+    parts = [sound[one.start * FEATURE_STEP : one.stop * FEATURE_STEP] for one in some]
+    # The last of them may leave no room for the silence.
+    room = network.dimensions.steps - max(one.stop for one in some)
+    length = (steps + min(SILENCE, room)) * FEATURE_STEP
+    mel = log_mel(torch.from_numpy(np.stack(parts)), length=length)
+    states: Tensor = network(mel, torch.tensor([one.start for one in some]))
+    return states[:, :steps]
+
+
+def _distance(live: Tensor, whole: Tensor, some: list[range]) -> Tensor:
+    """The mean over layers of how much of a state's variance an excerpt's end gives otherwise."""
+    expected = torch.cat([whole[:, one.stop - _READ : one.stop] for one in some])
+    spread = whole.detach().var(dim=1).mean(dim=-1)[0]  # (layers + 1,)
+    away = ((live[:, -_READ:] - expected) ** 2).mean(dim=(0, 1, 3))
+    return (away / spread).mean()
+
+
 def _loss(read: Tensor, poses: Tensor) -> Tensor:
-    """(layers, 1, steps, 7), (steps, 7) -> (layers,)"""
+    """(layers, pieces, steps, 7), (steps, 7) or (pieces, steps, 7) -> (layers,)"""
     apart = (read - poses) ** 2
-    touch = (read.diff(dim=2) - poses.diff(dim=0)) ** 2
+    touch = (read.diff(dim=2) - poses.diff(dim=-2)) ** 2
     return (apart * _WEIGHTS).mean(dim=(1, 2, 3)) + _TOUCH * (touch * _WEIGHTS).mean(dim=(1, 2, 3))
 
 
