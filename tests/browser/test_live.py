@@ -20,8 +20,14 @@ MARKER, MUSETALK = "marker", "tiny musetalk"
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 
+# The networks take the better part of a minute of both cores.
+BACKENDS = (MARKER, pytest.param(MUSETALK, marks=pytest.mark.full))
 # Every test is one figure of the same run.
-FIGURES = [(backend, one.name) for backend in (MARKER, MUSETALK) for one in LiveFigures().bounds()]
+FIGURES = [
+    pytest.param(backend, one.name, marks=[pytest.mark.full] if backend == MUSETALK else [])
+    for backend in (MARKER, MUSETALK)
+    for one in LiveFigures().bounds()
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +36,7 @@ def measured() -> dict[str, list[Measurement[LiveFigures]]]:
     return {}
 
 
-@pytest.fixture(params=[MARKER, MUSETALK])
+@pytest.fixture(params=BACKENDS)
 def runs(
     request: pytest.FixtureRequest,
     measured: dict[str, list[Measurement[LiveFigures]]],

@@ -32,7 +32,11 @@ pytestmark = [
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("portrait_closed.png", "image/png"), ("idle.mp4", "video/mp4")]
+    ("name", "kind"),
+    [
+        ("portrait_closed.png", "image/png"),
+        pytest.param("idle.mp4", "video/mp4", marks=pytest.mark.load),
+    ],
 )
 def test_no_picture_stands_still_while_an_avatar_is_uploaded(name: str, kind: str) -> None:
     face = open_avatar(EXAMPLES / "portrait.png", AvatarConfig(max_side=512))
