@@ -26,7 +26,6 @@ def main() -> None:
     parser.add_argument("stage", choices=STAGES)
     parser.add_argument("folder", type=Path, help="where corpora and states are kept")
     parser.add_argument("--portraits", type=Path, action="append", help="folder of pictures")
-    parser.add_argument("--known", type=Path, help="of unet: the unet.pt to go on from")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--amount", type=int, help="utterances, takes or steps of this stage")
     parser.add_argument("--out", type=Path, help="of export: the folder of weights")
@@ -43,7 +42,7 @@ def main() -> None:
         export(folder, options.out or folder / "models")
         return
     if options.stage == "unet":
-        generator.train(folder, options.seed, amount, options.known)
+        generator.train(folder, options.seed, amount)
         return
     speech = SpeechCorpus.load(folder / "speech.npz")
     if options.stage == "encoder":

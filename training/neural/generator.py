@@ -30,15 +30,12 @@ _CONSTANT = 3.0  # of channels beside the copy; see `autoencoder.begin`
 _OTHERS = 0.2  # of the usual size: what is added to the copy at first
 
 
-def train(folder: Path, seed: int, steps: int, known: Path | None = None) -> None:
-    """Write FOLDER/unet.pt: the averaged state. With `known`, another such file, it goes on."""
+def train(folder: Path, seed: int, steps: int) -> None:
+    """Write FOLDER/unet.pt: the averaged state."""
     torch.manual_seed(seed)
     dice, corpus = np.random.default_rng(seed), LatentCorpus.load(folder)
     network = new_unet()
-    if known is None:
-        begin(network)
-    else:
-        network.load_state_dict(torch.load(known))
+    begin(network)
     trainer = Trainer(network, steps, RATE, factors=_FACTORS, log=folder / "unet.jsonl")
     weight = mouth_weight()
     span = [torch.nonzero(corpus.take == take)[:, 0] for take in range(len(corpus.references))]

@@ -127,10 +127,14 @@ def test_the_lips_follow_speech_never_heard(said: MouthTrack, sentence: list[Aud
     assert score.correlation >= 0.45
 
 
-def test_live_speech_moves_the_same_lips(
-    person: Person, said: MouthTrack, sentence: list[AudioChunk]
-) -> None:
-    assert correlation(person.says(sentence, live=True).filled(), said.filled()) >= 0.9
+@pytest.fixture(scope="module")
+def live(person: Person, said: MouthTrack, sentence: list[AudioChunk]) -> float:
+    """How alike the lips of live speech and of a file are."""
+    return correlation(person.says(sentence, live=True).filled(), said.filled())
+
+
+def test_live_speech_moves_the_same_lips(live: float) -> None:
+    assert live >= 0.95
 
 
 def test_silence_is_still_and_keeps_the_colour(person: Person, said: MouthTrack) -> None:
@@ -155,6 +159,7 @@ def test_a_window_at_the_wrong_time_shows_as_milliseconds(
 
 @pytest.mark.parametrize("fault", [backwards, layers_swapped])
 def test_tokens_in_the_wrong_order_show_as_another_mouth(
-    person: Person, said: MouthTrack, sentence: list[AudioChunk], fault: Change
+    person: Person, said: MouthTrack, sentence: list[AudioChunk], live: float, fault: Change
 ) -> None:
-    assert correlation(person.says(sentence, change=fault).filled(), said.filled()) < 0.97
+    """More than what live speech cannot know yet; the same tokens give the same curve, 1."""
+    assert correlation(person.says(sentence, change=fault).filled(), said.filled()) < live - 0.005
