@@ -15,7 +15,7 @@ from lipstream.live.clock import Clock
 LOOK_MS = 500  # between two rounds
 WORKER_MS = 10  # at least, of a round, for each worker: 1000 are asked within 10 s
 MAX_SILENT = 2  # answers that may be missing before nothing more is placed there
-HUNG = 5  # missing in a row, each for a second: then it hangs
+HUNG = 4  # missing in a row, each for a second: then it hangs
 
 log = logging.getLogger("lipstream.cluster")
 
