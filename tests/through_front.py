@@ -1,6 +1,6 @@
 """The tests of servers once more, with a front before every server: the same tests must pass.
 
-`scripts/test --part cluster` sets LIPSTREAM_TEST_FRONT and runs them. Left out is what a front
+`scripts/test --part front` sets LIPSTREAM_TEST_FRONT and runs them. Left out is what a front
 cannot change, and the few things that only one process alone can promise.
 """
 
