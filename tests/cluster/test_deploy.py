@@ -8,14 +8,12 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from lipstream.cli.front import front
 from lipstream.cli.serve import serve
 from tests.cluster.fake_workers import FakeCluster, run_cluster
-
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 NAME = re.compile(r"\b(?:lipstream|process)_[a-z0-9_]+")
