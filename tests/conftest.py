@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from hypothesis import settings
 from tests.leaks import LeakGate
 from tests.through_front import THROUGH_FRONT, left_out
 
+# A shell starts what it runs behind it with interrupts ignored, and some tests wait for one.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Machines differ in speed; a test judges results, never time.
 settings.register_profile("lipstream", deadline=None, derandomize=True)
 settings.load_profile("lipstream")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
@@ -48,5 +49,22 @@ def test_a_call_that_nobody_waits_for_any_more_gives_its_place_back() -> None:
             await waiting
         going.set()
         assert await calls.run(10, abs, -1) == 1
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_a_call_that_is_cancelled_as_it_ends_is_cancelled(turns: int) -> None:
+    async def test() -> None:
+        answered = threading.Event()
+        waiting = asyncio.create_task(BlockingCalls(1).run(5.0, answered.wait))
+        await asyncio.sleep(0.01)  # the thread waits
+        answered.set()
+        time.sleep(0.05)  # noqa: ASYNC251 (it has answered; the loop does not know yet)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        cancelled = waiting.cancel()
+        await asyncio.wait({waiting})
+        assert waiting.cancelled() is cancelled
 
     asyncio.run(test())

@@ -23,10 +23,15 @@ class BlockingCalls:
     async def run(self, deadline_s: float, call: Callable[..., T], *args: Any) -> T:
         """The result of `call(*args)`, or what it raises; StoreError when it, or the wait for a
         place, takes longer than `deadline_s`."""
+        made = asyncio.ensure_future(self._begin(call, *args))
         try:
-            return await asyncio.wait_for(self._begin(call, *args), deadline_s)
-        except asyncio.TimeoutError:
-            raise StoreError(f"it has not answered within {deadline_s:g} s") from None
+            # Before Python 3.12 `wait_for` loses a cancellation that comes with the result.
+            done, _ = await asyncio.wait({made}, timeout=deadline_s)
+        finally:
+            made.cancel()
+        if not done:
+            raise StoreError(f"it has not answered within {deadline_s:g} s")
+        return made.result()
 
     async def _begin(self, call: Callable[..., T], *args: Any) -> T:
         await self._places.acquire()
