@@ -30,7 +30,7 @@ from tests.timed import judge, measure_until
 if TYPE_CHECKING:
     from lipstream.media.image import Floats, Image
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.full, pytest.mark.alone]
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTRAIT = ROOT / "examples" / "portrait_closed.png"

@@ -71,7 +71,7 @@ DISKS = Promise(
         Fault(
             "a body is read although there is no space",
             REGISTRY,
-            "if usage.free < MIN_FREE_BYTES:",
+            "if free is not None and free < MIN_FREE_BYTES:",
             "if False:",
             (f"{TEST_DISKS}::test_before_it_is_sent",),
         ),
@@ -85,7 +85,7 @@ DISKS = Promise(
         Fault(
             "our own error is told with its folder",
             ENTRY,
-            "self.reason = without_folders(str(error), folder)",
+            "self.reason = without_folders(str(error), *known)",
             "self.reason = str(error)",
             (
                 f"{TEST_DISKS}::test_an_avatar_that_cannot_be_kept_says_why_and_not_where",

@@ -34,7 +34,7 @@ def test_without_a_connection_units_are_left_out() -> None:
     assert asyncio.run(scene()).left_out == 1 + 5
 
 
-@pytest.mark.slow
+@pytest.mark.load
 @pytest.mark.parametrize("answers", [False, True])
 def test_a_server_that_is_silent_or_gone_is_tried_again_and_holds_up_nothing(
     answers: bool, monkeypatch: pytest.MonkeyPatch

@@ -177,7 +177,7 @@ def test_twenty_minutes_without_drift(seed: int) -> None:
     assert len(soak(1 / 3, 30, seed).talks) > 15
 
 
-@pytest.mark.slow
+@pytest.mark.load
 def test_more_than_a_day_without_drift() -> None:
     """Longer than 32 bits count: samples at 48 kHz (24.9 h), ticks of 90 kHz (13.3 h)."""
     run = soak(28, 350)

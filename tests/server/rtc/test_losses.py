@@ -91,10 +91,10 @@ class LossScenario:
 @pytest.mark.parametrize(
     ("conditions", "share"),
     [
-        (NetworkConditions(loss=0.02), 0.98),
+        pytest.param(NetworkConditions(loss=0.02), 0.98, marks=pytest.mark.load),
         (NetworkConditions(loss=0.05), 0.96),
-        (NetworkConditions(burst=0.01), 0.96),
-        (NetworkConditions(delay_ms=40, jitter_ms=20), 0.98),
+        pytest.param(NetworkConditions(burst=0.01), 0.96, marks=pytest.mark.load),
+        pytest.param(NetworkConditions(delay_ms=40, jitter_ms=20), 0.98, marks=pytest.mark.load),
     ],
     ids=["2 % lost", "5 % lost", "bursts", "reordered"],
 )
