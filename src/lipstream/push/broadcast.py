@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+from lipstream.live.cancellation import cancel_until_ended
 from lipstream.live.session.session import Session
 from lipstream.live.session.types import SessionEvent
 from lipstream.media.audio_reader import open_audio
@@ -46,14 +47,12 @@ async def broadcast(
             if speaking is not None and speaking.done():
                 speaking.result()  # an error of the file
         if speaking is not None:
-            speaking.cancel()
-            await asyncio.gather(speaking, return_exceptions=True)
+            await cancel_until_ended([speaking])
         if push.connected.is_set():
             await push.end()
             await pushing
     finally:
-        pushing.cancel()
-        await asyncio.gather(pushing, return_exceptions=True)
+        await cancel_until_ended([pushing])
     return push
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from lipstream import __version__
 from lipstream.avatar.avatar import Avatar
 from lipstream.engine import Engine
+from lipstream.live.cancellation import cancel_until_ended
 from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.server import errors as error_responses
 from lipstream.server.admission import Capacity, usable_cores
@@ -41,7 +42,6 @@ from lipstream.server.supervisor import Supervisor
 from lipstream.server.webhooks.sender import WebhookSender
 from lipstream.speech.synthesis.base import Synthesizer
 
-CANCEL_EVERY_S = 1.0  # what runs until it is cancelled
 log = logging.getLogger("lipstream.server")
 
 DESCRIPTION = (
@@ -103,7 +103,7 @@ def create_app(
                 webhooks.start().add_done_callback(_log_failure)
             yield
         finally:
-            await _stop(tasks)
+            await cancel_until_ended(tasks)
             await manager.close_all("stopped")
             if webhooks is not None:
                 await webhooks.close()
@@ -162,15 +162,6 @@ def _add_middleware(app: FastAPI, manager: SessionManager) -> None:
     app.add_middleware(CrossOrigin, origins=access.origins, files=page_files())
     app.add_middleware(SimliRefusals)
     app.add_middleware(SimliCredentials, tokens=manager.tokens)
-
-
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
-    """Cancel all until they have ended: before Python 3.12 `asyncio.wait_for`, in whatever they
-    call, may lose a cancellation, and they run until they are cancelled."""
-    while running := [task for task in tasks if not task.done()]:
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running, timeout=CANCEL_EVERY_S)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

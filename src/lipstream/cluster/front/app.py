@@ -20,6 +20,7 @@ from lipstream.cluster.front.upstream import Upstream, no_workers
 from lipstream.cluster.front.watch import LoadWatch
 from lipstream.cluster.front.websocket_proxy import Connect, WebSocketProxy, connect_worker
 from lipstream.cluster.workers import WorkerPool
+from lipstream.live.cancellation import cancel_until_ended
 from lipstream.live.clock import Clock, MonotonicClock
 from lipstream.server import errors as error_responses
 from lipstream.server.api.public import PROMETHEUS, page_files
@@ -168,6 +169,5 @@ class Front:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await cancel_until_ended([task])
             await self._upstream.close()

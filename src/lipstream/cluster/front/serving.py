@@ -14,6 +14,7 @@ import uvicorn
 from lipstream.cluster.front.app import Front
 from lipstream.cluster.local_workers import LocalWorkers
 from lipstream.errors import LipstreamError
+from lipstream.live.cancellation import cancel_until_ended
 from lipstream.server.http.http_protocol import ConnectionLimits
 from lipstream.server.http.uvicorn_server import HURRIED_CLOSE_S, hardened
 
@@ -46,8 +47,7 @@ async def _serve(server: FrontServer, bound: socket.socket, on_ready: Callable[[
     finally:
         if server.local is not None:
             await server.local.close()
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        await cancel_until_ended([starting])
 
 
 class FrontServer(uvicorn.Server):

@@ -30,6 +30,7 @@ from lipstream.cluster.ray.options import RayOptions
 from lipstream.cluster.ray.policy import PLACES, TAKEN
 from lipstream.cluster.ray.pool import DirectoryClient
 from lipstream.errors import LipstreamError
+from lipstream.live.cancellation import cancel_until_ended
 from lipstream.server.logging import logging_to_stderr
 from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
 
@@ -109,8 +110,7 @@ class WorkerReplica:
 
     async def _end(self) -> None:
         await self._local.close()
-        self._renewing.cancel()
-        await asyncio.gather(self._renewing, return_exceptions=True)
+        await cancel_until_ended([self._renewing])
         with contextlib.suppress(LipstreamError):  # then its lease runs out
             await self._directory.leave(self._name)
         await self._upstream.close()
