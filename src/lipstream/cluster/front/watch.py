@@ -15,6 +15,7 @@ from lipstream.live.clock import Clock
 LOOK_MS = 500  # between two rounds
 WORKER_MS = 10  # at least, of a round, for each worker: 1000 are asked within 10 s
 MAX_SILENT = 2  # answers that may be missing before nothing more is placed there
+ROUND_S = 2.0  # for a round that somebody waits for
 HUNG = 4  # missing in a row, each for a second: then it hangs
 
 log = logging.getLogger("lipstream.cluster")
@@ -24,7 +25,7 @@ class LoadWatch:
     """The workers as they were a moment ago.
 
     A worker is said to hang after answers that were each waited for: when this process itself, or
-    its machine, stood still, that is one missing answer and not five.
+    its machine, stood still, that is one missing answer and not several.
     """
 
     def __init__(
@@ -69,16 +70,16 @@ class LoadWatch:
 
     async def next_look(self, within_ms: int) -> bool:
         """Return True with the loads of the next round; False at once where it begins later than
-        `within_ms`, or nobody looks."""
+        `within_ms`, or nobody looks, and after `ROUND_S` more where it cannot be ended."""
         if self._due_ms is None or self._due_ms - self._clock.now_ms() > within_ms:
             return False
         waiting = asyncio.get_running_loop().create_future()
         self._rounds.add(waiting)
         try:
-            await waiting
+            done, _ = await asyncio.wait({waiting}, timeout=within_ms / 1000 + ROUND_S)
         finally:
             self._rounds.discard(waiting)
-        return True
+        return bool(done)
 
     def lost(self, worker: str) -> None:
         """A request could not be delivered there: place nothing until it answers again."""
