@@ -26,6 +26,7 @@ from lipstream.timeline import FPS, SOUND_RATE, UNIT_SAMPLES
 KEY_FRAMES = 50  # from one to the next, 2 s: a viewer who comes waits for one
 PICTURE_BITS, SOUND_BITS = 1_500_000, 96_000  # per second
 MAX_GAP = 250  # units that may be missing; after more the stream begins anew
+OPTIONS = {"flvflags": "no_duration_filesize"}  # a live stream has neither
 SILENCE: NDArray[np.int16] = np.zeros(UNIT_SAMPLES, np.int16)
 
 
@@ -44,9 +45,6 @@ def main() -> int:
         print(getattr(error, "strerror", None) or error, file=sys.stderr)
         return 1
     return 0
-
-
-OPTIONS = {"flvflags": "no_duration_filesize"}
 
 
 class OutgoingStream:

@@ -45,6 +45,7 @@ REPEATABLE = ("GET", "HEAD", "OPTIONS")  # may be asked of a second worker whate
 REFUSED = (401, 403, 429)  # the request did not pass the worker's rules of access
 OPEN_S = 20.0  # in which workers are asked for room
 FRESH_MS = 2_000  # to wait for new loads before a session is refused
+FRAMES = (b"content-length", b"transfer-encoding")  # headers that frame a body
 UPLOADS = (AVATARS, "/speech")  # paths with these ends take files
 
 log = logging.getLogger("lipstream.cluster")
@@ -218,9 +219,6 @@ class HttpProxy:
             headers.append((b"content-length", str(len(body)).encode()))
         seconds = UPLOAD_S if upload else ANSWER_S
         return await self._upstream.send(url, scope["method"], target, headers, body, seconds)
-
-
-FRAMES = (b"content-length", b"transfer-encoding")
 
 
 def _replaced(scope: Scope, body: bytes) -> str | None:
