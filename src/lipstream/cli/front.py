@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import click
 
-from lipstream.cli.options.option import option
+from lipstream.cli.options.option import number, option
 
 EPILOG = (
     "Example: lipstream front --worker w1=http://10.0.0.1:8080 --worker w2=http://10.0.0.2:8080"
 )
-FRONT_PORT = 8080
+DEFAULT_PORT = 8080
 
 
 @click.command(epilog=EPILOG)
@@ -23,7 +23,7 @@ FRONT_PORT = 8080
     help="A server with its --worker-id and address; all have the same token. Repeatable.",
 )
 @option("--host", default="127.0.0.1", help="The address to listen on.")
-@option("--port", type=click.IntRange(0, 65535), default=FRONT_PORT, help="0 takes any free one.")
+@number("--port", "0 takes any free one.", DEFAULT_PORT, 0, 65535)
 @option("--token", help="The token of the workers, and so of the front.")
 @option(
     "--origin",
@@ -39,26 +39,22 @@ FRONT_PORT = 8080
     metavar="IP",
     help="A proxy before the front whose X-Forwarded-For is believed. Repeatable.",
 )
-@option(
+@number(
     "--upload-limit",
-    type=click.IntRange(1, 4096),
-    default=64,
-    metavar="MIB",
-    help="The largest file that may be uploaded, as at the workers.",
+    "The largest file that may be uploaded, as at the workers.",
+    64,
+    1,
+    4096,
+    unit="MIB",
 )
-@option(
-    "--max-connections",
-    type=click.IntRange(16, 100_000),
-    default=500,
-    help="TCP connections at once.",
-)
-@option(
+@number("--max-connections", "TCP connections at once.", 500, 16, 100_000)
+@number(
     "--drain-timeout",
-    "drain_timeout_s",
-    type=click.IntRange(0),
-    default=300,
-    metavar="SECONDS",
-    help="Time for utterances that are being sent through the front, after Ctrl-C or SIGTERM.",
+    "Time for utterances that are being sent through the front, after Ctrl-C or SIGTERM.",
+    300,
+    0,
+    name="drain_timeout_s",
+    unit="SECONDS",
 )
 @option(
     "--nginx",
