@@ -117,7 +117,7 @@ def test_a_server_from_its_first_line_to_its_last(portrait: Path) -> None:
     assert said.startswith("preparing face\n")
     events = re.findall(r'event=("[^"]*"|\S+)', said)
     assert events == ['"session opened"', "draining", "stopping", '"session closed"']
-    assert re.search(r"event=draining sessions=1 speaking=0 until=\d{4}-\d\d-\d\dT[\d:]{8}Z", said)
+    assert re.search(r"event=draining sessions=1 speaking=0 deadline=\d{4}-\d\d-\d\dT[\d:]{8}Z", said)
 
 
 @pytest.mark.slow
@@ -172,7 +172,7 @@ def test_speech_is_finished_unless_told_twice(portrait: Path, tmp_path: Path) ->
         assert (status, body_["error"]["code"]) == (503, "stopping")
         assert server.process.poll() is None
         status, said = server.end(signal.SIGTERM)
-        assert status == 0 and "event=draining sessions=1 speaking=1 until=" in said
+        assert status == 0 and "event=draining sessions=1 speaking=1 deadline=" in said
 
 
 async def offer() -> bytes:

@@ -168,7 +168,7 @@ class Server(uvicorn.Server):
         if not self._announced:
             end = datetime.now(timezone.utc) + timedelta(seconds=max(left_s, 0))
             clock_time = end.strftime("%Y-%m-%dT%H:%M:%SZ")
-            log.info("draining", extra={**fields, "speaking": speaking, "until": clock_time})
+            log.info("draining", extra={**fields, "speaking": speaking, "deadline": clock_time})
             self._announced = True
         awaited = speaking if self._manager.settings.drain == "speech" else sessions
         if not awaited or left_s <= 0:
