@@ -7,6 +7,7 @@ export interface Session {
   whep_url: string;
   audio_url: string;
   events_url: string;
+  microphone_url: string;
   speech_url: string;
   say_url: string;
   expires_at: string;

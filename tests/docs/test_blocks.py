@@ -17,7 +17,7 @@ import pytest
 from lipstream.cli.program import cli
 from lipstream.cli.settings import read_settings
 from lipstream.cluster.ray.options import read_options
-from lipstream.server.api.socket_messages import CLIENT_MESSAGES
+from lipstream.server.api.socket_messages import CLIENT_MESSAGES, MICROPHONE_EVENTS_BY_TYPE
 from tests.docs.blocks import BLOCKS, ROOT, Block, runnable
 from tests.server.security.route_table import ROUTES
 
@@ -124,10 +124,12 @@ def test_settings_are_taken(block: Block, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("block", runnable("json"), ids=ids(runnable("json")))
-def test_messages_are_taken_by_the_socket_or_are_of_the_webhook(block: Block) -> None:
+def test_messages_are_those_of_a_socket_or_of_the_webhook(block: Block) -> None:
     message = json.loads(block.text)
     if message["type"].startswith("session."):
         assert set(message) == {"type", "timestamp", "data"}
+    elif message["type"] in MICROPHONE_EVENTS_BY_TYPE:
+        MICROPHONE_EVENTS_BY_TYPE[message["type"]].model_validate(message)
     else:
         CLIENT_MESSAGES.validate_python(message)
 

@@ -93,17 +93,24 @@ class Socket:
         event: dict[str, Any] = json.loads(message)
         return event
 
-    async def receive_message(self) -> str | None:
+    async def receive_message(self) -> str | bytes | None:
         """The next message as it is; None at the end."""
         message = await self._from_app.get()
         if message["type"] != "websocket.close":
-            return str(message["text"])
+            found: str | bytes = message["text"] if "text" in message else message["bytes"]
+            return found
         self.code, self.reason = message["code"], message.get("reason", "")
         return None
 
     async def receive_text(self) -> str:
         """The next text as it came; empty at the end."""
-        return await self.receive_message() or ""
+        return str(await self.receive_message() or "")
+
+    async def receive_bytes(self) -> bytes:
+        """The next message, which must be bytes."""
+        message = await self.receive_message()
+        assert isinstance(message, bytes), message
+        return message
 
     def stop_reading(self) -> None:
         """From now on what the server sends is not taken."""

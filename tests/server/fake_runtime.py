@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from lipstream.avatar.avatar import Avatar
     from lipstream.config import MotionLevel, Progress
-    from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
+    from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver, VoiceSink
 
 MAX_MS = 60_000
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n"
@@ -170,8 +170,11 @@ class FakeSession:
 class FakeConnection(WebRTCTransport):
     """Answers any offer that begins like SDP."""
 
-    def __init__(self, observer: TransportObserver, on_closed: Callable[[str], None]) -> None:
+    def __init__(
+        self, voice: VoiceSink, observer: TransportObserver, on_closed: Callable[[str], None]
+    ) -> None:
         # nothing of a real connection is set up
+        self.voice = voice  # for a test to speak into
         self.observer, self.on_closed = observer, on_closed
         self.fragments: list[str] = []
         self.closed = False
@@ -241,10 +244,11 @@ class FakeRuntime(MediaRuntime):
         self,
         source: Source,
         speech: SpeechSink,
+        voice: VoiceSink,
         observer: TransportObserver,
         on_closed: Callable[[str], None],
     ) -> FakeConnection:
-        connection = FakeConnection(observer, on_closed)
+        connection = FakeConnection(voice, observer, on_closed)
         self.connections.append(connection)
         return connection
 

@@ -18,6 +18,7 @@ from lipstream.server import errors as error_responses
 from lipstream.server.admission import Capacity, usable_cores
 from lipstream.server.api.audio_socket import audio_routes
 from lipstream.server.api.avatars import avatar_routes
+from lipstream.server.api.microphone_socket import microphone_routes
 from lipstream.server.api.openapi import token_dependencies
 from lipstream.server.api.public import page_files, page_routes, public_paths, public_routes
 from lipstream.server.api.say import say_routes
@@ -143,6 +144,7 @@ def _add_routes(
     app.include_router(whep_routes(manager, registry), dependencies=token)
     app.include_router(audio_routes(manager, synthesizer))
     app.include_router(event_routes(manager))
+    app.include_router(microphone_routes(manager))
     app.include_router(simli_routes(manager, registry))
     app.include_router(public_routes(manager, synthesizer))  # last in the documentation
     app.include_router(page_routes())

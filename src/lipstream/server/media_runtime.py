@@ -20,7 +20,7 @@ from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import nvenc_works, open_video_encoder
 from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.ice_servers import IceServer, ice_links
-from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver
+from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver, VoiceSink
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.playing_cost import playing_ms
 from lipstream.server.rtc.settings import TransportSettings
@@ -107,10 +107,12 @@ class MediaRuntime:
         self,
         source: Source,
         speech: SpeechSink,
+        voice: VoiceSink,
         observer: TransportObserver,
         on_closed: Callable[[str], None],
     ) -> WebRTCTransport:
-        """The connection of one viewer, who sees and hears `source` and may speak to `speech`."""
+        """The connection of one viewer, who sees and hears `source` and may speak to `speech`,
+        unless `voice` takes what is said."""
         return WebRTCTransport(
             source,
             self._transport,
@@ -119,6 +121,7 @@ class MediaRuntime:
             ports=self._ports,
             observer=observer,
             microphone=speech,
+            voice=voice,
             on_closed=on_closed,
         )
 

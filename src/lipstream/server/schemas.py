@@ -163,6 +163,7 @@ class SessionInfo(Message):
     whep_url: str
     audio_url: str = Field(description="A WebSocket; change http to ws.")
     events_url: str = Field(description="A WebSocket that sends events alone.")
+    microphone_url: str = Field(description="A WebSocket that sends what the viewer says.")
     speech_url: str
     say_url: str
     expires_at: str = Field(

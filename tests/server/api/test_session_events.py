@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from lipstream.server.api.session_events import GOING_AWAY, POLICY
+from lipstream.server.api.socket_sender import GOING_AWAY, POLICY
 from lipstream.server.sessions.session import MAX_LISTENERS
 from tests.server.app_client import AppClient, run_client, settle
 from tests.server.app_socket import Socket

@@ -11,7 +11,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from lipstream.server.api.session_events import CLOSE_S
+from lipstream.server.api.socket_sender import CLOSE_S
 from lipstream.server.http.websocket_protocol import LINGER_S, MAX_BARE_FRAMES
 from lipstream.server.settings import ServeSettings
 from tests.server.http_server import HttpServer, open_server
@@ -72,7 +72,7 @@ def test_pings_are_not_read_while_nobody_reads_the_pongs(monkeypatch: pytest.Mon
     assert CLOSE_S + LINGER_S <= 5
     monkeypatch.setattr("lipstream.server.http.websocket_protocol.MAX_BARE_FRAMES", UNLIMITED)
     monkeypatch.setattr("lipstream.server.http.websocket_protocol.LINGER_S", 0.3)
-    monkeypatch.setattr("lipstream.server.api.session_events.CLOSE_S", 0.1)
+    monkeypatch.setattr("lipstream.server.api.socket_sender.CLOSE_S", 0.1)
     with open_server(ROOMY) as server:
         made = opened(server)
         with connected(server, made) as client:

@@ -221,6 +221,41 @@ def test_a_full_session_loses_sound_and_nothing_else(caplog: pytest.LogCaptureFi
     assert drops.totals["full"] > 20 and len(caplog.records) == 1
 
 
+class Program:
+    """Hears a viewer, and takes the microphone over after so many pieces."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.heard: list[Floats] = []
+        self.speech: list[bool] = []
+
+    def hear(self, samples: Floats, speech: bool) -> bool:
+        self.heard.append(samples)
+        self.speech.append(speech)
+        return len(self.heard) > self.after
+
+
+def listen(session: FakeSession, program: Program, sound: Floats) -> None:
+    microphone = Microphone(cast("SpeechSink", session), voice=program)
+    asyncio.run(microphone.listen(Track(sound)))
+
+
+def test_a_program_hears_everything_and_the_avatar_then_says_nothing() -> None:
+    session, program = FakeSession(blank_avatar()), Program(after=0)
+    listen(session, program, np.concatenate([hum(1), speech(1), hum(1)]))
+    assert len(np.concatenate(program.heard)) == 3 * RATE
+    assert session.utterances == []
+    spoken = [index * 0.02 for index, words in enumerate(program.speech) if words]
+    assert 1.0 <= spoken[0] <= 1.2 and 2.0 <= spoken[-1] <= 2.8
+
+
+def test_an_avatar_that_repeats_the_viewer_stops_when_a_program_takes_over() -> None:
+    session, program = FakeSession(blank_avatar()), Program(after=75)
+    listen(session, program, np.concatenate([hum(1), speech(2), hum(1)]))
+    (utterance,) = session.utterances
+    assert utterance.state == "cancelled" and len(utterance.samples) < RATE
+
+
 class LeapingTrack(Track):
     """Says of each of its pieces that two seconds have passed since the one before."""
 

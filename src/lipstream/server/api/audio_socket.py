@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from lipstream.errors import LipstreamError
 from lipstream.live.session.utterance import Utterance
 from lipstream.media.captions import Caption
-from lipstream.server.api.session_events import GOING_AWAY, POLICY, TOO_BIG, EventSender
+from lipstream.server.api.session_events import EventSender
 from lipstream.server.api.socket_messages import (
     CLIENT_MESSAGES,
     CLIENT_MESSAGES_BY_TYPE,
@@ -29,6 +29,7 @@ from lipstream.server.api.socket_messages import (
     QueuedEvent,
     SayMessage,
 )
+from lipstream.server.api.socket_sender import GOING_AWAY, POLICY, TOO_BIG, sample_rate
 from lipstream.server.errors import ApiError
 from lipstream.server.security.access import bearer_protocol
 from lipstream.server.sessions.manager import SessionManager
@@ -36,7 +37,7 @@ from lipstream.server.sessions.session import ServerSession
 from lipstream.speech.synthesis.base import Synthesizer
 
 RATES = (8_000, 16_000, 22_050, 24_000, 44_100, 48_000)  # Hz
-DEFAULT_RATE = "24000"
+DEFAULT_RATE = 24_000  # Hz
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_MISTAKES = 20  # unusable messages before the socket is closed
 KINDS = tuple(CLIENT_MESSAGES_BY_TYPE)
@@ -51,7 +52,7 @@ def audio_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> AP
     async def audio(socket: WebSocket, session_id: str) -> None:
         try:
             session = manager.find(session_id)
-            rate = _rate(socket.query_params.get("sample_rate", DEFAULT_RATE))
+            rate = sample_rate(socket, RATES, DEFAULT_RATE)
         except ApiError as refusal:
             await socket.send_denial_response(refusal.response())
             return
@@ -59,13 +60,6 @@ def audio_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> AP
         await AudioSocket(socket, session, rate, synthesizer).run()
 
     return router
-
-
-def _rate(text: str) -> int:
-    known = [str(rate) for rate in RATES]
-    if text not in known:
-        raise ApiError(422, f"sample_rate: {text[:20]!r} is not supported; use {', '.join(known)}.")
-    return int(text)
 
 
 class AudioSocket:

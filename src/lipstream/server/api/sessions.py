@@ -175,6 +175,7 @@ def _session_info(
         whep_url=f"{path}/whep",
         audio_url=f"{path}/audio",
         events_url=f"{path}/events",
+        microphone_url=f"{path}/microphone",
         speech_url=f"{path}/speech",
         say_url=f"{path}/say",
         expires_at=until.isoformat(timespec="seconds").replace("+00:00", "Z"),

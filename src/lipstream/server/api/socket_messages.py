@@ -1,4 +1,4 @@
-"""The messages of a session's WebSocket, both ways; `/asyncapi.json` describes them from here."""
+"""The messages of a session's WebSockets, both ways; `/asyncapi.json` describes them from here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from lipstream.live.session.types import SessionEvent
 from lipstream.server.errors import without_folders
-from lipstream.server.schemas import HOUR, Message, SayRequest
+from lipstream.server.schemas import HOUR, Message, SayRequest, ViewerState
 
 RENDER_FAILED = "some pictures of this utterance could not be drawn; its sound goes on."
 UTTERANCE = "Its id in this session, counted from 1."
@@ -151,6 +151,26 @@ ServerEvent: TypeAlias = (
     | BufferedEvent
     | ErrorEvent
 )
+
+
+class FormatEvent(Message):
+    """The first message: what the binary ones are."""
+
+    type: Literal["format"] = "format"
+    encoding: Literal["s16le"] = Field(default="s16le", description="Signed 16-bit little-endian.")
+    sample_rate: int = Field(description="As it was asked for, in Hz.", examples=[16_000])
+    channels: Literal[1] = 1
+
+
+class ViewerEvent(Message):
+    """The state of the viewer, at the beginning and when it changes: `waiting` for one,
+    `connecting`, `connected`, or `lost`, who may come back within 30 s."""
+
+    type: Literal["viewer"] = "viewer"
+    state: ViewerState
+
+
+MicrophoneEvent: TypeAlias = FormatEvent | ViewerEvent
 OF_UTTERANCES: dict[str, type[StartedEvent | EndedEvent | InterruptedEvent]] = {
     "started": StartedEvent,
     "ended": EndedEvent,
@@ -166,9 +186,10 @@ def _type_of(model: type[BaseModel]) -> str:
 
 CLIENT_MESSAGES_BY_TYPE = {_type_of(model): model for model in get_args(ClientMessage)}
 SERVER_EVENTS_BY_TYPE = {_type_of(model): model for model in get_args(ServerEvent)}
+MICROPHONE_EVENTS_BY_TYPE = {_type_of(model): model for model in get_args(MicrophoneEvent)}
 
 
-def as_json(event: ServerEvent) -> str:
+def as_json(event: ServerEvent | MicrophoneEvent) -> str:
     """The event as it is sent: what has no value is left out, but for a caption's `until_ms`."""
     return event.model_dump_json(exclude_none=not isinstance(event, CaptionEvent))
 

@@ -3,25 +3,33 @@
 /** Fills `place` with the document at `url`. */
 export async function showWebSocket(url, place) {
   const description = await (await fetch(url)).json();
-  const channel = description.channels.audio;
-  const rate = channel.bindings.ws.query.properties.sample_rate;
   place.append(
     element('h2', 'WebSocket'),
-    element('pre', `WS ${channel.address}?sample_rate=${rate.default}`),
-    element('p', `\`sample_rate\`: ${rate.enum.join(', ')} Hz`),
+    ...address(description.channels.audio),
     ...description.info.description.trim().split('\n\n').map((text) => element('p', text)),
   );
   for (const operation of Object.values(description.operations)) {
     place.append(element('h3', operation.summary));
     const name = operation.channel.$ref.split('/').at(-1);
     const messages = operation.messages.map(({ $ref }) => description.components.messages[$ref.split('/').at(-1)]);
+    if (name !== 'audio') place.append(...address(description.channels[name]));
     if (name === 'events') {
       const titles = messages.map(({ title }) => `\`${title}\``);
-      place.append(element('pre', `WS ${description.channels.events.address}`), element('p', titles.join(', ')));
+      place.append(element('p', titles.join(', ')));
     } else {
       for (const message of messages) place.append(...shown(message, description.components.schemas));
     }
   }
+}
+
+/** The address of a socket, and the rates of its sound. */
+function address(channel) {
+  const rate = channel.bindings.ws.query.properties.sample_rate;
+  if (!rate) return [element('pre', `WS ${channel.address}`)];
+  return [
+    element('pre', `WS ${channel.address}?sample_rate=${rate.default}`),
+    element('p', `\`sample_rate\`: ${rate.enum.join(', ')} Hz`),
+  ];
 }
 
 function shown(message, schemas) {

@@ -16,7 +16,13 @@ from lipstream.server.rtc.encoders import open_video_encoder
 from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.ice_dtls import IceDtlsTransport
 from lipstream.server.rtc.ice_servers import ice_links
-from lipstream.server.rtc.interfaces import SignallingError, Source, SpeechSink, TransportObserver
+from lipstream.server.rtc.interfaces import (
+    SignallingError,
+    Source,
+    SpeechSink,
+    TransportObserver,
+    VoiceSink,
+)
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.microphone import Microphone
 from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream
@@ -44,16 +50,17 @@ class WebRTCTransport(Feedback):
         ports: UdpPorts | None = None,
         observer: TransportObserver | None = None,
         microphone: SpeechSink | None = None,
+        voice: VoiceSink | None = None,
         on_closed: Callable[[str], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         """`drops` counts what is not read of the peer's packets and of strangers'. `ports` are of
         its sockets; None lets the system choose. `microphone` receives the speech of the peer; None
-        refuses its microphone. `on_closed` is called once, after all is closed, with the
-        reason, unless `close` ended the connection."""
+        refuses its microphone; `voice` hears it first. `on_closed` is called once, after all is
+        closed, with the reason, unless `close` ended the connection."""
         self._source, self._settings, self._workers = source, settings, workers
         self._observer = observer or TransportObserver()
-        self._microphone, self._on_closed = microphone, on_closed
+        self._microphone, self._voice, self._on_closed = microphone, voice, on_closed
         self._clock = clock or MonotonicClock()
         self._drops = drops or DropLog(self._clock)
         self._ports = ports
@@ -151,7 +158,8 @@ class WebRTCTransport(Feedback):
                 stream.start(peer.dtls)
             if agreement.microphone and self._microphone is not None:
                 track = await peer.receive(agreement.audio, self._streams[0].ssrcs[0])
-                self._spawn(Microphone(self._microphone, self._drops).listen(track))
+                microphone = Microphone(self._microphone, self._drops, voice=self._voice)
+                self._spawn(microphone.listen(track))
             await sender.play()
             self._fail("the session has ended")
         except ConnectionError as error:

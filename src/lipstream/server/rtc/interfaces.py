@@ -8,6 +8,7 @@ from typing import Protocol
 from lipstream.errors import LipstreamError
 from lipstream.live.session.types import Unit
 from lipstream.live.session.utterance import Utterance
+from lipstream.media.image import Floats
 
 
 class SignallingError(LipstreamError):
@@ -34,6 +35,14 @@ class SpeechSink(Protocol):
 
     def open_utterance(self, sample_rate: int) -> Utterance:
         """Open an utterance. Raises LipstreamError when it has no room."""
+
+
+class VoiceSink(Protocol):
+    """The programs that hear a viewer. `ViewerVoice` is one."""
+
+    def hear(self, samples: Floats, speech: bool) -> bool:
+        """Take (n,) float32 at 48 kHz; `speech`: words are among them. True when it is for
+        programs, and not for the avatar to speak."""
 
 
 class TransportObserver:

@@ -1,4 +1,5 @@
-"""A viewer's microphone: pieces of sound with timestamps become utterances.
+"""A viewer's microphone: pieces of sound with timestamps go to programs that listen, or become
+utterances.
 
 `SpeechDetector` is pure: what comes out depends on what went in and on nothing else. Only
 `Microphone` knows of tracks and sessions.
@@ -20,7 +21,7 @@ from lipstream.live.session.utterance import Utterance
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Floats
 from lipstream.server.rtc.guards.drop_log import DropLog
-from lipstream.server.rtc.interfaces import SpeechSink
+from lipstream.server.rtc.interfaces import SpeechSink, VoiceSink
 from lipstream.server.token_bucket import TokenBucket
 from lipstream.speech.mono_mixer import MonoMixer
 
@@ -116,16 +117,19 @@ class SpeechDetector:
 
 
 class Microphone:
-    """Speaks the utterances of a track in a session, each as soon as it begins."""
+    """Speaks the utterances of a track in a session, each as soon as it begins, unless a program
+    listens to it."""
 
     def __init__(
         self,
         session: SpeechSink,
         drops: DropLog | None = None,
         seconds: Callable[[], float] = time.monotonic,
+        voice: VoiceSink | None = None,
     ) -> None:
-        """`drops` counts sound that is not taken; `seconds` is a clock that never goes back."""
-        self._session, self._drops = session, drops or DropLog()
+        """`drops` counts sound that is not taken; `seconds` is a clock that never goes back;
+        `voice` is given all sound, and takes it over when it likes."""
+        self._session, self._drops, self._voice = session, drops or DropLog(), voice
         self._pace = TokenBucket(MAX_PACE * RATE, MAX_BEHIND_S * RATE, seconds)
         self._utterance: Utterance | None = None
         self._mixer, self._gaps, self._detector = MonoMixer(RATE), Gaps(), SpeechDetector()
@@ -143,10 +147,15 @@ class Microphone:
             self._speak(self._detector.finish())
 
     def _take(self, samples: Floats) -> None:
-        if self._pace.take(len(samples)):
-            self._speak(self._detector.push(samples))
-        else:
+        if not self._pace.take(len(samples)):
             self._drops.add("rtp", samples.nbytes)
+            return
+        speech = self._detector.push(samples)
+        if self._voice is None or not self._voice.hear(samples, bool(speech)):
+            self._speak(speech)
+        elif self._utterance is not None:
+            self._utterance.cancel()
+            self._utterance = None
 
     def _speak(self, speech: list[Floats | None]) -> None:
         for samples in speech:

@@ -150,6 +150,7 @@ class SessionManager:
             connection = session.connection = self.runtime.open_connection(
                 session,
                 session.live,
+                session.voice,
                 SessionObserver(self.metrics, lambda: self._first_picture(session, connection)),
                 lambda reason: self._lost(session, connection, reason),
             )

@@ -19,6 +19,7 @@ from lipstream.server.errors import ApiError
 from lipstream.server.metrics import Metrics
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.schemas import ViewerState
+from lipstream.server.sessions.viewer_voice import ViewerVoice
 from lipstream.server.settings import ServeSettings
 from lipstream.server.token_bucket import TokenBucket
 from lipstream.speech.synthesis.base import Synthesizer
@@ -60,6 +61,7 @@ class ServerSession:
         self.connection: WebRTCTransport | None = None
         self.connection_id = 0  # of the newest one; requests that name an older one come too late
         self.state: ViewerState = "waiting"
+        self.voice = ViewerVoice(self.touch)
         self.lock = asyncio.Lock()  # of the connection
         self.closed = False
         self.disconnect_socket: Callable[[], None] | None = None  # of the WebSocket for speech
@@ -148,6 +150,7 @@ class ServerSession:
         """Change the state of the connection; its deadlines count from now."""
         self.state, self._changed_ms = state, self._clock.now_ms()
         self.touch()
+        self.voice.see(state)
 
     def interrupt(self) -> int:
         """Cancel all speech: spoken, waiting, or still on its way. Returns what was played, ms."""
@@ -230,6 +233,7 @@ class ServerSession:
             self.disconnect_socket()
         for leave in tuple(self._listeners):
             leave()
+        self.voice.close()
         self.live.close()  # cancels all utterances, so that the tasks end
         await asyncio.gather(*self._tasks, self.live.wait_closed(), return_exceptions=True)
         async with self.lock:

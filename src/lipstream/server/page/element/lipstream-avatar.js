@@ -212,7 +212,10 @@ export class LipstreamAvatar extends HTMLElement {
     return this.#player.interrupt();
   }
 
-  /** Switches the microphone on or off; the avatar speaks its sound. `deviceId`: which one. */
+  /**
+   * Switches the microphone on or off. The avatar speaks its sound, unless a program listens at the
+   * session's microphone_url. `deviceId`: which one.
+   */
   async microphone(on, { deviceId } = {}) {
     if (on) {
       const idle = this.state === 'idle';
