@@ -27,7 +27,7 @@ from lipstream.engine import open_engine
 from lipstream.media.audio_reader import open_audio
 from lipstream.media.i420 import BT709, to_i420
 from lipstream.media.image import I420, Box
-from lipstream.media.mp4_writer import SWITCHED_OFF
+from lipstream.media.mp4_encoder import SWITCHED_OFF
 from lipstream.offline import render_stream
 from lipstream.timeline import FPS
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    frames, mouth = _talking_face(options.frames)
+    frames, mouth = talking_face(options.frames)
     print(f"{PRESET} and     ms a frame  kB a second  PSNR dB  mouth dB")
     for name, parameters in OPTIONS.items():
         runs = [_encode(frames, parameters) for _ in range(options.rounds)]
@@ -57,7 +57,7 @@ def main() -> None:
         print(f"{name:<20}{1000 * cost:10.2f}{rate:13.1f}{whole:9.2f}{inside:10.2f}")
 
 
-def _talking_face(count: int) -> tuple[list[I420], Box]:
+def talking_face(count: int) -> tuple[list[I420], Box]:
     """The frames and the square around the mouth."""
     with TemporaryDirectory() as temporary, open_engine("puppet") as engine:
         folder = Path(temporary)

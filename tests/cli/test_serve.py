@@ -117,7 +117,9 @@ def test_a_server_from_its_first_line_to_its_last(portrait: Path) -> None:
     assert said.startswith("preparing face\n")
     events = re.findall(r'event=("[^"]*"|\S+)', said)
     assert events == ['"session opened"', "draining", "stopping", '"session closed"']
-    assert re.search(r"event=draining sessions=1 speaking=0 deadline=\d{4}-\d\d-\d\dT[\d:]{8}Z", said)
+    assert re.search(
+        r"event=draining sessions=1 speaking=0 deadline=\d{4}-\d\d-\d\dT[\d:]{8}Z", said
+    )
 
 
 @pytest.mark.slow

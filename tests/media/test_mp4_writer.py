@@ -14,7 +14,8 @@ from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
 from lipstream.media.audio_reader import open_audio
 from lipstream.media.image import Box
-from lipstream.media.mp4_writer import Mp4Writer, StillPicture, aac_rate
+from lipstream.media.mp4_encoder import aac_rate
+from lipstream.media.mp4_writer import Mp4Writer, StillPicture
 from lipstream.media.video_reader import read_clip
 from tests.media_files import grey_levels, numbers
 

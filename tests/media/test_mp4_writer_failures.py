@@ -12,7 +12,8 @@ import pytest
 
 from lipstream.config import Mp4Config
 from lipstream.errors import OutputError
-from lipstream.media.mp4_writer import Mp4Writer, _Encoder
+from lipstream.media.mp4_encoder import Mp4Encoder
+from lipstream.media.mp4_writer import Mp4Writer
 from lipstream.media.video_reader import read_clip
 from tests.media_files import grey_levels
 
@@ -93,14 +94,14 @@ def test_an_interrupt_while_the_encoder_starts_leaves_nothing(
     """The worker is still about to open its container when the caller has left."""
     goes_on = threading.Event()
 
-    def late(*arguments: Any) -> _Encoder:
+    def late(*arguments: Any) -> Mp4Encoder:
         goes_on.wait()
-        return _Encoder(*arguments)
+        return Mp4Encoder(*arguments)
 
     def interrupted(thread: threading.Thread) -> None:
         raise Interruption
 
-    monkeypatch.setattr("lipstream.media.mp4_writer._Encoder", late)
+    monkeypatch.setattr("lipstream.media.mp4_writer.Mp4Encoder", late)
     with monkeypatch.context() as patch, pytest.raises(Interruption):
         patch.setattr(threading.Thread, "join", interrupted)
         with Mp4Writer(tmp_path / "out.mp4", (64, 48)) as writer:

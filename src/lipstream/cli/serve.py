@@ -122,6 +122,11 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     "files, and so for sandboxed pages of any site.",
 )
 @upload_options
+@path_option(
+    "--record",
+    metavar="DIR",
+    help="Keep what is seen and heard of every session there: mp4, and WebVTT of its captions.",
+)
 @seconds("--idle-timeout", "A session without speech is closed after this time.", 600)
 @seconds("--max-duration", "Every session is closed after this time.", 4 * 3600)
 @option(
@@ -209,6 +214,7 @@ def serve(
     from lipstream.server.http.uvicorn_server import address_of, bind
     from lipstream.server.http.uvicorn_server import serve as serve_forever
     from lipstream.server.logging import logging_to_stderr
+    from lipstream.server.outputs.recorder import open_folder
     from lipstream.server.process_memory import limit_arenas, set_startup_aside
     from lipstream.server.settings import MEBIBYTE, ServeSettings, UploadLimits
     from lipstream.speech.synthesis.registry import open_synthesizer
@@ -218,6 +224,8 @@ def serve(
     settings = ServeSettings(uploads=uploads, avatar_space=space, **options)
     _check_names(avatars)
     _check_data(settings)
+    if settings.record is not None:
+        open_folder(settings.record)
     if workers != 0:
         serve_workers(click.get_current_context(), settings, workers, backend, musetalk, log_format)
         return

@@ -41,14 +41,22 @@ def checked_caption_file(path: Path) -> Path:
     return checked_target(path, suffix)
 
 
-def write_captions(path: Path, captions: Sequence[Caption], sample_rate: int, samples: int) -> None:
+def write_captions(
+    path: Path,
+    captions: Sequence[Caption],
+    sample_rate: int,
+    samples: int,
+    *,
+    private: bool = False,
+) -> None:
     """Write the captions of a sound of so many samples; the format is that of the name.
 
-    The file appears only when it is complete. Raises as `checked_caption_file` does.
+    The file appears only when it is complete. Nobody else may read a `private` one. Raises as
+    `checked_caption_file` does.
     """
     suffix = checked_caption_file(path).suffix.lower()
     made = as_webvtt if suffix == ".vtt" else as_subrip
-    with replacing(path, suffix) as file:
+    with replacing(path, suffix, private=private) as file:
         file.write(made(cues_of(captions, sample_rate, samples)).encode())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lipstream.media.image import I420, Box, Image
+from lipstream.media.image import I420, Box, Image, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ def pad_to_even(picture: Image) -> Image:
     if height % 2 == 0 and width % 2 == 0:
         return picture
     return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+
+
+def even_size(picture: Picture) -> tuple[int, int]:
+    """Width and height of a picture, RGB or planes, as video codecs take it."""
+    height, width = picture.shape[:2]
+    if picture.ndim == 2:
+        return width, height * 2 // 3
+    return width + width % 2, height + height % 2
 
 
 def to_i420(picture: Image, matrix: ColourMatrix) -> I420:

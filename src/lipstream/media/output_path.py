@@ -8,7 +8,7 @@ import os
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -61,18 +61,23 @@ def part_of(target: Path) -> Path:
     return target.with_name(f".lipstream-{uuid.uuid4().hex[:16]}.part")
 
 
+def new_file(*, private: bool) -> Callable[[str, int], int]:
+    """An `opener` for `open`: nobody else may read a file that it makes as a `private` one."""
+    return lambda name, flags: os.open(name, flags, 0o600 if private else 0o666)
+
+
 @contextlib.contextmanager
-def replacing(path: Path, suffix: str) -> Iterator[IO[bytes]]:
+def replacing(path: Path, suffix: str, *, private: bool = False) -> Iterator[IO[bytes]]:
     """A new file that takes the place of `path` when the block ends without an exception.
 
-    Else nothing changes. Of several writers of one path the last one to end wins. Raises as
-    `checked_target` does.
+    Else nothing changes. Of several writers of one path the last one to end wins. Nobody else may
+    read a `private` one. Raises as `checked_target` does.
     """
     target = checked_target(path, suffix)
     part = part_of(target)
     try:
         with writing(path):
-            with part.open("xb") as file:
+            with open(part, "xb", opener=new_file(private=private)) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())  # or a power cut could leave the name with nothing in it

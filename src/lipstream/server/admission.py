@@ -13,7 +13,7 @@ import asyncio
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 FPS = 25
 DRAWING = 0.85  # share of the time of each drawing worker that is given away
@@ -28,6 +28,9 @@ LAG_EVERY_S = 0.1  # between two samples of the loop's lag
 LAG_DECAY = 0.02  # weight of a sample: the mean follows within 5 s
 MAX_LAG_SAMPLE_MS = 250.0  # a single stall counts for no more
 HARMLESS_LAG_MS = 5.0  # viewers' jitter buffers absorb it
+# The encoding of a picture for a recording or a push, as a multiple of that for a viewer, for which
+# speed counts most: benchmarks/cpu/output_cost.py.
+OUTPUT_ENCODING = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class Cost:
     drawing: float
     encoding: float  # and all else that the server's other threads do for it
     sending: float  # of the event loop
+
+    def with_outputs(self, outputs: int) -> Cost:
+        """The cost where each frame is also recorded or pushed so many times."""
+        return replace(self, encoding=self.encoding * (1 + OUTPUT_ENCODING * outputs))
 
     def cheapest(self, other: Cost) -> Cost:
         """The lower of two measurements: other work on the machine only ever adds to one."""
@@ -72,19 +79,24 @@ class Capacity:
     """Decides whether one more session fits. Sessions are counted by the manager alone."""
 
     def __init__(
-        self, cap: int | None = None, cores: int | None = None, parallelism: int = 1
+        self,
+        cap: int | None = None,
+        cores: int | None = None,
+        parallelism: int = 1,
+        outputs: int = 0,
     ) -> None:
-        """`cap` lowers what was measured; `parallelism` frames are drawn side by side."""
+        """`cap` lowers what was measured; `parallelism` frames are drawn side by side; so many
+        `outputs` are usual of a session."""
         self._cap = math.inf if cap is None else cap
         self._cores = cores or usable_cores()
-        self._parallelism = parallelism
+        self._parallelism, self._outputs = parallelism, outputs
         self._costs: dict[str, Cost] = {}  # of each avatar
         self.lag = LoopLag()
         self.overload = Overload()
 
     def learn(self, avatar_id: str, cost: Cost) -> None:
         """The avatar was measured, for the first time or again."""
-        self._costs[avatar_id] = cost
+        self._costs[avatar_id] = cost.with_outputs(self._outputs)
 
     def forget(self, avatar_id: str) -> None:
         """No new session will show the avatar. Does nothing for an unknown one."""

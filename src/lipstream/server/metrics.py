@@ -53,6 +53,10 @@ class Metrics:
         self.refusals = self._counter("refusals", "Requests refused.", ["code"])
         self.avatars = self._counter("avatars", "Uploaded avatars by outcome.", ["outcome"])
         self.webhooks = self._counter("webhooks", "Events for the webhook by outcome.", ["outcome"])
+        self.recordings = self._counter("recordings", "Recordings by outcome.", ["outcome"])
+        self.recordings_left_out = self._counter(
+            "recordings_left_out", "Units that no recording had room for."
+        )
         self.buffered_ms = self._histogram("buffered_ms", "Speech waiting in a session.", LONG_MS)
         self.encode_ms = self._histogram("encode_ms", "Time to encode a frame.", FAST_MS, ["kind"])
         self.key_frames = self._counter("key_frames", "Key frames sent.")

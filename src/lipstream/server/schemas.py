@@ -144,6 +144,10 @@ class SessionRequest(Message):
         description="The id of a session that ends as this one takes its place, also while all "
         "places are taken. When this one is refused, that one goes on.",
     )
+    record: bool = Field(
+        True,
+        description="False: this session is not kept, where the server records its sessions.",
+    )
 
 
 ViewerState = Literal["waiting", "connecting", "connected", "lost"]
@@ -176,6 +180,7 @@ class SessionInfo(Message):
     width: int
     height: int
     face: Face
+    recorded: bool = Field(description="Whether the server keeps what is seen and heard of it.")
 
 
 class SessionState(Message):

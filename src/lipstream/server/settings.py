@@ -75,6 +75,7 @@ class ServeSettings:
     worker_id: str | None = None  # the ids of its sessions end in it, for a front to tell whose
     front_host: str | None = None  # the address on which the front before this worker listens
     costs: Path | None = None  # where measured costs are kept for processes of the same options
+    record: Path | None = None  # the folder in which sessions are kept
     public_ip: str | None = None
     udp_ports: str | None = None  # "40000-40999": of viewers' sockets; None: the system chooses
     stun_urls: tuple[str, ...] = ()

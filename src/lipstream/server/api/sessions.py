@@ -70,7 +70,9 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
     )
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
         entry = await registry.ready(body.avatar)
-        session = manager.open(entry, motion=body.motion, replaces=body.replaces)
+        session = manager.open(
+            entry, motion=body.motion, replaces=body.replaces, record=body.record
+        )
         return _session_info(manager, session, entry.id, request.scope.get("root_path", ""))
 
     @router.get(
@@ -187,6 +189,7 @@ def _session_info(
         width=session.size[0],
         height=session.size[1],
         face=session.face,
+        recorded=session.recorded,
     )
 
 

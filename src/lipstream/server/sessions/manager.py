@@ -6,8 +6,8 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Coroutine
+from typing import Any
 
 from lipstream.config import MotionLevel
 from lipstream.live.clock import Clock
@@ -16,6 +16,7 @@ from lipstream.server.avatars.entry import AvatarEntry
 from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
+from lipstream.server.outputs.recorder import OnEvent, Recorder
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.schemas import Load
 from lipstream.server.security.session_tokens import SessionTokens
@@ -33,8 +34,6 @@ OVERLOADED = (
     "overloaded: frames come late, so no session is admitted until it is calm; end other work on "
     "this machine, lower --max-sessions, or choose smaller avatars"
 )
-OnEvent: TypeAlias = Callable[[str, Mapping[str, Any]], None]
-
 log = logging.getLogger("lipstream.server")
 
 
@@ -54,6 +53,7 @@ class SessionManager:
         self.tokens = SessionTokens(settings.worker_id)
         # Told `session.opened` of each session, and later `session.closed` or `session.failed`.
         self.on_event: OnEvent = lambda event, data: None
+        self.recorder: Recorder | None = None
         self._sessions: dict[str, ServerSession] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -100,11 +100,13 @@ class SessionManager:
         whep_only: bool = False,
         motion: MotionLevel | None = None,
         replaces: str | None = None,
+        record: bool = True,
     ) -> ServerSession:
         """Open a session, with the avatar's own `motion` by default; ApiError 503 without room.
 
         It takes the place of the session `replaces`, which ends, also while the server is full or
-        overloaded; when it is refused that one goes on. An unknown one is not replaced.
+        overloaded; when it is refused that one goes on. An unknown one is not replaced. With
+        `record` it is recorded where the server keeps recordings.
         """
         if self.draining:
             raise _full("the server is about to stop; use another one.", "stopping")
@@ -114,13 +116,17 @@ class SessionManager:
         replaced = None if replaces in self._closing else self._sessions.get(replaces or "")
         others = [session.cost for session in self._sessions.values() if session is not replaced]
         before = None if replaced is None else replaced.cost
-        if not self.capacity.admits(others, entry.cost, before):
+        recorder = self.recorder if record else None
+        cost = entry.cost.with_outputs(0 if recorder is None else 1)
+        if not self.capacity.admits(others, cost, before):
             raise _full("all places are taken; try again in a while.", "full")
         live = self.runtime.open_session(entry.avatar, motion or entry.motion)
         session = ServerSession(
             self._new_id(), entry, live, self.settings, self.metrics, self.clock, whep_only
         )
         self._sessions[session.id] = session
+        if recorder is not None:
+            session.record(recorder.record(session.id, session.short_id, session.avatar_id))
         if replaced is not None:
             self._end(replaced, "replaced")
         self.metrics.opened.inc()

@@ -17,8 +17,10 @@ from lipstream.server.admission import Cost
 from lipstream.server.avatars.entry import AvatarEntry, face_center
 from lipstream.server.errors import ApiError
 from lipstream.server.metrics import Metrics
+from lipstream.server.outputs.recording import Recording
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.schemas import ViewerState
+from lipstream.server.sessions.unit_feed import UnitFeed
 from lipstream.server.sessions.viewer_voice import ViewerVoice
 from lipstream.server.settings import ServeSettings
 from lipstream.server.token_bucket import TokenBucket
@@ -75,17 +77,30 @@ class ServerSession:
         self._texts = TokenBucket(TEXTS_PER_S, MAX_TEXTS, lambda: clock.now_ms() / 1000)
         self._tasks: set[asyncio.Task[None]] = set()  # that push uploads
         self._fps, self._read_at = 0.0, (now, live.counts.units)
+        self._feed = UnitFeed(live)
+        self._recording: Recording | None = None
         self._remove_listener = live.add_listener(lambda event: self.touch())
 
     @property
     def cost(self) -> Cost:
         """The cost of a frame, as measured last."""
         assert self._entry.cost is not None
-        return self._entry.cost
+        return self._entry.cost.with_outputs(int(self.recorded))
+
+    @property
+    def recorded(self) -> bool:
+        """True for one whose units are kept in a file."""
+        return self._recording is not None
+
+    def record(self, recording: Recording) -> None:
+        """Keep what is seen and heard of it from now on, until it ends."""
+        self._recording = recording
+        self._feed.add_sink(recording.put)
+        self.live.add_listener(recording.note)
 
     async def units(self) -> AsyncIterator[Unit]:
         """The units of the session; the first silent one after an interrupt is timed."""
-        async with contextlib.aclosing(self.live.units()) as units:
+        async with contextlib.aclosing(self._feed.units()) as units:
             async for unit in units:
                 if self._interrupted_ms is not None and not unit.speaking:
                     waited = self._clock.now_ms() - self._interrupted_ms
@@ -235,6 +250,8 @@ class ServerSession:
             leave()
         self.voice.close()
         self.live.close()  # cancels all utterances, so that the tasks end
+        if self._recording is not None:
+            self._recording.finish()
         await asyncio.gather(*self._tasks, self.live.wait_closed(), return_exceptions=True)
         async with self.lock:
             await self.drop_connection()

@@ -1,0 +1,1 @@
+"""Sessions kept in files, and pushed to servers of streams."""
