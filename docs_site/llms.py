@@ -19,7 +19,7 @@ DESCRIPTIONS = {
     "server.md": "every route, WebSocket message, option, limit and metric of `lipstream serve`",
     "containers.md": "the image, compose with TURN and Prometheus, systemd",
     "scale.md": "many processes and machines at one address: `serve --workers`, `front`, nginx",
-    "outputs.md": "sessions kept as mp4 with captions",
+    "outputs.md": "sessions kept as mp4 with captions, or pushed to servers of streams",
     "simli.md": "applications made for Simli, and Pipecat's service for it, on this server",
     "python.md": "programs for files, streams of frames, live sessions, FastAPI, the original API",
     "reference.md": "signatures and docstrings of all public names",

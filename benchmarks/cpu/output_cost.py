@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import av
 import numpy as np
 
 from benchmarks.cpu.encoder_options import talking_face
@@ -23,6 +25,8 @@ from lipstream.media.audio import AudioChunk
 from lipstream.media.i420 import BT601, even_size
 from lipstream.media.image import I420
 from lipstream.media.mp4_encoder import Mp4Encoder, PartFile
+from lipstream.push.child import OPTIONS, OutgoingStream
+from lipstream.push.wire import PushTarget, pack
 from lipstream.server.outputs.recording import CONFIG
 from lipstream.server.rtc.encoders import FRAME_TICKS, H264Encoder, OpusEncoder
 from lipstream.server.rtc.settings import TransportSettings
@@ -37,7 +41,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     frames, _ = talking_face(options.frames)
-    ways: dict[str, Callable[[Sequence[I420]], None]] = {"viewer": _viewer, "recording": _recording}
+    ways: dict[str, Callable[[Sequence[I420]], None]] = {
+        "viewer": _viewer,
+        "recording": _recording,
+        "push": _push,
+    }
     costs = {
         name: min(_cpu_ms(way, frames) for _ in range(options.rounds)) for name, way in ways.items()
     }
@@ -68,6 +76,14 @@ def _recording(frames: Sequence[I420]) -> None:
                     encoder.write(frame)
                     encoder.write(AudioChunk(SOUND, SOUND_RATE))
                 encoder.finish()
+
+
+def _push(frames: Sequence[I420]) -> None:
+    """The work of the process of a push; to pack and to unpack a unit is a part of it."""
+    parts = (part for index, frame in enumerate(frames) for part in pack(index, frame, SOUND))
+    with av.open(io.BytesIO(), "w", format="flv", options=OPTIONS) as container:
+        stream = OutgoingStream(container, PushTarget("", *even_size(frames[0])))
+        stream.send_all(io.BytesIO(b"".join(parts)))
 
 
 if __name__ == "__main__":

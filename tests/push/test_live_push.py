@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from lipstream.live.session.types import Unit
-from lipstream.push import live_push
+from lipstream.push import live_push, rtmp_push
 from lipstream.push.live_push import MAX_UNITS, LivePush
+from lipstream.push.rtmp_push import RtmpPush
 from lipstream.push.wire import PushTarget
 
 SOUND = np.zeros(1920, np.int16)
@@ -24,7 +25,7 @@ def unit(index: int) -> Unit:
 
 def test_without_a_connection_units_are_left_out() -> None:
     async def scene() -> LivePush:
-        push = LivePush(PushTarget("rtmp://127.0.0.1/a", 64, 64), lambda reason, wait_s: None)
+        push = RtmpPush(PushTarget("rtmp://127.0.0.1/a", 64, 64), lambda reason, wait_s: None)
         push.put(unit(0))
         push.connected.set()
         for index in range(MAX_UNITS + 5):
@@ -40,13 +41,13 @@ def test_a_server_that_is_silent_or_gone_is_tried_again_and_holds_up_nothing(
     answers: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that accepts and says nothing holds the lock of Python in whoever connects."""
-    monkeypatch.setattr(live_push, "CONNECT_S", 3.0)
+    monkeypatch.setattr(rtmp_push, "CONNECT_S", 3.0)
     monkeypatch.setattr(live_push, "RETRY_S", 0.05)
     lost: list[str] = []
 
     async def scene(port: int) -> float:
         target = PushTarget(f"rtmp://127.0.0.1:{port}/live/secret", 64, 64)
-        push = LivePush(target, lambda reason, wait_s: lost.append(reason))
+        push = RtmpPush(target, lambda reason, wait_s: lost.append(reason))
         running = asyncio.create_task(push.run())
         worst, before = 0.0, time.monotonic()
         while len(lost) < 2:

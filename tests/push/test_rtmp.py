@@ -3,70 +3,28 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import av
 import pytest
 
 from tests.cli.program import COMMAND
 from tests.polling import poll
+from tests.push.nginx import free_port, nginx, times
 
 pytestmark = [pytest.mark.clients, pytest.mark.alone]
 
-MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = """load_module {module};
-worker_processes 1; daemon off; user root; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 64; }}
-rtmp {{ server {{ listen 127.0.0.1:{port}; application live {{
-    live on; record all; record_path {folder}; record_unique on; record_suffix .flv; }} }} }}
-"""
-
-
-@contextmanager
-def nginx(folder: Path, port: int) -> Iterator[None]:
-    config = folder / "nginx.conf"
-    config.write_text(CONFIG.format(module=MODULE, folder=folder, port=port))
-    call = ["/usr/sbin/nginx", "-p", str(folder), "-c", str(config)]
-    with subprocess.Popen(call, stderr=subprocess.DEVNULL) as process:
-
-        def listens() -> bool:
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", port)) == 0
-
-        poll(listens, 20, lambda: (folder / "error.log").read_text())
-        try:
-            yield
-        finally:
-            process.terminate()
 
 
 @pytest.fixture
 def port() -> int:
-    if not MODULE.exists():
-        pytest.skip("nginx has no RTMP here; scripts/install_clients brings it where it may")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        found: int = free.getsockname()[1]
-    return found
+    return free_port()
 
 
 def stream(port: int, *more: str) -> list[str]:
     call = [*COMMAND, "stream", "--backend", "puppet", "--to", f"rtmp://127.0.0.1:{port}/live/key"]
     return [*call, "--avatar", str(ROOT / "examples/portrait_closed.png"), *more]
-
-
-def times(file: Path) -> tuple[list[float], list[float]]:
-    """When pictures are shown and pieces of sound begin, by the recording."""
-    found: dict[str, list[float]] = {"video": [], "audio": []}
-    with av.open(str(file)) as container:
-        for packet in container.demux():
-            if packet.pts is not None and packet.time_base is not None:
-                found[packet.stream.type].append(float(packet.pts * packet.time_base))
-    return found["video"], found["audio"]
 
 
 def test_twenty_seconds_arrive_at_25_frames_a_second(tmp_path: Path, port: int) -> None:

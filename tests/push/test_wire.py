@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 
 from lipstream.errors import OptionError
-from lipstream.push.wire import PushTarget, check_push_url, pack
+from lipstream.push.wire import PushTarget, check_push_url, pack, read_unit
+
+RGB = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
+PLANES = np.arange(36, dtype=np.uint8).reshape(6, 6)
 
 
-def test_a_unit_arrives_as_it_was() -> None:
+def test_units_arrive_as_they_were() -> None:
     target = PushTarget.from_line(PushTarget("rtmp://h/live/a b", 6, 4).to_line())
     assert target == PushTarget("rtmp://h/live/a b", 6, 4)
-    picture = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
+    assert "live" not in repr(target)
     sound = np.arange(-960, 960, dtype=np.int16)
-    record = b"".join(pack(7, picture, sound))
-    assert len(record) == target.record_bytes
-    index, seen, heard = target.unpack(record)
-    assert index == 7 and np.array_equal(seen, picture) and np.array_equal(heard, sound)
+    records = [b"".join(pack(index, picture, sound)) for index, picture in ((7, RGB), (8, PLANES))]
+    source = io.BytesIO(b"".join(records) + records[0][:-1])
+    for expected, picture in ((7, RGB), (8, PLANES)):
+        unit = read_unit(source)
+        assert unit is not None and unit[0] == expected
+        assert np.array_equal(unit[1], picture) and np.array_equal(unit[2], sound)
+    assert read_unit(source) is None  # cut off
+    assert read_unit(source) is None
 
 
 @pytest.mark.parametrize(

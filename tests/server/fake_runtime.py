@@ -19,6 +19,7 @@ from lipstream.live.session.types import (
     UtteranceState,
 )
 from lipstream.media.audio import AudioChunk
+from lipstream.push.live_push import LivePush, PushRefusedError
 from lipstream.server.admission import Cost
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.rtc.connection import WebRTCTransport
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
     from lipstream.avatar.avatar import Avatar
     from lipstream.config import MotionLevel, Progress
+    from lipstream.push.live_push import OnLost
+    from lipstream.server.outputs.push_address import PushAddress
     from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver, VoiceSink
 
 MAX_MS = 60_000
@@ -204,9 +207,36 @@ class FakeConnection(WebRTCTransport):
         self.on_closed("the peer sent no report for 6 s")
 
 
+class FakePush(LivePush):
+    """Is connected, lost and refused by the test."""
+
+    def __init__(self, on_lost: OnLost, on_connected: Callable[[], None]) -> None:
+        super().__init__(on_lost, on_connected)
+        self._losing: asyncio.Future[str] = asyncio.Future()
+        self.ended = False
+
+    def connect(self) -> None:
+        self._connect()
+
+    def lose(self, reason: str) -> None:
+        self._losing.set_result(reason)
+
+    def refuse(self, reason: str) -> None:
+        self._losing.set_exception(PushRefusedError(reason))
+
+    async def end(self) -> None:
+        self.ended = True
+        await super().end()
+        self._losing.set_result("it has ended")
+
+    async def _try_once(self) -> str:
+        self._losing = asyncio.Future()
+        return await self._losing
+
+
 @dataclass
 class FakeRuntime(MediaRuntime):
-    """Keeps all sessions and connections that it opened."""
+    """Keeps all sessions, connections and pushes that it opened."""
 
     backend: str = "fake"
     reason: str = "a test"
@@ -217,6 +247,8 @@ class FakeRuntime(MediaRuntime):
     nonfinite_faces: int = 0
     sessions: list[FakeSession] = field(default_factory=list)
     connections: list[FakeConnection] = field(default_factory=list)
+    pushes: list[FakePush] = field(default_factory=list)
+    pushed_to: list[str] = field(default_factory=list)
     started: bool = False
     closed: bool = False
 
@@ -251,6 +283,17 @@ class FakeRuntime(MediaRuntime):
         connection = FakeConnection(voice, observer, on_closed)
         self.connections.append(connection)
         return connection
+
+    def open_push(
+        self,
+        address: PushAddress,
+        size: tuple[int, int],
+        on_lost: OnLost,
+        on_connected: Callable[[], None],
+    ) -> FakePush:
+        self.pushed_to.append(address.url)
+        self.pushes.append(FakePush(on_lost, on_connected))
+        return self.pushes[-1]
 
     def ice_servers(self, session_id: str) -> Sequence[IceServer]:
         return [

@@ -127,6 +127,11 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     metavar="DIR",
     help="Keep what is seen and heard of every session there: mp4, and WebVTT of its captions.",
 )
+@several(
+    "--push-to",
+    "push_to",
+    "Sessions may be pushed to addresses below this one, such as rtmp://live.example.org/app.",
+)
 @seconds("--idle-timeout", "A session without speech is closed after this time.", 600)
 @seconds("--max-duration", "Every session is closed after this time.", 4 * 3600)
 @option(

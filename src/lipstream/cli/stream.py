@@ -48,6 +48,7 @@ def stream(
     from lipstream.live.scheduler.scheduler import Scheduler
     from lipstream.live.session.session import Session
     from lipstream.push.broadcast import broadcast
+    from lipstream.push.rtmp_push import RtmpPush
     from lipstream.push.wire import PushTarget, check_push_url
 
     check_push_url(url, "--to")
@@ -64,6 +65,6 @@ def stream(
     ):
         shown = engine.prepare(open_avatar(avatar))
         with Session(shown, scheduler) as session:
-            target = PushTarget(url, *shown.size)
-            done = asyncio.run(broadcast(session, target, on_lost, sound, seconds))
-    click.echo(f"{host}: {done.sent} units sent, {done.left_out} left out")
+            push = RtmpPush(PushTarget(url, *shown.size), on_lost)
+            asyncio.run(broadcast(session, push, sound, seconds))
+    click.echo(f"{host}: {push.sent} units sent, {push.left_out} left out")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 
 from lipstream.live.cancellation import cancel_until_ended
@@ -11,21 +10,18 @@ from lipstream.live.session.session import Session
 from lipstream.live.session.types import SessionEvent
 from lipstream.media.audio_reader import open_audio
 from lipstream.push.live_push import LivePush
-from lipstream.push.wire import PushTarget
 from lipstream.timeline import UNIT_MS
 
 
 async def broadcast(
     session: Session,
-    target: PushTarget,
-    on_lost: Callable[[str, float], None],
+    push: LivePush,
     audio: Path | None = None,
     seconds: float | None = None,
-) -> LivePush:
+) -> None:
     """Push the units of `session`, which speaks `audio`, from the first connection on: for
-    `seconds`, else until that was spoken, else until cancelled. Returns the push, for its counts.
+    `seconds`, else until that was spoken, else until cancelled. Raises PushRefusedError.
     """
-    push = LivePush(target, on_lost)
     pushing = asyncio.create_task(push.run())
     try:
         await _connected(push, pushing)
@@ -53,7 +49,6 @@ async def broadcast(
             await pushing
     finally:
         await cancel_until_ended([pushing])
-    return push
 
 
 async def _connected(push: LivePush, pushing: asyncio.Task[None]) -> None:
@@ -62,7 +57,7 @@ async def _connected(push: LivePush, pushing: asyncio.Task[None]) -> None:
     try:
         await asyncio.wait({waiting, pushing}, return_when=asyncio.FIRST_COMPLETED)
         if pushing.done():
-            pushing.result()  # a fault of ours
+            pushing.result()  # what ended it
     finally:
         waiting.cancel()
 

@@ -19,12 +19,22 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from lipstream.media.image import Image
-from lipstream.push.wire import READY, PushTarget
+from lipstream.media.i420 import BT601, LIMITED, pad_to_even
+from lipstream.media.image import Picture
+from lipstream.push.wire import READY, PushTarget, read_unit
 from lipstream.timeline import FPS, SOUND_RATE, UNIT_SAMPLES
 
 KEY_FRAMES = 50  # from one to the next, 2 s: a viewer who comes waits for one
 PICTURE_BITS, SOUND_BITS = 1_500_000, 96_000  # per second
+# Constant quality up to that rate; what a talking face does not gain from is off, as in mp4 files.
+X264: dict[str, object] = {
+    "preset": "veryfast",
+    "tune": "zerolatency",
+    "crf": "20",
+    "maxrate": str(PICTURE_BITS),
+    "bufsize": str(2 * PICTURE_BITS),
+    "x264-params": "me=dia:subme=1:b-adapt=0",
+}
 MAX_GAP = 250  # units that may be missing; after more the stream begins anew
 OPTIONS = {"flvflags": "no_duration_filesize"}  # a live stream has neither
 SILENCE: NDArray[np.int16] = np.zeros(UNIT_SAMPLES, np.int16)
@@ -51,22 +61,25 @@ class OutgoingStream:
     """The two tracks of a push. Both begin at 0 with its first unit."""
 
     def __init__(self, container: OutputContainer, target: PushTarget) -> None:
-        self._container, self._target = container, target
+        self._container = container
         video: VideoStream = container.add_stream("libx264", rate=FPS)
-        video.options = {"preset": "veryfast", "tune": "zerolatency", "g": str(KEY_FRAMES)}
-        video.width, video.height = target.width & ~1, target.height & ~1
-        video.pix_fmt, video.bit_rate, video.time_base = "yuv420p", PICTURE_BITS, 1 / FPS
+        video.options = X264 | {"g": str(KEY_FRAMES)}
+        video.width = target.width + target.width % 2
+        video.height = target.height + target.height % 2
+        video.pix_fmt, video.time_base = "yuv420p", 1 / FPS
+        video.codec_context.thread_count = 1
+        video.codec_context.colorspace, video.codec_context.color_range = BT601.code, LIMITED
         audio: AudioStream = container.add_stream("aac", rate=SOUND_RATE, layout="mono")
         audio.bit_rate = SOUND_BITS
+        audio.options = {"aac_coder": "fast"}
         self._video, self._audio = video, audio
         self._first: int | None = None
         self._next = 0
 
     def send_all(self, source: BinaryIO) -> None:
         """Send the units of `source` until it ends, or leaves too many out."""
-        size = self._target.record_bytes
-        while len(record := source.read(size)) == size:
-            index, picture, sound = self._target.unpack(record)
+        while (unit := read_unit(source)) is not None:
+            index, picture, sound = unit
             self._first = index if self._first is None else self._first
             position = index - self._first
             if not 0 <= position - self._next <= MAX_GAP:
@@ -79,9 +92,12 @@ class OutgoingStream:
         self._container.mux(self._video.encode(None))
         self._container.mux(self._audio.encode(None))
 
-    def _send_picture(self, position: int, picture: Image) -> None:
-        even = np.ascontiguousarray(picture[: self._video.height, : self._video.width])
-        frame = VideoFrame.from_ndarray(even, format="rgb24")
+    def _send_picture(self, position: int, picture: Picture) -> None:
+        if picture.ndim == 2:
+            frame = VideoFrame.from_ndarray(picture, format="yuv420p")
+            frame.colorspace, frame.color_range = BT601.code, LIMITED
+        else:
+            frame = VideoFrame.from_ndarray(pad_to_even(picture), format="rgb24")
         frame.pts, frame.time_base = position, 1 / FPS
         self._container.mux(self._video.encode(frame))
 

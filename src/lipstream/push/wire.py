@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lipstream.errors import OptionError
-from lipstream.media.image import Image
+from lipstream.media.image import Picture
 from lipstream.timeline import UNIT_SAMPLES
 
-INDEX = struct.Struct("<q")
+HEAD = struct.Struct("<q?HH")  # of a record: index, planes or RGB, width and height of the picture
 SOUND_BYTES = 2 * UNIT_SAMPLES
 READY = b"ready\n"  # the process says so once its server has taken the stream
 SCHEMES = ("rtmp://", "rtmps://")
@@ -23,7 +24,7 @@ SCHEMES = ("rtmp://", "rtmps://")
 class PushTarget:
     """The address of a push, which may hold a secret key, and the size of its pictures."""
 
-    url: str
+    url: str = field(repr=False)
     width: int
     height: int
 
@@ -34,22 +35,26 @@ class PushTarget:
     def from_line(cls, line: bytes) -> PushTarget:
         return cls(**json.loads(line))
 
-    @property
-    def record_bytes(self) -> int:
-        """The bytes of a unit: its index, its picture, its sound."""
-        return INDEX.size + 3 * self.width * self.height + SOUND_BYTES
 
-    def unpack(self, record: bytes) -> tuple[int, Image, NDArray[np.int16]]:
-        """The index, the picture and the sound of a record."""
-        (index,) = INDEX.unpack_from(record)
-        pixels = np.frombuffer(record, np.uint8, 3 * self.width * self.height, INDEX.size)
-        sound = np.frombuffer(record, "<i2", UNIT_SAMPLES, len(record) - SOUND_BYTES)
-        return index, pixels.reshape(self.height, self.width, 3), sound.astype(np.int16)
+def pack(index: int, picture: Picture, sound: NDArray[np.int16]) -> tuple[bytes, ...]:
+    """The parts of a record: of a picture as RGB, or as planes."""
+    rows, columns = picture.shape[:2]
+    head = HEAD.pack(index, picture.ndim == 2, columns, rows)
+    return head, picture.tobytes(), sound.astype("<i2").tobytes()
 
 
-def pack(index: int, picture: Image, sound: NDArray[np.int16]) -> tuple[bytes, bytes, bytes]:
-    """The parts of a record."""
-    return INDEX.pack(index), picture.tobytes(), sound.astype("<i2").tobytes()
+def read_unit(source: BinaryIO) -> tuple[int, Picture, NDArray[np.int16]] | None:
+    """The index, the picture and the sound of the next record; None where there is none."""
+    if len(head := source.read(HEAD.size)) < HEAD.size:
+        return None
+    index, planes, columns, rows = HEAD.unpack(head)
+    shape = (rows, columns) if planes else (rows, columns, 3)
+    size = rows * columns * (1 if planes else 3)
+    record = source.read(size + SOUND_BYTES)
+    if len(record) < size + SOUND_BYTES:
+        return None
+    picture = np.frombuffer(record, np.uint8, size).reshape(shape)
+    return index, picture, np.frombuffer(record, "<i2", UNIT_SAMPLES, size).astype(np.int16)
 
 
 def check_push_url(url: str, option: str) -> None:

@@ -28,9 +28,9 @@ LAG_EVERY_S = 0.1  # between two samples of the loop's lag
 LAG_DECAY = 0.02  # weight of a sample: the mean follows within 5 s
 MAX_LAG_SAMPLE_MS = 250.0  # a single stall counts for no more
 HARMLESS_LAG_MS = 5.0  # viewers' jitter buffers absorb it
-# The encoding of a picture for a recording or a push, as a multiple of that for a viewer, for which
-# speed counts most: benchmarks/cpu/output_cost.py.
-OUTPUT_ENCODING = 2.0
+# The encoding of a picture for a push, as a multiple of that for a viewer, for which speed counts
+# most; a recording takes less: benchmarks/cpu/output_cost.py.
+OUTPUT_ENCODING = 2.2
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ from lipstream.server.dialects.simli.routes import simli_routes
 from lipstream.server.measured_synthesizer import MeasuredSynthesizer
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
-from lipstream.server.outputs.recorder import Recorder
 from lipstream.server.security.access import AccessPolicy
 from lipstream.server.security.cross_origin import CrossOrigin
 from lipstream.server.security.middleware import SecurityMiddleware
@@ -84,8 +83,6 @@ def create_app(
     if settings.webhook is not None and settings.webhook_secret is not None:
         webhooks = WebhookSender(settings.webhook, settings.webhook_secret, metrics.webhook)
         manager.on_event = webhooks.put
-    if settings.record is not None:
-        manager.recorder = Recorder(settings.record, metrics, manager.on_event)
     supervisor = Supervisor(manager)
     if synthesizer is not None:
         synthesizer = MeasuredSynthesizer(synthesizer, metrics, clock)
@@ -110,8 +107,6 @@ def create_app(
         finally:
             await cancel_until_ended(tasks)
             await manager.close_all("stopped")
-            if manager.recorder is not None:
-                await manager.recorder.close()
             if webhooks is not None:
                 await webhooks.close()
             if synthesizer is not None:

@@ -15,7 +15,11 @@ from lipstream.engine import Engine
 from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.live.session.session import Session
 from lipstream.media.audio import AudioChunk
+from lipstream.push.live_push import LivePush, OnLost
+from lipstream.push.rtmp_push import RtmpPush
+from lipstream.push.wire import PushTarget
 from lipstream.server.admission import Cost, usable_cores
+from lipstream.server.outputs.push_address import PushAddress
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import nvenc_works, open_video_encoder
 from lipstream.server.rtc.guards.drop_log import DropLog
@@ -124,6 +128,16 @@ class MediaRuntime:
             voice=voice,
             on_closed=on_closed,
         )
+
+    def open_push(
+        self,
+        address: PushAddress,
+        size: tuple[int, int],
+        on_lost: OnLost,
+        on_connected: Callable[[], None],
+    ) -> LivePush:
+        """A push of pictures of `size` to `address`."""
+        return RtmpPush(PushTarget(address.url, *size), on_lost, on_connected)
 
     def ice_servers(self, session_id: str) -> Sequence[IceServer]:
         """STUN and TURN servers for the viewer of a session."""

@@ -57,6 +57,8 @@ class Metrics:
         self.recordings_left_out = self._counter(
             "recordings_left_out", "Units that no recording had room for."
         )
+        self.pushes = self._counter("pushes", "What became of pushes' connections.", ["outcome"])
+        self.push_units = self._counter("push_units", "Units of ended pushes.", ["outcome"])
         self.buffered_ms = self._histogram("buffered_ms", "Speech waiting in a session.", LONG_MS)
         self.encode_ms = self._histogram("encode_ms", "Time to encode a frame.", FAST_MS, ["kind"])
         self.key_frames = self._counter("key_frames", "Key frames sent.")

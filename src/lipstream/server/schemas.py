@@ -148,6 +148,12 @@ class SessionRequest(Message):
         True,
         description="False: this session is not kept, where the server records its sessions.",
     )
+    push: Annotated[str | None, Field(min_length=1, max_length=2048, repr=False)] = Field(
+        None,
+        description="Where the session is pushed to, whoever watches: rtmp:// or rtmps://, below "
+        "one of the server's --push-to. It is never shown again.",
+        examples=[None],
+    )
 
 
 ViewerState = Literal["waiting", "connecting", "connected", "lost"]
@@ -183,6 +189,20 @@ class SessionInfo(Message):
     recorded: bool = Field(description="Whether the server keeps what is seen and heard of it.")
 
 
+class PushInfo(Message):
+    """The state of a session's push."""
+
+    state: Literal["connecting", "connected", "lost", "failed"] = Field(
+        description="`lost` is tried again, `failed` is not."
+    )
+    host: str = Field(description="Of its address.", examples=["live.example.org"])
+    sent: int = Field(description="Frames that were sent.")
+    left_out: int = Field(description="Frames for which there was no connection, or no room.")
+    reason: str | None = Field(
+        description="Why it is not connected.", examples=["Connection refused"]
+    )
+
+
 class SessionState(Message):
     """The state of a session."""
 
@@ -195,6 +215,7 @@ class SessionState(Message):
     dropped: int
     skipped: int
     underruns: int
+    push: PushInfo | None = Field(description="Null for a session that is not pushed.")
 
 
 class SessionSummary(Message):

@@ -17,6 +17,7 @@ from lipstream.server.addresses import (
     check_webhook,
     port_range,
 )
+from lipstream.server.outputs.push_address import PushAddresses
 from lipstream.server.webhooks.signature import key_of
 
 MEBIBYTE = 1 << 20
@@ -76,6 +77,7 @@ class ServeSettings:
     front_host: str | None = None  # the address on which the front before this worker listens
     costs: Path | None = None  # where measured costs are kept for processes of the same options
     record: Path | None = None  # the folder in which sessions are kept
+    push_to: tuple[str, ...] = field(default=(), repr=False)  # beginnings of addresses of pushes
     public_ip: str | None = None
     udp_ports: str | None = None  # "40000-40999": of viewers' sockets; None: the system chooses
     stun_urls: tuple[str, ...] = ()
@@ -108,6 +110,7 @@ class ServeSettings:
             check_stun_url(url)
         for url in self.turn_urls:
             check_turn_url(url)
+        PushAddresses(self.push_to)  # OptionError for what is no address
         if self.public_ip is not None:
             check_public_ip(self.public_ip)
         self._check_webhook()

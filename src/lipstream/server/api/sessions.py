@@ -16,6 +16,7 @@ from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.errors import ApiError
+from lipstream.server.outputs.push_address import PushAddress, PushAddresses
 from lipstream.server.schemas import (
     BrowserStats,
     IceServerInfo,
@@ -28,17 +29,24 @@ from lipstream.server.schemas import (
     Spoken,
 )
 from lipstream.server.sessions.manager import SessionManager
+from lipstream.server.sessions.outputs import OutputChoice
 from lipstream.server.sessions.session import ServerSession
 from lipstream.server.sessions.speak_file import speak_file
 
 COUNTS = ("late", "repeated", "dropped", "skipped", "underruns")  # in the state of a session
 PCM_FIELD = "audio_format"  # of a form with raw samples
 SAMPLES = "samples"  # the decoded file, beside the upload
+NO_PUSH = "push is no address of a stream; write rtmp://live.example.org/app/key."
+FOREIGN_PUSH = (
+    "this server may not push to that address; start it with --push-to and its beginning, such as "
+    "rtmp://live.example.org/app."
+)
 INTERRUPTED = "an interrupt came before this file could be spoken; send it again to speak it."
 
 
 def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRouter:
     """List sessions, open one, read its state, close it."""
+    addresses = PushAddresses(manager.settings.push_to)
     router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
 
     @router.get(
@@ -66,13 +74,13 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
         "",
         summary="Open a session",
         status_code=201,
-        responses=error_responses(400, 404, 408, 409, 413, 422, 503),
+        responses=error_responses(400, 403, 404, 408, 409, 413, 422, 503),
     )
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
         entry = await registry.ready(body.avatar)
-        session = manager.open(
-            entry, motion=body.motion, replaces=body.replaces, record=body.record
-        )
+        push = None if body.push is None else _allowed(addresses, body.push)
+        outputs = OutputChoice(body.record, push)
+        session = manager.open(entry, motion=body.motion, replaces=body.replaces, outputs=outputs)
         return _session_info(manager, session, entry.id, request.scope.get("root_path", ""))
 
     @router.get(
@@ -86,6 +94,7 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
             speaking=live.speaking,
             buffered_ms=live.buffered_ms,
             fps=round(session.fps(), 2),
+            push=session.push,
             **{name: getattr(live.counts, name) for name in COUNTS},
         )
 
@@ -164,12 +173,22 @@ def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
     return router
 
 
+def _allowed(addresses: PushAddresses, url: str) -> PushAddress:
+    """The address of a push; ApiError 422 when it is none, 403 when it is not allowed."""
+    address = PushAddress.parse(url)
+    if address is None:
+        raise ApiError(422, NO_PUSH)
+    if not addresses.allowed(address):
+        raise ApiError(403, FOREIGN_PUSH, "push_not_allowed")
+    return address
+
+
 def _session_info(
     manager: SessionManager, session: ServerSession, avatar_id: str, root_path: str
 ) -> SessionInfo:
     """The answer to opening `session`, with a new token of it."""
     path = f"{root_path}/v1/sessions/{session.id}"
-    until = datetime.now(timezone.utc) + timedelta(seconds=manager.settings.connect_timeout_s)
+    until = datetime.now(timezone.utc) + timedelta(seconds=session.patience_s)
     return SessionInfo(
         id=session.id,
         avatar=avatar_id,

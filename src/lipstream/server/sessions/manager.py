@@ -16,10 +16,11 @@ from lipstream.server.avatars.entry import AvatarEntry
 from lipstream.server.errors import ApiError, without_folders
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
-from lipstream.server.outputs.recorder import OnEvent, Recorder
+from lipstream.server.outputs.recorder import OnEvent
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.schemas import Load
 from lipstream.server.security.session_tokens import SessionTokens
+from lipstream.server.sessions.outputs import OutputChoice, Outputs
 from lipstream.server.sessions.session import ENDED, ServerSession, short_id
 from lipstream.server.settings import ServeSettings
 
@@ -53,7 +54,7 @@ class SessionManager:
         self.tokens = SessionTokens(settings.worker_id)
         # Told `session.opened` of each session, and later `session.closed` or `session.failed`.
         self.on_event: OnEvent = lambda event, data: None
-        self.recorder: Recorder | None = None
+        self.outputs = Outputs(settings, runtime, metrics, lambda *event: self.on_event(*event))
         self._sessions: dict[str, ServerSession] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -100,13 +101,12 @@ class SessionManager:
         whep_only: bool = False,
         motion: MotionLevel | None = None,
         replaces: str | None = None,
-        record: bool = True,
+        outputs: OutputChoice | None = None,
     ) -> ServerSession:
         """Open a session, with the avatar's own `motion` by default; ApiError 503 without room.
 
         It takes the place of the session `replaces`, which ends, also while the server is full or
-        overloaded; when it is refused that one goes on. An unknown one is not replaced. With
-        `record` it is recorded where the server keeps recordings.
+        overloaded; when it is refused that one goes on. An unknown one is not replaced.
         """
         if self.draining:
             raise _full("the server is about to stop; use another one.", "stopping")
@@ -116,8 +116,8 @@ class SessionManager:
         replaced = None if replaces in self._closing else self._sessions.get(replaces or "")
         others = [session.cost for session in self._sessions.values() if session is not replaced]
         before = None if replaced is None else replaced.cost
-        recorder = self.recorder if record else None
-        cost = entry.cost.with_outputs(0 if recorder is None else 1)
+        outputs = outputs or OutputChoice()
+        cost = entry.cost.with_outputs(self.outputs.count(outputs))
         if not self.capacity.admits(others, cost, before):
             raise _full("all places are taken; try again in a while.", "full")
         live = self.runtime.open_session(entry.avatar, motion or entry.motion)
@@ -125,8 +125,7 @@ class SessionManager:
             self._new_id(), entry, live, self.settings, self.metrics, self.clock, whep_only
         )
         self._sessions[session.id] = session
-        if recorder is not None:
-            session.record(recorder.record(session.id, session.short_id, session.avatar_id))
+        self.outputs.attach(session, outputs)
         if replaced is not None:
             self._end(replaced, "replaced")
         self.metrics.opened.inc()
@@ -204,12 +203,13 @@ class SessionManager:
             self._begin(self.close(session, "failed"))
 
     async def close_all(self, reason: str) -> None:
-        """End all sessions and all background tasks."""
+        """End all sessions, all background tasks and all that becomes of them."""
         self.draining = True
         sessions = list(self._sessions.values())
         await asyncio.gather(*(self.close(session, reason) for session in sessions))
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.outputs.close()
 
     async def watch(self) -> None:
         """Check all sessions every half second, until cancelled; after a stall one check is left

@@ -18,8 +18,9 @@ from lipstream.server.avatars.entry import AvatarEntry, face_center
 from lipstream.server.errors import ApiError
 from lipstream.server.metrics import Metrics
 from lipstream.server.outputs.recording import Recording
+from lipstream.server.outputs.session_push import SessionPush
 from lipstream.server.rtc.connection import WebRTCTransport
-from lipstream.server.schemas import ViewerState
+from lipstream.server.schemas import PushInfo, ViewerState
 from lipstream.server.sessions.unit_feed import UnitFeed
 from lipstream.server.sessions.viewer_voice import ViewerVoice
 from lipstream.server.settings import ServeSettings
@@ -30,6 +31,7 @@ FIGURE_MS = 1_000  # least time between two readings of the frame rate
 SHORT_ID = 8  # characters
 MAX_UPLOADS = 4  # files of one session that are received, decoded, or pushed
 TEXTS_PER_S, MAX_TEXTS = 2, 10  # that one session says in the long run, and at once
+PUSH_GRACE_S = 120  # without a connection of its push, while nobody watches
 MAX_LISTENERS = 4  # sockets of one session that are sent events alone
 RETRY_S = "5"
 NO_VOICE = (
@@ -79,13 +81,14 @@ class ServerSession:
         self._fps, self._read_at = 0.0, (now, live.counts.units)
         self._feed = UnitFeed(live)
         self._recording: Recording | None = None
+        self._push: SessionPush | None = None
         self._remove_listener = live.add_listener(lambda event: self.touch())
 
     @property
     def cost(self) -> Cost:
         """The cost of a frame, as measured last."""
         assert self._entry.cost is not None
-        return self._entry.cost.with_outputs(int(self.recorded))
+        return self._entry.cost.with_outputs(self.recorded + (self._push is not None))
 
     @property
     def recorded(self) -> bool:
@@ -97,6 +100,25 @@ class ServerSession:
         self._recording = recording
         self._feed.add_sink(recording.put)
         self.live.add_listener(recording.note)
+
+    @property
+    def push(self) -> PushInfo | None:
+        """The state of its push, if it is pushed."""
+        return None if self._push is None else self._push.info
+
+    def push_by(self, push: SessionPush) -> None:
+        """Push what is seen and heard of it from the first connection on, whoever watches."""
+        self._push = push
+        self._feed.shared = True
+        self._feed.add_sink(push.put)
+        push.start()
+
+    def push_changed(self, *, connected: bool) -> None:
+        """Its push was connected or lost; deadlines count from now."""
+        self._changed_ms = self._clock.now_ms()
+        self.touch()
+        if connected:
+            self._feed.draw()
 
     async def units(self) -> AsyncIterator[Unit]:
         """The units of the session; the first silent one after an interrupt is timed."""
@@ -131,18 +153,30 @@ class ServerSession:
 
     @property
     def watched(self) -> bool:
-        """True while a viewer is there, or about to be."""
-        return self.state in ("connecting", "connected")
+        """True while a viewer is there, or about to be, or it is pushed."""
+        return self.state in ("connecting", "connected") or self._seen
+
+    @property
+    def _seen(self) -> bool:
+        """True while a viewer or a server of streams takes its units."""
+        pushed = self._push is not None and self._push.state == "connected"
+        return pushed or self.state == "connected"
+
+    @property
+    def patience_s(self) -> int:
+        """Seconds that it waits for a connection."""
+        settings = self._settings
+        seconds = settings.grace_s if self.state == "lost" else settings.connect_timeout_s
+        tried = self._push is not None and self._push.state in ("connecting", "lost")
+        return max(seconds, PUSH_GRACE_S) if tried else seconds
 
     @property
     def deadline_ms(self) -> int:
         """The time at which it ends unless something happens."""
         settings = self._settings
         ends = [self.opened_ms + settings.max_duration_s * 1000]
-        if self.state in ("waiting", "connecting"):
-            ends.append(self._changed_ms + settings.connect_timeout_s * 1000)
-        elif self.state == "lost":
-            ends.append(self._changed_ms + settings.grace_s * 1000)
+        if not self._seen:
+            ends.append(self._changed_ms + self.patience_s * 1000)
         elif not self.busy:
             ends.append(self._touched_ms + settings.idle_timeout_s * 1000)
         return min(ends)
@@ -155,7 +189,10 @@ class ServerSession:
             return ""
         if now >= self.opened_ms + self._settings.max_duration_s * 1000:
             return "duration"
-        return {"connected": "idle", "lost": "vanished"}.get(self.state, "unconnected")
+        if self._seen:
+            return "idle"
+        pushed = self._push is not None and self._push.state == "lost"
+        return "vanished" if pushed or self.state == "lost" else "unconnected"
 
     def touch(self) -> None:
         """Postpone its end for being idle."""
@@ -252,7 +289,10 @@ class ServerSession:
         self.live.close()  # cancels all utterances, so that the tasks end
         if self._recording is not None:
             self._recording.finish()
-        await asyncio.gather(*self._tasks, self.live.wait_closed(), return_exceptions=True)
+        ending = [*self._tasks, self.live.wait_closed()]
+        if self._push is not None:
+            ending.append(self._push.end())
+        await asyncio.gather(*ending, self._feed.close(), return_exceptions=True)
         async with self.lock:
             await self.drop_connection()
         self._remove_listener()

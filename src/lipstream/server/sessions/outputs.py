@@ -1,0 +1,59 @@
+"""Recordings and pushes of sessions, as they were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from lipstream.server.media_runtime import MediaRuntime
+from lipstream.server.metrics import Metrics
+from lipstream.server.outputs.push_address import PushAddress
+from lipstream.server.outputs.recorder import OnEvent, Recorder
+from lipstream.server.outputs.session_push import SessionPush
+from lipstream.server.sessions.session import ServerSession
+from lipstream.server.settings import ServeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class OutputChoice:
+    """The outputs that one session is opened with."""
+
+    record: bool = True  # where the server keeps recordings
+    push: PushAddress | None = None
+
+
+class Outputs:
+    """Opens the outputs of sessions. Used on the event loop only."""
+
+    def __init__(
+        self, settings: ServeSettings, runtime: MediaRuntime, metrics: Metrics, on_event: OnEvent
+    ) -> None:
+        self._runtime, self._metrics, self._on_event = runtime, metrics, on_event
+        self._recorder: Recorder | None = None
+        if settings.record is not None:
+            self._recorder = Recorder(settings.record, metrics, on_event)
+
+    def count(self, choice: OutputChoice) -> int:
+        """The number of outputs that `attach` opens."""
+        return (choice.record and self._recorder is not None) + (choice.push is not None)
+
+    def attach(self, session: ServerSession, choice: OutputChoice) -> None:
+        """Open the outputs of a new session."""
+        if choice.record and self._recorder is not None:
+            ids = session.id, session.short_id, session.avatar_id
+            session.record(self._recorder.record(*ids))
+        if choice.push is not None:
+            open_push = partial(self._runtime.open_push, choice.push, session.size)
+            host, tell = choice.push.host, partial(self._tell, session)
+            session.push_by(SessionPush(open_push, host, session.short_id, self._metrics, tell))
+
+    async def close(self) -> None:
+        """Wait until all recordings are whole, for some seconds at most."""
+        if self._recorder is not None:
+            await self._recorder.close()
+
+    def _tell(self, session: ServerSession, event: str, data: Mapping[str, Any]) -> None:
+        session.push_changed(connected=event == "push.connected")
+        self._on_event(event, {"session": session.id, "avatar": session.avatar_id, **data})

@@ -1,0 +1,84 @@
+"""The addresses to which a server pushes, and those that only look like them."""
+
+from __future__ import annotations
+
+import pytest
+
+from lipstream.errors import OptionError
+from lipstream.server.outputs.push_address import MAX_URL, PushAddress, PushAddresses
+
+ALLOWED = PushAddresses(
+    ["rtmp://live.example.org/app", "https://whip.example.org/", "http://127.0.0.1:8889/in/"]
+)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtmp://live.example.org/app",
+        "rtmp://live.example.org/app/key?token=a/b",
+        "rtmp://LIVE.example.org:1935/app/key",
+        "https://whip.example.org/any/thing",
+        "https://whip.example.org",
+        "https://whip.example.org:443/x",
+        "http://127.0.0.1:8889/in/whip",
+    ],
+)
+def test_what_lies_below_an_allowed_beginning_is_allowed(url: str) -> None:
+    address = PushAddress.parse(url)
+    assert address is not None and ALLOWED.allowed(address)
+    assert "key" not in repr(address) and "token" not in repr(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rtmp://live.example.org/application/key",
+        "rtmps://live.example.org/app/key",
+        "rtmp://live.example.org:1936/app/key",
+        "rtmp://live.example.org.evil.test/app/key",
+        "rtmp://evil.test/app/key",
+        "http://whip.example.org/",
+        "http://127.0.0.1:8889/inner",
+        "http://[::1]:8889/in/",
+    ],
+)
+def test_other_addresses_are_not(url: str) -> None:
+    address = PushAddress.parse(url)
+    assert address is not None and not ALLOWED.allowed(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "file:///etc/passwd",
+        "rtmp:///app",
+        "rtmp://user:secret@live.example.org/app",
+        "rtmp://live.example.org\\@evil.test/app",
+        "rtmp://live.example.org/app/../other",
+        "rtmp://live.example.org/app/%2e%2E/other",
+        "rtmp://live.example.org/app/./x",
+        "rtmp://live.example.org:0/app",
+        "rtmp://live.example.org:99999/app",
+        "rtmp://live.example.org/app key",
+        "rtmp://live.example.org/app\n",
+        "rtmp://live.example.org/app#x",
+        "https://whip.example.org/" + "a" * MAX_URL,
+        "rtmp://live.éxample.org/app",
+    ],
+)
+def test_what_might_be_read_in_two_ways_is_none(url: str) -> None:
+    assert PushAddress.parse(url) is None
+
+
+@pytest.mark.parametrize("beginning", ["live.example.org", "rtmp://h/a?secret=1", "srt://h/secret"])
+def test_a_wrong_beginning_is_refused_and_not_repeated(beginning: str) -> None:
+    with pytest.raises(OptionError, match="--push-to") as refused:
+        PushAddresses([beginning])
+    assert "secret" not in str(refused.value)
+
+
+def test_without_any_nothing_is_allowed() -> None:
+    address = PushAddress.parse("rtmp://127.0.0.1/live/a")
+    assert address is not None and not PushAddresses([]).allowed(address)
