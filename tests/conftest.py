@@ -32,7 +32,8 @@ def leak_gate(request: pytest.FixtureRequest) -> Iterator[None]:
     """Every test fails on a task, a thread or a file descriptor that it leaves behind."""
     with LeakGate() as gate:
         yield
-    left = gate.left(on_a_gpu=request.node.get_closest_marker("gpu") is not None)
+    native = any(request.node.get_closest_marker(marker) for marker in ("gpu", "agents"))
+    left = gate.left(native)
     assert not left, f"the test leaves behind: {'; '.join(left)}"
 
 

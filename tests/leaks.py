@@ -16,7 +16,8 @@ from typing import Any
 DESCRIPTORS = Path("/proc/self/fd")
 TASK_CYCLES = 20  # of the loop, for tasks that are just ending
 # Libraries keep these for good: threads by the start of their names, files by a part of theirs.
-KEPT_THREADS, KEPT_FILES = ("pydevd", "tqdm_monitor"), ("onnxruntime.db",)
+# "Dummy-" is Python's name for threads that a library started by itself and calls it from.
+KEPT_THREADS, KEPT_FILES = ("pydevd", "tqdm_monitor", "Dummy-"), ("onnxruntime.db",)
 
 
 class LeakGate:
@@ -36,10 +37,11 @@ class LeakGate:
     def __exit__(self, *error: object) -> None:
         asyncio.run = self._run
 
-    def left(self, on_a_gpu: bool = False) -> list[str]:
+    def left(self, native: bool = False) -> list[str]:
         """One line for every task, thread and descriptor that is still open.
 
-        A GPU's driver opens descriptors at any time and keeps them: with one they are not listed.
+        The driver of a GPU and the library of LiveKit open descriptors at any time and keep them:
+        with such a `native` part they are not listed.
         """
         threads = [
             thread
@@ -49,9 +51,9 @@ class LeakGate:
         for thread in threads:
             thread.join(self.thread_timeout_s / len(threads))
         alive = [f"thread {thread.name}" for thread in threads if thread.is_alive()]
-        if not on_a_gpu and self._new_descriptors():
+        if not native and self._new_descriptors():
             gc.collect()  # some close with an object that is part of a cycle
-        return [*self._tasks, *alive, *([] if on_a_gpu else self._new_descriptors())]
+        return [*self._tasks, *alive, *([] if native else self._new_descriptors())]
 
     def _new_descriptors(self) -> list[str]:
         return [

@@ -47,6 +47,7 @@ LAYERS = {
     "push": 3,
     # shell
     "server": 4,
+    "integrations": 4,
     "bench": 4,
     # many servers
     "cluster": 5,

@@ -69,7 +69,7 @@ def test_a_descriptor_that_is_left_is_reported() -> None:
         ends = os.pipe()
     try:
         assert len(gate.left()) == 2 and "pipe" in gate.left()[0]
-        assert gate.left(on_a_gpu=True) == []
+        assert gate.left(native=True) == []
     finally:
         for end in ends:
             os.close(end)

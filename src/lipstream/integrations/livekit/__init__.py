@@ -1,0 +1,1 @@
+"""LiveKit: a session's pictures and sound in a room, spoken by an agent."""

@@ -1,0 +1,159 @@
+"""The pictures and the sound of a live session, as LiveKit's `AvatarRunner` takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Protocol
+
+import numpy as np
+from livekit import rtc
+from livekit.agents.voice.avatar import AudioSegmentEnd, VideoGenerator
+
+from lipstream.errors import LipstreamError
+from lipstream.live.session.types import Unit
+from lipstream.live.session.utterance import Utterance
+from lipstream.media.audio import AudioChunk
+from lipstream.media.image import Picture
+from lipstream.timeline import SOUND_RATE, UNIT_SAMPLES
+
+log = logging.getLogger("lipstream.livekit")
+
+LEAD = 1  # units
+FADE_S = 0.2  # in which the unit that fades out is given, where units are taken at all
+
+
+class Speaker(Protocol):
+    """A session that is spoken in. `lipstream.Session` is one."""
+
+    def units(self) -> AsyncIterator[Unit]:
+        """Units as they become due."""
+
+    def open_utterance(self, sample_rate: int) -> Utterance:
+        """Open an utterance behind those that are still to be played."""
+
+    def interrupt(self) -> int:
+        """Cancel all that is spoken or waits."""
+
+
+class SessionVideoGenerator(VideoGenerator):
+    """Gives a runner a picture every 40 ms, and while there is speech its sound.
+
+    A segment of the runner is an utterance of the session. Its first unit of sound is held until
+    `lead` more have come, so that the source of sound in the room, which has a clock of its own,
+    does not run out; pictures are late by as much at all times. `AudioSegmentEnd` follows once all
+    sound has left that source, and only then is another segment taken: the runner knows of one at
+    a time. Silence between segments is not given, as it would count as having been played.
+    """
+
+    def __init__(self, speaker: Speaker, *, lead: int = LEAD) -> None:
+        self._speaker, self._lead = speaker, lead
+        self._utterance: Utterance | None = None  # of the segment
+        self._begun = self._complete = False  # the segment
+        self._free = asyncio.Event()  # no segment is still to be given to its end
+        self._held: list[rtc.AudioFrame] = []  # the first sound of a stretch of speech
+        self._flowing = False  # sound has been given since the last silent unit
+        self._fading: asyncio.Event | None = None  # set with the unit after an interrupt
+
+    async def push_audio(self, frame: rtc.AudioFrame | AudioSegmentEnd) -> None:
+        """Take a part of a segment, when there is room, or its end, when it was played."""
+        if isinstance(frame, AudioSegmentEnd):
+            if self._begun:
+                if self._utterance is not None:
+                    self._utterance.end()
+                self._complete = True
+                await self._free.wait()
+            return
+        self._begun = True
+        self._free.clear()
+        if frame.samples_per_channel == 0:
+            return
+        if self._utterance is None:
+            try:
+                self._utterance = self._speaker.open_utterance(frame.sample_rate)
+            except LipstreamError as error:  # the session has ended, or others have filled it
+                log.warning("what an agent says is not spoken: %s", error)
+                return
+        utterance = self._utterance
+        await utterance.room(1000 * frame.samples_per_channel // frame.sample_rate)
+        # After an interrupt it is finished and drops what it is given.
+        utterance.push(AudioChunk(_samples(frame), frame.sample_rate))
+
+    async def clear_buffer(self) -> None:
+        """Play no more of the segment; returns when its sound has faded out."""
+        fading = self._fading = asyncio.Event() if self._flowing else None
+        self._held.clear()
+        self._speaker.interrupt()
+        self._close_segment()
+        if fading is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(fading.wait(), FADE_S)
+
+    def __aiter__(self) -> AsyncIterator[rtc.VideoFrame | rtc.AudioFrame | AudioSegmentEnd]:
+        return self._frames()
+
+    async def _frames(
+        self,
+    ) -> AsyncGenerator[rtc.VideoFrame | rtc.AudioFrame | AudioSegmentEnd, None]:
+        pictures: deque[rtc.VideoFrame] = deque()
+        silent = 0  # units since the last sound
+        units = self._speaker.units()
+        try:
+            async for unit in units:
+                fading, self._fading = self._fading, None
+                pictures.append(video_frame(unit.frame))
+                if len(pictures) > self._lead:
+                    yield pictures.popleft()
+                for sound in self._audible(unit, fading is not None):
+                    yield sound
+                silent = 0 if self._flowing or self._held else silent + 1
+                if fading is not None:
+                    self._flowing = False
+                    fading.set()
+                # Two silent units after the last sound with a lead of one it has all left.
+                if self._segment_over and silent > self._lead:
+                    yield AudioSegmentEnd()
+                    self._close_segment()
+        finally:
+            self._close_segment()
+            if isinstance(units, AsyncGenerator):
+                await units.aclose()
+
+    @property
+    def _segment_over(self) -> bool:
+        """True when no more of the segment will be played."""
+        return self._complete and (self._utterance is None or self._utterance.finished)
+
+    def _close_segment(self) -> None:
+        self._utterance, self._begun, self._complete = None, False, False
+        self._free.set()
+
+    def _audible(self, unit: Unit, faded: bool) -> list[rtc.AudioFrame]:
+        """The sound to be given now that `unit` has come, which may be `faded` speech."""
+        if not unit.speaking and not (faded and unit.samples.any()):
+            rest, self._held, self._flowing = self._held, [], False
+            return rest
+        sound = rtc.AudioFrame(unit.samples.tobytes(), SOUND_RATE, 1, UNIT_SAMPLES)
+        if self._flowing:
+            return [sound]
+        self._held.append(sound)
+        if len(self._held) <= self._lead and not self._segment_over:
+            return []
+        burst, self._held, self._flowing = self._held, [], True
+        return burst
+
+
+def video_frame(picture: Picture) -> rtc.VideoFrame:
+    """RGB as it is, or the planes of I420, which need no conversion in the room."""
+    pixels = picture.tobytes()
+    if picture.ndim == 2:
+        height, width = picture.shape[0] * 2 // 3, picture.shape[1]
+        return rtc.VideoFrame(width, height, rtc.VideoBufferType.I420, pixels)
+    return rtc.VideoFrame(picture.shape[1], picture.shape[0], rtc.VideoBufferType.RGB24, pixels)
+
+
+def _samples(frame: rtc.AudioFrame) -> np.ndarray[tuple[int, int], np.dtype[np.int16]]:
+    return np.frombuffer(frame.data, np.int16).reshape(-1, frame.num_channels)
