@@ -20,6 +20,7 @@ DESCRIPTIONS = {
     "containers.md": "the image, compose with TURN and Prometheus, systemd",
     "scale.md": "many processes and machines at one address: `serve --workers`, `front`, nginx",
     "outputs.md": "sessions kept as mp4 with captions, or pushed to servers of streams",
+    "pipecat.md": "a face for Pipecat bots: in their process, or over a server",
     "simli.md": "applications made for Simli, and Pipecat's service for it, on this server",
     "python.md": "programs for files, streams of frames, live sessions, FastAPI, the original API",
     "reference.md": "signatures and docstrings of all public names",

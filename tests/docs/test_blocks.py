@@ -31,6 +31,7 @@ EXTRAS = set(
     tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 )
 REQUIREMENT = re.compile(r"(?:\.|/path/to/lipstream)(?:\[([a-z,]+)\])?")
+PACKAGE = re.compile(r"/path/to/lipstream/packages/([\w-]+)(?:\[([a-z,]+)\])?")
 CALL = re.compile(r"(GET|POST|PATCH|DELETE|WS) +(/\S+)")
 IMAGE = re.compile(r"lipstream(?::\w+)?")
 VARIABLE = re.compile(r"\bLIPSTREAM_[A-Z_]+\b")
@@ -66,6 +67,10 @@ def check_command(words: list[str]) -> None:
     match words:
         case ["lipstream", *arguments]:
             check_lipstream(arguments)
+        case ["pip", "install", package] if found := PACKAGE.fullmatch(package):
+            project = ROOT / "packages" / found[1] / "pyproject.toml"
+            extras = tomllib.loads(project.read_text())["project"]["optional-dependencies"]
+            assert set((found[2] or "").split(",")) <= {*extras, ""}
         case ["pip", "install", requirement]:
             named = REQUIREMENT.fullmatch(requirement)
             assert named, f"{requirement}: lipstream is on no index"

@@ -32,6 +32,7 @@ class OpenAIStub:
     turns: list[float] = field(default_factory=list)  # seconds of each
     asked: list[list[dict[str, Any]]] = field(default_factory=list)  # messages
     spoken: list[str] = field(default_factory=list)
+    speech: bytes = b"\x00\x20" * 6_000  # 250 ms
 
     def app(self) -> Starlette:
         paths = {
@@ -82,7 +83,7 @@ class OpenAIStub:
     async def _speak(self, request: Request) -> Response:
         body = await request.json()
         self.spoken.append(body["input"])
-        return Response(b"\x00\x20" * 6_000, media_type="audio/pcm")  # 250 ms
+        return Response(self.speech, media_type="audio/pcm")
 
 
 def _event(chunk: dict[str, Any]) -> str:

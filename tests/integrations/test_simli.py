@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.serving import Serving, serving
+from tests.integrations.clients import CLIENTS, ROOT, run_client
 
 pytestmark = [pytest.mark.clients, pytest.mark.alone]
 
-ROOT = Path(__file__).resolve().parents[2]
-CLIENTS = ROOT / ".venv-clients"  # by scripts/install_clients
 NEWEST = CLIENTS / "simli"  # the newest simli-ai; Pipecat asks for an older one
 TOKEN = "right-token-0123"
 FACE = "face=" + str(ROOT / "examples/portrait_closed.png")
@@ -38,12 +35,7 @@ def talk(server: Serving, script: str, key: str = TOKEN, path: str = "") -> dict
 
 
 def run(server: Serving, script: str, key: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    python = CLIENTS / "bin/python"
-    if not python.exists():
-        pytest.skip("the clients are not installed; scripts/install_clients brings them")
-    call = [str(python), str(ROOT / "tests/integrations" / script), server.url, key]
-    environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(call, env=environment, capture_output=True, text=True, timeout=120)
+    return run_client(script, server.url, key, path=path)
 
 
 @pytest.mark.parametrize("path", [str(NEWEST), ""], ids=["newest", "as Pipecat asks for"])

@@ -41,12 +41,9 @@ class Cost:
     encoding: float  # and all else that the server's other threads do for it
     sending: float  # of the event loop
 
-    def with_outputs(self, *, recorded: bool = False, pushed: bool = False) -> Cost:
-        """The cost where each frame is also kept in a file, or sent to a server of streams: that
-        takes the event loop at most what a viewer does."""
-        outputs = recorded + pushed
-        encoding = self.encoding * (1 + OUTPUT_ENCODING * outputs)
-        return replace(self, encoding=encoding, sending=self.sending * (1 + pushed))
+    def with_outputs(self, outputs: int) -> Cost:
+        """The cost where each frame is also recorded or pushed so many times."""
+        return replace(self, encoding=self.encoding * (1 + OUTPUT_ENCODING * outputs))
 
     def cheapest(self, other: Cost) -> Cost:
         """The lower of two measurements: other work on the machine only ever adds to one."""
@@ -86,20 +83,20 @@ class Capacity:
         cap: int | None = None,
         cores: int | None = None,
         parallelism: int = 1,
-        recorded: bool = False,
+        outputs: int = 0,
     ) -> None:
-        """`cap` lowers what was measured; `parallelism` frames are drawn side by side; sessions are
-        usually `recorded`, or not."""
+        """`cap` lowers what was measured; `parallelism` frames are drawn side by side; so many
+        `outputs` are usual of a session."""
         self._cap = math.inf if cap is None else cap
         self._cores = cores or usable_cores()
-        self._parallelism, self._recorded = parallelism, recorded
+        self._parallelism, self._outputs = parallelism, outputs
         self._costs: dict[str, Cost] = {}  # of each avatar
         self.lag = LoopLag()
         self.overload = Overload()
 
     def learn(self, avatar_id: str, cost: Cost) -> None:
         """The avatar was measured, for the first time or again."""
-        self._costs[avatar_id] = cost.with_outputs(recorded=self._recorded)
+        self._costs[avatar_id] = cost.with_outputs(self._outputs)
 
     def forget(self, avatar_id: str) -> None:
         """No new session will show the avatar. Does nothing for an unknown one."""

@@ -88,8 +88,7 @@ class ServerSession:
     def cost(self) -> Cost:
         """The cost of a frame, as measured last."""
         assert self._entry.cost is not None
-        pushed = self._push is not None
-        return self._entry.cost.with_outputs(recorded=self.recorded, pushed=pushed)
+        return self._entry.cost.with_outputs(self.recorded + (self._push is not None))
 
     @property
     def recorded(self) -> bool:

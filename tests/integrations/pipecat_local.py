@@ -1,0 +1,104 @@
+"""Play the scene with the face in the bot's own process, and print what came of it as JSON.
+
+python pipecat_local.py harness PICTURE
+python pipecat_local.py webrtc PICTURE
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from pipecat.frames.frames import OutputImageRawFrame, OutputTransportReadyFrame, TTSAudioRawFrame
+from pipecat.observers.base_observer import BaseObserver, FramePushed
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.tests.utils import SleepFrame, run_test
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+from pipecat.workers.runner import WorkerRunner
+
+from pipecat_lipstream import LipstreamAvatar, LipstreamEngine, LipstreamVideoService
+from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play, scene
+
+
+class Pushed(BaseObserver):
+    """The sound and the pictures that the service pushes."""
+
+    def __init__(self, service: LipstreamVideoService) -> None:
+        super().__init__()
+        self._service, self.heard = service, Heard()
+        self.pictures: list[float] = []
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        if data.source is not self._service:
+            return
+        if isinstance(data.frame, TTSAudioRawFrame):
+            samples = np.frombuffer(data.frame.audio, np.int16)
+            self.heard.take(samples, data.frame.sample_rate)
+        elif isinstance(data.frame, OutputImageRawFrame):
+            self.pictures.append(time.monotonic())
+
+
+async def in_harness(avatar: LipstreamAvatar) -> dict[str, Any]:
+    """Pipecat's harness, which sends the scene, and an EndFrame right behind it."""
+    service = LipstreamVideoService(avatar=avatar)
+    pushed, told = Pushed(service), Told(service)
+    at: dict[str, float] = {}
+    frames: Any = chain([OutputTransportReadyFrame(), SleepFrame(sleep=1.0)], scene(at))
+    params = PipelineParams(enable_metrics=True)
+    observers: list[BaseObserver] = [pushed, told]
+    await run_test(
+        service,
+        frames_to_send=frames,
+        observers=observers,
+        pipeline_params=params,
+        start_timeout=20.0,
+    )
+    return {**findings(pushed.heard, told, at), "pictures": len(pushed.pictures)}
+
+
+async def over_webrtc(avatar: LipstreamAvatar) -> dict[str, Any]:
+    """SmallWebRTC, and a viewer in this process."""
+    viewer, connection = Viewer(), SmallWebRTCConnection()
+    await connection.initialize(await viewer.offer(), "offer")
+    transport = SmallWebRTCTransport(connection, avatar.transport_params())
+    service = LipstreamVideoService(avatar=avatar)
+    told = Told(service, transport.output())
+    worker = PipelineWorker(
+        Pipeline([transport.input(), service, transport.output()]),
+        params=PipelineParams(enable_metrics=True),
+        observers=[told],
+        cancel_on_idle_timeout=False,
+    )
+    runner = WorkerRunner()
+    await runner.add_workers(worker)
+    answer = connection.get_answer()
+    assert answer is not None
+    await viewer.accept(answer["sdp"])
+
+    at: dict[str, float] = {}
+
+    async def talk() -> None:
+        await viewer.watching.wait()
+        await play(at, worker.queue_frame)
+
+    await asyncio.gather(runner.run(), talk())
+    found = findings(viewer.heard, told, at)
+    return {**found, "rtp_share": viewer.rtp_share(), "pictures": len(viewer.pictures)}
+
+
+def main(mode: str, picture: str) -> None:
+    with LipstreamEngine("puppet") as engine:
+        avatar = engine.open_avatar(picture)
+        run = {"harness": in_harness, "webrtc": over_webrtc}[mode]
+        print(json.dumps(asyncio.run(run(avatar))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
