@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.config import MotionLevel, Progress
     from lipstream.push.live_push import OnLost
-    from lipstream.server.outputs.push_address import PushAddress
+    from lipstream.server.outputs.push_address import PushRequest
     from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver, VoiceSink
 
 MAX_MS = 60_000
@@ -248,7 +248,7 @@ class FakeRuntime(MediaRuntime):
     sessions: list[FakeSession] = field(default_factory=list)
     connections: list[FakeConnection] = field(default_factory=list)
     pushes: list[FakePush] = field(default_factory=list)
-    pushed_to: list[str] = field(default_factory=list)
+    pushed_to: list[PushRequest] = field(default_factory=list)
     started: bool = False
     closed: bool = False
 
@@ -286,12 +286,12 @@ class FakeRuntime(MediaRuntime):
 
     def open_push(
         self,
-        address: PushAddress,
+        target: PushRequest,
         size: tuple[int, int],
         on_lost: OnLost,
         on_connected: Callable[[], None],
     ) -> FakePush:
-        self.pushed_to.append(address.url)
+        self.pushed_to.append(target)
         self.pushes.append(FakePush(on_lost, on_connected))
         return self.pushes[-1]
 

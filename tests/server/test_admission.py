@@ -44,6 +44,14 @@ def test_whatever_is_full_first_sets_the_limit(
     assert not capacity.admits([cost] * sessions, cost)
 
 
+def test_what_is_recorded_and_pushed_besides_leaves_less_room() -> None:
+    both = QUICK.with_outputs(recorded=True, pushed=True)
+    assert (both.drawing, both.sending) == (4.0, 2.0) and both.encoding > 3 * QUICK.encoding
+    recording = Capacity(None, 2, 2, recorded=True)
+    recording.learn("face", QUICK)
+    assert recording.sessions < measured(QUICK, cores=2, parallelism=2).sessions
+
+
 def test_a_loop_that_lags_admits_fewer_and_a_calm_one_more_again() -> None:
     capacity = measured(QUICK, cores=64, parallelism=64)
     seen = []

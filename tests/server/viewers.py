@@ -80,6 +80,14 @@ class Viewer:
         self.answer = answer
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
+    async def answer_to(self, offer: str) -> str:
+        """The SDP answer to the offer of a publisher."""
+        self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.pc.on("track", self._receive)
+        await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.pc.setLocalDescription(await self.pc.createAnswer())
+        return self.pc.localDescription.sdp
+
     async def connect(self, transport: WebRTCTransport) -> None:
         """Offer, answer, and return: media comes when it comes."""
         await self.take(await transport.accept(await self.offer()))

@@ -1,10 +1,12 @@
-"""`lipstream stream`: a live avatar, pushed to a server of streams."""
+"""`lipstream stream`: a live avatar, pushed to a server of streams by RTMP or WHIP."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -14,6 +16,10 @@ from lipstream.cli.options.option import option, path_option
 from lipstream.cli.options.shared import backend_option, motion_options
 from lipstream.cli.standard_input import local_file
 from lipstream.config import MotionConfig, MuseTalkConfig
+from lipstream.errors import OptionError
+
+if TYPE_CHECKING:
+    from lipstream.push.live_push import LivePush, OnLost
 
 EPILOG = (
     "Example: lipstream stream --avatar face.png --audio speech.wav --to rtmp://127.0.0.1/live/a"
@@ -22,7 +28,13 @@ EPILOG = (
 
 @click.command(epilog=EPILOG)
 @path_option("--avatar", required=True, help="A portrait, a clip of a person, or an .avatar file.")
-@option("--to", "url", required=True, help="Where the stream goes: rtmp:// or rtmps://.")
+@option(
+    "--to",
+    "url",
+    required=True,
+    help="Where the stream goes: rtmp:// or rtmps://, or the https:// of an endpoint of WHIP.",
+)
+@option("--push-token", "token", help="The bearer token of an endpoint of WHIP.")
 @path_option("--audio", help="Speech: any audio file; - for a pipe. Without it the avatar idles.")
 @option(
     "--seconds",
@@ -35,6 +47,7 @@ EPILOG = (
 def stream(
     avatar: Path,
     url: str,
+    token: str | None,
     audio: Path | None,
     seconds: float | None,
     backend: str,
@@ -48,10 +61,9 @@ def stream(
     from lipstream.live.scheduler.scheduler import Scheduler
     from lipstream.live.session.session import Session
     from lipstream.push.broadcast import broadcast
-    from lipstream.push.rtmp_push import RtmpPush
-    from lipstream.push.wire import PushTarget, check_push_url
+    from lipstream.push.live_push import PushRefusedError
 
-    check_push_url(url, "--to")
+    opened = _push_of(url, token)
     host = urlsplit(url).hostname
 
     def on_lost(reason: str, wait_s: float) -> None:
@@ -64,7 +76,60 @@ def stream(
         Scheduler(engine) as scheduler,
     ):
         shown = engine.prepare(open_avatar(avatar))
-        with Session(shown, scheduler) as session:
-            push = RtmpPush(PushTarget(url, *shown.size), on_lost)
-            asyncio.run(broadcast(session, push, sound, seconds))
+        with Session(shown, scheduler) as session, opened(shown.size, on_lost) as push:
+            try:
+                asyncio.run(broadcast(session, push, sound, seconds))
+            except PushRefusedError as error:
+                raise PushRefusedError(f"{host}: {error}; check --to and --push-token.") from error
     click.echo(f"{host}: {push.sent} units sent, {push.left_out} left out")
+
+
+def _push_of(
+    url: str, token: str | None
+) -> Callable[[tuple[int, int], OnLost], contextlib.AbstractContextManager[LivePush]]:
+    """A function that opens the push of pictures of a size. OptionError for what is no address."""
+    from lipstream.push.rtmp_push import RtmpPush
+    from lipstream.push.wire import PushTarget, check_push_url
+
+    if url.partition("://")[0] in ("http", "https"):
+        return _whip_push_of(url, token)
+    check_push_url(url, "--to")
+    if token is not None:
+        raise OptionError("--push-token is for WHIP; the key of RTMP is a part of the address.")
+
+    @contextlib.contextmanager
+    def opened(size: tuple[int, int], on_lost: OnLost) -> Iterator[LivePush]:
+        yield RtmpPush(PushTarget(url, *size), on_lost)
+
+    return opened
+
+
+def _whip_push_of(
+    url: str, token: str | None
+) -> Callable[[tuple[int, int], OnLost], contextlib.AbstractContextManager[LivePush]]:
+    from lipstream.cli.serve import check_installed
+
+    check_installed()
+    from lipstream.server.outputs.push_address import PushAddress
+    from lipstream.server.outputs.whip_endpoint import WhipEndpoint
+    from lipstream.server.outputs.whip_push import PUBLISHING, WhipPush
+    from lipstream.server.rtc.media_sender import MediaWorkers
+    from lipstream.server.rtc.publisher import Publisher
+
+    address = PushAddress.parse(url)
+    if address is None:
+        raise OptionError("--to is no address of WHIP; write https://example.org/whip.")
+    endpoint = WhipEndpoint(address, token, lambda _: True)
+
+    @contextlib.contextmanager
+    def opened(size: tuple[int, int], on_lost: OnLost) -> Iterator[LivePush]:
+        with contextlib.closing(MediaWorkers(1)) as workers:
+            yield WhipPush(
+                endpoint,
+                lambda source, on_closed: Publisher(
+                    source, PUBLISHING, workers, on_closed=on_closed
+                ),
+                on_lost,
+            )
+
+    return opened

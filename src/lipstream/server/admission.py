@@ -41,9 +41,12 @@ class Cost:
     encoding: float  # and all else that the server's other threads do for it
     sending: float  # of the event loop
 
-    def with_outputs(self, outputs: int) -> Cost:
-        """The cost where each frame is also recorded or pushed so many times."""
-        return replace(self, encoding=self.encoding * (1 + OUTPUT_ENCODING * outputs))
+    def with_outputs(self, *, recorded: bool = False, pushed: bool = False) -> Cost:
+        """The cost where each frame is also kept in a file, or sent to a server of streams: that
+        takes the event loop at most what a viewer does."""
+        outputs = recorded + pushed
+        encoding = self.encoding * (1 + OUTPUT_ENCODING * outputs)
+        return replace(self, encoding=encoding, sending=self.sending * (1 + pushed))
 
     def cheapest(self, other: Cost) -> Cost:
         """The lower of two measurements: other work on the machine only ever adds to one."""
@@ -83,20 +86,20 @@ class Capacity:
         cap: int | None = None,
         cores: int | None = None,
         parallelism: int = 1,
-        outputs: int = 0,
+        recorded: bool = False,
     ) -> None:
-        """`cap` lowers what was measured; `parallelism` frames are drawn side by side; so many
-        `outputs` are usual of a session."""
+        """`cap` lowers what was measured; `parallelism` frames are drawn side by side; sessions are
+        usually `recorded`, or not."""
         self._cap = math.inf if cap is None else cap
         self._cores = cores or usable_cores()
-        self._parallelism, self._outputs = parallelism, outputs
+        self._parallelism, self._recorded = parallelism, recorded
         self._costs: dict[str, Cost] = {}  # of each avatar
         self.lag = LoopLag()
         self.overload = Overload()
 
     def learn(self, avatar_id: str, cost: Cost) -> None:
         """The avatar was measured, for the first time or again."""
-        self._costs[avatar_id] = cost.with_outputs(self._outputs)
+        self._costs[avatar_id] = cost.with_outputs(recorded=self._recorded)
 
     def forget(self, avatar_id: str) -> None:
         """No new session will show the avatar. Does nothing for an unknown one."""

@@ -76,8 +76,8 @@ def create_app(
         runtime = MediaRuntime(engine, settings)
     clock = clock or MonotonicClock()
     metrics = Metrics()
-    outputs = 0 if settings.record is None else 1
-    capacity = Capacity(settings.max_sessions, settings.cores, runtime.parallelism, outputs)
+    recorded = settings.record is not None
+    capacity = Capacity(settings.max_sessions, settings.cores, runtime.parallelism, recorded)
     manager = SessionManager(settings, runtime, capacity, metrics, clock)
     webhooks: WebhookSender | None = None
     if settings.webhook is not None and settings.webhook_secret is not None:

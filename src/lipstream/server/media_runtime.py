@@ -19,7 +19,9 @@ from lipstream.push.live_push import LivePush, OnLost
 from lipstream.push.rtmp_push import RtmpPush
 from lipstream.push.wire import PushTarget
 from lipstream.server.admission import Cost, usable_cores
-from lipstream.server.outputs.push_address import PushAddress
+from lipstream.server.outputs.push_address import PushAddresses, PushRequest
+from lipstream.server.outputs.whip_endpoint import WhipEndpoint
+from lipstream.server.outputs.whip_push import PUBLISHING, WhipPush
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import nvenc_works, open_video_encoder
 from lipstream.server.rtc.guards.drop_log import DropLog
@@ -27,6 +29,7 @@ from lipstream.server.rtc.ice_servers import IceServer, ice_links
 from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver, VoiceSink
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.playing_cost import playing_ms
+from lipstream.server.rtc.publisher import Publisher
 from lipstream.server.rtc.settings import TransportSettings
 from lipstream.server.rtc.udp_ports import UdpPorts
 from lipstream.server.settings import ServeSettings
@@ -48,6 +51,7 @@ class MediaRuntime:
         self._scheduler = Scheduler(engine)
         self._workers = MediaWorkers(min(settings.cores or usable_cores(), MAX_VIDEO_THREADS))
         self._drops = DropLog()
+        self._push_to = PushAddresses(settings.push_to)
         self._ports = None if settings.udp_range is None else UdpPorts(settings.udp_range)
         self._transport = TransportSettings(
             ice_servers=(*settings.stun_urls, *settings.turn_urls),
@@ -131,17 +135,31 @@ class MediaRuntime:
 
     def open_push(
         self,
-        address: PushAddress,
+        target: PushRequest,
         size: tuple[int, int],
         on_lost: OnLost,
         on_connected: Callable[[], None],
     ) -> LivePush:
-        """A push of pictures of `size` to `address`."""
-        return RtmpPush(PushTarget(address.url, *size), on_lost, on_connected)
+        """A push of pictures of `size`."""
+        address = target.address
+        if not address.by_whip:
+            return RtmpPush(PushTarget(address.url, *size), on_lost, on_connected)
+        endpoint = WhipEndpoint(address, target.token, self._push_to.allowed)
+        return WhipPush(endpoint, self._open_publisher, on_lost, on_connected)
 
     def ice_servers(self, session_id: str) -> Sequence[IceServer]:
         """STUN and TURN servers for the viewer of a session."""
         return ice_links(self._transport, session_id)
+
+    def _open_publisher(self, source: Source, on_closed: Callable[[str], None]) -> Publisher:
+        return Publisher(
+            source,
+            replace(self._transport, watchdog_s=PUBLISHING.watchdog_s),
+            self._workers,
+            drops=self._drops,
+            ports=self._ports,
+            on_closed=on_closed,
+        )
 
     async def close(self) -> None:
         """Stop the scheduler and the encoders, within seconds."""

@@ -150,10 +150,14 @@ class SessionRequest(Message):
     )
     push: Annotated[str | None, Field(min_length=1, max_length=2048, repr=False)] = Field(
         None,
-        description="Where the session is pushed to, whoever watches: rtmp:// or rtmps://, below "
-        "one of the server's --push-to. It is never shown again.",
+        description="Where the session is pushed to, whoever watches: rtmp:// or rtmps://, or the "
+        "https:// or http:// of an endpoint of WHIP, below one of the server's --push-to. It is "
+        "never shown again.",
         examples=[None],
     )
+    push_token: Annotated[
+        str | None, Field(pattern=r"^[A-Za-z0-9._~+/-]{1,4096}=*$", repr=False)
+    ] = Field(None, description="The bearer token of an endpoint of WHIP.", examples=[None])
 
 
 ViewerState = Literal["waiting", "connecting", "connected", "lost"]

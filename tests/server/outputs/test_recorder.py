@@ -69,7 +69,7 @@ def test_the_end_of_the_server_waits_for_the_files(tmp_path: Path) -> None:
 def test_a_recorded_session_counts_for_more(tmp_path: Path) -> None:
     async def test(client: AppClient) -> None:
         made = await client.open()
-        assert client.session(made).cost == client.runtime.cost.with_outputs(1)
+        assert client.session(made).cost == client.runtime.cost.with_outputs(recorded=True)
         body = {"avatar": "face", "record": False}
         plain = (await client.http.post("/v1/sessions", json=body)).json()
         assert client.session(plain).cost == client.runtime.cost

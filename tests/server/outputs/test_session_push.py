@@ -35,7 +35,7 @@ def test_a_push_is_told_and_its_key_never_is(caplog: pytest.LogCaptureFixture) -
         events: list[tuple[str, dict[str, Any]]] = []
         client.manager.on_event = lambda kind, data: events.append((kind, dict(data)))
         made, push = await opened(client)
-        assert client.runtime.pushed_to == [URL]
+        assert [target.address.url for target in client.runtime.pushed_to] == [URL]
         counts = {"host": "live.example.org", "sent": 0, "left_out": 0}
         assert await state(client, made) == counts | {"state": "connecting", "reason": None}
         push.connect()
@@ -72,6 +72,21 @@ def test_other_addresses_are_refused_and_not_repeated(url: Any, status: int, cod
         assert "secret" not in answer.text and len(client.manager) == 0
 
     run_client(test, PUSHING)
+
+
+def test_an_endpoint_of_whip_gets_its_token_and_nobody_else() -> None:
+    async def test(client: AppClient) -> None:
+        body = {"avatar": "face", "push": "https://whip.example.org/a", "push_token": "hidden.42"}
+        answer = await client.http.post("/v1/sessions", json=body)
+        assert answer.status_code == 201 and "hidden" not in answer.text
+        (target,) = client.runtime.pushed_to
+        assert target.token == "hidden.42" and "hidden" not in repr(target)
+        for wrong in ({"push": URL}, {"push": None}, {"push_token": "hidden\r\nX: y"}):
+            answer = await client.http.post("/v1/sessions", json=body | wrong)
+            assert answer.status_code == 422 and "hidden" not in answer.text
+
+    beginnings = (*PUSHING.push_to, "https://whip.example.org/")
+    run_client(test, ServeSettings(rate=0, push_to=beginnings), runtime=FakeRuntime(parallelism=9))
 
 
 def test_a_session_waits_for_its_push_and_lives_while_it_is_connected() -> None:
@@ -135,6 +150,6 @@ def test_a_push_takes_units_without_a_viewer_and_ends_with_the_session() -> None
 def test_a_push_counts_for_admission() -> None:
     async def test(client: AppClient) -> None:
         made, _ = await opened(client)
-        assert client.session(made).cost == client.runtime.cost.with_outputs(1)
+        assert client.session(made).cost == client.runtime.cost.with_outputs(pushed=True)
 
     run_client(test, PUSHING, runtime=FakeRuntime(parallelism=9))

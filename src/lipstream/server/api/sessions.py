@@ -16,7 +16,7 @@ from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.errors import ApiError
-from lipstream.server.outputs.push_address import PushAddress, PushAddresses
+from lipstream.server.outputs.push_address import PushAddress, PushAddresses, PushRequest
 from lipstream.server.schemas import (
     BrowserStats,
     IceServerInfo,
@@ -36,7 +36,13 @@ from lipstream.server.sessions.speak_file import speak_file
 COUNTS = ("late", "repeated", "dropped", "skipped", "underruns")  # in the state of a session
 PCM_FIELD = "audio_format"  # of a form with raw samples
 SAMPLES = "samples"  # the decoded file, beside the upload
-NO_PUSH = "push is no address of a stream; write rtmp://live.example.org/app/key."
+NO_PUSH = (
+    "push is no address of a stream; write rtmp://live.example.org/app/key, or the https:// of an "
+    "endpoint of WHIP."
+)
+NO_ENDPOINT = (
+    "push_token is for an endpoint of WHIP alone; the key of RTMP is a part of its address."
+)
 FOREIGN_PUSH = (
     "this server may not push to that address; start it with --push-to and its beginning, such as "
     "rtmp://live.example.org/app."
@@ -78,7 +84,7 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
     )
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
         entry = await registry.ready(body.avatar)
-        push = None if body.push is None else _allowed(addresses, body.push)
+        push = _push_of(body, addresses)
         outputs = OutputChoice(body.record, push)
         session = manager.open(entry, motion=body.motion, replaces=body.replaces, outputs=outputs)
         return _session_info(manager, session, entry.id, request.scope.get("root_path", ""))
@@ -173,14 +179,18 @@ def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
     return router
 
 
-def _allowed(addresses: PushAddresses, url: str) -> PushAddress:
-    """The address of a push; ApiError 422 when it is none, 403 when it is not allowed."""
-    address = PushAddress.parse(url)
-    if address is None:
+def _push_of(body: SessionRequest, addresses: PushAddresses) -> PushRequest | None:
+    """The push that is asked for; ApiError 422 for what is none, 403 when it is not allowed."""
+    address = None if body.push is None else PushAddress.parse(body.push)
+    if body.push is not None and address is None:
         raise ApiError(422, NO_PUSH)
+    if body.push_token is not None and (address is None or not address.by_whip):
+        raise ApiError(422, NO_ENDPOINT)
+    if address is None:
+        return None
     if not addresses.allowed(address):
         raise ApiError(403, FOREIGN_PUSH, "push_not_allowed")
-    return address
+    return PushRequest(address, body.push_token)
 
 
 def _session_info(

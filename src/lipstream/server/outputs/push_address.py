@@ -62,6 +62,14 @@ class PushAddress:
         return self.path == other.path or self.path.startswith(folder)
 
 
+@dataclass(frozen=True, slots=True)
+class PushRequest:
+    """An address to push to, and the bearer token of an endpoint of WHIP."""
+
+    address: PushAddress
+    token: str | None = field(default=None, repr=False)
+
+
 class PushAddresses:
     """The beginnings that `--push-to` allows."""
 

@@ -25,7 +25,7 @@ from lipstream.server.rtc.interfaces import (
 )
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.microphone import Microphone
-from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream
+from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream, new_ssrcs
 from lipstream.server.rtc.sdp_answer import Agreement, Local, agree, answer, published
 from lipstream.server.rtc.sdp_parse import read_fragment, usable
 from lipstream.server.rtc.settings import TransportSettings
@@ -83,31 +83,9 @@ class WebRTCTransport(Feedback):
         )
         self._count(agreement.text.candidates)
         self._agreement = agreement
-        peer = self._peer = IceDtlsTransport(
-            certificate, self._servers(), self._drops, self._fail, self._peer_active, self._ports
-        )
-        clock, cname = MediaClock(), secrets.token_hex(8)
-        plans = (agreement.audio, agreement.video)
-        audio, video = (RtpStream(plan, clock, cname, self) for plan in plans)
-        self._streams = [audio, video]
-        codec, settings = agreement.video.codec.name, self._settings
-        encoder = open_video_encoder(codec, settings.bitrate, hardware=settings.hardware)
-        self._sender = MediaSender(
-            self._source,
-            (audio, video),
-            encoder,
-            clock,
-            self._workers,
-            self._observer,
-            on_first=lambda: self._observer.first_frame(1000 * (time.monotonic() - began)),
-        )
-        candidates = published(await peer.gather(), self._settings.public_ip)
-        self._active_ms = self._clock.now_ms()
-        self._add(agreement.text.candidates)
-        self._spawn(self._run(peer, self._sender, agreement))
-        ssrcs = {"audio": audio.ssrcs, "video": video.ssrcs}
-        dtls = peer.dtls.getLocalParameters()
-        return answer(agreement, Local(candidates, peer.parameters, dtls, ssrcs, cname))
+        local = await self._open_peer(certificate)
+        self._start(agreement, local, began)
+        return answer(agreement, local)
 
     async def add_candidates(self, fragment: str) -> None:
         """Add later addresses of the peer, as `trickle-ice-sdpfrag` (RFC 8840). Raises
@@ -140,6 +118,40 @@ class WebRTCTransport(Feedback):
             self._sender.target.lost(lost)
         round_trip_ms = None if round_trip_s is None else 1000 * round_trip_s
         self._observer.reported(kind, lost, round_trip_ms)
+
+    async def _open_peer(self, certificate: RTCCertificate) -> Local:
+        """Open the sockets of this side, and describe it. Raises NoPortError."""
+        peer = self._peer = IceDtlsTransport(
+            certificate, self._servers(), self._drops, self._fail, self._peer_active, self._ports
+        )
+        candidates = published(await peer.gather(), self._settings.public_ip)
+        ssrcs = {kind: new_ssrcs() for kind in ("audio", "video")}
+        dtls = peer.dtls.getLocalParameters()
+        return Local(candidates, peer.parameters, dtls, ssrcs, secrets.token_hex(8))
+
+    def _start(self, agreement: Agreement, local: Local, began: float) -> None:
+        """Connect to the peer and play, in the background; `began` is when this was wanted."""
+        assert self._peer is not None
+        clock = MediaClock()
+        plans = (agreement.audio, agreement.video)
+        audio, video = (
+            RtpStream(plan, clock, local.cname, self, local.ssrcs[plan.line.kind]) for plan in plans
+        )
+        self._streams = [audio, video]
+        codec, settings = agreement.video.codec.name, self._settings
+        encoder = open_video_encoder(codec, settings.bitrate, hardware=settings.hardware)
+        self._sender = MediaSender(
+            self._source,
+            (audio, video),
+            encoder,
+            clock,
+            self._workers,
+            self._observer,
+            on_first=lambda: self._observer.first_frame(1000 * (time.monotonic() - began)),
+        )
+        self._active_ms = self._clock.now_ms()
+        self._add(agreement.text.candidates)
+        self._spawn(self._run(self._peer, self._sender, agreement))
 
     def _consider(self, offer: str) -> tuple[RTCCertificate, Agreement]:
         """Read the offer, in a thread."""

@@ -84,8 +84,7 @@ class IceDtlsTransport:
 
     async def connect(self, agreement: Agreement) -> None:
         """Return when media can flow. Raises ConnectionError."""
-        # Who made the offer controls, unless it can do nothing but answer.
-        self._ice._connection.ice_controlling = agreement.text.lite
+        self._ice._connection.ice_controlling = agreement.controlling
         self._ice._role_set = True
         self.dtls._set_role(agreement.role)
         await self._ice.start(agreement.ice)

@@ -93,12 +93,19 @@ class _Sent:
 class RtpStream:
     """Sends payloads of one kind, with times of one `MediaClock`."""
 
-    def __init__(self, plan: MediaPlan, clock: MediaClock, cname: str, feedback: Feedback) -> None:
+    def __init__(
+        self,
+        plan: MediaPlan,
+        clock: MediaClock,
+        cname: str,
+        feedback: Feedback,
+        ssrcs: tuple[int, int] | None = None,
+    ) -> None:
+        """`ssrcs` of the media and of what is sent again, where they were told already."""
         self.kind = plan.line.kind
         self.packets = self.octets = 0  # sent so far, without retransmissions
-        self._ssrc = randbits(32)  # the name under which aiortc looks senders up
-        self._rtx_ssrc = randbits(32)
-        self.ssrcs = self._ssrc, self._rtx_ssrc  # of the media and of what is sent again
+        self.ssrcs = ssrcs or new_ssrcs()
+        self._ssrc, self._rtx_ssrc = self.ssrcs  # aiortc looks senders up by the first name
         self._dtls: RTCDtlsTransport | None = None
         self._clock, self._cname, self._feedback = clock, cname, feedback
         assert plan.codec.payloadType is not None
@@ -212,6 +219,11 @@ class RtpStream:
     async def _put(self, packet: bytes) -> None:
         if self._dtls is not None:
             await _send(self._dtls, packet)
+
+
+def new_ssrcs() -> tuple[int, int]:
+    """The SSRCs of a stream: of the media, and of what is sent again."""
+    return randbits(32), randbits(32)
 
 
 async def _send(dtls: RTCDtlsTransport, packet: bytes) -> None:

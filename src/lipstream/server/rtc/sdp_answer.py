@@ -55,11 +55,12 @@ class Agreement:
     dtls: RTCDtlsParameters  # the peer's
     ice: RTCIceParameters
     role: str  # ours in DTLS: client or server
+    controlling: bool  # ours in ICE
 
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """The part of the answer that describes this side."""
+    """The part of an offer or an answer that describes this side."""
 
     candidates: Sequence[RTCIceCandidate]
     ice: RTCIceParameters
@@ -84,7 +85,8 @@ def agree(offer: str, prefer: str | None, microphone: bool) -> Agreement:
         raise SignallingError("the offer is damaged SDP; its lines cannot be read.") from error
     microphone = microphone and text.audio.direction == "sendrecv"
     role = "server" if dtls.role == "client" else "client"
-    return Agreement(text, audio, video, microphone, dtls, ice, role)
+    # Who made the offer controls, unless it can do nothing but answer checks.
+    return Agreement(text, audio, video, microphone, dtls, ice, role, controlling=text.lite)
 
 
 def answer(agreement: Agreement, local: Local) -> str:

@@ -117,7 +117,7 @@ class SessionManager:
         others = [session.cost for session in self._sessions.values() if session is not replaced]
         before = None if replaced is None else replaced.cost
         outputs = outputs or OutputChoice()
-        cost = entry.cost.with_outputs(self.outputs.count(outputs))
+        cost = self.outputs.cost(entry.cost, outputs)
         if not self.capacity.admits(others, cost, before):
             raise _full("all places are taken; try again in a while.", "full")
         live = self.runtime.open_session(entry.avatar, motion or entry.motion)

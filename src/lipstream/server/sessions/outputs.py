@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from lipstream.server.admission import Cost
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
-from lipstream.server.outputs.push_address import PushAddress
+from lipstream.server.outputs.push_address import PushRequest
 from lipstream.server.outputs.recorder import OnEvent, Recorder
 from lipstream.server.outputs.session_push import SessionPush
 from lipstream.server.sessions.session import ServerSession
@@ -21,7 +22,7 @@ class OutputChoice:
     """The outputs that one session is opened with."""
 
     record: bool = True  # where the server keeps recordings
-    push: PushAddress | None = None
+    push: PushRequest | None = None
 
 
 class Outputs:
@@ -35,9 +36,10 @@ class Outputs:
         if settings.record is not None:
             self._recorder = Recorder(settings.record, metrics, on_event)
 
-    def count(self, choice: OutputChoice) -> int:
-        """The number of outputs that `attach` opens."""
-        return (choice.record and self._recorder is not None) + (choice.push is not None)
+    def cost(self, cost: Cost, choice: OutputChoice) -> Cost:
+        """The cost of a frame with the outputs that `attach` opens."""
+        recorded = choice.record and self._recorder is not None
+        return cost.with_outputs(recorded=recorded, pushed=choice.push is not None)
 
     def attach(self, session: ServerSession, choice: OutputChoice) -> None:
         """Open the outputs of a new session."""
@@ -46,7 +48,7 @@ class Outputs:
             session.record(self._recorder.record(*ids))
         if choice.push is not None:
             open_push = partial(self._runtime.open_push, choice.push, session.size)
-            host, tell = choice.push.host, partial(self._tell, session)
+            host, tell = choice.push.address.host, partial(self._tell, session)
             session.push_by(SessionPush(open_push, host, session.short_id, self._metrics, tell))
 
     async def close(self) -> None:

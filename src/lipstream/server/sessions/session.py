@@ -88,7 +88,8 @@ class ServerSession:
     def cost(self) -> Cost:
         """The cost of a frame, as measured last."""
         assert self._entry.cost is not None
-        return self._entry.cost.with_outputs(self.recorded + (self._push is not None))
+        pushed = self._push is not None
+        return self._entry.cost.with_outputs(recorded=self.recorded, pushed=pushed)
 
     @property
     def recorded(self) -> bool:

@@ -1,0 +1,80 @@
+"""The SDP offer of a publisher, as WHIP wants it (RFC 9725, section 4.4)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from aiortc import RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters, sdp
+from aiortc.rtcrtpparameters import RTCRtcpFeedback
+
+from lipstream.server.rtc.encoders import AUDIO_CLOCK, VIDEO_CLOCK
+from lipstream.server.rtc.sdp_answer import ABS_SEND_TIME, CONSTRAINED_BASELINE, STREAM, Local
+
+FEEDBACK = [
+    RTCRtcpFeedback("nack"),
+    RTCRtcpFeedback("nack", "pli"),
+    RTCRtcpFeedback("ccm", "fir"),
+    RTCRtcpFeedback("goog-remb"),
+]
+OPUS = RTCRtpCodecParameters(
+    "audio/opus", AUDIO_CLOCK, 2, 111, parameters={"minptime": 10, "useinbandfec": 1}
+)
+H264 = RTCRtpCodecParameters(
+    "video/H264",
+    VIDEO_CLOCK,
+    payloadType=102,
+    rtcpFeedback=FEEDBACK,
+    parameters={
+        "level-asymmetry-allowed": 1,
+        "packetization-mode": 1,
+        "profile-level-id": CONSTRAINED_BASELINE,
+    },
+)
+VP8 = RTCRtpCodecParameters("video/VP8", VIDEO_CLOCK, payloadType=96, rtcpFeedback=FEEDBACK)
+PROFILE = "UDP/TLS/RTP/SAVPF"
+SEND_TIME = RTCRtpHeaderExtensionParameters(id=2, uri=ABS_SEND_TIME)
+
+
+def offer(local: Local, codec: str | None) -> str:
+    """The offer of sound and pictures; `codec` is h264, vp8 or None for both, H.264 first. All
+    candidates are in it, so there is no trickle."""
+    description = sdp.SessionDescription()
+    description.origin = f"- {local.ssrcs['video'][0]} 2 IN IP4 0.0.0.0"
+    description.group.append(sdp.GroupDescription("BUNDLE", ["0", "1"]))
+    description.msid_semantic.append(sdp.GroupDescription("WMS", ["*"]))
+    pictures = {"h264": [H264], "vp8": [VP8], None: [H264, VP8]}[codec]
+    with_rtx = [each for one in pictures for each in (one, _rtx(one))]
+    return (
+        f"{description}{_line('audio', '0', [OPUS], local)}{_line('video', '1', with_rtx, local)}"
+    )
+
+
+def _rtx(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
+    """The retransmission of lost packets of `codec`."""
+    assert codec.payloadType is not None
+    return RTCRtpCodecParameters(
+        "video/rtx",
+        VIDEO_CLOCK,
+        payloadType=codec.payloadType + 1,
+        parameters={"apt": codec.payloadType},
+    )
+
+
+def _line(kind: str, mid: str, codecs: Sequence[RTCRtpCodecParameters], local: Local) -> str:
+    numbers = [codec.payloadType for codec in codecs]
+    media = sdp.MediaDescription(kind, 9, PROFILE, numbers)
+    media.direction, media.host = "sendonly", "0.0.0.0"
+    media.msid = f"{STREAM} {kind}"
+    media.rtcp_port, media.rtcp_host, media.rtcp_mux = 9, "0.0.0.0", True
+    media.rtp.muxId, media.rtp.codecs = mid, list(codecs)
+    media.rtp.headerExtensions = [SEND_TIME]
+    ssrc, rtx_ssrc = local.ssrcs[kind]
+    media.ssrc = [sdp.SsrcDescription(ssrc, cname=local.cname)]
+    if kind == "video":
+        media.ssrc.append(sdp.SsrcDescription(rtx_ssrc, cname=local.cname))
+        media.ssrc_group = [sdp.GroupDescription("FID", [ssrc, rtx_ssrc])]
+    media.ice, media.ice_candidates = local.ice, list(local.candidates)
+    media.ice_candidates_complete = True
+    media.dtls = dataclasses.replace(local.dtls, role="auto")
+    return f"{media}a=rtcp-mux-only\r\na=bundle-only\r\n"
