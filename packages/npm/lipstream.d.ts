@@ -17,6 +17,8 @@ export interface Session {
   height: number;
   /** The middle of the face, as shares of width and height. */
   face: [number, number] | null;
+  /** Whether the server keeps what is seen and heard of it. */
+  recorded: boolean;
 }
 
 /** What became of an utterance. */

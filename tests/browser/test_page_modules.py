@@ -60,6 +60,17 @@ def test_what_may_not_be_stored_is_remembered_until_the_page_is_left(
     assert call(chromium, page, "preferences.js", script) == [0.3, False]
 
 
+def test_people_are_told_that_they_are_recorded(chromium: Chromium, page: Page) -> None:
+    given = [("live", True), ("live", False), ("connecting", True), ("idle", None), ("live", None)]
+    expression = "given.map(([state, session]) => module.stateText({ state, session }))"
+    kept = [
+        (state, recorded if recorded is None else {"recorded": recorded})
+        for state, recorded in given
+    ]
+    found = call(chromium, page, "stage.js", expression, *kept)
+    assert found == ["Live, recorded", "Live", "Connecting…", "", "Live"]
+
+
 def test_what_another_tab_has_stored_counts(chromium: Chromium, page: Page) -> None:
     script = """{
       module.remember('device', 'here');

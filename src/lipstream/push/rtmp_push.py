@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
@@ -30,7 +31,11 @@ class RtmpPush(LivePush):
 
     async def _try_once(self) -> str:
         command = (sys.executable, "-m", "lipstream.push.child")
-        child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        # Without the secrets among the variables of this process.
+        variables = {k: text for k, text in os.environ.items() if not k.startswith("LIPSTREAM_")}
+        child = await asyncio.create_subprocess_exec(
+            *command, env=variables, stdin=PIPE, stdout=PIPE, stderr=PIPE
+        )
         try:
             _widen(child)
             return await self._push_by(child)

@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from lipstream.errors import OutputError
 from lipstream.live.session.types import SessionEvent, Unit
 from lipstream.media.captions import Caption
 from lipstream.media.mp4_encoder import Mp4Encoder, PartFile
@@ -127,6 +128,22 @@ def test_a_full_disk_ends_the_recording_and_nothing_else(
     assert [path.suffix for path in left] == [".part"] * (held > 0)
     if left:
         assert [index for _, index in read(left[0])[0]] == list(range(125))
+
+
+def test_captions_that_cannot_be_written_leave_the_movie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_captions(*_: Any, **__: Any) -> None:
+        raise OutputError("a.vtt cannot be written") from OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(module, "write_captions", write_captions)
+    recording, ends = started(tmp_path)
+    recording.note(SessionEvent("caption", 1, 0, Caption("beep", 0, 24_000), 24_000))
+    recording.put(unit(0))
+    recording.finish()
+    end = ends.get(timeout=PATIENCE_S)
+    assert end == RecordingEnd("kept", 0.04, 0, "no captions: the disk is full")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
 
 
 def test_a_disk_that_hangs_costs_units_of_the_recording_alone(

@@ -66,13 +66,15 @@ class Recorder:
         self._metrics.recordings_left_out.inc(recording.left_out)
         who = {"session": names["session"], "avatar": names["avatar"]}
         shown = {"session": names["short"], "file": recording.path.name}
+        if end.reason:
+            shown["reason"] = end.reason
         if end.ending == "kept":
             counts = {"seconds": end.seconds, "captions": end.captions}
-            log.info("recording kept", extra={**shown, **counts, "left_out": recording.left_out})
-            self._on_event("recording.kept", {**who, "file": recording.path.name, **counts})
+            log.info("recording kept", extra=shown | counts | {"left_out": recording.left_out})
+            self._on_event("recording.kept", who | {"file": recording.path.name} | counts)
         elif end.ending == "failed":
-            log.error("recording failed: %s", end.reason, extra=shown)
-            self._on_event("recording.failed", {**who, "reason": end.reason})
+            log.error("recording failed", extra=shown)
+            self._on_event("recording.failed", who | {"reason": end.reason})
 
 
 def open_folder(folder: Path) -> None:

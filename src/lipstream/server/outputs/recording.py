@@ -31,6 +31,7 @@ from lipstream.timeline import FPS, SOUND_RATE, UNIT_MS, UNIT_SAMPLES
 MAX_UNITS = 50  # that wait for the thread; of what comes beyond, the time is filled
 MAX_GAP = 250  # units that may be missing in a row; a longer time is left out
 MAX_EVENTS = 4096  # that wait for the next unit
+NICENESS = 5  # of its thread: what is live goes first
 MIN_PLAYABLE = 1024  # bytes of a .part; it has less before its first pictures
 CONFIG = Mp4Config(crf=20, audio_bitrate=96_000)
 SILENCE: NDArray[np.int16] = np.zeros(UNIT_SAMPLES, np.int16)
@@ -47,7 +48,7 @@ class RecordingEnd:
     ending: Ending
     seconds: float = 0.0
     captions: int = 0
-    reason: str = ""  # of "failed", in words for an operator; names no folder
+    reason: str = ""  # why something is missing, in words for an operator; names no folder
 
 
 class Recording:
@@ -105,6 +106,8 @@ class Recording:
 
     def _work(self) -> None:
         """Write until `finish`, or until it fails; then `put` takes nothing any more."""
+        with contextlib.suppress(AttributeError, OSError):  # a thread's own on Linux alone
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             end = self._record()
         except (OSError, av.FFmpegError, LipstreamError) as error:
@@ -138,11 +141,14 @@ class Recording:
                 if part.stat().st_size < MIN_PLAYABLE:
                     part.unlink()
             raise
-        captions = track.captions.captions
+        captions, seconds = track.captions.captions, track.units * UNIT_MS / 1000
         if captions:
             target, samples = self.path.with_suffix(".vtt"), track.units * UNIT_SAMPLES
-            write_captions(target, captions, SOUND_RATE, samples, private=True)
-        return RecordingEnd("kept", track.units * UNIT_MS / 1000, len(captions))
+            try:
+                write_captions(target, captions, SOUND_RATE, samples, private=True)
+            except LipstreamError as error:  # the movie is whole all the same
+                return RecordingEnd("kept", seconds, reason=f"no captions: {_reason(error)}")
+        return RecordingEnd("kept", seconds, len(captions))
 
 
 @dataclass(frozen=True, slots=True)

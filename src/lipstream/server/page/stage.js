@@ -10,6 +10,11 @@ const STATES = {
   reconnecting: 'Connection lost, trying again…',
 };
 
+/** What the avatar does, in words; people are told that the server keeps what they see and hear. */
+export function stateText({ state, session }) {
+  return state === 'live' && session?.recorded ? 'Live, recorded' : STATES[state];
+}
+
 export class Stage {
   #avatar;
   #box = at('stage');
@@ -45,7 +50,7 @@ export class Stage {
   showState() {
     this.#speaking = null;
     document.body.dataset.state = this.#avatar.state;
-    at('pill').textContent = at('status').textContent = STATES[this.#avatar.state];
+    at('pill').textContent = at('status').textContent = stateText(this.#avatar);
   }
 
   /** Takes an event of the server about an utterance. */
@@ -54,7 +59,7 @@ export class Stage {
     if (type === 'started') this.#speaking = utterance;
     else if (finished && utterance === this.#speaking) this.#speaking = null;
     else return;
-    at('pill').textContent = this.#speaking === null ? STATES[this.#avatar.state] : 'Speaking';
+    at('pill').textContent = this.#speaking === null ? stateText(this.#avatar) : 'Speaking';
   }
 
   /** Tells screen readers a sentence. */

@@ -45,9 +45,10 @@ def offer(local: Local, codec: str | None) -> str:
     description.msid_semantic.append(sdp.GroupDescription("WMS", ["*"]))
     pictures = {"h264": [H264], "vp8": [VP8], None: [H264, VP8]}[codec]
     with_rtx = [each for one in pictures for each in (one, _rtx(one))]
-    return (
-        f"{description}{_line('audio', '0', [OPUS], local)}{_line('video', '1', with_rtx, local)}"
-    )
+    # RFC 9725 wants bundle-only in each section, but RFC 9143 (7.2) none in the first: Firefox
+    # drops the bundle for it.
+    audio, video = _line("audio", "0", [OPUS], local), _line("video", "1", with_rtx, local)
+    return f"{description}{audio}{video}a=bundle-only\r\n"
 
 
 def _rtx(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
@@ -77,4 +78,4 @@ def _line(kind: str, mid: str, codecs: Sequence[RTCRtpCodecParameters], local: L
     media.ice, media.ice_candidates = local.ice, list(local.candidates)
     media.ice_candidates_complete = True
     media.dtls = dataclasses.replace(local.dtls, role="auto")
-    return f"{media}a=rtcp-mux-only\r\na=bundle-only\r\n"
+    return f"{media}a=rtcp-mux-only\r\n"

@@ -80,6 +80,7 @@ class ServerSession:
         self._tasks: set[asyncio.Task[None]] = set()  # that push uploads
         self._fps, self._read_at = 0.0, (now, live.counts.units)
         self._feed = UnitFeed(live)
+        self._feed.add_sink(self._time_interrupt)
         self._recording: Recording | None = None
         self._push: SessionPush | None = None
         self._remove_listener = live.add_listener(lambda event: self.touch())
@@ -121,15 +122,9 @@ class ServerSession:
         if connected:
             self._feed.draw()
 
-    async def units(self) -> AsyncIterator[Unit]:
-        """The units of the session; the first silent one after an interrupt is timed."""
-        async with contextlib.aclosing(self._feed.units()) as units:
-            async for unit in units:
-                if self._interrupted_ms is not None and not unit.speaking:
-                    waited = self._clock.now_ms() - self._interrupted_ms
-                    self._metrics.interrupt_ms.observe(waited)
-                    self._interrupted_ms = None
-                yield unit
+    def units(self) -> AsyncIterator[Unit]:
+        """The units of the session, for its viewer."""
+        return self._feed.units()
 
     @property
     def short_id(self) -> str:
@@ -297,6 +292,12 @@ class ServerSession:
         async with self.lock:
             await self.drop_connection()
         self._remove_listener()
+
+    def _time_interrupt(self, unit: Unit) -> None:
+        """Measure when the first silent unit after an interrupt is given out."""
+        if self._interrupted_ms is not None and not unit.speaking:
+            self._metrics.interrupt_ms.observe(self._clock.now_ms() - self._interrupted_ms)
+            self._interrupted_ms = None
 
     async def drop_connection(self) -> None:
         """Close the viewer's connection, if there is one. Call it with `lock` held."""
