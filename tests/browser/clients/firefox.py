@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 from websockets.sync.client import ClientConnection, connect
 
 from tests.polling import poll
@@ -47,11 +48,17 @@ def find_firefox() -> str | None:
 class FirefoxPage:
     """One tab."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, process: int) -> None:
+        self._process = process  # its id
         self._connection = connection
         self._number = 0
         self._command("session.new", capabilities={})
         self._context = self._command("browsingContext.getTree")["contexts"][0]["context"]
+
+    def processes(self) -> list[psutil.Process]:
+        """All of this Firefox."""
+        first = psutil.Process(self._process)
+        return [first, *first.children(recursive=True)]
 
     def goto(self, url: str) -> None:
         """Go to a page and wait until it is loaded."""
@@ -117,7 +124,7 @@ def open_firefox(path: str, profile: Path) -> Iterator[FirefoxPage]:
         )
         try:
             with connect(_address(process, profile), max_size=None) as connection:
-                yield FirefoxPage(connection)
+                yield FirefoxPage(connection, process.pid)
         finally:
             process.terminate()
             process.wait(20)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import html
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]
 import pytest
 
+from benchmarks.machine import usable_cores
 from tests.browser.clients.firefox import FirefoxPage
 from tests.browser.conftest import PORTRAIT
 from tests.browser.figures import Bound, percentile
@@ -24,9 +29,11 @@ SPEECH = PORTRAIT.with_name("speech.wav")
 PAGE = "document.getElementById('avatar')"
 ELEMENT = "document.querySelector('lipstream-avatar')"
 TEXT = "One two three four."
-LONG = " ".join(["word"] * 60)
+LONG = " ".join(["word"] * 120)
 SETTLED = 8  # readings of the figures, one a second, before they count
 READINGS = 20  # that count
+STALL_S = {"busy processors": 8.0, "a stopped browser": 1.5}
+RECOVERED = 25  # readings after a stall before they count again
 MAX_OFFSET_MS = 60.0  # of lips against sound, in the median
 FOLLOW = """(avatar) => {
   Object.assign(window, { figures: [], events: [], words: [] });
@@ -131,6 +138,56 @@ def test_lips_and_voice_stay_together(live: FirefoxPage) -> None:
     found = bounds(runs[-1].value)
     print(*found, sep="\n")
     judge(all(bound.passed for bound in found), runs, "; ".join(map(str, found)))
+
+
+@pytest.mark.parametrize("busy", ["busy processors", "a stopped browser"])
+def test_they_come_together_again_after_a_stall(live: FirefoxPage, busy: str) -> None:
+    """The sound that waited in a stopped browser is played, and is late, until it is shortened."""
+
+    def measure() -> list[float | None]:
+        live.evaluate(f"() => void {PAGE}.say({json.dumps(LONG)})")
+        live.evaluate("() => void figures.splice(0)")
+        live.wait_for("(n) => figures.length >= n", SETTLED)
+        with busy_processors() if busy == "busy processors" else stopped(live.processes()):
+            time.sleep(STALL_S[busy])
+        before = live.evaluate("() => figures.length")
+        live.wait_for("(n) => figures.length >= n", before + RECOVERED + READINGS, seconds=120)
+        rows: list[float | None] = live.evaluate("() => figures.map((row) => row.av_offset_ms)")
+        live.evaluate(f"() => {PAGE}.interrupt()")
+        print(busy, "for", STALL_S[busy], "s:", *rows[:before], "then", *rows[before:])
+        return rows[before + RECOVERED :]
+
+    def bound(rows: list[float | None]) -> Bound:
+        told = [ms for ms in rows if ms is not None]
+        return Bound("median after a stall", percentile(told, 50), -MAX_OFFSET_MS, MAX_OFFSET_MS)
+
+    runs = measure_until(measure, lambda rows: bound(rows).passed)
+    judge(bound(runs[-1].value).passed, runs, bound(runs[-1].value))
+
+
+@contextmanager
+def busy_processors() -> Iterator[None]:
+    """Four processes to a core that never rest."""
+    spinning = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(spinning) for _ in range(4 * usable_cores())]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+@contextmanager
+def stopped(processes: list[psutil.Process]) -> Iterator[None]:
+    """Processes that get no time at all."""
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 def test_the_element_says_text_on_another_origin(
