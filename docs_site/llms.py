@@ -22,6 +22,7 @@ DESCRIPTIONS = {
     "outputs.md": "sessions kept as mp4 with captions, or pushed to servers of streams",
     "pipecat.md": "a face for Pipecat bots: in their process, or over a server",
     "simli.md": "applications made for Simli, and Pipecat's service for it, on this server",
+    "livekit.md": "a face for LiveKit agents: the plugin, a server that joins rooms, its API",
     "python.md": "programs for files, streams of frames, live sessions, FastAPI, the original API",
     "reference.md": "signatures and docstrings of all public names",
     "inputs.md": "which pictures and clips are taken, and what becomes of them",

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-import aiohttp
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
@@ -30,7 +29,7 @@ from pipecat.frames.frames import (
 from pipecat.metrics.metrics import TTFBMetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.tests.utils import SleepFrame
-from pipecat.utils.text.base_text_aggregator import TextType
+from pipecat.utils.text.base_text_aggregator import AggregationType
 
 RATE = 24_000  # Hz; of the voice
 LOUD = 300  # mean of the absolute samples of a block
@@ -42,7 +41,7 @@ LATE_S, QUIET_S = 1.0, 0.8
 
 def text(words: str) -> TTSTextFrame:
     """What TTS tells of a sentence once it has sent its sound."""
-    return TTSTextFrame(words, TextType.SENTENCE)
+    return TTSTextFrame(words, AggregationType.SENTENCE)
 
 
 def speech(seconds: float, name: str) -> list[Frame]:
@@ -161,18 +160,6 @@ class Viewer:
                         self.watching.set()
         except MediaStreamError:
             pass
-
-
-async def watch(viewer: Viewer, url: str, session: Mapping[str, Any]) -> None:
-    """Connect a viewer to a session of a lipstream server."""
-    headers = {
-        "Authorization": f"Bearer {session['token']}",
-        "Content-Type": "application/sdp",
-    }
-    offer, whep = await viewer.offer(), url + session["whep_url"]
-    async with aiohttp.ClientSession(headers=headers) as http:
-        async with http.post(whep, data=offer) as answer:
-            await viewer.accept(await answer.text())
 
 
 def scene(at: dict[str, float]) -> Iterator[Frame]:

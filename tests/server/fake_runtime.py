@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
     from lipstream.avatar.avatar import Avatar
     from lipstream.config import MotionLevel, Progress
+    from lipstream.integrations.livekit.generator import Speaker
+    from lipstream.integrations.livekit.room_address import RoomAddress
+    from lipstream.integrations.livekit.room_avatar import RoomAvatar
+    from lipstream.integrations.livekit.room_error import RoomError
     from lipstream.push.live_push import OnLost
     from lipstream.server.outputs.push_address import PushRequest
     from lipstream.server.rtc.interfaces import Source, SpeechSink, TransportObserver, VoiceSink
@@ -234,6 +238,30 @@ class FakePush(LivePush):
         return await self._losing
 
 
+class FakeRoom:
+    """A room of LiveKit that the test opens, or that refuses, and where an agent comes and goes."""
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        address: RoomAddress,
+        on_agent: Any,
+        on_lost: Any,
+        error: RoomError | None,
+    ) -> None:
+        self.speaker, self.address = speaker, address
+        self.on_agent, self.on_lost = on_agent, on_lost
+        self.error = error
+        self.closed = False
+
+    async def join(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+    async def close(self) -> None:
+        self.closed = True
+
+
 @dataclass
 class FakeRuntime(MediaRuntime):
     """Keeps all sessions, connections and pushes that it opened."""
@@ -249,6 +277,8 @@ class FakeRuntime(MediaRuntime):
     connections: list[FakeConnection] = field(default_factory=list)
     pushes: list[FakePush] = field(default_factory=list)
     pushed_to: list[PushRequest] = field(default_factory=list)
+    rooms: list[FakeRoom] = field(default_factory=list)
+    room_error: RoomError | None = None  # that of the next room
     started: bool = False
     closed: bool = False
 
@@ -294,6 +324,18 @@ class FakeRuntime(MediaRuntime):
         self.pushed_to.append(target)
         self.pushes.append(FakePush(on_lost, on_connected))
         return self.pushes[-1]
+
+    def open_room(
+        self,
+        speaker: Speaker,
+        size: tuple[int, int],
+        address: RoomAddress,
+        on_agent: Callable[[bool], None],
+        on_lost: Callable[[str], None],
+    ) -> RoomAvatar:
+        room = FakeRoom(speaker, address, on_agent, on_lost, self.room_error)
+        self.rooms.append(room)
+        return cast("RoomAvatar", room)
 
     def ice_servers(self, session_id: str) -> Sequence[IceServer]:
         return [

@@ -132,6 +132,11 @@ def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any],
     "push_to",
     "Sessions may be pushed to addresses below this one, such as rtmp://live.example.org/app.",
 )
+@several(
+    "--livekit",
+    "livekit",
+    "Sessions may be shown in rooms of this LiveKit server, such as wss://rooms.example.org.",
+)
 @seconds("--idle-timeout", "A session without speech is closed after this time.", 600)
 @seconds("--max-duration", "Every session is closed after this time.", 4 * 3600)
 @option(

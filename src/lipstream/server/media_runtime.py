@@ -6,12 +6,16 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionLevel, Progress
 from lipstream.engine import Engine
+from lipstream.errors import MissingError
+from lipstream.installation import install_command
+from lipstream.integrations.livekit.room_address import RoomAddress
 from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.live.session.session import Session
 from lipstream.media.audio import AudioChunk
@@ -35,6 +39,10 @@ from lipstream.server.rtc.udp_ports import UdpPorts
 from lipstream.server.settings import ServeSettings
 from lipstream.timeline import SAMPLE_RATE
 
+if TYPE_CHECKING:
+    from lipstream.integrations.livekit.generator import Speaker
+    from lipstream.integrations.livekit.room_avatar import RoomAvatar
+
 MAX_VIDEO_THREADS = 64
 MEASURED_S = 2  # of speech
 MAX_DRAWING_S = 3.0  # a backend that takes longer for it cannot talk live anyway
@@ -53,6 +61,7 @@ class MediaRuntime:
         self._drops = DropLog()
         self._push_to = PushAddresses(settings.push_to)
         self._ports = None if settings.udp_range is None else UdpPorts(settings.udp_range)
+        self._room_avatar = _room_avatar() if settings.livekit else None
         self._transport = TransportSettings(
             ice_servers=(*settings.stun_urls, *settings.turn_urls),
             turn_secret=settings.turn_secret,
@@ -133,6 +142,19 @@ class MediaRuntime:
             on_closed=on_closed,
         )
 
+    def open_room(
+        self,
+        speaker: Speaker,
+        size: tuple[int, int],
+        address: RoomAddress,
+        on_agent: Callable[[bool], None],
+        on_lost: Callable[[str], None],
+    ) -> RoomAvatar:
+        """A participant of a LiveKit room that shows pictures of `size`, in which only the agent
+        speaks; see `RoomAvatar`."""
+        assert self._room_avatar is not None, "sessions join no rooms by these settings"
+        return self._room_avatar(speaker, size, address, on_agent, on_lost)
+
     def open_push(
         self,
         target: PushRequest,
@@ -182,6 +204,18 @@ class MediaRuntime:
         # The lower quartile: other work on the machine only ever adds to a measurement.
         rest = sorted(spent[WARM_UP:] or spent)
         return rest[len(rest) // 4]
+
+
+def _room_avatar() -> type[RoomAvatar]:
+    """The class behind `open_room`, loaded once and early, as that takes a second. MissingError
+    without the library of LiveKit."""
+    try:
+        from lipstream.integrations.livekit.room_avatar import RoomAvatar
+    except ImportError as error:
+        raise MissingError(
+            f"--livekit needs the agents of LiveKit; run `{install_command('livekit')}`."
+        ) from error
+    return RoomAvatar
 
 
 def _syllables() -> AudioChunk:

@@ -52,6 +52,7 @@ class Metrics:
         self.closed = self._counter("sessions_closed", "Sessions closed.", ["reason"])
         self.refusals = self._counter("refusals", "Requests refused.", ["code"])
         self.avatars = self._counter("avatars", "Uploaded avatars by outcome.", ["outcome"])
+        self.rooms = self._counter("rooms", "Rooms of LiveKit by outcome.", ["outcome"])
         self.webhooks = self._counter("webhooks", "Events for the webhook by outcome.", ["outcome"])
         self.recordings = self._counter("recordings", "Recordings by outcome.", ["outcome"])
         self.recordings_left_out = self._counter(

@@ -131,6 +131,24 @@ class IceServerInfo(Message):
     credential: str | None = None
 
 
+class LiveKitRoom(Message):
+    """A room that the avatar joins, as a participant beside the agent that speaks."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    url: Annotated[str, Field(min_length=1, max_length=1024, repr=False)] = Field(
+        description="Of the LiveKit server: one that the server was started with.",
+        examples=["wss://rooms.example.org"],
+    )
+    token: Annotated[str, Field(min_length=1, max_length=8000, repr=False)] = Field(
+        description="The avatar's own access token: a grant to join the room, an identity, and "
+        "the attribute `lk.publish_on_behalf`. It is never shown again.",
+        examples=["eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"],
+    )
+    agent_identity: Annotated[str, Field(min_length=1, max_length=256)] = Field(
+        description="The participant that speaks; nobody else is obeyed.", examples=["agent-1"]
+    )
+
+
 class SessionRequest(Message):
     model_config = ConfigDict(extra="forbid", strict=True)
     avatar: Annotated[str, Field(min_length=1, max_length=128, examples=["face"])]
@@ -158,6 +176,9 @@ class SessionRequest(Message):
     push_token: Annotated[
         str | None, Field(pattern=r"^[A-Za-z0-9._~+/-]{1,4096}=*$", repr=False)
     ] = Field(None, description="The bearer token of an endpoint of WHIP.", examples=[None])
+    livekit: LiveKitRoom | None = Field(
+        None, description="A LiveKit room to be shown in, instead of to a viewer.", examples=[None]
+    )
 
 
 ViewerState = Literal["waiting", "connecting", "connected", "lost"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from lipstream.errors import OptionError
+from lipstream.integrations.livekit.room_address import RoomServers
 from lipstream.server.addresses import (
     check_origin,
     check_public_ip,
@@ -78,6 +79,7 @@ class ServeSettings:
     costs: Path | None = None  # where measured costs are kept for processes of the same options
     record: Path | None = None  # the folder in which sessions are kept
     push_to: tuple[str, ...] = field(default=(), repr=False)  # beginnings of addresses of pushes
+    livekit: tuple[str, ...] = ()  # servers of LiveKit whose rooms sessions may join
     public_ip: str | None = None
     udp_ports: str | None = None  # "40000-40999": of viewers' sockets; None: the system chooses
     stun_urls: tuple[str, ...] = ()
@@ -111,6 +113,7 @@ class ServeSettings:
         for url in self.turn_urls:
             check_turn_url(url)
         PushAddresses(self.push_to)  # OptionError for what is no address
+        self._check_livekit()
         if self.public_ip is not None:
             check_public_ip(self.public_ip)
         self._check_webhook()
@@ -120,6 +123,14 @@ class ServeSettings:
         self.udp_range  # or for what is no range  # noqa: B018
         if self.turn_urls and not self.turn_secret:
             raise OptionError("--turn-url needs --turn-secret, which the TURN server knows too.")
+
+    def _check_livekit(self) -> None:
+        try:
+            RoomServers(self.livekit)
+        except OptionError:
+            raise OptionError(
+                "--livekit is no address of a LiveKit server; write wss://host or ws://host:7880."
+            ) from None
 
     def _check_webhook(self) -> None:
         if self.webhook is not None:

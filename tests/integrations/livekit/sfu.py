@@ -90,7 +90,6 @@ class MiniSfu:
     def __init__(self) -> None:
         self.participants: list[Participant] = []
         self.mute = False
-        self.asked = 0  # connections
 
     def find(self, identity: str, room: str = "room") -> Participant:
         """The newest participant of that name."""
@@ -113,13 +112,8 @@ class MiniSfu:
 
     async def connect(self, request: web.Request) -> web.StreamResponse:
         """One client, from its first word to its last."""
-        self.asked += 1
-        if self.mute:
-            await asyncio.sleep(3600)
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        try:
-            claims = jwt.decode(token or request.query["access_token"], SECRET, ["HS256"])
-        except (jwt.InvalidTokenError, KeyError):
+        claims = await self._claims(request)
+        if claims is None:
             return web.Response(status=401, text="invalid token")
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -139,6 +133,26 @@ class MiniSfu:
             await participant.publisher.close()
             await participant.subscriber.close()
         return socket
+
+    async def validate(self, request: web.Request) -> web.Response:
+        """Tell a client why it was not let in; the newer signalling is not spoken."""
+        if not request.path.endswith("/validate"):
+            return web.Response(status=404)
+        known = await self._claims(request) is not None
+        return web.Response(status=200 if known else 401, text="success" if known else "invalid")
+
+    async def _claims(self, request: web.Request) -> dict[str, Any] | None:
+        """The claims of a client's token; None when it is not ours."""
+        if self.mute:
+            await asyncio.sleep(3600)
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token or request.query["access_token"], SECRET, ["HS256"]
+            )
+        except (jwt.InvalidTokenError, KeyError):
+            return None
+        return claims
 
     def _admit(self, claims: dict[str, Any], socket: web.WebSocketResponse) -> Participant:
         kinds = models.ParticipantInfo.Kind
@@ -308,6 +322,7 @@ async def serve() -> None:
         return web.Response()
 
     app.router.add_get("/rtc", sfu.connect)
+    app.router.add_get("/rtc/{rest:.*}", sfu.validate)
     app.router.add_get("/measured", measured)
     app.router.add_post("/remove", remove)
     app.router.add_post("/mute", mute)

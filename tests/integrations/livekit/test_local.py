@@ -17,11 +17,11 @@ from lipstream.integrations.livekit.local_avatar import LocalAvatar
 from tests.fakes import blank_avatar, stripe_backend
 from tests.integrations.livekit.conversation import Ledger, converse
 from tests.integrations.livekit.room import open_rooms, token
-from tests.integrations.livekit.verdict import judge
+from tests.integrations.livekit.verdict import MIN_FPS, frame_rate, judge
 
 pytestmark = [pytest.mark.agents, pytest.mark.alone]
 
-# LIPSTREAM_UTTERANCES=50 says as many: some two minutes.
+# LIPSTREAM_UTTERANCES=50 says as many: a minute.
 UTTERANCES = int(os.environ.get("LIPSTREAM_UTTERANCES", "12"))
 SIDE = 192
 
@@ -44,6 +44,8 @@ def test_an_agent_is_told_of_each_utterance_once_and_rightly() -> None:
             await avatar.close()
             await room.disconnect()
             assert {(one.width, one.height) for one in came.seen} == {(SIDE, SIDE)}
+            print(frame_rate(came.seen))
+            assert frame_rate(came.seen) > MIN_FPS
             return judge(ledger.said, came.heard)
 
     print(asyncio.run(asyncio.wait_for(scene(), 30 + 8 * UTTERANCES)))

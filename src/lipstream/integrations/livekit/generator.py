@@ -18,11 +18,13 @@ from lipstream.live.session.types import Unit
 from lipstream.live.session.utterance import Utterance
 from lipstream.media.audio import AudioChunk
 from lipstream.media.image import Picture
-from lipstream.timeline import SOUND_RATE, UNIT_SAMPLES
+from lipstream.timeline import SOUND_RATE, UNIT_MS, UNIT_SAMPLES
 
 log = logging.getLogger("lipstream.livekit")
 
 LEAD = 1  # units
+UNIT_S = UNIT_MS / 1000
+SOURCE_S = 0.01  # that a room takes out of a source at a time
 FADE_S = 0.2  # in which the unit that fades out is given, where units are taken at all
 
 
@@ -99,7 +101,7 @@ class SessionVideoGenerator(VideoGenerator):
         self,
     ) -> AsyncGenerator[rtc.VideoFrame | rtc.AudioFrame | AudioSegmentEnd, None]:
         pictures: deque[rtc.VideoFrame] = deque()
-        silent = 0  # units since the last sound
+        now, quiet = asyncio.get_running_loop().time, 0.0  # when all sound has left the source
         units = self._speaker.units()
         try:
             async for unit in units:
@@ -109,12 +111,12 @@ class SessionVideoGenerator(VideoGenerator):
                     yield pictures.popleft()
                 for sound in self._audible(unit, fading is not None):
                     yield sound
-                silent = 0 if self._flowing or self._held else silent + 1
+                    quiet = now() + (self._lead + 1) * UNIT_S - SOURCE_S
                 if fading is not None:
                     self._flowing = False
                     fading.set()
-                # Two silent units after the last sound with a lead of one it has all left.
-                if self._segment_over and silent > self._lead:
+                silent = not self._flowing and not self._held
+                if self._segment_over and silent and now() >= quiet:
                     yield AudioSegmentEnd()
                     self._close_segment()
         finally:

@@ -6,17 +6,16 @@ import asyncio
 from pathlib import Path
 
 from livekit import rtc
-from livekit.agents.voice.avatar import AvatarOptions, AvatarRunner
+from livekit.agents.voice.avatar import AvatarRunner
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
 from lipstream.config import MotionLevel, RuntimeOptions
 from lipstream.engine import Engine, open_engine
-from lipstream.integrations.livekit.generator import SessionVideoGenerator
 from lipstream.integrations.livekit.local_output import LocalSpeechOutput
+from lipstream.integrations.livekit.runner import open_runner
 from lipstream.live.scheduler.scheduler import Scheduler
 from lipstream.live.session.session import Session
-from lipstream.timeline import FPS, SOUND_RATE
 
 DRAWING_PROCESSES = 2  # of the puppet; in the agent's own process both would wait for each other
 
@@ -53,13 +52,8 @@ class LocalAvatar:
     async def start(self, room: rtc.Room) -> None:
         """Show the avatar in `room`, once it is connected and somebody listens."""
         self._scheduler.start()
-        width, height = self._session.avatar.size
-        self._runner = AvatarRunner(
-            room,
-            audio_recv=self.output,
-            video_gen=SessionVideoGenerator(self._session),
-            options=AvatarOptions(width, height, float(FPS), SOUND_RATE, 1),
-        )
+        size = self._session.avatar.size
+        self._runner = open_runner(room, self.output, self._session, size)
         await self._runner.start()
 
     async def close(self) -> None:

@@ -51,7 +51,7 @@ def audio_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> AP
     @router.websocket("/v1/sessions/{session_id}/audio")
     async def audio(socket: WebSocket, session_id: str) -> None:
         try:
-            session = manager.find(session_id)
+            session = manager.find_free(session_id)
             rate = sample_rate(socket, RATES, DEFAULT_RATE)
         except ApiError as refusal:
             await socket.send_denial_response(refusal.response())

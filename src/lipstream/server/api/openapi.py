@@ -23,7 +23,9 @@ WORDS = {
     429: "Too many requests.",
     500: "A bug; the server's log has more.",
     501: "This server was not set up for it.",
+    502: "A LiveKit server cannot be reached.",
     503: "No room now.",
+    504: "A LiveKit server does not answer.",
     507: "The server's disk is full.",
 }
 ALWAYS = (401, 403, 422, 429)  # a documented 422 keeps FastAPI from adding a model of its own

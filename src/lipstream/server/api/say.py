@@ -22,10 +22,10 @@ def say_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> APIR
         "`synthesis_failed`. 501 with the code `no_voice` where the server has none.",
         status_code=202,
         response_model_exclude_none=True,
-        responses=error_responses(400, 404, 408, 413, 422, 429, 501),
+        responses=error_responses(400, 404, 408, 409, 413, 422, 429, 501),
     )
     async def say(session_id: str, body: SayRequest) -> Said:
-        utterance = manager.find(session_id).say(body.text, synthesizer, body.voice)
+        utterance = manager.find_free(session_id).say(body.text, synthesizer, body.voice)
         assert synthesizer is not None
         return Said(utterance=utterance.id, warning=synthesizer.warning(body.text))
 

@@ -80,13 +80,16 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
         "",
         summary="Open a session",
         status_code=201,
-        responses=error_responses(400, 403, 404, 408, 409, 413, 422, 503),
+        responses=error_responses(400, 403, 404, 408, 409, 413, 422, 501, 502, 503, 504),
     )
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
         entry = await registry.ready(body.avatar)
         push = _push_of(body, addresses)
         outputs = OutputChoice(body.record, push)
+        room = None if body.livekit is None else manager.rooms.address(body.livekit)
         session = manager.open(entry, motion=body.motion, replaces=body.replaces, outputs=outputs)
+        if room is not None:
+            await manager.rooms.join(session, room)
         return _session_info(manager, session, entry.id, request.scope.get("root_path", ""))
 
     @router.get(
@@ -140,7 +143,7 @@ def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
         ),
     )
     async def speak(session_id: str, request: Request) -> Spoken:
-        session = manager.find(session_id)
+        session = manager.find_free(session_id)
         with contextlib.ExitStack() as cleanup, decoders.place():
             utterance = cleanup.enter_context(session.open_upload(SPOKEN_RATE))
             upload = await receive_file(request, ("audio", "video"), unless=PCM_FIELD)

@@ -53,11 +53,11 @@ def _add_viewer(router: APIRouter, manager: SessionManager) -> None:
         "brings the microphone. A second offer replaces the connection.",
         status_code=201,
         response_class=Response,
-        responses={**error_responses(400, 404, 408, 413, 415, 503), 201: ANSWERED},
+        responses={**error_responses(400, 404, 408, 409, 413, 415, 503), 201: ANSWERED},
         openapi_extra=body(SDP, OFFER),
     )
     async def connect(request: Request, session_id: str) -> Response:
-        session = manager.find(session_id)
+        session = manager.find_free(session_id)
         return await _answered(manager, request, session, await _text_of(request, SDP))
 
     @router.patch(

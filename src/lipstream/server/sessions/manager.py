@@ -21,6 +21,7 @@ from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.schemas import Load
 from lipstream.server.security.session_tokens import SessionTokens
 from lipstream.server.sessions.outputs import OutputChoice, Outputs
+from lipstream.server.sessions.rooms import Rooms
 from lipstream.server.sessions.session import ENDED, ServerSession, short_id
 from lipstream.server.settings import ServeSettings
 
@@ -31,6 +32,7 @@ CLOSE_S = 10.0  # a connection that does not close by then is left behind, and l
 ID_BYTES = 16
 RETRY_S = "10"
 
+IN_ROOM = "this session is shown in a LiveKit room, where its agent speaks; open another one."
 OVERLOADED = (
     "overloaded: frames come late, so no session is admitted until it is calm; end other work on "
     "this machine, lower --max-sessions, or choose smaller avatars"
@@ -55,6 +57,7 @@ class SessionManager:
         # Told `session.opened` of each session, and later `session.closed` or `session.failed`.
         self.on_event: OnEvent = lambda event, data: None
         self.outputs = Outputs(settings, runtime, metrics, lambda *event: self.on_event(*event))
+        self.rooms = Rooms(settings, runtime, metrics, self.close, self._begin)
         self._sessions: dict[str, ServerSession] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -144,6 +147,12 @@ class SessionManager:
         session = self._sessions.get(session_id)
         if session is None or session.closed:
             raise ApiError(404, "there is no such session; it may have ended. Open a new one.")
+        return session
+
+    def find_free(self, session_id: str) -> ServerSession:
+        """The session of this id, unless an agent in a room has it to itself; ApiError 404, 409."""
+        if (session := self.find(session_id)).room is not None:
+            raise ApiError(409, IN_ROOM, "in_room")
         return session
 
     async def connect(self, session: ServerSession, offer: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lipstream.errors import BufferFullError, OptionError
 from lipstream.live.clock import Clock
@@ -26,6 +26,9 @@ from lipstream.server.sessions.viewer_voice import ViewerVoice
 from lipstream.server.settings import ServeSettings
 from lipstream.server.token_bucket import TokenBucket
 from lipstream.speech.synthesis.base import Synthesizer
+
+if TYPE_CHECKING:
+    from lipstream.integrations.livekit.room_avatar import RoomAvatar
 
 FIGURE_MS = 1_000  # least time between two readings of the frame rate
 SHORT_ID = 8  # characters
@@ -63,6 +66,7 @@ class ServerSession:
         self.live = live
         self.whep_only = whep_only  # opened by a WHEP player, which knows no session to return to
         self.connection: WebRTCTransport | None = None
+        self.room: RoomAvatar | None = None  # that it is shown in, without a viewer's connection
         self.connection_id = 0  # of the newest one; requests that name an older one come too late
         self.state: ViewerState = "waiting"
         self.voice = ViewerVoice(self.touch)
@@ -291,6 +295,8 @@ class ServerSession:
         await asyncio.gather(*ending, self._feed.close(), return_exceptions=True)
         async with self.lock:
             await self.drop_connection()
+        if self.room is not None:
+            await self.room.close()
         self._remove_listener()
 
     def _time_interrupt(self, unit: Unit) -> None:

@@ -1,0 +1,95 @@
+"""The address of a room: where it is, what opens it, and whom to obey in it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from lipstream.errors import OptionError
+
+PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
+# No user, no query, and nothing that two parsers might read differently.
+PLAIN = re.compile(r"[a-z]{2,5}://[A-Za-z0-9.:\[\]-]{1,300}(/[A-Za-z0-9._~/-]{0,300})?", re.ASCII)
+MAX_TOKEN, MAX_IDENTITY = 8_000, 256  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class RoomAddress:
+    """A room of a LiveKit server. OptionError for what can open none."""
+
+    url: str = field(repr=False)  # may name a host that is nobody's business
+    token: str = field(repr=False)  # a participant's, which says which room
+    agent_identity: str  # of the participant that speaks
+
+    def __post_init__(self) -> None:
+        _server(self.url)
+        _check_token(self.token)
+        if not 0 < len(self.agent_identity) <= MAX_IDENTITY:
+            raise OptionError(
+                f"livekit.agent_identity must be the agent's identity, 1 to {MAX_IDENTITY} "
+                "characters."
+            )
+
+
+class RoomServers:
+    """The LiveKit servers whose rooms may be joined."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        """OptionError for one that is no address."""
+        self._servers = frozenset(map(_server, urls))
+
+    def __bool__(self) -> bool:
+        return bool(self._servers)
+
+    def allow(self, address: RoomAddress) -> bool:
+        """True for a room of one of them."""
+        return _server(address.url) in self._servers
+
+
+def _server(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port; OptionError for what is no address."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or port == 0 or parts.scheme not in PORTS or not PLAIN.fullmatch(url):
+        raise OptionError(
+            "livekit.url is no address of a LiveKit server; write it as wss://host or ws://host:7880."
+        )
+    secure = parts.scheme in ("wss", "https")
+    return "wss" if secure else "ws", host.lower(), port or PORTS[parts.scheme]
+
+
+def _check_token(token: str) -> None:
+    """Read what a token says; only the room can tell whether its signature is right."""
+    claims = _claims(token)
+    grants = claims.get("video")
+    if not isinstance(grants, dict) or not grants.get("roomJoin") or not claims.get("sub"):
+        raise OptionError(
+            "livekit.token is no access token to join a room; make one with the grant roomJoin and "
+            "an identity."
+        )
+    expires = claims.get("exp")
+    if isinstance(expires, (int, float)) and expires < time.time():
+        raise OptionError("livekit.token has expired; make a new one for each session.")
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """The claims of a JWT, unverified; empty when it is none."""
+    parts = token.split(".")
+    if len(parts) != 3 or len(token) > MAX_TOKEN:
+        return {}
+    try:
+        text = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        claims = json.loads(text)
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
