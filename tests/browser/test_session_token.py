@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from websockets.asyncio.client import connect
 
+from lipstream.server.api.socket_sender import GOING_AWAY
 from tests.browser.chromium import Chromium
 from tests.browser.conftest import PORTRAIT
 from tests.browser.figures import Bound, offsets, percentile
@@ -33,6 +37,10 @@ LISTEN = f"""() => {{
   window.captions = [];
   {ELEMENT}.addEventListener('caption', ({{ detail }}) =>
     captions.push([performance.now(), detail.text]));
+}}"""
+LISTEN_TO_SPEECH = f"""() => {{
+  window.spoken = 0;
+  {ELEMENT}.addEventListener('speech', () => (spoken += 1));
 }}"""
 INTERRUPTED = f"""async () => {{
   const heard = new Promise((resolve) =>
@@ -87,6 +95,34 @@ async def test_an_interrupt_in_mid_synthesis_ends_words_and_captions(
     assert became["interrupted"] and became["played_ms"] < 10_000
     assert became["later"] == 0
     await page.evaluate(f"() => {ELEMENT}.stop()")
+    await server.wait_until_free()
+    assert blank.errors == []
+
+
+async def test_what_the_viewer_says_reaches_the_program_that_listens(
+    blank: ViewerPage, server: ServerProcess, site: Site
+) -> None:
+    """Chromium's fake microphone beeps once a second."""
+    page = await embed(blank, server, site)
+    session: dict[str, Any] = await page.evaluate(f"() => ({{...{ELEMENT}.session}})")
+    address = server.address.replace("http", "ws", 1) + session["microphone_url"]
+    bearer = {"Authorization": f"Bearer {session['token']}"}
+    async with connect(f"{address}?sample_rate=8000", additional_headers=bearer) as socket:
+        assert json.loads(await socket.recv())["sample_rate"] == 8000
+        assert json.loads(await socket.recv()) == {"type": "viewer", "state": "connected"}
+        await page.evaluate(LISTEN_TO_SPEECH)
+        await page.evaluate(f"() => {ELEMENT}.microphone(true)")
+        beeps, heard = 0, 0
+        while beeps < 2 or heard < 8000:
+            message = await asyncio.wait_for(socket.recv(), TIMEOUT_MS / 1000)
+            assert isinstance(message, bytes)
+            sound = np.frombuffer(message, "<i2").astype(np.int32)
+            beeps, heard = beeps + bool(abs(sound).max() > 2000), heard + len(sound)
+        assert await page.evaluate("() => spoken") == 0  # the avatar repeats nothing
+        await page.evaluate(f"() => {ELEMENT}.stop()")
+        async for _ in socket:
+            pass
+        assert socket.close_code == GOING_AWAY
     await server.wait_until_free()
     assert blank.errors == []
 

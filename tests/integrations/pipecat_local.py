@@ -1,7 +1,10 @@
 """Play the scene with the face in the bot's own process, and print what came of it as JSON.
 
-python pipecat_local.py harness PICTURE
-python pipecat_local.py webrtc PICTURE
+    python pipecat_local.py harness PICTURE
+    python pipecat_local.py must PICTURE
+    python pipecat_local.py webrtc PICTURE
+
+It runs in an environment of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +17,13 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-from pipecat.frames.frames import OutputImageRawFrame, OutputTransportReadyFrame, TTSAudioRawFrame
+from pipecat.frames.frames import (
+    Frame,
+    InterruptionFrame,
+    OutputImageRawFrame,
+    OutputTransportReadyFrame,
+    TTSAudioRawFrame,
+)
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
@@ -24,7 +33,7 @@ from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from pipecat.workers.runner import WorkerRunner
 
 from pipecat_lipstream import LipstreamAvatar, LipstreamEngine, LipstreamVideoService
-from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play, scene
+from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play, scene, speech
 
 
 class Pushed(BaseObserver):
@@ -45,6 +54,12 @@ class Pushed(BaseObserver):
             self.pictures.append(time.monotonic())
 
 
+async def two_in_harness(avatar: LipstreamAvatar) -> dict[str, Any]:
+    """Two bots of one process at once, with one avatar."""
+    one, other = await asyncio.gather(in_harness(avatar), in_harness(avatar))
+    return {"one": one, "other": other}
+
+
 async def in_harness(avatar: LipstreamAvatar) -> dict[str, Any]:
     """Pipecat's harness, which sends the scene, and an EndFrame right behind it."""
     service = LipstreamVideoService(avatar=avatar)
@@ -61,6 +76,21 @@ async def in_harness(avatar: LipstreamAvatar) -> dict[str, Any]:
         start_timeout=20.0,
     )
     return {**findings(pushed.heard, told, at), "pictures": len(pushed.pictures)}
+
+
+async def uninterruptible(avatar: LipstreamAvatar) -> dict[str, Any]:
+    """Speech that must be said to its end, and some behind it that need not."""
+    service = LipstreamVideoService(avatar=avatar)
+    pushed, told = Pushed(service), Told(service)
+    must, other = speech(2.0, "must"), speech(2.0, "other")
+    for frame in must:
+        frame.interruptible = not isinstance(frame, TTSAudioRawFrame)
+    before: list[Frame] = [OutputTransportReadyFrame(), SleepFrame(sleep=1.0)]
+    cut: list[Frame] = [SleepFrame(sleep=0.8), InterruptionFrame(), SleepFrame(sleep=2.0)]
+    frames = [*before, *must, *other, *cut]
+    observers: list[BaseObserver] = [pushed, told]
+    await run_test(service, frames_to_send=frames, observers=observers, start_timeout=20.0)
+    return {"heard_s": pushed.heard.seconds(0.0, float("inf")), "told": told.names()}
 
 
 async def over_webrtc(avatar: LipstreamAvatar) -> dict[str, Any]:
@@ -94,9 +124,9 @@ async def over_webrtc(avatar: LipstreamAvatar) -> dict[str, Any]:
 
 
 def main(mode: str, picture: str) -> None:
-    with LipstreamEngine("puppet") as engine:
+    with LipstreamEngine("puppet", processes=2 if mode == "harness" else 0) as engine:
         avatar = engine.open_avatar(picture)
-        run = {"harness": in_harness, "webrtc": over_webrtc}[mode]
+        run = {"harness": two_in_harness, "must": uninterruptible, "webrtc": over_webrtc}[mode]
         print(json.dumps(asyncio.run(run(avatar))))
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
+import aiohttp
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
@@ -29,7 +30,7 @@ from pipecat.frames.frames import (
 from pipecat.metrics.metrics import TTFBMetricsData
 from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.tests.utils import SleepFrame
-from pipecat.utils.text.base_text_aggregator import AggregationType
+from pipecat.utils.text.base_text_aggregator import TextType
 
 RATE = 24_000  # Hz; of the voice
 LOUD = 300  # mean of the absolute samples of a block
@@ -41,7 +42,7 @@ LATE_S, QUIET_S = 1.0, 0.8
 
 def text(words: str) -> TTSTextFrame:
     """What TTS tells of a sentence once it has sent its sound."""
-    return TTSTextFrame(words, AggregationType.SENTENCE)
+    return TTSTextFrame(words, TextType.SENTENCE)
 
 
 def speech(seconds: float, name: str) -> list[Frame]:
@@ -160,6 +161,18 @@ class Viewer:
                         self.watching.set()
         except MediaStreamError:
             pass
+
+
+async def watch(viewer: Viewer, url: str, session: Mapping[str, Any]) -> None:
+    """Connect a viewer to a session of a lipstream server."""
+    headers = {
+        "Authorization": f"Bearer {session['token']}",
+        "Content-Type": "application/sdp",
+    }
+    offer, whep = await viewer.offer(), url + session["whep_url"]
+    async with aiohttp.ClientSession(headers=headers) as http:
+        async with http.post(whep, data=offer) as answer:
+            await viewer.accept(await answer.text())
 
 
 def scene(at: dict[str, float]) -> Iterator[Frame]:

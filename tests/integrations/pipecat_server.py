@@ -25,7 +25,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.workers.runner import WorkerRunner
 
 from pipecat_lipstream import LipstreamTransport
-from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play
+from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play, watch
 
 HUM_S = 2.0
 HUM_HZ = 600.0
@@ -105,19 +105,16 @@ async def main(url: str, token: str) -> dict[str, Any]:
     viewer = Viewer(hum)
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())
-    async with aiohttp.ClientSession() as http:
-        headers = {"Authorization": f"Bearer {session['token']}"}
-        offer, kind = await viewer.offer(), {"Content-Type": "application/sdp"}
-        whep = url + session["whep_url"]
-        async with http.post(whep, data=offer, headers=headers | kind) as answer:
-            await viewer.accept(await answer.text())
-        await connected.wait()
-        hum.hum()
-        await asyncio.sleep(HUM_S + 1)
-        repeated_s = viewer.heard.seconds(0.0, float("inf"))  # of the viewer's own voice
-        await play(at, worker.queue_frame)
-        await running
-        async with http.get(url + f"/v1/sessions/{session['id']}", headers=headers) as gone:
+    await watch(viewer, url, session)
+    await connected.wait()
+    hum.hum()
+    await asyncio.sleep(HUM_S + 1)
+    repeated_s = viewer.heard.seconds(0.0, float("inf"))  # of the viewer's own voice
+    await play(at, worker.queue_frame)
+    await running
+    headers = {"Authorization": f"Bearer {session['token']}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        async with http.get(url + f"/v1/sessions/{session['id']}") as gone:
             closed = gone.status in (401, 404)
     return {
         **findings(viewer.heard, told, at),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.cli.serving import serving
+from tests.cli.serving import Serving, serving
 from tests.integrations.clients import OURS, ROOT, run_client
 
 pytestmark = [pytest.mark.agents, pytest.mark.alone]
@@ -29,25 +30,44 @@ TOLD = [
 ]
 
 
-def play(script: str, *arguments: str) -> dict[str, Any]:
-    """What a program of this folder found in its scene."""
+def run(script: str, *arguments: str) -> dict[str, Any]:
+    """What a program of this folder prints."""
     done = run_client(script, *arguments, path=PATH)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     print(found)
+    return found
+
+
+def play(script: str, *arguments: str) -> dict[str, Any]:
+    """What a program of this folder found in its scene."""
+    found = run(script, *arguments)
+    judge(found)
+    return found
+
+
+def judge(found: dict[str, Any]) -> None:
+    """What holds in every scene."""
     assert found["said_s"] == pytest.approx(3.0, abs=0.1)
     assert found["last_s"] == pytest.approx(2.0, abs=0.1)  # with an EndFrame right behind it
     assert 0.9 <= found["cut_s"] <= 1.4
     assert found["holes_s"] <= 0.05
     assert found["silent_ms"] <= 200  # after an InterruptionFrame
     assert len(found["ttfb_ms"]) == 3 and all(0 < ms < 1000 for ms in found["ttfb_ms"])
-    return found
 
 
 def test_the_service_in_pipecats_harness() -> None:
-    found = play("pipecat_local.py", "harness", PICTURE)
-    assert found["told"] == BEHIND_SPEECH
-    assert found["pictures"] >= 0.9 * 25 * 9
+    """Two bots at once, drawn in processes beside theirs."""
+    for found in run("pipecat_local.py", "harness", PICTURE).values():
+        judge(found)
+        assert found["told"] == BEHIND_SPEECH
+        assert found["pictures"] >= 0.9 * 25 * 9
+
+
+def test_speech_that_must_be_said_is_not_interrupted() -> None:
+    found = run("pipecat_local.py", "must", PICTURE)
+    assert found["heard_s"] == pytest.approx(2.0, abs=0.05)
+    assert found["told"] == ["TTSText must 1", "TTSText must 2", "TTSStopped"]
 
 
 def test_the_service_over_webrtc() -> None:
@@ -56,12 +76,30 @@ def test_the_service_over_webrtc() -> None:
     assert found["rtp_share"] == pytest.approx(1.0, abs=0.02)
 
 
-def test_the_transport_over_a_server() -> None:
-    with serving("--token", TOKEN, "--avatar", f"face={PICTURE}") as server:
-        found = play("pipecat_server.py", server.url, TOKEN)
+@pytest.fixture(scope="module")
+def server() -> Iterator[Serving]:
+    with serving("--token", TOKEN, "--avatar", f"face={PICTURE}") as started:
+        yield started
+
+
+def test_the_transport_over_a_server(server: Serving) -> None:
+    found = play("pipecat_server.py", server.url, TOKEN)
     assert found["told"] == TOLD
     assert found["rtp_share"] == pytest.approx(1.0, abs=0.02)
     assert found["voice_s"] == pytest.approx(2.0, abs=0.1)  # of the viewer
     assert found["voice_hz"] == pytest.approx(600, abs=5)
     assert found["repeated_s"] == 0  # by the avatar
     assert found["clients"] == ["connected"] and found["closed"]
+
+
+def test_troubles_of_a_server_are_told_to_the_pipeline(server: Serving) -> None:
+    found = run("pipecat_troubles.py", server.url, TOKEN)
+    assert found["wrong_token"][0] == 401 and "valid token" in found["wrong_token"][1]
+    assert found["no_avatar"][0] == 404
+    assert found["no_server"][0] == 0 and "could not be asked" in found["no_server"][1]
+    cut, ended = found["interrupted"], found["ended"]
+    said = ["BotStartedSpeaking", "TTSText next 1", "TTSText next 2", "TTSStopped"]
+    assert cut["told"] == ["BotStartedSpeaking", "BotStoppedSpeaking", *said, "BotStoppedSpeaking"]
+    # Nobody can hear more: what comes is passed on, and the end is not waited for.
+    assert ended["told"] == ["BotStartedSpeaking", "BotStoppedSpeaking", *said[1:]]
+    assert ended["end_s"] < 2
