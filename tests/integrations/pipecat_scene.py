@@ -16,6 +16,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 from pipecat.frames.frames import (
+    AggregatedTextFrame,
     BotStartedSpeakingFrame,
     BotStoppedSpeakingFrame,
     EndFrame,
@@ -45,6 +46,13 @@ def text(words: str) -> TTSTextFrame:
     return TTSTextFrame(words, TextType.SENTENCE)
 
 
+def announced(words: str) -> AggregatedTextFrame:
+    """What TTS tells of a sentence before its sound."""
+    frame = AggregatedTextFrame(words, TextType.SENTENCE)
+    frame.will_be_spoken = True
+    return frame
+
+
 def speech(seconds: float, name: str) -> list[Frame]:
     """Frames of a voice that is faster than real time: two sentences, each with its text."""
     turns = 2 * np.pi * 440 * np.arange(round(seconds * RATE)) / RATE
@@ -52,9 +60,10 @@ def speech(seconds: float, name: str) -> list[Frame]:
     step = RATE * 2 // 10
     pieces = [pcm[start : start + step] for start in range(0, len(pcm), step)]
     sound: list[Frame] = [TTSAudioRawFrame(piece, RATE, 1, context_id=name) for piece in pieces]
-    half = len(sound) // 2
-    told = [*sound[:half], text(f"{name} 1"), *sound[half:], text(f"{name} 2")]
-    return [TTSStartedFrame(context_id=name), *told, TTSStoppedFrame(context_id=name)]
+    half, (one, two) = len(sound) // 2, (f"{name} 1", f"{name} 2")
+    first = [announced(one), TTSStartedFrame(context_id=name), *sound[:half], text(one)]
+    second = [announced(two), *sound[half:], text(two)]
+    return [*first, *second, TTSStoppedFrame(context_id=name)]
 
 
 class Heard:

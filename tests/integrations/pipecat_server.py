@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -79,6 +80,19 @@ class Voice(BaseObserver):
         return float(np.argmax(spectrum) * self.rate / len(sound))
 
 
+async def captions(url: str, session: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """What the page of the viewer shows, and when in its utterance, until the session ends."""
+    shown = []
+    headers = {"Authorization": f"Bearer {session['token']}"}
+    async with aiohttp.ClientSession(headers=headers) as http:
+        async with http.ws_connect(url + session["events_url"]) as socket:
+            async for message in socket:
+                event = message.json() if message.type == aiohttp.WSMsgType.TEXT else {}
+                if event.get("type") == "caption":
+                    shown.append((event["text"], event["at_ms"] / 1000))
+    return shown
+
+
 async def main(url: str, token: str) -> dict[str, Any]:
     transport = LipstreamTransport(server_url=url, avatar="face", token=token)
     session = await transport.open()
@@ -106,6 +120,7 @@ async def main(url: str, token: str) -> dict[str, Any]:
     await runner.add_workers(worker)
     running = asyncio.create_task(runner.run())
     await watch(viewer, url, session)
+    page = asyncio.create_task(captions(url, session))
     await connected.wait()
     hum.hum()
     await asyncio.sleep(HUM_S + 1)
@@ -124,6 +139,7 @@ async def main(url: str, token: str) -> dict[str, Any]:
         "rtp_share": viewer.rtp_share(),
         "clients": clients,
         "closed": closed,
+        "captions": await page,
     }
 
 

@@ -89,6 +89,8 @@ def test_the_transport_over_a_server(server: Serving) -> None:
     assert found["voice_s"] == pytest.approx(2.0, abs=0.1)  # of the viewer
     assert found["voice_hz"] == pytest.approx(600, abs=5)
     assert found["repeated_s"] == 0  # by the avatar
+    said, last = [["said 1", 0], ["said 2", 1.5]], [["last 1", 0], ["last 2", 1]]
+    assert found["captions"] == [*said, ["cut 1", 0], *last]  # as heard, s of the utterance
     assert found["clients"] == ["connected"] and found["closed"]
 
 

@@ -45,7 +45,7 @@ PROMPT = "You are a friendly person in a video call. Answer in one or two short 
 PAGE = f"""<!doctype html>
 <title>A bot with a face</title>
 <script type="module" src="{SERVER}/lipstream-avatar.js"></script>
-<lipstream-avatar style="width: 24rem"></lipstream-avatar>
+<lipstream-avatar captions style="width: 24rem"></lipstream-avatar>
 <p><button>Talk</button></p>
 <script type="module">
   const avatar = document.querySelector('lipstream-avatar');
