@@ -1,11 +1,12 @@
 """Measure a front's delay and memory, and the placement in a simulated large cluster.
 
-    python -m benchmarks.cluster [--part simulation|front] [--out FILE]
+    python -m benchmarks.cluster [--part simulation|front|workers] [--out FILE]
 
 `simulation` (some minutes) takes virtual time and is the same on every machine. `front` asks a
 worker the same calls directly and through a front, by turns, and opens 1000 sessions on workers
-that only pretend, to see what the front keeps of them. With `--out` the parts that ran replace
-theirs in the file.
+that only pretend, to see what the front keeps of them. `workers` (a quarter of an hour) counts late
+frames of more and more speaking sessions, served by one process and by workers behind a front.
+With `--out` the parts that ran replace theirs in the file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.cluster.front import measure_front
 from benchmarks.cluster.simulation import Scenario, Simulation
+from benchmarks.cluster.workers import measure_workers
 from benchmarks.machine import describe
 
 LARGE = (
@@ -26,7 +28,7 @@ LARGE = (
     Scenario(workers=1000, sessions=100_000, fronts=4, load=0.8, dead_share=0.1),
     Scenario(workers=60, sessions=20_000, fronts=4, load=0.95),
 )
-PARTS = ("simulation", "front")
+PARTS = ("simulation", "front", "workers")
 
 
 def simulate() -> list[dict[str, object]]:
@@ -44,7 +46,11 @@ def main() -> None:
     parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
-    measures: dict[str, Callable[[], object]] = {"simulation": simulate, "front": measure_front}
+    measures: dict[str, Callable[[], object]] = {
+        "simulation": simulate,
+        "front": measure_front,
+        "workers": measure_workers,
+    }
     found = {part: measures[part]() for part in options.part or PARTS}
     if options.out is not None:
         before = json.loads(options.out.read_text()) if options.out.exists() else {}

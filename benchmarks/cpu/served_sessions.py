@@ -20,9 +20,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 import httpx
+import numpy as np
 from websockets.asyncio.client import connect
 
 from benchmarks.cpu.cpu_usage import cpu_seconds, ms_per_session_second
+from lipstream.media.audio_reader import open_audio
 from lipstream.timeline import FPS
 
 START_S = 60.0  # until a server is ready
@@ -70,19 +72,28 @@ def compare(
         for turn in range(rounds):
             for checkout in checkouts if turn % 2 == 0 else reversed(checkouts):
                 with open_server(checkout, portrait, number) as (address, pid):
-                    load = _load(address, pid, str(checkout), number, speech, seconds)
+                    load = measure_load(address, pid, str(checkout), number, speech, seconds)
                     yield asyncio.run(load)
 
 
+def read_pcm(path: Path) -> tuple[bytes, int]:
+    """The sound of a file as PCM s16le, mono, and its rate."""
+    with open_audio(path) as file:
+        samples = np.concatenate([chunk.mono() for chunk in file])
+        return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes(), file.sample_rate
+
+
 @contextmanager
-def open_server(checkout: Path, portrait: Path, sessions: int) -> Iterator[tuple[str, int]]:
-    """`lipstream serve` of a checkout: its address and process."""
+def open_server(
+    checkout: Path, portrait: Path, sessions: int, options: Sequence[str] = ()
+) -> Iterator[tuple[str, int]]:
+    """`lipstream serve` of a checkout, with more `options`: its address and process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "lipstream", "serve", "--port", str(port), "--rate-limit", "0",
                "--backend", "puppet", "--max-sessions", str(sessions),
-               "--avatar", f"{AVATAR}={portrait}"]  # fmt: skip
+               "--avatar", f"{AVATAR}={portrait}", *options]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
     address = f"http://127.0.0.1:{port}"
     with TemporaryFile() as log:
@@ -144,9 +155,13 @@ class Receivers:
         return answer
 
 
-async def _load(
+async def measure_load(
     address: str, pid: int, name: str, sessions: int, speech: tuple[bytes, int], seconds: float
 ) -> ServedLoad:
+    """The outcome of some sessions of a server, all of which speak.
+
+    `speech` is PCM s16le and its rate.
+    """
     async with httpx.AsyncClient(base_url=address, timeout=30) as http, Receivers.open() as viewers:
         opened, talkers = [], []
         for number in range(sessions):

@@ -32,7 +32,7 @@ from benchmarks.cpu.cpu_usage import MAIN, cpu_seconds, ms_per_session_second
 from benchmarks.cpu.load_generator import MeasuredSession, push_speech
 from benchmarks.cpu.receivers import EncodeOnly, Receivers, WebRtcReceivers
 from benchmarks.cpu.scenes import SCENES
-from benchmarks.cpu.served_sessions import HEAD, compare
+from benchmarks.cpu.served_sessions import HEAD, compare, read_pcm
 from benchmarks.machine import describe, stolen_s, usable_cores
 from lipstream.avatar.avatar import Avatar
 from lipstream.avatar.builder import open_avatar
@@ -150,17 +150,14 @@ def main() -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     """Whole servers of two checkouts by turns."""
-    with open_audio(SPEECH) as file:
-        samples = np.concatenate([chunk.mono() for chunk in file])
-        pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
-        rate = file.sample_rate
+    speech = read_pcm(SPEECH)
     print(HEAD)
     loads = []
     with TemporaryDirectory() as folder:
         portrait = SCENES[0].write(Path(folder))
         checkouts = [ROOT, options.against.resolve()]
         for load in compare(
-            checkouts, portrait, (pcm, rate), options.sessions, options.seconds, options.rounds
+            checkouts, portrait, speech, options.sessions, options.seconds, options.rounds
         ):
             loads.append(load)
             print(load.row(), flush=True)
