@@ -128,10 +128,12 @@ class Socket:
             closing = asyncio.create_task(
                 self._to_app.put({"type": "websocket.disconnect", "code": code})
             )
-            await self._task
-            closing.cancel()
-            await asyncio.gather(closing, return_exceptions=True)
-        await self._task
+            try:
+                await asyncio.shield(self._task)  # who gives up the waiting cancels no application
+            finally:
+                closing.cancel()
+                await asyncio.gather(closing, return_exceptions=True)
+        await asyncio.shield(self._task)
 
     async def _take(self, message: MutableMapping[str, Any]) -> None:
         await self._read.wait()
