@@ -26,6 +26,7 @@ LARGE = (
     Scenario(workers=1000, sessions=100_000, fronts=1, load=0.95),
     Scenario(workers=1000, sessions=100_000, fronts=4, load=0.95),
     Scenario(workers=1000, sessions=100_000, fronts=4, load=0.8, dead_share=0.1),
+    Scenario(workers=1000, sessions=100_000, fronts=4, load=1.1),
     Scenario(workers=60, sessions=20_000, fronts=4, load=0.95),
 )
 PARTS = ("simulation", "front", "workers")
