@@ -7,6 +7,8 @@ from tests.faults.fault import Fault, Promise
 GUARD = "server/rtc/guards/datagram_guard.py"
 SRTP = "server/rtc/guards/srtp_guard.py"
 DROPS = "server/rtc/guards/drop_log.py"
+VOICES = "server/sessions/viewer_voice.py"
+TEST_VOICES = "server/sessions/test_viewer_voice.py"
 TEST_GUARD = "server/rtc/guards/test_datagram_guard.py"
 TEST_SRTP = "server/rtc/guards/test_srtp_guard.py"
 STRANGERS = "server/rtc/test_strangers.py"
@@ -195,4 +197,43 @@ STALLS = Promise(
     ),
 )
 
-PROMISES = (DATAGRAMS, LOGS, REPORTS, STALLS)
+VOICE = Promise(
+    "voice",
+    "what a viewer says to a program is that program's",
+    (
+        Fault(
+            "the avatar repeats the viewer while the program is away",
+            VOICES,
+            "        return self.taken_over\n",
+            "        return bool(self._readers)\n",
+            (f"{TEST_VOICES}::test_the_avatar_stays_silent_once_a_program_has_read",),
+        ),
+        Fault(
+            "a program that does not read has no bound",
+            VOICES,
+            "self.overflown = self._room < 0",
+            "self.overflown = False",
+            (f"{TEST_VOICES}::test_what_is_not_read_is_bounded",),
+        ),
+        Fault(
+            "any number of programs hear a viewer",
+            VOICES,
+            "if len(self._readers) >= MAX_READERS:",
+            "if False:",
+            (
+                f"{TEST_VOICES}::test_so_many_may_read",
+                "server/api/test_microphone_socket.py"
+                "::test_all_that_listen_hear_and_one_too_many_is_refused",
+            ),
+        ),
+        Fault(
+            "programs hear a session that has ended",
+            "server/sessions/session.py",
+            "        self.voice.close()\n",
+            "",
+            ("server/api/test_microphone_socket.py::test_it_is_closed_with_the_session",),
+        ),
+    ),
+)
+
+PROMISES = (DATAGRAMS, LOGS, REPORTS, STALLS, VOICE)
