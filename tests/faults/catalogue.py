@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.faults import connections, costs, files, sessions, viewers
+from tests.faults import connections, costs, files, outputs, sessions, viewers
 
 PROMISES = {
     promise.name: promise
-    for module in (viewers, connections, files, costs, sessions)
+    for module in (viewers, connections, files, costs, sessions, outputs)
     for promise in module.PROMISES
 }
