@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote, urlsplit
+
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lipstream.errors import OptionError
 from lipstream.server.outputs.push_address import MAX_URL, PushAddress, PushAddresses
 
 ALLOWED = PushAddresses(
-    ["rtmp://live.example.org/app", "https://whip.example.org/", "http://127.0.0.1:8889/in/"]
+    [
+        "rtmp://live.example.org/app",
+        "https://whip.example.org/",
+        "http://127.0.0.1:8889/in/",
+        "http://[::1]:8889/in",
+    ]
 )
 
 
@@ -21,6 +31,7 @@ ALLOWED = PushAddresses(
         "https://whip.example.org/any/thing",
         "https://whip.example.org",
         "https://whip.example.org:443/x",
+        "http://[::1]:8889/in/a",
         "http://127.0.0.1:8889/in/whip",
     ],
 )
@@ -40,7 +51,7 @@ def test_what_lies_below_an_allowed_beginning_is_allowed(url: str) -> None:
         "rtmp://evil.test/app/key",
         "http://whip.example.org/",
         "http://127.0.0.1:8889/inner",
-        "http://[::1]:8889/in/",
+        "http://[::2]:8889/in/",
     ],
 )
 def test_other_addresses_are_not(url: str) -> None:
@@ -66,6 +77,10 @@ def test_other_addresses_are_not(url: str) -> None:
         "rtmp://live.example.org/app#x",
         "https://whip.example.org/" + "a" * MAX_URL,
         "rtmp://live.éxample.org/app",
+        "rtmp://live..example.org/app",
+        "rtmp://-/app",
+        "rtmp://[:::]/app",
+        "rtmp://[1.2.3.4]/app",
     ],
 )
 def test_what_might_be_read_in_two_ways_is_none(url: str) -> None:
@@ -77,6 +92,28 @@ def test_a_wrong_beginning_is_refused_and_not_repeated(beginning: str) -> None:
     with pytest.raises(OptionError, match="--push-to") as refused:
         PushAddresses([beginning])
     assert "secret" not in str(refused.value)
+
+
+URLS = st.builds(
+    "{}://{}{}{}".format,
+    st.sampled_from(["http", "rtmps", "HTTP"]),
+    st.sampled_from(["a", "a.B", "1.2.3.4", "[::1]"]) | st.text("aB0.-[]:_%@é", max_size=6),
+    st.sampled_from(["", "", ":80", ":0", ":99999", ":"]),
+    st.text("/aé.%2E;=@:?#\\ \t\n[]~", max_size=12),
+)
+
+
+@given(URLS)
+def test_what_is_taken_is_read_alike_by_others(text: str) -> None:
+    address = PushAddress.parse(text)
+    if address is None:
+        return
+    ours = (address.host, address.port)
+    default = {"http": 80, "rtmps": 443}[address.scheme]
+    split, url = urlsplit(address.url), httpx.URL(address.url)
+    assert (split.hostname, split.port or default) == ours
+    assert (url.host, url.port or default) == ours
+    assert url.path == unquote(address.path)
 
 
 def test_without_any_nothing_is_allowed() -> None:

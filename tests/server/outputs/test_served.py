@@ -53,5 +53,5 @@ def test_what_a_viewer_saw_is_whole_after_sigterm(tmp_path: Path, workers: int) 
     with av.open(str(file)) as movie:
         assert movie.streams.video[0].average_rate == 25
         sound = np.concatenate([piece.to_ndarray()[0] for piece in movie.decode(audio=0)])
-    loud = np.flatnonzero(np.abs(sound) > 0.1)
-    assert (loud[-1] - loud[0]) / 48_000 == pytest.approx(1.0, abs=0.03)
+    pieces = np.abs(sound[: len(sound) // 480 * 480]).reshape(-1, 480).max(axis=1)
+    assert np.sum(pieces > 0.1) / 100 == pytest.approx(1.0, abs=0.03)  # where it paused, too

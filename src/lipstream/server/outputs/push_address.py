@@ -7,6 +7,7 @@ logged but for its host, as the rest may be a key.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ from lipstream.errors import OptionError
 MAX_URL = 2048  # characters
 PORTS = {"rtmp": 1935, "rtmps": 443, "http": 80, "https": 443}
 WHIP = ("http", "https")
+LABEL = (
+    "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # of a name; containers' have underscores
+)
 FORM = re.compile(
     r"(?P<scheme>rtmps?|https?)://"
-    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)"
+    rf"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>{LABEL}(?:\.{LABEL})*))"
     r"(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]*)*)"
     r"(?:\?(?P<query>[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*))?",
@@ -44,10 +48,12 @@ class PushAddress:
         if found is None:
             return None
         scheme, path = found["scheme"], found["path"] or "/"
-        port = int(found["port"] or PORTS[scheme])
+        host, port = found["name"] or found["ipv6"], int(found["port"] or PORTS[scheme])
         if not 0 < port < 65536 or any(map(DOTS.fullmatch, path.split("/"))):
             return None
-        return cls(scheme, found["host"].lower(), port, path, url)
+        if found["ipv6"] is not None and not _is_ipv6(host):
+            return None
+        return cls(scheme, host.lower(), port, path, url)
 
     @property
     def by_whip(self) -> bool:
@@ -80,6 +86,13 @@ class PushAddresses:
     def allowed(self, address: PushAddress) -> bool:
         """True for an address below one of them."""
         return any(address.begins_with(beginning) for beginning in self._beginnings)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
 
 
 def _beginning(url: str) -> PushAddress:
