@@ -9,7 +9,9 @@ from pathlib import Path
 import lipstream
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCE = Path(lipstream.__file__).parent
+PACKAGE = Path(lipstream.__file__).parent
+OTHERS = [path for path in (ROOT / "packages").iterdir() if (path / "pyproject.toml").exists()]
+SOURCES = sorted(path for folder in (PACKAGE, *OTHERS) for path in folder.rglob("*.py"))
 OPENINGS = {"Who", "What", "Whether", "How", "Where", "When", "Why", "Which"}  # of no docstring
 BOUNDS = re.compile(r"_?(MOST|LEAST)_")  # MAX_ and MIN_ are the words for it
 MAX_MODULES = 16  # in one folder; more want sub-folders
@@ -27,8 +29,8 @@ def definitions(path: Path) -> list[tuple[str, str]]:
 
 def test_docstrings_begin_with_a_verb_or_an_article() -> None:
     wrong = [
-        f"{path.relative_to(SOURCE)}: {name}: {text.splitlines()[0]}"
-        for path in sorted(SOURCE.rglob("*.py"))
+        f"{path.relative_to(ROOT)}: {name}: {text.splitlines()[0]}"
+        for path in SOURCES
         for name, text in definitions(path)
         if re.split(r"\W", text)[0] in OPENINGS
     ]
@@ -37,8 +39,8 @@ def test_docstrings_begin_with_a_verb_or_an_article() -> None:
 
 def test_bounds_are_called_max_and_min() -> None:
     wrong = [
-        f"{path.relative_to(SOURCE)}: {node.id}"
-        for path in sorted(SOURCE.rglob("*.py"))
+        f"{path.relative_to(ROOT)}: {node.id}"
+        for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Name) and BOUNDS.match(node.id)
     ]
@@ -46,14 +48,14 @@ def test_bounds_are_called_max_and_min() -> None:
 
 
 def test_no_folder_needs_a_legend() -> None:
-    folders = {path.parent for path in SOURCE.rglob("*.py")}
-    sizes = {str(folder.relative_to(SOURCE)): len([*folder.glob("*.py")]) - 1 for folder in folders}
+    folders = {path.parent for path in SOURCES}
+    sizes = {str(folder.relative_to(ROOT)): len([*folder.glob("*.py")]) - 1 for folder in folders}
     assert {name: size for name, size in sizes.items() if size > MAX_MODULES} == {}
 
 
 def test_files_are_read_in_one_sitting() -> None:
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
-        for path in sorted(SOURCE.rglob("*.py"))
+        for path in SOURCES
     }
     assert {name: n for name, n in lengths.items() if n > MAX_LINES} == {}

@@ -111,7 +111,7 @@ class SentSpeech:
         self._heard = (self._numbers, END)
 
     def heard(self) -> Position:
-        """How far it was heard, by the clock where an utterance is in the middle."""
+        """The part that was heard, by the clock where an utterance is in the middle."""
         if self._unfinished:
             first = self._unfinished[0]
             played_ms = 0.0

@@ -46,7 +46,7 @@ class SpeechSocket:
 
     @property
     def fault(self) -> str | None:
-        """Why it closed, unless the session has ended."""
+        """A reason why it closed, unless the session has ended."""
         code = None if self._socket is None else self._socket.close_code
         return None if code in (None, GOING_AWAY) else f"its socket closed with {code}"
 
@@ -55,7 +55,7 @@ class SpeechSocket:
         self._socket = await self._client.connect("audio_url", self._rate)
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
-        """What the server says, until it closes the socket."""
+        """The server's events, until it closes the socket."""
         if self._socket is not None:
             async for message in self._socket:
                 if message.type == aiohttp.WSMsgType.TEXT:
