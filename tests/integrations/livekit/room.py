@@ -66,9 +66,13 @@ class Rooms:
         while not (await self.measured(identity, room)).seen:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
+    async def is_here(self, identity: str, room: str = "room") -> bool:
+        """True while a participant is there."""
+        return (await self.measured(identity, room)).here
+
     async def left(self, identity: str, room: str = "room") -> None:
         """Return once a participant is not there."""
-        while (await self.measured(identity, room)).here:  # noqa: ASYNC110
+        while await self.is_here(identity, room):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
     async def remove(self, identity: str, room: str = "room") -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytest.importorskip("livekit.agents", reason="scripts/install --livekit brings LiveKit")
 
 from livekit import rtc
 from livekit.agents import AgentSession
+from livekit.plugins.lipstream import AvatarSession, LipstreamException
 
 from lipstream.engine import Engine
 from lipstream.integrations.livekit.local_avatar import LocalAvatar
 from tests.fakes import blank_avatar, stripe_backend
 from tests.integrations.livekit.conversation import Ledger, converse
 from tests.integrations.livekit.room import open_rooms, token
+from tests.integrations.livekit.speech import audio_frames, tone
 from tests.integrations.livekit.verdict import MIN_FPS, frame_rate, judge
 
 pytestmark = [pytest.mark.agents, pytest.mark.alone]
@@ -24,6 +28,7 @@ pytestmark = [pytest.mark.agents, pytest.mark.alone]
 # LIPSTREAM_UTTERANCES=50 says as many: a minute.
 UTTERANCES = int(os.environ.get("LIPSTREAM_UTTERANCES", "12"))
 SIDE = 192
+PORTRAIT = Path(__file__).resolve().parents[3] / "examples/portrait_closed.png"
 
 
 def test_an_agent_is_told_of_each_utterance_once_and_rightly() -> None:
@@ -49,3 +54,40 @@ def test_an_agent_is_told_of_each_utterance_once_and_rightly() -> None:
             return judge(ledger.said, came.heard)
 
     print(asyncio.run(asyncio.wait_for(scene(), 30 + 8 * UTTERANCES)))
+
+
+def test_the_plugin_draws_a_portrait_in_this_process(tmp_path: Path) -> None:
+    """From a picture to a room, one utterance and one interrupt; then the agent goes on alone."""
+
+    async def scene() -> None:
+        async with open_rooms() as rooms:
+            room, session = rtc.Room(), AgentSession[None]()
+            await room.connect(rooms.url, token("agent"))
+            avatar = AvatarSession(avatar=str(PORTRAIT), motion="calm")
+            await avatar.start(session, room)
+            await avatar.wait_for_join(timeout=20.0)
+            await rooms.sees("agent")
+            sink = session.output.audio
+            for frame in audio_frames(tone(0.5)):
+                await sink.capture_frame(frame)
+            sink.flush()
+            said = await sink.wait_for_playout()
+            assert not said.interrupted and said.playback_position == pytest.approx(0.5, abs=0.04)
+            for frame in audio_frames(tone(3.0)):
+                await sink.capture_frame(frame)
+            await asyncio.sleep(0.6)
+            sink.flush()
+            sink.clear_buffer()
+            cut = await sink.wait_for_playout()
+            assert cut.interrupted and cut.playback_position < 1.0
+            await avatar.aclose()
+            await avatar.aclose()
+            assert room.isconnected()
+            picture = tmp_path / "empty.png"
+            Image.new("RGB", (256, 256)).save(picture)
+            with pytest.raises(LipstreamException, match="face"):
+                await AvatarSession(avatar=str(picture)).start(session, room)
+            await session.aclose()
+            await room.disconnect()
+
+    asyncio.run(asyncio.wait_for(scene(), 60))

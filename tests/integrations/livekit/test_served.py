@@ -59,6 +59,10 @@ class Scene:
         )
         await self.rooms.sees(IDENTITY)
 
+    def places(self) -> int:
+        headers = {"Authorization": f"Bearer {SERVER_TOKEN}"}
+        return int(self.server.get("/v1/load", **headers)[1]["sessions_max"])
+
     def state(self) -> list[dict[str, Any]]:
         headers = {"Authorization": f"Bearer {SERVER_TOKEN}"}
         sessions: list[dict[str, Any]] = self.server.get("/v1/sessions", **headers)[1]["sessions"]
@@ -212,6 +216,38 @@ def test_segments_pushed_back_to_back_are_told_of_one_by_one() -> None:
         await avatar.aclose()
 
     run(test)
+
+
+def test_a_server_that_stops_lets_the_agent_finish() -> None:
+    async def test(scene: Scene) -> None:
+        await scene.show(scene.avatar())
+        sink = sink_in(scene.room)
+        await say(sink, 2.0)
+        await asyncio.sleep(0.6)
+        ending = asyncio.create_task(asyncio.to_thread(scene.server.end, signal.SIGTERM))
+        whole = await sink.wait_for_playout()
+        assert not whole.interrupted and whole.playback_position == pytest.approx(2.0, abs=0.04)
+        code, said = await ending
+        assert code == 0 and "reason=stopped" in said, said
+
+    run(test)
+
+
+def test_a_front_places_rooms_as_any_session() -> None:
+    async def test(scene: Scene) -> None:
+        while await asyncio.to_thread(scene.places) < 2:  # noqa: ASYNC110 (workers start in turn)
+            await asyncio.sleep(0.1)
+        for room in ("one", "two"):
+            status, _ = await post(scene, token=token(IDENTITY, room))
+            assert status == 201
+        status, told = await post(scene, token=token(IDENTITY, "three"))
+        assert (status, told["error"]["code"]) == (503, "full")
+        await scene.rooms.remove(IDENTITY, "one")
+        while len(await asyncio.to_thread(scene.state)) > 1:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert await scene.rooms.is_here(IDENTITY, "two")
+
+    run(test, 90, **{"workers": "2", "max-sessions": "2"})
 
 
 def test_what_is_wrong_is_one_sentence() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import aiohttp
 from livekit import api, rtc
@@ -31,7 +31,7 @@ IDENTITY = "lipstream-avatar-agent"  # of the server's participant in the room
 Mode = Literal["local", "server"]
 
 
-class AvatarSession(BaseAvatarSession):
+class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
     """Shows a lipstream avatar that says what the agent says.
 
     With `server_url`, or the variable LIPSTREAM_URL, a lipstream server joins the room as a
@@ -81,7 +81,7 @@ class AvatarSession(BaseAvatarSession):
 
     async def start(
         self,
-        agent_session: AgentSession,
+        agent_session: AgentSession[Any],
         room: rtc.Room,
         *,
         livekit_url: NotGivenOr[str] = NOT_GIVEN,
@@ -103,7 +103,7 @@ class AvatarSession(BaseAvatarSession):
     async def _start_there(
         self,
         server: AvatarServer,
-        agent_session: AgentSession,
+        agent_session: AgentSession[Any],
         room: rtc.Room,
         livekit_url: NotGivenOr[str],
         livekit_api_key: NotGivenOr[str],
@@ -161,7 +161,7 @@ class AvatarSession(BaseAvatarSession):
                 await self._server.close_session(http, session)
             await http.close()
 
-    async def _start_here(self, agent_session: AgentSession, room: rtc.Room) -> None:
+    async def _start_here(self, agent_session: AgentSession[Any], room: rtc.Room) -> None:
         try:
             from lipstream.errors import LipstreamError
             from lipstream.integrations.livekit.local_avatar import LocalAvatar
