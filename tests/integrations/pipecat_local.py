@@ -13,6 +13,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -28,11 +29,13 @@ from pipecat.observers.base_observer import BaseObserver, FramePushed
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.tests.utils import SleepFrame, run_test
+from pipecat.transports.smallwebrtc import transport
 from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 from pipecat.workers.runner import WorkerRunner
 
 from pipecat_lipstream import LipstreamAvatar, LipstreamEngine, LipstreamVideoService
+from pipecat_lipstream.pacing import TIMESTAMP, pace_pictures
 from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play, scene, speech
 
 
@@ -52,6 +55,56 @@ class Pushed(BaseObserver):
             self.heard.take(samples, data.frame.sample_rate)
         elif isinstance(data.frame, OutputImageRawFrame):
             self.pictures.append(time.monotonic())
+
+
+class Leaving(BaseObserver):
+    """When pictures and sound leave by SmallWebRTC, and the first picture of each run of speech."""
+
+    def __init__(self, service: LipstreamVideoService) -> None:
+        super().__init__()
+        self._service = service
+        self._pictures: dict[int, float] = {}  # by their RTP time
+        self._sounds: list[float] = []  # when a run of speech began to leave
+        self._firsts: list[int] = []
+        self._picture, self._sound, self._loud = 0, 0.0, 0.0
+        pace_pictures()  # before the pictures are watched
+        self._watch(transport.RawVideoTrack, self._picture_left)
+        self._watch(transport.RawAudioTrack, self._sound_left)
+
+    def apart_ms(self) -> list[float]:
+        """By how much the first picture of each run left later than its sound."""
+        runs = zip(self._firsts, self._sounds, strict=True)
+        return [1000 * (self._pictures[first] - sound) for first, sound in runs]
+
+    async def on_push_frame(self, data: FramePushed) -> None:
+        if data.source is not self._service:
+            return
+        if isinstance(data.frame, OutputImageRawFrame):
+            self._picture = data.frame.metadata[TIMESTAMP]
+        elif isinstance(data.frame, TTSAudioRawFrame):
+            now = time.monotonic()
+            if now - self._sound > 0.3:  # the first sound waits for the second picture
+                self._firsts.append(self._picture - 3600)
+            self._sound = now
+
+    def _watch(self, track: Any, left: Callable[[Any, float], None]) -> None:
+        receive = track.recv
+
+        async def recv(track: Any) -> Any:
+            frame = await receive(track)
+            left(frame, time.monotonic())
+            return frame
+
+        track.recv = recv
+
+    def _picture_left(self, frame: Any, now: float) -> None:
+        self._pictures[frame.pts] = now
+
+    def _sound_left(self, frame: Any, now: float) -> None:
+        if np.abs(frame.to_ndarray()).max() > 1000:
+            if now - self._loud > 0.3:
+                self._sounds.append(now)
+            self._loud = now
 
 
 async def two_in_harness(avatar: LipstreamAvatar) -> dict[str, Any]:
@@ -97,13 +150,13 @@ async def over_webrtc(avatar: LipstreamAvatar) -> dict[str, Any]:
     """SmallWebRTC, and a viewer in this process."""
     viewer, connection = Viewer(), SmallWebRTCConnection()
     await connection.initialize(await viewer.offer(), "offer")
-    transport = SmallWebRTCTransport(connection, avatar.transport_params())
+    ends = SmallWebRTCTransport(connection, avatar.transport_params())
     service = LipstreamVideoService(avatar=avatar)
-    told = Told(service, transport.output())
+    told, leaving = Told(service, ends.output()), Leaving(service)
     worker = PipelineWorker(
-        Pipeline([transport.input(), service, transport.output()]),
+        Pipeline([ends.input(), service, ends.output()]),
         params=PipelineParams(enable_metrics=True),
-        observers=[told],
+        observers=[told, leaving],
         cancel_on_idle_timeout=False,
     )
     runner = WorkerRunner()
@@ -120,7 +173,7 @@ async def over_webrtc(avatar: LipstreamAvatar) -> dict[str, Any]:
 
     await asyncio.gather(runner.run(), talk())
     found = findings(viewer.heard, told, at)
-    return {**found, "rtp_share": viewer.rtp_share(), "pictures": len(viewer.pictures)}
+    return {**found, "rtp_share": viewer.rtp_share(), "apart_ms": leaving.apart_ms()}
 
 
 def main(mode: str, picture: str) -> None:

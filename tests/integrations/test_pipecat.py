@@ -74,6 +74,8 @@ def test_the_service_over_webrtc() -> None:
     found = play("pipecat_local.py", "webrtc", PICTURE)
     assert found["told"] == TOLD
     assert found["rtp_share"] == pytest.approx(1.0, abs=0.02)
+    assert len(found["apart_ms"]) == 3  # each picture of a word leaves with its sound
+    assert sorted(map(abs, found["apart_ms"]))[1] <= 40
 
 
 @pytest.fixture(scope="module")
