@@ -5,12 +5,17 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-import tomli
 from hatchling.builders.wheel import WheelBuilder
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 PACKAGE = Path(__file__).resolve().parents[3] / "packages/pipecat-lipstream"
 
@@ -23,7 +28,7 @@ def test_it_has_what_the_list_asks_for() -> None:
     for heading in ("## Install", "## Use", "## Examples", "## Compatibility", "## Who"):
         assert heading in readme
     assert (PACKAGE / "LICENSE").read_text() == (PACKAGE.parents[1] / "LICENSE").read_text()
-    project = tomli.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == "pipecat-lipstream" and project["license"] == "MIT"
     version = importlib.import_module("pipecat_lipstream").__version__
     assert f"## {version}" in (PACKAGE / "CHANGELOG.md").read_text(encoding="utf-8")
