@@ -29,6 +29,8 @@ from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.stores.base import AvatarStore
 from lipstream.server.avatars.stores.opening import open_store
+from lipstream.server.dialects.rooms.anam import anam_routes
+from lipstream.server.dialects.rooms.bithuman import bithuman_routes
 from lipstream.server.dialects.simli.edge import SimliCredentials, SimliRefusals
 from lipstream.server.dialects.simli.routes import simli_routes
 from lipstream.server.measured_synthesizer import MeasuredSynthesizer
@@ -147,6 +149,8 @@ def _add_routes(
     app.include_router(event_routes(manager))
     app.include_router(microphone_routes(manager))
     app.include_router(simli_routes(manager, registry))
+    app.include_router(anam_routes(manager, registry))
+    app.include_router(bithuman_routes(manager, registry))
     app.include_router(public_routes(manager, synthesizer))  # last in the documentation
     app.include_router(page_routes())
 

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterator
 from typing import Any, TextIO
 
 FORMATS = ("text", "json")
-OURS, LIBRARIES = "lipstream", ("uvicorn", "asyncio", "aiortc", "aioice")
+OURS, LIBRARIES = "lipstream", ("uvicorn", "asyncio", "aiortc", "aioice", "livekit")
 REPEAT_S = 60.0  # between two lines of a library for the same cause
 NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9]+")
 MAX_CAUSES = 256  # remembered; the oldest is forgotten first

@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lipstream.server.dialects.rooms import addresses as rooms
 from lipstream.server.dialects.simli import addresses as simli
 
 SESSION_PATH = re.compile(r"/v1/sessions/([^/]+)(?:/.*)?", re.DOTALL)
 SESSION_ID = re.compile(r"[0-9a-f]{32}-([a-z0-9]{1,16})")
 PICTURE = re.compile(r"/v1/avatars/[^/]+/picture")
 TOKEN_END = re.compile(r"[A-Za-z0-9_-]{43}\.([a-z0-9]{1,16})")  # of `SessionTokens`
-OPENERS = ("/v1/sessions", "/whep", simli.TOKEN)
+OPENERS = ("/v1/sessions", "/whep", simli.TOKEN, rooms.ANAM, rooms.BITHUMAN)
 AVATARS = "/v1/avatars"
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from lipstream.errors import OptionError
 
+ON_BEHALF = "lk.publish_on_behalf"
 PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 # No user, no query, and nothing that two parsers might read differently.
 PLAIN = re.compile(r"[a-z]{2,5}://[A-Za-z0-9.:\[\]-]{1,300}(/[A-Za-z0-9._~/-]{0,300})?", re.ASCII)
@@ -27,6 +28,15 @@ class RoomAddress:
     url: str = field(repr=False)  # may name a host that is nobody's business
     token: str = field(repr=False)  # a participant's, which says which room
     agent_identity: str  # of the participant that speaks
+
+    @classmethod
+    def by_token(cls, url: str, token: str) -> RoomAddress:
+        """A room whose agent is the one for which the token says that it publishes."""
+        attributes = _claims(token).get("attributes")
+        agent = attributes.get(ON_BEHALF) if isinstance(attributes, dict) else None
+        if not isinstance(agent, str):
+            raise OptionError(f"livekit.token has no attribute {ON_BEHALF}, which names the agent.")
+        return cls(url, token, agent)
 
     def __post_init__(self) -> None:
         _server(self.url)

@@ -53,10 +53,17 @@ class Rooms:
     def address(self, asked: LiveKitRoom) -> RoomAddress:
         """The room that is asked for. ApiError 501 when none can be joined, 422 for what is no
         room, 403 for one of a server that is not allowed."""
+        return self._allowed(lambda: RoomAddress(asked.url, asked.token, asked.agent_identity))
+
+    def address_by_token(self, url: str, token: str) -> RoomAddress:
+        """The same for a room whose token names the agent."""
+        return self._allowed(lambda: RoomAddress.by_token(url, token))
+
+    def _allowed(self, read: Callable[[], RoomAddress]) -> RoomAddress:
         if not self._servers:
             raise ApiError(501, NOT_SET_UP, "no_livekit")
         try:
-            address = RoomAddress(asked.url, asked.token, asked.agent_identity)
+            address = read()
         except OptionError as error:
             raise ApiError(422, str(error)) from error
         if not self._servers.allow(address):
