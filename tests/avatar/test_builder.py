@@ -84,6 +84,7 @@ def test_large_pictures_are_prepared_small(portrait_path: Path) -> None:
     assert avatar.at(0).pixels.shape == (200, 200, 3)
 
 
+@pytest.mark.slow
 def test_every_frame_of_a_clip_keeps_its_place(clip: Avatar) -> None:
     assert clip.moving
     assert len(clip.frames) == clip.report.frames == 60
@@ -145,6 +146,7 @@ def test_a_clip_may_keep_its_own_rate(portrait: Image, tmp_path: Path) -> None:
     assert load_avatar(tmp_path / "fast.avatar").fps == 50
 
 
+@pytest.mark.slow
 def test_short_and_shaking_shots_are_shown_as_they_are(portrait: Image, tmp_path: Path) -> None:
     """Between two calm shots: a glimpse of a close-up, then a hand-held one."""
     random = np.random.default_rng(4)

@@ -115,6 +115,7 @@ def test_a_cpu_overlaps_nothing() -> None:
     assert not device(shared_networks()).overlaps
 
 
+@pytest.mark.slow
 def test_device_and_host_agree() -> None:
     tiny, requests = shared_networks(), face_requests(8)
     expected = finished(host(tiny), requests)
@@ -177,6 +178,7 @@ def test_a_picture_is_the_callers_own(compositor: Compositor) -> None:
         assert (one.avatar.frames[one.frame].pixels == pixels).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [PICTURE, ODD], ids=["even", "odd"])
 def test_i420_is_that_of_the_same_pictures(both: Both, size: tuple[int, int]) -> None:
     rgb, i420, convert = both

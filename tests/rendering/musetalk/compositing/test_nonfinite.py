@@ -81,6 +81,7 @@ def test_a_damaged_weight_gives_bare_pictures_and_one_warning(
     assert record.levelname == "WARNING" and "lipstream models verify" in record.message
 
 
+@pytest.mark.slow
 @both
 def test_only_the_face_itself_is_left_out(make: Callable[..., Compositor]) -> None:
     requests = face_requests(4)
@@ -95,6 +96,7 @@ def test_only_the_face_itself_is_left_out(make: Callable[..., Compositor]) -> No
         assert np.array_equal(found[place], expected[place])
 
 
+@pytest.mark.slow
 @both
 def test_faces_that_stay_away_are_generated_in_a_wider_precision(
     make: Callable[..., Compositor], poisoned: MuseTalkNetworks

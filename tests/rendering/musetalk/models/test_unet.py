@@ -98,6 +98,7 @@ def compare(ours: UNet, theirs: Any, latents: Any, audio: Any, limit: float) -> 
     torch.testing.assert_close(ours(latents, audio), expected, rtol=0, atol=limit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_every_value_of_the_config_is_honoured(variant: dict[str, Any]) -> None:
     config = TINY_UNET | variant
@@ -172,6 +173,7 @@ def test_folding_the_time_changes_nothing() -> None:
     torch.testing.assert_close(other(LATENTS, AUDIO), expected, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_half_precision_is_close() -> None:
     network = unet(published("unet_tiny")[1])

@@ -18,6 +18,7 @@ from tests.rendering.musetalk.networks import channels_last, drawn, unet, vae
 needs_prepacking = pytest.mark.skipif(not can_prepack(), reason="this torch cannot prepack weights")
 
 
+@pytest.mark.slow
 @needs_prepacking
 def test_prepacking_changes_nothing() -> None:
     plain, prepacked = unet().bfloat16(), unet().bfloat16()

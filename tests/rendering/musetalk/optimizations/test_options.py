@@ -66,6 +66,7 @@ def test_in_double_precision_nothing_changes(options: OptimizationOptions) -> No
     assert error(found, expected(torch.float64)) < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", CASES)
 @pytest.mark.parametrize("size", [(1, 8, 8), (3, 4, 12), (2, 9, 13)], ids=str)
 def test_in_single_precision_only_rounding_changes(
@@ -75,6 +76,7 @@ def test_in_single_precision_only_rounding_changes(
     assert error(found, expected(torch.float32, *size)) < 2e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", CASES)
 @pytest.mark.parametrize("dtype", HALVES, ids=str)
 def test_in_half_precision_the_error_does_not_grow(
@@ -86,6 +88,7 @@ def test_in_half_precision_the_error_does_not_grow(
     assert error(found, exact) < 1.5 * error(expected(dtype), exact)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 def test_every_kind_of_network_can_be_optimized(
     config: tuple[dict[str, Any], dict[str, Any]],
@@ -95,6 +98,7 @@ def test_every_kind_of_network_can_be_optimized(
     assert error(generated(optimized(plain, ALL), *given), generated(plain, *given)) < 2e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", CASES)
 def test_a_frame_does_not_depend_on_who_shares_its_batch(options: OptimizationOptions) -> None:
     latents, audio = inputs(4)
