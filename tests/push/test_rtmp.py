@@ -11,6 +11,7 @@ import pytest
 from tests.cli.program import COMMAND
 from tests.polling import poll
 from tests.push.nginx import free_port, nginx, times
+from tests.push.tls_proxy import CERTIFICATE, tls_before
 
 pytestmark = [pytest.mark.clients, pytest.mark.alone]
 
@@ -39,6 +40,29 @@ def test_twenty_seconds_arrive_at_25_frames_a_second(tmp_path: Path, port: int) 
     assert rate == pytest.approx(25, abs=0.2) and apart <= 0.06
     assert shown[-1] - shown[0] == pytest.approx(20, abs=0.3)
     assert heard[-1] - heard[0] == pytest.approx(20, abs=0.3)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_tls_needs_a_certificate_that_is_trusted(
+    tmp_path: Path, port: int, trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with nginx(tmp_path, port), tls_before(port, tmp_path) as secure:
+        if trusted:
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / CERTIFICATE))
+        call = stream(secure, "--seconds", "2")
+        call[call.index("--to") + 1] = f"rtmps://localhost:{secure}/live/key"
+        with subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            if trusted:
+                assert process.wait(60) == 0, process.stderr.read()
+                poll(lambda: any(tmp_path.glob("*.flv")), 20, lambda: "nothing was recorded")
+            else:
+                said = [process.stderr.readline() for _ in range(2)]
+                process.kill()
+                assert any("localhost: its certificate is not trusted: " in one for one in said), (
+                    said
+                )
+                assert not any(tmp_path.glob("*.flv"))
 
 
 def test_a_server_that_dies_is_found_again_and_the_session_goes_on(

@@ -6,9 +6,12 @@ A process of its own, as connecting and sending hold Python's lock for as long a
 
 from __future__ import annotations
 
+import socket
+import ssl
 import sys
 from fractions import Fraction
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -35,6 +38,7 @@ X264: dict[str, object] = {
     "bufsize": str(2 * PICTURE_BITS),
     "x264-params": "me=dia:subme=1:b-adapt=0",
 }
+TLS_PORT, CERTIFICATE_S = 443, 5.0  # of rtmps, and to look at a certificate
 MAX_GAP = 250  # units that may be missing; after more the stream begins anew
 OPTIONS = {"flvflags": "no_duration_filesize"}  # a live stream has neither
 SILENCE: NDArray[np.int16] = np.zeros(UNIT_SAMPLES, np.int16)
@@ -45,16 +49,36 @@ def main() -> int:
     source = sys.stdin.buffer
     target = PushTarget.from_line(source.readline())
     try:
+        if target.url.startswith("rtmps://"):
+            check_certificate(target.url)
         with av.open(target.url, "w", format="flv", options=OPTIONS) as container:
             stream = OutgoingStream(container, target)
             container.start_encoding()
             sys.stdout.buffer.write(READY)
             sys.stdout.buffer.flush()
             stream.send_all(source)
+    except ssl.SSLCertVerificationError as error:
+        print(f"its certificate is not trusted: {error.verify_message}", file=sys.stderr)
+        return 1
     except (av.FFmpegError, OSError) as error:
         print(getattr(error, "strerror", None) or error, file=sys.stderr)
         return 1
     return 0
+
+
+def check_certificate(url: str) -> None:
+    """OSError unless the server of an rtmps:// address shows a certificate that is trusted.
+
+    FFmpeg would take any, and PyAV passes it no option to look at it. So this is a connection of
+    its own, before: somebody on the way may still let it through and take the next one.
+    """
+    address = urlsplit(url)
+    place = address.hostname or "", address.port or TLS_PORT
+    with (
+        socket.create_connection(place, CERTIFICATE_S) as plain,
+        ssl.create_default_context().wrap_socket(plain, server_hostname=place[0]),
+    ):
+        pass
 
 
 class OutgoingStream:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lipstream.config import MotionLevel
+from lipstream.push.live_push import PushState
 from lipstream.speech.synthesis.base import MAX_TEXT
 
 HOUR = 3_600_000  # ms
@@ -217,9 +218,7 @@ class SessionInfo(Message):
 class PushInfo(Message):
     """The state of a session's push."""
 
-    state: Literal["connecting", "connected", "lost", "failed"] = Field(
-        description="`lost` is tried again, `failed` is not."
-    )
+    state: PushState = Field(description="`lost` is tried again, `failed` is not.")
     host: str = Field(description="Of its address.", examples=["live.example.org"])
     sent: int = Field(description="Frames that were sent.")
     left_out: int = Field(description="Frames for which there was no connection, or no room.")
@@ -252,6 +251,8 @@ class SessionSummary(Message):
     age_s: int = Field(description="Seconds since it was opened.", examples=[74])
     speaking: bool
     fps: float = Field(description="Frames sent per second, lately.", examples=[25.0])
+    recorded: bool
+    push: PushState | None = Field(description="Null for one that is not pushed.")
 
 
 class SessionList(Message):

@@ -144,6 +144,8 @@ def test_an_operator_lists_sessions_and_ends_one_by_its_short_id(
                 "age_s": 14,
                 "speaking": True,
                 "fps": 107.14,
+                "recorded": False,
+                "push": None,
             },
             {
                 "id": second["id"][:8],
@@ -152,6 +154,8 @@ def test_an_operator_lists_sessions_and_ends_one_by_its_short_id(
                 "age_s": 14,
                 "speaking": False,
                 "fps": 0.0,
+                "recorded": False,
+                "push": None,
             },
         ]
         assert [getattr(record, "session", None) for record in caplog.records] == [

@@ -71,6 +71,8 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
                     age_s=session.age_s,
                     speaking=session.live.speaking,
                     fps=round(session.fps(), 2),
+                    recorded=session.recorded,
+                    push=None if session.push is None else session.push.state,
                 )
                 for session in manager.open_sessions
             ]
