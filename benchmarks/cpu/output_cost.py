@@ -2,8 +2,9 @@
 
     python -m benchmarks.cpu.output_cost [--frames N] [--rounds N]
 
-Prints the CPU time of a frame and its sound (least of the rounds), all threads, and the multiple of
-the viewer's. The frames of the bundled portrait; nothing is written to a disk or sent.
+Prints the CPU time of a frame and its sound (least of the rounds), all threads, the multiple of the
+viewer's, and the kB of a second. The frames of the bundled portrait; nothing is written to a disk or
+sent.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import av
 import numpy as np
@@ -32,6 +34,7 @@ from lipstream.server.rtc.encoders import FRAME_TICKS, H264Encoder, OpusEncoder
 from lipstream.server.rtc.settings import TransportSettings
 from lipstream.timeline import FPS, SOUND_RATE, UNIT_SAMPLES
 
+Way: TypeAlias = Callable[[Sequence[I420]], int]  # encodes frames; the bytes that they make
 SOUND = np.random.default_rng(0).normal(0, 2000, UNIT_SAMPLES).astype(np.int16)
 
 
@@ -41,32 +44,35 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     frames, _ = talking_face(options.frames)
-    ways: dict[str, Callable[[Sequence[I420]], None]] = {
+    ways: dict[str, Way] = {
         "viewer": _viewer,
         "recording": _recording,
         "push": _push,
     }
     costs = {
-        name: min(_cpu_ms(way, frames) for _ in range(options.rounds)) for name, way in ways.items()
+        name: min(_cost(way, frames) for _ in range(options.rounds)) for name, way in ways.items()
     }
-    for name, cost in costs.items():
-        print(f"{name:<12}{cost:8.2f} ms{cost / costs['viewer']:8.2f}")
+    for name, (cost, rate) in costs.items():
+        print(f"{name:<12}{cost:8.2f} ms{cost / costs['viewer'][0]:8.2f}{rate:8.1f} kB/s")
 
 
-def _cpu_ms(way: Callable[[Sequence[I420]], None], frames: Sequence[I420]) -> float:
+def _cost(way: Way, frames: Sequence[I420]) -> tuple[float, float]:
     before = time.process_time()
-    way(frames)
-    return 1000 * (time.process_time() - before) / len(frames)
+    size = way(frames)
+    spent = 1000 * (time.process_time() - before) / len(frames)
+    return spent, size * float(FPS) / len(frames) / 1000
 
 
-def _viewer(frames: Sequence[I420]) -> None:
+def _viewer(frames: Sequence[I420]) -> int:
     video, audio = H264Encoder(TransportSettings().bitrate), OpusEncoder()
+    size = 0
     for index, frame in enumerate(frames):
-        video.encode(frame, index * FRAME_TICKS)
-        audio.encode(SOUND)
+        pictures = video.encode(frame, index * FRAME_TICKS).payloads
+        size += sum(map(len, pictures)) + sum(map(len, audio.encode(SOUND)))
+    return size
 
 
-def _recording(frames: Sequence[I420]) -> None:
+def _recording(frames: Sequence[I420]) -> int:
     with TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
         with PartFile(Path(folder, "part")) as file:
             size = even_size(frames[0])
@@ -76,14 +82,17 @@ def _recording(frames: Sequence[I420]) -> None:
                     encoder.write(frame)
                     encoder.write(AudioChunk(SOUND, SOUND_RATE))
                 encoder.finish()
+            return Path(folder, "part").stat().st_size
 
 
-def _push(frames: Sequence[I420]) -> None:
+def _push(frames: Sequence[I420]) -> int:
     """The work of the process of a push; to pack and to unpack a unit is a part of it."""
     parts = (part for index, frame in enumerate(frames) for part in pack(index, frame, SOUND))
-    with av.open(io.BytesIO(), "w", format="flv", options=OPTIONS) as container:
+    sent = io.BytesIO()
+    with av.open(sent, "w", format="flv", options=OPTIONS) as container:
         stream = OutgoingStream(container, PushTarget("", *even_size(frames[0])))
         stream.send_all(io.BytesIO(b"".join(parts)))
+    return len(sent.getvalue())
 
 
 if __name__ == "__main__":

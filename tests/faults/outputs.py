@@ -86,6 +86,13 @@ PUSHES = Promise(
             (f"{TEST_PUSH}::test_a_push_that_is_never_taken_ends_the_session",),
         ),
         Fault(
+            "each try that fails lets a session wait anew",
+            "server/sessions/session.py",
+            "if connected != self._pushed:",
+            "if True:",
+            (f"{TEST_PUSH}::test_a_push_that_is_never_taken_ends_the_session",),
+        ),
+        Fault(
             "a token goes wherever an endpoint redirects to",
             ENDPOINT,
             "own = address.host == self._address.host",

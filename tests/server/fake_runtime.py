@@ -222,6 +222,11 @@ class FakePush(LivePush):
     def connect(self) -> None:
         self._connect()
 
+    @property
+    def tried(self) -> bool:
+        """True while it can be lost."""
+        return not self._losing.done()
+
     def lose(self, reason: str) -> None:
         self._losing.set_result(reason)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from lipstream.push import live_push
 from lipstream.server.sessions.session import PUSH_GRACE_S
 from lipstream.server.settings import ServeSettings
-from tests.server.app_client import AppClient, run_client, settle
+from tests.server.app_client import AppClient, run_client, settle, until
 from tests.server.fake_runtime import FakePush, FakeRuntime
 
 URL = "rtmp://live.example.org/app/secret-key"
@@ -107,10 +108,16 @@ def test_a_session_waits_for_its_push_and_lives_while_it_is_connected() -> None:
     run_client(test, PUSHING)
 
 
-def test_a_push_that_is_never_taken_ends_the_session() -> None:
+def test_a_push_that_is_never_taken_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_push, "RETRY_S", 0)
+
     async def test(client: AppClient) -> None:
-        await opened(client)
-        await client.pass_time(PUSH_GRACE_S + 2)
+        _, push = await opened(client)
+        for _ in range(2):  # each try fails
+            await client.pass_time(PUSH_GRACE_S / 2 - 2)
+            push.lose("Connection refused")
+            await until(lambda: push.tried)
+        await client.pass_time(6)
         made, push = await opened(client)
         push.refuse("401, the token is wrong")
         await settle()

@@ -87,6 +87,7 @@ class ServerSession:
         self._feed.add_sink(self._time_interrupt)
         self._recording: Recording | None = None
         self._push: SessionPush | None = None
+        self._pushed = False  # when that changed last
         self._remove_listener = live.add_listener(lambda event: self.touch())
 
     @property
@@ -120,9 +121,11 @@ class ServerSession:
         push.start()
 
     def push_changed(self, *, connected: bool) -> None:
-        """Its push was connected or lost; deadlines count from now."""
-        self._changed_ms = self._clock.now_ms()
-        self.touch()
+        """Its push was connected or lost, or another try has failed. Deadlines count from now only
+        where that is a change, as a server that is gone is tried for ever."""
+        if connected != self._pushed:
+            self._pushed, self._changed_ms = connected, self._clock.now_ms()
+            self.touch()
         if connected:
             self._feed.draw()
 
