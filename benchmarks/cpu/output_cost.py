@@ -3,8 +3,7 @@
     python -m benchmarks.cpu.output_cost [--frames N] [--rounds N]
 
 Prints the CPU time of a frame and its sound (least of the rounds), all threads, the multiple of the
-viewer's, and the kB of a second. The frames of the bundled portrait; nothing is written to a disk or
-sent.
+viewer's, and the kB of a second. The frames of the bundled portrait; nothing is sent.
 """
 
 from __future__ import annotations
