@@ -29,6 +29,8 @@ from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.stores.base import AvatarStore
 from lipstream.server.avatars.stores.opening import open_store
+from lipstream.server.dialects.liveavatar.edge import LiveAvatarCredentials
+from lipstream.server.dialects.liveavatar.routes import liveavatar_routes
 from lipstream.server.dialects.rooms.anam import anam_routes
 from lipstream.server.dialects.rooms.bithuman import bithuman_routes
 from lipstream.server.dialects.simli.edge import SimliCredentials, SimliRefusals
@@ -150,6 +152,7 @@ def _add_routes(
     app.include_router(microphone_routes(manager))
     app.include_router(simli_routes(manager, registry))
     app.include_router(anam_routes(manager, registry))
+    app.include_router(liveavatar_routes(manager, registry))
     app.include_router(bithuman_routes(manager, registry))
     app.include_router(public_routes(manager, synthesizer))  # last in the documentation
     app.include_router(page_routes())
@@ -169,6 +172,7 @@ def _add_middleware(app: FastAPI, manager: SessionManager) -> None:
     app.add_middleware(CrossOrigin, origins=access.origins, files=page_files())
     app.add_middleware(SimliRefusals)
     app.add_middleware(SimliCredentials, tokens=manager.tokens)
+    app.add_middleware(LiveAvatarCredentials, tokens=manager.tokens)
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:

@@ -220,7 +220,8 @@ def test_segments_pushed_back_to_back_are_told_of_one_by_one() -> None:
 
 def test_a_server_that_stops_lets_the_agent_finish() -> None:
     async def test(scene: Scene) -> None:
-        await scene.show(scene.avatar())
+        avatar = scene.avatar()
+        await scene.show(avatar)
         sink = sink_in(scene.room)
         await say(sink, 2.0)
         await asyncio.sleep(0.6)
@@ -229,6 +230,7 @@ def test_a_server_that_stops_lets_the_agent_finish() -> None:
         assert not whole.interrupted and whole.playback_position == pytest.approx(2.0, abs=0.04)
         code, said = await ending
         assert code == 0 and "reason=stopped" in said, said
+        await avatar.aclose()
 
     run(test)
 

@@ -16,7 +16,7 @@ pytest.importorskip("livekit.agents", reason="scripts/install --livekit brings L
 import aiohttp
 
 from tests.integrations.livekit.room import KEY, SECRET
-from tests.integrations.livekit.speech import audio_frames, tone
+from tests.integrations.livekit.speech import audio_frames, stretches, tone
 from tests.integrations.livekit.test_served import SERVER_TOKEN, Scene, run
 
 pytestmark = [pytest.mark.agents, pytest.mark.alone]
@@ -35,8 +35,8 @@ def plugin(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-async def talk(scene: Scene, avatar: Any) -> None:
-    """Say something to the end and something not."""
+async def talk(scene: Scene, avatar: Any, *, knows_cuts: bool = True) -> None:
+    """Say something to the end and something not; `knows_cuts`: the plugin tells where it was."""
     await avatar.start(
         scene.session,
         scene.room,
@@ -57,8 +57,12 @@ async def talk(scene: Scene, avatar: Any) -> None:
         assert said.interrupted == cut
         if not cut:
             assert said.playback_position == pytest.approx(seconds, abs=0.04)
-        else:
+        elif knows_cuts:
             assert 0.3 < said.playback_position < 1.5
+    await asyncio.sleep(0.3)  # what is on its way
+    came = await scene.rooms.measured(avatar.avatar_identity)
+    whole, part = stretches(came.heard)
+    assert whole.seconds == pytest.approx(1.0, abs=0.06) and 0.3 < part.seconds < 1.5
     await avatar.aclose()
 
 
@@ -69,6 +73,28 @@ def test_the_plugin_for_anam_has_our_face(monkeypatch: pytest.MonkeyPatch) -> No
         persona = anam.PersonaConfig(name="Anna", avatarId="face")
         keys = {"api_url": scene.server.url, "api_key": SERVER_TOKEN}
         await talk(scene, anam.AvatarSession(persona_config=persona, **keys))
+
+    run(test)
+
+
+def test_the_plugin_for_liveavatar_has_our_face(monkeypatch: pytest.MonkeyPatch) -> None:
+    liveavatar = plugin("liveavatar", monkeypatch)
+    job = SimpleNamespace(token_claims=lambda: SimpleNamespace(identity="agent"))
+    monkeypatch.setattr(liveavatar, "get_job_context", lambda: job)
+
+    async def test(scene: Scene) -> None:
+        async with aiohttp.ClientSession() as http:
+            monkeypatch.setattr(liveavatar.utils.http_context, "http_session", lambda: http)
+            avatar = liveavatar.AvatarSession(
+                api_url=f"{scene.server.url}/v1/liveavatar/sessions",
+                api_key=SERVER_TOKEN,
+                avatar_id="face",
+            )
+            await talk(scene, avatar, knows_cuts=False)  # it tells what it has sent
+            avatar._msg_ch.close()  # as at the end of its agent's session
+            await avatar._main_atask
+            while await asyncio.to_thread(scene.state):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
     run(test)
 

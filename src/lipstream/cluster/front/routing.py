@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lipstream.server.dialects.credentials import session_token
+from lipstream.server.dialects.liveavatar import addresses as liveavatar
 from lipstream.server.dialects.rooms import addresses as rooms
 from lipstream.server.dialects.simli import addresses as simli
 
@@ -13,7 +15,15 @@ SESSION_PATH = re.compile(r"/v1/sessions/([^/]+)(?:/.*)?", re.DOTALL)
 SESSION_ID = re.compile(r"[0-9a-f]{32}-([a-z0-9]{1,16})")
 PICTURE = re.compile(r"/v1/avatars/[^/]+/picture")
 TOKEN_END = re.compile(r"[A-Za-z0-9_-]{43}\.([a-z0-9]{1,16})")  # of `SessionTokens`
-OPENERS = ("/v1/sessions", "/whep", simli.TOKEN, rooms.ANAM, rooms.BITHUMAN)
+OPENERS = (
+    "/v1/sessions",
+    "/whep",
+    simli.TOKEN,
+    liveavatar.TOKEN,
+    rooms.ANAM,
+    rooms.BITHUMAN,
+)
+DIALECT_SOCKETS = (simli.SOCKET, liveavatar.SOCKET)  # whose token is in the query
 AVATARS = "/v1/avatars"
 
 
@@ -30,8 +40,9 @@ def worker_of(session_id: str) -> str | None:
 
 
 def worker_of_token(path: str, authorization: str) -> str | None:
-    """The worker whose session's token asks for a picture: no other one knows that token."""
-    if PICTURE.fullmatch(path) is None:
+    """The worker whose session's token asks for a picture, or in a dialect for the session itself:
+    no other one knows that token."""
+    if PICTURE.fullmatch(path) is None and path not in liveavatar.LED:
         return None
     found = TOKEN_END.fullmatch(authorization.partition(" ")[2].strip())
     return None if found is None else found[1]
@@ -39,9 +50,9 @@ def worker_of_token(path: str, authorization: str) -> str | None:
 
 def worker_of_socket(path: str, query: bytes) -> str | None:
     """The worker of the session whose WebSocket this is, by its id or, in a dialect, its token."""
-    if path != simli.SOCKET:
+    if path not in DIALECT_SOCKETS:
         return worker_of(session_in(path) or "")
-    found = TOKEN_END.fullmatch(simli.session_token(query))
+    found = TOKEN_END.fullmatch(session_token(query))
     return None if found is None else found[1]
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-import aiohttp
 from livekit import api, rtc
 from livekit.agents import (
     DEFAULT_API_CONNECT_OPTIONS,
@@ -66,7 +65,6 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
         self._identity, self._name = avatar_participant_identity, avatar_participant_name
         self._local: LocalAvatar | None = None
         self._session: RoomSession | None = None
-        self._http: aiohttp.ClientSession | None = None
 
     @property
     def avatar_identity(self) -> str:
@@ -130,9 +128,8 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
             .with_attributes({ATTRIBUTE_PUBLISH_ON_BEHALF: agent})
             .to_jwt()
         )
-        self._http = aiohttp.ClientSession()
         self._session = await server.open_session(
-            self._http, self._avatar, {"url": url, "token": token, "agent_identity": agent}
+            self._avatar, {"url": url, "token": token, "agent_identity": agent}
         )
         agent_session.output.replace_audio_tail(
             DataStreamAudioOutput(
@@ -154,12 +151,9 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
         local, self._local = self._local, None
         if local is not None:
             await local.close()
-        http, self._http = self._http, None
         session, self._session = self._session, None
-        if http is not None:
-            if session is not None and self._server is not None:
-                await self._server.close_session(http, session)
-            await http.close()
+        if session is not None and self._server is not None:
+            await self._server.close_session(session)
 
     async def _start_here(self, agent_session: AgentSession[Any], room: rtc.Room) -> None:
         try:

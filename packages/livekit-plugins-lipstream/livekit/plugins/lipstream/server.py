@@ -35,14 +35,12 @@ class AvatarServer:
         self._url, self._options = url.rstrip("/"), options
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
-    async def open_session(
-        self, http: aiohttp.ClientSession, avatar: str, room: dict[str, str]
-    ) -> RoomSession:
+    async def open_session(self, avatar: str, room: dict[str, str]) -> RoomSession:
         """Have the server join `room`; tries again while it is full or cannot be reached."""
         body = {"avatar": avatar, "livekit": room}
         for left in reversed(range(self._options.max_retry + 1)):
             try:
-                return await self._open(http, body)
+                return await self._open(body)
             except (aiohttp.ClientError, asyncio.TimeoutError) as error:
                 problem = f"the lipstream server at {self._url} cannot be reached ({error!r})"
             except _Busy as error:
@@ -52,20 +50,26 @@ class AvatarServer:
                 await asyncio.sleep(self._options.retry_interval)
         raise LipstreamException(f"{problem.rstrip('.')}.")
 
-    async def close_session(self, http: aiohttp.ClientSession, session: RoomSession) -> None:
+    async def close_session(self, session: RoomSession) -> None:
         """End `session`; a server that cannot be reached ends it by itself."""
         headers = {"Authorization": f"Bearer {session.token}"}
         url, timeout = f"{self._url}/v1/sessions/{session.id}", aiohttp.ClientTimeout(5.0)
         try:
-            async with http.delete(url, headers=headers, timeout=timeout):
+            async with (
+                aiohttp.ClientSession() as http,
+                http.delete(url, headers=headers, timeout=timeout),
+            ):
                 pass
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             logger.warning("the session could not be closed: %r", error)
 
-    async def _open(self, http: aiohttp.ClientSession, body: dict[str, Any]) -> RoomSession:
+    async def _open(self, body: dict[str, Any]) -> RoomSession:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=self._options.timeout)
         url = f"{self._url}/v1/sessions"
-        async with http.post(url, json=body, headers=self._headers, timeout=timeout) as answer:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(url, json=body, headers=self._headers, timeout=timeout) as answer,
+        ):
             if answer.status == FULL:
                 raise _Busy(await _reason(answer))
             if not answer.ok:

@@ -12,18 +12,11 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lipstream.server.dialects.simli.addresses import (
-    ICE,
-    KEY,
-    SESSION_SOCKET,
-    SOCKET,
-    TOKEN,
-    session_token,
-)
+from lipstream.server.dialects.credentials import authorize, lead_to_session, session_token
+from lipstream.server.dialects.simli.addresses import ICE, KEY, SESSION_SOCKET, SOCKET, TOKEN
 from lipstream.server.security.access import route_path
 from lipstream.server.security.session_tokens import SessionTokens
 
-NO_SESSION = "-"  # the id of none
 WORDS = {401: "INVALID_API_KEY", 404: "INVALID_FACE_ID"}  # of which clients make exceptions
 
 
@@ -40,22 +33,13 @@ class SimliCredentials:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = "" if scope["type"] == "lifespan" else route_path(scope)
         if scope["type"] == "websocket" and path == SOCKET:
-            self._lead_to_session(scope)
+            token = session_token(scope.get("query_string", b""))
+            lead_to_session(scope, self._tokens, token, SOCKET, SESSION_SOCKET)
         elif scope["type"] == "http" and path in (TOKEN, ICE):
             headers = Headers(scope=scope)
             if "authorization" not in headers and KEY.decode() in headers:
-                _authorize(scope, headers[KEY.decode()])
+                authorize(scope, headers[KEY.decode()])
         await self._app(scope, receive, send)
-
-    def _lead_to_session(self, scope: Scope) -> None:
-        """Changes the scope itself: whoever serves it learns from it that it was admitted."""
-        token = session_token(scope.get("query_string", b""))
-        grant = self._tokens.find(token)
-        session_id = NO_SESSION if grant is None else grant.session_id
-        path = SESSION_SOCKET.format(session_id=session_id)
-        root = str(scope["path"]).removesuffix(SOCKET)
-        scope["path"], scope["raw_path"] = root + path, (root + path).encode()
-        _authorize(scope, token)
 
 
 class SimliRefusals:
@@ -100,8 +84,3 @@ def with_detail(status: int, body: bytes) -> bytes:
     except (ValueError, KeyError, TypeError):  # not from us
         return body
     return json.dumps({**content, "detail": WORDS.get(status, sentence)}).encode()
-
-
-def _authorize(scope: Scope, token: str) -> None:
-    kept = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
-    scope["headers"] = [*kept, (b"authorization", b"Bearer " + token.encode("latin-1", "replace"))]
