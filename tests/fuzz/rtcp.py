@@ -11,7 +11,7 @@ from aiortc.rtp import is_rtcp
 from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.guards.srtp_guard import SrtpGuard
 from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream
-from lipstream.server.rtc.sdp_answer import agree
+from lipstream.server.rtc.sdp.answer import agree
 from tests.fuzz.packets import unpacked
 from tests.server.rtc.offers import offer
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
-from lipstream.server.rtc.sdp_answer import agree, answer
-from lipstream.server.rtc.sdp_parse import read_fragment, usable
+from lipstream.server.rtc.sdp.answer import agree, answer
+from lipstream.server.rtc.sdp.parse import read_fragment, usable
 from tests.fuzz.targets import check_sentence
 from tests.server.rtc.offers import PASSWORD, USERNAME
-from tests.server.rtc.test_sdp_answer import LOCAL
+from tests.server.rtc.sdp.test_answer import LOCAL
 
 
 def check(data: bytes) -> None:

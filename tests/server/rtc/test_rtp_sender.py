@@ -25,7 +25,7 @@ from aiortc.rtp import (
 )
 
 from lipstream.server.rtc.rtp_sender import HISTORY, NTP_EPOCH, Feedback, MediaClock, RtpStream
-from lipstream.server.rtc.sdp_answer import MediaPlan, agree
+from lipstream.server.rtc.sdp.answer import MediaPlan, agree
 from tests.server.rtc.offers import offer
 
 

@@ -15,7 +15,7 @@ import httpx
 from lipstream.errors import LipstreamError
 from lipstream.push.live_push import PushRefusedError
 from lipstream.server.outputs.push_address import PushAddress
-from lipstream.server.rtc.sdp_parse import MAX_SDP_BYTES
+from lipstream.server.rtc.sdp.parse import MAX_SDP_BYTES
 
 ANSWER_S = 10.0  # for the answer to an offer, with all redirections
 DELETE_S = 2.0  # for the last word

@@ -26,8 +26,9 @@ from lipstream.server.rtc.interfaces import (
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.microphone import Microphone
 from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream, new_ssrcs
-from lipstream.server.rtc.sdp_answer import Agreement, Local, agree, answer, published
-from lipstream.server.rtc.sdp_parse import read_fragment, usable
+from lipstream.server.rtc.sdp.answer import Agreement, agree, answer, published
+from lipstream.server.rtc.sdp.media_section import Local
+from lipstream.server.rtc.sdp.parse import read_fragment, usable
 from lipstream.server.rtc.settings import TransportSettings
 from lipstream.server.rtc.udp_ports import UdpPorts
 

@@ -28,7 +28,7 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from lipstream.server.rtc.guards.datagram_guard import DatagramGuard, guard_mdns
 from lipstream.server.rtc.guards.drop_log import DropLog
 from lipstream.server.rtc.guards.srtp_guard import SrtpGuard
-from lipstream.server.rtc.sdp_answer import Agreement, MediaPlan
+from lipstream.server.rtc.sdp.answer import Agreement, MediaPlan
 from lipstream.server.rtc.udp_ports import RangedAsyncio, UdpPorts
 
 LOOPBACK = ["127.0.0.1"]

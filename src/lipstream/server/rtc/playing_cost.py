@@ -26,8 +26,8 @@ from lipstream.server.rtc.encoders import VideoEncoder
 from lipstream.server.rtc.interfaces import TransportObserver
 from lipstream.server.rtc.media_sender import MediaSender, MediaWorkers
 from lipstream.server.rtc.rtp_sender import Feedback, MediaClock, RtpStream
-from lipstream.server.rtc.sdp_answer import MediaPlan
-from lipstream.server.rtc.sdp_parse import MediaLine
+from lipstream.server.rtc.sdp.answer import MediaPlan
+from lipstream.server.rtc.sdp.parse import MediaLine
 
 WARM_UP, UNITS = 5, 25  # units that are played, and then measured
 MAX_PLAY_S = 10.0

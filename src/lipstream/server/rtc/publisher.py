@@ -10,8 +10,9 @@ from aiortc import RTCCertificate
 
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.interfaces import SignallingError
-from lipstream.server.rtc.sdp_answer import Agreement, Local, agree
-from lipstream.server.rtc.sdp_offer import offer
+from lipstream.server.rtc.sdp.answer import Agreement, agree
+from lipstream.server.rtc.sdp.media_section import Local
+from lipstream.server.rtc.sdp.offer import offer
 
 
 class Publisher(WebRTCTransport):

@@ -31,7 +31,7 @@ from aiortc.rtp import (
     unpack_remb_fci,
 )
 
-from lipstream.server.rtc.sdp_answer import MediaPlan
+from lipstream.server.rtc.sdp.answer import MediaPlan
 
 NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
 HISTORY = 512  # packets that can be sent again; a second or two of video

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lipstream.server.rtc.ice_servers import ice_links, link_headers
 from lipstream.server.rtc.interfaces import RestartError, SignallingError
-from lipstream.server.rtc.sdp_parse import (
+from lipstream.server.rtc.sdp.parse import (
     MAX_SDP_BYTES,
     MAX_SDP_LINES,
     parse_candidate,

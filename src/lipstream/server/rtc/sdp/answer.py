@@ -11,11 +11,15 @@ from aiortc.codecs import CODECS, is_rtx
 from aiortc.rtcpeerconnection import find_common_codecs
 
 from lipstream.server.rtc.interfaces import SignallingError
-from lipstream.server.rtc.sdp_parse import MediaLine, OfferText, read_offer
+from lipstream.server.rtc.sdp.media_section import (
+    ABS_SEND_TIME,
+    CONSTRAINED_BASELINE,
+    Local,
+    media_section,
+    session_section,
+)
+from lipstream.server.rtc.sdp.parse import MediaLine, OfferText, read_offer
 
-ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
-CONSTRAINED_BASELINE = "42e01f"
-STREAM = "lipstream"  # the one MediaStream that picture and sound belong to
 # Raised by aiortc's parser for damaged SDP.
 MALFORMED = (
     AssertionError,
@@ -58,17 +62,6 @@ class Agreement:
     controlling: bool  # ours in ICE
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
-    """The part of an offer or an answer that describes this side."""
-
-    candidates: Sequence[RTCIceCandidate]
-    ice: RTCIceParameters
-    dtls: RTCDtlsParameters
-    ssrcs: dict[str, tuple[int, int]]  # of each kind: media, retransmission
-    cname: str
-
-
 def agree(offer: str, prefer: str | None, microphone: bool) -> Agreement:
     """Choose codecs and directions; `prefer` is h264, vp8 or None for the first that fits. Raises
     SignallingError for an offer that cannot be used."""
@@ -91,13 +84,9 @@ def agree(offer: str, prefer: str | None, microphone: bool) -> Agreement:
 
 def answer(agreement: Agreement, local: Local) -> str:
     """The SDP answer. Lines we have no use for, such as data channels, are refused in it."""
-    description = sdp.SessionDescription()
-    description.origin = f"- {local.ssrcs['video'][0]} 2 IN IP4 0.0.0.0"
     plans = {plan.line.index: plan for plan in (agreement.audio, agreement.video)}
     mids = [plan.line.mid for _, plan in sorted(plans.items())]
-    description.group.append(sdp.GroupDescription("BUNDLE", list(mids)))
-    description.msid_semantic.append(sdp.GroupDescription("WMS", ["*"]))
-    text = str(description)
+    text = str(session_section(local, mids))
     for line in agreement.text.media:
         plan = plans.get(line.index)
         text += _refused(line) if plan is None else _accepted(plan, agreement, local)
@@ -139,27 +128,21 @@ def _rank(codec: RTCRtpCodecParameters, order: Sequence[str]) -> tuple[int, bool
 
 
 def _accepted(plan: MediaPlan, agreement: Agreement, local: Local) -> str:
-    kind = plan.line.kind
-    media = sdp.MediaDescription(
-        kind, 9, plan.parsed.profile, [codec.payloadType for codec in plan.codecs]
+    line, parsed = plan.line, plan.parsed
+    extensions = [one for one in parsed.rtp.headerExtensions if one.id == plan.abs_send_time]
+    media = media_section(
+        line.kind,
+        line.mid,
+        plan.codecs,
+        extensions,
+        local,
+        role=agreement.role,
+        profile=parsed.profile,
     )
     if local.candidates:
         media.host, media.port = local.candidates[0].ip, local.candidates[0].port
-    media.direction = "sendrecv" if kind == "audio" and agreement.microphone else "sendonly"
-    media.msid = f"{STREAM} {kind}"
-    media.rtcp_port, media.rtcp_host, media.rtcp_mux = 9, "0.0.0.0", True
-    media.rtp.muxId, media.rtp.codecs = plan.line.mid, plan.codecs
-    media.rtp.headerExtensions = [
-        one for one in plan.parsed.rtp.headerExtensions if one.id == plan.abs_send_time
-    ]
-    ssrc, rtx_ssrc = local.ssrcs[kind]
-    media.ssrc = [sdp.SsrcDescription(ssrc, cname=local.cname)]
-    if plan.rtx is not None:
-        media.ssrc.append(sdp.SsrcDescription(rtx_ssrc, cname=local.cname))
-        media.ssrc_group = [sdp.GroupDescription("FID", [ssrc, rtx_ssrc])]
-    media.ice, media.ice_candidates = local.ice, list(local.candidates)
-    media.ice_candidates_complete = True
-    media.dtls = dataclasses.replace(local.dtls, role=agreement.role)
+    if line.kind == "audio" and agreement.microphone:
+        media.direction = "sendrecv"
     return f"{media}a=rtcp-mux-only\r\n"
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lipstream.server.rtc.interfaces import SignallingError
-from lipstream.server.rtc.sdp_answer import Local, agree, answer, published
+from lipstream.server.rtc.sdp.answer import agree, answer, published
+from lipstream.server.rtc.sdp.media_section import Local
 from tests.server.rtc.offers import AUDIO, DATA, FINGERPRINT, SESSION, VIDEO, offer
 
 HOST = RTCIceCandidate(1, "1", "10.0.0.5", 4000, 100, "udp", "host")

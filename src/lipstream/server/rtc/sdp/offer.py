@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
-from aiortc import RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters, sdp
+from aiortc import RTCRtpCodecParameters, RTCRtpHeaderExtensionParameters
 from aiortc.rtcrtpparameters import RTCRtcpFeedback
 
 from lipstream.server.rtc.encoders import AUDIO_CLOCK, VIDEO_CLOCK
-from lipstream.server.rtc.sdp_answer import ABS_SEND_TIME, CONSTRAINED_BASELINE, STREAM, Local
+from lipstream.server.rtc.sdp.media_section import (
+    ABS_SEND_TIME,
+    CONSTRAINED_BASELINE,
+    Local,
+    media_section,
+    session_section,
+)
 
 FEEDBACK = [
     RTCRtcpFeedback("nack"),
@@ -32,22 +37,19 @@ H264 = RTCRtpCodecParameters(
     },
 )
 VP8 = RTCRtpCodecParameters("video/VP8", VIDEO_CLOCK, payloadType=96, rtcpFeedback=FEEDBACK)
-PROFILE = "UDP/TLS/RTP/SAVPF"
 SEND_TIME = RTCRtpHeaderExtensionParameters(id=2, uri=ABS_SEND_TIME)
 
 
 def offer(local: Local, codec: str | None) -> str:
     """The offer of sound and pictures; `codec` is h264, vp8 or None for both, H.264 first. All
     candidates are in it, so there is no trickle."""
-    description = sdp.SessionDescription()
-    description.origin = f"- {local.ssrcs['video'][0]} 2 IN IP4 0.0.0.0"
-    description.group.append(sdp.GroupDescription("BUNDLE", ["0", "1"]))
-    description.msid_semantic.append(sdp.GroupDescription("WMS", ["*"]))
+    description = session_section(local, ["0", "1"])
     pictures = {"h264": [H264], "vp8": [VP8], None: [H264, VP8]}[codec]
     with_rtx = [each for one in pictures for each in (one, _rtx(one))]
     # RFC 9725 wants bundle-only in each section, but RFC 9143 (7.2) none in the first: Firefox
     # drops the bundle for it.
-    audio, video = _line("audio", "0", [OPUS], local), _line("video", "1", with_rtx, local)
+    audio = _section("audio", "0", [OPUS], local)
+    video = _section("video", "1", with_rtx, local)
     return f"{description}{audio}{video}a=bundle-only\r\n"
 
 
@@ -62,20 +64,6 @@ def _rtx(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
     )
 
 
-def _line(kind: str, mid: str, codecs: Sequence[RTCRtpCodecParameters], local: Local) -> str:
-    numbers = [codec.payloadType for codec in codecs]
-    media = sdp.MediaDescription(kind, 9, PROFILE, numbers)
-    media.direction, media.host = "sendonly", "0.0.0.0"
-    media.msid = f"{STREAM} {kind}"
-    media.rtcp_port, media.rtcp_host, media.rtcp_mux = 9, "0.0.0.0", True
-    media.rtp.muxId, media.rtp.codecs = mid, list(codecs)
-    media.rtp.headerExtensions = [SEND_TIME]
-    ssrc, rtx_ssrc = local.ssrcs[kind]
-    media.ssrc = [sdp.SsrcDescription(ssrc, cname=local.cname)]
-    if kind == "video":
-        media.ssrc.append(sdp.SsrcDescription(rtx_ssrc, cname=local.cname))
-        media.ssrc_group = [sdp.GroupDescription("FID", [ssrc, rtx_ssrc])]
-    media.ice, media.ice_candidates = local.ice, list(local.candidates)
-    media.ice_candidates_complete = True
-    media.dtls = dataclasses.replace(local.dtls, role="auto")
+def _section(kind: str, mid: str, codecs: Sequence[RTCRtpCodecParameters], local: Local) -> str:
+    media = media_section(kind, mid, codecs, [SEND_TIME], local, role="auto")
     return f"{media}a=rtcp-mux-only\r\n"

@@ -1,0 +1,1 @@
+"""SDP: what peers offer, and what we offer and answer."""
