@@ -9,6 +9,7 @@ import asyncio
 import gc
 import os
 import threading
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ class LeakGate:
     """A context that watches what is opened; `left` lists what is still open."""
 
     def __init__(self) -> None:
-        self.thread_timeout_s = 2.0  # for threads that are just ending
+        self.timeout_s = 2.0  # for threads, and sockets of servers in threads, that are just ending
         self._tasks: list[str] = []
         self._threads = set(threading.enumerate())
         self._descriptors = descriptors()
@@ -49,10 +50,13 @@ class LeakGate:
             if thread not in self._threads and not thread.name.startswith(KEPT_THREADS)
         ]
         for thread in threads:
-            thread.join(self.thread_timeout_s / len(threads))
+            thread.join(self.timeout_s / len(threads))
         alive = [f"thread {thread.name}" for thread in threads if thread.is_alive()]
         if not native and self._new_descriptors():
             gc.collect()  # some close with an object that is part of a cycle
+            end = time.monotonic() + self.timeout_s
+            while self._new_descriptors() and time.monotonic() < end:
+                time.sleep(0.02)
         return [*self._tasks, *alive, *([] if native else self._new_descriptors())]
 
     def _new_descriptors(self) -> list[str]:

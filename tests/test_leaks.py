@@ -53,7 +53,7 @@ def test_tasks_are_reported_when_the_test_fails() -> None:
 def test_a_thread_that_is_left_is_reported() -> None:
     release = threading.Event()
     with LeakGate() as gate:
-        gate.thread_timeout_s = 0.01
+        gate.timeout_s = 0.01
         thread = threading.Thread(target=release.wait, name="leaked")
         thread.start()
     try:
@@ -66,6 +66,7 @@ def test_a_thread_that_is_left_is_reported() -> None:
 
 def test_a_descriptor_that_is_left_is_reported() -> None:
     with LeakGate() as gate:
+        gate.timeout_s = 0.01
         ends = os.pipe()
     try:
         assert len(gate.left()) == 2 and "pipe" in gate.left()[0]

@@ -80,7 +80,7 @@ class WhipServer:
 def listening(server: WhipServer) -> Iterator[str]:
     """The address of `server`, which runs in a thread of its own."""
     with bind("127.0.0.1", 0) as bound:
-        running = uvicorn.Server(uvicorn.Config(server.app, log_level="error", lifespan="off"))
+        running = uvicorn.Server(uvicorn.Config(server.app, log_config=None, lifespan="off"))
 
         async def serve() -> None:
             await running.serve([bound])
