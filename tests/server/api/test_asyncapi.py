@@ -15,7 +15,8 @@ from lipstream.media.captions import Caption
 from lipstream.server.api.asyncapi import asyncapi_document
 from lipstream.server.api.audio_socket import RATES
 from lipstream.server.api.socket_messages import CLIENT_MESSAGES
-from lipstream.server.dialects.simli.addresses import SESSION_SOCKET
+from lipstream.server.dialects.liveavatar import addresses as liveavatar
+from lipstream.server.dialects.simli import addresses as simli
 from tests.server.app_client import AppClient, run_client
 from tests.server.fake_runtime import session_event
 from tests.server.security.route_table import ROUTES
@@ -65,7 +66,8 @@ def test_every_reference_leads_somewhere() -> None:
 
 def test_address_and_rates_are_those_of_the_route() -> None:
     channels = DOCUMENT["channels"]
-    sockets = {path for method, path in ROUTES if method == "WEBSOCKET"} - {SESSION_SOCKET}
+    others = {simli.SESSION_SOCKET, liveavatar.SESSION_SOCKET}
+    sockets = {path for method, path in ROUTES if method == "WEBSOCKET"} - others
     assert {channel["address"] for channel in channels.values()} == sockets
     query = channels["audio"]["bindings"]["ws"]["query"]["properties"]
     assert query["sample_rate"]["enum"] == [str(rate) for rate in RATES]
