@@ -52,8 +52,8 @@ PUSHES = Promise(
     (
         Fault(
             "a session may be pushed anywhere",
-            "server/api/sessions.py",
-            "if not addresses.allowed(address):",
+            "server/sessions/outputs.py",
+            "if not self._addresses.allowed(address):",
             "if False:",
             (f"{TEST_PUSH}::test_other_addresses_are_refused_and_not_repeated",),
         ),
@@ -74,14 +74,14 @@ PUSHES = Promise(
         Fault(
             "a pushed session stands still without a viewer",
             "server/sessions/session.py",
-            "        if connected:\n            self._feed.draw()\n",
+            "        if connected:\n            self.outputs.draw()\n",
             "",
             (f"{TEST_PUSH}::test_a_push_takes_units_without_a_viewer_and_ends_with_the_session",),
         ),
         Fault(
             "a session whose push is never taken stays for ever",
-            "server/sessions/session.py",
-            "        if not self._seen:\n            ends.append",
+            "server/sessions/deadlines.py",
+            "        if not presence.seen:\n            ends.append",
             "        if False:\n            ends.append",
             (f"{TEST_PUSH}::test_a_push_that_is_never_taken_ends_the_session",),
         ),

@@ -36,6 +36,7 @@ CODES = {
     503: "unavailable",
     507: "disk_full",
 }
+ENDED = "this session has ended; open a new one."
 UNKNOWN = {  # instead of Starlette's words for a path or method that it does not know
     404: "nothing is at this address; see /docs.",
     405: "this address has no such method; see /docs.",

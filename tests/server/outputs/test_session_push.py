@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lipstream.push import live_push
-from lipstream.server.sessions.session import PUSH_GRACE_S
+from lipstream.server.sessions.deadlines import PUSH_GRACE_S
 from lipstream.server.settings import ServeSettings
 from tests.server.app_client import AppClient, run_client, settle, until
 from tests.server.fake_runtime import FakePush, FakeRuntime

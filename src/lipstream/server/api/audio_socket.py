@@ -171,7 +171,7 @@ class AudioSocket:
 
     def _say(self, request: SayMessage) -> None:
         try:
-            utterance = self._session.say(request.text, self._synthesizer, request.voice)
+            utterance = self._session.intake.say(request.text, self._synthesizer, request.voice)
         except ApiError as refusal:
             if refusal.status_code == 422:
                 self._reject(refusal.code, str(refusal.detail))

@@ -25,7 +25,8 @@ def say_routes(manager: SessionManager, synthesizer: Synthesizer | None) -> APIR
         responses=error_responses(400, 404, 408, 409, 413, 422, 429, 501),
     )
     async def say(session_id: str, body: SayRequest) -> Said:
-        utterance = manager.find_free(session_id).say(body.text, synthesizer, body.voice)
+        intake = manager.find_free(session_id).intake
+        utterance = intake.say(body.text, synthesizer, body.voice)
         assert synthesizer is not None
         return Said(utterance=utterance.id, warning=synthesizer.warning(body.text))
 

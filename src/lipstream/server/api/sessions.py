@@ -16,7 +16,6 @@ from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.errors import ApiError
-from lipstream.server.outputs.push_address import PushAddress, PushAddresses, PushRequest
 from lipstream.server.schemas import (
     BrowserStats,
     IceServerInfo,
@@ -29,30 +28,17 @@ from lipstream.server.schemas import (
     Spoken,
 )
 from lipstream.server.sessions.manager import SessionManager
-from lipstream.server.sessions.outputs import OutputChoice
 from lipstream.server.sessions.session import ServerSession
 from lipstream.server.sessions.speak_file import speak_file
 
 COUNTS = ("late", "repeated", "dropped", "skipped", "underruns")  # in the state of a session
 PCM_FIELD = "audio_format"  # of a form with raw samples
 SAMPLES = "samples"  # the decoded file, beside the upload
-NO_PUSH = (
-    "push is no address of a stream; write rtmp://live.example.org/app/key, or the https:// of an "
-    "endpoint of WHIP."
-)
-NO_ENDPOINT = (
-    "push_token is for an endpoint of WHIP alone; the key of RTMP is a part of its address."
-)
-FOREIGN_PUSH = (
-    "this server may not push to that address; start it with --push-to and its beginning, such as "
-    "rtmp://live.example.org/app."
-)
 INTERRUPTED = "an interrupt came before this file could be spoken; send it again to speak it."
 
 
 def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRouter:
     """List sessions, open one, read its state, close it."""
-    addresses = PushAddresses(manager.settings.push_to)
     router = APIRouter(prefix="/v1/sessions", tags=["Sessions"])
 
     @router.get(
@@ -71,8 +57,8 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
                     age_s=session.age_s,
                     speaking=session.live.speaking,
                     fps=round(session.fps(), 2),
-                    recorded=session.recorded,
-                    push=None if session.push is None else session.push.state,
+                    recorded=session.outputs.recorded,
+                    push=session.outputs.push_state,
                 )
                 for session in manager.open_sessions
             ]
@@ -86,8 +72,7 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
     )
     async def open_session(body: SessionRequest, request: Request) -> SessionInfo:
         entry = await registry.ready(body.avatar)
-        push = _push_of(body, addresses)
-        outputs = OutputChoice(body.record, push)
+        outputs = manager.outputs.choose(body.record, body.push, body.push_token)
         room = None if body.livekit is None else manager.rooms.address(body.livekit)
         session = manager.open(entry, motion=body.motion, replaces=body.replaces, outputs=outputs)
         if room is not None:
@@ -105,7 +90,7 @@ def session_routes(manager: SessionManager, registry: AvatarRegistry) -> APIRout
             speaking=live.speaking,
             buffered_ms=live.buffered_ms,
             fps=round(session.fps(), 2),
-            push=session.push,
+            push=session.outputs.push,
             **{name: getattr(live.counts, name) for name in COUNTS},
         )
 
@@ -147,7 +132,7 @@ def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
     async def speak(session_id: str, request: Request) -> Spoken:
         session = manager.find_free(session_id)
         with contextlib.ExitStack() as cleanup, decoders.place():
-            utterance = cleanup.enter_context(session.open_upload(SPOKEN_RATE))
+            utterance = cleanup.enter_context(session.intake.open_upload(SPOKEN_RATE))
             upload = await receive_file(request, ("audio", "video"), unless=PCM_FIELD)
             cleanup.callback(upload.discard)
             pcm = _pcm_format(upload.fields)
@@ -157,7 +142,7 @@ def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
             manager.find(session_id)  # it may have ended meanwhile
             if utterance.finished:
                 raise ApiError(409, INTERRUPTED, "interrupted")
-            session.start(speak_file(utterance, upload.folder / SAMPLES, cleanup.pop_all()))
+            session.intake.start(speak_file(utterance, upload.folder / SAMPLES, cleanup.pop_all()))
         duration_ms = done["samples"] * 1000 // SPOKEN_RATE
         return Spoken(utterance=utterance.id, duration_ms=duration_ms, warning=done["warning"])
 
@@ -182,20 +167,6 @@ def speech_routes(manager: SessionManager, decoders: Decoders) -> APIRouter:
         return Response(status_code=204)
 
     return router
-
-
-def _push_of(body: SessionRequest, addresses: PushAddresses) -> PushRequest | None:
-    """The push that is asked for; ApiError 422 for what is none, 403 when it is not allowed."""
-    address = None if body.push is None else PushAddress.parse(body.push)
-    if body.push is not None and address is None:
-        raise ApiError(422, NO_PUSH)
-    if body.push_token is not None and (address is None or not address.by_whip):
-        raise ApiError(422, NO_ENDPOINT)
-    if address is None:
-        return None
-    if not addresses.allowed(address):
-        raise ApiError(403, FOREIGN_PUSH, "push_not_allowed")
-    return PushRequest(address, body.push_token)
 
 
 def _session_info(
@@ -223,7 +194,7 @@ def _session_info(
         width=session.size[0],
         height=session.size[1],
         face=session.face,
-        recorded=session.recorded,
+        recorded=session.outputs.recorded,
     )
 
 

@@ -13,7 +13,7 @@ from lipstream.config import MotionLevel
 from lipstream.live.clock import Clock
 from lipstream.server.admission import Capacity
 from lipstream.server.avatars.entry import AvatarEntry
-from lipstream.server.errors import ApiError, without_folders
+from lipstream.server.errors import ENDED, ApiError, without_folders
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
 from lipstream.server.outputs.recorder import OnEvent
@@ -22,7 +22,7 @@ from lipstream.server.schemas import Load
 from lipstream.server.security.session_tokens import SessionTokens
 from lipstream.server.sessions.outputs import OutputChoice, Outputs
 from lipstream.server.sessions.rooms import Rooms
-from lipstream.server.sessions.session import ENDED, ServerSession, short_id
+from lipstream.server.sessions.session import ServerSession, short_id
 from lipstream.server.settings import ServeSettings
 
 CHECK_MS = 500  # between two checks of deadlines and counts

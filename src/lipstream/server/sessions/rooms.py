@@ -11,11 +11,11 @@ from lipstream.integrations.livekit.room_address import RoomAddress, RoomServers
 from lipstream.integrations.livekit.room_error import RoomError
 from lipstream.live.session.types import Unit
 from lipstream.live.session.utterance import Utterance
-from lipstream.server.errors import ApiError
+from lipstream.server.errors import ENDED, ApiError
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
 from lipstream.server.schemas import LiveKitRoom
-from lipstream.server.sessions.session import ENDED, ServerSession
+from lipstream.server.sessions.session import ServerSession
 from lipstream.server.settings import ServeSettings
 
 NOT_SET_UP = (

@@ -4,46 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING
 
-from lipstream.errors import BufferFullError, OptionError
 from lipstream.live.clock import Clock
 from lipstream.live.session.session import Session
 from lipstream.live.session.types import Unit
-from lipstream.live.session.utterance import Utterance
 from lipstream.server.admission import Cost
 from lipstream.server.avatars.entry import AvatarEntry, face_center
 from lipstream.server.errors import ApiError
 from lipstream.server.metrics import Metrics
-from lipstream.server.outputs.recording import Recording
-from lipstream.server.outputs.session_push import SessionPush
 from lipstream.server.rtc.connection import WebRTCTransport
-from lipstream.server.schemas import PushInfo, ViewerState
-from lipstream.server.sessions.unit_feed import UnitFeed
+from lipstream.server.schemas import ViewerState
+from lipstream.server.sessions.deadlines import Deadlines, Presence
+from lipstream.server.sessions.session_outputs import SessionOutputs
+from lipstream.server.sessions.speech_intake import SpeechIntake
 from lipstream.server.sessions.viewer_voice import ViewerVoice
 from lipstream.server.settings import ServeSettings
-from lipstream.server.token_bucket import TokenBucket
-from lipstream.speech.synthesis.base import Synthesizer
 
 if TYPE_CHECKING:
     from lipstream.integrations.livekit.room_avatar import RoomAvatar
 
 FIGURE_MS = 1_000  # least time between two readings of the frame rate
 SHORT_ID = 8  # characters
-MAX_UPLOADS = 4  # files of one session that are received, decoded, or pushed
-TEXTS_PER_S, MAX_TEXTS = 2, 10  # that one session says in the long run, and at once
-PUSH_GRACE_S = 120  # without a connection of its push, while nobody watches
 MAX_LISTENERS = 4  # sockets of one session that are sent events alone
-RETRY_S = "5"
-NO_VOICE = (
-    "this server has no voice; install the extra `tts`, or start it with --tts and the address of "
-    "a provider of speech."
-)
-ENDED = "this session has ended; open a new one."
-
-log = logging.getLogger("lipstream.server")
 
 
 class ServerSession:
@@ -74,64 +58,33 @@ class ServerSession:
         self.closed = False
         self.disconnect_socket: Callable[[], None] | None = None  # of the WebSocket for speech
         self._listeners: list[Callable[[], None]] = []  # end those that are sent events alone
-        self._settings, self._metrics, self._clock = settings, metrics, clock
-        now = clock.now_ms()
-        self.opened_ms = self._changed_ms = self._touched_ms = now
-        self._interrupted_ms: int | None = None
-        self._uploads = 0
-        # An interrupt makes room for the next text, and each may cost a request to a provider.
-        self._texts = TokenBucket(TEXTS_PER_S, MAX_TEXTS, lambda: clock.now_ms() / 1000)
-        self._tasks: set[asyncio.Task[None]] = set()  # that push uploads
-        self._fps, self._read_at = 0.0, (now, live.counts.units)
-        self._feed = UnitFeed(live)
-        self._feed.add_sink(self._time_interrupt)
-        self._recording: Recording | None = None
-        self._push: SessionPush | None = None
-        self._pushed = False  # when that changed last
+        self._metrics, self._clock = metrics, clock
+        self._deadlines = Deadlines(settings, clock)
+        self._interrupted_ms: int | None = None  # of an interrupt that is still heard
+        self.intake = SpeechIntake(live, clock, self.short_id, self.touch)
+        self._fps, self._read_at = 0.0, (clock.now_ms(), live.counts.units)
+        self.outputs = SessionOutputs(live, self._time_interrupt)
+        self._pushed = False  # as was told last
         self._remove_listener = live.add_listener(lambda event: self.touch())
 
     @property
     def cost(self) -> Cost:
         """The cost of a frame, as measured last."""
         assert self._entry.cost is not None
-        pushed = self._push is not None
-        return self._entry.cost.with_outputs(recorded=self.recorded, pushed=pushed)
-
-    @property
-    def recorded(self) -> bool:
-        """True for one whose units are kept in a file."""
-        return self._recording is not None
-
-    def record(self, recording: Recording) -> None:
-        """Keep what is seen and heard of it from now on, until it ends."""
-        self._recording = recording
-        self._feed.add_sink(recording.put)
-        self.live.add_listener(recording.note)
-
-    @property
-    def push(self) -> PushInfo | None:
-        """The state of its push, if it is pushed."""
-        return None if self._push is None else self._push.info
-
-    def push_by(self, push: SessionPush) -> None:
-        """Push what is seen and heard of it from the first connection on, whoever watches."""
-        self._push = push
-        self._feed.shared = True
-        self._feed.add_sink(push.put)
-        push.start()
+        return self.outputs.cost(self._entry.cost)
 
     def push_changed(self, *, connected: bool) -> None:
         """Its push was connected or lost, or another try has failed. Deadlines count from now only
         where that is a change, as a server that is gone is tried for ever."""
         if connected != self._pushed:
-            self._pushed, self._changed_ms = connected, self._clock.now_ms()
-            self.touch()
+            self._pushed = connected
+            self._deadlines.restart()
         if connected:
-            self._feed.draw()
+            self.outputs.draw()
 
     def units(self) -> AsyncIterator[Unit]:
         """The units of the session, for its viewer."""
-        return self._feed.units()
+        return self.outputs.units()
 
     @property
     def short_id(self) -> str:
@@ -146,65 +99,46 @@ class ServerSession:
     @property
     def age_s(self) -> int:
         """Seconds since it was opened."""
-        return (self._clock.now_ms() - self.opened_ms) // 1000
+        return self._deadlines.age_s
 
     @property
     def busy(self) -> bool:
         """True while speech is spoken, waits, or is uploaded or synthesized."""
         speaking = self.live.speaking or self.live.buffered_ms > 0
-        return speaking or self._uploads > 0 or self.live.synthesizing
+        return speaking or self.intake.busy
 
     @property
     def watched(self) -> bool:
         """True while a viewer is there, or about to be, or it is pushed."""
-        return self.state in ("connecting", "connected") or self._seen
+        return self.state == "connecting" or self._presence.seen
 
     @property
-    def _seen(self) -> bool:
-        """True while a viewer or a server of streams takes its units."""
-        pushed = self._push is not None and self._push.state == "connected"
-        return pushed or self.state == "connected"
+    def _presence(self) -> Presence:
+        return Presence(self.state, self.outputs.push_state)
 
     @property
     def patience_s(self) -> int:
         """Seconds that it waits for a connection."""
-        settings = self._settings
-        seconds = settings.grace_s if self.state == "lost" else settings.connect_timeout_s
-        tried = self._push is not None and self._push.state in ("connecting", "lost")
-        return max(seconds, PUSH_GRACE_S) if tried else seconds
+        return self._deadlines.patience_s(self._presence)
 
     @property
     def deadline_ms(self) -> int:
         """The time at which it ends unless something happens."""
-        settings = self._settings
-        ends = [self.opened_ms + settings.max_duration_s * 1000]
-        if not self._seen:
-            ends.append(self._changed_ms + self.patience_s * 1000)
-        elif not self.busy:
-            ends.append(self._touched_ms + settings.idle_timeout_s * 1000)
-        return min(ends)
+        return self._deadlines.end_ms(self._presence, self.busy)
 
     @property
     def overdue(self) -> str:
         """The reason why it ends now, in a word; empty when it does not."""
-        now = self._clock.now_ms()
-        if now < self.deadline_ms:
-            return ""
-        if now >= self.opened_ms + self._settings.max_duration_s * 1000:
-            return "duration"
-        if self._seen:
-            return "idle"
-        pushed = self._push is not None and self._push.state == "lost"
-        return "vanished" if pushed or self.state == "lost" else "unconnected"
+        return self._deadlines.overdue(self._presence, self.busy)
 
     def touch(self) -> None:
         """Postpone its end for being idle."""
-        self._touched_ms = self._clock.now_ms()
+        self._deadlines.touch()
 
     def enter(self, state: ViewerState) -> None:
         """Change the state of the connection; its deadlines count from now."""
-        self.state, self._changed_ms = state, self._clock.now_ms()
-        self.touch()
+        self.state = state
+        self._deadlines.restart()
         self.voice.see(state)
 
     def interrupt(self) -> int:
@@ -213,45 +147,6 @@ class ServerSession:
         if self.live.speaking:
             self._interrupted_ms = self._clock.now_ms()
         return self.live.interrupt()
-
-    def say(self, text: str, synthesizer: Synthesizer | None, voice: str | None) -> Utterance:
-        """Say `text` behind all other speech. ApiError 501 without a synthesizer, 422 for what it
-        can't say, 429 when too many texts wait or come, 404 when the session has ended."""
-        self.touch()
-        if synthesizer is None:
-            raise ApiError(501, NO_VOICE, "no_voice")
-        if self.live.closed:
-            raise ApiError(404, ENDED)
-        if not self._texts.take():
-            raise _too_many("too many texts come")
-        try:
-            return self.live.say(text, synthesizer, voice)
-        except BufferFullError as error:
-            raise _too_many(str(error).partition(";")[0]) from error
-        except OptionError as error:
-            raise ApiError(422, str(error)) from error
-
-    @contextlib.contextmanager
-    def open_upload(self, sample_rate: int) -> Iterator[Utterance]:
-        """Open an utterance for a file that is on its way; an error cancels it. ApiError 429 when
-        too many are on their way, 404 when the session has ended."""
-        self.touch()
-        if self._uploads >= MAX_UPLOADS:
-            raise _too_many(f"{MAX_UPLOADS} files wait to be spoken already")
-        try:
-            utterance = self.live.open_utterance(sample_rate)
-        except BufferFullError as error:
-            raise _too_many("too many utterances wait to be spoken already") from error
-        except OptionError as error:
-            raise ApiError(404, ENDED) from error
-        self._uploads += 1
-        try:
-            yield utterance
-        except BaseException:
-            utterance.cancel()
-            raise
-        finally:
-            self._uploads -= 1
 
     @contextlib.contextmanager
     def listening(self, leave: Callable[[], None]) -> Iterator[None]:
@@ -263,13 +158,6 @@ class ServerSession:
             yield
         finally:
             self._listeners.remove(leave)
-
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` in the background, at most until the session ends; an error is logged. What
-        it waits for must return when its utterance is cancelled."""
-        task = asyncio.create_task(work, name=f"speech of {self.short_id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
 
     def fps(self) -> float:
         """Units per second since the last call, at least a second ago."""
@@ -290,12 +178,9 @@ class ServerSession:
             leave()
         self.voice.close()
         self.live.close()  # cancels all utterances, so that the tasks end
-        if self._recording is not None:
-            self._recording.finish()
-        ending = [*self._tasks, self.live.wait_closed()]
-        if self._push is not None:
-            ending.append(self._push.end())
-        await asyncio.gather(*ending, self._feed.close(), return_exceptions=True)
+        self.outputs.finish()
+        ending = self.intake.wait_ended(), self.live.wait_closed(), self.outputs.close()
+        await asyncio.gather(*ending, return_exceptions=True)
         async with self.lock:
             await self.drop_connection()
         if self.room is not None:
@@ -314,17 +199,7 @@ class ServerSession:
         if connection is not None:
             await connection.close()
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            fields = {"session": self.short_id}
-            log.error("a file could not be spoken: %s", error, exc_info=error, extra=fields)
-
 
 def short_id(session_id: str) -> str:
     """The part of an id that logs show."""
     return session_id[:SHORT_ID]
-
-
-def _too_many(reason: str) -> ApiError:
-    return ApiError(429, f"{reason}; send the next one later.", headers={"Retry-After": RETRY_S})
