@@ -202,6 +202,20 @@ def test_more_than_may_wait_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     run(flood)
 
 
+def test_more_streams_at_once_than_are_read_are_told_as_not_spoken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room_speech, "MAX_STREAMS", 2)
+
+    async def many(room: Room, receiver: RoomSpeechReceiver) -> None:
+        streams = [Stream().send(b"", end=False) for _ in range(3)]
+        for stream in streams:
+            room.on_stream(stream, "agent")
+        assert [stream.closed for stream in streams] == [False, False, True]
+
+    assert len([method for method, _ in run(many).calls if method == FINISHED]) == 3
+
+
 def test_an_agent_that_cannot_be_told_is_tried_again() -> None:
     unsupported = rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD
     timeout = rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from livekit import rtc
 from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities
 
-from lipstream.integrations.livekit.segments import Segment, SegmentReceiver
+from lipstream.integrations.livekit.segments import MAX_WAITING_S, Segment, SegmentReceiver
 
+LOOK_S = 0.1  # between looks for room
 SPEECH_RATE = 24_000  # Hz; LiveKit resamples what a voice gives at another
 
 
@@ -25,8 +27,10 @@ class LocalSpeechOutput(AudioOutput, SegmentReceiver):
         self._captured: Segment | None = None  # the segment that comes at present
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
-        """Take sound of the present segment; the first opens it."""
-        await super().capture_frame(frame)
+        """Take sound of the present segment, when there is room; the first opens it."""
+        while self.waiting_s > MAX_WAITING_S:  # noqa: ASYNC110 (a rarity)
+            await asyncio.sleep(LOOK_S)
+        await super().capture_frame(frame)  # counts a segment, which must be opened then
         if self._captured is None:
             self._captured = self.open_segment()
         self._captured.push(frame)

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from dataclasses import dataclass
 
 from livekit import rtc
 
-from lipstream.integrations.livekit.segments import Segment, SegmentReceiver
+from lipstream.integrations.livekit.segments import MAX_WAITING_S, Segment, SegmentReceiver
 from lipstream.live.cancellation import cancel_until_ended
 
 # The topics and calls of `livekit.agents.voice.avatar.DataStreamAudioOutput`, the other side.
 TOPIC = "lk.audio_stream"
 CLEAR, STARTED, FINISHED = "lk.clear_buffer", "lk.playback_started", "lk.playback_finished"
-MAX_WAITING_S = 600.0  # of one session; a segment that comes beyond is cut off
+MAX_STREAMS = 64  # that are read at once; more are not spoken
 MAX_IDLE_S, LOOK_S = 10.0, 1.0  # a stream that brings nothing for so long has lost its end
 MAX_TRIES, RETRY_S = 3, 0.1  # of telling the agent
+LAST_WORDS_S = 1.0  # for what it is still to be told at the end
 MIN_RATE, MAX_RATE, MAX_CHANNELS = 8_000, 192_000, 8
 
 log = logging.getLogger("lipstream.livekit")
@@ -77,7 +79,8 @@ class RoomSpeechReceiver(SegmentReceiver):
         await cancel_until_ended([*self._streams])
         if self._telling is not None:
             if self._room.isconnected():
-                await asyncio.wait([asyncio.create_task(self._told.join())], timeout=1.0)
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._told.join(), LAST_WORDS_S)
             await cancel_until_ended([self._telling])
 
     def _on_clear(self, call: rtc.RpcInvocationData) -> str:
@@ -89,6 +92,11 @@ class RoomSpeechReceiver(SegmentReceiver):
     def _on_stream(self, reader: rtc.ByteStreamReader, sender: str) -> None:
         if sender != self._agent:
             reader.close()
+            return
+        if len(self._streams) >= MAX_STREAMS:
+            log.warning("an agent sends too much at once; some of it is not spoken")
+            reader.close()
+            self.tell_finished(0.0, True)
             return
         segment = self._last = self.open_segment()
         task = asyncio.create_task(self._read(reader, segment))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from livekit import rtc
 from livekit.agents.voice.avatar import AudioReceiver, AudioSegmentEnd
 
+MAX_WAITING_S = 600.0  # of one session; what comes beyond must wait, or is cut off
+
 
 @dataclass(slots=True, eq=False)
 class Segment:
