@@ -38,10 +38,10 @@ def picture(kind: str) -> Pillow.Image:
 @pytest.mark.parametrize(
     ("kind", "name", "options"),
     [
-        ("RGBA", "large.png", {"compress_level": 1}),
-        ("grey16", "large.png", {"compress_level": 1}),
+        pytest.param("RGBA", "large.png", {"compress_level": 1}, marks=pytest.mark.full),
+        pytest.param("grey16", "large.png", {"compress_level": 1}, marks=pytest.mark.full),
         ("1", "large.png", {"transparency": 0}),
-        ("RGB", "large.jpg", {"progressive": True}),
+        pytest.param("RGB", "large.jpg", {"progressive": True}, marks=pytest.mark.full),
         ("RGBA", "large.webp", {"lossless": True, "method": 0}),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_fault_whose_place_has_changed_is_stale() -> None:
     assert attempt(gone, LOG).verdict == "stale"
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_what_is_noticed_is_told_from_what_is_not() -> None:
     noisy = replace(
         HARMLESS,

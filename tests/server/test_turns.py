@@ -65,7 +65,12 @@ def levels(units: list[Unit]) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("rate", "file_rate"), [*((rate, 48_000) for rate in RATES), (24_000, 8_000), (44_100, 22_050)]
+    ("rate", "file_rate"),
+    [
+        *(pytest.param(rate, 48_000, marks=pytest.mark.full) for rate in RATES),
+        (24_000, 8_000),
+        (44_100, 22_050),
+    ],
 )
 def test_a_socket_and_a_file_take_turns(tmp_path: Path, rate: int, file_rate: int) -> None:
     """A file that is uploaded while a socket still speaks, at its own rate and at another."""
@@ -100,7 +105,9 @@ def test_a_socket_and_a_file_take_turns(tmp_path: Path, rate: int, file_rate: in
     run_live(test)
 
 
-@pytest.mark.parametrize("file_rate", [8_000, 44_100, 48_000])
+@pytest.mark.parametrize(
+    "file_rate", [8_000, *(pytest.param(rate, marks=pytest.mark.full) for rate in (44_100, 48_000))]
+)
 def test_a_microphone_and_a_file_take_turns(tmp_path: Path, file_rate: int) -> None:
     """A file that is uploaded in the middle of words is spoken after them."""
     file = np.full(file_rate // 2, -8_000, np.int16)

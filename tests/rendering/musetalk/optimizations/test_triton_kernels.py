@@ -25,8 +25,13 @@ def run(module: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("which", ["cpu", "networks"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        pytest.param("cpu", marks=pytest.mark.slow),
+        pytest.param("networks", marks=pytest.mark.full),
+    ],
+)
 def test_the_interpreter_agrees_with_torch(which: str) -> None:
     run("kernel_cases", which)
 
