@@ -33,6 +33,7 @@ ALLOWED = PushAddresses(
         "https://whip.example.org:443/x",
         "http://[::1]:8889/in/a",
         "http://127.0.0.1:8889/in/whip",
+        "https://whip.example.org/a..b/..c/...;x=1/%41%2Fb",
     ],
 )
 def test_what_lies_below_an_allowed_beginning_is_allowed(url: str) -> None:
@@ -70,6 +71,12 @@ def test_other_addresses_are_not(url: str) -> None:
         "rtmp://live.example.org/app/../other",
         "rtmp://live.example.org/app/%2e%2E/other",
         "rtmp://live.example.org/app/./x",
+        "https://whip.example.org/in/..%2Fother",
+        "https://whip.example.org/in/..%5cother",
+        "https://whip.example.org/in/..;/other",
+        "https://whip.example.org/in/%2e.;a=b/other",
+        "https://whip.example.org/in/%252e%252e/other",
+        "https://whip.example.org/in%252F..%252Fother",
         "rtmp://live.example.org:0/app",
         "rtmp://live.example.org:99999/app",
         "rtmp://live.example.org/app key",

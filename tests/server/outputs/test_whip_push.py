@@ -212,7 +212,13 @@ def test_another_host_gets_no_token(workers: MediaWorkers, target: str) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["http://internal/whip", "file:///etc/passwd", "rtmp://whip.example.org/a", "http://a@b/"],
+    [
+        "http://internal/whip",
+        "file:///etc/passwd",
+        "rtmp://whip.example.org/a",
+        "http://a@b/",
+        "http://[",
+    ],
 )
 def test_redirections_to_where_nothing_may_be_pushed_are_refused(
     workers: MediaWorkers, target: str

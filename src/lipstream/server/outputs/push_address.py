@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 from lipstream.errors import OptionError
 
@@ -28,7 +29,10 @@ FORM = re.compile(
     r"(?:\?(?P<query>[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*))?",
     re.ASCII,
 )
-DOTS = re.compile(r"(?:\.|%2e){1,2}", re.IGNORECASE)  # a segment that leads elsewhere
+# What servers take for the end of a segment; some decode it first, and some leave out what follows
+# a semicolon: https://datatracker.ietf.org/doc/html/rfc3986#section-3.3
+SEGMENT_END = re.compile(r"[/\\]|;[^/\\]*")
+MAX_DECODINGS = 3  # by proxies and the server behind them
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class PushAddress:
             return None
         scheme, path = found["scheme"], found["path"] or "/"
         host, port = found["name"] or found["ipv6"], int(found["port"] or PORTS[scheme])
-        if not 0 < port < 65536 or any(map(DOTS.fullmatch, path.split("/"))):
+        if not 0 < port < 65536 or _leads_elsewhere(path):
             return None
         if found["ipv6"] is not None and not _is_ipv6(host):
             return None
@@ -86,6 +90,18 @@ class PushAddresses:
     def allowed(self, address: PushAddress) -> bool:
         """True for an address below one of them."""
         return any(address.begins_with(beginning) for beginning in self._beginnings)
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """True for a path with a segment "." or "..", as anybody on its way may read it.
+
+    For example /in/..%2Fother is /in/../other for whoever decodes it, and so /other.
+    """
+    for _ in range(MAX_DECODINGS):
+        if any(segment in (".", "..") for segment in SEGMENT_END.split(path)):
+            return True
+        path = unquote(path)
+    return False
 
 
 def _is_ipv6(text: str) -> bool:

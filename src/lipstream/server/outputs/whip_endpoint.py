@@ -119,7 +119,10 @@ class WhipEndpoint:
 
     def _linked(self, base: PushAddress, location: str) -> PushAddress | None:
         """The address that a header names, if it may be followed."""
-        found = PushAddress.parse(urljoin(base.url, location))
+        try:
+            found = PushAddress.parse(urljoin(base.url, location))
+        except ValueError:  # of what looks like IPv6
+            return None
         if found is None or not found.by_whip or (base.scheme, found.scheme) == ("https", "http"):
             return None
         return found if self._may_follow(found) else None
