@@ -161,7 +161,8 @@ class SessionRequest(Message):
     replaces: Annotated[str | None, Field(min_length=1, max_length=128)] = Field(
         None,
         description="The id of a session that ends as this one takes its place, also while all "
-        "places are taken. When this one is refused, that one goes on.",
+        "places are taken. When this one is refused, that one goes on, but for a LiveKit room "
+        "that cannot be joined: by then it has ended.",
     )
     record: bool = Field(
         True,

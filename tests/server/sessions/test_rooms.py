@@ -99,6 +99,8 @@ def test_the_agent_has_the_session_to_itself() -> None:
             await client.http.post(made["speech_url"], files={"file": b"RIFF"}),
         ):
             assert refusal(answer)[:2] == (409, "in_room")
+        deaf = client.socket(made["microphone_url"])
+        assert not await deaf.open() and deaf.status == 409
         speaker = client.runtime.rooms[0].speaker
         assert speaker.open_utterance(24_000).id == 1
         assert (await client.http.post(f"{here}/interrupt")).json() == {"played_ms": 120}
@@ -164,6 +166,19 @@ def test_a_server_without_rooms_says_how_it_gets_them() -> None:
         assert (status, code) == (501, "no_livekit") and "--livekit" in message
 
     run_client(test)
+
+
+def test_a_room_that_does_not_end_well_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(client: AppClient) -> None:
+        async def close() -> None:
+            raise RuntimeError("a bug of the room")
+
+        made = await join(client)
+        client.runtime.rooms[0].close = close  # type: ignore[method-assign]
+        assert (await client.http.delete(f"/v1/sessions/{made['id']}")).status_code == 204
+        assert len(client.manager) == 0 and "a bug of the room" in caplog.text
+
+    run_client(test, SET_UP)
 
 
 def test_an_ended_session_is_not_connected_again() -> None:

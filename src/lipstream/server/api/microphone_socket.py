@@ -31,7 +31,7 @@ def microphone_routes(manager: SessionManager) -> APIRouter:
     async def microphone(socket: WebSocket, session_id: str) -> None:
         with contextlib.ExitStack() as reading:
             try:
-                session = manager.find(session_id)
+                session = manager.find_free(session_id)
                 rate = sample_rate(socket, RATES, DEFAULT_RATE)
                 sender = VoiceSender(socket, session, rate, reading)
             except ApiError as refusal:

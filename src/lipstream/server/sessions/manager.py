@@ -160,6 +160,8 @@ class SessionManager:
         async with session.lock:
             if session.closed:
                 raise ApiError(404, ENDED)
+            if session.room is not None:  # since it was found
+                raise ApiError(409, IN_ROOM, "in_room")
             await session.drop_connection()
             connection = session.connection = self.runtime.open_connection(
                 session,

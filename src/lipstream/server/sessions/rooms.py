@@ -71,8 +71,8 @@ class Rooms:
         return address
 
     async def join(self, session: ServerSession, address: RoomAddress) -> None:
-        """Show a new session in a room. It is `connected` while its agent is there. ApiError 422,
-        502 or 504 when the room cannot be joined; the session has ended then."""
+        """Show a session in a room, and to no viewer any more. It is `connected` while its agent is
+        there. ApiError 422, 502 or 504 when the room cannot be joined; it has ended then."""
         session.room = room = self._runtime.open_room(
             SpeakerInRoom(session),
             session.size,
@@ -82,6 +82,10 @@ class Rooms:
         )
         session.enter("connecting")
         try:
+            if session.disconnect_socket is not None:
+                session.disconnect_socket()
+            async with session.lock:
+                await session.drop_connection()
             await room.join()
             if session.closed:  # meanwhile
                 raise ApiError(404, ENDED)

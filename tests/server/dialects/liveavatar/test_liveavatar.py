@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from lipstream.server.dialects.liveavatar import speech_socket
+from lipstream.server.errors import ApiError
 from lipstream.server.settings import ServeSettings
 from tests.room_tokens import jwt
 from tests.server.app_client import AppClient, run_client, settle
 from tests.server.app_socket import Socket
-from tests.server.fake_runtime import session_event
+from tests.server.fake_runtime import OFFER, session_event
 
 URL = "wss://rooms.example.org"
 BASE = "/v1/liveavatar/sessions"
@@ -155,5 +156,43 @@ def test_only_the_right_tokens_open_anything() -> None:
         strange = client.socket(f"{BASE}/speech?session_token=of-nobody")
         assert not await strange.open() and strange.status == 401
         await asyncio.sleep(0)
+
+    run_client(test, SET_UP)
+
+
+@pytest.mark.parametrize("token", [None, KEY])
+def test_a_start_without_the_session_s_token_is_refused(token: str | None) -> None:
+    async def test(client: AppClient) -> None:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        data = (await ask(client)).json()["data"]
+        path = f"/v1/sessions/{data['session_id']}/liveavatar/start"
+        answer = await client.http.post(path, headers=headers)
+        assert answer.status_code == 403 and "own token" in answer.json()["error"]["message"]
+        assert not client.runtime.rooms
+        assert (await call(client, "start", data["session_token"])).status_code == 200
+
+    run_client(test, ServeSettings(rate=0, livekit=(URL,), token=token))
+
+
+def test_the_room_has_the_session_to_itself() -> None:
+    """Whoever watched or spoke before it was started is let go."""
+
+    async def test(client: AppClient) -> None:
+        data = (await ask(client)).json()["data"]
+        path, own = f"/v1/sessions/{data['session_id']}", data["session_token"]
+        bearer = {"authorization": f"Bearer {own}"}
+        client.http.headers.update(bearer)
+        connection = await client.connect({"whep_url": f"{path}/whep"})
+        talking = client.socket(f"{path}/audio", **bearer)
+        assert await talking.open()
+        assert (await call(client, "start", own)).status_code == 200
+        assert connection.closed and (await talking.receive())["type"] == "close"
+        speaking = client.socket(f"{BASE}/speech?session_token={own}")
+        assert await speaking.open()
+        session = client.manager.find(data["session_id"])
+        with pytest.raises(ApiError, match="in_room|LiveKit room"):  # found before it was started
+            await client.manager.connect(session, OFFER)
+        await speaking.leave()
+        await talking.leave()
 
     run_client(test, SET_UP)

@@ -25,6 +25,7 @@ from lipstream.server.sessions.session import ServerSession
 
 DONE = 100  # the code of what went well
 NO_START = "this session is not one that waits for its start; ask for another token."
+OWN_TOKEN = "start and speak with the session's own token, which .../token has told."
 ONE_SOCKET = "this session is not shown in a room yet, or has a socket already."
 
 
@@ -62,11 +63,13 @@ def liveavatar_routes(manager: SessionManager, registry: AvatarRegistry) -> APIR
     @router.post(SESSION_START)
     async def start(session_id: str, request: Request) -> dict[str, Any]:
         session = manager.find(session_id)
+        token = request.headers.get("authorization", "").partition(" ")[2].strip()
+        if (grant := manager.tokens.find(token)) is None or grant.session_id != session.id:
+            raise ApiError(403, OWN_TOKEN)
         address = waiting.pop(session, None)
         if address is None:
             raise ApiError(409, NO_START)
         await manager.rooms.join(session, address)
-        token = request.headers["authorization"].partition(" ")[2]
         base = str(request.base_url).replace("http", "ws", 1).rstrip("/")
         return _done(ws_url=f"{base}{SOCKET}?session_token={token}")
 
