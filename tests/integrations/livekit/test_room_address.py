@@ -51,6 +51,10 @@ def test_what_is_no_address_is_told(url: str) -> None:
         jwt(video="all"),
         jwt(sub=""),
         jwt() + "x" * 8_000,
+        jwt() + "\r\nX: y",
+        jwt().replace(".", "\r\n.", 1),
+        jwt() + "\u00e9",
+        jwt() + "\ud800",
     ],
 )
 def test_what_is_no_token_is_told_without_it(token: str) -> None:
@@ -76,7 +80,12 @@ def test_an_old_token_is_told() -> None:
         RoomAddress(URL, jwt(exp=time.time() - 1), "agent")
 
 
-@pytest.mark.parametrize("identity", ["", "a" * 257])
+def test_a_token_that_lets_nobody_publish_is_told() -> None:
+    with pytest.raises(OptionError, match="may not publish"):
+        RoomAddress(URL, jwt(video={"roomJoin": True, "canPublish": False}), "agent")
+
+
+@pytest.mark.parametrize("identity", ["", "a" * 257, "a\ud800"])
 def test_an_agent_has_a_name(identity: str) -> None:
     with pytest.raises(OptionError, match="agent_identity"):
         RoomAddress(URL, jwt(), identity)

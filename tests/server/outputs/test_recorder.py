@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,33 @@ def test_a_recorded_session_counts_for_more(tmp_path: Path) -> None:
     run_client(
         test, ServeSettings(rate=0, record=tmp_path, cores=16), runtime=FakeRuntime(parallelism=9)
     )
+
+
+@pytest.mark.parametrize("cause", ["the folder is gone", "no thread is left"])
+def test_one_that_fails_is_told_and_the_session_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    def start(self: threading.Thread) -> None:
+        if self.name == "recording":
+            raise RuntimeError("can't start new thread")
+        original(self)
+
+    original = threading.Thread.start
+    if cause == "no thread is left":
+        monkeypatch.setattr(threading.Thread, "start", start)
+
+    async def test(client: AppClient) -> None:
+        events: list[tuple[str, dict[str, Any]]] = []
+        client.manager.on_event = lambda kind, data: events.append((kind, dict(data)))
+        made = await client.open()
+        await watch(client, made)
+        await until(lambda: len(events) == 2)
+        assert events[1][0] == "recording.failed" and str(tmp_path) not in str(events)
+        (told,) = (await client.http.get("/v1/sessions")).json()["sessions"]
+        assert told["recorded"] is False
+        assert client.session(made).cost == client.runtime.cost
+
+    run_client(test, ServeSettings(rate=0, record=tmp_path / "gone"))
 
 
 def test_a_folder_that_cannot_be_written_is_named_at_the_start(tmp_path: Path) -> None:

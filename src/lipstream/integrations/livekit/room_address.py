@@ -18,6 +18,7 @@ ON_BEHALF = "lk.publish_on_behalf"
 PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
 # No user, no query, and nothing that two parsers might read differently.
 PLAIN = re.compile(r"[a-z]{2,5}://[A-Za-z0-9.:\[\]-]{1,300}(/[A-Za-z0-9._~/-]{0,300})?", re.ASCII)
+JWT = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){2}", re.ASCII)
 MAX_TOKEN, MAX_IDENTITY = 8_000, 256  # characters
 
 
@@ -41,7 +42,7 @@ class RoomAddress:
     def __post_init__(self) -> None:
         _server(self.url)
         _check_token(self.token)
-        if not 0 < len(self.agent_identity) <= MAX_IDENTITY:
+        if not 0 < len(self.agent_identity) <= MAX_IDENTITY or not _is_text(self.agent_identity):
             raise OptionError(
                 f"livekit.agent_identity must be the agent's identity, 1 to {MAX_IDENTITY} "
                 "characters."
@@ -87,6 +88,8 @@ def _check_token(token: str) -> None:
             "livekit.token is no access token to join a room; make one with the grant roomJoin and "
             "an identity."
         )
+    if grants.get("canPublish") is False:
+        raise OptionError("livekit.token may not publish; make one with the grant canPublish.")
     expires = claims.get("exp")
     if isinstance(expires, (int, float)) and expires < time.time():
         raise OptionError("livekit.token has expired; make a new one for each session.")
@@ -94,12 +97,17 @@ def _check_token(token: str) -> None:
 
 def _claims(token: str) -> dict[str, Any]:
     """The claims of a JWT, unverified; empty when it is none."""
-    parts = token.split(".")
-    if len(parts) != 3 or len(token) > MAX_TOKEN:
+    if len(token) > MAX_TOKEN or not JWT.fullmatch(token):
         return {}
+    part = token.split(".")[1]
     try:
-        text = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
+        text = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
         claims = json.loads(text)
     except (binascii.Error, ValueError, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+def _is_text(text: str) -> bool:
+    """False for halves of characters, as \\ud800 in JSON gives, which nobody can be sent."""
+    return not any(0xD800 <= ord(character) < 0xE000 for character in text)

@@ -14,6 +14,7 @@ from lipstream.integrations.livekit.room_address import RoomAddress
 from lipstream.integrations.livekit.room_error import RoomError
 from lipstream.integrations.livekit.room_speech import RoomSpeechReceiver
 from lipstream.integrations.livekit.runner import open_runner
+from lipstream.live.cancellation import cancel_until_ended
 
 JOIN_S = 8.0  # in which a room must take the avatar in
 TRY_S = 4.0  # for the library's own tries, of which there are four
@@ -45,6 +46,7 @@ class RoomAvatar:
         self._room = rtc.Room()
         self._runner: AvatarRunner | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._closed = False
 
     async def join(self) -> None:
@@ -70,20 +72,34 @@ class RoomAvatar:
         receiver = RoomSpeechReceiver(room, address.agent_identity)
         self._runner = open_runner(room, receiver, self._speaker, self._size)
         await self._runner.start()
+        self._watching = asyncio.create_task(self._watch(self._runner))
         if address.agent_identity in room.remote_participants:
             self._on_agent(True)
 
     async def close(self) -> None:
         """Leave the room, within seconds. May be called twice."""
         self._closed = True
-        if (runner := self._runner) is not None:
-            self._runner = None
-            await runner.aclose()
-        if self._connecting is not None:
-            if self._connecting.done():
-                await _leave(self._room, self._connecting)
-            else:
-                self._connecting.add_done_callback(lambda done: _leave_later(self._room, done))
+        try:
+            if (runner := self._runner) is not None:
+                self._runner = None
+                await runner.aclose()
+        finally:
+            if self._watching is not None:
+                await cancel_until_ended([self._watching])
+            if self._connecting is not None:
+                if self._connecting.done():
+                    await _leave(self._room, self._connecting)
+                else:
+                    self._connecting.add_done_callback(lambda done: _leave_later(self._room, done))
+
+    async def _watch(self, runner: AvatarRunner) -> None:
+        """Give up a room in which nothing can be shown, as where the token lets nobody publish: the
+        runner itself would stay there, mute and unseen."""
+        try:
+            await runner.wait_for_complete()
+        except Exception as error:  # LiveKit's have no class in common, and it has logged this one
+            if not self._closed:
+                self._on_lost(f"the avatar could not be shown in the room ({type(error).__name__})")
 
     def _seen(self, participant: rtc.RemoteParticipant, here: bool) -> None:
         if participant.identity == self._address.agent_identity and not self._closed:

@@ -76,6 +76,11 @@ class Recording:
         """Units that wait to be written."""
         return self._queue.qsize()
 
+    @property
+    def over(self) -> bool:
+        """True once it takes no more: it was finished, or has failed."""
+        return self._over
+
     def put(self, unit: Unit) -> None:
         """Record `unit` if there is room, else leave it out."""
         if self._over:
@@ -83,9 +88,8 @@ class Recording:
         if self.waiting >= MAX_UNITS:
             self.left_out += 1
             return
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="recording", daemon=True)
-            self._thread.start()
+        if self._thread is None and not self._start():
+            return
         events, self._events = tuple(self._events), []
         self._queue.put(_Item(unit, events))
 
@@ -103,6 +107,18 @@ class Recording:
             self._on_end(RecordingEnd("empty"))
         else:
             self._queue.put(None)
+
+    def _start(self) -> bool:
+        """Start the thread; False, and the end of the recording, where the system has none left."""
+        thread = threading.Thread(target=self._work, name="recording", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._over = True
+            self._on_end(RecordingEnd("failed", reason="no thread could be started"))
+            return False
+        self._thread = thread
+        return True
 
     def _work(self) -> None:
         """Write until `finish`, or until it fails; then `put` takes nothing any more."""

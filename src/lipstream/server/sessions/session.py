@@ -17,6 +17,7 @@ from lipstream.server.metrics import Metrics
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.schemas import ViewerState
 from lipstream.server.sessions.deadlines import Deadlines, Presence
+from lipstream.server.sessions.ending import end_all
 from lipstream.server.sessions.session_outputs import SessionOutputs
 from lipstream.server.sessions.speech_intake import SpeechIntake
 from lipstream.server.sessions.viewer_voice import ViewerVoice
@@ -179,12 +180,11 @@ class ServerSession:
         self.voice.close()
         self.live.close()  # cancels all utterances, so that the tasks end
         self.outputs.finish()
-        ending = self.intake.wait_ended(), self.live.wait_closed(), self.outputs.close()
-        await asyncio.gather(*ending, return_exceptions=True)
-        async with self.lock:
-            await self.drop_connection()
+        ending = [self.intake.wait_ended(), self.live.wait_closed(), self._disconnect()]
+        ending.append(self.outputs.close(self.short_id))
         if self.room is not None:
-            await self.room.close()
+            ending.append(self.room.close())
+        await end_all(self.short_id, *ending)
         self._remove_listener()
 
     def _time_interrupt(self, unit: Unit) -> None:
@@ -192,6 +192,10 @@ class ServerSession:
         if self._interrupted_ms is not None and not unit.speaking:
             self._metrics.interrupt_ms.observe(self._clock.now_ms() - self._interrupted_ms)
             self._interrupted_ms = None
+
+    async def _disconnect(self) -> None:
+        async with self.lock:
+            await self.drop_connection()
 
     async def drop_connection(self) -> None:
         """Close the viewer's connection, if there is one. Call it with `lock` held."""

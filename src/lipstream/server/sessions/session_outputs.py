@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 
 from lipstream.live.session.session import Session
@@ -12,6 +11,7 @@ from lipstream.server.admission import Cost
 from lipstream.server.outputs.recording import Recording
 from lipstream.server.outputs.session_push import SessionPush
 from lipstream.server.schemas import PushInfo
+from lipstream.server.sessions.ending import end_all
 from lipstream.server.sessions.unit_feed import Sink, UnitFeed
 
 
@@ -28,8 +28,8 @@ class SessionOutputs:
 
     @property
     def recorded(self) -> bool:
-        """True where its units are kept in a file."""
-        return self._recording is not None
+        """True where its units are kept in a file; no more once that has failed."""
+        return self._recording is not None and not self._recording.over
 
     @property
     def push(self) -> PushInfo | None:
@@ -71,9 +71,9 @@ class SessionOutputs:
         if self._recording is not None:
             self._recording.finish()
 
-    async def close(self) -> None:
-        """Give out no more units, and end the push."""
+    async def close(self, short_id: str) -> None:
+        """Give out no more units, and end the push; `short_id` is what logs call the session."""
         ending = [self._feed.close()]
         if self._push is not None:
             ending.append(self._push.end())
-        await asyncio.gather(*ending, return_exceptions=True)
+        await end_all(short_id, *ending)
