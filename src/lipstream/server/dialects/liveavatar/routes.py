@@ -65,7 +65,7 @@ def liveavatar_routes(manager: SessionManager, registry: AvatarRegistry) -> APIR
         session = manager.find(session_id)
         token = request.headers.get("authorization", "").partition(" ")[2].strip()
         if (grant := manager.tokens.find(token)) is None or grant.session_id != session.id:
-            raise ApiError(403, OWN_TOKEN)
+            raise ApiError(409, OWN_TOKEN)
         address = waiting.pop(session, None)
         if address is None:
             raise ApiError(409, NO_START)
