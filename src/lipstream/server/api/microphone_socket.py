@@ -12,15 +12,12 @@ import contextlib
 from fastapi import APIRouter, WebSocket
 
 from lipstream.server.api.socket_messages import FormatEvent, ViewerEvent, as_json
-from lipstream.server.api.socket_sender import POLICY, SocketSender, sample_rate
-from lipstream.server.errors import ApiError
-from lipstream.server.security.access import bearer_protocol
+from lipstream.server.api.socket_sender import POLICY, SocketSender, sample_rate, serve_socket
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
 
 RATES = (8_000, 16_000, 24_000, 48_000)  # Hz
 DEFAULT_RATE = 16_000  # Hz: what recognizers of speech take
-USELESS = "this socket takes no messages; speak by .../audio"
 
 
 def microphone_routes(manager: SessionManager) -> APIRouter:
@@ -29,16 +26,12 @@ def microphone_routes(manager: SessionManager) -> APIRouter:
 
     @router.websocket("/v1/sessions/{session_id}/microphone")
     async def microphone(socket: WebSocket, session_id: str) -> None:
-        with contextlib.ExitStack() as reading:
-            try:
-                session = manager.find_free(session_id)
-                rate = sample_rate(socket, RATES, DEFAULT_RATE)
-                sender = VoiceSender(socket, session, rate, reading)
-            except ApiError as refusal:
-                await socket.send_denial_response(refusal.response())
-                return
-            await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
-            await sender.run(sender.refuse_messages(USELESS))
+        def open_sender(stack: contextlib.ExitStack) -> VoiceSender:
+            session = manager.find_free(session_id)
+            rate = sample_rate(socket, RATES, DEFAULT_RATE)
+            return VoiceSender(socket, session, rate, stack)
+
+        await serve_socket(socket, open_sender)
 
     return router
 

@@ -16,14 +16,11 @@ from fastapi import APIRouter, WebSocket
 from lipstream.live.session.session import Session
 from lipstream.live.session.types import SessionEvent
 from lipstream.server.api.socket_messages import BufferedEvent, ServerEvent, as_json, message_of
-from lipstream.server.api.socket_sender import POLICY, SocketSender
-from lipstream.server.errors import ApiError
-from lipstream.server.security.access import bearer_protocol
+from lipstream.server.api.socket_sender import POLICY, SocketSender, serve_socket
 from lipstream.server.sessions.manager import SessionManager
 
 BUFFERED_EVERY_S = 0.25  # least time between two `buffered` events
 MAX_EVENTS = 64  # that wait for a client that does not read
-USELESS = "this socket takes no messages; speak by .../audio"
 
 
 def event_routes(manager: SessionManager) -> APIRouter:
@@ -32,16 +29,13 @@ def event_routes(manager: SessionManager) -> APIRouter:
 
     @router.websocket("/v1/sessions/{session_id}/events")
     async def events(socket: WebSocket, session_id: str) -> None:
-        with contextlib.ExitStack() as listening:
-            try:
-                session = manager.find(session_id)
-                sender = EventSender(socket, session.live)
-                listening.enter_context(session.listening(sender.leave))
-            except ApiError as refusal:
-                await socket.send_denial_response(refusal.response())
-                return
-            await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
-            await sender.run(sender.refuse_messages(USELESS))
+        def open_sender(stack: contextlib.ExitStack) -> EventSender:
+            session = manager.find(session_id)
+            sender = EventSender(socket, session.live)
+            stack.enter_context(session.listening(sender.leave))
+            return sender
+
+        await serve_socket(socket, open_sender)
 
     return router
 

@@ -5,16 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
 from lipstream.server.errors import ApiError
+from lipstream.server.security.access import bearer_protocol
 
 CLOSE_S = 2.0
 
 GOING_AWAY, POLICY, TOO_BIG = 1001, 1008, 1009  # RFC 6455, section 7.4.1
+
+USELESS = "this socket takes no messages; speak by .../audio"
+
+
+async def serve_socket(
+    socket: WebSocket, open_sender: Callable[[contextlib.ExitStack], SocketSender]
+) -> None:
+    """Accept a WebSocket that is only sent to, and send until it ends; then what `open_sender` has
+    put on the stack ends too. It is refused where that raises an ApiError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            sender = open_sender(stack)
+        except ApiError as refusal:
+            await socket.send_denial_response(refusal.response())
+            return
+        await socket.accept(subprotocol=bearer_protocol(socket.scope.get("subprotocols", ())))
+        await sender.run(sender.refuse_messages(USELESS))
 
 
 def sample_rate(socket: WebSocket, rates: Sequence[int], default: int) -> int:

@@ -1,8 +1,4 @@
-"""The ASGI layers that put the dialect's credentials and refusals into the places of ours and its.
-
-They come before all others, so that every rule of access sees a request as any other: the key is
-the server's token, and the token of a session opens that session's own socket.
-"""
+"""The ASGI layers that read credentials, and word refusals, as clients of the dialect do."""
 
 from __future__ import annotations
 
@@ -12,34 +8,23 @@ from typing import Any
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lipstream.server.dialects.credentials import authorize, lead_to_session, session_token
+from lipstream.server.dialects.credentials import DialectCredentials, authorize
 from lipstream.server.dialects.simli.addresses import ICE, KEY, SESSION_SOCKET, SOCKET, TOKEN
 from lipstream.server.security.access import route_path
-from lipstream.server.security.session_tokens import SessionTokens
 
 WORDS = {401: "INVALID_API_KEY", 404: "INVALID_FACE_ID"}  # of which clients make exceptions
 
 
-class SimliCredentials:
-    """Reads the key and the session's token where clients of the dialect put them.
+class SimliCredentials(DialectCredentials):
+    """Reads the key and the session's token where clients of the dialect put them: for example
+    `x-simli-api-key: K` becomes `Authorization: Bearer K`."""
 
-    For example `x-simli-api-key: K` becomes `Authorization: Bearer K`, and the socket
-    `/compose/webrtc/p2p?session_token=T` that of the session which T opens, with `Bearer T`.
-    """
+    SOCKET, SESSION_SOCKET = SOCKET, SESSION_SOCKET
 
-    def __init__(self, app: ASGIApp, *, tokens: SessionTokens) -> None:
-        self._app, self._tokens = app, tokens
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = "" if scope["type"] == "lifespan" else route_path(scope)
-        if scope["type"] == "websocket" and path == SOCKET:
-            token = session_token(scope.get("query_string", b""))
-            lead_to_session(scope, self._tokens, token, SOCKET, SESSION_SOCKET)
-        elif scope["type"] == "http" and path in (TOKEN, ICE):
-            headers = Headers(scope=scope)
-            if "authorization" not in headers and KEY.decode() in headers:
-                authorize(scope, headers[KEY.decode()])
-        await self._app(scope, receive, send)
+    def _lead(self, scope: Scope, path: str) -> None:
+        headers = Headers(scope=scope)
+        if path in (TOKEN, ICE) and "authorization" not in headers and KEY in headers:
+            authorize(scope, headers[KEY])
 
 
 class SimliRefusals:
