@@ -55,6 +55,23 @@ def test_pictures_of_ours_have_their_own_time_and_others_the_usual_one(
     assert asyncio.run(play()) == [0, 3600, 3000, 10_800]
 
 
+def test_a_track_that_has_pictures_already_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another bot of the process may be on the air when the first avatar comes."""
+    module: Any = ModuleType(MODULE)
+    module.RawVideoTrack = type("RawVideoTrack", (RawVideoTrack,), {})
+    monkeypatch.setitem(sys.modules, MODULE, module)
+
+    async def play() -> list[int]:
+        track = module.RawVideoTrack()
+        track.add_video_frame(Picture())
+        assert pace_pictures()
+        first = await track.recv()
+        track.add_video_frame(Picture())
+        return [first, await track.recv()]
+
+    assert asyncio.run(play()) == [3000, 6000]
+
+
 def test_nothing_is_imported_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     assert not pace_pictures() and MODULE not in sys.modules

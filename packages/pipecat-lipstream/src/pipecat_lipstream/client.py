@@ -41,6 +41,7 @@ class LipstreamClient:
         self._wanted = {"avatar": avatar} | ({"motion": motion} if motion else {})
         self._token = token or (None if session is None else session.get("token"))
         self._http: aiohttp.ClientSession | None = None
+        self._closed = False
         self.session = session  # the answer to POST /v1/sessions
 
     @property
@@ -81,17 +82,16 @@ class LipstreamClient:
 
     async def close(self) -> None:
         """End the session, which frees its place. May be called twice."""
-        http = self._http
-        if http is None:
-            return
+        closed, self._closed = self._closed, True
         try:
-            if self.session is not None:
+            if self.session is not None and not closed:
                 await self._call("DELETE", f"v1/sessions/{self.id}")
         except LipstreamServerError:
             pass  # the server ends it by its own limits
         finally:
-            self._http = None
-            await http.close()
+            http, self._http = self._http, None
+            if http is not None:
+                await http.close()
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._http is None:

@@ -37,7 +37,9 @@ def pace_pictures() -> bool:
 
     async def timestamp(self: Any) -> tuple[int, fractions.Fraction]:
         """The one of the picture that `recv` has just taken: both queues have the same order."""
-        ours = self.lipstream_timestamps.popleft()
+        ours = None
+        if waiting := getattr(self, "lipstream_timestamps", None):  # else it is older than this
+            ours = waiting.popleft()
         if ours is None:
             usual: tuple[int, fractions.Fraction] = await next_timestamp(self)
             return usual

@@ -110,6 +110,21 @@ def test_an_interrupt_drops_what_waits() -> None:
     run_client(test, SET_UP)
 
 
+def test_an_interrupt_behind_the_last_word_takes_nothing_of_it_back() -> None:
+    async def test(client: AppClient) -> None:
+        socket, _ = await open_socket(client)
+        session = client.runtime.sessions[0]
+        for kind in ("started", "ended", "interrupted"):  # the last of speech that waited
+            session.emit(session_event(kind))
+        await socket.send({"type": "agent.speak_end"})
+        words = [await next_word(socket) for _ in range(5)]
+        assert [word for word, _ in words].count("agent.speak_ended") == 1
+        assert words[-1][0] == "agent.audio_buffer_committed"
+        await socket.leave()
+
+    run_client(test, SET_UP)
+
+
 def test_more_than_may_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech_socket, "MAX_PIECES", 2)
 
@@ -120,6 +135,13 @@ def test_more_than_may_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             await socket.send({"type": "agent.speak", "audio": sound(24_000)})
         words = [await next_word(socket) for _ in range(4)]
         assert any(word == "error" and "more speech waits" in why for word, why in words)
+        await socket.send({"type": "agent.speak_end"})
+        await socket.send({"type": "agent.speak_end"})
+        while (await next_word(socket))[0] != "agent.audio_buffer_committed":
+            pass
+        client.runtime.sessions[0].play(60_000)
+        await settle()
+        assert client.runtime.sessions[0].ends == 1  # what was taken has its end all the same
         await socket.leave()
 
     run_client(test, SET_UP)

@@ -19,10 +19,10 @@ from lipstream.server.api.socket_sender import POLICY, SocketSender
 from lipstream.server.sessions.session import ServerSession
 
 RATE = 24_000  # Hz; PCM, s16le mono
-MAX_PIECES = 600  # that wait beside what the session holds; of a second each
+MAX_PIECES = 600  # that wait beside what the session holds: five minutes
 MAX_WORDS = 256  # that wait for a client that does not read
 TAIL_S = 0.1  # in which the last sound leaves for the room
-PIECE = 12_000  # samples that are pushed at once: 500 ms
+PIECE = 12_000  # samples that are pushed at once, at most: 500 ms
 NO_MESSAGE = 'a message must be JSON with a type, such as {"type": "agent.speak", "audio": "..."}.'
 NO_SOUND = "audio must be base64 of 16-bit samples."
 TOO_MUCH = "more speech waits than may; the rest of this is dropped."
@@ -35,8 +35,9 @@ class SpeechSocket(SocketSender):
         super().__init__(socket)
         self._session = session
         self._words: asyncio.Queue[dict[str, Any]] = asyncio.Queue(MAX_WORDS)
-        # None ends an utterance.
-        self._pieces: asyncio.Queue[NDArray[np.int16] | None] = asyncio.Queue(MAX_PIECES)
+        # None ends an utterance; `_put` bounds it.
+        self._pieces: asyncio.Queue[NDArray[np.int16] | None] = asyncio.Queue()
+        self._ended = True  # the last piece that was put ends an utterance
         self._utterance: Utterance | None = None
         self._odd = b""  # half a sample that waits for its other half
         self._interrupts = 0
@@ -44,7 +45,8 @@ class SpeechSocket(SocketSender):
         self._ending: asyncio.TimerHandle | None = None  # says that speech was heard
 
     async def talk(self) -> None:
-        """Take speech until either side closes the socket; what was sent is spoken."""
+        """Take speech until either side closes the socket; what the session has by then is spoken
+        to its end."""
         remove_listener = self._session.live.add_listener(self._on_event)
         pushing = asyncio.create_task(self._push_all())
         self._say("session.state_updated", state="connected")
@@ -92,15 +94,20 @@ class SpeechSocket(SocketSender):
         self._say("agent.audio_buffer_appended")
 
     def _put(self, piece: NDArray[np.int16] | None) -> None:
-        if self._pieces.full():
+        """Put a piece if there is room, or the end of the pieces before, which is never lost: the
+        session would wait for the rest of an utterance that has none."""
+        if piece is None and self._ended:
+            return
+        if piece is not None and self._pieces.qsize() >= MAX_PIECES:
             self._say("error", error=TOO_MUCH)
-        else:
-            self._pieces.put_nowait(piece)
+            return
+        self._ended = piece is None
+        self._pieces.put_nowait(piece)
 
     def _interrupt(self) -> None:
         while not self._pieces.empty():
             self._pieces.get_nowait()
-        self._utterance, self._odd = None, b""
+        self._utterance, self._odd, self._ended = None, b"", True
         self._interrupts += 1
         self._session.interrupt()
         self._say("agent.audio_buffer_cleared")
@@ -137,6 +144,8 @@ class SpeechSocket(SocketSender):
             self._talking = True
             self._say("agent.speak_started")
             self._say("agent.state_updated", previous_state="listening", new_state="talking")
+        elif event.kind == "interrupted" and self._ending is not None:
+            self._heard()  # what waits behind it was interrupted
         elif event.kind == "interrupted" and self._talking:
             self._say("agent.speak_interrupted")
             self._listen()
