@@ -35,6 +35,7 @@ class Seen:
     rtp_s: float  # its own time
     width: int
     height: int
+    luma: float  # mean, 0 to 255
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,8 @@ class Participant:
                     loudness = float(np.abs(frame.to_ndarray().astype(np.int32)).mean())
                     self.heard.append(Heard(now, rtp_s, loudness))
                 else:
-                    self.seen.append(Seen(now, rtp_s, frame.width, frame.height))
+                    luma = float(frame.to_ndarray(format="gray").mean())
+                    self.seen.append(Seen(now, rtp_s, frame.width, frame.height, luma))
         except MediaStreamError:
             pass
 

@@ -24,6 +24,8 @@ log = logging.getLogger("lipstream.livekit")
 
 LEAD = 1  # units
 UNIT_S = UNIT_MS / 1000
+MAX_WAIT_S = UNIT_S / 2  # of a picture, between being given and shown
+MAX_BEHIND_S = 0.3  # from here on a runner begins to count anew
 SOURCE_S = 0.01  # that a room takes out of a source at a time
 FADE_S = 0.2  # in which the unit that fades out is given, where units are taken at all
 
@@ -39,6 +41,29 @@ class Speaker(Protocol):
 
     def interrupt(self) -> int:
         """Cancel all that is spoken or waits."""
+
+
+class PicturePace:
+    """The moments at which a runner shows the pictures that it takes: one every 40 ms, from the
+    first on, and at once when it is behind. Sound does not wait so, and a few pictures that come at
+    once, as after a stall, would make all that follow late: those that would wait are left out.
+
+    For example pictures are taken at 0, 1, 33 and 73 ms: the second would wait until 40 ms and is
+    left out, the third waits 7 ms, and so does each after it.
+    """
+
+    def __init__(self) -> None:
+        self._due_s: float | None = None  # when the next one is shown, if it is there by then
+
+    def in_time(self, now_s: float) -> bool:
+        """True when a picture that is taken now is shown about now."""
+        return self._due_s is None or self._due_s - now_s <= MAX_WAIT_S
+
+    def taken(self, now_s: float) -> None:
+        """Note that a picture was taken."""
+        if self._due_s is None or now_s - self._due_s > MAX_BEHIND_S:
+            self._due_s = now_s
+        self._due_s += UNIT_S
 
 
 class SessionVideoGenerator(VideoGenerator):
@@ -100,7 +125,7 @@ class SessionVideoGenerator(VideoGenerator):
     async def _frames(
         self,
     ) -> AsyncGenerator[rtc.VideoFrame | rtc.AudioFrame | AudioSegmentEnd, None]:
-        pictures: deque[rtc.VideoFrame] = deque()
+        pictures, pace = deque[rtc.VideoFrame](), PicturePace()
         now, quiet = asyncio.get_running_loop().time, 0.0  # when all sound has left the source
         units = self._speaker.units()
         try:
@@ -108,7 +133,10 @@ class SessionVideoGenerator(VideoGenerator):
                 fading, self._fading = self._fading, None
                 pictures.append(video_frame(unit.frame))
                 if len(pictures) > self._lead:
-                    yield pictures.popleft()
+                    picture = pictures.popleft()
+                    if pace.in_time(now()):
+                        yield picture
+                        pace.taken(now())
                 for sound in self._audible(unit, fading is not None):
                     yield sound
                     quiet = now() + (self._lead + 1) * UNIT_S - SOURCE_S
