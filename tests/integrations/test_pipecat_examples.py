@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -95,7 +96,9 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @contextlib.contextmanager
-def bot(name: str, openai: str, port: int, *arguments: str, **environment: str) -> Iterator[None]:
+def bot(
+    name: str, openai: str, port: int, *arguments: str, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """An example as a process."""
     python = CLIENTS / "bin/python"
     if not python.exists():
@@ -112,7 +115,7 @@ def bot(name: str, openai: str, port: int, *arguments: str, **environment: str) 
         ) as process,
     ):
         try:
-            yield
+            yield process
         except BaseException:
             said.seek(0)
             print(said.read()[-6000:])
@@ -187,7 +190,9 @@ def test_the_bot_whose_face_is_a_servers() -> None:
         port = free_port()
         with (
             serving("--token", TOKEN, "--avatar", f"anna={PICTURE}") as server,
-            bot("server_bot.py", openai, port, LIPSTREAM_URL=server.url, LIPSTREAM_TOKEN=TOKEN),
+            bot(
+                "server_bot.py", openai, port, LIPSTREAM_URL=server.url, LIPSTREAM_TOKEN=TOKEN
+            ) as process,
         ):
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as http:
                 session = await post(http, "/bot")
@@ -203,5 +208,7 @@ def test_the_bot_whose_face_is_a_servers() -> None:
 
                 await viewer.watch(answer)
                 await converse(stub, viewer)
+            process.send_signal(signal.SIGINT)  # in the midst of a conversation
+            await asyncio.to_thread(process.wait, 20)
 
     run(scene)

@@ -4,8 +4,8 @@
     export OPENAI_API_KEY=... AVATAR=anna.png
     python local_bot.py
 
-AVATAR is a picture, a clip, or a file made by `lipstream prepare`. OPENAI_BASE_URL leads to any
-other server with OpenAI's API for transcriptions, chat and speech.
+AVATAR is a picture, a clip, or a file made by `lipstream prepare`; without it anna.png.
+OPENAI_BASE_URL leads to any other server with OpenAI's API for transcriptions, chat and speech.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from pipecat_lipstream import LipstreamEngine, LipstreamVideoService
 load_dotenv()
 
 ENGINE = LipstreamEngine()  # one for all bots of the process
-AVATAR = ENGINE.open_avatar(os.environ["AVATAR"])
+AVATAR = ENGINE.open_avatar(os.environ.get("AVATAR", "anna.png"))
 PROMPT = "You are a friendly person in a video call. Answer in one or two short sentences."
 
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -57,8 +59,20 @@ PAGE = f"""<!doctype html>
 </script>
 """
 
-app = FastAPI()
 bots: set[asyncio.Task[None]] = set()
+workers: set[PipelineWorker] = set()
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """End the bots with the program: a pipeline ends only while the event loop still runs."""
+    yield
+    for worker in list(workers):
+        await worker.cancel()
+    await asyncio.gather(*bots, return_exceptions=True)
+
+
+app = FastAPI(lifespan=lifespan)
 
 
 @app.get("/", response_class=HTMLResponse)
@@ -111,7 +125,11 @@ async def run_bot(transport: LipstreamTransport) -> None:
 
     runner = WorkerRunner(handle_sigint=False)
     await runner.add_workers(worker)
-    await runner.run()
+    workers.add(worker)
+    try:
+        await runner.run()
+    finally:
+        workers.discard(worker)
 
 
 if __name__ == "__main__":

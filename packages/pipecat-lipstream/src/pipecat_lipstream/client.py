@@ -54,7 +54,11 @@ class LipstreamClient:
     async def open(self) -> Mapping[str, Any]:
         """Open the session, once. LipstreamServerError when the server refuses."""
         if self.session is None:
-            self.session = await self._call("POST", "v1/sessions", self._wanted)
+            try:
+                self.session = await self._call("POST", "v1/sessions", self._wanted)
+            except LipstreamServerError:
+                await self.close()  # whoever is refused has nothing else to close
+                raise
         return self.session
 
     async def interrupt(self) -> None:
