@@ -128,6 +128,8 @@ def test_the_plugin_draws_a_portrait_in_this_process(tmp_path: Path) -> None:
             await avatar.aclose()
             await avatar.aclose()
             assert room.isconnected()
+            with pytest.raises(LipstreamException, match="motion must be one of still, calm"):
+                AvatarSession(avatar=str(PORTRAIT), motion="wild")
             picture = tmp_path / "empty.png"
             PillowImage.new("RGB", (256, 256)).save(picture)
             with pytest.raises(LipstreamException, match="face"):

@@ -261,7 +261,7 @@ def test_what_is_wrong_is_one_sentence() -> None:
         for options, sentence in (
             ({"avatar": "nobody"}, r"refuses \(404\): this avatar does not exist"),
             ({"api_key": "wrong-token-0123"}, r"refuses \(401\): "),
-            ({"server_url": "http://127.0.0.1:1"}, r"127\.0\.0\.1:1 cannot be reached"),
+            ({"server_url": "http://127.0.0.1:1"}, r"127\.0\.0\.1:1 cannot be reached: Cannot"),
         ):
             avatar = scene.avatar(conn_options=APIConnectOptions(max_retry=0), **options)
             with pytest.raises(LipstreamException, match=sentence) as told:

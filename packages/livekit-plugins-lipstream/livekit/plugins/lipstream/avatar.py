@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SPEECH_RATE = 24_000  # Hz
 IDENTITY = "lipstream-avatar-agent"  # of the server's participant in the room
 Mode = Literal["local", "server"]
+MOTIONS = ("still", "calm", "lively")
 
 
 class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
@@ -59,6 +60,8 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
             raise LipstreamException(f'mode must be "local" or "server", not {mode!r}.')
         if mode == "server" and not url:
             raise LipstreamException('mode "server" needs server_url, or LIPSTREAM_URL.')
+        if motion not in (None, *MOTIONS):
+            raise LipstreamException(f"motion must be one of {', '.join(MOTIONS)}, not {motion!r}.")
         key = api_key if is_given(api_key) else os.getenv("LIPSTREAM_API_KEY")
         self._avatar, self._motion = avatar, motion
         self._server = AvatarServer(url, key, conn_options) if mode == "server" and url else None
@@ -129,7 +132,9 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
             .to_jwt()
         )
         self._session = await server.open_session(
-            self._avatar, {"url": url, "token": token, "agent_identity": agent}
+            self._avatar,
+            {"url": url, "token": token, "agent_identity": agent},
+            motion=self._motion,
         )
         agent_session.output.replace_audio_tail(
             DataStreamAudioOutput(

@@ -35,14 +35,18 @@ class AvatarServer:
         self._url, self._options = url.rstrip("/"), options
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
-    async def open_session(self, avatar: str, room: dict[str, str]) -> RoomSession:
+    async def open_session(
+        self, avatar: str, room: dict[str, str], *, motion: str | None = None
+    ) -> RoomSession:
         """Have the server join `room`; tries again while it is full or cannot be reached."""
-        body = {"avatar": avatar, "livekit": room}
+        body: dict[str, Any] = {"avatar": avatar, "livekit": room}
+        if motion is not None:
+            body["motion"] = motion
         for left in reversed(range(self._options.max_retry + 1)):
             try:
                 return await self._open(body)
             except (aiohttp.ClientError, asyncio.TimeoutError) as error:
-                problem = f"the lipstream server at {self._url} cannot be reached ({error!r})"
+                problem = f"the lipstream server at {self._url} cannot be reached: {_words(error)}"
             except _Busy as error:
                 problem = str(error)
             if left:
@@ -78,6 +82,11 @@ class AvatarServer:
                 )
             told = await answer.json()
             return RoomSession(told["id"], told["token"])
+
+
+def _words(error: Exception) -> str:
+    """The error in words; a timeout has none."""
+    return str(error) or type(error).__name__
 
 
 class _Busy(Exception):
