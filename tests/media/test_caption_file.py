@@ -70,7 +70,9 @@ def test_text_cannot_break_a_file() -> None:
 @pytest.mark.parametrize("suffix", [".vtt", ".srt"])
 def test_players_read_them(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"talk{suffix}"
-    write_captions(path, [Caption("Hi.", 100, 300), Caption("You & me", 2000)], RATE, 5000)
+    said = [Caption("Hi.", 100, 300), Caption("You &", 2000)]
+    said.append(Caption("me", 2400, opens_line=False))
+    assert write_captions(path, said, RATE, 5000) == 2
     with av.open(str(path)) as file:
         packets = [packet for packet in file.demux() if packet.size]
     assert [(packet.pts, packet.duration) for packet in packets] == [(100, 1000), (2000, 3000)]

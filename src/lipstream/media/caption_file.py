@@ -48,16 +48,18 @@ def write_captions(
     samples: int,
     *,
     private: bool = False,
-) -> None:
+) -> int:
     """Write the captions of a sound of so many samples; the format is that of the name.
 
-    The file appears only when it is complete. Nobody else may read a `private` one. Raises as
-    `checked_caption_file` does.
+    Returns how many cues it has: words that are shown together are one. The file appears only when
+    it is complete. Nobody else may read a `private` one. Raises as `checked_caption_file` does.
     """
     suffix = checked_caption_file(path).suffix.lower()
     made = as_webvtt if suffix == ".vtt" else as_subrip
+    cues = cues_of(captions, sample_rate, samples)
     with replacing(path, suffix, private=private) as file:
-        file.write(made(cues_of(captions, sample_rate, samples)).encode())
+        file.write(made(cues).encode())
+    return len(cues)
 
 
 def cues_of(captions: Sequence[Caption], sample_rate: int, samples: int) -> list[Cue]:

@@ -158,13 +158,14 @@ class Recording:
                     part.unlink()
             raise
         captions, seconds = track.captions.captions, track.units * UNIT_MS / 1000
+        shown = 0
         if captions:
             target, samples = self.path.with_suffix(".vtt"), track.units * UNIT_SAMPLES
             try:
-                write_captions(target, captions, SOUND_RATE, samples, private=True)
+                shown = write_captions(target, captions, SOUND_RATE, samples, private=True)
             except LipstreamError as error:  # the movie is whole all the same
                 return RecordingEnd("kept", seconds, reason=f"no captions: {_reason(error)}")
-        return RecordingEnd("kept", seconds, len(captions))
+        return RecordingEnd("kept", seconds, shown)
 
 
 @dataclass(frozen=True, slots=True)
