@@ -65,6 +65,19 @@ def test_tls_needs_a_certificate_that_is_trusted(
                 assert not any(tmp_path.glob("*.flv"))
 
 
+def test_a_stream_that_is_not_taken_says_what_to_check(tmp_path: Path, port: int) -> None:
+    call = stream(port, "--seconds", "2")
+    call[call.index("--to") + 1] = f"rtmp://127.0.0.1:{port}/nosuch/key"
+    with (
+        nginx(tmp_path, port),
+        subprocess.Popen(call, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.kill()
+    assert "it does not take the stream; check what follows the host" in said
+
+
 def test_a_server_that_dies_is_found_again_and_the_session_goes_on(
     tmp_path: Path, port: int
 ) -> None:
@@ -79,5 +92,5 @@ def test_a_server_that_dies_is_found_again_and_the_session_goes_on(
         assert process.returncode == 0, err
     assert len(list(tmp_path.glob("*.flv"))) >= 2
     assert "trying again in 1 s." in err and "key" not in err
-    sent, left_out = map(int, re.findall(r"\d+(?= units| left)", out))
+    sent, left_out = map(int, re.findall(r"\d+(?= frames| left)", out))
     assert sent + left_out == 14 * 25 and left_out > 0  # the session lost none

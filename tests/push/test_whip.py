@@ -31,7 +31,7 @@ def test_a_stream_arrives_and_its_end_is_told() -> None:
     (taken,) = server.streams
     assert len(taken.pictures) >= 75 and len(taken.sounds) >= 150
     assert [call[0] for call in server.calls] == ["POST", "POST", "DELETE"]
-    assert "100 units sent, 0 left out" in done.stdout and "secret" not in done.stderr
+    assert "100 frames sent, 0 left out" in done.stdout and "secret" not in done.stderr
 
 
 @pytest.mark.slow

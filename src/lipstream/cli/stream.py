@@ -81,7 +81,7 @@ def stream(
                 asyncio.run(broadcast(session, push, sound, seconds))
             except PushRefusedError as error:
                 raise PushRefusedError(f"{host}: {error}; check --to and --push-token.") from error
-    click.echo(f"{host}: {push.sent} units sent, {push.left_out} left out")
+    click.echo(f"{host}: {push.sent} frames sent, {push.left_out} left out")
 
 
 def _push_of(

@@ -6,6 +6,7 @@ A process of its own, as connecting and sending hold Python's lock for as long a
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import sys
@@ -48,12 +49,14 @@ def main() -> int:
     """Push what comes until its end; 1 when the server cannot be reached or is gone."""
     source = sys.stdin.buffer
     target = PushTarget.from_line(source.readline())
+    taken = False
     try:
         if target.url.startswith("rtmps://"):
             check_certificate(target.url)
         with av.open(target.url, "w", format="flv", options=OPTIONS) as container:
             stream = OutgoingStream(container, target)
             container.start_encoding()
+            taken = True
             sys.stdout.buffer.write(READY)
             sys.stdout.buffer.flush()
             stream.send_all(source)
@@ -61,9 +64,21 @@ def main() -> int:
         print(f"its certificate is not trusted: {error.verify_message}", file=sys.stderr)
         return 1
     except (av.FFmpegError, OSError) as error:
-        print(getattr(error, "strerror", None) or error, file=sys.stderr)
+        print(_refusal(error) if not taken else _words(error), file=sys.stderr)
         return 1
     return 0
+
+
+def _refusal(error: av.FFmpegError | OSError) -> str:
+    """The reason why a stream was not taken. FFmpeg has nothing but EIO for a server that closes
+    the connection, and that is how servers of RTMP refuse a stream."""
+    if error.errno == errno.EIO:
+        return "it does not take the stream; check what follows the host in its address"
+    return _words(error)
+
+
+def _words(error: av.FFmpegError | OSError) -> str:
+    return str(error.strerror or error)
 
 
 def check_certificate(url: str) -> None:

@@ -61,4 +61,7 @@ def check_push_url(url: str, option: str) -> None:
     """OptionError unless streams can be pushed there. It is not repeated: it may hold a key."""
     found = next((scheme for scheme in SCHEMES if url.startswith(scheme)), None)
     if found is None or len(url) == len(found) or not url.isascii() or not url.isprintable():
-        raise OptionError(f"{option} is no address of a stream; write rtmp://example.org/live/key.")
+        raise OptionError(
+            f"{option} is no address of a stream; write rtmp://example.org/live/key, or the "
+            "https:// of an endpoint of WHIP."
+        )

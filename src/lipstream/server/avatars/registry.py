@@ -109,7 +109,10 @@ class AvatarRegistry:
             await self._watch.seek()
         entry = self._entries.get(avatar_id)
         if entry is None:
-            raise ApiError(404, "this avatar does not exist; it may have been deleted.")
+            raise ApiError(
+                404,
+                "this avatar does not exist; check its name, or upload it again if it was deleted.",
+            )
         entry.asked = True
         return entry
 
