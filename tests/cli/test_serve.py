@@ -61,7 +61,7 @@ def test_a_used_port_is_named(program: Program) -> None:
 
 
 def test_a_missing_package_is_named(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipstream.cli.serve.find_spec", lambda name: None)
+    monkeypatch.setattr("lipstream.server.required_packages.find_spec", lambda name: None)
     said = program.refused("serve")
     assert said == f"the server needs aiortc; run `{install_command('server')}`."
 

@@ -16,9 +16,10 @@ from lipstream.cli.options.option import option
 from lipstream.cli.options.shared import (
     models_option,
 )
-from lipstream.cli.serve import DEFAULT_PORT, REQUIRED
+from lipstream.cli.serve import DEFAULT_PORT
 from lipstream.errors import LipstreamError, MissingError, reason_of
 from lipstream.installation import install_command, pip_install
+from lipstream.server.required_packages import REQUIRED
 from lipstream.timeline import SAMPLE_RATE
 from lipstream.weights.catalogue import MUSETALK
 from lipstream.weights.manifest import models_folder

@@ -81,7 +81,7 @@ def front(
     log_format: str,
 ) -> None:
     """Serve many workers at one address: place sessions, and pass requests on."""
-    from lipstream.cli.serve import check_installed
+    from lipstream.server.required_packages import check_installed
 
     check_installed()
     from lipstream.cluster.front.app import Front

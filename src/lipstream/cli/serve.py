@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lipstream.cli.options.musetalk import live_musetalk_options
-from lipstream.cli.options.option import LocalPath, number, option, path_option
+from lipstream.cli.options.option import (
+    NamedPath,
+    number,
+    option,
+    path_option,
+    seconds,
+    several,
+)
 from lipstream.cli.options.shared import (
     backend_option,
     max_pixels_option,
@@ -21,56 +26,17 @@ from lipstream.cli.options.uploads import upload_options
 from lipstream.cli.progress import progress_bars
 from lipstream.cli.workers import count_of_workers, serve_workers
 from lipstream.config import AvatarConfig, MotionConfig, MuseTalkConfig, RuntimeOptions
-from lipstream.errors import LipstreamError, MissingError, OptionError, reason_of
-from lipstream.installation import install_command
+from lipstream.errors import LipstreamError, OptionError, reason_of
+from lipstream.server.required_packages import check_installed
 
 if TYPE_CHECKING:
     from lipstream.avatar.avatar import Avatar
     from lipstream.engine import Engine
     from lipstream.server.settings import ServeSettings
 
-# Packages; their modules are called alike, with _ for -.
-REQUIRED = (
-    "aiortc fastapi fastapi-offline httpx prometheus-client python-multipart uvicorn websockets"
-).split()
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DEFAULT_PORT = 8080
 MAX_DEFAULT_WORKERS = 16  # worker processes, unless --draw-processes sets more
 EPILOG = "Example: lipstream serve --avatar anna=anna.png --avatar ben=ben.mp4"
-
-
-class NamedPath(click.ParamType):  # type: ignore[type-arg]
-    """NAME=PATH, or a path whose stem is the name."""
-
-    name = "name=path"
-    envvar_list_splitter = ":"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Path]:
-        name, separator, path = str(value).partition("=")
-        if not separator:
-            name, path = Path(value).stem, value
-        if not NAME.fullmatch(name) or not path:
-            self.fail(
-                f"{value!r} names no avatar; write NAME=PATH with a name of letters, digits, "
-                "dots, dashes or underscores",
-                param,
-                ctx,
-            )
-        return name, LocalPath().convert(path, param, ctx)
-
-
-def several(flag: str, name: str, help: str, **settings: Any) -> Callable[[Any], Any]:
-    """An option that may be repeated; it takes an address unless `settings` differ."""
-    chosen = {"metavar": "URL", **settings}
-    return option(flag, name, multiple=True, help=f"{help} Repeatable.", **chosen)
-
-
-def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any], Any]:
-    """An option that sets the field of ServeSettings called like it, with `_s`."""
-    name = flag.removeprefix("--").replace("-", "_") + "_s"
-    return number(flag, help, default, low, name=name, unit="SECONDS")
 
 
 @click.command(epilog=EPILOG)
@@ -261,13 +227,6 @@ def serve(
                     end_with_input()
 
             serve_forever(app, bound, settings.drain_timeout_s, begin)
-
-
-def check_installed() -> None:
-    """MissingError when a package of the server is not installed."""
-    for package in REQUIRED:
-        if find_spec(package.replace("-", "_")) is None:
-            raise MissingError(f"the server needs {package}; run `{install_command('server')}`.")
 
 
 def _check_names(avatars: Sequence[tuple[str, Path]]) -> None:

@@ -107,7 +107,7 @@ def _push_of(
 def _whip_push_of(
     url: str, token: str | None
 ) -> Callable[[tuple[int, int], OnLost], contextlib.AbstractContextManager[LivePush]]:
-    from lipstream.cli.serve import check_installed
+    from lipstream.server.required_packages import check_installed
 
     check_installed()
     from lipstream.server.outputs.push_address import PushAddress

@@ -1,1 +1,1 @@
-"""The HTTP and WebRTC server. Needs the extra `lipstream[server]`; nothing else imports it."""
+"""The HTTP and WebRTC server. Needs the extra `lipstream[server]`; only programs import it."""

@@ -37,6 +37,7 @@ CODES = {
     507: "disk_full",
 }
 ENDED = "this session has ended; open a new one."
+IN_ROOM = "this session is shown in a LiveKit room, where its agent speaks; open another one."
 UNKNOWN = {  # instead of Starlette's words for a path or method that it does not know
     404: "nothing is at this address; see /docs.",
     405: "this address has no such method; see /docs.",

@@ -151,7 +151,7 @@ def test_an_unknown_avatar_is_an_error_for_players_too(avatar: str, status: int)
 
 
 def test_an_answer_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lipstream.server.sessions.manager.ANSWER_S", 0.01)
+    monkeypatch.setattr("lipstream.server.sessions.viewers.ANSWER_S", 0.01)
 
     async def hang(self: object, offer: str) -> str:
         await asyncio.Event().wait()

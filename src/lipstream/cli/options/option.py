@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+AVATAR_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class LocalPath(click.Path):
@@ -23,6 +25,28 @@ class LocalPath(click.Path):
         with contextlib.suppress(RuntimeError):  # there is no home, or no such user
             return path.expanduser()
         return path
+
+
+class NamedPath(click.ParamType):  # type: ignore[type-arg]
+    """NAME=PATH, or a path whose stem is the name."""
+
+    name = "name=path"
+    envvar_list_splitter = ":"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        name, separator, path = str(value).partition("=")
+        if not separator:
+            name, path = Path(value).stem, value
+        if not AVATAR_NAME.fullmatch(name) or not path:
+            self.fail(
+                f"{value!r} names no avatar; write NAME=PATH with a name of letters, digits, "
+                "dots, dashes or underscores",
+                param,
+                ctx,
+            )
+        return name, LocalPath().convert(path, param, ctx)
 
 
 class Option(click.Option):
@@ -70,6 +94,18 @@ def number(
         metavar=unit,
         help=help,
     )
+
+
+def several(flag: str, name: str, help: str, **settings: Any) -> Callable[[Any], Any]:
+    """An option that may be repeated; it takes an address unless `settings` differ."""
+    chosen = {"metavar": "URL", **settings}
+    return option(flag, name, multiple=True, help=f"{help} Repeatable.", **chosen)
+
+
+def seconds(flag: str, help: str, default: int, low: int = 1) -> Callable[[Any], Any]:
+    """An option that sets the field of ServeSettings called like it, with `_s`."""
+    name = flag.removeprefix("--").replace("-", "_") + "_s"
+    return number(flag, help, default, low, name=name, unit="SECONDS")
 
 
 def with_options(command: Command, options: tuple[Callable[[Command], Command], ...]) -> Command:

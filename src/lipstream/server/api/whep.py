@@ -86,7 +86,7 @@ def _add_viewer(router: APIRouter, manager: SessionManager) -> None:
         response_class=Response,
     )
     async def disconnect(session_id: str, connection: Connection = None) -> Response:
-        await manager.disconnect(manager.find(session_id), connection)
+        await manager.viewers.disconnect(manager.find(session_id), connection)
         return Response()
 
     @router.get(
@@ -146,7 +146,7 @@ async def _answered(
     manager: SessionManager, request: Request, session: ServerSession, offer: str
 ) -> Response:
     """The answer to an offer, with the address of its connection."""
-    answer = await manager.connect(session, offer)
+    answer = await manager.viewers.connect(session, offer)
     root = request.scope.get("root_path", "")
     location = f"{root}/v1/sessions/{session.id}/whep?connection={session.connection_id}"
     response = Response(answer, 201, {"Location": location}, SDP)

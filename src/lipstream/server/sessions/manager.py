@@ -13,26 +13,24 @@ from lipstream.config import MotionLevel
 from lipstream.live.clock import Clock
 from lipstream.server.admission import Capacity
 from lipstream.server.avatars.entry import AvatarEntry
-from lipstream.server.errors import ENDED, ApiError, without_folders
+from lipstream.server.errors import IN_ROOM, ApiError, without_folders
 from lipstream.server.media_runtime import MediaRuntime
-from lipstream.server.metrics import TOTALS, Metrics, SessionObserver
+from lipstream.server.metrics import TOTALS, Metrics
 from lipstream.server.outputs.recorder import OnEvent
-from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.schemas import Load
 from lipstream.server.security.session_tokens import SessionTokens
 from lipstream.server.sessions.outputs import OutputChoice, Outputs
 from lipstream.server.sessions.rooms import Rooms
 from lipstream.server.sessions.session import ServerSession, short_id
+from lipstream.server.sessions.viewers import Viewers
 from lipstream.server.settings import ServeSettings
 
 CHECK_MS = 500  # between two checks of deadlines and counts
 MAX_LATE_MS = 1_000  # of a check; a later one means that this process stood still
-ANSWER_S = 10.0  # an offer that is not answered by then is refused
 CLOSE_S = 10.0  # a connection that does not close by then is left behind, and logged
 ID_BYTES = 16
 RETRY_S = "10"
 
-IN_ROOM = "this session is shown in a LiveKit room, where its agent speaks; open another one."
 OVERLOADED = (
     "overloaded: frames come late, so no session is admitted until it is calm; end other work on "
     "this machine, lower --max-sessions, or choose smaller avatars"
@@ -58,6 +56,7 @@ class SessionManager:
         self.on_event: OnEvent = lambda event, data: None
         self.outputs = Outputs(settings, runtime, metrics, lambda *event: self.on_event(*event))
         self.rooms = Rooms(settings, runtime, metrics, self.close, self._begin)
+        self.viewers = Viewers(runtime, metrics, self.close, self._begin)
         self._sessions: dict[str, ServerSession] = {}
         self._closing: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -155,48 +154,6 @@ class SessionManager:
             raise ApiError(409, IN_ROOM, "in_room")
         return session
 
-    async def connect(self, session: ServerSession, offer: str) -> str:
-        """The SDP answer to a viewer's offer; an earlier connection is replaced."""
-        async with session.lock:
-            if session.closed:
-                raise ApiError(404, ENDED)
-            if session.room is not None:  # since it was found
-                raise ApiError(409, IN_ROOM, "in_room")
-            await session.drop_connection()
-            connection = session.connection = self.runtime.open_connection(
-                session,
-                session.live,
-                session.voice,
-                SessionObserver(self.metrics, lambda: self._first_picture(session, connection)),
-                lambda reason: self._lost(session, connection, reason),
-            )
-            session.connection_id += 1
-            try:
-                answer = await asyncio.wait_for(connection.accept(offer), ANSWER_S)
-            except BaseException as error:
-                await session.drop_connection()
-                if isinstance(error, asyncio.TimeoutError):
-                    raise ApiError(503, "the connection could not be prepared in time.") from error
-                raise
-            if session.closed:  # meanwhile
-                await session.drop_connection()
-                raise ApiError(404, ENDED)
-            session.enter("connecting")
-            return answer
-
-    async def disconnect(self, session: ServerSession, connection_id: int | None = None) -> None:
-        """Close the viewer's connection, and the session too if `POST /whep` opened it. Nothing
-        happens when `connection_id` has been replaced by a newer one."""
-        if connection_id not in (None, session.connection_id):
-            return
-        if session.whep_only:
-            await self.close(session, "left")
-            return
-        async with session.lock:
-            if session.connection is not None and connection_id in (None, session.connection_id):
-                await session.drop_connection()
-                session.enter("lost")
-
     async def close(self, session: ServerSession, reason: str) -> None:
         """End a session and wait until nothing of it is left."""
         if (task := self._end(session, reason)) is not None:
@@ -293,22 +250,6 @@ class SessionManager:
             event = "session.failed" if reason == "failed" else "session.closed"
             who = {"session": session.id, "avatar": session.avatar_id}
             self.on_event(event, who | end)
-
-    def _first_picture(self, session: ServerSession, connection: WebRTCTransport) -> None:
-        if session.connection is connection:
-            session.enter("connected")
-
-    def _lost(self, session: ServerSession, connection: WebRTCTransport, reason: str) -> None:
-        """Note that the peer vanished; it may connect again within the grace time."""
-        if session.connection is not connection or session.closed:
-            return
-        log.info("viewer lost", extra={"session": session.short_id, "reason": reason})
-        if session.whep_only:
-            self._begin(self.close(session, "vanished"))
-            return
-        session.connection = None
-        session.enter("lost")
-        self._begin(connection.close())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

@@ -213,7 +213,7 @@ def test_the_room_has_the_session_to_itself() -> None:
         assert await speaking.open()
         session = client.manager.find(data["session_id"])
         with pytest.raises(ApiError, match="in_room|LiveKit room"):  # found before it was started
-            await client.manager.connect(session, OFFER)
+            await client.manager.viewers.connect(session, OFFER)
         await speaking.leave()
         await talking.leave()
 

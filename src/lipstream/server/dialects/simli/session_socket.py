@@ -119,7 +119,7 @@ class SessionSocket:
             self._fail(NO_OFFER)
             return False
         try:
-            answer = await self._manager.connect(self._session, offer)
+            answer = await self._manager.viewers.connect(self._session, offer)
         except (ApiError, LipstreamError) as error:
             self._fail(str(getattr(error, "detail", error)))
             return False
