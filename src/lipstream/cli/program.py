@@ -20,6 +20,7 @@ import click
 
 from lipstream import __version__
 from lipstream.cli.bench import bench
+from lipstream.cli.demo import demo
 from lipstream.cli.doctor import doctor
 from lipstream.cli.front import front
 from lipstream.cli.models import models
@@ -92,7 +93,7 @@ def cli(context: click.Context, config: Path | None, debug: bool) -> None:
         context.exit(WRONG_CALL)
 
 
-for command in (render, prepare, score, serve, stream, front, models, doctor, bench):
+for command in (render, prepare, score, serve, stream, front, demo, models, doctor, bench):
     cli.add_command(command)
 
 
