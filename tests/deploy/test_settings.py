@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from lipstream.cli.program import cli
 
@@ -45,6 +46,25 @@ def test_the_ranges_of_ports_do_not_overlap() -> None:
     (viewers,) = re.findall(r"LIPSTREAM_UDP_PORTS: (\d+)-(\d+)", compose)
     relay = re.findall(r"--(?:min|max)-port=(\d+)", compose)
     assert int(viewers[0]) < int(viewers[1]) < int(relay[0]) < int(relay[1])
+
+
+def test_grafana_is_given_its_board_and_the_prometheus_beside_it() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    mounted = dict(one.split(":")[:2] for one in services["grafana"]["volumes"])
+    provisioning = next(ROOT / path for path, to in mounted.items() if to.endswith("provisioning"))
+    boards = yaml.safe_load((provisioning / "dashboards/lipstream.yml").read_text())["providers"]
+    board = mounted["./deploy/grafana/lipstream.json"]
+    assert [one["options"]["path"] for one in boards] == [str(Path(board).parent)]
+    assert (ROOT / "deploy/grafana/lipstream.json").is_file()
+    (source,) = yaml.safe_load((provisioning / "datasources/prometheus.yml").read_text())[
+        "datasources"
+    ]
+    (listens,) = (
+        option.partition("=")[2]
+        for option in services["prometheus"]["command"]
+        if option.startswith("--web.listen-address")
+    )
+    assert (source["type"], source["url"]) == ("prometheus", f"http://{listens}")
 
 
 def test_the_image_is_given_only_what_it_needs() -> None:
