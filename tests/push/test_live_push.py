@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
+from typing import Any
 
 import numpy as np
 import pytest
 
+from lipstream.live.cancellation import cancel_until_ended
 from lipstream.live.session.types import Unit
 from lipstream.push import live_push, rtmp_push
 from lipstream.push.live_push import MAX_UNITS, LivePush
@@ -33,6 +36,27 @@ def test_without_a_connection_units_are_left_out() -> None:
         return push
 
     assert asyncio.run(scene()).left_out == 1 + 5
+
+
+def test_a_machine_that_has_no_process_left_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_push, "RETRY_S", 0.0)
+    lost: list[str] = []
+
+    async def start(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def scene() -> None:
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+        target = PushTarget("rtmp://127.0.0.1/a", 64, 64)
+        push = RtmpPush(target, lambda reason, wait_s: lost.append(reason))
+        running = asyncio.create_task(push.run())
+        while len(lost) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert push.state == "connecting"
+        await cancel_until_ended([running])
+
+    asyncio.run(asyncio.wait_for(scene(), 20))
+    assert set(lost) == {"Too many open files"}
 
 
 @pytest.mark.load

@@ -101,6 +101,8 @@ class LivePush(ABC):
                 self.failure = str(refusal)
                 raise
             return str(refusal)
+        except OSError as error:  # this machine has no process or socket left for it
+            return error.strerror or type(error).__name__
         finally:
             self.connected.clear()
             while not self._units.empty():

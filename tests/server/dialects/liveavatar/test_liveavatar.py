@@ -125,6 +125,20 @@ def test_an_interrupt_behind_the_last_word_takes_nothing_of_it_back() -> None:
     run_client(test, SET_UP)
 
 
+def test_much_more_than_may_wait_is_told_once() -> None:
+    async def test(client: AppClient) -> None:
+        socket, _ = await open_socket(client)
+        client.runtime.sessions[0].buffered_ms = 60_000  # no room
+        pieces = speech_socket.MAX_PIECES
+        for _ in range(3):
+            await socket.send({"type": "agent.speak", "audio": sound(speech_socket.PIECE * pieces)})
+        words = [(await next_word(socket))[0] for _ in range(5)]
+        assert sorted(words) == ["agent.audio_buffer_appended"] * 3 + ["error"] * 2
+        await socket.leave()
+
+    run_client(test, SET_UP)
+
+
 def test_more_than_may_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech_socket, "MAX_PIECES", 2)
 

@@ -90,16 +90,18 @@ class SpeechSocket(SocketSender):
         self._odd = data[whole:]
         samples = np.frombuffer(data, "<i2", whole // 2).astype(np.int16)
         for start in range(0, len(samples), PIECE):
+            if (
+                self._pieces.qsize() >= MAX_PIECES
+            ):  # said once: nobody reads a hundred words at once
+                self._say("error", error=TOO_MUCH)
+                break
             self._put(samples[start : start + PIECE])
         self._say("agent.audio_buffer_appended")
 
     def _put(self, piece: NDArray[np.int16] | None) -> None:
-        """Put a piece if there is room, or the end of the pieces before, which is never lost: the
-        session would wait for the rest of an utterance that has none."""
+        """Put a piece, or the end of the pieces before, which is never lost: the session would wait
+        for the rest of an utterance that has none."""
         if piece is None and self._ended:
-            return
-        if piece is not None and self._pieces.qsize() >= MAX_PIECES:
-            self._say("error", error=TOO_MUCH)
             return
         self._ended = piece is None
         self._pieces.put_nowait(piece)
