@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lipstream.server.schemas import BrowserStats
+from lipstream.server.schemas.browser_stats import BrowserStats
 from tests.browser.chromium import Chromium
 
 if TYPE_CHECKING:

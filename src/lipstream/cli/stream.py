@@ -112,9 +112,10 @@ def _whip_push_of(
     check_installed()
     from lipstream.server.outputs.push_address import PushAddress
     from lipstream.server.outputs.whip_endpoint import WhipEndpoint
-    from lipstream.server.outputs.whip_push import PUBLISHING, WhipPush
+    from lipstream.server.outputs.whip_push import WhipPush, publishing
     from lipstream.server.rtc.media_sender import MediaWorkers
     from lipstream.server.rtc.publisher import Publisher
+    from lipstream.server.rtc.settings import TransportSettings
 
     address = PushAddress.parse(url)
     if address is None:
@@ -127,7 +128,7 @@ def _whip_push_of(
             yield WhipPush(
                 endpoint,
                 lambda source, on_closed: Publisher(
-                    source, PUBLISHING, workers, on_closed=on_closed
+                    source, publishing(TransportSettings()), workers, on_closed=on_closed
                 ),
                 on_lost,
             )

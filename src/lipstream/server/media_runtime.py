@@ -25,7 +25,7 @@ from lipstream.push.wire import PushTarget
 from lipstream.server.admission import Cost, usable_cores
 from lipstream.server.outputs.push_address import PushAddresses, PushRequest
 from lipstream.server.outputs.whip_endpoint import WhipEndpoint
-from lipstream.server.outputs.whip_push import PUBLISHING, WhipPush
+from lipstream.server.outputs.whip_push import WhipPush, publishing
 from lipstream.server.rtc.connection import WebRTCTransport
 from lipstream.server.rtc.encoders import nvenc_works, open_video_encoder
 from lipstream.server.rtc.guards.drop_log import DropLog
@@ -176,7 +176,7 @@ class MediaRuntime:
     def _open_publisher(self, source: Source, on_closed: Callable[[str], None]) -> Publisher:
         return Publisher(
             source,
-            replace(self._transport, watchdog_s=PUBLISHING.watchdog_s),
+            publishing(self._transport),
             self._workers,
             drops=self._drops,
             ports=self._ports,

@@ -21,7 +21,7 @@ from lipstream.server.admission import LoopLag
 from lipstream.server.http.connection_table import ConnectionTable
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.rtc.interfaces import TransportObserver
-from lipstream.server.schemas import BrowserStats
+from lipstream.server.schemas.browser_stats import BrowserStats
 
 FAST_MS = (0.5, 1, 2, 4, 6, 8, 12, 16, 24, 40, 80, 160)
 SLOW_MS = (20, 40, 60, 80, 100, 150, 200, 250, 300, 500, 1000, 2000, 5000)

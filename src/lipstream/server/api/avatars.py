@@ -10,7 +10,7 @@ from lipstream.server.api.openapi import content, error_responses, file_form
 from lipstream.server.avatars.decoders import Decoders
 from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.uploads import receive_file
-from lipstream.server.schemas import AvatarInfo, AvatarList
+from lipstream.server.schemas.avatars import AvatarInfo, AvatarList
 
 JPEG = "image/jpeg"
 

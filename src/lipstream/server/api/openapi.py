@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Security, params
 from fastapi.security import HTTPBearer
 
-from lipstream.server.schemas import ErrorBody
+from lipstream.server.schemas.message import ErrorBody
 from lipstream.server.settings import ServeSettings
 
 WORDS = {

@@ -13,7 +13,7 @@ from lipstream import __version__
 from lipstream.server.api.asyncapi import asyncapi_document
 from lipstream.server.api.openapi import content, error_responses, token_dependencies
 from lipstream.server.errors import ApiError, without_folders
-from lipstream.server.schemas import Config, Health, Load, Readiness
+from lipstream.server.schemas.service import Config, Health, Load, Readiness
 from lipstream.server.security.content_policy import policy_for
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.speech.synthesis.base import Synthesizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from lipstream.server.api.openapi import error_responses
-from lipstream.server.schemas import Said, SayRequest
+from lipstream.server.schemas.speech import Said, SayRequest
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.speech.synthesis.base import Synthesizer
 

@@ -16,17 +16,16 @@ from lipstream.server.avatars.registry import AvatarRegistry
 from lipstream.server.avatars.sandbox import SPOKEN_RATE, DecodeJob
 from lipstream.server.avatars.uploads import receive_file
 from lipstream.server.errors import ApiError
-from lipstream.server.schemas import (
-    BrowserStats,
+from lipstream.server.schemas.browser_stats import BrowserStats
+from lipstream.server.schemas.sessions import (
     IceServerInfo,
-    Interrupted,
     SessionInfo,
     SessionList,
     SessionRequest,
     SessionState,
     SessionSummary,
-    Spoken,
 )
+from lipstream.server.schemas.speech import Interrupted, Spoken
 from lipstream.server.sessions.manager import SessionManager
 from lipstream.server.sessions.session import ServerSession
 from lipstream.server.sessions.speak_file import speak_file

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from lipstream.live.session.types import SessionEvent
 from lipstream.server.errors import without_folders
-from lipstream.server.schemas import HOUR, Message, SayRequest, ViewerState
+from lipstream.server.schemas.message import HOUR, Message
+from lipstream.server.schemas.sessions import ViewerState
+from lipstream.server.schemas.speech import SayRequest
 
 RENDER_FAILED = "some pictures of this utterance could not be drawn; its sound goes on."
 UTTERANCE = "Its id in this session, counted from 1."

@@ -14,7 +14,7 @@ from lipstream.errors import LipstreamError, disk_is_full
 from lipstream.server.admission import Cost
 from lipstream.server.avatars.stores.base import Label, StoredAvatar
 from lipstream.server.errors import DISK_FULL, ApiError, without_folders
-from lipstream.server.schemas import AvatarInfo, Report
+from lipstream.server.schemas.avatars import AvatarInfo, Report
 
 POSTER_SIDE = 480  # pixels
 POSTER_QUALITY = 88

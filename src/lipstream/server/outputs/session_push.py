@@ -12,7 +12,7 @@ from lipstream.live.cancellation import cancel_until_ended
 from lipstream.live.session.types import Unit
 from lipstream.push.live_push import LivePush, OnLost, PushRefusedError, PushState
 from lipstream.server.metrics import Metrics
-from lipstream.server.schemas import PushInfo
+from lipstream.server.schemas.sessions import PushInfo
 
 END_S = 4.0  # of a session, for what is still to be sent and said to the server
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from lipstream.live.session.types import Unit
@@ -13,10 +14,14 @@ from lipstream.server.rtc.interfaces import NoPortError, SignallingError, Source
 from lipstream.server.rtc.publisher import Publisher
 from lipstream.server.rtc.settings import TransportSettings
 
-# Endpoints may report every five seconds only.
-PUBLISHING = TransportSettings(connect_s=15, watchdog_s=20)
+CONNECT_S, WATCHDOG_S = 15, 20  # endpoints may report every five seconds only
 
 OpenPublisher: TypeAlias = Callable[[Source, Callable[[str], None]], Publisher]
+
+
+def publishing(settings: TransportSettings) -> TransportSettings:
+    """The settings of a connection to an endpoint, where `settings` are those of viewers."""
+    return replace(settings, connect_s=CONNECT_S, watchdog_s=WATCHDOG_S)
 
 
 class WhipPush(LivePush):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from lipstream.live.clock import Clock
 from lipstream.push.live_push import PushState
-from lipstream.server.schemas import ViewerState
+from lipstream.server.schemas.sessions import ViewerState
 from lipstream.server.settings import ServeSettings
 
 PUSH_GRACE_S = 120  # without a connection of its push, while nobody watches

@@ -17,7 +17,7 @@ from lipstream.server.errors import IN_ROOM, ApiError, without_folders
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import TOTALS, Metrics
 from lipstream.server.outputs.recorder import OnEvent
-from lipstream.server.schemas import Load
+from lipstream.server.schemas.service import Load
 from lipstream.server.security.session_tokens import SessionTokens
 from lipstream.server.sessions.outputs import OutputChoice, Outputs
 from lipstream.server.sessions.rooms import Rooms

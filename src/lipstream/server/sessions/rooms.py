@@ -14,7 +14,7 @@ from lipstream.live.session.utterance import Utterance
 from lipstream.server.errors import ENDED, ApiError
 from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.metrics import Metrics
-from lipstream.server.schemas import LiveKitRoom
+from lipstream.server.schemas.sessions import LiveKitRoom
 from lipstream.server.sessions.session import ServerSession
 from lipstream.server.settings import ServeSettings
 

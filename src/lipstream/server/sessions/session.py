@@ -15,7 +15,7 @@ from lipstream.server.avatars.entry import AvatarEntry, face_center
 from lipstream.server.errors import ApiError
 from lipstream.server.metrics import Metrics
 from lipstream.server.rtc.connection import WebRTCTransport
-from lipstream.server.schemas import ViewerState
+from lipstream.server.schemas.sessions import ViewerState
 from lipstream.server.sessions.deadlines import Deadlines, Presence
 from lipstream.server.sessions.ending import end_all
 from lipstream.server.sessions.session_outputs import SessionOutputs

@@ -10,7 +10,7 @@ from lipstream.push.live_push import PushState
 from lipstream.server.admission import Cost
 from lipstream.server.outputs.recording import Recording
 from lipstream.server.outputs.session_push import SessionPush
-from lipstream.server.schemas import PushInfo
+from lipstream.server.schemas.sessions import PushInfo
 from lipstream.server.sessions.ending import end_all
 from lipstream.server.sessions.unit_feed import Sink, UnitFeed
 

@@ -12,7 +12,7 @@ from lipstream.media.image import Floats
 from lipstream.media.resampler import Resampler
 from lipstream.server.errors import ApiError
 from lipstream.server.rtc.microphone import MAX_BEHIND_S, RATE
-from lipstream.server.schemas import ViewerState
+from lipstream.server.schemas.sessions import ViewerState
 
 MAX_READERS = 4  # programs that hear the viewer of one session
 MAX_WAITING_S = MAX_BEHIND_S + 5  # of sound for one of them: all that may come at once, and more

@@ -1,129 +1,15 @@
-"""The JSON messages of the API, with examples for the documentation."""
+"""The messages that open sessions and tell of them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from lipstream.config import MotionLevel
 from lipstream.push.live_push import PushState
-from lipstream.speech.synthesis.base import MAX_TEXT
-
-HOUR = 3_600_000  # ms
-
-
-class Message(BaseModel):
-    """A message with exactly these fields."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ErrorDetail(Message):
-    code: str = Field(description="A word for programs.", examples=["not_found"])
-    message: str = Field(
-        description="A sentence for people.", examples=["session 4f1c does not exist."]
-    )
-
-
-class ErrorBody(Message):
-    """The body of every refusal."""
-
-    error: ErrorDetail
-
-
-class Health(Message):
-    status: Literal["ok"] = "ok"
-
-
-class Readiness(Message):
-    status: Literal["ready"] = "ready"
-
-
-class Load(Message):
-    """The figures by which a front places new sessions."""
-
-    worker: str | None = Field(description="`--worker-id`.", examples=["w1"])
-    sessions: int = Field(description="Sessions that are open.", examples=[3])
-    sessions_max: int = Field(description="Sessions that fit, as measured.", examples=[12])
-    free: int = Field(
-        description="Sessions of the dearest avatar that may still be opened; 0 while none may.",
-        examples=[9],
-    )
-    speaking: int = Field(description="Sessions in which somebody is spoken to.", examples=[2])
-    draining: bool = Field(description="The server is about to stop.")
-    overloaded: bool = Field(
-        description="Frames come late: no session is admitted until it's calm."
-    )
-    late_share: float = Field(description="Of the frames, lately.", ge=0, le=1, examples=[0.0])
-
-
-class Config(Message):
-    """The configuration that a page needs before it has the token."""
-
-    version: str = Field(examples=["0.1.0"])
-    backend: str = Field(examples=["puppet"])
-    reason: str = Field(description="Why this backend was chosen.")
-    max_sessions: int = Field(description="Sessions that this machine can hold.", examples=[8])
-    auth: bool = Field(description="Whether a token is needed.")
-    say: bool = Field(description="Whether it can say text.")
-    voices: list[str] = Field(
-        description="Its voices, as far as they are known; the default one first.",
-        examples=[["heart"]],
-    )
-
-
-class Report(Message):
-    """The suitability of a picture or clip; lengths in pixels of the prepared picture."""
-
-    width: int
-    height: int
-    frames: int
-    faces_found: int
-    faces_filled: int
-    faces_lost: int
-    shots: int
-    people: int
-    eye_distance: float
-    face_height: float
-    mouth_width: float
-    mouth_open: float
-    roll: float
-    yaw: float
-    jitter: float
-    warnings: list[str] = Field(description="What could be better, one sentence each.")
-
-
-Face = Annotated[
-    tuple[float, float] | None,
-    Field(
-        description="The middle of the face, as shares of width and height.", examples=[[0.5, 0.42]]
-    ),
-]
-
-
-class AvatarInfo(Message):
-    """An avatar and the state of its preparation."""
-
-    id: str = Field(examples=["face"])
-    name: str = Field(examples=["face"])
-    status: Literal["preparing", "ready", "failed"]
-    progress: float | None = Field(
-        description="0 to 1 while preparing, where it is known.", ge=0, le=1
-    )
-    reason: str | None = Field(description="Why it failed, in one sentence.")
-    motion: MotionLevel | None = Field(
-        description="The idle motion of a picture that it was uploaded with; null: the server's."
-    )
-    report: Report | None
-    width: int | None = Field(examples=[512])
-    height: int | None = Field(examples=[512])
-    face: Face
-    picture_url: str | None = Field(examples=["/v1/avatars/face/picture"])
-
-
-class AvatarList(Message):
-    avatars: list[AvatarInfo]
+from lipstream.server.schemas.avatars import Face
+from lipstream.server.schemas.message import Message
 
 
 class IceServerInfo(Message):
@@ -258,50 +144,3 @@ class SessionSummary(Message):
 
 class SessionList(Message):
     sessions: list[SessionSummary]
-
-
-class Spoken(Message):
-    utterance: int = Field(description="Its id in this session; events carry it.", examples=[3])
-    duration_ms: int = Field(description="Of the speech that was taken.", examples=[2400])
-    warning: str | None = Field(
-        None, description="Why the mouth will stay shut: the file is silent, or far too quiet."
-    )
-
-
-class SayRequest(Message):
-    model_config = ConfigDict(extra="forbid", strict=True)
-    text: Annotated[str, Field(min_length=1, max_length=MAX_TEXT, examples=["Hello there."])]
-    voice: Annotated[str | None, Field(min_length=1, max_length=100)] = Field(
-        None, description="One of the server's voices; by default its own."
-    )
-
-
-class Said(Message):
-    utterance: int = Field(description="Its id in this session; events carry it.", examples=[7])
-    warning: str | None = Field(None, description="What of the text will not be heard.")
-
-
-class Interrupted(Message):
-    played_ms: int = Field(
-        description="How much of the utterance that was speaking was played.", examples=[1320]
-    )
-
-
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Milliseconds = Annotated[float, Field(ge=0, le=HOUR, allow_inf_nan=False)]
-
-
-class BrowserStats(Message):
-    """Recent measurements of a page; every field may be left out."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)  # pages may know more
-    fps: Annotated[float | None, Field(ge=0, le=1000, allow_inf_nan=False)] = None
-    av_offset_ms: Annotated[float | None, Field(ge=-HOUR, le=HOUR, allow_inf_nan=False)] = None
-    latency_ms: Milliseconds | None = None
-    rtt_ms: Milliseconds | None = None
-    jitter_audio_ms: Milliseconds | None = None
-    jitter_video_ms: Milliseconds | None = None
-    concealed_ms: Annotated[float | None, Field(ge=0, allow_inf_nan=False)] = None
-    dropped: Count | None = None
-    freezes: Count | None = None
-    packets_lost: Annotated[int | None, Field(ge=-(2**53), le=2**53)] = None

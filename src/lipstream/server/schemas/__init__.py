@@ -1,0 +1,1 @@
+"""The JSON messages of the API, with examples for the documentation."""
