@@ -14,7 +14,7 @@ OTHERS = [path for path in (ROOT / "packages").iterdir() if (path / "pyproject.t
 SOURCES = sorted(path for folder in (PACKAGE, *OTHERS) for path in folder.rglob("*.py"))
 OPENINGS = {"Who", "What", "Whether", "How", "Where", "When", "Why", "Which"}  # of no docstring
 BOUNDS = re.compile(r"_?(MOST|LEAST)_")  # MAX_ and MIN_ are the words for it
-MAX_MODULES = 16  # in one folder; more want sub-folders
+MAX_MODULES = 15  # in one folder; more want sub-folders
 MAX_LINES = 330
 
 
