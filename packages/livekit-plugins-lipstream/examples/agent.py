@@ -1,6 +1,7 @@
 """An agent with a face: python agent.py dev
 
-    pip install 'livekit-agents[openai]>=1.8,<2' livekit-plugins-lipstream
+    pip install 'livekit-agents[openai]>=1.8,<2' '/path/to/lipstream[livekit]'
+    pip install /path/to/lipstream/packages/livekit-plugins-lipstream
     export LIVEKIT_URL=... LIVEKIT_API_KEY=... LIVEKIT_API_SECRET=... OPENAI_API_KEY=...
     export AVATAR=anna.png
 

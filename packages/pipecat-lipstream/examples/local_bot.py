@@ -1,6 +1,6 @@
 """A bot that is drawn in its own process: talk to it at http://localhost:7860/client.
 
-    pip install 'pipecat-lipstream[local,examples]'
+    pip install /path/to/lipstream '/path/to/lipstream/packages/pipecat-lipstream[examples]'
     export OPENAI_API_KEY=... AVATAR=anna.png
     python local_bot.py
 

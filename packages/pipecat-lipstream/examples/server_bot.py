@@ -1,7 +1,7 @@
 """A bot whose face a lipstream server draws and sends: talk to it at http://localhost:7860.
 
     lipstream serve --avatar anna=anna.png --token right-token-0123
-    pip install 'pipecat-lipstream[examples]'
+    pip install '/path/to/lipstream/packages/pipecat-lipstream[examples]'
     export OPENAI_API_KEY=... LIPSTREAM_TOKEN=right-token-0123
     python server_bot.py
 

@@ -51,7 +51,7 @@ if not TYPE_CHECKING:  # a type checker that saw it would accept every name
             if error.name != "lipstream":
                 raise
             raise ImportError(
-                f"{name} draws in this process: install pipecat-lipstream[local], or let a server "
-                "draw and use LipstreamTransport."
+                f"{name} draws in this process: install lipstream (`pip install "
+                "/path/to/lipstream`), or let a server draw and use LipstreamTransport."
             ) from error
         return getattr(module, name)

@@ -166,7 +166,8 @@ class AvatarSession(BaseAvatarSession[Literal["metrics_collected"]]):
             from lipstream.integrations.livekit.local_avatar import LocalAvatar
         except ImportError as error:
             raise LipstreamException(
-                "to draw in this process, install lipstream[livekit]; else give server_url."
+                "to draw in this process, install lipstream (`pip install "
+                "'/path/to/lipstream[livekit]'`); else give server_url."
             ) from error
         try:
             self._local = await LocalAvatar.open(self._avatar, motion=self._motion)
