@@ -38,7 +38,7 @@ class AvatarServer:
     async def open_session(
         self, avatar: str, room: dict[str, str], *, motion: str | None = None
     ) -> RoomSession:
-        """Have the server join `room`; tries again while it is full or cannot be reached."""
+        """Have the server join `room`; try again while it is full or cannot be reached."""
         body: dict[str, Any] = {"avatar": avatar, "livekit": room}
         if motion is not None:
             body["motion"] = motion
@@ -80,8 +80,13 @@ class AvatarServer:
                 raise LipstreamException(
                     f"the lipstream server refuses ({answer.status}): {await _reason(answer)}"
                 )
-            told = await answer.json()
-            return RoomSession(told["id"], told["token"])
+            try:
+                told = await answer.json(content_type=None)
+                return RoomSession(told["id"], told["token"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise LipstreamException(
+                    f"what answers at {self._url} is no lipstream server; check server_url."
+                ) from error
 
 
 def _words(error: Exception) -> str:
