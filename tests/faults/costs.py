@@ -101,17 +101,17 @@ SETTINGS = Promise(
     (
         Fault(
             "lists of any depth are parsed",
-            "cli/settings.py",
+            "cli/options/settings.py",
             "except (RecursionError, ValueError) as error:",
             "except ValueError as error:",
-            ("cli/test_usage.py::test_a_wrong_file_of_settings_is_refused",),
+            ("cli/options/test_usage.py::test_a_wrong_file_of_settings_is_refused",),
         ),
         Fault(
             "a number of any size is believed",
-            "cli/settings.py",
+            "cli/options/settings.py",
             "except (RecursionError, ValueError) as error:",
             "except RecursionError as error:",
-            ("cli/test_usage.py::test_a_wrong_file_of_settings_is_refused",),
+            ("cli/options/test_usage.py::test_a_wrong_file_of_settings_is_refused",),
         ),
         Fault(
             "a network may have any number of channels",

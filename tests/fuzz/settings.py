@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from lipstream.cli.options.settings import read_settings
+from lipstream.cli.options.usage import usage_sentence
 from lipstream.cli.program import cli
-from lipstream.cli.settings import read_settings
-from lipstream.cli.usage import usage_sentence
 from lipstream.errors import LipstreamError
 from tests.fuzz.targets import check_sentence
 

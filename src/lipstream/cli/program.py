@@ -25,13 +25,13 @@ from lipstream.cli.doctor import doctor
 from lipstream.cli.front import front
 from lipstream.cli.models import models
 from lipstream.cli.options.option import option, path_option
+from lipstream.cli.options.settings import read_settings
+from lipstream.cli.options.usage import usage_sentence
 from lipstream.cli.prepare import prepare
 from lipstream.cli.render import render
 from lipstream.cli.score import score
 from lipstream.cli.serve import serve
-from lipstream.cli.settings import read_settings
 from lipstream.cli.stream import stream
-from lipstream.cli.usage import usage_sentence
 from lipstream.errors import LipstreamError, OptionError
 
 FAILED, WRONG_CALL = 1, 2

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from lipstream.cli.usage import key
+from lipstream.cli.options.usage import key
 from lipstream.errors import OptionError, reason_of
 
 # What TOML makes of the backslashes in "C:\new\face.png".
