@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 import pytest
 
+from lipstream.cli.options.settings import read_settings
 from lipstream.cli.program import cli
-from lipstream.cli.settings import read_settings
 from lipstream.cluster.ray.options import read_options
 from lipstream.server.api.socket_messages import CLIENT_MESSAGES, MICROPHONE_EVENTS_BY_TYPE
 from tests.docs.blocks import BLOCKS, ROOT, Block, runnable

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+from lipstream.live.clock import ManualClock
+from lipstream.server.sessions.deadlines import PUSH_GRACE_S, Deadlines, Presence
 from lipstream.server.settings import ServeSettings
 from tests.server.app_client import SDP, AppClient, run_client
 from tests.server.fake_runtime import OFFER, session_event
@@ -103,3 +107,32 @@ def test_no_session_lasts_for_ever() -> None:
         assert len(client.manager) == 0
 
     run_client(test, ServeSettings(rate=0, max_duration_s=100))
+
+
+@pytest.mark.parametrize(
+    ("presence", "seen", "patience_s", "reason"),
+    [
+        (Presence("waiting", None), False, 15, "unconnected"),
+        (Presence("connected", None), True, 15, "idle"),
+        (Presence("lost", None), False, 30, "vanished"),
+        (Presence("waiting", "connecting"), False, PUSH_GRACE_S, "unconnected"),
+        (Presence("waiting", "connected"), True, 15, "idle"),
+        (Presence("lost", "connected"), True, 30, "idle"),
+        (Presence("waiting", "lost"), False, PUSH_GRACE_S, "vanished"),
+        (Presence("waiting", "failed"), False, 15, "unconnected"),
+    ],
+)
+def test_viewers_and_servers_of_streams_count_alike(
+    presence: Presence, seen: bool, patience_s: int, reason: str
+) -> None:
+    clock, settings = ManualClock(), ServeSettings(connect_timeout_s=15, grace_s=30)
+    deadlines = Deadlines(settings, clock)
+    assert (presence.seen, deadlines.patience_s(presence)) == (seen, patience_s)
+    wait_s = settings.idle_timeout_s if seen else patience_s
+    clock.advance(1000 * wait_s - 1)
+    assert deadlines.overdue(presence, busy=False) == ""
+    clock.advance(1)
+    assert deadlines.overdue(presence, busy=False) == reason
+    assert (deadlines.overdue(presence, busy=True) == "") == seen  # speech that somebody hears
+    deadlines.restart()
+    assert deadlines.overdue(presence, busy=False) == ""

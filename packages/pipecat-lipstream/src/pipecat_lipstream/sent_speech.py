@@ -81,12 +81,12 @@ class SentSpeech:
         return self.end
 
     def named(self, id: int) -> None:
-        """The server has opened the next utterance."""
+        """Note that the server has opened the next utterance."""
         if self._nameless:  # also of one that was dropped since
             self._nameless.popleft().id = id
 
     def started(self, id: int | None) -> bool:
-        """The server has begun to play one; False when it is none of these."""
+        """Note that the server has begun to play one; False when it is none of these."""
         utterance = self._find(id)
         if utterance is None:
             return False
@@ -94,7 +94,7 @@ class SentSpeech:
         return True
 
     def finished(self, id: int | None) -> bool:
-        """The server plays no more of one; False when it is none of these."""
+        """Note that the server plays no more of one; False when it is none of these."""
         utterance = self._find(id)
         if utterance is None:
             return False

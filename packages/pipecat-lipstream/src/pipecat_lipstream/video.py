@@ -229,7 +229,7 @@ class LipstreamVideoService(AIService):
                 await self.push_frame(ready)
 
     async def _release(self) -> None:
-        """Push the held frames that are due; by one at a time, as their order counts."""
+        """Push the held frames that are due; one at a time, as their order counts."""
         async with self._releasing:
             for frame in self._held.due(self._speech.heard):
                 await self.push_frame(frame)

@@ -75,7 +75,7 @@ class SocketSender(ABC):
                 await asyncio.wait_for(self._socket.close(*ending), CLOSE_S)
 
     def leave(self) -> None:
-        """The session ends."""
+        """Close the socket, as the session ends."""
         self.finish((GOING_AWAY, "the session has ended"))
 
     def finish(self, ending: tuple[int, str] | None) -> None:

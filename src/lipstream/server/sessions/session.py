@@ -75,8 +75,8 @@ class ServerSession:
         return self.outputs.cost(self._entry.cost)
 
     def push_changed(self, *, connected: bool) -> None:
-        """Its push was connected or lost, or another try has failed. Deadlines count from now only
-        where that is a change, as a server that is gone is tried for ever."""
+        """Note that its push was connected or lost, or that another try has failed. Deadlines count
+        from now only where that is a change, as a server that is gone is tried for ever."""
         if connected != self._pushed:
             self._pushed = connected
             self._deadlines.restart()

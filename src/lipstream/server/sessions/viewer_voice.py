@@ -90,7 +90,7 @@ class ViewerVoice:
             reader.see(state)
 
     def close(self) -> None:
-        """The session ends."""
+        """Let all programs go, as the session ends."""
         for reader in tuple(self._readers):
             reader.leave()
 
