@@ -12,12 +12,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from lipstream.cluster.nginx import nginx_configuration
+from lipstream.server.dialects.liveavatar.addresses import BASE
 from lipstream.server.settings import ServeSettings
 from tests.polling import poll
+from tests.room_tokens import jwt
 from tests.server.http_server import open_server
 
+ROOMS = "wss://rooms.example.org"
 MAIN = (
     "daemon off; pid {0}/pid; error_log {0}/error.log; worker_processes 1; events {{}}\nhttp {{\n"
 )
@@ -30,7 +34,11 @@ PATHS = "".join(
 def test_each_worker_is_a_server_and_a_pin() -> None:
     workers = {"w1": "http://10.0.0.1:8080", "w2": "http://10.0.0.2:8080"}
     text = nginx_configuration(workers, "0.0.0.0:80", 64)
-    for line in ("server 10.0.0.1:8080;", '-w2(/|$)" 10.0.0.2:8080;', "listen 0.0.0.0:80;"):
+    for line in (
+        "server 10.0.0.1:8080 max_fails=0;",
+        '-w2[/ ]" 10.0.0.2:8080;',
+        "listen 0.0.0.0:80;",
+    ):
         assert line in text
 
 
@@ -67,7 +75,9 @@ def test_nginx_places_pins_and_tries_the_next(tmp_path: Path) -> None:
     with ExitStack() as stack:
         workers = {}
         for worker in ("w1", "w2"):
-            settings = ServeSettings(rate=0, worker_id=worker, max_sessions=2, cores=8)
+            settings = ServeSettings(
+                rate=0, worker_id=worker, max_sessions=2, cores=8, livekit=(ROOMS,)
+            )
             workers[worker] = stack.enter_context(open_server(settings)).url
         url = stack.enter_context(nginx(workers, tmp_path))
         with httpx.Client(base_url=url) as client:
@@ -77,3 +87,22 @@ def test_nginx_places_pins_and_tries_the_next(tmp_path: Path) -> None:
             assert Counter(id[33:] for id in ids) == {"w1": 2, "w2": 2}
             for id in ids * 5:
                 assert client.get(f"/v1/sessions/{id}").status_code == 200
+            for id in ids:
+                client.delete(f"/v1/sessions/{id}")
+            _speak_as_liveavatar(client)
+
+
+def _speak_as_liveavatar(client: httpx.Client) -> None:
+    """Sessions that requests name by their token alone reach their worker, sockets too."""
+    token = jwt(attributes={"lk.publish_on_behalf": "agent"})
+    body = {"avatar_id": "face", "livekit_config": {"livekit_client_token": token}}
+    body["livekit_config"]["livekit_url"] = ROOMS
+    opened = [client.post(f"{BASE}/token", json=body).json()["data"] for _ in range(4)]
+    assert Counter(one["session_id"][33:] for one in opened) == {"w1": 2, "w2": 2}
+    for one in opened:
+        bearer = {"Authorization": f"Bearer {one['session_token']}"}
+        started = client.post(f"{BASE}/start", headers=bearer)
+        assert started.status_code == 200, started.text
+        with connect(started.json()["data"]["ws_url"]) as talking:
+            assert "connected" in str(talking.recv(timeout=10))
+        assert client.post(f"{BASE}/stop", headers=bearer).status_code == 200

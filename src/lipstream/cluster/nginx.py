@@ -1,4 +1,7 @@
-"""A configuration of nginx that does what a front must: pin by the id, place, and try the next one.
+"""A configuration of nginx that does what a front must: pin, place, and try the next one.
+
+Sessions are pinned by their ids, which end in their worker's, and by their tokens, which do too,
+where those alone say which one is meant.
 
 nginx knows no loads: it takes the worker with the fewest connections, and the next where that one
 has no room. What is merged of all workers, `GET /v1/sessions` and ending one by its short id, is
@@ -10,13 +13,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from lipstream.cluster.front.routing import DIALECT_SOCKETS
+from lipstream.server.dialects.liveavatar.addresses import LED
+
 TEMPLATE = """\
 # Made by `lipstream front --nginx`; include it in the http block of nginx.
 upstream lipstream {{
     least_conn;
+    # A worker without room has not failed; else nobody is served for 10 s once all are full.
 {servers}
 }}
-map $uri $lipstream_worker {{
+map "$uri $arg_session_token $http_authorization" $lipstream_worker {{
     default lipstream;
 {pins}
 }}
@@ -41,7 +48,7 @@ server {{
         proxy_next_upstream_tries {tries};
     }}
     # Files go to one worker as they come: they cannot be sent twice.
-    location ~ (^/v1/avatars|/speech)$ {{
+    location ~ ^/v1/(avatars|sessions/[^/]+/speech)$ {{
         proxy_pass http://$lipstream_worker;
         proxy_http_version 1.1;
         proxy_set_header Host $http_host;
@@ -55,7 +62,9 @@ server {{
     }}
 }}
 """
-PIN = '    "~^/v1/sessions/[0-9a-f]{{32}}-{worker}(/|$)" {address};'
+TOKEN = "[A-Za-z0-9_-]{43}[.]"  # of a session, and its worker's id
+SOCKETS = "|".join(DIALECT_SOCKETS)  # with the token in the query
+BEARERS = "|".join((*LED, "/v1/avatars/[^/ ]+/picture"))  # with nothing else that says whose
 MAX_TRIES = 8
 
 
@@ -63,9 +72,15 @@ def nginx_configuration(workers: Mapping[str, str], listen: str, upload_mib: int
     """The configuration for workers by their ids and base URLs, at `listen`, host:port."""
     addresses = {worker: urlsplit(url).netloc for worker, url in workers.items()}
     return TEMPLATE.format(
-        servers="\n".join(f"    server {address};" for address in addresses.values()),
+        servers="\n".join(f"    server {address} max_fails=0;" for address in addresses.values()),
         pins="\n".join(
-            PIN.format(worker=worker, address=address) for worker, address in addresses.items()
+            f'    "~{pattern}" {address};'
+            for worker, address in addresses.items()
+            for pattern in (
+                f"^/v1/sessions/[0-9a-f]{{32}}-{worker}[/ ]",
+                f"^({SOCKETS}) {TOKEN}{worker} ",
+                f"^({BEARERS}) [^ ]* (?i:bearer) +{TOKEN}{worker}$",
+            )
         ),
         listen=listen,
         upload_mib=upload_mib,
