@@ -95,8 +95,8 @@ def test_nginx_places_pins_and_tries_the_next(tmp_path: Path) -> None:
 def _speak_as_liveavatar(client: httpx.Client) -> None:
     """Sessions that requests name by their token alone reach their worker, sockets too."""
     token = jwt(attributes={"lk.publish_on_behalf": "agent"})
-    body = {"avatar_id": "face", "livekit_config": {"livekit_client_token": token}}
-    body["livekit_config"]["livekit_url"] = ROOMS
+    room = {"livekit_url": ROOMS, "livekit_client_token": token}
+    body = {"avatar_id": "face", "livekit_config": room}
     opened = [client.post(f"{BASE}/token", json=body).json()["data"] for _ in range(4)]
     assert Counter(one["session_id"][33:] for one in opened) == {"w1": 2, "w2": 2}
     for one in opened:
