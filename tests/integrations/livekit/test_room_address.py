@@ -67,7 +67,7 @@ def test_servers_are_told_apart_by_scheme_host_and_port() -> None:
     servers = RoomServers([URL, "ws://127.0.0.1:7880"])
 
     def allowed(url: str) -> bool:
-        return servers.allow(RoomAddress(url, jwt(), "agent"))
+        return servers.allowed(RoomAddress(url, jwt(), "agent"))
 
     assert allowed(URL) and allowed("https://ROOMS.example.org:443/rtc")
     assert allowed("ws://127.0.0.1:7880/") and allowed("http://127.0.0.1:7880")

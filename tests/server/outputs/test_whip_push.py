@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from lipstream.push.live_push import PushRefusedError
 from lipstream.server.outputs import whip_endpoint
 from lipstream.server.outputs.push_address import PushAddress
 from lipstream.server.outputs.whip_endpoint import WhipEndpoint
-from lipstream.server.outputs.whip_push import WhipPush
+from lipstream.server.outputs.whip_push import WhipPush, publishing
 from lipstream.server.rtc.media_sender import MediaWorkers
 from lipstream.server.rtc.publisher import Publisher
 from lipstream.server.rtc.settings import TransportSettings
@@ -313,3 +314,10 @@ def test_a_server_that_cannot_be_reached_by_udp_is_given_up_and_told(workers: Me
         await server.close()
 
     run(scene)
+
+
+def test_an_endpoint_has_more_time_than_a_viewer_and_is_else_treated_alike() -> None:
+    viewers = TransportSettings(public_ip="192.0.2.1", codec="vp8")
+    ours = publishing(viewers)
+    assert ours.connect_s > viewers.connect_s and ours.watchdog_s > viewers.watchdog_s
+    assert replace(ours, connect_s=viewers.connect_s, watchdog_s=viewers.watchdog_s) == viewers

@@ -59,7 +59,7 @@ class RoomServers:
     def __bool__(self) -> bool:
         return bool(self._servers)
 
-    def allow(self, address: RoomAddress) -> bool:
+    def allowed(self, address: RoomAddress) -> bool:
         """True for a room of one of them."""
         return _server(address.url) in self._servers
 

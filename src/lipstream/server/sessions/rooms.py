@@ -66,7 +66,7 @@ class Rooms:
             address = read()
         except OptionError as error:
             raise ApiError(422, str(error)) from error
-        if not self._servers.allow(address):
+        if not self._servers.allowed(address):
             raise ApiError(403, FOREIGN, "livekit_not_allowed")
         return address
 
@@ -77,7 +77,7 @@ class Rooms:
             SpeakerInRoom(session),
             session.size,
             address,
-            lambda here: self._agent(session, here),
+            lambda here: self._agent_seen(session, here),
             lambda reason: self._lost(session, reason),
         )
         session.enter("connecting")
@@ -98,7 +98,7 @@ class Rooms:
         self._metrics.rooms.labels("joined").inc()
         log.info("room joined", extra={"session": session.short_id})
 
-    def _agent(self, session: ServerSession, here: bool) -> None:
+    def _agent_seen(self, session: ServerSession, here: bool) -> None:
         if not session.closed:
             session.enter("connected" if here else "lost")
             event = "agent came" if here else "agent left"
