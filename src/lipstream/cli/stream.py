@@ -39,7 +39,8 @@ EPILOG = (
 @option(
     "--seconds",
     type=click.FloatRange(0.04),
-    help="End after so long. By default when AUDIO was spoken, without it at Ctrl-C.",
+    help="End so long after the first connection. By default when AUDIO was spoken, else at "
+    "Ctrl-C.",
 )
 @backend_option
 @musetalk_options
