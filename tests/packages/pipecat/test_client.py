@@ -40,3 +40,9 @@ def test_a_session_that_was_never_opened_is_not_ended() -> None:
         await LipstreamClient("http://127.0.0.1:9", avatar="anna").close()
 
     asyncio.run(test())
+
+
+def test_an_address_with_a_password_is_refused_without_it() -> None:
+    with pytest.raises(ValueError, match="no user or password") as refused:
+        LipstreamClient("http://me:secret@127.0.0.1:9", avatar="anna")
+    assert "secret" not in str(refused.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
@@ -37,6 +37,8 @@ class LipstreamClient:
         """`avatar` is opened, or `session` used, which somebody else has opened."""
         if (avatar is None) == (session is None):
             raise ValueError("give LipstreamTransport either an avatar or a session.")
+        if urlsplit(server_url).username is not None:  # which errors and logs would repeat
+            raise ValueError("server_url must name no user or password; give token.")
         self._base = server_url.rstrip("/") + "/"
         self._wanted = {"avatar": avatar} | ({"motion": motion} if motion else {})
         self._token = token or (None if session is None else session.get("token"))

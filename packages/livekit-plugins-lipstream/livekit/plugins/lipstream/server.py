@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from livekit.agents import APIConnectOptions
@@ -32,6 +33,8 @@ class AvatarServer:
             raise LipstreamException(
                 f"server_url must begin with http:// or https://, and {url!r} does not."
             )
+        if urlsplit(url).username is not None:  # which errors and logs would repeat
+            raise LipstreamException("server_url must name no user or password; give api_key.")
         self._url, self._options = url.rstrip("/"), options
         self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
 
