@@ -253,18 +253,23 @@ class FakeRoom:
         on_agent: Any,
         on_lost: Any,
         error: RoomError | None,
+        answers: asyncio.Event | None,
     ) -> None:
         self.speaker, self.address = speaker, address
         self.on_agent, self.on_lost = on_agent, on_lost
-        self.error = error
+        self.error, self.answers = error, answers
         self.closed = False
 
     async def join(self) -> None:
+        if self.answers is not None:
+            await self.answers.wait()
         if self.error is not None:
             raise self.error
 
     async def close(self) -> None:
         self.closed = True
+        if self.answers is not None:
+            self.answers.set()
 
 
 @dataclass
@@ -284,6 +289,7 @@ class FakeRuntime(MediaRuntime):
     pushed_to: list[PushRequest] = field(default_factory=list)
     rooms: list[FakeRoom] = field(default_factory=list)
     room_error: RoomError | None = None  # that of the next room
+    rooms_answer: asyncio.Event | None = None  # that rooms wait for, unless they are given up
     started: bool = False
     closed: bool = False
 
@@ -338,7 +344,7 @@ class FakeRuntime(MediaRuntime):
         on_agent: Callable[[bool], None],
         on_lost: Callable[[str], None],
     ) -> RoomAvatar:
-        room = FakeRoom(speaker, address, on_agent, on_lost, self.room_error)
+        room = FakeRoom(speaker, address, on_agent, on_lost, self.room_error, self.rooms_answer)
         self.rooms.append(room)
         return cast("RoomAvatar", room)
 

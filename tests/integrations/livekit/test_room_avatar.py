@@ -95,3 +95,31 @@ def test_a_room_is_left_though_its_runner_does_not_end_well(
         assert room.left and not lost
 
     asyncio.run(test())
+
+
+def test_a_room_that_is_still_being_joined_is_given_up_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And left when it takes the avatar in after all."""
+
+    async def test() -> None:
+        room, taken_in = FakeRoom(), asyncio.Event()
+
+        async def connect(*address: Any) -> None:
+            await taken_in.wait()
+
+        monkeypatch.setattr(room, "connect", connect)
+        monkeypatch.setattr(rtc, "Room", lambda: room)
+        speaker: Any = None
+        avatar = RoomAvatar(speaker, (16, 16), ADDRESS)
+        joining = asyncio.create_task(avatar.join())
+        await asyncio.sleep(0)
+        await avatar.close()
+        await joining
+        assert not room.left
+        taken_in.set()
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert room.left
+
+    asyncio.run(asyncio.wait_for(test(), module.JOIN_S / 2))

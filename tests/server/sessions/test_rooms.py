@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -166,6 +167,24 @@ def test_a_server_without_rooms_says_how_it_gets_them() -> None:
         assert (status, code) == (501, "no_livekit") and "--livekit" in message
 
     run_client(test)
+
+
+@pytest.mark.parametrize(("ends", "status"), [("session", 404), ("server", 503)])
+def test_whoever_waits_for_a_room_is_told_that_it_ends(ends: str, status: int) -> None:
+    async def test(client: AppClient) -> None:
+        client.runtime.rooms_answer = asyncio.Event()
+        asking = asyncio.create_task(ask(client))
+        await settle(50)
+        (session,) = client.manager.open_sessions
+        if ends == "session":
+            await client.http.delete(f"/v1/sessions/{session.id}")
+        else:
+            client.manager.rooms.give_up()
+        answer = await asking
+        assert refusal(answer)[0] == status and client.runtime.rooms[0].closed
+        assert len(client.manager) == 0
+
+    run_client(test, SET_UP)
 
 
 def test_a_room_that_does_not_end_well_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import FIRST_COMPLETED
 from collections.abc import Callable
 
 from livekit import rtc
@@ -48,9 +49,11 @@ class RoomAvatar:
         self._connecting: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._closed = False
+        self._given_up = asyncio.Event()  # by `close`
 
     async def join(self) -> None:
-        """Join the room and show the avatar. RoomError within `JOIN_S` when that can't be."""
+        """Join the room and show the avatar. RoomError within `JOIN_S` when that can't be; returns
+        early after `close`."""
         data = rtc.room.DataStreamOptions(max_payload_byte_length=MAX_SEGMENT_BYTES)
         options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=TRY_S, data_stream=data)
         room, address = self._room, self._address
@@ -62,13 +65,17 @@ class RoomAvatar:
             room.on(event, handler)
         self._connecting = asyncio.create_task(room.connect(address.url, address.token, options))
         # It is never cancelled: the library would join all the same, and nobody would leave.
-        done, _ = await asyncio.wait([self._connecting], timeout=JOIN_S)
-        if not done:
+        given_up = asyncio.create_task(self._given_up.wait())
+        await asyncio.wait(
+            [self._connecting, given_up], timeout=JOIN_S, return_when=FIRST_COMPLETED
+        )
+        given_up.cancel()
+        if self._closed:
+            return
+        if not self._connecting.done():
             raise RoomError("silent", f"the LiveKit server did not answer within {JOIN_S:g} s.")
         if (error := self._connecting.exception()) is not None:
             raise _failure(error) from None  # what the library says may hold the token
-        if self._closed:
-            return
         receiver = RoomSpeechReceiver(room, address.agent_identity)
         self._runner = open_runner(room, receiver, self._speaker, self._size)
         await self._runner.start()
@@ -79,6 +86,7 @@ class RoomAvatar:
     async def close(self) -> None:
         """Leave the room, within seconds. May be called twice."""
         self._closed = True
+        self._given_up.set()
         try:
             if (runner := self._runner) is not None:
                 self._runner = None

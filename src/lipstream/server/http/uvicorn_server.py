@@ -151,6 +151,7 @@ class Server(uvicorn.Server):
             self.force_exit = self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._manager.rooms.give_up()
         await super().shutdown(sockets)
         if self.force_exit:  # then uvicorn leaves this out
             await self.lifespan.shutdown()

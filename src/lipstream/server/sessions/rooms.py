@@ -26,6 +26,7 @@ FOREIGN = (
     "this server may not join rooms of that LiveKit server; start it with --livekit and its "
     "address."
 )
+STOPPING = "the server is about to stop; use another one."
 STATUS = {"refused": 422, "silent": 504, "unreachable": 502}
 
 Close: TypeAlias = Callable[[ServerSession, str], Coroutine[Any, Any, None]]
@@ -49,6 +50,8 @@ class Rooms:
         self._servers = RoomServers(settings.livekit)
         self._runtime, self._metrics = runtime, metrics
         self._close, self._begin = close, begin
+        self._joining: set[ServerSession] = set()
+        self._stopping = False
 
     def address(self, asked: LiveKitRoom) -> RoomAddress:
         """The room that is asked for. ApiError 501 when none can be joined, 422 for what is no
@@ -81,6 +84,7 @@ class Rooms:
             lambda reason: self._lost(session, reason),
         )
         session.enter("connecting")
+        self._joining.add(session)
         try:
             if session.disconnect_socket is not None:
                 session.disconnect_socket()
@@ -88,15 +92,25 @@ class Rooms:
                 await session.drop_connection()
             await room.join()
             if session.closed:  # meanwhile
-                raise ApiError(404, ENDED)
+                stopping = ApiError(503, STOPPING, "stopping")
+                raise stopping if self._stopping else ApiError(404, ENDED)
         except BaseException as error:
             await self._close(session, "unconnected")
             if isinstance(error, RoomError):
                 self._metrics.rooms.labels(error.reason).inc()
                 raise ApiError(STATUS[error.reason], str(error), f"room_{error.reason}") from None
             raise
+        finally:
+            self._joining.discard(session)
         self._metrics.rooms.labels("joined").inc()
         log.info("room joined", extra={"session": session.short_id})
+
+    def give_up(self) -> None:
+        """The server stops: end the sessions whose rooms are still being joined, so that whoever
+        asked for them is told."""
+        self._stopping = True
+        for session in self._joining:
+            self._begin(self._close(session, "stopped"))
 
     def _agent_seen(self, session: ServerSession, here: bool) -> None:
         if not session.closed:
