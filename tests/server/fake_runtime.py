@@ -236,7 +236,8 @@ class FakePush(LivePush):
     async def end(self) -> None:
         self.ended = True
         await super().end()
-        self._losing.set_result("it has ended")
+        if self.tried:
+            self._losing.set_result("it has ended")
 
     async def _try_once(self) -> str:
         self._losing = asyncio.Future()

@@ -40,7 +40,7 @@ class LivePush(ABC):
         self.given = self.sent = 0  # units
         self.failure = ""  # why it is given up
         self._was_connected = False
-        self._ended = False
+        self._ending = asyncio.Event()  # by `end`
 
     @property
     def left_out(self) -> int:
@@ -65,20 +65,21 @@ class LivePush(ABC):
     async def run(self) -> None:
         """Push until `end`; try again whenever the connection is lost. Raises PushRefusedError."""
         wait_s = RETRY_S
-        while not self._ended:
+        while not self._ending.is_set():
             began = time.monotonic()
             reason = await self._try_again()
-            if self._ended:
+            if self._ending.is_set():
                 return
             wait_s = RETRY_S if time.monotonic() - began > STEADY_S else wait_s
             self._on_lost(reason, wait_s)
-            await asyncio.sleep(wait_s)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), wait_s)
             wait_s = min(2 * wait_s, MAX_RETRY_S)
 
     async def end(self) -> None:
         """Let `run` return once what waits was sent, or could not be in time. Without a connection
         it may wait before that: cancel it then."""
-        self._ended = True
+        self._ending.set()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._units.put(None), STALL_S)
 
