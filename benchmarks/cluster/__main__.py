@@ -4,7 +4,7 @@
 
 `simulation` (some minutes) takes virtual time and is the same on every machine. `front` asks a
 worker the same calls directly and through a front, by turns, and opens 1000 sessions on workers
-that only pretend, to see what the front keeps of them. `workers` (a quarter of an hour) counts late
+that only pretend, to see what the front keeps of them. `workers` (six minutes) counts late
 frames of more and more speaking sessions, served by one process and by workers behind a front.
 With `--out` the parts that ran replace theirs in the file.
 """
