@@ -72,6 +72,7 @@ async def test_a_typed_line_starts_the_session_and_comes_back_when_that_is_refus
     assert await page.is_enabled("#interrupt")
 
 
+@pytest.mark.full
 async def test_a_server_without_a_voice_says_so(viewer: ViewerPage) -> None:
     async def voiceless(route: Route) -> None:
         answer = await route.fetch()

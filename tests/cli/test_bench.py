@@ -24,7 +24,7 @@ def one_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sessions, "REPEATS", 1)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_puppet_is_measured(program: Program) -> None:
     done = program.done("bench", "--backend", "puppet", *FEW)
     assert "backend: puppet (it was chosen)" in done.out and done.err == ""

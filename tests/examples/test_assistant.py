@@ -120,7 +120,7 @@ async def troubles(page: Page, number: int) -> None:
     await until(lambda: len(page.texts("trouble")) == number)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_service_that_fails_gives_one_sentence_and_the_talk_goes_on(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -140,7 +140,7 @@ def test_a_service_that_fails_gives_one_sentence_and_the_talk_goes_on(
     play(scene, SpellingSynthesizer())
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_model_that_stalls_is_given_up() -> None:
     async def scene(page: Page, stub: OpenAIStub) -> None:
         stub.answer = ["It is noon. ", "Eat", HOLD]

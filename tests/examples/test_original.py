@@ -32,7 +32,7 @@ def test_it_runs_with_the_puppet(tmp_path: Path) -> None:
     assert "live: 10 frames" in output
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_it_runs_with_musetalk(tmp_path: Path, models: Path) -> None:
     output = run_example(tmp_path, models)
     assert "talk.mp4: 10 frames; latents (1, 8, 32, 32)" in output

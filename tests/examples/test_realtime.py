@@ -171,6 +171,7 @@ def test_an_answer_that_ends_during_an_interrupt_spares_no_other() -> None:
     run_scene(scene)
 
 
+@pytest.mark.full
 def test_faults_of_the_service_are_one_sentence_each_and_the_talk_goes_on(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -199,7 +200,7 @@ def test_faults_of_the_service_are_one_sentence_each_and_the_talk_goes_on(
     play(scene)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_an_answer_that_stalls_is_ended_with_what_came() -> None:
     async def scene(page: Page, stub: RealtimeStub) -> None:
         await stub.speak("half", 400)

@@ -22,7 +22,7 @@ def stream(url: str, *more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*call, *more], capture_output=True, text=True, timeout=90)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_a_stream_arrives_and_its_end_is_told() -> None:
     server = WhipServer("secret-token")
     with listening(server) as url:

@@ -22,7 +22,7 @@ PORTRAIT = Path(__file__).resolve().parents[3] / "examples/portrait_closed.png"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.full), 2])
 def test_what_a_viewer_saw_is_whole_after_sigterm(tmp_path: Path, workers: int) -> None:
     async def watch(url: str) -> int:
         async with httpx.AsyncClient(base_url=url, timeout=30) as http:

@@ -17,7 +17,7 @@ from training.neural import autoencoder, checkpoint, generator, latents, speech_
 MAX_FILE, MAX_ALL = 5e6, 5e6  # bytes: what a repository bears
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_the_recipe_makes_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for stage in (autoencoder, generator):
         monkeypatch.setattr(stage, "HELD_TAKES", 1)

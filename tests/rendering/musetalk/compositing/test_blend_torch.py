@@ -125,7 +125,7 @@ def test_an_even_plan_changes_the_same_pixels(left: int, top: int, width: int, h
     assert wide.mask.astype(int).sum() == mask.astype(int).sum()
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton, an extra on Linux: dev")
 def test_the_kernel_agrees_in_the_interpreter() -> None:
     """In a process of its own: whether Triton interprets is settled when it is imported."""
