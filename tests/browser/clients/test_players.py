@@ -70,4 +70,6 @@ async def test_it_plays_and_leaves(
     assert await server.sessions() == 1
     await page.evaluate("() => leave()")
     await server.wait_until_free()
-    assert {"POST 201", "DELETE 200"} <= set(calls)
+    assert "POST 201" in calls
+    # The player hangs up before it deletes, and a session that a player opened ends with that.
+    assert {"DELETE 200", "DELETE 404"} & set(calls)
