@@ -88,6 +88,23 @@ def test_speech_is_taken_and_told_of() -> None:
     run_client(test, SET_UP)
 
 
+def test_half_a_sample_waits_for_its_other_half_and_for_no_other_utterance() -> None:
+    async def test(client: AppClient) -> None:
+        socket, _ = await open_socket(client)
+        session = client.runtime.sessions[0]
+        whole = base64.b64decode(sound(240))
+        for part in (whole[:101], whole[101:], b"\x01"):
+            await socket.send({"type": "agent.speak", "audio": base64.b64encode(part).decode()})
+        await socket.send({"type": "agent.speak_end"})
+        await socket.send({"type": "agent.speak", "audio": sound(240)})
+        await settle()
+        first, second = session.utterances
+        assert first.samples == second.samples == list(range(240))
+        await socket.leave()
+
+    run_client(test, SET_UP)
+
+
 def test_an_interrupt_drops_what_waits() -> None:
     async def test(client: AppClient) -> None:
         socket, _ = await open_socket(client)

@@ -73,6 +73,7 @@ class SpeechSocket(SocketSender):
             if kind == "agent.speak":
                 self._take(given.get("audio"))
             elif kind == "agent.speak_end":
+                self._odd = b""
                 self._put(None)
                 self._say("agent.audio_buffer_committed")
             elif kind == "agent.interrupt":
@@ -90,9 +91,8 @@ class SpeechSocket(SocketSender):
         self._odd = data[whole:]
         samples = np.frombuffer(data, "<i2", whole // 2).astype(np.int16)
         for start in range(0, len(samples), PIECE):
-            if (
-                self._pieces.qsize() >= MAX_PIECES
-            ):  # said once: nobody reads a hundred words at once
+            if self._pieces.qsize() >= MAX_PIECES:
+                # Said once for all of it: nobody reads a hundred words at once.
                 self._say("error", error=TOO_MUCH)
                 break
             self._put(samples[start : start + PIECE])
