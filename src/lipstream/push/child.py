@@ -25,19 +25,21 @@ from numpy.typing import NDArray
 
 from lipstream.media.i420 import BT601, LIMITED, pad_to_even
 from lipstream.media.image import Picture
+from lipstream.media.mp4_encoder import SWITCHED_OFF
 from lipstream.push.wire import READY, PushTarget, read_unit
 from lipstream.timeline import FPS, SOUND_RATE, UNIT_SAMPLES
 
 KEY_FRAMES = 50  # from one to the next, 2 s: a viewer who comes waits for one
 PICTURE_BITS, SOUND_BITS = 1_500_000, 96_000  # per second
+PRESET = "veryfast"
 # Constant quality up to that rate; what a talking face does not gain from is off, as in mp4 files.
 X264: dict[str, object] = {
-    "preset": "veryfast",
+    "preset": PRESET,
     "tune": "zerolatency",
     "crf": "20",
     "maxrate": str(PICTURE_BITS),
     "bufsize": str(2 * PICTURE_BITS),
-    "x264-params": "me=dia:subme=1:b-adapt=0",
+    "x264-params": SWITCHED_OFF[PRESET],
 }
 TLS_PORT, CERTIFICATE_S = 443, 5.0  # of rtmps, and to look at a certificate
 MAX_GAP = 250  # units that may be missing; after more the stream begins anew
