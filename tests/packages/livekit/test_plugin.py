@@ -57,12 +57,14 @@ def test_it_is_registered_and_says_what_it_was_tested_with() -> None:
         ({"mode": "cloud"}, 'mode must be "local" or "server"'),
         ({"mode": "server"}, "needs server_url, or LIPSTREAM_URL"),
         ({"server_url": "avatars.example.org"}, "must begin with http"),
+        ({"server_url": "ftp://me:secret@avatars.example.org"}, "must begin with http"),
         ({"server_url": "https://me:secret@avatars.example.org"}, "no user or password"),
     ],
 )
 def test_settings_that_cannot_work_are_told(options: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(LipstreamException, match=sentence):
+    with pytest.raises(LipstreamException, match=sentence) as told:
         AvatarSession(avatar="anna", **options)
+    assert "secret" not in str(told.value)
 
 
 def test_the_environment_decides_where_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,9 +29,9 @@ class AvatarServer:
     """A lipstream server, by its address and token."""
 
     def __init__(self, url: str, api_key: str | None, options: APIConnectOptions) -> None:
-        if not url.startswith(("http://", "https://")):
+        if not url.startswith(("http://", "https://")):  # not repeated, as it may hold a password
             raise LipstreamException(
-                f"server_url must begin with http:// or https://, and {url!r} does not."
+                "server_url must begin with http:// or https://, such as https://avatars.example.org."
             )
         if urlsplit(url).username is not None:  # which errors and logs would repeat
             raise LipstreamException("server_url must name no user or password; give api_key.")
