@@ -10,7 +10,8 @@ from lipstream.push import live_push
 from lipstream.server.sessions.deadlines import PUSH_GRACE_S
 from lipstream.server.settings import ServeSettings
 from tests.server.app_client import AppClient, run_client, settle, until
-from tests.server.fake_runtime import FakePush, FakeRuntime
+from tests.server.fake_outputs import FakePush
+from tests.server.fake_runtime import FakeRuntime
 
 URL = "rtmp://live.example.org/app/secret-key"
 PUSHING = ServeSettings(rate=0, push_to=("rtmp://live.example.org/app",))
