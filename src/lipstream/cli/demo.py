@@ -37,9 +37,11 @@ def demo(
         default_map=(root.default_map or {}).get("serve"),
         obj={**root.obj, "arguments": ["serve", *arguments]},  # which `--workers` hands on
     )
+    click.echo("Making the bundled face say the bundled sentence.")
     with progress_bars() as new_bar:
         result = lipstream.render(FACE, SPEECH, out, on_frame=new_bar("rendering"))
-    click.echo(f"{result.path}: {result.frames} frames")
+    click.echo(f"Open {result.path.resolve()}")
     if not render_only:
+        click.echo("Starting the page: it is ready when its address is shown.")
         with serving:
             serve.invoke(serving)
