@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import ClassVar
 from urllib.parse import parse_qs
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lipstream.server.security.access import route_path
@@ -49,6 +50,11 @@ def session_token(query: bytes) -> str:
     """The token in the query of a socket's address; empty without one."""
     found = parse_qs(query.decode("latin-1")).get("session_token", [""])
     return found[-1]
+
+
+def bearer_of(headers: Headers) -> str:
+    """The token that a request carries; empty without one."""
+    return headers.get("authorization", "").partition(" ")[2].strip()
 
 
 def lead_to_session(scope: Scope, tokens: SessionTokens, token: str, asked: str, path: str) -> None:

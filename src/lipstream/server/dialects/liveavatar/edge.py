@@ -5,7 +5,12 @@ from __future__ import annotations
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
-from lipstream.server.dialects.credentials import DialectCredentials, authorize, lead_to_session
+from lipstream.server.dialects.credentials import (
+    DialectCredentials,
+    authorize,
+    bearer_of,
+    lead_to_session,
+)
 from lipstream.server.dialects.liveavatar.addresses import KEY, LED, SESSION_SOCKET, SOCKET, TOKEN
 
 
@@ -23,5 +28,4 @@ class LiveAvatarCredentials(DialectCredentials):
         if path == TOKEN and KEY in headers:
             authorize(scope, headers[KEY])
         elif path in LED:
-            token = headers.get("authorization", "").partition(" ")[2].strip()
-            lead_to_session(scope, self._tokens, token, path, LED[path])
+            lead_to_session(scope, self._tokens, bearer_of(headers), path, LED[path])

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lipstream.integrations.livekit.room_address import RoomAddress
 from lipstream.server.avatars.registry import AvatarRegistry
+from lipstream.server.dialects.credentials import bearer_of
 from lipstream.server.dialects.liveavatar.addresses import (
     SESSION_SOCKET,
     SESSION_START,
@@ -63,7 +64,7 @@ def liveavatar_routes(manager: SessionManager, registry: AvatarRegistry) -> APIR
     @router.post(SESSION_START)
     async def start(session_id: str, request: Request) -> dict[str, Any]:
         session = manager.find(session_id)
-        token = request.headers.get("authorization", "").partition(" ")[2].strip()
+        token = bearer_of(request.headers)
         if (grant := manager.tokens.find(token)) is None or grant.session_id != session.id:
             raise ApiError(409, OWN_TOKEN)
         address = waiting.pop(session, None)
