@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = ROOT / ".venv-clients"
-OURS = (ROOT / "src", ROOT / "packages/pipecat-lipstream/src", ROOT)
+OURS = os.pathsep.join(map(str, (ROOT / "src", ROOT / "packages/pipecat-lipstream/src", ROOT)))
 
 
 def run_client(

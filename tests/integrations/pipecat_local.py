@@ -13,7 +13,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Any
 
@@ -42,9 +42,9 @@ from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play
 class Pushed(BaseObserver):
     """The sound and the pictures that the service pushes."""
 
-    def __init__(self, service: LipstreamVideoService) -> None:
+    def __init__(self, service: LipstreamVideoService, heard: Any) -> None:
         super().__init__()
-        self._service, self.heard = service, Heard()
+        self._service, self.heard = service, heard
         self.pictures: list[float] = []
 
     async def on_push_frame(self, data: FramePushed) -> None:
@@ -114,27 +114,39 @@ async def two_in_harness(avatar: LipstreamAvatar) -> dict[str, Any]:
 
 
 async def in_harness(avatar: LipstreamAvatar) -> dict[str, Any]:
-    """Pipecat's harness, which sends the scene, and an EndFrame right behind it."""
-    service = LipstreamVideoService(avatar=avatar)
-    pushed, told = Pushed(service), Told(service)
+    """The scene in Pipecat's harness."""
     at: dict[str, float] = {}
-    frames: Any = chain([OutputTransportReadyFrame(), SleepFrame(sleep=1.0)], scene(at))
+    heard = Heard()
+    told, pictures = await play_in_harness(avatar, scene(at), heard)
+    return {**findings(heard, told, at), "pictures": pictures}
+
+
+async def play_in_harness(
+    avatar: LipstreamAvatar, frames: Iterable[Frame], heard: Any
+) -> tuple[Told, int]:
+    """Pipecat's harness, which sends the frames, and an EndFrame right behind them.
+
+    Returns what the pipeline was told, and the count of pictures.
+    """
+    service = LipstreamVideoService(avatar=avatar)
+    pushed, told = Pushed(service, heard), Told(service)
+    sent: Any = chain([OutputTransportReadyFrame(), SleepFrame(sleep=1.0)], frames)
     params = PipelineParams(enable_metrics=True)
     observers: list[BaseObserver] = [pushed, told]
     await run_test(
         service,
-        frames_to_send=frames,
+        frames_to_send=sent,
         observers=observers,
         pipeline_params=params,
         start_timeout=20.0,
     )
-    return {**findings(pushed.heard, told, at), "pictures": len(pushed.pictures)}
+    return told, len(pushed.pictures)
 
 
 async def uninterruptible(avatar: LipstreamAvatar) -> dict[str, Any]:
     """Speech that must be said to its end, and some behind it that need not."""
     service = LipstreamVideoService(avatar=avatar)
-    pushed, told = Pushed(service), Told(service)
+    pushed, told = Pushed(service, Heard()), Told(service)
     must, other = speech(2.0, "must"), speech(2.0, "other")
     for frame in must:
         frame.interruptible = not isinstance(frame, TTSAudioRawFrame)
@@ -147,12 +159,22 @@ async def uninterruptible(avatar: LipstreamAvatar) -> dict[str, Any]:
 
 
 async def over_webrtc(avatar: LipstreamAvatar) -> dict[str, Any]:
+    """The scene over SmallWebRTC."""
+    viewer, at = Viewer(), dict[str, float]()
+    told, leaving = await play_over_webrtc(avatar, scene(at), viewer)
+    found = findings(viewer.heard, told, at)
+    return {**found, "rtp_share": viewer.rtp_share(), "apart_ms": leaving.apart_ms()}
+
+
+async def play_over_webrtc(
+    avatar: LipstreamAvatar, frames: Iterable[Frame], viewer: Viewer
+) -> tuple[Told, Leaving]:
     """SmallWebRTC, and a viewer in this process."""
-    viewer, connection = Viewer(), SmallWebRTCConnection()
+    connection = SmallWebRTCConnection()
     await connection.initialize(await viewer.offer(), "offer")
     ends = SmallWebRTCTransport(connection, avatar.transport_params())
     service = LipstreamVideoService(avatar=avatar)
-    told, leaving = Told(service, ends.output()), Leaving(service)
+    told, leaving = Told(ends.output()), Leaving(service)
     worker = PipelineWorker(
         Pipeline([ends.input(), service, ends.output()]),
         params=PipelineParams(enable_metrics=True),
@@ -165,15 +187,12 @@ async def over_webrtc(avatar: LipstreamAvatar) -> dict[str, Any]:
     assert answer is not None
     await viewer.accept(answer["sdp"])
 
-    at: dict[str, float] = {}
-
     async def talk() -> None:
         await viewer.watching.wait()
-        await play(at, worker.queue_frame)
+        await play(frames, worker.queue_frame)
 
     await asyncio.gather(runner.run(), talk())
-    found = findings(viewer.heard, told, at)
-    return {**found, "rtp_share": viewer.rtp_share(), "apart_ms": leaving.apart_ms()}
+    return told, leaving
 
 
 def main(mode: str, picture: str) -> None:

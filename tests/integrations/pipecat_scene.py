@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -53,9 +53,9 @@ def announced(words: str) -> AggregatedTextFrame:
     return frame
 
 
-def speech(seconds: float, name: str) -> list[Frame]:
+def speech(seconds: float, name: str, hertz: int = 440) -> list[Frame]:
     """Frames of a voice that is faster than real time: two sentences, each with its text."""
-    turns = 2 * np.pi * 440 * np.arange(round(seconds * RATE)) / RATE
+    turns = 2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE
     pcm = (8000 * np.sin(turns)).astype("<i2").tobytes()
     step = RATE * 2 // 10
     pieces = [pcm[start : start + step] for start in range(0, len(pcm), step)]
@@ -97,19 +97,19 @@ class Heard:
 
 
 class Told(BaseObserver):
-    """What a processor pushes, by name, and the times to first speech that it measures."""
+    """What the end of a pipeline pushes, by name, and the times to first speech in it."""
 
     KINDS = (BotStartedSpeakingFrame, BotStoppedSpeakingFrame, TTSStoppedFrame, TTSTextFrame)
 
-    def __init__(self, *sources: Any) -> None:
+    def __init__(self, end: Any) -> None:
         super().__init__()
-        self._sources, self._seen = sources, set[int]()
+        self._end, self._seen = end, set[int]()
         self.frames: list[tuple[float, str]] = []
         self.ttfb_ms: list[float] = []
 
     async def on_push_frame(self, data: FramePushed) -> None:
         frame = data.frame
-        if data.source not in self._sources or frame.id in self._seen:
+        if data.source is not self._end or frame.id in self._seen:
             return
         self._seen.add(frame.id)
         if frame.broadcast_sibling_id is not None:  # the other way
@@ -129,9 +129,9 @@ class Told(BaseObserver):
 class Viewer:
     """An aiortc peer that watches, listens and may speak."""
 
-    def __init__(self, microphone: MediaStreamTrack | None = None) -> None:
+    def __init__(self, microphone: MediaStreamTrack | None = None, heard: Any = None) -> None:
         self.pc = RTCPeerConnection()
-        self.heard = Heard()
+        self.heard: Any = heard or Heard()
         self.pictures: list[tuple[float, int]] = []  # (when it came, RTP time)
         self.watching = asyncio.Event()  # for a second
         if microphone is None:
@@ -202,9 +202,9 @@ def scene(at: dict[str, float]) -> Iterator[Frame]:
     yield from speech(LAST_S, "last")
 
 
-async def play(at: dict[str, float], send: Callable[[Frame], Awaitable[None]]) -> None:
-    """Send the scene, with an EndFrame right behind its last frame."""
-    for frame in scene(at):
+async def play(frames: Iterable[Frame], send: Callable[[Frame], Awaitable[None]]) -> None:
+    """Send a scene, with an EndFrame right behind its last frame."""
+    for frame in frames:
         if isinstance(frame, SleepFrame):
             await asyncio.sleep(frame.sleep)
         else:

@@ -26,7 +26,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.workers.runner import WorkerRunner
 
 from pipecat_lipstream import LipstreamTransport
-from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play, watch
+from tests.integrations.pipecat_scene import Heard, Told, Viewer, findings, play, scene, watch
 
 HUM_S = 2.0
 HUM_HZ = 600.0
@@ -125,7 +125,7 @@ async def main(url: str, token: str) -> dict[str, Any]:
     hum.hum()
     await asyncio.sleep(HUM_S + 1)
     repeated_s = viewer.heard.seconds(0.0, float("inf"))  # of the viewer's own voice
-    await play(at, worker.queue_frame)
+    await play(scene(at), worker.queue_frame)
     await running
     headers = {"Authorization": f"Bearer {session['token']}"}
     async with aiohttp.ClientSession(headers=headers) as http:

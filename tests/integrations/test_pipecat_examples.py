@@ -104,12 +104,11 @@ def bot(
     if not python.exists():
         pytest.skip("the clients are not installed; scripts/install_clients brings them")
     keys = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": f"{openai}/v1", "PORT": str(port)}
-    paths = os.pathsep.join(map(str, OURS))
     with (
         tempfile.TemporaryFile("w+") as said,
         subprocess.Popen(
             [str(python), str(EXAMPLES / name), *arguments],
-            env={**os.environ, **keys, "PYTHONPATH": paths, **environment},
+            env={**os.environ, **keys, "PYTHONPATH": OURS, **environment},
             stdout=said,
             stderr=said,
         ) as process,

@@ -41,7 +41,7 @@ class LipstreamOutputTransport(FrameProcessor):
     """Sends TTS audio to the server, and pushes what comes behind it once it was heard.
 
     The server's `started` becomes `BotStartedSpeakingFrame`, and `BotStoppedSpeakingFrame` comes
-    with the `TTSStoppedFrame` behind what was heard. TTS audio is pushed downstream when it was
+    before the `TTSStoppedFrame` behind what was heard. TTS audio is pushed downstream when it was
     heard, as other transports do. An interruption silences the avatar before it is passed on; an
     `EndFrame` waits until everything was said.
     """
@@ -223,9 +223,9 @@ class LipstreamOutputTransport(FrameProcessor):
         """Push the held frames that are due; one at a time, as their order counts."""
         async with self._releasing:
             for frame in self._held.due(socket.speech.heard()):
-                await self.push_frame(frame)
                 if isinstance(frame, TTSStoppedFrame):
-                    await self._say_stopped()
+                    await self._say_stopped()  # before it, as Pipecat's own transports do
+                await self.push_frame(frame)
             now = self.get_clock().get_time()
             while self._timed and (self._ended or self._timed[0][0] <= now):
                 await self.push_frame(heapq.heappop(self._timed)[2])
