@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,23 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Machines differ in speed; a test judges results, never time.
 settings.register_profile("lipstream", deadline=None, derandomize=True)
 settings.load_profile("lipstream")
+GARBAGE = 20_000  # new objects between two collections: the default of 700 is for small programs
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Have the garbage collector leave out what collecting the tests makes and imports.
+
+    That stays, and is so much that each full collection would take a second.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # libraries complain of objects that are left at the very end
+        gc.set_threshold(GARBAGE)
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
 import gc
 import os
@@ -56,12 +55,8 @@ def test_threads_share_two_heaps_unless_the_user_says_otherwise(
 
 def test_a_collection_does_not_look_at_what_was_there_at_the_start() -> None:
     old = [[] for _ in range(1000)]  # type: list[list[object]]
-    try:
-        set_startup_aside()
-        looked_at = {id(one) for one in gc.get_objects()}
-        assert not looked_at & set(map(id, old))
-        new: list[object] = [[]]
-        assert any(one is new for one in gc.get_objects())
-    finally:
-        atexit.unregister(gc.unfreeze)
-        gc.unfreeze()
+    set_startup_aside()
+    looked_at = {id(one) for one in gc.get_objects()}
+    assert not looked_at & set(map(id, old))
+    new: list[object] = [[]]
+    assert any(one is new for one in gc.get_objects())
