@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import signal
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -54,6 +56,20 @@ def leak_gate(request: pytest.FixtureRequest) -> Iterator[None]:
     native = any(request.node.get_closest_marker(marker) for marker in ("gpu", "agents"))
     left = gate.left(native)
     assert not left, f"the test leaves behind: {'; '.join(left)}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shared_answers() -> Iterator[None]:
+    """Have FastAPI make what checks an answer once, and not anew for every application.
+
+    Each has hundreds, all the same: without this they are half of what the servers' tests cost.
+    """
+    routing = sys.modules.get("fastapi.routing")
+    with pytest.MonkeyPatch.context() as patch:
+        if routing is not None:
+            once = functools.cache(routing.create_model_field)
+            patch.setattr(routing, "create_model_field", once)
+        yield
 
 
 @pytest.fixture(scope="session")
