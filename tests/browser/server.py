@@ -40,6 +40,7 @@ from tests.beeping_synthesizer import BeepingSynthesizer
 from tests.browser.marker import marked_musetalk, marker_backend
 from tests.fake_synthesizer import SpellingSynthesizer
 from tests.leaks import descriptors
+from tests.server.known_cost import KnownCostRuntime
 from tests.through_front import THROUGH_FRONT, WORKERS
 
 if TYPE_CHECKING:
@@ -117,13 +118,13 @@ def _serve_workers(settings: ServeSettings) -> None:
 
 
 def _serve(settings: ServeSettings, options: argparse.Namespace) -> None:
-    engine = Engine(_backend(options))
+    runtime = KnownCostRuntime(Engine(_backend(options)), settings)
     avatars = {
         name: open_avatar(Path(path), AvatarConfig())
         for name, _, path in (given.partition("=") for given in options.avatars)
     }
     voice = BeepingSynthesizer() if options.beeps else SpellingSynthesizer()
-    app = with_probe(create_app(settings, engine, avatars, synthesizer=voice))
+    app = with_probe(create_app(settings, None, avatars, synthesizer=voice, runtime=runtime))
     with bind("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
         line = f"lipstream is at http://127.0.0.1:{port} (a worker)" if settings.worker_id else port

@@ -24,6 +24,7 @@ from lipstream.server.settings import ServeSettings
 from lipstream.speech.synthesis.base import Synthesizer
 from tests.fakes import blank_avatar, stripe_backend
 from tests.server.app_client import until
+from tests.server.known_cost import KnownCostRuntime
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -96,8 +97,9 @@ async def open_page(
 ) -> AsyncIterator[Page]:
     """A page of the example whose conversations are `converse`, with an avatar."""
     settings = ServeSettings(rate=0, connect_timeout_s=600)
-    engine, avatars = Engine(stripe_backend()), {"face": blank_avatar()}
-    app = create_app(settings, engine, avatars, synthesizer=synthesizer)
+    runtime = KnownCostRuntime(Engine(stripe_backend()), settings)
+    avatars = {"face": blank_avatar()}
+    app = create_app(settings, None, avatars, synthesizer=synthesizer, runtime=runtime)
     async with served(app) as server:
         page_app = example("talk_page").talk_app(server, None, converse)
         async with served(page_app) as site, pressed(site) as (page, session):

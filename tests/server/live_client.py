@@ -16,12 +16,14 @@ from lipstream.engine import Engine
 from lipstream.live.clock import MonotonicClock
 from lipstream.live.session.types import Unit
 from lipstream.server.app import create_app
+from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.settings import ServeSettings
 from lipstream.speech.synthesis.base import Synthesizer
 from tests.media_files import tone
 from tests.server.app_client import open_http
 from tests.server.app_socket import Socket
 from tests.server.fronts import open_front_before, own_settings
+from tests.server.known_cost import KnownCostRuntime
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -70,10 +72,13 @@ async def open_live(
     avatars: dict[str, Avatar],
     settings: ServeSettings | None = None,
     synthesizer: Synthesizer | None = None,
+    measures: bool = False,
 ) -> AsyncIterator[LiveClient]:
-    """A client of an application that shows `avatars` with `engine`."""
+    """A client of an application that shows `avatars` with `engine`, and with `measures` finds out
+    what they cost."""
     settings = own_settings(settings or ServeSettings(rate=0, connect_timeout_s=600))
-    app = create_app(settings, engine, avatars, synthesizer=synthesizer)
+    runtime = (MediaRuntime if measures else KnownCostRuntime)(engine, settings)
+    app = create_app(settings, None, avatars, synthesizer=synthesizer, runtime=runtime)
     async with (
         app.router.lifespan_context(app),
         open_front_before(app, settings, MonotonicClock()) as asked,

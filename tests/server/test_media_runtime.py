@@ -213,7 +213,7 @@ def test_musetalk_talks_behind_the_same_api(models: Path) -> None:
 
     async def test() -> None:
         engine = Engine(open_backend("musetalk", musetalk=musetalk, runtime=runtime))
-        async with open_live(engine, {}) as live:
+        async with open_live(engine, {}, measures=True) as live:
             assert (await live.http.get("/v1/config")).json()["backend"] == "musetalk"
             files = {"file": ("face.png", PORTRAIT.read_bytes(), "image/png")}
             uploaded = (await live.http.post("/v1/avatars", files=files)).json()

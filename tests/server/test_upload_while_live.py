@@ -52,7 +52,7 @@ def test_no_picture_stands_still_while_an_avatar_is_uploaded(name: str, kind: st
         assert status == "ready"
 
     async def scenario(engine: Engine) -> int:
-        async with open_live(engine, {"face": face}) as live:
+        async with open_live(engine, {"face": face}, measures=True) as live:
             viewers = [(await live.open())[1] for _ in range(3)]
             await asyncio.sleep(1.0)
             first = [len(units) for units in viewers]
@@ -80,7 +80,7 @@ def test_sixteen_uploads_at_once_cost_a_viewer_no_more_frames_than_none() -> Non
     content = (EXAMPLES / "portrait_closed.png").read_bytes()
 
     async def scenario(engine: Engine) -> tuple[int, int, int]:
-        async with open_live(engine, {"face": face}) as live:
+        async with open_live(engine, {"face": face}, measures=True) as live:
             _, units = await live.open()
             most = 0
 
