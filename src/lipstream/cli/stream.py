@@ -1,4 +1,4 @@
-"""`lipstream stream`: a live avatar, pushed to a server of streams by RTMP or WHIP."""
+"""`lipstream stream`: a live avatar, pushed by RTMP or WHIP, or into a virtual camera."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ EPILOG = (
     "--to",
     "url",
     required=True,
-    help="Where the stream goes: rtmp:// or rtmps://, or the https:// of an endpoint of WHIP.",
+    help="Where the stream goes: rtmp:// or rtmps://, the https:// of an endpoint of WHIP, or the "
+    "/dev/videoN of a virtual camera.",
 )
 @option("--push-token", "token", help="The bearer token of an endpoint of WHIP.")
 @path_option("--audio", help="Speech: any audio file; - for a pipe. Without it the avatar idles.")
@@ -55,7 +56,8 @@ def stream(
     musetalk: MuseTalkConfig,
     motion: MotionConfig,
 ) -> None:
-    """Push AVATAR, live, to a server of streams; try again when that is gone."""
+    """Push AVATAR, live, to a server of streams, and again when that is gone; or to a virtual
+    camera."""
     from lipstream.avatar.builder import open_avatar
     from lipstream.config import RuntimeOptions
     from lipstream.engine import open_engine
@@ -65,10 +67,10 @@ def stream(
     from lipstream.push.live_push import PushRefusedError
 
     opened = _push_of(url, token)
-    host = urlsplit(url).hostname
+    target = urlsplit(url).hostname or url
 
     def on_lost(reason: str, wait_s: float) -> None:
-        click.echo(f"{host}: {reason}; trying again in {wait_s:.0f} s.", err=True)
+        click.echo(f"{target}: {reason}; trying again in {wait_s:.0f} s.", err=True)
 
     live = RuntimeOptions(live=True)
     with (
@@ -81,26 +83,33 @@ def stream(
             try:
                 asyncio.run(broadcast(session, push, sound, seconds))
             except PushRefusedError as error:
-                raise PushRefusedError(f"{host}: {error}; check --to and --push-token.") from error
-    click.echo(f"{host}: {push.sent} frames sent, {push.left_out} left out")
+                given = "--to" if url == target else "--to and --push-token"
+                raise PushRefusedError(f"{target}: {error}; check {given}.") from error
+    click.echo(f"{target}: {push.sent} frames sent, {push.left_out} left out")
 
 
 def _push_of(
     url: str, token: str | None
 ) -> Callable[[tuple[int, int], OnLost], contextlib.AbstractContextManager[LivePush]]:
     """A function that opens the push of pictures of a size. OptionError for what is no address."""
+    from lipstream.push.camera_push import DEVICES, CameraPush
     from lipstream.push.rtmp_push import RtmpPush
     from lipstream.push.wire import PushTarget, check_push_url
 
     if url.partition("://")[0] in ("http", "https"):
         return _whip_push_of(url, token)
-    check_push_url(url, "--to")
+    is_camera = url.startswith(DEVICES)
+    if not is_camera:
+        check_push_url(url, "--to")
     if token is not None:
         raise OptionError("--push-token is for WHIP; the key of RTMP is a part of the address.")
 
     @contextlib.contextmanager
     def opened(size: tuple[int, int], on_lost: OnLost) -> Iterator[LivePush]:
-        yield RtmpPush(PushTarget(url, *size), on_lost)
+        if is_camera:
+            yield CameraPush(Path(url), size, on_lost)
+        else:
+            yield RtmpPush(PushTarget(url, *size), on_lost)
 
     return opened
 
