@@ -25,7 +25,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     text = SimpleNamespace(
         read_text=lambda _: None if record.direct_url is None else json.dumps(record.direct_url)
     )
-    monkeypatch.setattr("lipstream.installation.distribution", lambda _: text)
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _: text)
     own = str(Path(sys.executable).with_name("pip"))
     monkeypatch.setattr("lipstream.installation.shutil.which", lambda _: own)
     return record

@@ -1,4 +1,7 @@
-"""Commands that install what is missing, as they work for the lipstream that runs."""
+"""Commands that install what is missing, as they work for the lipstream that runs.
+
+What these need is imported when a sentence needs it: every start of the program imports this.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,9 @@ import json
 import shlex
 import shutil
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 NAME = "lipstream"
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,8 @@ def _requirement(extras: str) -> list[str]:
     url, record = _origin()
     parts = urlsplit(url)
     if parts.scheme == "file" and "vcs_info" not in record:
+        from urllib.request import url2pathname
+
         path = Path(url2pathname(parts.path))
         if path.exists():
             editable = record.get("dir_info", {}).get("editable", False)
@@ -53,6 +56,8 @@ def _requirement(extras: str) -> list[str]:
 def _origin() -> tuple[str, dict[str, Any]]:
     """The address that lipstream was installed from, "" for an index, and all that pip recorded:
     https://packaging.python.org/en/latest/specifications/direct-url/"""
+    from importlib.metadata import PackageNotFoundError, distribution
+
     try:
         text = distribution(NAME).read_text("direct_url.json")
     except PackageNotFoundError:  # it runs from a checkout that was not installed

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -33,10 +33,12 @@ from lipstream.media.output_path import check_not_input, checked_target
 from lipstream.rendering.base import StillRenderer
 from lipstream.rendering.opencv_threads import one_thread_per_picture
 from lipstream.speech.base import ArticulatingEncoder
-from lipstream.speech.synthesis.spoken_text import SpokenText, open_text
 from lipstream.speech.unheard import UnheardSpeech
 from lipstream.stream import Segment
 from lipstream.timeline import frame_count
+
+if TYPE_CHECKING:
+    from lipstream.speech.synthesis.spoken_text import SpokenText
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,8 @@ def render(
         sound: Sound
         spoken: SpokenText | None = None
         if text is not None and audio is None and pcm is None:
+            from lipstream.speech.synthesis.spoken_text import open_text
+
             sound = spoken = opened.enter_context(open_text(text, tts, tts_model, voice))
         elif audio is not None and text is None:
             sound = opened.enter_context(open_audio(audio, pcm))

@@ -118,12 +118,14 @@ def _open_puppet(
     fps: Fraction, motion: MotionConfig, reason: str, processes: int, pixel_format: PixelFormat
 ) -> Backend:
     from lipstream.rendering.puppet.renderer import PuppetRenderer
-    from lipstream.rendering.puppet.worker_pool import PuppetWorkerPool, workers_supported
     from lipstream.speech.articulation.encoder import ArticulationEncoder
 
     encoder = ArticulationEncoder.from_file()
-    if processes <= 0 or not workers_supported():
-        renderer = PuppetRenderer(fps, motion, pixel_format)
-        return Backend("puppet", encoder, renderer, fps, 1, reason)
-    pool = PuppetWorkerPool(fps, motion, processes, pixel_format)
-    return Backend("puppet", encoder, pool, fps, processes, reason, processes, pool.close)
+    if processes > 0:
+        from lipstream.rendering.puppet.worker_pool import PuppetWorkerPool, workers_supported
+
+        if workers_supported():
+            pool = PuppetWorkerPool(fps, motion, processes, pixel_format)
+            return Backend("puppet", encoder, pool, fps, processes, reason, processes, pool.close)
+    renderer = PuppetRenderer(fps, motion, pixel_format)
+    return Backend("puppet", encoder, renderer, fps, 1, reason)
