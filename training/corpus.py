@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from lipstream.speech.articulation.log_mel import FEATURES, LogMel
+from lipstream.speech.articulation.log_mel import LogMel
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
 from training import augment, flite
 from training.espeak import espeak
@@ -85,12 +85,8 @@ class Shard:
 
 def hear(sound: NDArray[np.float32]) -> NDArray[np.float32]:
     """The features of a whole sound, by the front end that ships: (steps, 82)."""
-    front = LogMel()
     steps = len(sound) // FEATURE_STEP
-    features = np.empty((steps, FEATURES), np.float32)
-    for step in range(steps):
-        features[step], _ = front.step(sound[step * FEATURE_STEP : (step + 1) * FEATURE_STEP])
-    return features
+    return LogMel().steps(sound[: steps * FEATURE_STEP])[0]
 
 
 def goals(segments: tuple[Segment, ...], duration: float) -> NDArray[np.float32]:

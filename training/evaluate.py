@@ -108,14 +108,8 @@ def ear(path: Path) -> Mouth:
 
 def loudness(samples: Array) -> Array:
     """The baseline: a jaw that follows the loudness in dB, with the spread of speech."""
-    front = LogMel()
     frames = len(samples) // (2 * FEATURE_STEP)
-    steps = np.array(
-        [
-            front.step(samples[at * FEATURE_STEP : (at + 1) * FEATURE_STEP])[1]
-            for at in range(2 * frames)
-        ]
-    )
+    steps = np.array(LogMel().steps(samples[: 2 * frames * FEATURE_STEP])[1])
     level = np.maximum(steps.reshape(-1, 2).mean(axis=1), steps.max() - 50)
     mouth = np.zeros((frames, len(PARAMETERS)), np.float32)
     mouth[:, 0] = np.clip(0.25 + 0.19 * (level - level.mean()) / (level.std() + 1e-6), 0, 1)

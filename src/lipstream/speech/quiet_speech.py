@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from math import log10
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from lipstream.media.image import Floats
 from lipstream.timeline import FEATURE_STEP
@@ -43,9 +45,8 @@ class QuietSpeechGain:
     """
 
     def __init__(self) -> None:
-        self._open: list[Floats] = []  # samples of the block that is not complete
-        self._filled = 0
-        self._tail = np.zeros(MEAN - 1, np.float32)  # samples before it
+        self._recent = np.zeros(MEAN - 1, np.float32)  # samples, up to those of the open block
+        self._filled = 0  # samples of the block that is not complete
         self._backgrounds: deque[float] = deque(maxlen=BACKGROUND_BLOCKS)
         self._levels: deque[float] = deque(maxlen=SPEECH_BLOCKS)
         self._speaks = False  # what stands out is as uneven as speech
@@ -54,15 +55,14 @@ class QuietSpeechGain:
 
     def apply(self, samples: Floats) -> Floats:
         """(n,) float32, the next samples -> as many, raised."""
-        raised = []
+        raised, levels = [samples[:0]], iter(self._levels_with(samples))
         while len(samples):
             part, samples = np.split(samples, [BLOCK - self._filled])
             raised.append(self._raised(part))
-            self._open.append(part)
             self._filled += len(part)
             if self._filled == BLOCK:
-                self._close_block()
-        return np.concatenate([samples, *raised])
+                self._close_block(next(levels))
+        return np.concatenate(raised)
 
     def fork(self) -> QuietSpeechGain:
         """A copy that goes on by itself."""
@@ -77,10 +77,15 @@ class QuietSpeechGain:
         gain = np.clip(limit, np.float32(1), np.float32(10 ** (self._gain_db / 20)))
         return np.asarray(samples * gain, np.float32)
 
-    def _close_block(self) -> None:
-        recent = np.concatenate([self._tail, *self._open])
-        self._open, self._filled, self._tail, self._peak = [], 0, recent[-(MEAN - 1) :], 0.0
-        level = _level(recent)
+    def _levels_with(self, samples: Floats) -> list[float]:
+        """The levels of the blocks that `samples` complete."""
+        sound = np.concatenate([self._recent, samples])
+        count = (len(sound) - (MEAN - 1)) // BLOCK
+        self._recent = sound[count * BLOCK :].copy()
+        return _levels(sound, count)
+
+    def _close_block(self, level: float) -> None:
+        self._filled, self._peak = 0, 0.0
         self._backgrounds.append(level)
         if level > max(min(self._backgrounds), MIN_BACKGROUND) + OUTSTANDING:
             self._levels.append(level)
@@ -92,9 +97,14 @@ class QuietSpeechGain:
         self._gain_db = min(wanted, self._gain_db + RISE)
 
 
-def _level(samples: Floats) -> float:
-    """The level of (n,) samples, of the first and last 40 only as neighbours of the others."""
-    means = np.convolve(samples, np.full(MEAN, 1 / MEAN), "valid")
-    middle = samples[MEAN // 2 : -(MEAN // 2)]
-    power = float(np.square(middle - means).mean())
-    return max(10 * float(np.log10(power + 1e-12)), SILENCE)
+def _levels(samples: Floats, count: int) -> list[float]:
+    """The levels of `count` blocks, which begin MEAN // 2 samples after the first.
+
+    Each by itself, whatever comes before it, so that no level depends on how samples were cut.
+    """
+    blocks = as_strided(samples, (count, BLOCK + MEAN - 1), (4 * BLOCK, 4), writeable=False)
+    sums = np.zeros((count, BLOCK + MEAN))
+    np.cumsum(blocks, axis=1, dtype=np.float64, out=sums[:, 1:])
+    means = (sums[:, MEAN:] - sums[:, :-MEAN]) / MEAN
+    power = np.square(blocks[:, MEAN // 2 : -(MEAN // 2)] - means).mean(axis=1)
+    return [max(10 * log10(one + 1e-12), SILENCE) for one in power.tolist()]

@@ -14,16 +14,23 @@ def tone(hertz: float, seconds: float, level: float = 0.1) -> NDArray[np.float32
 
 
 def encoded(samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], list[float]]:
-    front = LogMel()
-    steps = samples[: len(samples) // FEATURE_STEP * FEATURE_STEP].reshape(-1, FEATURE_STEP)
-    rows = [front.step(step) for step in steps]
-    return np.stack([features for features, _ in rows]), [loud for _, loud in rows]
+    return LogMel().steps(samples[: len(samples) // FEATURE_STEP * FEATURE_STEP])
 
 
 def test_a_step_has_two_windows_of_bands_and_level() -> None:
     features, _ = encoded(tone(440, 0.5))
     assert features.shape == (25, FEATURES)
     assert features.dtype == np.float32
+
+
+@pytest.mark.parametrize("together", [1, 2, 7])
+def test_steps_do_not_depend_on_how_many_come_at_once(together: int) -> None:
+    samples = np.random.default_rng(0).standard_normal(28 * FEATURE_STEP).astype(np.float32)
+    front, size = LogMel(), together * FEATURE_STEP
+    parts = [front.steps(samples[at : at + size]) for at in range(0, len(samples), size)]
+    features, loudness = encoded(samples)
+    np.testing.assert_array_equal(np.concatenate([one for one, _ in parts]), features)
+    assert [level for _, levels in parts for level in levels] == loudness
 
 
 def test_a_higher_tone_excites_a_higher_band() -> None:

@@ -88,8 +88,10 @@ class ArticulationState:
     def _encode(self, samples: Floats) -> None:
         sound = np.concatenate((self._partial, samples.astype(np.float32, copy=False)))
         whole = len(sound) // FEATURE_STEP * FEATURE_STEP
-        for start in range(0, whole, FEATURE_STEP):
-            features, loudness = self._logmel.step(sound[start : start + FEATURE_STEP])
+        if not whole:
+            self._partial = sound
+            return
+        for features, loudness in zip(*self._logmel.steps(sound[:whole]), strict=True):
             output = self._network.step(self._memory, features)
             opening = self._gate.step(loudness, float(output[-1]))
             if self._steps >= self._network.dimensions.look_ahead:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from math import log10
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from lipstream.media.image import Floats
 from lipstream.timeline import FEATURE_STEP, SAMPLE_RATE
@@ -57,29 +58,34 @@ class LogMel:
     tail: Floats = field(default_factory=lambda: np.zeros(_TAIL, np.float32))
     level: float = _LEVEL_START  # log10 of the loudest band, fast up, slow down
 
-    def step(self, samples: Floats) -> tuple[Floats, float]:
-        """Take the next 20 ms, (320,) float32; return (82,) features and the loudness in dB.
+    def steps(self, samples: Floats) -> tuple[Floats, list[float]]:
+        """Take the next n steps, (n * 320,) float32; return (n, 82) features and n loudnesses, dB.
 
         The loudness is the mean over the mel bands: mains hum, in one band only, weighs little.
-        Digital silence is -70 dB, full-scale white noise about +20.
+        Digital silence is -70 dB, full-scale white noise about +20. Every step is computed as if it
+        came alone, bit for bit.
         """
-        assert samples.shape == (FEATURE_STEP,), samples.shape
+        count = len(samples) // FEATURE_STEP
+        assert samples.shape == (count * FEATURE_STEP,), samples.shape
         recent = np.concatenate((self.tail, samples))
         self.tail = recent[-_TAIL:]
-        windows = np.zeros((2, FFT), np.float32)
-        np.multiply(recent[:WINDOW], _HANN, out=windows[0, :WINDOW])
-        np.multiply(recent[HOP : HOP + WINDOW], _HANN, out=windows[1, :WINDOW])
+        windows = np.zeros((count, 2, FFT), np.float32)
+        overlapping = as_strided(recent, (count, 2, WINDOW), (8 * HOP, 4 * HOP, 4), writeable=False)
+        np.multiply(overlapping, _HANN, out=windows[..., :WINDOW])
         spectrum = np.fft.rfft(windows)
-        power = (spectrum.real**2 + spectrum.imag**2) @ _FILTERBANK
+        # A product for each step: one of all would sum in an order that depends on their count.
+        power = np.matmul(spectrum.real**2 + spectrum.imag**2, _FILTERBANK)
         bands = np.log10(power + np.float32(_FLOOR))
-        first, second = bands.max(axis=1).tolist()
-        levels = np.array([[self._track(first)], [self._track(second)]], np.float32)
-        features = np.empty((2, BANDS + 1), np.float32)
+        loudest = bands.max(axis=2).ravel().tolist()
+        levels = np.array([self._track(one) for one in loudest], np.float32).reshape(count, 2, 1)
+        features = np.empty((count, 2, BANDS + 1), np.float32)
         relative = (bands - levels) / np.float32(1.5) + np.float32(1.0)
-        np.maximum(relative, np.float32(_BAND_LOWEST), out=features[:, :BANDS])
-        features[:, BANDS:] = levels / 2 + np.float32(0.5)
-        loudness = 10.0 * log10(float(power.sum()) / power.size + _FLOOR)
-        return features.reshape(FEATURES), loudness
+        np.maximum(relative, np.float32(_BAND_LOWEST), out=features[..., :BANDS])
+        features[..., BANDS:] = levels / 2 + np.float32(0.5)
+        size = 2 * BANDS
+        sums = power.reshape(count, size).sum(axis=1).tolist()
+        loudness = [10.0 * log10(one / size + _FLOOR) for one in sums]
+        return features.reshape(count, FEATURES), loudness
 
     def _track(self, loudest: float) -> float:
         if loudest > self.level:
