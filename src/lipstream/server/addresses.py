@@ -6,8 +6,6 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-import httpx
-
 from lipstream.errors import OptionError
 
 PORTS = range(1, 1 << 16)
@@ -71,6 +69,8 @@ def port_range(text: str) -> range:
 def check_webhook(text: str) -> None:
     """OptionError unless `text` is a URL to which events can be posted. It is not repeated: its
     path may hold a secret."""
+    import httpx  # takes longer to load than all else that the children of uploads need
+
     try:
         url = httpx.URL(text)  # as it is read where events are sent
         good = (
