@@ -121,5 +121,6 @@ def page_routes() -> APIRouter:
     served = {path: (files, name) for path, name in (page_files() | pages).items()}
     served |= {path: (swagger, path.rpartition("/")[2]) for path in SWAGGER_PATHS}
     for path, (source, name) in served.items():
-        router.add_api_route(path, serving(source, name), methods=["GET", "HEAD"])
+        # A plain route: FastAPI would look for parameters and schemas in each of them.
+        router.add_route(path, serving(source, name), methods=["GET"], include_in_schema=False)
     return router
