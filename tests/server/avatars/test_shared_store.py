@@ -64,7 +64,10 @@ def test_a_failed_upload_says_why_everywhere(tmp_path: Path) -> None:
             mine, yours = await these.start(), await these.start()
             data = {"face": "7"}
             answer = await mine.http.post("/v1/avatars", files=FACE, data=data)
+            task = (await entry_of(mine, answer.json()["id"])).task
+            assert task is not None
             reason = (await prepared(mine, answer))["reason"]
+            await until(task.done)  # by then the others are told
             told = await shown(yours, answer.json()["id"])
             assert (told["status"], told["reason"]) == ("failed", reason)
 
