@@ -116,6 +116,7 @@ def test_a_disk_that_fills_up_in_the_very_end_is_named(
 
 def test_a_full_disk_behind_standard_output_is_named() -> None:
     with open("/dev/full", "w") as full:
-        done = subprocess.run([*COMMAND, "doctor"], stdout=full, stderr=subprocess.PIPE, text=True)
+        call = [*COMMAND, "models", "list"]
+        done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1
     assert "standard output goes to is full; free some space" in sentence_in(done.stderr)

@@ -52,10 +52,11 @@ def test_both_names_run_it(command: list[str]) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_fault() -> None:
-    """As in `lipstream doctor | head -1`."""
+    """As in `lipstream models list | head -1`."""
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run([*COMMAND, "doctor"], stdout=writing, stderr=subprocess.PIPE, text=True)
+    call = [*COMMAND, "models", "list"]
+    done = subprocess.run(call, stdout=writing, stderr=subprocess.PIPE, text=True)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
 
