@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import gc
 import signal
-import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.leaks import LeakGate
+from tests.shortcuts import shortcuts
 from tests.through_front import THROUGH_FRONT, left_out
 
 # A shell starts what it runs behind it with interrupts ignored, and some tests wait for one.
@@ -59,16 +58,9 @@ def leak_gate(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def shared_answers() -> Iterator[None]:
-    """Have FastAPI make what checks an answer once, and not anew for every application.
-
-    Each has hundreds, all the same: without this they are half of what the servers' tests cost.
-    """
-    routing = sys.modules.get("fastapi.routing")
-    with pytest.MonkeyPatch.context() as patch:
-        if routing is not None:
-            once = functools.cache(routing.create_model_field)
-            patch.setattr(routing, "create_model_field", once)
+def quick_libraries() -> Iterator[None]:
+    """Other libraries do what they do without delay."""
+    with shortcuts():
         yield
 
 

@@ -20,12 +20,14 @@ from fastapi import FastAPI
 import lipstream
 from lipstream.avatar.picture import read_picture
 from lipstream.config import AvatarConfig
+from lipstream.server.media_runtime import MediaRuntime
 from lipstream.server.settings import ServeSettings
 from lipstream.server.webhooks.signature import key_of, signed_headers
 from tests.avatar.scenes import write_clip
 from tests.docs.blocks import PAGES, ROOT, Block, runnable
 from tests.media_files import tone, write_wav
 from tests.server.http_server import HttpServer, open_server
+from tests.server.known_cost import KnownCostRuntime
 
 TOKEN = "a-token-for-tests"
 SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
@@ -126,7 +128,8 @@ def test_live_without_the_server(capsys: pytest.CaptureFixture[str]) -> None:
     assert "0.00 s: Hello\n0.20 s: there\nended" in said
 
 
-def test_in_your_own_fastapi_application() -> None:
+def test_in_your_own_fastapi_application(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MediaRuntime, "measure", KnownCostRuntime.measure)
     (program,) = programs(PYTHON, "In your own FastAPI application")
     app = run(program)["app"]
 
