@@ -13,7 +13,14 @@ import numpy as np
 from lipstream.avatar.face import landmarks as lm
 from lipstream.media.image import Box, Floats
 from lipstream.rendering.puppet.mouth.geometry import smoothstep
-from lipstream.rendering.puppet.warp import Doubles, Points, bounding_box, enlarge, grow, pixel_grid
+from lipstream.rendering.puppet.warp import (
+    Doubles,
+    Points,
+    bounding_box,
+    enlarge_planes,
+    grow,
+    pixel_grid,
+)
 
 MOTIONS = ("right", "down", "roll", "turn", "nod")
 GRID_STEP = 4  # pixels; the fields are smooth
@@ -82,20 +89,22 @@ class HeadFlow:
     """The motion of every pixel of `box`, on a coarse grid one cell wider than it all round."""
 
     box: Box
-    still: Floats  # (rows, columns, 2) the coarse grid's own pixels, counted from the box's corner
-    fields: Floats  # (len(MOTIONS), rows * columns * 2) pixels at unit motion
+    still: Floats  # (2, rows, columns) the coarse grid's own pixels, counted from the box's corner
+    fields: Floats  # (len(MOTIONS), 2 * rows * columns) pixels at unit motion
 
     def sources(self, motion: Floats, zoom: int) -> Floats:
-        """The (box height, box width, 2) source of each pixel, counted from the box's corner.
+        """The (2, box height, box width) source x and y of each pixel, from the box's corner.
 
         Coordinates are of a picture `zoom` times as large.
         """
         coarse = (self.still - (motion @ self.fields).reshape(self.still.shape)) * np.float32(zoom)
         width, height = self.box.width + GRID_STEP, self.box.height + GRID_STEP
-        return enlarge(coarse, GRID_STEP, (width, height))[GRID_STEP:, GRID_STEP:]
+        return enlarge_planes(coarse, GRID_STEP, (width, height))[:, GRID_STEP:, GRID_STEP:]
 
 
 def build_head_flow(head: HeadGeometry, box: Box) -> HeadFlow:
     """Compute the flow of `head` over the pixels of `box`."""
     grid = pixel_grid(grow(box, GRID_STEP), GRID_STEP)
-    return HeadFlow(box, (grid - (box.left, box.top)).astype(np.float32), head.fields(grid))
+    still = np.moveaxis(grid - (box.left, box.top), -1, 0).astype(np.float32, order="C")
+    fields = head.fields(grid).reshape(len(MOTIONS), -1, 2)
+    return HeadFlow(box, still, fields.transpose(0, 2, 1).reshape(len(MOTIONS), -1))

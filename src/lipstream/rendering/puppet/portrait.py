@@ -23,7 +23,7 @@ from lipstream.rendering.puppet.warp import (
     double_resolution,
     grow,
     similarity,
-    warp,
+    warp_planes,
 )
 
 ZOOM = 2  # of the source, which is kept at double resolution
@@ -63,12 +63,13 @@ class Portrait:
         assert layers is not None
         layers = layers.read(grid, flow.scale, (box.width, box.height), model.cut)
         upper, lower = layers.shifts
-        face = points[box.slices]
+        rows, columns = box.slices
+        face = points[:, rows, columns]
         # Both layers are drawn only near the line between them.
         top, bottom = model.cut
-        under = _read(source, face[top:bottom] + lower[: bottom - top])
-        face[:bottom] += upper
-        face[bottom:] += lower[bottom - top :]
+        under = _read(source, face[:, top:bottom] + lower[:, : bottom - top])
+        face[:, :bottom] += upper
+        face[:, bottom:] += lower[:, bottom - top :]
         result = _read(source, points)
         mouth = result[box.slices]
         # The mouth moves with the head.
@@ -126,6 +127,6 @@ def _eyelid_images(
 
 
 def _read(source: Image, points: Floats) -> Image:
-    """Read a region of the RGBA source: (height, width, 3)."""
-    moved = warp(source, points, cv2.INTER_LINEAR)
+    """Read the RGBA source at (2, height, width) points: (height, width, 3)."""
+    moved = warp_planes(source, points)
     return np.asarray(cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB), np.uint8)

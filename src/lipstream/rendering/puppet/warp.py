@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,13 @@ def warp(source: Image, points: Floats, interpolation: int = cv2.INTER_CUBIC) ->
     return cv2.remap(  # type: ignore[call-overload,no-any-return]
         source, points, None, interpolation, borderMode=cv2.BORDER_REPLICATE
     )
+
+
+def warp_planes(source: Image, planes: Floats) -> Image:
+    """Read `source` bilinearly at the (2, height, width) pixel coordinates x and y, edges held."""
+    x, y = planes
+    read = cv2.remap(source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(read, np.uint8)
 
 
 def blend(over: Image, under: Image, weight: Floats) -> Image:
@@ -55,6 +64,18 @@ def enlarge(field: Floats, step: int, size: tuple[int, int]) -> Floats:
     rows, columns = field.shape[:2]
     fine = cv2.resize(field, (columns * step, rows * step), interpolation=cv2.INTER_LINEAR)
     return np.asarray(fine[: size[1], : size[0]])
+
+
+def enlarge_planes(planes: Sequence[Floats] | Floats, step: int, size: tuple[int, int]) -> Floats:
+    """Enlarge n grids as `enlarge` does, to (n, height, width).
+
+    OpenCV takes a field of two channels in 1.3 times the time of two fields.
+    """
+    rows, columns = planes[0].shape
+    fine = np.empty((len(planes), rows * step, columns * step), np.float32)
+    for plane, large in zip(planes, fine, strict=True):
+        cv2.resize(plane, (columns * step, rows * step), large, interpolation=cv2.INTER_LINEAR)
+    return fine[:, : size[1], : size[0]]
 
 
 def pixel_grid(box: Box, step: int = 1) -> Doubles:

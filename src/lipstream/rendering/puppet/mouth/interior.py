@@ -43,7 +43,7 @@ Sprite: TypeAlias = NDArray[np.uint8]
 class MouthInterior:
     """The parts of one mouth, in a sprite frame that `to_canonical` places on the face."""
 
-    cavity: Image
+    cavity: Sprite  # opaque
     lower_teeth: Sprite
     tongue: Sprite
     upper_teeth: Sprite
@@ -61,7 +61,7 @@ class MouthInterior:
         """
         drop = pose.jaw * JAW_TRAVEL * self.unit
         placing = compose(to_result, self.to_canonical)
-        scene = _place(self.cavity, placing, 0, size, cv2.BORDER_REPLICATE)
+        scene = _colour(_place(self.cavity, placing, 0, size, cv2.BORDER_REPLICATE))
         lift = pose.tongue * min(0.10, 0.5 * pose.jaw + 0.04) * self.unit
         # Pushing the lips forward draws them down over the teeth.
         hidden = ((0.18 if self.own_teeth else 0.13) * pose.rounding + self.covered) * self.unit
@@ -72,8 +72,14 @@ class MouthInterior:
         ):
             layer = _place(sprite, placing, shift, size, cv2.BORDER_CONSTANT)
             alpha = layer[..., 3].astype(np.float32) * np.float32(1 / 255)
-            scene = blend(layer[..., :3], scene, alpha)
+            scene = blend(_colour(layer), scene, alpha)
         return scene
+
+    def dark(self, size: tuple[int, int]) -> Image:
+        """A (height, width, 3) picture of `shadow` alone, of a `size` of (width, height)."""
+        (width, height), one = size, self.shadow.reshape(1, 1, 3)
+        wide = cv2.copyMakeBorder(one, 0, height - 1, 0, width - 1, cv2.BORDER_REPLICATE)
+        return np.asarray(wide, np.uint8)
 
 
 def _place(
@@ -84,6 +90,10 @@ def _place(
     matrix[:, 2] += matrix[:, 1] * shift
     placed = cv2.warpAffine(sprite, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
     return np.asarray(placed, np.uint8)
+
+
+def _colour(sprite: Sprite) -> Image:
+    return np.asarray(cv2.cvtColor(sprite, cv2.COLOR_RGBA2RGB), np.uint8)
 
 
 def paint_interior(
@@ -97,8 +107,9 @@ def paint_interior(
     colours, texture = MouthColours.of(image, points), Texture.of(image, points)
     own = mouth.is_open and _shows_teeth(image, mouth, colours)
     upper = _own_teeth(image, mouth, canvas, colours) if own else None
+    cavity = canvas.finish(sprites.paint_cavity(canvas, colours), texture)
     return MouthInterior(
-        canvas.finish(sprites.paint_cavity(canvas, colours), texture),
+        np.asarray(cv2.cvtColor(cavity, cv2.COLOR_RGB2RGBA), np.uint8),  # read faster than RGB
         canvas.finish(sprites.paint_lower_teeth(canvas, colours), texture),
         canvas.finish(sprites.paint_tongue(canvas, colours), texture),
         canvas.finish(sprites.paint_upper_teeth(canvas, colours), texture)

@@ -8,6 +8,7 @@ reads the upper lip 2 below itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -20,7 +21,7 @@ from lipstream.rendering.puppet.mouth.geometry import MouthGeometry
 from lipstream.rendering.puppet.mouth.interior import MouthInterior, paint_interior
 from lipstream.rendering.puppet.mouth.moustache import measure_moustache
 from lipstream.rendering.puppet.pose import Pose
-from lipstream.rendering.puppet.warp import blend, enlarge, sample, transform
+from lipstream.rendering.puppet.warp import blend, enlarge_planes, sample, transform
 
 UPPER, LOWER = 0, 1
 EDGE_PER_BLUR = 2.6  # width of a layer's edge over the standard deviation of the picture's blur
@@ -62,7 +63,7 @@ class MouthModel:
             shift = back * np.float32(-flow.scale * zoom)
             if opening:
                 shift += np.float32(opening * zoom) * sample(flow.opening[layer], before)
-            shifts.append(shift)
+            shifts.append(shift.transpose(2, 0, 1))
             edges.append(sample(flow.edges[layer], before))
         # The skin takes its shading along; what is shaded most belongs to the lower layer.
         light = sample(flow.brightness(pose.gestures), before)
@@ -116,14 +117,14 @@ class MouthModel:
             borderType=cv2.BORDER_CONSTANT,
         )
         light = DIM + (1 - DIM) * np.clip(LIGHT_PER_GAP * above, 0, 1)
-        return blend(scene, np.full_like(scene, self.interior.shadow), light)
+        return blend(scene, self.interior.dark((inner.width, inner.height)), light)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MouthLayers:
     """Both layers of one pose, on the canonical grid or on pixels."""
 
-    shifts: tuple[Floats, Floats]  # (rows, columns, 2) to the source, pixels
+    shifts: tuple[Floats, Floats]  # (2, rows, columns) x and y to the source, pixels
     edges: tuple[Floats, Floats]  # (rows, columns) distance inside the layer, pixels
     light: Floats  # (rows, columns) factor on the brightness of the skin
 
@@ -135,19 +136,21 @@ class MouthLayers:
         Only what is seen of them is computed: the shift of the upper layer above the last of the
         pixel `rows`, that of the lower one from the first on, edges between the two.
         """
-        upper = sample(_stack(self.shifts[0], self.edges[0]), grid)
-        lower = sample(_stack(self.shifts[1], self.edges[1], self.light), grid)
+        *upper, upper_edge = _sampled([*self.shifts[0], self.edges[0]], grid)
+        *lower, lower_edge, light = _sampled([*self.shifts[1], self.edges[1], self.light], grid)
         (top, bottom), (width, height) = rows, size
 
-        def fine(field: Floats, top: int, bottom: int) -> Floats:
+        def fine(planes: Sequence[Floats], top: int, bottom: int) -> Floats:
             # One more row on either side: enlarging needs neighbours.
             first, last = max(top // step - 1, 0), bottom // step + 2
-            part = np.ascontiguousarray(field[first:last])
-            return enlarge(part, step, (width, bottom - first * step))[top - first * step :]
+            part = [plane[first:last] for plane in planes]
+            return enlarge_planes(part, step, (width, bottom - first * step))[
+                :, top - first * step :
+            ]
 
-        shifts = (fine(upper[..., :2], 0, bottom), fine(lower[..., :2], top, height))
-        edges = (fine(upper[..., 2], top, bottom), fine(lower[..., 2], top, bottom))
-        return MouthLayers(shifts, edges, fine(lower[..., 3], 0, height))
+        shifts = (fine(upper, 0, bottom), fine(lower, top, height))
+        edges = fine([upper_edge, lower_edge], top, bottom)
+        return MouthLayers(shifts, (edges[0], edges[1]), fine([light], 0, height)[0])
 
     def shade(self, image: Image) -> Image:
         """Multiply the brightness of `image` by `light`, of its size."""
@@ -155,9 +158,10 @@ class MouthLayers:
         return np.asarray(cv2.multiply(image, cv2.merge([factor] * 3), scale=1 / 128))
 
 
-def _stack(shift: Floats, *others: Floats) -> Floats:
-    """Join fields as channels of one; OpenCV does it in half the time that numpy takes."""
-    return np.asarray(cv2.merge([*cv2.split(shift), *others]), np.float32)
+def _sampled(planes: Sequence[Floats], grid: Floats) -> Sequence[Floats]:
+    """Read planes at (rows, columns, 2) grid coordinates. OpenCV reads them fastest as channels."""
+    read = sample(np.asarray(cv2.merge(planes), np.float32), grid)
+    return [np.asarray(plane, np.float32) for plane in cv2.split(read)]
 
 
 def build_mouth_model(

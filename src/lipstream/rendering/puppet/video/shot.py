@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from lipstream.media.image import Box, Floats, Image, paste
@@ -80,7 +81,8 @@ class Shot:
 
     def _joined(self, source: Image, at: Floats, turn: Floats, view: _View) -> Image:
         """The moved mouth read from `source`; `at` are the pixels of the unmoved one there."""
-        upper, lower = (warp(source, at + shift @ turn) for shift in view.layers.shifts)
+        shifts = (np.asarray(cv2.merge([*shift]), np.float32) for shift in view.layers.shifts)
+        upper, lower = (warp(source, at + shift @ turn) for shift in shifts)
         to_box = self._to_box(view.alignment, view.box)
         return self.model.join(upper, lower, view.layers, view.pose, to_box)
 
