@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.leaks import LeakGate
+from tests.selection import is_left_out
 from tests.shortcuts import shortcuts
 from tests.through_front import THROUGH_FRONT, left_out
 
@@ -37,6 +38,13 @@ def pytest_collection() -> Generator[None, object, object]:
         atexit.register(gc.unfreeze)  # libraries complain of objects that are left at the very end
         gc.set_threshold(GARBAGE)
         gc.enable()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules of which no test is chosen."""
+    if not collection_path.match("test_*.py"):
+        return None
+    return is_left_out(collection_path, config.option.markexpr) or None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

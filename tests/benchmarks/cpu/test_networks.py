@@ -9,6 +9,8 @@ pytest.importorskip("diffusers", reason="comparing needs diffusers, an extra: de
 
 from benchmarks.cpu import networks
 
+pytestmark = pytest.mark.benchmarks  # as of all here; said here, others need not import it
+
 
 @pytest.mark.slow
 def test_the_race_of_small_networks_runs(
