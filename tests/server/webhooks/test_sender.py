@@ -173,7 +173,12 @@ def test_a_server_that_could_send_nothing_does_not_start(
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_each_session_is_told_once_opened_and_once_ended(gone: bool) -> None:
+def test_each_session_is_told_once_opened_and_once_ended(
+    monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    if gone:
+        monkeypatch.setattr(module, "FLUSH_S", 0.05)
+
     async def test() -> None:
         async with Receiver().listening() as receiver:
             if gone:
