@@ -71,7 +71,7 @@ class FakeUtterance:
         chunk = AudioChunk(sound, self.sample_rate)
         self._session.take_in(len(chunk) * 1000 // self.sample_rate)
         if self._session.keeps:
-            self.samples += [round(value * 32768) for value in chunk.mono().tolist()]
+            self.samples += np.rint(chunk.mono() * 32768).astype(int).tolist()
         self._session.pushed += len(chunk)
 
     async def room(self, ms: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +30,9 @@ def small() -> ArticulationNetwork:
     return assemble(small_arrays(), "test")
 
 
+@functools.cache
 def syllables(seconds: float, level: float = 0.1, seed: int = 0) -> NDArray[np.float32]:
-    """A buzz with formants that opens and closes three times a second, like a voice."""
+    """A buzz with formants that opens and closes three times a second, like a voice; read-only."""
     times = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     chance = np.random.default_rng(seed)
     opening = np.clip(np.sin(2 * np.pi * 3 * times), 0, 1) ** 0.5
@@ -43,7 +46,9 @@ def syllables(seconds: float, level: float = 0.1, seed: int = 0) -> NDArray[np.f
     voice += 0.02 * chance.standard_normal(len(times))
     voice *= opening
     voice *= level / np.sqrt(np.mean(voice**2))
-    return np.asarray(voice + 1e-4 * chance.standard_normal(len(times)), np.float32)
+    sound = np.asarray(voice + 1e-4 * chance.standard_normal(len(times)), np.float32)
+    sound.flags.writeable = False
+    return sound
 
 
 def noise(seconds: float, level: float, pink: bool = False, seed: int = 0) -> NDArray[np.float32]:
