@@ -27,7 +27,8 @@ def check(data: bytes) -> None:
     except LipstreamError as error:
         check_sentence(error)
         return
-    root = click.Context(cli, info_name="lipstream", default_map=settings, obj={"debug": False})
+    named = {"info_name": "lipstream", "obj": {"debug": False}, **cli.context_settings}
+    root = click.Context(cli, default_map=settings, **named)
     root.params["config"] = path
     for name, command in cli.commands.items():
         try:
