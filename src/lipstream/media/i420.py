@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
-from lipstream.media.image import I420, Box, Image, Picture
+from lipstream.media.image import I420, Box, Floats, Image, Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,17 @@ def to_i420(picture: Image, matrix: ColourMatrix) -> I420:
     """
     height, width = picture.shape[:2]
     picture = np.ascontiguousarray(picture)  # of a part of a picture OpenCV takes twice the time
-    luma, *chroma = cv2.split(cv2.transform(picture, np.array(matrix.rows, np.float32)))
+    luma, *chroma = cv2.split(cv2.transform(picture, _rows(matrix)))
     result = np.empty((height * 3 // 2, width), np.uint8)
     result[:height] = luma
     for half, plane in zip(_chroma(result), chroma, strict=True):
         half[:] = cv2.resize(plane, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     return result
+
+
+@lru_cache
+def _rows(matrix: ColourMatrix) -> Floats:
+    return np.array(matrix.rows, np.float32)
 
 
 def paste_i420(picture: I420, patch: I420, box: Box) -> I420:
