@@ -94,9 +94,9 @@ def test_an_interrupt_while_the_encoder_starts_leaves_nothing(
     """The worker is still about to open its container when the caller has left."""
     goes_on = threading.Event()
 
-    def late(*arguments: Any) -> Mp4Encoder:
+    def late(*arguments: Any, **named: Any) -> Mp4Encoder:
         goes_on.wait()
-        return Mp4Encoder(*arguments)
+        return Mp4Encoder(*arguments, **named)
 
     def interrupted(thread: threading.Thread) -> None:
         raise Interruption

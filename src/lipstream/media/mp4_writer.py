@@ -150,7 +150,10 @@ class Mp4Writer:
         items = self._items()
         try:
             with writing(self.path, av.FFmpegError), part:
-                encoder = Mp4Encoder(part, self.size, self._fps, self.audio, self._config)
+                still = self._still is not None
+                encoder = Mp4Encoder(
+                    part, self.size, self._fps, self.audio, self._config, still=still
+                )
                 with contextlib.closing(encoder):
                     for item in items:
                         if self._failure is None:
