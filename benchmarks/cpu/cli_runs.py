@@ -81,6 +81,8 @@ def time_checkouts(
 ) -> list[FileTimes]:
     """Render with checkouts of any version, which take turns `runs` times; a result for each."""
     words = ["render", "--avatar", str(avatar), "--audio", str(speech), "--backend", "puppet"]
+    for checkout in checkouts:
+        _child(checkout, IMPORT.format("lipstream.cli.render"))  # compiles it
     found: list[list[tuple[float, float, float]]] = [[] for _ in checkouts]
     for turn in range(runs):
         order = list(enumerate(checkouts))
@@ -109,11 +111,10 @@ def import_ms(runs: int) -> dict[str, float]:
 
 def _child(checkout: Path, program: str, *words: str) -> list[float]:
     """The numbers on the last line that `program` prints, with the modules of a checkout."""
+    environment = os.environ | {"PYTHONPATH": str(checkout / "src")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled
     done = subprocess.run(
-        [sys.executable, "-c", program, *words],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(checkout / "src")},
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, env=environment
     )
     if done.returncode:
         sys.exit(f"a child process failed: {done.stderr.strip()}")
