@@ -18,6 +18,7 @@ from lipstream.rendering.base import (
     FrameRequest,
     ParallelRenderer,
     PendingPictures,
+    StillRenderer,
     pipelined,
     render_in_order,
 )
@@ -77,17 +78,22 @@ class Engine:
         return list(self.flow([segments]))
 
     def flow(
-        self, groups: Iterable[Sequence[Segment]], show: Show | None = None
+        self,
+        groups: Iterable[Sequence[Segment]],
+        show: Show | None = None,
+        *,
+        parts: bool = False,
     ) -> Iterator[TimedFrame]:
         """The frames of one group of segments after the other; speech is encoded group by group.
 
         `show` tells which avatars are shown, where it is not that of the segment throughout.
         The caller's own work costs the renderer no time: a pipelined one has its next batch
         begun before the pictures of the last are given out, a parallel one as many frames as its
-        workers take. No more than these are held.
+        workers take. No more than these are held. `parts` asks a `StillRenderer` for the moving
+        part of each picture alone.
         """
         waiting: deque[tuple[int, Sequence[Shown]]] = deque()  # frames that are being drawn
-        pictures = self._pictures(self._batches(groups, show, waiting))
+        pictures = self._pictures(self._batches(groups, show, waiting), parts)
         for _, picture in pictures:
             frame, shown = waiting.popleft()
             for above in shown[1:]:
@@ -96,9 +102,13 @@ class Engine:
             yield TimedFrame(picture, frame_ms(frame, self.fps))
 
     def _pictures(
-        self, batches: Iterable[list[FrameRequest]]
+        self, batches: Iterable[list[FrameRequest]], parts: bool
     ) -> Iterator[tuple[FrameRequest, Picture]]:
         renderer = self.backend.renderer
+        if parts and isinstance(renderer, StillRenderer):
+            for batch in batches:
+                yield from zip(batch, renderer.render_parts(batch), strict=True)
+            return
         if isinstance(renderer, ParallelRenderer):
             yield from render_in_order(renderer, chain.from_iterable(batches))
             return

@@ -132,7 +132,10 @@ def render(
         movie = opened.enter_context(writer)
         speech = _Speech(sound, movie, player, engine.fps)
         frames, before = 0, engine.backend.nonfinite_faces
-        for timed in render_stream(engine, player.avatar, speech, speech.unheard, player.show):
+        shown = render_stream(
+            engine, player.avatar, speech, speech.unheard, player.show, parts=still is not None
+        )
+        for timed in shown:
             if speech.is_over(frames):
                 break
             movie.write_frame(timed.frame)
@@ -242,11 +245,13 @@ def render_stream(
     chunks: Iterable[AudioChunk],
     unheard: UnheardSpeech | None = None,
     show: Show | None = None,
+    *,
+    parts: bool = False,
 ) -> Iterator[TimedFrame]:
     """The frames of one utterance as its chunks come: the engine at work, without a clock.
 
-    `unheard` is told whether the mouth opens, where the backend knows that. `show` tells what is
-    shown at each frame, where that is not `avatar` throughout.
+    `unheard` is told whether the mouth opens, where the backend knows that. `show` and `parts` are
+    those of `Engine.flow`.
     """
     stream = engine.open_stream(avatar)
 
@@ -262,7 +267,7 @@ def render_stream(
             unheard.opened = unheard.opened or opened
         return segments
 
-    return engine.flow(groups(), show)
+    return engine.flow(groups(), show, parts=parts)
 
 
 def _grouped(engine: Engine, segments: list[Segment]) -> Iterator[list[Segment]]:

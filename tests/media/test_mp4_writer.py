@@ -156,12 +156,15 @@ def test_wrong_frames_and_sound_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [(64, 48), (63, 47)])
-@pytest.mark.parametrize("moving", [Box(10, 8, 30, 21), Box(11, 7, 63, 47), Box(0, 0, 1, 1)])
+@pytest.mark.parametrize(
+    "around", [Box(10, 8, 30, 21), Box(11, 7, 63, 47), Box(0, 0, 1, 1), Box(0, 0, 64, 48)]
+)
 def test_a_still_background_is_written_as_a_moving_one(
-    tmp_path: Path, size: tuple[int, int], moving: Box
+    tmp_path: Path, size: tuple[int, int], around: Box
 ) -> None:
     rng = np.random.default_rng(1)
     background = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+    moving = around.on_even_pixels(*size)
     written = []
     for still in (None, StillPicture(background, moving)):
         path = tmp_path / "movie.mp4"
@@ -170,6 +173,6 @@ def test_a_still_background_is_written_as_a_moving_one(
             for index in range(5):
                 frame = background.copy()
                 frame[moving.slices] = 50 * index
-                movie.write_frame(frame)
+                movie.write_frame(frame if still is None else frame[moving.slices])
         written.append(path.read_bytes())
     assert written[0] == written[1]

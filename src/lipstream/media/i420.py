@@ -81,6 +81,20 @@ def paste_i420(picture: I420, patch: I420, box: Box) -> I420:
     return result
 
 
+class StillPlanes:
+    """A still picture as planes, converted once, of which one box is drawn anew."""
+
+    def __init__(self, picture: Image, box: Box, matrix: ColourMatrix) -> None:
+        """`box` lies on even pixels, but for an end at the border of an odd `picture`."""
+        self._matrix = matrix
+        self._planes = to_i420(pad_to_even(picture), matrix)
+        self._box = Box(box.left, box.top, box.right + box.right % 2, box.bottom + box.bottom % 2)
+
+    def with_part(self, part: Image) -> I420:
+        """The planes with (height, width, 3) RGB in the box, a copy."""
+        return paste_i420(self._planes, to_i420(pad_to_even(part), self._matrix), self._box)
+
+
 def _chroma(picture: I420) -> I420:
     """(2, height / 2, width / 2): U and V, a view."""
     height, width = picture.shape[0] * 2 // 3, picture.shape[1]

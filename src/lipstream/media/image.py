@@ -54,6 +54,11 @@ class Box:
         """The same pixels of a picture `factor` times as large."""
         return Box(self.left * factor, self.top * factor, self.right * factor, self.bottom * factor)
 
+    def on_even_pixels(self, width: int, height: int) -> Box:
+        """The box as far as even pixels around it, inside a `width` x `height` picture."""
+        left, top = self.left // 2 * 2, self.top // 2 * 2
+        return Box(left, top, -(-self.right // 2) * 2, -(-self.bottom // 2) * 2).clip(width, height)
+
     def clip(self, width: int, height: int) -> Box:
         """The part of the box inside a `width` x `height` picture."""
         return Box(

@@ -18,7 +18,7 @@ import numpy as np
 from lipstream.config import Mp4Config
 from lipstream.errors import OptionError
 from lipstream.media.audio import AudioChunk
-from lipstream.media.i420 import BT709, pad_to_even, paste_i420, to_i420
+from lipstream.media.i420 import BT709, StillPlanes, pad_to_even, to_i420
 from lipstream.media.image import I420, Box, Image
 from lipstream.media.mp4_encoder import Mp4Encoder, PartFile
 from lipstream.media.output_path import checked_target, part_of, writing
@@ -29,7 +29,7 @@ MAX_QUEUED = 16  # frames and chunks between the caller and the encoder; a full 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StillPicture:
-    """A picture that all frames of a movie show, but for one box."""
+    """A picture that all frames of a movie show, but for one box (see `StillPlanes`)."""
 
     pixels: Image
     moving: Box
@@ -54,7 +54,7 @@ class Mp4Writer:
     ) -> None:
         """`size` is (width, height); `audio` is (sample rate, 1 or 2 channels), None for no sound.
 
-        With `still`, all frames are that picture outside of its box, and only this is looked at.
+        With `still`, all frames are that picture outside of its box, and only this is written.
         Raises OptionError or OutputError at once when the file can never be written.
         """
         if min(size) < 1 or fps <= 0:
@@ -64,7 +64,10 @@ class Mp4Writer:
         self.path = Path(path)
         self.size, self.audio = size, audio
         self._fps, self._config = Fraction(fps), config or Mp4Config()
-        self._still = None if still is None else _StillPlanes(still)
+        self._frame_size, self._still = size, None
+        if still is not None:
+            self._frame_size = still.moving.width, still.moving.height
+            self._still = StillPlanes(still.pixels, still.moving, BT709)
         self._target = checked_target(self.path)
         self._part = part_of(self._target)
         self._queue: queue.Queue[I420 | AudioChunk | None] = queue.Queue(MAX_QUEUED)
@@ -86,8 +89,9 @@ class Mp4Writer:
         return self
 
     def write_frame(self, frame: Image) -> None:
-        """Append (height, width, 3) uint8 RGB, which the caller may reuse afterwards."""
-        width, height = self.size
+        """Append (height, width, 3) uint8 RGB, which the caller may reuse afterwards: a picture, or
+        the moving part of a still one."""
+        width, height = self._frame_size
         if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
             raise OptionError(
                 f"a frame of {self.path} must be {width}x{height} RGB uint8, "
@@ -95,7 +99,8 @@ class Mp4Writer:
             )
         # Not in the thread: the queue holds half the bytes, and the picture need not be copied.
         still = self._still
-        self._put(_planes(frame) if still is None else still.with_motion(frame))
+        planes = to_i420(pad_to_even(frame), BT709) if still is None else still.with_part(frame)
+        self._put(planes)
 
     def write_audio(self, chunk: AudioChunk) -> None:
         """Append sound of the rate and channels given to the constructor."""
@@ -164,24 +169,3 @@ class Mp4Writer:
             self._failure = self._failure or failure
         for _ in items:
             pass
-
-
-class _StillPlanes:
-    """A still picture, converted once."""
-
-    def __init__(self, still: StillPicture) -> None:
-        self._planes = _planes(still.pixels)
-        height, width = self._planes.shape[0] * 2 // 3, self._planes.shape[1]
-        box = still.moving
-        even = Box(
-            box.left // 2 * 2, box.top // 2 * 2, -(-box.right // 2) * 2, -(-box.bottom // 2) * 2
-        )
-        self._moving = even.clip(width, height)
-
-    def with_motion(self, frame: Image) -> I420:
-        """The planes of a frame that is the picture, but for its moving part."""
-        return paste_i420(self._planes, _planes(frame[self._moving.slices]), self._moving)
-
-
-def _planes(picture: Image) -> I420:
-    return to_i420(pad_to_even(picture), BT709)

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionLevel, Progress
-from lipstream.media.image import Box, Floats, Picture
+from lipstream.media.image import Box, Floats, Image, Picture
 
 PixelFormat: TypeAlias = Literal["rgb24", "i420"]  # of pictures: `Image` or `I420`
 
@@ -99,7 +99,13 @@ class StillRenderer(Renderer, Protocol):
     """A renderer that leaves most of a still picture as it is."""
 
     def moving_part(self, avatar: Avatar) -> Box | None:
-        """The box outside of which all pictures of `avatar` are its own; None for a clip."""
+        """The box outside of which all pictures of `avatar` are its own; None for a clip.
+
+        It lies on even pixels, but for an end at the border of an odd picture.
+        """
+
+    def render_parts(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        """The moving part of each picture alone, (height, width, 3) RGB; of still avatars only."""
 
 
 @runtime_checkable

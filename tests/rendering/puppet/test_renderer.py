@@ -15,6 +15,7 @@ from lipstream.avatar.avatar import Avatar, AvatarFrame
 from lipstream.avatar.builder import build_avatar
 from lipstream.config import MotionConfig
 from lipstream.errors import FaceError, OptionError
+from lipstream.media.i420 import BT601, pad_to_even, to_i420
 from lipstream.rendering.base import FrameRequest
 from lipstream.rendering.puppet.renderer import PuppetRenderer
 from lipstream.rendering.registry import open_backend
@@ -52,9 +53,23 @@ def test_a_still_picture_stays_as_it_is_outside_of_its_moving_part(portrait: Ava
     height, width = portrait.frames[0].pixels.shape[:2]
     assert part.width * part.height < 0.8 * width * height
     requests = [FrameRequest(portrait, index, AH) for index in range(0, 200, 25)]
-    for picture in drawn.render(requests):
+    pictures, parts = drawn.render(requests), drawn.render_parts(requests)
+    for picture, alone in zip(pictures, parts, strict=True):
+        assert np.array_equal(picture[part.slices], alone)
         picture[part.slices] = portrait.frames[0].pixels[part.slices]
         assert np.array_equal(picture, portrait.frames[0].pixels)
+
+
+@pytest.mark.parametrize("size", [(400, 380), (399, 381)])
+def test_planes_of_a_still_picture_are_those_of_the_whole(
+    portrait: Avatar, size: tuple[int, int]
+) -> None:
+    """Its moving part is drawn into planes that were converted once."""
+    avatar = turned(portrait, np.array([[0.8, 0, 0], [0, 0.8, 0]]), size)
+    requests = [FrameRequest(avatar, 3, AH), FrameRequest(avatar, 9, None)]
+    planes = PuppetRenderer(Fraction(25), MotionConfig(), "i420").render(requests)
+    for drawn, whole in zip(planes, renderer().render(requests), strict=True):
+        assert np.array_equal(drawn, to_i420(pad_to_even(whole), BT601))
 
 
 def test_threads_and_streams_share_one_renderer(portrait: Avatar) -> None:

@@ -35,7 +35,7 @@ class Portrait:
     """A picture with everything that can move in it, computed once."""
 
     image: Image
-    region: Box  # the part of the picture that is redrawn
+    region: Box  # the part of the picture that is redrawn, on even pixels
     lids: dict[float, Image]  # lid position -> the region, doubled and RGBA
     model: MouthModel
     head: HeadFlow
@@ -46,9 +46,13 @@ class Portrait:
 
     def render(self, index: int, fps: Fraction, pose: Pose, config: MotionConfig) -> Image:
         """Draw frame `index` of a stream, a fresh array."""
+        return paste(self.image, self.render_part(index, fps, pose, config), self.region)
+
+    def render_part(self, index: int, fps: Fraction, pose: Pose, config: MotionConfig) -> Image:
+        """Draw the region of frame `index`: (height, width, 3)."""
         source = self.lids[lid_position(index, fps, config)]
         motion = sway(index, fps, config, self.model.mouth.width)
-        return paste(self.image, self._draw(source, motion, pose), self.region)
+        return self._draw(source, motion, pose)
 
     def _draw(self, source: Image, motion: Floats, pose: Pose) -> Image:
         points = self.head.sources(motion, ZOOM)
@@ -89,7 +93,8 @@ def prepare_portrait(image: Image, points: Floats) -> Portrait:
     corner = np.array([flow.box.left, flow.box.top + model.cut[0]])
     # A similarity is linear in the points that it leads to.
     turns = [similarity(ends, moved.reshape(2, 2)) for moved in head.fields(ends)]
-    region = bounding_box(np.concatenate([corners(head.box), corners(flow.box)]), head.size)
+    both = np.concatenate([corners(head.box), corners(flow.box)])
+    region = bounding_box(both, head.size).on_even_pixels(*head.size)
     return Portrait(
         image,
         region,

@@ -11,11 +11,11 @@ from weakref import WeakKeyDictionary
 from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionConfig, Progress
 from lipstream.errors import FaceError
-from lipstream.media.i420 import BT601, pad_to_even, to_i420
-from lipstream.media.image import Box, Image, Picture
+from lipstream.media.i420 import BT601, StillPlanes, pad_to_even, to_i420
+from lipstream.media.image import Box, Image, Picture, paste
 from lipstream.rendering.base import FrameRequest, PixelFormat
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
-from lipstream.rendering.puppet.pose import REST, pose_of
+from lipstream.rendering.puppet.pose import REST, Pose, pose_of
 from lipstream.rendering.puppet.video.clip import Clip, prepare_clip
 
 
@@ -25,6 +25,7 @@ class _Slot:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.puppet: Portrait | Clip | None = None
+        self.planes: StillPlanes | None = None  # of a portrait that is drawn as I420
 
 
 class PuppetRenderer:
@@ -43,38 +44,61 @@ class PuppetRenderer:
 
     def prepare(self, avatar: Avatar, progress: Progress | None = None) -> Avatar:
         """Measure the mouth and compute the flow of `avatar`, if not done before."""
-        self._puppet(avatar)
+        self._slot(avatar)
         return avatar
 
     def moving_part(self, avatar: Avatar) -> Box | None:
-        puppet = self._puppet(avatar)
+        puppet = self._slot(avatar).puppet
         return puppet.region if isinstance(puppet, Portrait) else None
 
     def render(self, requests: Sequence[FrameRequest]) -> list[Picture]:
         """One picture per request, of the avatar's own size; as I420, odd sides are made even."""
-        pictures = [self._draw(request) for request in requests]
-        return [to_i420(pad_to_even(one), BT601) for one in pictures] if self._i420 else pictures
+        return [self._picture(request) for request in requests]
 
-    def _draw(self, request: FrameRequest) -> Image:
-        puppet = self._puppet(request.avatar)
-        pose = REST
-        if request.conditioning is not None:
-            pose = pose_of(request.conditioning).scaled(request.blend_weight)
-        if isinstance(puppet, Portrait):
-            motion = self._motion
-            if request.motion is not None:
-                motion = replace(motion, level=request.motion)
-            return puppet.render(request.index, self._fps, pose, motion)
-        return puppet.render(request.avatar, request.index, self._fps, pose)
+    def render_parts(self, requests: Sequence[FrameRequest]) -> list[Image]:
+        parts = []
+        for request in requests:
+            puppet = self._slot(request.avatar).puppet
+            assert isinstance(puppet, Portrait), "a clip has no moving part"
+            parts.append(self._part(puppet, request))
+        return parts
 
-    def _puppet(self, avatar: Avatar) -> Portrait | Clip:
+    def _picture(self, request: FrameRequest) -> Picture:
+        slot = self._slot(request.avatar)
+        if isinstance(slot.puppet, Portrait):
+            part = self._part(slot.puppet, request)
+            if slot.planes is not None:
+                return slot.planes.with_part(part)
+            return paste(slot.puppet.image, part, slot.puppet.region)
+        assert slot.puppet is not None
+        pose = _pose(request)
+        picture = slot.puppet.render(request.avatar, request.index, self._fps, pose)
+        return to_i420(pad_to_even(picture), BT601) if self._i420 else picture
+
+    def _part(self, portrait: Portrait, request: FrameRequest) -> Image:
+        motion = self._motion
+        if request.motion is not None:
+            motion = replace(motion, level=request.motion)
+        return portrait.render_part(request.index, self._fps, _pose(request), motion)
+
+    def _slot(self, avatar: Avatar) -> _Slot:
+        """The slot of `avatar` with what is in it."""
         with self._lock:
             slot = self._prepared.setdefault(avatar, _Slot())
         # Preparing takes a second for a clip: only requests for the same avatar wait.
         with slot.lock:
             if slot.puppet is None:
-                slot.puppet = _prepare(avatar)
-            return slot.puppet
+                puppet = _prepare(avatar)
+                if self._i420 and isinstance(puppet, Portrait):
+                    slot.planes = StillPlanes(puppet.image, puppet.region, BT601)
+                slot.puppet = puppet
+            return slot
+
+
+def _pose(request: FrameRequest) -> Pose:
+    if request.conditioning is None:
+        return REST
+    return pose_of(request.conditioning).scaled(request.blend_weight)
 
 
 def _prepare(avatar: Avatar) -> Portrait | Clip:
