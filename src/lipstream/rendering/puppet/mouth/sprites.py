@@ -25,7 +25,7 @@ from lipstream.rendering.puppet.mouth.geometry import (
 from lipstream.rendering.puppet.mouth.texture import Texture
 from lipstream.rendering.puppet.warp import Doubles
 
-MIN_PAINTED = 330  # pixels per mouth width while painting, to be shrunk: smooth edges
+MIN_PAINTED = 230  # pixels per mouth width while painting, to be shrunk: smooth edges
 MIN_SUPERSAMPLING = 3
 
 # Visible widths and heights of the teeth from the middle outwards, eye distances (90 mm), after
