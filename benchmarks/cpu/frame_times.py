@@ -22,7 +22,7 @@ from lipstream.media.image import paste
 from lipstream.rendering.puppet.head_motion import HeadFlow
 from lipstream.rendering.puppet.mouth.layers import MouthLayers, MouthModel
 from lipstream.rendering.puppet.renderer import PuppetRenderer
-from lipstream.rendering.puppet.warp import warp
+from lipstream.rendering.puppet.warp import warp, warp_planes
 from lipstream.rendering.registry import Backend
 from lipstream.speech.articulation.encoder import ArticulationEncoder
 from lipstream.stream import Segment
@@ -36,6 +36,7 @@ STAGES: dict[Callable[..., object], str] = {
     MouthLayers.read: "enlarge",
     HeadFlow.sources: "head",
     warp: "warp",
+    warp_planes: "warp",
     MouthModel._lit_interior: "interior",
     MouthModel.join: "join",
     MouthLayers.shade: "shade",
