@@ -68,7 +68,7 @@ class PuppetRenderer:
         if isinstance(slot.puppet, Portrait):
             part = self._part(slot.puppet, request)
             if slot.planes is not None:
-                return slot.planes.with_part(part)
+                return slot.planes.with_part(slot.planes.part(part))
             return paste(slot.puppet.image, part, slot.puppet.region)
         assert slot.puppet is not None
         pose = _pose(request)
