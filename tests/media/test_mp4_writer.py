@@ -170,9 +170,9 @@ def test_a_still_background_is_written_as_a_moving_one(
         path = tmp_path / "movie.mp4"
         # At the preset of files x264 looks less far ahead in such a movie.
         with Mp4Writer(path, size, config=Mp4Config(preset="fast"), still=still) as movie:
-            for index in range(5):
+            for index in range(60):  # more than x264 keeps at a time
                 frame = background.copy()
-                frame[moving.slices] = 50 * index
+                frame[moving.slices] = 4 * index
                 movie.write_frame(frame if still is None else frame[moving.slices])
         written.append(path.read_bytes())
     assert written[0] == written[1]

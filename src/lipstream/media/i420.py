@@ -75,10 +75,14 @@ def _rows(matrix: ColourMatrix) -> Floats:
 def paste_i420(picture: I420, patch: I420, box: Box) -> I420:
     """A copy of `picture` with `patch` in `box`, whose sides lie on even pixels."""
     result = picture.copy()
-    result[box.slices] = patch[: patch.shape[0] * 2 // 3]
-    rows, columns = Box(box.left // 2, box.top // 2, box.right // 2, box.bottom // 2).slices
-    _chroma(result)[:, rows, columns] = _chroma(patch)
+    _lay(result, patch, box)
     return result
+
+
+def _lay(picture: I420, patch: I420, box: Box) -> None:
+    picture[box.slices] = patch[: patch.shape[0] * 2 // 3]
+    rows, columns = Box(box.left // 2, box.top // 2, box.right // 2, box.bottom // 2).slices
+    _chroma(picture)[:, rows, columns] = _chroma(patch)
 
 
 class StillPlanes:
@@ -90,9 +94,18 @@ class StillPlanes:
         self._planes = to_i420(pad_to_even(picture), matrix)
         self._box = Box(box.left, box.top, box.right + box.right % 2, box.bottom + box.bottom % 2)
 
-    def with_part(self, part: Image) -> I420:
-        """The planes with (height, width, 3) RGB in the box, a copy."""
-        return paste_i420(self._planes, to_i420(pad_to_even(part), self._matrix), self._box)
+    def part(self, pixels: Image) -> I420:
+        """The planes of the box alone, of its (height, width, 3) RGB."""
+        return to_i420(pad_to_even(pixels), self._matrix)
+
+    def with_part(self, part: I420) -> I420:
+        """The whole planes with those of the box, a copy."""
+        return paste_i420(self._planes, part, self._box)
+
+    def draw(self, part: I420) -> I420:
+        """Draw those of the box into the whole planes, and return these: no copy."""
+        _lay(self._planes, part, self._box)
+        return self._planes
 
 
 def _chroma(picture: I420) -> I420:

@@ -99,8 +99,7 @@ class Mp4Writer:
             )
         # Not in the thread: the queue holds half the bytes, and the picture need not be copied.
         still = self._still
-        planes = to_i420(pad_to_even(frame), BT709) if still is None else still.with_part(frame)
-        self._put(planes)
+        self._put(to_i420(pad_to_even(frame), BT709) if still is None else still.part(frame))
 
     def write_audio(self, chunk: AudioChunk) -> None:
         """Append sound of the rate and channels given to the constructor."""
@@ -150,6 +149,13 @@ class Mp4Writer:
         while (item := self._queue.get()) is not None:
             yield item
 
+    def _whole(self, item: I420 | AudioChunk) -> I420 | AudioChunk:
+        """The picture that the planes of a moving part belong to. x264 copies what it is given, so
+        that the next may be drawn into the same planes."""
+        if self._still is None or isinstance(item, AudioChunk):
+            return item
+        return self._still.draw(item)
+
     def _work(self, part: PartFile) -> None:
         """Run the encoder. After a failure it only empties the queue, so no caller hangs."""
         items = self._items()
@@ -162,7 +168,7 @@ class Mp4Writer:
                 with contextlib.closing(encoder):
                     for item in items:
                         if self._failure is None:
-                            encoder.write(item)
+                            encoder.write(self._whole(item))
                     if self._failure is None:
                         encoder.finish()
         except BaseException as failure:  # every kind is the caller's, who raises it again
