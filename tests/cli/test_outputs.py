@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import Mount
 from tests.cli.program import COMMAND, Program, contents, sentence_in
+from tests.media_files import tone, write_wav
 
 PAGE = 4096  # bytes; what a disk in memory counts in
 
@@ -98,17 +100,18 @@ def test_a_full_disk_is_named_and_nothing_is_lost(
 
 
 def test_a_disk_that_fills_up_in_the_very_end_is_named(
-    program: Program, portrait: Path, speech: Path, mount: Mount
+    program: Program, portrait: Path, mount: Mount
 ) -> None:
     """All pictures fit, and the index that is moved before them does not."""
+    speech = write_wav(Path("speech.wav"), np.asarray(tone(5.0, 8000) * 32767, np.int16), 8000)
     call = ("render", "--avatar", portrait, "--audio", speech, "--fps", "60", "-o")
     program.done(*call, "whole.mp4")
     whole = Path("whole.mp4").read_bytes()
     index = int.from_bytes(whole[whole.index(b"moov") - 4 :][:4], "big")
-    disk = mount(f"size={PAGE * 64}")
+    assert index >= PAGE
     free = -(-(len(whole) - index) // PAGE)
-    assert free * PAGE < len(whole)
-    (disk / "ballast").write_bytes(bytes((64 - free) * PAGE))
+    disk = mount(f"size={PAGE * (free + 64)}")
+    (disk / "ballast").write_bytes(bytes(64 * PAGE))
     sentence = program.refused(*call, disk / "out.mp4")
     assert "the disk is full" in sentence
     assert list(contents(disk)) == ["ballast"]

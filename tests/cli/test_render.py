@@ -210,7 +210,7 @@ def test_a_fault_of_our_own_is_one_sentence_too(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("of all things")
 
-    monkeypatch.setattr("lipstream.rendering.puppet.renderer.PuppetRenderer.render", broken)
+    monkeypatch.setattr("lipstream.rendering.puppet.renderer.PuppetRenderer.render_parts", broken)
     outcome = program.call("render", "--avatar", portrait, "--audio", speech, "-o", "out.mp4")
     assert outcome.status == 1
     assert outcome.err == (
