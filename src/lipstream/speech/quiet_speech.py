@@ -19,6 +19,7 @@ from lipstream.media.image import Floats
 from lipstream.timeline import FEATURE_STEP
 
 BLOCK = FEATURE_STEP  # 320 samples, 20 ms
+TOGETHER = 50 * BLOCK  # samples whose levels are computed together; more would only take memory
 MEAN = 81  # samples, 5 ms: their mean is taken out, and with it direct current and most of a hum
 # Levels are in dB of full scale, of one block each.
 SILENCE = -100.0  # the lowest level there is
@@ -55,14 +56,21 @@ class QuietSpeechGain:
 
     def apply(self, samples: Floats) -> Floats:
         """(n,) float32, the next samples -> as many, raised."""
-        raised, levels = [samples[:0]], iter(self._levels_with(samples))
+        raised = [samples[:0]]
+        for start in range(0, len(samples), TOGETHER):
+            raised += self._raised_blocks(samples[start : start + TOGETHER])
+        return np.concatenate(raised)
+
+    def _raised_blocks(self, samples: Floats) -> list[Floats]:
+        """The parts of `samples` that lie in one block each, raised."""
+        raised, levels = [], iter(self._levels_with(samples))
         while len(samples):
             part, samples = np.split(samples, [BLOCK - self._filled])
             raised.append(self._raised(part))
             self._filled += len(part)
             if self._filled == BLOCK:
                 self._close_block(next(levels))
-        return np.concatenate(raised)
+        return raised
 
     def fork(self) -> QuietSpeechGain:
         """A copy that goes on by itself."""
@@ -102,7 +110,8 @@ def _levels(samples: Floats, count: int) -> list[float]:
 
     Each by itself, whatever comes before it, so that no level depends on how samples were cut.
     """
-    blocks = as_strided(samples, (count, BLOCK + MEAN - 1), (4 * BLOCK, 4), writeable=False)
+    size = samples.itemsize
+    blocks = as_strided(samples, (count, BLOCK + MEAN - 1), (size * BLOCK, size), writeable=False)
     sums = np.zeros((count, BLOCK + MEAN))
     np.cumsum(blocks, axis=1, dtype=np.float64, out=sums[:, 1:])
     means = (sums[:, MEAN:] - sums[:, :-MEAN]) / MEAN

@@ -70,7 +70,9 @@ class LogMel:
         recent = np.concatenate((self.tail, samples))
         self.tail = recent[-_TAIL:]
         windows = np.zeros((count, 2, FFT), np.float32)
-        overlapping = as_strided(recent, (count, 2, WINDOW), (8 * HOP, 4 * HOP, 4), writeable=False)
+        size = recent.itemsize
+        strides = (size * FEATURE_STEP, size * HOP, size)
+        overlapping = as_strided(recent, (count, 2, WINDOW), strides, writeable=False)
         np.multiply(overlapping, _HANN, out=windows[..., :WINDOW])
         spectrum = np.fft.rfft(windows)
         # A product for each step: one of all would sum in an order that depends on their count.
@@ -82,9 +84,8 @@ class LogMel:
         relative = (bands - levels) / np.float32(1.5) + np.float32(1.0)
         np.maximum(relative, np.float32(_BAND_LOWEST), out=features[..., :BANDS])
         features[..., BANDS:] = levels / 2 + np.float32(0.5)
-        size = 2 * BANDS
-        sums = power.reshape(count, size).sum(axis=1).tolist()
-        loudness = [10.0 * log10(one / size + _FLOOR) for one in sums]
+        sums = power.reshape(count, 2 * BANDS).sum(axis=1).tolist()
+        loudness = [10.0 * log10(one / (2 * BANDS) + _FLOOR) for one in sums]
         return features.reshape(count, FEATURES), loudness
 
     def _track(self, loudest: float) -> float:
