@@ -12,7 +12,7 @@ from lipstream.avatar.avatar import Avatar
 from lipstream.config import MotionConfig, Progress
 from lipstream.errors import FaceError
 from lipstream.media.i420 import BT601, StillPlanes, pad_to_even, to_i420
-from lipstream.media.image import Box, Image, Picture, paste
+from lipstream.media.image import Box, Image, Picture
 from lipstream.rendering.base import FrameRequest, PixelFormat
 from lipstream.rendering.puppet.portrait import Portrait, prepare_portrait
 from lipstream.rendering.puppet.pose import REST, Pose, pose_of
@@ -60,26 +60,26 @@ class PuppetRenderer:
         for request in requests:
             puppet = self._slot(request.avatar).puppet
             assert isinstance(puppet, Portrait), "a clip has no moving part"
-            parts.append(self._part(puppet, request))
+            parts.append(puppet.render_part(*self._moment(request)))
         return parts
 
     def _picture(self, request: FrameRequest) -> Picture:
         slot = self._slot(request.avatar)
-        if isinstance(slot.puppet, Portrait):
-            part = self._part(slot.puppet, request)
-            if slot.planes is not None:
-                return slot.planes.with_part(slot.planes.part(part))
-            return paste(slot.puppet.image, part, slot.puppet.region)
-        assert slot.puppet is not None
-        pose = _pose(request)
-        picture = slot.puppet.render(request.avatar, request.index, self._fps, pose)
+        puppet, planes = slot.puppet, slot.planes
+        if isinstance(puppet, Portrait):
+            if planes is None:
+                return puppet.render(*self._moment(request))
+            return planes.with_part(planes.part(puppet.render_part(*self._moment(request))))
+        assert puppet is not None
+        picture = puppet.render(request.avatar, request.index, self._fps, _pose(request))
         return to_i420(pad_to_even(picture), BT601) if self._i420 else picture
 
-    def _part(self, portrait: Portrait, request: FrameRequest) -> Image:
+    def _moment(self, request: FrameRequest) -> tuple[int, Fraction, Pose, MotionConfig]:
+        """The index, rate, pose and motion by which a portrait is drawn."""
         motion = self._motion
         if request.motion is not None:
             motion = replace(motion, level=request.motion)
-        return portrait.render_part(request.index, self._fps, _pose(request), motion)
+        return request.index, self._fps, _pose(request), motion
 
     def _slot(self, avatar: Avatar) -> _Slot:
         """The slot of `avatar` with what is in it."""
