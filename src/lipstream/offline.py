@@ -131,17 +131,11 @@ def render(
         writer = Mp4Writer(target, player.avatar.size, engine.fps, tracks, mp4_config, still)
         movie = opened.enter_context(writer)
         speech = _Speech(sound, movie, player, engine.fps)
-        frames, before = 0, engine.backend.nonfinite_faces
+        before = engine.backend.nonfinite_faces
         shown = render_stream(
             engine, player.avatar, speech, speech.unheard, player.show, parts=still is not None
         )
-        for timed in shown:
-            if speech.is_over(frames):
-                break
-            movie.write_frame(timed.frame)
-            frames += 1
-            if on_frame is not None:
-                on_frame(frames, speech.expected)
+        frames = _write_frames(shown, movie, speech, on_frame)
         nonfinite = engine.backend.nonfinite_faces - before
         warnings = [*player.warnings(), _nonfinite_warning(nonfinite)]
     warnings.append(speech.unheard.warning("the text" if audio is None else Path(audio).name))
@@ -153,6 +147,21 @@ def render(
         write_captions(caption_file, said, sound.sample_rate, speech.samples)
     given = tuple(warning for warning in warnings if warning is not None)
     return RenderResult(target, frames, speech.samples, sound.sample_rate, given, said)
+
+
+def _write_frames(
+    shown: Iterable[TimedFrame], movie: Mp4Writer, speech: _Speech, on_frame: Progress | None
+) -> int:
+    """Write the frames of the speech; returns how many they are."""
+    frames = 0
+    for timed in shown:
+        if speech.is_over(frames):
+            break
+        movie.write_frame(timed.frame)
+        frames += 1
+        if on_frame is not None:
+            on_frame(frames, speech.expected)
+    return frames
 
 
 def _checked_outputs(
