@@ -1,9 +1,10 @@
 """What options of x264 cost and give on the frames of a talking face.
 
-    python -m benchmarks.cpu.encoder_options [--frames N] [--rounds N]
+    python -m benchmarks.cpu.encoder_options [--frames N] [--rounds N] [--scene NAME]
 
 Prints the CPU time of a frame (least of the rounds), the kB of a second, and PSNR of the luma: of
-the picture, and of the square around the mouth. One thread, the frames of the bundled portrait.
+the picture, and of the square around the mouth. One thread, the frames of the bundled portrait in
+a size of `benchmarks.cpu.scenes`, or of the bundled clip.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import av
 import numpy as np
 
 from benchmarks.cpu.cli_runs import write_speech
-from benchmarks.cpu.scenes import SCENES
+from benchmarks.cpu.scenes import SCENES, Scene
 from lipstream.avatar.builder import open_avatar
 from lipstream.avatar.face import landmarks as lm
 from lipstream.config import Mp4Config
@@ -47,8 +48,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--frames", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
+    scenes = {scene.name: scene for scene in SCENES}
+    parser.add_argument("--scene", choices=scenes, default=SCENES[0].name)
     options = parser.parse_args()
-    frames, mouth = talking_face(options.frames)
+    frames, mouth = talking_face(options.frames, scenes[options.scene])
     print(f"{PRESET} and     ms a frame  kB a second  PSNR dB  mouth dB")
     for name, (parameters, crf) in OPTIONS.items():
         runs = [_encode(frames, parameters, crf) for _ in range(options.rounds)]
@@ -58,11 +61,11 @@ def main() -> None:
         print(f"{name:<20}{1000 * cost:10.2f}{rate:13.1f}{whole:9.2f}{inside:10.2f}")
 
 
-def talking_face(count: int) -> tuple[list[I420], Box]:
+def talking_face(count: int, scene: Scene = SCENES[0]) -> tuple[list[I420], Box]:
     """The frames and the square around the mouth."""
     with TemporaryDirectory() as temporary, open_engine("puppet") as engine:
         folder = Path(temporary)
-        avatar = engine.prepare(open_avatar(SCENES[0].write(folder)))
+        avatar = engine.prepare(open_avatar(scene.write(folder)))
         points = avatar.frames[0].landmarks
         assert points is not None
         speech = write_speech(folder / "speech.wav", count // 25 + 2)

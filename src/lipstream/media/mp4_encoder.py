@@ -34,7 +34,7 @@ AAC_RATES = (8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_0
 # benchmarks/cpu/encoder_options.py.
 SWITCHED_OFF = {"veryfast": "me=dia:subme=1:b-adapt=0"}
 # The same for a still picture with one moving part, which x264 need not look as far ahead at: more
-# detail by 2 of crf makes up for that. Moving pictures would get a tenth larger.
+# detail by 2 of crf makes up for that. Recorded clips got a tenth larger by it.
 STILL, STILL_CRF = {"veryfast": f"{SWITCHED_OFF['veryfast']}:rc-lookahead=6:bframes=4"}, -2
 ONE_THREAD_PIXELS = 640 * 640  # of the largest picture that one thread encodes
 # A movie in fragments, each from a key frame on, which becomes an ordinary one when it is finished;
